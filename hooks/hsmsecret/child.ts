@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
+import type { Secret, StringMap } from "../kubernetes.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+
+/** The annotation that dynamic apply leaves on a child: it holds the whole child, a Secret's data included. */
+export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
+
+/**
+ * Marks a Secret that was put right, with the resourceVersion of the state that was found wrong. Under server-side
+ * apply, Metacontroller skips a child whose answer has not changed since it last applied it and whose generation is
+ * the same, and a Secret has no generation: without a change in the answer an edited Secret would stay as it is.
+ */
+export const REPAIRED = "hsm.j5t.io/repaired-resource-version";
+
+const MANAGED_BY = { "app.kubernetes.io/managed-by": "keyswitch" } as const;
+
+/** The child of the answer: only what we own of the Secret, so that server-side apply leaves the rest alone. */
+export interface SecretChild extends Record<string, unknown> {
+  readonly apiVersion: "v1";
+  readonly kind: "Secret";
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: StringMap;
+    readonly annotations?: StringMap;
+  };
+  readonly type: string;
+  readonly data: StringMap;
+}
+
+/** Whether `actual` has every entry of `wanted`. */
+const includes = (actual: StringMap | undefined, wanted: StringMap): boolean =>
+  Object.entries(wanted).every(([key, value]) => actual?.[key] === value);
+
+/** `map` with its keys in order, so that the same content gives the same bytes. */
+const sorted = (map: StringMap): StringMap =>
+  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+const sameEntries = (a: StringMap, b: StringMap): boolean =>
+  Object.keys(a).length === Object.keys(b).length && includes(a, b);
+
+/** Builds the child with `data`; the mark of an earlier repair is carried on, so that it does not come and go. */
+export const secretChild = (
+  spec: ResolvedSpec,
+  namespace: string,
+  data: StringMap,
+  type: string,
+  observed: Secret | undefined,
+): SecretChild => {
+  const repaired = observed?.metadata.annotations?.[REPAIRED];
+  const annotations = {
+    ...spec.annotations,
+    ...(repaired === undefined ? {} : { [REPAIRED]: repaired }),
+  };
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: {
+      name: spec.secretName,
+      namespace,
+      labels: { ...MANAGED_BY, ...spec.labels },
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    },
+    type,
+    data: sorted(data),
+  };
+};
+
+/** Lists a Secret as it was observed, under its own name and type: nothing about it changes. */
+export const relisted = (spec: ResolvedSpec, secret: Secret): SecretChild =>
+  secretChild(
+    { ...spec, secretName: secret.metadata.name },
+    secret.metadata.namespace ?? "",
+    secret.data ?? {},
+    secret.type ?? "Opaque",
+    secret,
+  );
+
+/** Whether `observed` is already all that `child` asks for. */
+export const isApplied = (child: SecretChild, observed: Secret | undefined): observed is Secret =>
+  observed !== undefined &&
+  (observed.type ?? "Opaque") === child.type &&
+  sameEntries(observed.data ?? {}, child.data) &&
+  includes(observed.metadata.labels, child.metadata.labels) &&
+  includes(observed.metadata.annotations, child.metadata.annotations ?? {});
+
+/** The set of fields below `name` in a FieldsV1 tree. */
+const below = (fields: unknown, name: string): Record<string, unknown> => {
+  const found = typeof fields === "object" && fields !== null ? Reflect.get(fields, name) : undefined;
+  return typeof found === "object" && found !== null ? found : {};
+};
+
+/**
+ * Whether leaving `key` out of the answer removes it from `secret`. Under server-side apply it does if the engine's
+ * Apply entry alone owns it; under dynamic apply, if the engine's Update entry does, for then it is in the last
+ * applied configuration. The engine is whoever wrote our ownerReference, whatever its field manager is called.
+ */
+const isOurs = (secret: Secret, key: string): boolean => {
+  const entries = secret.metadata.managedFields;
+  const uid = secret.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid;
+  if (entries === undefined || uid === undefined) return true;
+  const engine = entries.filter(({ fieldsV1 }) =>
+    Object.hasOwn(below(below(fieldsV1, "f:metadata"), "f:ownerReferences"), `k:${JSON.stringify({ uid })}`),
+  );
+  const appliers = engine.filter(({ operation }) => operation === "Apply");
+  const trusted = appliers.length > 0 ? appliers : engine;
+  return entries
+    .filter(({ fieldsV1 }) => Object.hasOwn(below(fieldsV1, "f:data"), `f:${key}`))
+    .every((entry) => trusted.includes(entry));
+};
+
+/**
+ * `child`, so that it removes the keys of `observed` that it does not have. A key that somebody else added is not
+ * removed by leaving it out: its owner keeps it. So it is overwritten first, which makes it ours alone, and left out
+ * by the next sync, which removes it.
+ */
+export const takingOver = (child: SecretChild, observed: Secret): SecretChild => {
+  const foreign = Object.entries(observed.data ?? {})
+    .filter(([key]) => !Object.hasOwn(child.data, key) && !isOurs(observed, key))
+    .map(([key, value]) => [key, value === "" ? "LQ==" : ""] as const);
+  return foreign.length === 0
+    ? child
+    : { ...child, data: sorted({ ...child.data, ...Object.fromEntries(foreign) }) };
+};
+
+/** `child`, marked as the repair of `observed` (see REPAIRED). */
+export const repairing = (child: SecretChild, observed: Secret): SecretChild => ({
+  ...child,
+  metadata: {
+    ...child.metadata,
+    annotations: { ...child.metadata.annotations, [REPAIRED]: observed.metadata.resourceVersion ?? "" },
+  },
+});

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what the token holds at a path to the data of a Secret, or the one reason why Kubernetes would not take it.
+import type { StringMap } from "../kubernetes.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+
+/** Kubernetes' limit on the sum of a Secret's values, in bytes (core/v1 MaxSecretSize). */
+export const MAX_SECRET_BYTES = 1024 * 1024;
+
+/** Keys that the API server insists on for the built-in types; any one of a group will do. */
+const REQUIRED_KEYS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "kubernetes.io/tls": [["tls.crt"], ["tls.key"]],
+  "kubernetes.io/dockerconfigjson": [[".dockerconfigjson"]],
+  "kubernetes.io/dockercfg": [[".dockercfg"]],
+  "kubernetes.io/ssh-auth": [["ssh-privatekey"]],
+  "kubernetes.io/basic-auth": [["username", "password"]],
+};
+
+export type Content =
+  | { readonly ok: true; readonly data: StringMap }
+  | { readonly ok: false; readonly reason: "InvalidKey" | "TooLarge"; readonly message: string };
+
+const isSecretKey = (key: string): boolean =>
+  key.length <= 253 && /^[-._a-zA-Z0-9]+$/.test(key) && key !== "." && !key.startsWith("..");
+
+const listed = (keys: readonly string[]): string => keys.map((key) => JSON.stringify(key)).join(", ");
+
+const invalid = (message: string): Content => ({ ok: false, reason: "InvalidKey", message });
+
+/** The data of the Secret that `spec` asks for, made of the base64 values that the token holds at the path. */
+export const contentOf = (spec: ResolvedSpec, token: StringMap): Content => {
+  const mapping = spec.data ?? Object.keys(token).map((key) => ({ key, hsmKey: key }));
+  const missing = mapping.filter(({ hsmKey }) => !Object.hasOwn(token, hsmKey)).map(({ hsmKey }) => hsmKey);
+  if (missing.length > 0) {
+    return invalid(
+      `spec.data: the token has no ${listed(missing.sort())} at ${spec.hsmPath}; it has ${listed(Object.keys(token).sort())}. Correct hsmKey, or write the key to the token.`,
+    );
+  }
+  const unfit = mapping.map(({ key }) => key).filter((key) => !isSecretKey(key));
+  if (unfit.length > 0) {
+    return invalid(
+      `A Secret can't have the key ${listed(unfit.sort())} (allowed: letters, digits, "-", "_" and "."; at most 253). Rename it on the token, or map it in spec.data.`,
+    );
+  }
+  const data = Object.fromEntries(mapping.map(({ key, hsmKey }) => [key, token[hsmKey] ?? ""]));
+  const lacking = (REQUIRED_KEYS[spec.secretType] ?? []).filter(
+    (group) => !group.some((key) => Object.hasOwn(data, key)),
+  );
+  if (lacking.length > 0) {
+    return invalid(
+      `A Secret of type ${spec.secretType} needs the key ${lacking.map((group) => group.join(" or ")).join(" and ")}. Write it to the token at ${spec.hsmPath}, or map it in spec.data.`,
+    );
+  }
+  const bytes = Object.values(data).reduce((sum, value) => sum + Buffer.byteLength(value, "base64"), 0);
+  if (bytes > MAX_SECRET_BYTES) {
+    return {
+      ok: false,
+      reason: "TooLarge",
+      message: `The values at ${spec.hsmPath} have ${bytes} bytes together and a Secret takes ${MAX_SECRET_BYTES}. Split them over several paths, or choose keys in spec.data.`,
+    };
+  }
+  return { ok: true, data };
+};

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a sync needs the token, and what it asks of it: decided before the shell does any I/O.
+import { checksumOfBase64 } from "../checksum.ts";
+import type { Secret } from "../kubernetes.ts";
+import { mayRead, type PathPolicy } from "../path-policy.ts";
+import { controllerOf, type Observed, observe } from "./observed.ts";
+import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
+import { FORCE_SYNC, type HSMSecret, type HSMSecretSyncRequest } from "./schema.ts";
+import { previousStatus, readyReason } from "./status.ts";
+import { templateFault } from "./template.ts";
+
+/** What beside the request decides: the path policy, and the time as RFC 3339. */
+export interface HookContext {
+  readonly policy: PathPolicy;
+  readonly now: string;
+}
+
+/** What the shell shall read. `fresh` asks for a view of the token that is loaded after the request. */
+export type ReadPlan =
+  | { readonly read: false }
+  | {
+      readonly read: true;
+      readonly path: string;
+      readonly device?: string;
+      /** Checksum of what the Secret holds already; the answer "unchanged" is enough then. */
+      readonly ifNoneMatch?: string;
+      readonly fresh: boolean;
+    };
+
+/** Why a sync stops before the token is asked. */
+export interface Refusal {
+  readonly reason: "Forbidden" | "InvalidKey" | "Conflict";
+  readonly message: string;
+}
+
+/** The value of the force-sync annotation if it has not been obeyed yet. */
+export const pendingForceSync = (parent: HSMSecret): string | undefined => {
+  const wanted = parent.metadata.annotations?.[FORCE_SYNC];
+  return wanted === previousStatus(parent).lastForceSync ? undefined : wanted;
+};
+
+/** What is wrong with the HSMSecret before the token is asked, if anything: its path, its template, or its Secret. */
+export const refusalOf = (
+  parent: HSMSecret,
+  spec: ResolvedSpec,
+  observed: Observed,
+  policy: PathPolicy,
+): Refusal | undefined => {
+  const { namespace } = parent.metadata;
+  if (!mayRead(policy, namespace, spec.hsmPath)) {
+    return {
+      reason: "Forbidden",
+      message: `spec.hsmPath: namespace ${namespace} may read secrets/${namespace}/… and not ${spec.hsmPath}. Use a path of its own, or ask whoever runs Keyswitch for a rule in the path policy.`,
+    };
+  }
+  const fault = templateFault(spec);
+  if (fault !== undefined) return { reason: "InvalidKey", message: fault };
+  if (!observed.known) {
+    return {
+      reason: "Conflict",
+      message:
+        "The CompositeController has no customize hook, so it can't be told whose Secret this is. Install it as in manifests/.",
+    };
+  }
+  return observed.foreign === undefined ? undefined : refusalOfForeign(spec, observed.foreign);
+};
+
+const refusalOfForeign = (spec: ResolvedSpec, secret: Secret): Refusal | undefined => {
+  const owner = controllerOf(secret);
+  if (owner === undefined && spec.adopt) return undefined;
+  const whose = owner === undefined ? "was made by somebody else" : `belongs to ${owner.kind} ${owner.name}`;
+  const help = owner === undefined ? "Set spec.adopt to take it over, choose" : "Choose";
+  return {
+    reason: "Conflict",
+    message: `The Secret ${spec.secretName} exists and ${whose}. ${help} another spec.secretName, or delete that Secret.`,
+  };
+};
+
+/** Whether the spec or the user asks for a reading although autoSync is off. */
+const isDue = (parent: HSMSecret, observed: Observed): boolean => {
+  const status = previousStatus(parent);
+  return (
+    observed.owned === undefined ||
+    status.observedGeneration !== parent.metadata.generation ||
+    readyReason(status) === "Applying" ||
+    pendingForceSync(parent) !== undefined
+  );
+};
+
+/** Plans the reading of a sync. The path is named only where the policy allows it. */
+export const plan = (request: HSMSecretSyncRequest, context: HookContext): ReadPlan => {
+  const { parent } = request;
+  const spec = resolveSpec(parent);
+  const observed = observe(request, spec);
+  if (request.finalizing || refusalOf(parent, spec, observed, context.policy) !== undefined) {
+    return { read: false };
+  }
+  if (!spec.autoSync && !isDue(parent, observed)) return { read: false };
+  const status = previousStatus(parent);
+  const trusted =
+    status.syncStatus === "InSync" &&
+    status.observedGeneration === parent.metadata.generation &&
+    observed.owned !== undefined &&
+    (observed.owned.type ?? "Opaque") === spec.secretType &&
+    status.secretChecksum === checksumOfBase64(observed.owned.data ?? {});
+  return {
+    read: true,
+    path: spec.hsmPath,
+    ...(spec.device === undefined ? {} : { device: spec.device }),
+    ...(trusted && status.hsmChecksum !== undefined ? { ifNoneMatch: status.hsmChecksum } : {}),
+    fresh: pendingForceSync(parent) !== undefined,
+  };
+};

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an attempt to read an HSMSecret's path from the token came to. Every outcome is named; "absent" is a result
+// of a healthy token, "unavailable" is not, and the two can never be taken for each other.
+import type { StringMap } from "../kubernetes.ts";
+
+/** Why the token could not be read. */
+export type UnavailableCode =
+  | "TOKEN_UNAVAILABLE"
+  | "PIN_LOCKED"
+  | "PIN_INCORRECT"
+  | "TIMEOUT"
+  | "STORAGE_INVALID"
+  | "AGENT_UNREACHABLE"
+  | "AGENT_REFUSED"
+  | "AGENT_UNKNOWN";
+
+export type Reading =
+  /** The path's keys with base64 values. `checksum` is as hooks/checksum.ts makes it; `device` answered. */
+  | {
+      outcome: "found";
+      data: StringMap;
+      checksum: string;
+      version: number;
+      device: string;
+    }
+  /** The token still holds what the checksum of the read plan names. */
+  | { outcome: "unchanged"; device: string }
+  /** A healthy token says that nothing is stored at the path. */
+  | { outcome: "absent"; device: string }
+  /** Nobody could say. `message` holds no value and no PIN; `retryAfterSeconds` is the agent's own advice. */
+  | {
+      outcome: "unavailable";
+      code: UnavailableCode;
+      message: string;
+      retryAfterSeconds?: number;
+    };

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HSMSecret resource: one schema for the TypeScript types, the hooks' input checks and the CRD (scripts/generate.ts).
+import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
+import { MAX_PATH_BYTES, PATH_PATTERN_RE2 } from "../hsm-path.ts";
+import { Condition, ObjectMeta, Secret } from "../kubernetes.ts";
+import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
+
+const SECRET_KEY = "^[-._a-zA-Z0-9]+$";
+const LABEL_VALUE = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+
+/** A string enumeration. Literals, because TypeBox checks no `enum`; scripts/crd.ts writes them as one. */
+const enumeration = <const V extends string>(values: readonly V[], options: SchemaOptions) =>
+  Type.Union(
+    values.map((value) => Type.Literal(value)),
+    options,
+  );
+
+/** A time as RFC 3339. `crdFormat` becomes the CRD's `format`, which TypeBox would want a registered check for. */
+const time = (description: string) => Type.String({ crdFormat: "date-time", description });
+
+/** spec.data[]: one key of the Secret and the key on the token that it is read from. */
+export const KeyMapping = Type.Object({
+  key: Type.String({
+    pattern: SECRET_KEY,
+    minLength: 1,
+    maxLength: 253,
+    description: "Key in the Secret.",
+  }),
+  hsmKey: Type.String({
+    pattern: SECRET_KEY,
+    minLength: 1,
+    maxLength: 253,
+    description: "Key at hsmPath on the token.",
+  }),
+});
+
+/** spec.template: what the Secret carries beside its data. */
+export const SecretTemplate = Type.Object({
+  labels: Type.Optional(
+    Type.Record(Type.String(), Type.String({ maxLength: 63, pattern: LABEL_VALUE }), {
+      maxProperties: 64,
+      description: "Labels of the Secret.",
+      "x-kubernetes-validations": [
+        {
+          rule: "!('controller-uid' in self)",
+          message: "the label controller-uid belongs to Metacontroller",
+        },
+      ],
+    }),
+  ),
+  annotations: Type.Optional(
+    Type.Record(Type.String(), Type.String({ maxLength: 16384 }), {
+      maxProperties: 64,
+      description: "Annotations of the Secret.",
+      "x-kubernetes-validations": [
+        {
+          rule: "!('kubectl.kubernetes.io/last-applied-configuration' in self) && !('metacontroller.k8s.io/last-applied-configuration' in self)",
+          message: "the annotations of kubectl apply and Metacontroller can't be set in a template",
+        },
+      ],
+    }),
+  ),
+});
+
+/** spec of an HSMSecret. What is left out takes the default; hsmPath and secretName default by the object's name. */
+export const HSMSecretSpec = Type.Object({
+  hsmPath: Type.Optional(
+    Type.String({
+      pattern: PATH_PATTERN_RE2,
+      minLength: 1,
+      maxLength: MAX_PATH_BYTES,
+      description:
+        "Path on the token. Default: secrets/<namespace>/<name>. Another namespace's path needs a rule in the path policy.",
+      "x-kubernetes-validations": [
+        {
+          rule: "!self.matches('(^|/)[.]{1,2}(/|$)')",
+          message: "a segment of the path can't be . or ..",
+        },
+      ],
+    }),
+  ),
+  secretName: Type.Optional(
+    Type.String({
+      pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+      minLength: 1,
+      maxLength: 253,
+      description: "Name of the Secret, in the namespace of the HSMSecret. Default: the HSMSecret's name.",
+    }),
+  ),
+  secretType: Type.Optional(
+    Type.String({
+      default: "Opaque",
+      minLength: 1,
+      maxLength: 253,
+      description: "Type of the Secret. Kubernetes can't change the type of a Secret that exists.",
+    }),
+  ),
+  autoSync: Type.Optional(
+    Type.Boolean({
+      default: true,
+      description:
+        "Follow the token. If false, the token is read when there is no Secret yet, when the spec changes, and when the annotation hsm.j5t.io/force-sync changes.",
+    }),
+  ),
+  syncInterval: Type.Optional(
+    Type.Integer({
+      default: 300,
+      minimum: 5,
+      maximum: 2147483647,
+      format: "int32",
+      description: "Seconds between two readings of the token at the most.",
+    }),
+  ),
+  device: Type.Optional(
+    Type.String({
+      pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+      minLength: 1,
+      maxLength: 253,
+      description: "Name of the one agent to ask. Default: all agents in their order.",
+    }),
+  ),
+  writeBack: Type.Optional(
+    enumeration(["Never"], {
+      default: "Never",
+      description: "Whether changes of the Secret are written to the token. Only Never so far.",
+    }),
+  ),
+  deletionPolicy: Type.Optional(
+    enumeration(["Retain"], {
+      default: "Retain",
+      description:
+        "What becomes of the data on the token when the HSMSecret is deleted. Only Retain so far. The Secret is deleted.",
+    }),
+  ),
+  onMissing: Type.Optional(
+    enumeration(["Retain", "Delete"], {
+      default: "Retain",
+      description: "What becomes of the Secret when a healthy token says that nothing is stored at the path.",
+    }),
+  ),
+  adopt: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        "Take over a Secret of this name that exists already and that no controller owns. Its data is replaced by the token's, and it is deleted with the HSMSecret.",
+    }),
+  ),
+  template: Type.Optional(SecretTemplate),
+  data: Type.Optional(
+    Type.Array(KeyMapping, {
+      minItems: 1,
+      maxItems: 256,
+      description: "The keys of the Secret. Default: every key at the path, under its own name.",
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": ["key"],
+    }),
+  ),
+});
+export type HSMSecretSpec = Static<typeof HSMSecretSpec>;
+
+/** status.syncStatus, as the system that came before had it. */
+export const SyncStatus = enumeration(["InSync", "OutOfSync", "Error", "Pending"], {
+  description: "Whether the Secret holds what the token holds.",
+});
+export type SyncStatus = Static<typeof SyncStatus>;
+
+/** status of an HSMSecret. It changes only when something happened. */
+export const HSMSecretStatus = Type.Object({
+  observedGeneration: Type.Optional(
+    Type.Integer({
+      format: "int64",
+      description: "Generation of the spec that this status speaks of.",
+    }),
+  ),
+  syncStatus: Type.Optional(SyncStatus),
+  lastSyncTime: Type.Optional(
+    time(
+      "When the Secret last came to hold what the token holds. Later readings that found no change do not move it.",
+    ),
+  ),
+  hsmChecksum: Type.Optional(
+    Type.String({ description: "Checksum of the path's content, as last read from the token." }),
+  ),
+  secretChecksum: Type.Optional(
+    Type.String({ description: "Checksum of the Secret's data, as last observed." }),
+  ),
+  lastError: Type.Optional(
+    Type.String({ description: "What is wrong now and what to do. Absent when nothing is." }),
+  ),
+  device: Type.Optional(Type.String({ description: "Device whose token answered last." })),
+  secretRef: Type.Optional(
+    Type.Object({ name: Type.String(), namespace: Type.String() }, { description: "The Secret." }),
+  ),
+  lastForceSync: Type.Optional(
+    Type.String({
+      description: "Value of the annotation hsm.j5t.io/force-sync that was last obeyed.",
+    }),
+  ),
+  conditions: Type.Optional(
+    Type.Array(Condition, {
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": ["type"],
+      description: "Ready, and Reconciling or Stalled where they hold.",
+    }),
+  ),
+});
+export type HSMSecretStatus = Static<typeof HSMSecretStatus>;
+
+/** An HSMSecret as a hook request carries it. A status that is not ours is read as none, so it is not checked here. */
+export const HSMSecret = Type.Object({
+  apiVersion: Type.String(),
+  kind: Type.Literal("HSMSecret"),
+  metadata: Type.Intersect([
+    ObjectMeta,
+    Type.Object({ namespace: Type.String({ minLength: 1 }), uid: Type.String({ minLength: 1 }) }),
+  ]),
+  spec: Type.Optional(HSMSecretSpec),
+  status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+});
+export type HSMSecret = Static<typeof HSMSecret>;
+
+/** The body of POST /hooks/hsmsecret/sync and …/finalize. */
+export const HSMSecretSyncRequest = SyncRequest(HSMSecret, {
+  "Secret.v1": Type.Optional(ObjectsByName(Secret)),
+});
+export type HSMSecretSyncRequest = Static<typeof HSMSecretSyncRequest>;
+
+/** The body of POST /hooks/hsmsecret/customize. */
+export const HSMSecretCustomizeRequest = CustomizeRequest(HSMSecret);
+export type HSMSecretCustomizeRequest = Static<typeof HSMSecretCustomizeRequest>;
+
+/** The annotation whose every new value has the token read at once. */
+export const FORCE_SYNC = "hsm.j5t.io/force-sync";

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The status of an HSMSecret: made of the one before, so that nothing in it changes unless something happened.
+import { Value } from "@sinclair/typebox/value";
+import type { Condition } from "../kubernetes.ts";
+import { type HSMSecret, HSMSecretStatus, type SyncStatus } from "./schema.ts";
+
+/** Why an HSMSecret is in the state that it is in; the reason of its Ready condition. */
+export type Reason =
+  | "Synced"
+  | "Applying"
+  | "Drifted"
+  | "HSMUnavailable"
+  | "ObjectNotFound"
+  | "Conflict"
+  | "Forbidden"
+  | "InvalidKey"
+  | "TooLarge"
+  | "TypeImmutable"
+  | "LastAppliedLeak";
+
+/** What one sync found out. */
+export interface Finding {
+  readonly reason: Reason;
+  /** In words, with what to do where something is wrong. Never a value. */
+  readonly message: string;
+  readonly syncStatus: SyncStatus;
+  /** Facts that this sync learned; a fact that it did not learn stays as it was, `null` forgets it. */
+  readonly hsmChecksum?: string | null;
+  readonly secretChecksum?: string | null;
+  readonly device?: string;
+  readonly lastForceSync?: string;
+  readonly secretName?: string | null;
+  /** The Secret leaks its data in the annotation of dynamic apply: what to do. */
+  readonly leak?: string;
+}
+
+/** Reasons that stay until somebody changes something; kstatus calls that stalled. */
+const STALLED: ReadonlySet<Reason> = new Set([
+  "Conflict",
+  "Forbidden",
+  "InvalidKey",
+  "TooLarge",
+  "TypeImmutable",
+]);
+
+/** The status that `parent` carries, or an empty one where it carries none or one that is not ours. */
+export const previousStatus = (parent: HSMSecret): HSMSecretStatus =>
+  Value.Check(HSMSecretStatus, parent.status) ? parent.status : {};
+
+/** A condition whose transition time moves only when its status does. */
+const condition = (
+  before: HSMSecretStatus,
+  now: string,
+  type: string,
+  status: Condition["status"],
+  reason: Reason,
+  message: string,
+): Condition => {
+  const last = before.conditions?.find((candidate) => candidate.type === type);
+  return {
+    type,
+    status,
+    reason,
+    message,
+    lastTransitionTime: last?.status === status ? last.lastTransitionTime : now,
+  };
+};
+
+/** The reason of the Ready condition in `status`. */
+export const readyReason = (status: HSMSecretStatus): string | undefined =>
+  status.conditions?.find(({ type }) => type === "Ready")?.reason;
+
+/** A fact: learned now, forgotten now (null), or as it was. */
+const fact = <K extends string>(
+  name: K,
+  learned: string | null | undefined,
+  before: string | undefined,
+): Partial<Record<K, string>> => {
+  const value = learned === undefined ? before : (learned ?? undefined);
+  return value === undefined ? {} : ({ [name]: value } as Record<K, string>);
+};
+
+/** The status of `parent` after `finding`, at the time `now` (RFC 3339). */
+export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HSMSecretStatus => {
+  const before = previousStatus(parent);
+  const synced = finding.reason === "Synced";
+  const facts = {
+    ...fact("hsmChecksum", finding.hsmChecksum, before.hsmChecksum),
+    ...fact("secretChecksum", finding.secretChecksum, before.secretChecksum),
+  };
+  const happened =
+    before.syncStatus !== "InSync" ||
+    before.hsmChecksum !== facts.hsmChecksum ||
+    before.secretChecksum !== facts.secretChecksum;
+  const namespace = parent.metadata.namespace;
+  const name = finding.secretName === undefined ? before.secretRef?.name : finding.secretName;
+  const { reason, message, leak } = finding;
+  const conditions = [condition(before, now, "Ready", synced ? "True" : "False", reason, message)];
+  if (reason === "Applying") {
+    conditions.push(condition(before, now, "Reconciling", "True", reason, message));
+  }
+  if (STALLED.has(reason)) conditions.push(condition(before, now, "Stalled", "True", reason, message));
+  else if (leak !== undefined) {
+    conditions.push(condition(before, now, "Stalled", "True", "LastAppliedLeak", leak));
+  }
+  return {
+    ...(parent.metadata.generation === undefined ? {} : { observedGeneration: parent.metadata.generation }),
+    syncStatus: finding.syncStatus,
+    ...fact("lastSyncTime", synced && happened ? now : undefined, before.lastSyncTime),
+    ...facts,
+    ...fact("lastError", synced || reason === "Applying" ? (leak ?? null) : message, undefined),
+    ...fact("device", finding.device, before.device),
+    ...(name == null ? {} : { secretRef: { name, namespace } }),
+    ...fact("lastForceSync", finding.lastForceSync, before.lastForceSync),
+    conditions,
+  };
+};

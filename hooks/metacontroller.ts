@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CompositeController hook contract, version v2: what Metacontroller sends and exactly what it takes back.
+// https://metacontroller.github.io/metacontroller/api/compositecontroller.html
+import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typebox";
+import { AnyObject } from "./kubernetes.ts";
+
+/** Objects keyed `namespace/name`; the groups that hold them are keyed `Kind.version` or `Kind.group/version`. */
+export const ObjectsByName = <O extends TSchema>(object: O) => Type.Record(Type.String(), object);
+
+/**
+ * The body of a sync or finalize request for a parent of the given schema. A child that `children` does not describe
+ * makes the request invalid: a hook that overlooked a child would have Metacontroller delete it.
+ */
+export const SyncRequest = <P extends TSchema, C extends TProperties>(parent: P, children: C) =>
+  Type.Object({
+    controller: AnyObject,
+    parent,
+    children: Type.Object(children, { additionalProperties: false }),
+    related: Type.Partial(Type.Object(children)),
+    finalizing: Type.Boolean(),
+  });
+
+/** The body of a customize request for a parent of the given schema. */
+export const CustomizeRequest = <P extends TSchema>(parent: P) =>
+  Type.Object({ controller: AnyObject, parent });
+
+/** One rule of a customize answer: either by names or by a label selector, in one namespace. */
+export const RelatedResourceRule = Type.Object(
+  {
+    apiVersion: Type.String(),
+    resource: Type.String(),
+    namespace: Type.Optional(Type.String()),
+    names: Type.Optional(Type.Array(Type.String())),
+    labelSelector: Type.Optional(Type.Object({ matchLabels: Type.Record(Type.String(), Type.String()) })),
+  },
+  { additionalProperties: false },
+);
+
+/** The answer to customize: the objects that the sync request shall carry under `related`. */
+export const CustomizeResponse = Type.Object(
+  { relatedResources: Type.Array(RelatedResourceRule) },
+  { additionalProperties: false },
+);
+export type CustomizeResponse = Static<typeof CustomizeResponse>;
+
+/** The answer to sync. Metacontroller deletes each observed child that `children` leaves out. */
+export const SyncResponse = Type.Object(
+  {
+    status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    children: Type.Array(Type.Record(Type.String(), Type.Unknown())),
+    resyncAfterSeconds: Type.Optional(Type.Number({ minimum: 0 })),
+  },
+  { additionalProperties: false },
+);
+export type SyncResponse = Static<typeof SyncResponse>;
+
+/** The answer to finalize: `finalized: true` lets the parent go. */
+export const FinalizeResponse = Type.Object(
+  {
+    ...SyncResponse.properties,
+    finalized: Type.Boolean(),
+  },
+  { additionalProperties: false },
+);
+export type FinalizeResponse = Static<typeof FinalizeResponse>;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which namespace may read which paths of the token: its own, and what the policy's rules add.
+import { type Static, Type } from "@sinclair/typebox";
+import { isHsmPath } from "./hsm-path.ts";
+
+/**
+ * One rule: HSMSecrets in `namespace` may read the path `prefix` and everything below it; with `write`, also write
+ * there. In both, `*` stands for any run of characters within a segment and a segment `**` for any number of them.
+ */
+export const PathPolicyRule = Type.Object(
+  {
+    namespace: Type.String({ pattern: "^[a-z0-9*-]+$", maxLength: 63 }),
+    prefix: Type.String({ pattern: "^[A-Za-z0-9._*-]+(/[A-Za-z0-9._*-]+)*/?$", maxLength: 255 }),
+    write: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+export type PathPolicyRule = Static<typeof PathPolicyRule>;
+
+/** The rules that PATH_POLICY_FILE adds to what every namespace may do anyway. */
+export const PathPolicy = Type.Array(PathPolicyRule);
+export type PathPolicy = Static<typeof PathPolicy>;
+
+/** Whether `text` matches `glob`, in which `*` is any run of characters. Linear: no backtracking over regular expressions. */
+const matchesGlob = (glob: string, text: string): boolean => {
+  const parts = glob.split("*");
+  const head = parts[0] ?? "";
+  const tail = parts.at(-1) ?? "";
+  if (parts.length === 1) return glob === text;
+  if (text.length < head.length + tail.length || !text.startsWith(head) || !text.endsWith(tail)) return false;
+  let from = head.length;
+  for (const part of parts.slice(1, -1)) {
+    const at = text.indexOf(part, from);
+    if (at < 0 || at + part.length > text.length - tail.length) return false;
+    from = at + part.length;
+  }
+  return true;
+};
+
+/** Whether the leading segments of `path` match all of `globs`; what follows them is below the prefix. */
+const isBelow = (globs: readonly string[], path: readonly string[]): boolean => {
+  const [glob, ...rest] = globs;
+  if (glob === undefined) return true;
+  if (glob === "**") return isBelow(rest, path) || (path.length > 0 && isBelow(globs, path.slice(1)));
+  const [segment, ...below] = path;
+  return segment !== undefined && matchesGlob(glob, segment) && isBelow(rest, below);
+};
+
+/** Whether an HSMSecret in `namespace` may read `path`: `secrets/<namespace>/…`, or what a rule of the policy adds. */
+export const mayRead = (policy: PathPolicy, namespace: string, path: string): boolean =>
+  isHsmPath(path) &&
+  (path.startsWith(`secrets/${namespace}/`) ||
+    policy.some(
+      (rule) =>
+        matchesGlob(rule.namespace, namespace) &&
+        isBelow(rule.prefix.replace(/\/$/, "").split("/"), path.split("/")),
+    ));

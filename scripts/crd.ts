@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns the TypeScript schemas of hooks/ into CustomResourceDefinitions, so that the two can't drift apart.
+import type { TSchema } from "@sinclair/typebox";
+import { stringify } from "yaml";
+import { HSMSecretSpec, HSMSecretStatus } from "../hooks/hsmsecret/schema.ts";
+
+/** An OpenAPI v3 schema as a CRD takes it: structural, so without `const`, `$ref` or `additionalProperties: false`. */
+type Structural = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The literals of a union of literals, or undefined. */
+const literalsOf = (schema: Record<string, unknown>): unknown[] | undefined => {
+  if (schema.const !== undefined) return [schema.const];
+  const members = schema.anyOf;
+  if (!Array.isArray(members)) return undefined;
+  const literals = members.map((member: unknown) => (isObject(member) ? member.const : undefined));
+  if (literals.some((literal) => typeof literal !== "string")) {
+    throw new Error(`a CRD can only have a union of string literals, not ${JSON.stringify(schema)}`);
+  }
+  return literals;
+};
+
+/** The structural schema of `schema`, which is a plain JSON Schema as TypeBox builds it. */
+export const structural = (schema: unknown): Structural => {
+  if (!isObject(schema)) throw new Error(`not a schema: ${JSON.stringify(schema)}`);
+  const { anyOf, const: _, crdFormat, patternProperties, properties, items, $id, ...rest } = schema;
+  const literals = literalsOf(schema);
+  if (literals !== undefined) return { type: "string", enum: literals, ...rest };
+  return {
+    ...rest,
+    ...(crdFormat === undefined ? {} : { format: crdFormat }),
+    ...(isObject(properties)
+      ? {
+          properties: Object.fromEntries(
+            Object.entries(properties).map(([name, property]) => [name, structural(property)]),
+          ),
+        }
+      : {}),
+    ...(isObject(patternProperties)
+      ? { additionalProperties: structural(Object.values(patternProperties)[0]) }
+      : {}),
+    ...(items === undefined ? {} : { items: structural(items) }),
+  };
+};
+
+/** What a CRD says beside its schemas. */
+interface Definition {
+  readonly group: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly description: string;
+  readonly spec: TSchema;
+  readonly status: TSchema;
+  readonly columns: readonly Record<string, unknown>[];
+}
+
+const crd = (definition: Definition): Record<string, unknown> => {
+  const { group, kind, plural, singular, shortNames, description, spec, status, columns } = definition;
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: {
+      name: `${plural}.${group}`,
+      labels: { "app.kubernetes.io/part-of": "keyswitch" },
+    },
+    spec: {
+      group,
+      scope: "Namespaced",
+      names: {
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular,
+        shortNames,
+        categories: ["keyswitch"],
+      },
+      versions: [
+        {
+          name: "v1alpha1",
+          served: true,
+          storage: true,
+          subresources: { status: {} },
+          additionalPrinterColumns: columns,
+          schema: {
+            openAPIV3Schema: {
+              type: "object",
+              description,
+              properties: {
+                apiVersion: { type: "string" },
+                kind: { type: "string" },
+                metadata: { type: "object" },
+                spec: { ...structural(spec), default: {} },
+                status: structural(status),
+              },
+            },
+          },
+        },
+      ],
+    },
+  };
+};
+
+/** Every CRD of the project: the file below manifests/crds/ and the object. */
+export const CRDS: Readonly<Record<string, Record<string, unknown>>> = {
+  "hsmsecrets.yaml": crd({
+    group: "hsm.j5t.io",
+    kind: "HSMSecret",
+    plural: "hsmsecrets",
+    singular: "hsmsecret",
+    shortNames: ["hsmsec"],
+    description: "A path on a PKCS#11 token whose content becomes a Secret.",
+    spec: HSMSecretSpec,
+    status: HSMSecretStatus,
+    columns: [
+      { name: "Secret", type: "string", jsonPath: ".status.secretRef.name" },
+      {
+        name: "Ready",
+        type: "string",
+        jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+      },
+      {
+        name: "Reason",
+        type: "string",
+        jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+      },
+      { name: "Status", type: "string", jsonPath: ".status.syncStatus" },
+      { name: "Last Sync", type: "date", jsonPath: ".status.lastSyncTime" },
+      { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+      { name: "Device", type: "string", jsonPath: ".status.device", priority: 1 },
+      { name: "Path", type: "string", jsonPath: ".spec.hsmPath", priority: 1 },
+      { name: "Error", type: "string", jsonPath: ".status.lastError", priority: 1 },
+    ],
+  }),
+};
+
+const HEADER =
+  "# SPDX-License-Identifier: Apache-2.0\n# Generated from hooks/ by `npm run generate`; do not edit.\n";
+
+/** The text of the file `name` below manifests/crds/. */
+export const crdText = (name: string): string => {
+  const object = CRDS[name];
+  if (object === undefined) throw new Error(`no CRD ${name}`);
+  // Through JSON, which drops the symbols that TypeBox puts on its schemas.
+  const plain: unknown = JSON.parse(JSON.stringify(object));
+  return HEADER + stringify(plain, { lineWidth: 110, aliasDuplicateObjects: false });
+};

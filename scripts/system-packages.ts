@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the programs and libraries of the system that the local run and the tests use, and installs them from
+// Debian's packages where this process may.
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Where distributions put SoftHSM2's module. */
+const SOFTHSM_MODULES = [
+  "/usr/lib/softhsm/libsofthsm2.so",
+  "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+  "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+  "/usr/lib64/softhsm/libsofthsm2.so",
+  "/usr/lib64/pkcs11/libsofthsm2.so",
+  "/usr/local/lib/softhsm/libsofthsm2.so",
+  "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+];
+
+/** The path of SoftHSM2's PKCS#11 module, or undefined where it is not installed. */
+export const softhsmModule = (): string | undefined => SOFTHSM_MODULES.find((path) => existsSync(path));
+
+/** Whether `program` is on PATH. */
+export const hasProgram = (program: string): boolean =>
+  (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)));
+
+/** A thing of the system, how to see that it is there, and Debian's package that has it. */
+export interface Requirement {
+  readonly name: string;
+  readonly debian: string;
+  readonly present: () => boolean;
+}
+
+export const SOFTHSM: Requirement = {
+  name: "SoftHSM2",
+  debian: "softhsm2",
+  present: () => softhsmModule() !== undefined && hasProgram("softhsm2-util"),
+};
+
+const program = (name: string, debian: string): Requirement => ({
+  name,
+  debian,
+  present: () => hasProgram(name),
+});
+
+/** What the tests need beside SoftHSM2. */
+export const TEST_PROGRAMS: readonly Requirement[] = [
+  program("openssl", "openssl"),
+  program("gcc", "gcc"),
+  program("pkcs11-tool", "opensc"),
+  program("kubectl", "kubernetes-client"),
+];
+
+/**
+ * Installs what is missing of `requirements`, if this process is root and there is an apt-get. Answers with what is
+ * still missing afterwards. `say` is told what is being done.
+ */
+export const provide = (
+  requirements: readonly Requirement[],
+  say: (line: string) => void,
+): readonly Requirement[] => {
+  const missing = requirements.filter(({ present }) => !present());
+  if (missing.length === 0 || process.getuid?.() !== 0 || !hasProgram("apt-get")) return missing;
+  say(`Installing ${missing.map(({ name }) => name).join(", ")}...`);
+  const apt = (...args: string[]) =>
+    spawnSync("apt-get", args, {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    }).status === 0;
+  apt("update", "-qq");
+  apt("install", "-y", "-qq", "--no-install-recommends", ...missing.map(({ debian }) => debian));
+  return missing.filter(({ present }) => !present());
+};

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm test`: installs what the tests need, runs them, and prints `N passed, N failed, N skipped` as the last line.
+// With file names as arguments it runs those alone.
+import { spawn, spawnSync } from "node:child_process";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { provide, SOFTHSM, TEST_PROGRAMS } from "./system-packages.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+/** The counts that tap puts at the end of its output: `# { total: 3, pass: 2, fail: 1 }`. */
+const countsOf = (tap: string): { passed: number; failed: number; skipped: number } | undefined => {
+  const line = tap.match(/^# \{ (total: \d+.*?) \}$/m)?.[1];
+  if (line === undefined) return undefined;
+  const count = (name: string) => Number(line.match(new RegExp(`\\b${name}: (\\d+)`))?.[1] ?? 0);
+  return { passed: count("pass"), failed: count("fail"), skipped: count("skip") + count("todo") };
+};
+
+const run = async (): Promise<number> => {
+  const missing = provide([SOFTHSM, ...TEST_PROGRAMS], say);
+  if (missing.length > 0) {
+    for (const { name, debian } of missing) say(`${name} is missing. On Debian: apt-get install ${debian}`);
+    say("0 passed, 1 failed, 0 skipped");
+    return 1;
+  }
+  const named = process.argv.slice(2);
+  const files = named.length > 0 ? named : globSync("test/**/*.test.ts", { cwd: root }).sort();
+  const folder = mkdtempSync(join(tmpdir(), "keyswitch-test-"));
+  const output = join(folder, "results.tap");
+  try {
+    // Writes tap's class for the plugins that package.json leaves on.
+    spawnSync("tap", ["build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+    const child = spawn(
+      "tap",
+      ["run", "--reporter=terse", "--jobs=2", "--timeout=180", `--output-file=${output}`, ...files],
+      { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
+    );
+    const code = await new Promise<number>((resolve) => child.once("exit", (status) => resolve(status ?? 1)));
+    const counts = countsOf(readFileSync(output, "utf8"));
+    if (counts === undefined) {
+      say("The test runner ended without a count.");
+      say("0 passed, 1 failed, 0 skipped");
+      return 1;
+    }
+    // A file that ended early fails the run without a failed assertion.
+    const failed = code !== 0 && counts.failed === 0 ? 1 : counts.failed;
+    say(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
+    return code;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+process.exitCode = await run();

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model-checks the sync hook: every interleaving, up to a depth, of token changes, outages, edits of the Secret and
+// syncs, against Metacontroller's server-side apply with field ownership and its habit of skipping equal answers.
+import t from "tap";
+import { plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
+import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
+import { absent, base64, context, found, request, secret, unavailable, unchanged } from "./request.ts";
+
+const DEPTH = 6;
+const OWNER = 'k:{"uid":"68455439-0481-4aba-a161-cd23399165db"}';
+
+/** The Secret in the cluster: each key's value (base64) and who owns it. */
+interface Cluster {
+  readonly version: number;
+  readonly mark?: string;
+  readonly keys: Readonly<Record<string, { readonly value: string; readonly owners: readonly string[] }>>;
+}
+
+interface World {
+  readonly token: "a" | "b" | "absent";
+  readonly outage: boolean;
+  readonly onMissing: "Retain" | "Delete";
+  readonly secret: Cluster | undefined;
+  /** The answer's child as Metacontroller last applied it. */
+  readonly applied: string | undefined;
+  readonly status: Record<string, unknown> | undefined;
+  readonly clock: number;
+}
+
+const CONTENT: Record<"a" | "b", StringMap> = { a: { password: "one", user: "ada" }, b: { password: "two" } };
+
+const shown = (cluster: Cluster): Secret =>
+  secret(
+    {},
+    {
+      resourceVersion: String(cluster.version),
+      ...(cluster.mark === undefined
+        ? {}
+        : { annotations: { "hsm.j5t.io/repaired-resource-version": cluster.mark } }),
+      managedFields: ["metacontroller", "kubectl-edit"].map((manager) => ({
+        manager,
+        operation: manager === "metacontroller" ? "Apply" : "Update",
+        fieldsV1: {
+          "f:data": Object.fromEntries(
+            Object.entries(cluster.keys)
+              .filter(([, { owners }]) => owners.includes(manager))
+              .map(([key]) => [`f:${key}`, {}]),
+          ),
+          ...(manager === "metacontroller" ? { "f:metadata": { "f:ownerReferences": { [OWNER]: {} } } } : {}),
+        },
+      })),
+    },
+    { data: Object.fromEntries(Object.entries(cluster.keys).map(([key, { value }]) => [key, value])) },
+  );
+
+/** Server-side apply by Metacontroller, with force: what differs becomes its own, what it drops loses it as an owner. */
+const apply = (
+  before: Cluster | undefined,
+  data: StringMap,
+  mark: string | undefined,
+  clock: number,
+): Cluster => {
+  const keys: Record<string, { value: string; owners: string[] }> = {};
+  for (const [key, { value, owners }] of Object.entries(before?.keys ?? {})) {
+    const wanted = data[key];
+    const others = owners.filter((owner) => owner !== "metacontroller");
+    if (wanted === undefined) {
+      if (others.length > 0 || !owners.includes("metacontroller")) keys[key] = { value, owners: others };
+    } else if (wanted !== value) keys[key] = { value: wanted, owners: ["metacontroller"] };
+    else keys[key] = { value, owners: [...others, "metacontroller"] };
+  }
+  for (const [key, value] of Object.entries(data)) keys[key] ??= { value, owners: ["metacontroller"] };
+  return { version: clock, keys, ...(mark === undefined ? {} : { mark }) };
+};
+
+const inOrder = (data: StringMap): string => JSON.stringify(Object.entries(data).sort());
+const contentOf = (token: "a" | "b"): string => inOrder(base64(CONTENT[token]));
+const dataOf = (world: World): string | undefined => world.secret && inOrder(shown(world.secret).data ?? {});
+
+const read = (world: World, ifNoneMatch: string | undefined): Reading => {
+  if (world.outage) return unavailable;
+  if (world.token === "absent") return absent;
+  const reading = found(CONTENT[world.token]);
+  return reading.checksum === ifNoneMatch ? unchanged : reading;
+};
+
+/** One sync; throws where an answer breaks an invariant. */
+const step = (world: World): World => {
+  const input = request({
+    spec: { onMissing: world.onMissing },
+    owned: world.secret === undefined ? [] : [shown(world.secret)],
+    ...(world.status === undefined ? {} : { status: world.status }),
+  });
+  const planned = plan(input, context);
+  if (!planned.read) throw new Error("the token is not read");
+  const reading = read(world, planned.ifNoneMatch);
+  const { response } = sync(input, context, reading);
+  const [child] = response.children as [{ data: StringMap; metadata: { annotations?: StringMap } }?];
+  const clock = world.clock + 1;
+  const next = { ...world, status: response.status, clock };
+  if (world.secret !== undefined && child === undefined) {
+    if (reading.outcome !== "absent" || world.onMissing !== "Delete") {
+      throw new Error(`the Secret is removed after ${reading.outcome}`);
+    }
+    return { ...next, secret: undefined, applied: undefined };
+  }
+  if (response.status?.syncStatus === "InSync") {
+    const held = dataOf(world);
+    if (world.token === "absent" || held !== contentOf(world.token)) {
+      throw new Error(`the status is InSync with ${held} while the token holds ${world.token}`);
+    }
+  }
+  if (child === undefined) return next;
+  if (world.outage) {
+    for (const [key, { value }] of Object.entries(world.secret?.keys ?? {})) {
+      if (child.data[key] !== value) throw new Error(`an outage changes ${key}`);
+    }
+  }
+  const bytes = JSON.stringify(child);
+  if (world.secret !== undefined && bytes === world.applied) return next;
+  const mark = child.metadata.annotations?.["hsm.j5t.io/repaired-resource-version"];
+  const applied = apply(world.secret, child.data, mark, clock);
+  const same =
+    world.secret !== undefined &&
+    JSON.stringify({ ...applied, version: 0 }) === JSON.stringify({ ...world.secret, version: 0 });
+  return { ...next, secret: same ? world.secret : applied, applied: bytes };
+};
+
+/** An edit by hand: the key becomes kubectl's. */
+const edit = (world: World, key: string, value: string | undefined): World => {
+  if (world.secret === undefined) return world;
+  const { [key]: _, ...rest } = world.secret.keys;
+  const keys = value === undefined ? rest : { ...rest, [key]: { value, owners: ["kubectl-edit"] } };
+  const clock = world.clock + 1;
+  return { ...world, clock, secret: { ...world.secret, version: clock, keys } };
+};
+
+const ACTIONS: Record<string, (world: World) => World> = {
+  sync: step,
+  "token a": (world) => ({ ...world, token: "a" }),
+  "token b": (world) => ({ ...world, token: "b" }),
+  "token absent": (world) => ({ ...world, token: "absent" }),
+  "outage begins or ends": (world) => ({ ...world, outage: !world.outage }),
+  "edit password": (world) => edit(world, "password", "ZWRpdGVk"),
+  "delete password": (world) => edit(world, "password", undefined),
+  "add extra": (world) => edit(world, "extra", "eA=="),
+  "add empty extra": (world) => edit(world, "extra", ""),
+  "delete the Secret": (world) => ({ ...world, secret: undefined }),
+  // Metacontroller forgets what it applied.
+  "restart the engine": (world) => ({ ...world, applied: undefined }),
+};
+
+/** The world with its versions renamed by rank: only which of them are equal matters. */
+const canonical = (world: World): string => {
+  const text = JSON.stringify({ ...world, clock: 0, secret: world.secret && { ...world.secret, keys: 0 } });
+  const versions = [String(world.secret?.version ?? ""), world.secret?.mark ?? ""];
+  versions.push(world.applied?.match(/repaired-resource-version":"(\d+)"/)?.[1] ?? "");
+  const ranks = [...new Set(versions)].sort((a, b) => Number(a) - Number(b));
+  const keys = Object.entries(world.secret?.keys ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return (
+    text
+      .replace(/"version":\d+/, "")
+      .replace(/"mark":"\d+"/, "")
+      .replace(/(repaired-resource-version\\":\\")\d+/, "$1") +
+    JSON.stringify(keys) +
+    versions.map((version) => ranks.indexOf(version)).join()
+  );
+};
+
+/** Once the token is healthy and everybody is quiet, a few syncs make the Secret what the token says, and then rest. */
+const settles = (world: World): string | undefined => {
+  let now: World = { ...world, outage: false };
+  for (let round = 0; round < 6; round += 1) {
+    const next = step(now);
+    const rests = canonical(next) === canonical(now);
+    now = next;
+    if (!rests) continue;
+    const data = dataOf(now);
+    if (now.token === "absent") {
+      return now.onMissing === "Delete" && now.secret !== undefined ? "absent, but still there" : undefined;
+    }
+    const wanted = contentOf(now.token);
+    return data === wanted ? undefined : `rests at ${data} while the token holds ${wanted}`;
+  }
+  return "never rests";
+};
+
+t.test("no interleaving loses the Secret, lies about it, or keeps it from settling", async (t) => {
+  let states = 0;
+  for (const onMissing of ["Retain", "Delete"] as const) {
+    const start: World = {
+      token: "a",
+      outage: false,
+      onMissing,
+      secret: undefined,
+      applied: undefined,
+      status: undefined,
+      clock: 1,
+    };
+    const seen = new Set<string>();
+    let frontier: { world: World; path: string[] }[] = [{ world: step(step(start)), path: [] }];
+    const failures: string[] = [];
+    for (let depth = 0; depth <= DEPTH; depth += 1) {
+      const next: typeof frontier = [];
+      for (const { world, path } of frontier) {
+        try {
+          const fault = settles(world);
+          if (fault !== undefined) failures.push(`${path.join(", ")}: ${fault}`);
+          if (depth === DEPTH) continue;
+          for (const [name, act] of Object.entries(ACTIONS)) {
+            const after = act(world);
+            const key = canonical(after);
+            if (seen.has(key)) continue;
+            seen.add(key);
+            next.push({ world: after, path: [...path, name] });
+          }
+        } catch (error) {
+          failures.push(`${path.join(", ")}: ${String(error)}`);
+        }
+      }
+      frontier = next;
+    }
+    states += seen.size;
+    t.same(failures.slice(0, 5), [], `onMissing ${onMissing}`);
+  }
+  t.comment(`${states} states`);
+  t.ok(states > 1000, "the search went somewhere");
+});

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// hooks/ is pure: what it imports, and what the linter says of a hook that is not.
+import { spawnSync } from "node:child_process";
+import { copyFileSync, globSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+t.test("hooks/ imports only itself and pure packages", async (t) => {
+  const files = globSync("hooks/**/*.ts", { cwd: root });
+  t.ok(files.length > 5);
+  for (const file of files) {
+    const text = readFileSync(`${root}/${file}`, "utf8");
+    for (const [, from = ""] of text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)) {
+      t.match(
+        from,
+        /^(\.{1,2}\/(?!.*(server|scripts)\/)|@sinclair\/typebox|@noble\/hashes)/,
+        `${file} imports ${from}`,
+      );
+    }
+  }
+});
+
+const IMPURE = {
+  "a module of Node": 'import "node:fs";',
+  "the server": 'import "../server/log.ts";',
+  "the clock": "export const now = Date.now();",
+  "the environment": "export const home = process.env.HOME;",
+  "the network": 'export const page = fetch("x");',
+};
+
+for (const [what, line] of Object.entries(IMPURE)) {
+  t.test(`the linter refuses a hook that uses ${what}`, async (t) => {
+    const folder = t.testdir({ hooks: { "impure.ts": `${line}\n` } });
+    copyFileSync(`${root}/biome.json`, `${folder}/biome.json`);
+    const { status, stderr } = spawnSync(
+      "biome",
+      ["lint", "--vcs-enabled=false", "--colors=off", "hooks/impure.ts"],
+      { cwd: folder, encoding: "utf8" },
+    );
+    t.not(status, 0);
+    t.match(stderr, /hooks\/ (is|reads|does)/);
+  });
+}
