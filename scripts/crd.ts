@@ -131,7 +131,7 @@ export const CRDS: Readonly<Record<string, Record<string, unknown>>> = {
       { name: "Last Sync", type: "date", jsonPath: ".status.lastSyncTime" },
       { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
       { name: "Device", type: "string", jsonPath: ".status.device", priority: 1 },
-      { name: "Path", type: "string", jsonPath: ".spec.hsmPath", priority: 1 },
+      { name: "Path", type: "string", jsonPath: ".status.hsmPath", priority: 1 },
       { name: "Error", type: "string", jsonPath: ".status.lastError", priority: 1 },
     ],
   }),

@@ -173,6 +173,9 @@ export const HSMSecretStatus = Type.Object({
     }),
   ),
   syncStatus: Type.Optional(SyncStatus),
+  hsmPath: Type.Optional(
+    Type.String({ description: "Path on the token: that of the spec, or the default." }),
+  ),
   lastSyncTime: Type.Optional(
     time(
       "When the Secret last came to hold what the token holds. Later readings that found no change do not move it.",

@@ -2,21 +2,24 @@
 // The status of an HSMSecret: made of the one before, so that nothing in it changes unless something happened.
 import { Value } from "@sinclair/typebox/value";
 import type { Condition } from "../kubernetes.ts";
+import { resolveSpec } from "./resolved-spec.ts";
 import { type HSMSecret, HSMSecretStatus, type SyncStatus } from "./schema.ts";
 
-/** Why an HSMSecret is in the state that it is in; the reason of its Ready condition. */
-export type Reason =
-  | "Synced"
-  | "Applying"
-  | "Drifted"
-  | "HSMUnavailable"
-  | "ObjectNotFound"
-  | "Conflict"
-  | "Forbidden"
-  | "InvalidKey"
-  | "TooLarge"
-  | "TypeImmutable"
-  | "LastAppliedLeak";
+/** Why an HSMSecret is in the state that it is in: the reasons of its conditions; docs/hsmsecret.md explains each. */
+export const REASONS = [
+  "Synced",
+  "Applying",
+  "Drifted",
+  "HSMUnavailable",
+  "ObjectNotFound",
+  "Conflict",
+  "Forbidden",
+  "InvalidKey",
+  "TooLarge",
+  "TypeImmutable",
+  "LastAppliedLeak",
+] as const;
+export type Reason = (typeof REASONS)[number];
 
 /** What one sync found out. */
 export interface Finding {
@@ -66,9 +69,11 @@ const condition = (
   };
 };
 
-/** The reason of the Ready condition in `status`. */
-export const readyReason = (status: HSMSecretStatus): string | undefined =>
-  status.conditions?.find(({ type }) => type === "Ready")?.reason;
+/** The reason of the Ready condition in `status`, if it is one of ours. */
+export const readyReason = (status: HSMSecretStatus): Reason | undefined => {
+  const reason = status.conditions?.find(({ type }) => type === "Ready")?.reason;
+  return REASONS.find((candidate) => candidate === reason);
+};
 
 /** A fact: learned now, forgotten now (null), or as it was. */
 const fact = <K extends string>(
@@ -106,6 +111,7 @@ export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HS
   return {
     ...(parent.metadata.generation === undefined ? {} : { observedGeneration: parent.metadata.generation }),
     syncStatus: finding.syncStatus,
+    hsmPath: resolveSpec(parent).hsmPath,
     ...fact("lastSyncTime", synced && happened ? now : undefined, before.lastSyncTime),
     ...facts,
     ...fact("lastError", synced || reason === "Applying" ? (leak ?? null) : message, undefined),

@@ -213,7 +213,7 @@ const unread = (situation: Situation): Decision => {
     });
   }
   return leaveAlone(situation, {
-    reason: (reason as Reason | undefined) ?? "Drifted",
+    reason: reason ?? "Drifted",
     message: before.lastError ?? "The token has not been read.",
     syncStatus: before.syncStatus ?? "Pending",
   });

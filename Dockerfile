@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# One image, three roles: webhook, agent, bot; the same image's pcscd serves the reader beside an agent.
+# docker build -t keyswitch:0.1.0 .
+
+FROM node:24-bookworm AS build
+WORKDIR /app
+# Headers of the image's own Node: node-gyp needs no download.
+ENV npm_config_nodedir=/usr/local npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false
+COPY package.json package-lock.json .npmrc ./
+# Install scripts are off (.npmrc). The one native add-on that webhook and agent need is compiled here.
+RUN npm ci && npm rebuild --ignore-scripts=false pkcs11js
+COPY tsconfig.json tsconfig.build.json ./
+COPY hooks hooks
+COPY server server
+RUN node_modules/.bin/tsc -p tsconfig.build.json && npm prune --omit=dev
+
+FROM node:24-bookworm-slim
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="keyswitch" \
+      org.opencontainers.image.description="Metacontroller hooks that turn PKCS#11 tokens into Kubernetes Secrets and chat commands into Deployment replicas" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+# A path for OpenSC's module that is the same on every architecture; and the USB id of a Pico HSM's current firmware, which
+# this release of the CCID driver does not know.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libccid libpcsclite1 opensc opensc-pkcs11 pcscd tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && ln -s "$(dpkg -L opensc-pkcs11 | grep -E '^/usr/lib/[^/]+/opensc-pkcs11\.so$')" /usr/lib/opensc-pkcs11.so \
+    && sed -i -e '/<key>ifdVendorID</,/<array>/s|<array>|&<string>0x2E8A</string>|' -e '/<key>ifdProductID</,/<array>/s|<array>|&<string>0x10FD</string>|' -e '/<key>ifdFriendlyName</,/<array>/s|<array>|&<string>Pico HSM</string>|' /etc/libccid_Info.plist \
+    && groupadd --gid 1200 keyswitch \
+    && useradd --uid 1200 --gid 1200 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin keyswitch
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
+ENV NODE_ENV=production
+USER 1200:1200
+ENTRYPOINT ["/usr/bin/tini", "--", "node", "dist/server/main.js"]

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent over the in-memory store, for a machine without SoftHSM2: the real server and routes, and a token that is
+// told over IPC what it holds.
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import closeWithGrace from "close-with-grace";
+import { Registry } from "prom-client";
+import { buildAgentApp } from "../../server/agent/app.ts";
+import { parseAgentConfig } from "../../server/config/agent.ts";
+import { isLoopback } from "../../server/config/loopback.ts";
+import { createLogger } from "../../server/log.ts";
+import { createMemoryStore } from "./memory-store.ts";
+
+/** `keys` null removes the secret; its values are base64. */
+const Put = Type.Object({
+  path: Type.String(),
+  keys: Type.Union([Type.Record(Type.String(), Type.String()), Type.Null()]),
+});
+
+const parsed = parseAgentConfig(process.env);
+if (!parsed.ok) throw new Error(parsed.faults.map(({ name, message }) => `${name} ${message}`).join("\n"));
+const { config } = parsed;
+const logger = createLogger({ level: config.logLevel, role: "agent" });
+const store = createMemoryStore();
+const app = buildAgentApp({
+  store,
+  logger,
+  registry: new Registry(),
+  auth: {
+    tokenFiles: config.readTokenFile === undefined ? [] : [{ path: config.readTokenFile, scopes: ["read"] }],
+    clientCertificates: config.tls?.clientCaFile !== undefined,
+    loopback: isLoopback(config.listenHost),
+  },
+  device: config.deviceName,
+  node: config.nodeName,
+  ...(config.tls && { tls: config.tls }),
+});
+process.on("message", (message: unknown) => {
+  if (!Value.Check(Put, message)) throw new Error("not a message of the local run");
+  if (message.keys === null) store.remove(message.path);
+  else {
+    const keys = Object.entries(message.keys).map(([key, value]) => [key, Buffer.from(value, "base64")]);
+    store.put(message.path, Object.fromEntries(keys));
+  }
+});
+closeWithGrace({ logger: false }, async () => {
+  await app.close();
+  await store.close();
+  process.disconnect?.();
+});
+await app.listen({ host: config.listenHost, port: config.listenPort });

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the container of a Deployment or DaemonSet as a process of this machine: what a kubelet would put into its
+// environment and its mounted files, so that the manifests themselves are what is tried.
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { type Static, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { StringMap } from "../../hooks/kubernetes.ts";
+
+const Items = Type.Optional(Type.Array(Type.Object({ key: Type.String(), path: Type.String() })));
+const SecretSource = Type.Object({
+  name: Type.Optional(Type.String()),
+  secretName: Type.Optional(Type.String()),
+  items: Items,
+});
+const ConfigMapSource = Type.Object({ name: Type.String(), items: Items });
+const Sources = {
+  secret: Type.Optional(SecretSource),
+  configMap: Type.Optional(ConfigMapSource),
+};
+const Volume = Type.Object({
+  name: Type.String(),
+  ...Sources,
+  projected: Type.Optional(Type.Object({ sources: Type.Array(Type.Object(Sources)) })),
+});
+const FieldRef = Type.Object({ fieldRef: Type.Object({ fieldPath: Type.String() }) });
+const Container = Type.Object({
+  name: Type.String(),
+  args: Type.Array(Type.String(), { minItems: 1 }),
+  env: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      value: Type.Optional(Type.String()),
+      valueFrom: Type.Optional(FieldRef),
+    }),
+  ),
+  volumeMounts: Type.Array(Type.Object({ name: Type.String(), mountPath: Type.String() })),
+});
+
+/** The part of a Deployment or DaemonSet that is needed to run its first container. */
+export const Workload = Type.Object({
+  spec: Type.Object({
+    template: Type.Object({
+      metadata: Type.Object({ labels: StringMap }),
+      spec: Type.Object({
+        containers: Type.Array(Container, { minItems: 1 }),
+        volumes: Type.Array(Volume),
+      }),
+    }),
+  }),
+});
+export type Workload = Static<typeof Workload>;
+
+/** Reads the data of a Secret (base64) or a ConfigMap (text) of the workload's namespace. */
+export type DataReader = (kind: "secret" | "configmap", name: string) => Promise<StringMap>;
+
+const FIELDS: Readonly<Record<string, string>> = {
+  "spec.nodeName": "local",
+  "metadata.namespace": "keyswitch",
+};
+
+const fieldOf = (path: string, labels: StringMap): string => {
+  const label = path.match(/^metadata\.labels\['(.+)'\]$/)?.[1];
+  const value = label === undefined ? FIELDS[path] : labels[label];
+  if (value === undefined) throw new Error(`the field ${path} is not known here`);
+  return value;
+};
+
+/** Writes the files of `volume` below `folder`. */
+const mount = async (volume: Static<typeof Volume>, folder: string, read: DataReader): Promise<void> => {
+  for (const { secret, configMap } of [volume, ...(volume.projected?.sources ?? [])]) {
+    const name = secret?.secretName ?? secret?.name ?? configMap?.name;
+    if (name === undefined) continue;
+    const data = await read(secret === undefined ? "configmap" : "secret", name);
+    const items = (secret ?? configMap)?.items ?? Object.keys(data).map((key) => ({ key, path: key }));
+    for (const { key, path } of items) {
+      const value = data[key];
+      if (value === undefined)
+        throw new Error(`${name} has no key ${key}, which the volume ${volume.name} mounts`);
+      const file = join(folder, path);
+      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+      writeFileSync(file, Buffer.from(value, secret === undefined ? "utf8" : "base64"), { mode: 0o600 });
+    }
+  }
+};
+
+export interface PodProcess {
+  /** The lines that the process has printed so far. */
+  readonly output: readonly string[];
+  /** Sends a message to a process that listens for some. */
+  send(message: object): void;
+  /** Ends the process with `signal` and answers when it has gone. */
+  stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+}
+
+export interface PodOptions {
+  readonly workload: Workload;
+  readonly read: DataReader;
+  /** A folder of the process's own, for its mounts. */
+  readonly folder: string;
+  /** The module that the image's entry point runs. */
+  readonly entry: URL;
+  /** Variables that differ on this machine: addresses, ports, paths of the HSM. */
+  readonly overrides: Readonly<Record<string, string>>;
+  /** Variables that are removed. */
+  readonly without?: readonly string[];
+  readonly onLine?: (line: string) => void;
+}
+
+/** Starts the workload's first container as a process. */
+export const startPodProcess = async (options: PodOptions): Promise<PodProcess> => {
+  const { workload, read, folder, entry, overrides } = options;
+  const { spec, metadata } = workload.spec.template;
+  const [container] = spec.containers;
+  if (container === undefined) throw new Error("a workload without a container");
+  for (const volume of spec.volumes) await mount(volume, join(folder, volume.name), read);
+  /** A path in the container, as it is on this machine. */
+  const local = (value: string): string => {
+    const found = container.volumeMounts.find(({ mountPath }) => value.startsWith(`${mountPath}/`));
+    return found === undefined ? value : join(folder, found.name, value.slice(found.mountPath.length));
+  };
+  const env = Object.fromEntries(
+    container.env.map(({ name, value, valueFrom }) => [
+      name,
+      valueFrom === undefined ? local(value ?? "") : fieldOf(valueFrom.fieldRef.fieldPath, metadata.labels),
+    ]),
+  );
+  for (const name of options.without ?? []) delete env[name];
+  const child = fork(new URL("./pod-entry.ts", import.meta.url), [entry.href, ...container.args], {
+    env: { PATH: process.env.PATH, ...env, ...overrides },
+    execArgv: [],
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  return follow(child, options.onLine);
+};
+
+const follow = (child: ChildProcess, onLine: ((line: string) => void) | undefined): PodProcess => {
+  const output: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue;
+    createInterface({ input: stream }).on("line", (line) => {
+      output.push(line);
+      onLine?.(line);
+    });
+  }
+  const ended = once(child, "exit");
+  return {
+    output,
+    send: (message) => {
+      child.send(message);
+    },
+    stop: async (signal = "SIGTERM") => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      await ended;
+    },
+  };
+};
+
+/** Reads a workload from `object`, which `name` is for the message. */
+export const asWorkload = (object: unknown, name: string): Workload => {
+  if (Value.Check(Workload, object)) return object;
+  const [fault] = [...Value.Errors(Workload, object)];
+  throw new Error(`${name} can't be run as a process: ${fault?.path} ${fault?.message}`);
+};

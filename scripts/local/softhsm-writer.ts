@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process of its own that writes data objects to one SoftHSM2 token, the way any other program on the node would.
+
+import { type Static, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { Module, ObjectClass, SessionFlag, UserType } from "graphene-pk11";
+
+const Create = Type.Object({ label: Type.String(), application: Type.String(), value: Type.Uint8Array() });
+
+/** One piece of writing; answered when all of it is done. */
+export const WriteRequest = Type.Object({
+  id: Type.Integer(),
+  /** Labels whose objects are removed before anything is made. */
+  removeFirst: Type.Array(Type.String()),
+  create: Type.Array(Create),
+  /** Objects that get another label and stay what they are: their handles remain good. */
+  relabel: Type.Array(Type.Object({ from: Type.String(), to: Type.String() })),
+});
+export type WriteRequest = Static<typeof WriteRequest>;
+
+export const WriterStart = Type.Object({ module: Type.String(), label: Type.String(), pin: Type.String() });
+export type WriterStart = Static<typeof WriterStart>;
+
+/** Logs in to the token and answers requests until the parent is gone. */
+const serve = ({ module: path, label, pin }: WriterStart): void => {
+  const module = Module.load(path);
+  module.initialize();
+  const slots = module.getSlots(true);
+  const slot = Array.from({ length: slots.length }, (_, index) => slots.items(index)).find(
+    (candidate) => candidate.getToken().label === label,
+  );
+  if (slot === undefined) throw new Error("the test token is not there");
+  const session = slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
+  session.login(pin, UserType.USER);
+  process.on("message", (request: unknown) => {
+    if (!Value.Check(WriteRequest, request)) throw new Error("not a write request");
+    for (const wanted of request.removeFirst) session.destroy({ class: ObjectClass.DATA, label: wanted });
+    for (const { label: name, application, value } of request.create) {
+      session.create({
+        class: ObjectClass.DATA,
+        token: true,
+        private: true,
+        label: name,
+        application,
+        value: Buffer.from(value),
+      });
+    }
+    for (const { from, to } of request.relabel) {
+      session.find({ class: ObjectClass.DATA, label: from }).items(0).setAttribute({ label: to });
+    }
+    process.send?.({ id: request.id });
+  });
+  process.send?.({ id: 0 });
+};
+
+process.on("disconnect", () => process.exit(0));
+process.once("message", (start: unknown) => {
+  if (!Value.Check(WriterStart, start)) throw new Error("not a writer's start");
+  serve(start);
+});

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything on this machine, without a cluster: control plane, Metacontroller's stand-in, token, agent and webhook,
+// set up from manifests/ the way docs/install.md does it in a cluster.
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { Agent, request } from "undici";
+import { StringMap } from "../../hooks/kubernetes.ts";
+import { startApiServer } from "../control-plane/api/server.ts";
+import { startDeploymentController } from "../control-plane/engine/deployment-controller.ts";
+import { startEngine } from "../control-plane/engine/engine.ts";
+import { eventually } from "./eventually.ts";
+import { freePort } from "./free-port.ts";
+import { type Kubectl, kubectlWith } from "./kubectl.ts";
+import { type LocalToken, makeLocalToken } from "./local-token.ts";
+import { asWorkload, type DataReader, type PodProcess, startPodProcess } from "./pod-process.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const NAMESPACE = "keyswitch";
+
+export type Role = "agent" | "webhook";
+
+export interface StackOptions {
+  /** Told what is being done, a line at a time. */
+  readonly say?: (line: string) => void;
+  /** Told each line that a process prints. */
+  readonly onLine?: (role: Role, line: string) => void;
+  readonly applyStrategy?: "server-side-apply" | "dynamic-apply";
+  /** Variables of the agent that differ from the manifests. */
+  readonly agentEnv?: Readonly<Record<string, string>>;
+  /** The same for the webhook. */
+  readonly webhookEnv?: Readonly<Record<string, string>>;
+}
+
+export interface Stack {
+  readonly kubeconfig: string;
+  readonly kubectl: Kubectl;
+  readonly token: LocalToken;
+  readonly urls: Readonly<Record<Role | "api", string>>;
+  /** Every line that anything here has logged so far. */
+  logs(): readonly string[];
+  /** An HTTPS request to the agent or webhook, with the token that it expects. */
+  call(role: Role, path: string): Promise<{ status: number; body: string }>;
+  /** The bearer token that the agent takes for reading, or the webhook for hooks. */
+  bearer(role: Role): Promise<string>;
+  start(role: Role): Promise<void>;
+  stop(role: Role, signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Runs scripts/credentials.sh against the local control plane. */
+const makeCredentials = (kubeconfig: string, pinFile: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(
+      "bash",
+      [join(root, "scripts/credentials.sh"), "--apply", "--pin-file", pinFile, "--san", "127.0.0.1"],
+      { env: { ...process.env, KUBECONFIG: kubeconfig }, stdio: ["ignore", "ignore", "pipe"] },
+    );
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    child.on("error", reject);
+    child.on("close", (code) =>
+      code === 0 ? resolve() : reject(new Error(`scripts/credentials.sh failed: ${said.trim()}`)),
+    );
+  });
+
+const Data = Type.Object({ data: StringMap });
+
+const dataReader =
+  (kubectl: Kubectl): DataReader =>
+  async (kind, name) => {
+    const object = await kubectl.get([kind, name, "-n", NAMESPACE]);
+    if (!Value.Check(Data, object)) throw new Error(`there is no ${kind} ${name} in ${NAMESPACE}`);
+    return object.data;
+  };
+
+/** Sets everything up; it is ready to take HSMSecrets when this answers. */
+export const startStack = async (options: StackOptions = {}): Promise<Stack> => {
+  const say = options.say ?? (() => {});
+  const folder = mkdtempSync(join(tmpdir(), "keyswitch-"));
+  const closers: (() => Promise<void> | void)[] = [() => rmSync(folder, { recursive: true, force: true })];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return await assemble(folder, closers, close, say, options);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};
+
+const assemble = async (
+  folder: string,
+  closers: (() => Promise<void> | void)[],
+  close: () => Promise<void>,
+  say: (line: string) => void,
+  options: StackOptions,
+): Promise<Stack> => {
+  const lines: string[] = [];
+  const log = (line: string) => {
+    lines.push(line);
+  };
+  const write = (fields: Record<string, unknown>, message: string) =>
+    log(JSON.stringify({ role: "engine", ...fields, msg: message }));
+  const ports: Record<Role, number> = { agent: await freePort(), webhook: await freePort() };
+  const api = await startApiServer({ log });
+  closers.push(() => api.close());
+  const kubeconfig = join(folder, "kubeconfig");
+  await api.kubeconfig(kubeconfig);
+  const kubectl = kubectlWith(kubeconfig);
+
+  const tokenFolder = join(folder, "token");
+  mkdirSync(tokenFolder);
+  const token = await makeLocalToken(tokenFolder);
+  closers.push(() => token.close());
+  say(`token: ${token.kind}`);
+
+  await kubectl(["apply", "-k", join(root, "manifests/namespace")]);
+  await makeCredentials(kubeconfig, token.pinFile);
+  await kubectl(["apply", "-k", join(root, "manifests")]);
+  say("applied manifests/ and the credentials of scripts/credentials.sh");
+
+  const read = dataReader(kubectl);
+  const workloads = {
+    agent: asWorkload(
+      await kubectl.get(["daemonset", "keyswitch-agent", "-n", NAMESPACE]),
+      "keyswitch-agent",
+    ),
+    webhook: asWorkload(
+      await kubectl.get(["deployment", "keyswitch-webhook", "-n", NAMESPACE]),
+      "keyswitch-webhook",
+    ),
+  };
+  const listen = (role: Role) => ({ LISTEN_HOST: "127.0.0.1", LISTEN_PORT: String(ports[role]) });
+  const overrides: Record<Role, Record<string, string>> = {
+    agent: {
+      ...listen("agent"),
+      ...token.env,
+      SYSFS_ROOT: "/sys",
+      DEV_ROOT: "/dev",
+      // So that a change made at the prompt shows at once.
+      REFRESH_INTERVAL_MS: "1000",
+      ...options.agentEnv,
+    },
+    webhook: {
+      ...listen("webhook"),
+      AGENTS: `hsm=https://127.0.0.1:${ports.agent}`,
+      ...options.webhookEnv,
+    },
+  };
+  const entries = { agent: token.entry, webhook: new URL("../../server/main.ts", import.meta.url) };
+  const running = new Map<Role, PodProcess>();
+  const urls = {
+    agent: `https://127.0.0.1:${ports.agent}`,
+    webhook: `https://127.0.0.1:${ports.webhook}`,
+    api: api.url,
+  };
+  const secretOf = async (name: string, key: string) =>
+    Buffer.from((await read("secret", name))[key] ?? "", "base64").toString();
+  const ca = await secretOf("keyswitch-webhook-tls", "ca.crt");
+  const agentCa = await secretOf("keyswitch-agent-tls", "ca.crt");
+  const dispatcher = new Agent({ connect: { ca: [ca, agentCa] } });
+  closers.push(() => dispatcher.close());
+  const tokens = {
+    agent: await secretOf("keyswitch-agent-token", "read"),
+    webhook: await secretOf("keyswitch-hook-token", "token"),
+  };
+  const call = async (role: Role, path: string) => {
+    const { statusCode, body } = await request(`${urls[role]}${path}`, {
+      dispatcher,
+      headers: { authorization: `Bearer ${tokens[role]}` },
+    });
+    return { status: statusCode, body: await body.text() };
+  };
+  const start = async (role: Role) => {
+    const process = await startPodProcess({
+      workload: workloads[role],
+      read,
+      folder: join(folder, role),
+      entry: entries[role],
+      overrides: overrides[role],
+      without: role === "agent" ? ["PKCS11_SLOT"] : [],
+      onLine: (line) => {
+        log(line);
+        options.onLine?.(role, line);
+      },
+    });
+    running.set(role, process);
+    if (role === "agent") token.attach((message) => process.send(message));
+    await eventually(`the start of the ${role}`, async () => {
+      try {
+        return (await call(role, "/readyz")).status === 200;
+      } catch {
+        // It does not listen yet.
+        return false;
+      }
+    });
+  };
+  const stop = async (role: Role, signal?: "SIGTERM" | "SIGKILL") => {
+    await running.get(role)?.stop(signal);
+    running.delete(role);
+  };
+  closers.push(async () => {
+    await Promise.all([stop("agent"), stop("webhook")]);
+  });
+  await start("agent");
+  await start("webhook");
+  say(`agent and webhook listen on ${urls.agent} and ${urls.webhook}`);
+
+  const engine = await startEngine({
+    apiUrl: api.url,
+    applyStrategy: options.applyStrategy ?? "server-side-apply",
+    resolveService: (host) =>
+      host === "keyswitch-webhook.keyswitch.svc" ? { host: "127.0.0.1", port: ports.webhook } : undefined,
+    log: { debug: write, info: write, warn: write },
+  });
+  closers.push(() => engine.close());
+  // There are no nodes here: Deployments become ready because it says so.
+  const deployments = startDeploymentController({ apiUrl: api.url });
+  closers.push(() => deployments.close());
+  say(`the control plane serves ${api.url}`);
+  return {
+    kubeconfig,
+    kubectl,
+    token,
+    urls,
+    logs: () => lines,
+    call,
+    bearer: async (role) => tokens[role],
+    start,
+    stop,
+    close,
+  };
+};

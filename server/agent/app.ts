@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the agent's server from its parts, without listening. docs/agent-api.md describes what it serves.
+
+import type { TSchema } from "@sinclair/typebox";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import type { FastifySerializerCompiler } from "fastify/types/schema.js";
+import type { Logger } from "pino";
+import type { Registry } from "prom-client";
+import type { TlsFiles } from "../config/listener.ts";
+import type { AuthOptions } from "../http/auth.ts";
+import type { KeyswitchServer } from "../http/instance.ts";
+import type { ReadyCheck } from "../http/probes.ts";
+import { buildServer } from "../http/server.ts";
+import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
+import { addDeviceRoutes } from "./routes/device-routes.ts";
+import { addSecretRoutes } from "./routes/secret-routes.ts";
+import type { SecretStore } from "./store.ts";
+
+export type AgentAppOptions = {
+  store: SecretStore;
+  logger: Logger;
+  registry: Registry;
+  auth: AuthOptions;
+  /** DEVICE_NAME: the HSMDevice that this agent serves. */
+  device: string;
+  /** NODE_NAME: the node that the agent runs on. */
+  node: string;
+  /** SYSFS_ROOT; `/sys` unless given. */
+  sysfsRoot?: string;
+  tls?: TlsFiles;
+  /** Made from the registry unless given; a registry takes them once. */
+  metrics?: AgentMetrics;
+};
+
+/** Answers are checked against their schema before they leave: one that does not fit is a bug, answered with 500. */
+const compileSerializer: FastifySerializerCompiler<TSchema> = ({ schema }) => {
+  const check = TypeCompiler.Compile(schema);
+  return (data: unknown) => {
+    if (!check.Check(data)) throw new TypeError("an answer does not fit its schema");
+    return JSON.stringify(data);
+  };
+};
+
+/** The agent. It is ready while its token can be read, and alive in any case. */
+export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
+  const { store, logger, registry, auth, device, node, tls, sysfsRoot = "/sys" } = options;
+  const metrics = options.metrics ?? createAgentMetrics(registry);
+  const ready = (): ReadyCheck[] => {
+    const health = store.health();
+    return [
+      {
+        name: "token",
+        ok: health.ready,
+        required: true,
+        ...(!health.ready && { message: `${health.code}: ${health.message}` }),
+      },
+    ];
+  };
+  const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }) });
+  app.setSerializerCompiler(compileSerializer);
+  addSecretRoutes(app, { store, metrics, device });
+  addDeviceRoutes(app, { store, metrics, device, node, sysfsRoot });
+  return app;
+};

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the agent: wires configuration, token store and metrics to the app, and listens.
+import type { Logger } from "pino";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import type { AgentConfig } from "../config/agent.ts";
+import { isLoopback } from "../config/loopback.ts";
+import type { Scope } from "../http/auth.ts";
+import { buildAgentApp } from "./app.ts";
+import { createAgentMetrics } from "./metrics.ts";
+import { createPkcs11Store } from "./pkcs11/store.ts";
+import type { TokenEvents } from "./pkcs11/supervisor.ts";
+import type { Health } from "./store.ts";
+
+/** An agent that listens. `close` waits for the requests under way, then lets go of the token. */
+export type RunningAgent = { address: string; close(): Promise<void> };
+
+const READ: readonly Scope[] = ["read"];
+const WRITE: readonly Scope[] = ["read", "write"];
+
+/** Logs when the token's state changes, and not at every repetition of it. */
+const logHealth = (logger: Logger): TokenEvents["health"] => {
+  let last = "";
+  return (health: Health) => {
+    const said = health.ready ? "ready" : `${health.code} ${health.message}`;
+    if (said === last) return;
+    last = said;
+    if (health.ready) logger.info("the token can be read");
+    else logger.warn({ code: health.code, reason: health.message }, "the token can't be read");
+  };
+};
+
+/**
+ * Starts the agent. A token that can't be read is no reason not to start: it may be plugged in later.
+ * @throws UnusableFile or Node's listen error when the start fails.
+ */
+export const runAgent = async (config: AgentConfig, logger: Logger): Promise<RunningAgent> => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = createAgentMetrics(registry);
+  const { events } = metrics;
+  const tellHealth = logHealth(logger);
+  const store = createPkcs11Store({
+    pkcs11: config.pkcs11,
+    operationTimeoutMs: config.operationTimeoutMs,
+    refreshIntervalMs: config.refreshIntervalMs,
+    events: {
+      ...events,
+      health: (health) => {
+        events.health(health);
+        tellHealth(health);
+      },
+      childStarted: (reason) => {
+        events.childStarted(reason);
+        logger.debug({ reason }, "PKCS#11 child process started");
+      },
+    },
+  });
+  const { readTokenFile, writeTokenFile, tls } = config;
+  try {
+    const app = buildAgentApp({
+      store,
+      logger,
+      registry,
+      metrics,
+      auth: {
+        tokenFiles: [
+          ...(readTokenFile === undefined ? [] : [{ path: readTokenFile, scopes: READ }]),
+          ...(writeTokenFile === undefined ? [] : [{ path: writeTokenFile, scopes: WRITE }]),
+        ],
+        clientCertificates: tls?.clientCaFile !== undefined,
+        loopback: isLoopback(config.listenHost),
+      },
+      device: config.deviceName,
+      node: config.nodeName,
+      sysfsRoot: config.sysfsRoot,
+      ...(tls && { tls }),
+    });
+    const address = await app.listen({ host: config.listenHost, port: config.listenPort });
+    return {
+      address,
+      async close() {
+        await app.close();
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+};

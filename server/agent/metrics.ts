@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's own metrics: operations, the queue before the token, its child processes and the state of the token.
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { TokenEvents } from "./pkcs11/supervisor.ts";
+
+export type AgentMetrics = {
+  /** What a PKCS#11 store reports. */
+  events: TokenEvents & { queueLength(length: number): void };
+  /** One operation of the API, how it ended (`found`, `absent`, … or an error code) and the time in seconds. */
+  operation(operation: string, outcome: string, seconds: number): void;
+};
+
+/** From an answer out of the index to the longest deadline. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Registers the metrics; to be called once for a registry. */
+export const createAgentMetrics = (registry: Registry): AgentMetrics => {
+  const registers = [registry];
+  const operations = new Counter({
+    name: "keyswitch_agent_operations_total",
+    help: "Operations of the agent API by outcome.",
+    labelNames: ["operation", "outcome"],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: "keyswitch_agent_operation_seconds",
+    help: "Time from an operation's request to its result, waiting included, in seconds.",
+    labelNames: ["operation"],
+    buckets: BUCKETS,
+    registers,
+  });
+  const queue = new Gauge({
+    name: "keyswitch_agent_queue_length",
+    help: "Calls that wait for the token or run on it.",
+    registers,
+  });
+  const starts = new Counter({
+    name: "keyswitch_agent_child_starts_total",
+    help: "Starts of the PKCS#11 child process by reason: start, replace or refresh.",
+    labelNames: ["reason"],
+    registers,
+  });
+  const up = new Gauge({
+    name: "keyswitch_agent_token_up",
+    help: "1 while the token can be read, else 0.",
+    registers,
+  });
+  const objects = new Gauge({
+    name: "keyswitch_agent_objects",
+    help: "Data objects on the token when it was last listed.",
+    registers,
+  });
+  const refresh = new Histogram({
+    name: "keyswitch_agent_refresh_seconds",
+    help: "Time that loading the list of the token's objects took, in seconds.",
+    buckets: [...BUCKETS, 60, 120],
+    registers,
+  });
+  return {
+    events: {
+      childStarted: (reason) => starts.inc({ reason }),
+      loaded: (count, took) => {
+        objects.set(count);
+        refresh.observe(took);
+      },
+      health: ({ ready }) => up.set(ready ? 1 : 0),
+      queueLength: (length) => queue.set(length),
+    },
+    operation: (operation, outcome, took) => {
+      operations.inc({ operation, outcome });
+      seconds.observe({ operation }, took);
+    },
+  };
+};

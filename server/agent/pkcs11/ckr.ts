@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one place where a PKCS#11 module's return values get names and a meaning (PKCS#11 2.40, section 11.1).
+import type { PinRefusal } from "./messages.ts";
+
+/** Values that the agent tells apart, and the most likely others by name alone. */
+const NAMES: Readonly<Record<number, string>> = {
+  2: "CKR_HOST_MEMORY",
+  3: "CKR_SLOT_ID_INVALID",
+  5: "CKR_GENERAL_ERROR",
+  6: "CKR_FUNCTION_FAILED",
+  7: "CKR_ARGUMENTS_BAD",
+  10: "CKR_CANT_LOCK",
+  17: "CKR_ATTRIBUTE_SENSITIVE",
+  18: "CKR_ATTRIBUTE_TYPE_INVALID",
+  48: "CKR_DEVICE_ERROR",
+  49: "CKR_DEVICE_MEMORY",
+  50: "CKR_DEVICE_REMOVED",
+  84: "CKR_FUNCTION_NOT_SUPPORTED",
+  130: "CKR_OBJECT_HANDLE_INVALID",
+  144: "CKR_OPERATION_ACTIVE",
+  145: "CKR_OPERATION_NOT_INITIALIZED",
+  160: "CKR_PIN_INCORRECT",
+  161: "CKR_PIN_INVALID",
+  162: "CKR_PIN_LEN_RANGE",
+  163: "CKR_PIN_EXPIRED",
+  164: "CKR_PIN_LOCKED",
+  176: "CKR_SESSION_CLOSED",
+  177: "CKR_SESSION_COUNT",
+  179: "CKR_SESSION_HANDLE_INVALID",
+  224: "CKR_TOKEN_NOT_PRESENT",
+  225: "CKR_TOKEN_NOT_RECOGNIZED",
+  256: "CKR_USER_ALREADY_LOGGED_IN",
+  257: "CKR_USER_NOT_LOGGED_IN",
+  258: "CKR_USER_PIN_NOT_INITIALIZED",
+  336: "CKR_BUFFER_TOO_SMALL",
+  400: "CKR_CRYPTOKI_NOT_INITIALIZED",
+  401: "CKR_CRYPTOKI_ALREADY_INITIALIZED",
+};
+
+export const CKR_USER_ALREADY_LOGGED_IN = 0x100;
+const CKR_OBJECT_HANDLE_INVALID = 0x82;
+
+/** Values of C_Login that blame the PIN itself. Trying the same one again may block the token. */
+const PIN_CODES: Readonly<Record<number, PinRefusal>> = {
+  160: "PIN_INCORRECT",
+  161: "PIN_INCORRECT",
+  162: "PIN_INCORRECT",
+  163: "PIN_INCORRECT",
+  164: "PIN_LOCKED",
+};
+
+/** The name of a return value, or its number in hex. */
+export const ckrName = (value: number): string => NAMES[value] ?? `CKR 0x${value.toString(16)}`;
+
+/** What C_Login's return value says about the PIN; undefined where it says nothing about it. */
+export const pinVerdict = (value: number): PinRefusal | undefined => PIN_CODES[value];
+
+/** Whether the object behind a handle is gone: another process has deleted or replaced it. */
+export const isStaleHandle = (value: number): boolean => value === CKR_OBJECT_HANDLE_INVALID;
+
+/** Whether an object positively has no readable attribute of the kind asked for. */
+export const isMissingAttribute = (value: number): boolean => value === 0x11 || value === 0x12;

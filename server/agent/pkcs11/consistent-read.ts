@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading all objects of one secret so that a write in the middle of it is noticed: per-key writers have no transactions.
+import { METADATA_SEGMENT, PACKED_APPLICATION, type TokenObject } from "../storage/path.ts";
+import type { ObjectName } from "../storage/secret.ts";
+
+/** How often the objects are read before the token counts as too restless. */
+const TRIES = 3;
+
+const isMetadata = ({ application, label }: ObjectName): boolean =>
+  application !== PACKED_APPLICATION && label.endsWith(`/${METADATA_SEGMENT}`);
+
+/** Whether two readings of the metadata are the same bytes. */
+const unchanged = (before: readonly TokenObject[], after: readonly TokenObject[]): boolean =>
+  before.length === after.length &&
+  before.every((object, index) => {
+    const again = after[index];
+    return again !== undefined && Buffer.compare(object.value, again.value) === 0;
+  });
+
+/**
+ * The values of `objects`: metadata, keys, and the metadata once more, from the start when that has moved. `stale` when
+ * an object is no longer what it was, or the metadata will not stand still.
+ */
+export const readConsistently = <Name extends ObjectName>(
+  objects: readonly Name[],
+  readOne: (object: Name) => TokenObject | "stale",
+): TokenObject[] | "stale" => {
+  const readAll = (wanted: readonly Name[]): TokenObject[] | "stale" => {
+    const values: TokenObject[] = [];
+    for (const object of wanted) {
+      const value = readOne(object);
+      if (value === "stale") return "stale";
+      values.push(value);
+    }
+    return values;
+  };
+  const metadata = objects.filter(isMetadata);
+  const keys = objects.filter((object) => !isMetadata(object));
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const before = readAll(metadata);
+    const values = readAll(keys);
+    const after = metadata.length === 0 ? before : readAll(metadata);
+    if (before === "stale" || values === "stale" || after === "stale") return "stale";
+    if (unchanged(before, after)) return [...before, ...values];
+  }
+  return "stale";
+};

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Getting from a configuration to a session that is logged in: module, slot, PIN guard, C_Login. Runs in the child.
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import {
+  Module,
+  type Session,
+  SessionFlag,
+  type Slot,
+  type SlotCollection,
+  type Token,
+  TokenFlag,
+} from "graphene-pk11";
+import { CKR_USER_ALREADY_LOGGED_IN, ckrName, pinVerdict } from "./ckr.ts";
+import type { Configure, PinRefusal, StartFailure } from "./messages.ts";
+import { CkrError, callModule } from "./module-call.ts";
+
+/** A start that can't succeed as things are. */
+export class StartFault extends Error {
+  readonly failure: StartFailure;
+  constructor(code: StartFailure["code"], message: string, pinRefused = false) {
+    super(message);
+    this.failure = { type: "failed", code, message, pinRefused };
+  }
+}
+
+export type Attached = {
+  module: Module;
+  slot: Slot;
+  session: Session;
+  cache: "live" | "cached";
+};
+
+/** Asks why this PIN may not be tried now, if so; the parent remembers those that failed. */
+export type AskLogin = (pin: string, countLow: boolean) => Promise<PinRefusal | undefined>;
+
+/** Modules that show other processes' writes in an open session, by CK_INFO manufacturerID. All others are cached. */
+const LIVE_MANUFACTURERS = new Set(["SoftHSM"]);
+
+const trimmed = (padded: string): string => padded.replace(/[\0 ]+$/, "");
+
+/** Loads and initialises the module. A path that is no module is a fault of the configuration. */
+const loadModule = (path: string): Module => {
+  let module: Module;
+  try {
+    module = Module.load(path);
+  } catch {
+    throw new StartFault(
+      "TOKEN_UNAVAILABLE",
+      `${path} can't be loaded as a PKCS#11 module; check PKCS11_MODULE`,
+    );
+  }
+  callModule("C_Initialize", () => module.initialize());
+  return module;
+};
+
+type PresentToken = { slot: Slot; number: bigint; token: Token };
+
+/** The token in a slot, or undefined where it does not answer: another reader's fault is not ours. */
+const presentToken = (slots: SlotCollection, index: number): PresentToken | undefined => {
+  try {
+    const slot = callModule("C_GetSlotInfo", () => slots.items(index));
+    const token = callModule("C_GetTokenInfo", () => slot.getToken());
+    const number = Buffer.concat([slot.handle, Buffer.alloc(8)]).readBigUInt64LE();
+    return (token.flags & TokenFlag.TOKEN_INITIALIZED) === 0 ? undefined : { slot, number, token };
+  } catch (error) {
+    if (error instanceof CkrError) return undefined;
+    throw error;
+  }
+};
+
+/** The slots with a token that has been set up, beside its number and its token's label. */
+const presentTokens = (module: Module): PresentToken[] => {
+  const slots = callModule("C_GetSlotList", () => module.getSlots(true));
+  return Array.from({ length: slots.length }, (_, index) => presentToken(slots, index)).filter(
+    (present) => present !== undefined,
+  );
+};
+
+/** The one slot that the configuration means. */
+const chooseSlot = (module: Module, config: Configure): Slot => {
+  const tokens = presentTokens(module);
+  const meant = tokens.filter(
+    ({ number, token }) =>
+      (config.tokenLabel === undefined || token.label === config.tokenLabel) &&
+      (config.slot === undefined || number === BigInt(config.slot)),
+  );
+  const [only, ...others] = meant;
+  const wanted =
+    [
+      config.tokenLabel === undefined ? "" : `label ${JSON.stringify(config.tokenLabel)}`,
+      config.slot === undefined ? "" : `slot ${config.slot}`,
+    ]
+      .filter((part) => part !== "")
+      .join(" and ") || "any label";
+  if (only === undefined) {
+    const seen = tokens.map(({ token }) => JSON.stringify(token.label)).join(", ") || "no token";
+    throw new StartFault("TOKEN_UNAVAILABLE", `no token with ${wanted} is present; the module shows ${seen}`);
+  }
+  if (others.length > 0) {
+    throw new StartFault(
+      "TOKEN_UNAVAILABLE",
+      `${meant.length} tokens have ${wanted}; name one with PKCS11_TOKEN_LABEL or PKCS11_SLOT`,
+    );
+  }
+  return only.slot;
+};
+
+/** The PIN in `file`, without the end of the line. */
+const readPin = (file: string): string => {
+  let pin: string;
+  try {
+    pin = readFileSync(file, "utf8").replace(/\r?\n$/, "");
+  } catch {
+    throw new StartFault("TOKEN_UNAVAILABLE", `the PIN file ${file} can't be read; check PKCS11_PIN_FILE`);
+  }
+  if (pin === "") throw new StartFault("TOKEN_UNAVAILABLE", `the PIN file ${file} is empty`);
+  return pin;
+};
+
+const REFUSED: Readonly<Record<PinRefusal, string>> = {
+  PIN_INCORRECT:
+    "the token refused the PIN; it is not tried again until the content of PKCS11_PIN_FILE changes. Put the right PIN there",
+  PIN_LOCKED:
+    "the token's user PIN is locked; unblock it with the SO PIN (pkcs11-tool --init-pin), then put the new PIN into PKCS11_PIN_FILE",
+};
+
+const refused = (code: PinRefusal, pinRefused: boolean): StartFault =>
+  new StartFault(code, REFUSED[code], pinRefused);
+
+/** Logs in where the token asks for it, the token's flags allow it and the parent has not seen this PIN fail. */
+const login = async (slot: Slot, session: Session, config: Configure, ask: AskLogin): Promise<void> => {
+  const { flags } = callModule("C_GetTokenInfo", () => slot.getToken());
+  if ((flags & TokenFlag.LOGIN_REQUIRED) === 0) return;
+  if ((flags & TokenFlag.USER_PIN_LOCKED) !== 0) throw refused("PIN_LOCKED", false);
+  if ((flags & TokenFlag.USER_PIN_FINAL_TRY) !== 0) {
+    throw new StartFault(
+      "PIN_LOCKED",
+      "the token says that one PIN try is left, and the agent never uses the last one. Log in once by hand with the right PIN (pkcs11-tool --login --list-objects), which resets the count",
+    );
+  }
+  const pin = readPin(config.pinFile);
+  const digest = createHmac("sha256", config.pinKey).update(pin).digest("hex");
+  const refusal = await ask(digest, (flags & TokenFlag.USER_PIN_COUNT_LOW) !== 0);
+  if (refusal !== undefined) throw refused(refusal, false);
+  try {
+    callModule("C_Login", () => session.login(pin));
+  } catch (error) {
+    if (!(error instanceof CkrError)) throw error;
+    if (error.value === CKR_USER_ALREADY_LOGGED_IN) return;
+    const verdict = pinVerdict(error.value);
+    if (verdict === undefined) throw error;
+    throw refused(verdict, true);
+  }
+};
+
+/** A read-only session on the configured token. Throws StartFault or CkrError; `progress` is told of each step. */
+export const attachToken = async (
+  config: Configure,
+  ask: AskLogin,
+  progress: (stage: "attach" | "login") => void,
+): Promise<Attached> => {
+  const module = loadModule(config.module);
+  const slot = chooseSlot(module, config);
+  const manufacturer = trimmed(callModule("C_GetInfo", () => module.lib.C_GetInfo()).manufacturerID);
+  progress("attach");
+  const session = callModule("C_OpenSession", () => slot.open(SessionFlag.SERIAL_SESSION));
+  await login(slot, session, config, ask);
+  progress("login");
+  const cache =
+    config.cache === "auto" ? (LIVE_MANUFACTURERS.has(manufacturer) ? "live" : "cached") : config.cache;
+  return { module, slot, session, cache };
+};
+
+/** A start's error in the words of the protocol. Anything but the module's errors and start faults is a bug. */
+export const startFailure = (error: unknown): StartFailure => {
+  if (error instanceof StartFault) return error.failure;
+  if (error instanceof CkrError) {
+    return new StartFault(
+      "TOKEN_UNAVAILABLE",
+      `the token does not answer: ${error.call} returned ${ckrName(error.value)}`,
+    ).failure;
+  }
+  throw error;
+};

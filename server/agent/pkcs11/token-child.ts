@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// One PKCS#11 child process as its parent sees it: starting, calls, the watch over it, its end.
+import { type ChildProcess, fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import type { Clock } from "../clock.ts";
+import { type Unavailable, unavailable } from "../store.ts";
+import {
+  type Answer,
+  type Configure,
+  childMessage,
+  type Operation,
+  type ParentMessage,
+  type PinRefusal,
+  type Stage,
+  type TokenView,
+} from "./messages.ts";
+import type { PinGuard } from "./pin-guard.ts";
+import type { StallLimits } from "./stall-limits.ts";
+
+export type TokenChildOptions = {
+  config: Configure;
+  operationTimeoutMs: number;
+  clock: Clock;
+  guard: PinGuard;
+  limits: StallLimits;
+  /** The environment of the child; PKCS#11 modules are configured by it. */
+  env: NodeJS.ProcessEnv;
+};
+
+export type TokenChild = {
+  readonly pid: number | undefined;
+  /** What the child's answers are at least as new as, in the clock's milliseconds. */
+  readonly loadedSince: number;
+  /** The token as of the last load; undefined before the first. */
+  readonly view: TokenView | undefined;
+  /** Resolves when the child serves, or with the reason why it can't. */
+  readonly started: Promise<{ kind: "ready" } | Unavailable>;
+  /** Resolves with the reason when the process is gone. */
+  readonly ended: Promise<Unavailable>;
+  /** One call. Reads run between the slices of a refresh or a list; otherwise calls are to be made one at a time. */
+  call(operation: Operation): Promise<Answer | Unavailable>;
+  /** Kills the process now. What is under way is answered with `reason`. */
+  kill(reason: Unavailable): void;
+  /** Ends the process once what is under way is answered. */
+  retire(): void;
+};
+
+const RETIRED = unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process was replaced", 1);
+
+type Pending = {
+  operation: Operation;
+  resolve: (answer: Answer | Unavailable) => void;
+  stopWatch: () => void;
+};
+
+/** The entry beside this file: source under type stripping, or compiled. */
+const entry = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "./child.ts" : "./child.js", import.meta.url),
+);
+
+const NEXT_STAGE: Readonly<Record<Stage, Stage>> = {
+  boot: "attach",
+  attach: "login",
+  login: "load",
+  load: "load",
+};
+
+/** Starts a child at once. */
+export const startTokenChild = (options: TokenChildOptions): TokenChild => {
+  const { clock, guard, limits, operationTimeoutMs } = options;
+  const child: ChildProcess = fork(entry, [], {
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+    execArgv: [],
+    env: options.env,
+  });
+  const started = Promise.withResolvers<{ kind: "ready" } | Unavailable>();
+  const ended = Promise.withResolvers<Unavailable>();
+  const pending = new Map<number, Pending>();
+  let nextId = 1;
+  let loadedSince = clock.now();
+  let view: TokenView | undefined;
+  let stage: Stage = "boot";
+  let stageSince = clock.now();
+  let trying = false;
+  let killedFor: Unavailable | undefined;
+  let over = false;
+  let retiring = false;
+
+  const send = (message: ParentMessage): void => {
+    if (child.connected) child.send(message, () => undefined);
+  };
+
+  const kill = (reason: Unavailable): void => {
+    killedFor ??= reason;
+    child.kill("SIGKILL");
+    finish(reason);
+  };
+
+  const stuck = (): void => {
+    limits.stalled(stage);
+    kill(unavailable("TIMEOUT", `the token did not answer while the agent was at its ${stage} step`));
+  };
+  let stopStartWatch = clock.after(limits.limit(stage), stuck);
+
+  /** Everything that ends a child comes here once: its exit, a kill, an error of fork. */
+  function finish(reason: Unavailable): void {
+    if (over) return;
+    over = true;
+    stopStartWatch();
+    if (trying) guard.unanswered();
+    for (const { resolve, stopWatch } of pending.values()) {
+      stopWatch();
+      resolve(reason);
+    }
+    pending.clear();
+    started.resolve(reason);
+    ended.resolve(reason);
+  }
+
+  const tryLogin = (pin: string, countLow: boolean): { refusal?: PinRefusal } => {
+    const refusal = guard.refusal(pin, countLow);
+    trying = refusal === undefined;
+    return refusal === undefined ? {} : { refusal };
+  };
+
+  const enter = (next: Stage): void => {
+    stopStartWatch();
+    stage = next;
+    stageSince = clock.now();
+    stopStartWatch = clock.after(limits.limit(stage), stuck);
+  };
+
+  const completeStage = (): void => limits.completed(stage, clock.now() - stageSince);
+
+  const watch = (id: number): (() => void) =>
+    clock.after(operationTimeoutMs, () => {
+      const { operation } = pending.get(id) ?? {};
+      kill(unavailable("TIMEOUT", `the token did not answer a ${operation?.type ?? "call"} in time`));
+    });
+
+  /** A sign of life from longer work gives that work its time again. */
+  const renewWatches = (): void => {
+    for (const [id, waiting] of pending) {
+      if (waiting.operation.type === "read") continue;
+      waiting.stopWatch();
+      waiting.stopWatch = watch(id);
+    }
+  };
+
+  child.on("message", (message: unknown) => {
+    if (over) return;
+    if (!childMessage.Check(message)) {
+      kill(unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process sent what it should not"));
+      return;
+    }
+    switch (message.type) {
+      case "progress":
+        if (view !== undefined) return renewWatches();
+        completeStage();
+        if (trying && message.stage === "login") {
+          trying = false;
+          guard.accepted();
+        }
+        enter(NEXT_STAGE[message.stage]);
+        if (message.stage === "boot") send(options.config);
+        return;
+      case "loginIntent":
+        send({ type: "login", ...tryLogin(message.pin, message.countLow) });
+        return;
+      case "ready":
+        completeStage();
+        stopStartWatch();
+        view = message.view;
+        started.resolve({ kind: "ready" });
+        return;
+      case "failed": {
+        if (trying) {
+          trying = false;
+          if (message.pinRefused && message.code !== "TOKEN_UNAVAILABLE") guard.refused(message.code);
+          else guard.unanswered();
+        }
+        const retryAfterSeconds = message.code === "TOKEN_UNAVAILABLE" ? 5 : 60;
+        kill(unavailable(message.code, message.message, retryAfterSeconds));
+        return;
+      }
+      case "answer": {
+        const waiting = pending.get(message.id);
+        if (waiting === undefined) return;
+        pending.delete(message.id);
+        waiting.stopWatch();
+        if (message.answer.kind === "refreshed") view = message.answer.view;
+        waiting.resolve(message.answer);
+        if (retiring && pending.size === 0) kill(RETIRED);
+      }
+    }
+  });
+  child.on("error", () =>
+    finish(unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process could not be started")),
+  );
+  child.on("exit", (code, signal) =>
+    finish(
+      killedFor ??
+        unavailable(
+          "TOKEN_UNAVAILABLE",
+          `the PKCS#11 child process ended (${signal ?? `code ${code}`}); the module may have crashed`,
+          1,
+        ),
+    ),
+  );
+
+  return {
+    get pid() {
+      return child.pid;
+    },
+    get loadedSince() {
+      return loadedSince;
+    },
+    get view() {
+      return view;
+    },
+    started: started.promise,
+    ended: ended.promise,
+    kill,
+    retire: () => {
+      retiring = true;
+      if (pending.size === 0) kill(RETIRED);
+    },
+    call: (operation) => {
+      if (over) return ended.promise;
+      const id = nextId;
+      nextId += 1;
+      const asked = clock.now();
+      const { promise, resolve } = Promise.withResolvers<Answer | Unavailable>();
+      pending.set(id, {
+        operation,
+        stopWatch: watch(id),
+        resolve: (answer) => {
+          if (answer.kind === "refreshed") loadedSince = asked;
+          resolve(answer);
+        },
+      });
+      send({ type: "call", id, operation });
+      return promise;
+    },
+  };
+};

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading data objects of an attached token: the listing that feeds the index, and the values behind handles.
+import type { Session } from "graphene-pk11";
+import { ObjectClass } from "graphene-pk11";
+import pkcs11js from "pkcs11js";
+import type { TokenObject } from "../storage/path.ts";
+import { isMissingAttribute, isStaleHandle } from "./ckr.ts";
+import type { IndexedObject } from "./label-index.ts";
+import { CkrError, callModule } from "./module-call.ts";
+
+/** How many handles one C_FindObjects asks for. It is asked until it has no more. */
+const FIND_BATCH = 256;
+
+/** How long to work before letting reads in between, in milliseconds. */
+const SLICE_MS = 10;
+
+const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** The bytes as text, or undefined where they are not UTF-8 and so no label of ours. */
+const asText = (bytes: Uint8Array): string | undefined => {
+  try {
+    return text.decode(bytes);
+  } catch {
+    return undefined;
+  }
+};
+
+const bytesOf = (value: unknown): Uint8Array => (Buffer.isBuffer(value) ? value : Buffer.alloc(0));
+
+/** The attributes of one object in one call of the module, in the order of `types`. */
+const attributes = (session: Session, handle: Buffer, types: readonly number[]): Uint8Array[] =>
+  callModule("C_GetAttributeValue", () =>
+    session.lib.C_GetAttributeValue(
+      session.handle,
+      handle,
+      types.map((type) => ({ type })),
+    ),
+  ).map(({ value }) => bytesOf(value));
+
+/** The handles of all data objects of the token. */
+const findDataObjects = (session: Session): Buffer[] => {
+  const template = [
+    { type: pkcs11js.CKA_CLASS, value: ObjectClass.DATA },
+    { type: pkcs11js.CKA_TOKEN, value: true },
+  ];
+  callModule("C_FindObjectsInit", () => session.lib.C_FindObjectsInit(session.handle, template));
+  const handles: Buffer[] = [];
+  try {
+    for (;;) {
+      const batch = callModule("C_FindObjects", () => session.lib.C_FindObjects(session.handle, FIND_BATCH));
+      if (batch.length === 0) return handles;
+      handles.push(...batch);
+    }
+  } finally {
+    callModule("C_FindObjectsFinal", () => session.lib.C_FindObjectsFinal(session.handle));
+  }
+};
+
+/** The name of the object behind a handle; undefined where it has none that could be ours, or is gone by now. */
+const objectName = (session: Session, handle: Buffer): IndexedObject | undefined => {
+  try {
+    const [label, application] = attributes(session, handle, [pkcs11js.CKA_LABEL, pkcs11js.CKA_APPLICATION]);
+    const name = asText(label ?? new Uint8Array());
+    return name === undefined
+      ? undefined
+      : { handle, label: name, application: lenient.decode(application ?? new Uint8Array()) };
+  } catch (error) {
+    if (error instanceof CkrError && (isStaleHandle(error.value) || isMissingAttribute(error.value)))
+      return undefined;
+    throw error;
+  }
+};
+
+/**
+ * Runs `step` over `items`, and lets other work in between whenever it has been busy for SLICE_MS. `progress` is told
+ * each time.
+ */
+export const inSlices = async <T>(
+  items: Iterable<T>,
+  progress: () => void,
+  step: (item: T) => void,
+): Promise<void> => {
+  let since = performance.now();
+  for (const item of items) {
+    step(item);
+    if (performance.now() - since < SLICE_MS) continue;
+    progress();
+    await new Promise((resolve) => setImmediate(resolve));
+    since = performance.now();
+  }
+};
+
+/** Names and handles of every data object on the token, read in slices. */
+export const listObjects = async (session: Session, progress: () => void): Promise<IndexedObject[]> => {
+  const handles = findDataObjects(session);
+  progress();
+  const objects: IndexedObject[] = [];
+  await inSlices(handles, progress, (handle) => {
+    const object = objectName(session, handle);
+    if (object !== undefined) objects.push(object);
+  });
+  return objects;
+};
+
+/** The object with its value, or `stale` where the handle no longer leads to the object that the index meant. */
+export const readObject = (session: Session, object: IndexedObject): TokenObject | "stale" => {
+  try {
+    const [label, application, value] = attributes(session, object.handle, [
+      pkcs11js.CKA_LABEL,
+      pkcs11js.CKA_APPLICATION,
+      pkcs11js.CKA_VALUE,
+    ]);
+    const same =
+      asText(label ?? new Uint8Array()) === object.label &&
+      lenient.decode(application ?? new Uint8Array()) === object.application;
+    if (!same || value === undefined) return "stale";
+    return { label: object.label, application: object.application, value };
+  } catch (error) {
+    if (error instanceof CkrError && isStaleHandle(error.value)) return "stale";
+    throw error;
+  }
+};

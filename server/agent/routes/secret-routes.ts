@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /v1/secrets and GET /v1/secrets/{path}: what the token holds, with entity tags.
+import { Type } from "@sinclair/typebox";
+import type { FastifyReply } from "fastify";
+import { isHsmPath, MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
+import { ErrorBody, SecretBody, SecretListBody } from "../../agent-api.ts";
+import { ApiError, sendError } from "../../http/errors.ts";
+import type { KeyswitchServer } from "../../http/instance.ts";
+import type { AgentMetrics } from "../metrics.ts";
+import type { SecretStore, Unavailable } from "../store.ts";
+import { callerGone, startAudit } from "./audit.ts";
+
+export type SecretRouteOptions = { store: SecretStore; metrics: AgentMetrics; device: string };
+
+const ListQuery = Type.Object(
+  { prefix: Type.Optional(Type.String({ maxLength: MAX_PATH_BYTES, pattern: "^[A-Za-z0-9._/-]*$" })) },
+  { additionalProperties: false },
+);
+const SecretParams = Type.Object({ "*": Type.String() });
+const SecretHeaders = Type.Object({
+  "if-none-match": Type.Optional(Type.String({ maxLength: 8192 })),
+  "cache-control": Type.Optional(Type.String({ maxLength: 8192 })),
+});
+
+/** A path of the request. Throws INVALID_REQUEST that says what a path looks like. */
+const checkedPath = (candidate: string): string => {
+  if (isHsmPath(candidate)) return candidate;
+  const message = `segments of letters, digits, ".", "_" and "-" joined by "/", none of them "." or "..", at most ${MAX_PATH_BYTES} bytes`;
+  throw new ApiError("INVALID_REQUEST", { details: [{ field: "path", message }] });
+};
+
+/** Whether a list of entity tags names this one (RFC 9110, section 13.1.2: weak comparison). */
+const namesTag = (header: string | undefined, tag: string): boolean =>
+  header?.split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === tag) ?? false;
+
+/** Whether the caller asks for a look at the token itself (RFC 9111, section 5.2.1.4). */
+const asksFresh = (cacheControl: string | undefined): boolean =>
+  cacheControl?.split(",").some((one) => one.trim().toLowerCase() === "no-cache") ?? false;
+
+/** Answers 503 with the reason and when to come back. */
+export const sendUnavailable = (
+  reply: FastifyReply,
+  { code, message, retryAfterSeconds }: Unavailable,
+): FastifyReply => sendError(reply, code, { message, retryAfterSeconds });
+
+/** Adds the two routes. */
+export const addSecretRoutes = (
+  app: KeyswitchServer,
+  { store, metrics, device }: SecretRouteOptions,
+): void => {
+  app.get(
+    "/v1/secrets",
+    {
+      config: { scope: "read" },
+      schema: { querystring: ListQuery, response: { 200: SecretListBody, "5xx": ErrorBody } },
+    },
+    async (request, reply) => {
+      const { prefix = "" } = request.query;
+      const audit = startAudit(request, metrics, "list");
+      const result = await store.list(prefix, { signal: callerGone(reply) });
+      if (result.kind === "unavailable") {
+        audit({ outcome: result.code, prefix });
+        return sendUnavailable(reply, result);
+      }
+      audit({ outcome: "listed", prefix, count: result.secrets.length });
+      return { secrets: result.secrets };
+    },
+  );
+
+  app.get(
+    "/v1/secrets/*",
+    {
+      config: { scope: "read" },
+      schema: {
+        params: SecretParams,
+        headers: SecretHeaders,
+        response: { 200: SecretBody, 304: Type.Void(), "4xx": ErrorBody, "5xx": ErrorBody },
+      },
+    },
+    async (request, reply) => {
+      const path = checkedPath(request.params["*"]);
+      const audit = startAudit(request, metrics, "read");
+      const fresh = asksFresh(request.headers["cache-control"]);
+      const result = await store.read(path, { fresh, signal: callerGone(reply) });
+      reply.header("cache-control", "no-store");
+      if (result.kind === "unavailable") {
+        audit({ outcome: result.code, path });
+        return sendUnavailable(reply, result);
+      }
+      if (result.kind === "absent") {
+        audit({ outcome: "absent", path });
+        return sendError(reply, "SECRET_NOT_FOUND");
+      }
+      const { checksum, version } = result;
+      const tag = `"${checksum}"`;
+      reply.header("etag", tag);
+      if (namesTag(request.headers["if-none-match"], tag)) {
+        audit({ outcome: "unchanged", path, checksum });
+        return reply.code(304).send();
+      }
+      audit({ outcome: "found", path, checksum });
+      const data = Object.fromEntries(
+        [...result.data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
+      );
+      return { path, data, checksum, version, device };
+    },
+  );
+};

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a secret says about itself on the token, and what version and tombstone mean in it.
+import { type Static, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+
+/** The label that counts writes of a per-key secret. */
+export const VERSION_LABEL = "sync.version";
+
+/** The label that marks a secret as deleted. */
+export const DELETED_LABEL = "sync.deleted";
+
+/** The metadata of a secret. What else other writers put beside these fields is kept. */
+export const Metadata = Type.Object({
+  description: Type.Optional(Type.String()),
+  labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+  format: Type.Optional(Type.String()),
+  dataType: Type.Optional(Type.String()),
+  createdAt: Type.Optional(Type.String()),
+  source: Type.Optional(Type.String()),
+});
+export type Metadata = Static<typeof Metadata>;
+
+/** The metadata in the JSON bytes of a `_metadata` object, or undefined where they are not metadata. */
+export const parseMetadata = (bytes: Uint8Array): Metadata | undefined => {
+  try {
+    const parsed: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return Value.Check(Metadata, parsed) ? parsed : undefined;
+  } catch {
+    return undefined; // not UTF-8 or not JSON
+  }
+};
+
+/** The count of writes in the labels; 0 where there is none or it is not a count. */
+export const versionOf = (metadata: Metadata | undefined): number => {
+  const text = metadata?.labels?.[VERSION_LABEL] ?? "";
+  const version = /^\d{1,16}$/.test(text) ? Number(text) : 0;
+  return Number.isSafeInteger(version) ? version : 0;
+};
+
+/** Whether the metadata marks a deleted secret. */
+export const isTombstone = (metadata: Metadata | undefined): boolean =>
+  metadata?.labels?.[DELETED_LABEL] === "true";

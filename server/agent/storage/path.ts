@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// How labels of token objects belong to paths of secrets.
+import { isHsmPath } from "../../../hooks/hsm-path.ts";
+
+/** CKA_APPLICATION of packed objects; every other data object is read as per-key. */
+export const PACKED_APPLICATION = "keyswitch/1";
+
+/** The last segment of the object that describes a secret. It is never a key. */
+export const METADATA_SEGMENT = "_metadata";
+
+/** The key of the object whose label is the bare path. */
+export const BARE_KEY = "data";
+
+/** One data object of the token, read. `label` and `application` are UTF-8 text. */
+export type TokenObject = { label: string; application: string; value: Uint8Array };
+
+/** How one per-key object belongs to a path: as its metadata, or as the value of a key. */
+export type Ownership = { path: string; role: "metadata" } | { path: string; role: "key"; key: string };
+
+/** One segment of a path, which is also what a key's name may be. */
+const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,253}$/;
+
+/** Whether `name` may be the name of a key. */
+export const isKeyName = (name: string): boolean => SEGMENT.test(name) && name !== METADATA_SEGMENT;
+
+/** The path before the last slash and the segment behind it, where both are well-formed. */
+const splitLast = (label: string): { parent: string; last: string } | undefined => {
+  const slash = label.lastIndexOf("/");
+  if (slash < 0) return undefined;
+  const parent = label.slice(0, slash);
+  const last = label.slice(slash + 1);
+  return isHsmPath(parent) && SEGMENT.test(last) ? { parent, last } : undefined;
+};
+
+/**
+ * The paths that a per-key label belongs to: the path that equals it (key `data`), and the path that it extends by
+ * exactly one segment. Empty for a label that no secret can have.
+ */
+export const owners = (label: string): Ownership[] => {
+  const split = splitLast(label);
+  if (split?.last === METADATA_SEGMENT) return [{ path: split.parent, role: "metadata" }];
+  const owned: Ownership[] = [];
+  if (isHsmPath(label) && label !== METADATA_SEGMENT) {
+    owned.push({ path: label, role: "key", key: BARE_KEY });
+  }
+  if (split !== undefined) owned.push({ path: split.parent, role: "key", key: split.last });
+  return owned;
+};
+
+/**
+ * The path under which a list shows a per-key label: three segments `secrets/<namespace>/<name>` are the bare key of
+ * that path, any other label's last segment is its key. Undefined for a label that no secret can have.
+ */
+export const listedPath = (label: string): string | undefined => {
+  const split = splitLast(label);
+  if (split?.last === METADATA_SEGMENT) return split.parent;
+  const bare = isHsmPath(label) && label !== METADATA_SEGMENT;
+  if (bare && (split === undefined || /^secrets\/[^/]+\/[^/]+$/.test(label))) return label;
+  return split?.parent;
+};

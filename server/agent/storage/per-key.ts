@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The per-key layout: one object per key, shared with pkcs11-tool and with systems that have no packed layout.
+import { isTombstone, type Metadata, parseMetadata, versionOf } from "./metadata.ts";
+import { METADATA_SEGMENT, owners, PACKED_APPLICATION, type TokenObject } from "./path.ts";
+
+/** What one layout holds of a path. `tombstone` is a secret that was deleted at `version`. */
+export type LayoutContent =
+  | { kind: "none" }
+  | { kind: "invalid"; message: string }
+  | { kind: "tombstone"; version: number }
+  | { kind: "secret"; version: number; keys: Map<string, Uint8Array>; metadata: Metadata };
+
+const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+/** Whether an object can be part of the per-key secret at `path`. */
+export const belongsToPerKey = (path: string, object: Pick<TokenObject, "label" | "application">): boolean =>
+  object.application !== PACKED_APPLICATION && owners(object.label).some((owner) => owner.path === path);
+
+/**
+ * The per-key secret at `path` among `objects`, of which those of other paths and layouts are passed over. Two
+ * different values for one key are `invalid`: which of them is meant can't be known.
+ */
+export const decodePerKey = (path: string, objects: Iterable<TokenObject>): LayoutContent => {
+  const keys = new Map<string, Uint8Array>();
+  let description: Uint8Array | undefined;
+  for (const object of objects) {
+    if (object.application === PACKED_APPLICATION) continue;
+    const owner = owners(object.label).find((candidate) => candidate.path === path);
+    if (owner === undefined) continue;
+    const name = owner.role === "metadata" ? METADATA_SEGMENT : owner.key;
+    const earlier = owner.role === "metadata" ? description : keys.get(name);
+    if (earlier !== undefined && !same(earlier, object.value)) {
+      return { kind: "invalid", message: `${path}: two objects give different values for ${name}` };
+    }
+    if (owner.role === "metadata") description = object.value;
+    else keys.set(name, object.value);
+  }
+  const metadata = description === undefined ? {} : parseMetadata(description);
+  if (metadata === undefined) {
+    return { kind: "invalid", message: `${path}/${METADATA_SEGMENT} is not the JSON that it should be` };
+  }
+  if (isTombstone(metadata)) return { kind: "tombstone", version: versionOf(metadata) };
+  if (keys.size === 0) return { kind: "none" }; // metadata alone describes nothing
+  return { kind: "secret", version: versionOf(metadata), keys, metadata };
+};
+
+/**
+ * The objects that hold `keys` at `path` in this layout: label and value of each. `metadata` is written where given.
+ * The key `data` stands at the bare path.
+ */
+export const encodePerKey = (
+  path: string,
+  keys: Iterable<readonly [string, Uint8Array]>,
+  metadata?: Metadata,
+): { label: string; value: Uint8Array }[] => {
+  const objects = [...keys].map(([key, value]) => ({
+    label: key === "data" ? path : `${path}/${key}`,
+    value,
+  }));
+  if (metadata !== undefined) {
+    objects.push({ label: `${path}/${METADATA_SEGMENT}`, value: Buffer.from(JSON.stringify(metadata)) });
+  }
+  return objects;
+};

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which of the layouts on a token speaks for a path, and which paths a token holds at all.
+import { checksum } from "../../../hooks/checksum.ts";
+import type { Secret } from "../store.ts";
+import { decodePacked } from "./packed.ts";
+import { listedPath, owners, PACKED_APPLICATION, type TokenObject } from "./path.ts";
+import { decodePerKey } from "./per-key.ts";
+
+/** What a token says about a path, once all its objects are known. */
+export type Decoded =
+  | ({ kind: "found" } & Secret)
+  | { kind: "absent" }
+  | { kind: "invalid"; message: string };
+
+/** Label and application of an object, which is all that an index needs. */
+export type ObjectName = Pick<TokenObject, "label" | "application">;
+
+/** The paths whose reading needs the object. */
+export const pathsOf = ({ label, application }: ObjectName): string[] =>
+  application === PACKED_APPLICATION
+    ? owners(label).some((owner) => owner.path === label)
+      ? [label]
+      : []
+    : owners(label).map((owner) => owner.path);
+
+/** The path under which a list shows the object; it is shown only where reading that path finds a secret. */
+export const listedPathOf = (object: ObjectName): string | undefined =>
+  object.application === PACKED_APPLICATION ? pathsOf(object)[0] : listedPath(object.label);
+
+/**
+ * The secret at `path` among `objects`. The higher version wins between the layouts, packed on a tie; a tombstone is
+ * an absent secret. Per-key objects that contradict each other make the path unreadable, as their version is unknown;
+ * packed objects of which none is complete do so only where there is nothing else.
+ */
+export const decodeSecret = (path: string, objects: readonly TokenObject[]): Decoded => {
+  const packed = decodePacked(path, objects);
+  const perKey = decodePerKey(path, objects);
+  if (perKey.kind === "invalid") return perKey;
+  if (packed.kind === "invalid" && perKey.kind === "none") return packed;
+  const versionOf = (content: typeof packed): number =>
+    content.kind === "secret" || content.kind === "tombstone" ? content.version : -1;
+  const winner = versionOf(packed) >= versionOf(perKey) ? packed : perKey;
+  if (winner.kind === "invalid") return winner;
+  if (winner.kind !== "secret") return { kind: "absent" };
+  return { kind: "found", data: winner.keys, checksum: checksum(winner.keys), version: winner.version };
+};

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's configuration, from its environment variables.
+import { Type } from "@sinclair/typebox";
+import {
+  checkExposure,
+  LISTENER_VARIABLES,
+  type ListenerConfig,
+  readListener,
+  readTokenPath,
+} from "./listener.ts";
+import {
+  type ConfigResult,
+  deepFreeze,
+  type Environment,
+  readVariables,
+  type VariableReader,
+} from "./variables.ts";
+
+/** The agent's variables and their defaults; docs/configuration.md is checked against it. */
+export const AGENT_VARIABLES = {
+  ...LISTENER_VARIABLES,
+  LISTEN_PORT: "8444",
+  READ_TOKEN_FILE: null,
+  WRITE_TOKEN_FILE: null,
+  DEVICE_NAME: null,
+  NODE_NAME: null,
+  PKCS11_MODULE: null,
+  PKCS11_TOKEN_LABEL: null,
+  PKCS11_SLOT: null,
+  PKCS11_PIN_FILE: null,
+  PKCS11_CACHE: "auto",
+  OPERATION_TIMEOUT_MS: "10000",
+  REFRESH_INTERVAL_MS: "30000",
+  SYSFS_ROOT: "/sys",
+  DEV_ROOT: "/dev",
+} as const;
+
+/** Whether the module sees what other processes write: `live` does, `cached` does not, `auto` lets the agent decide. */
+export const PKCS11_CACHE_MODES = ["auto", "live", "cached"] as const;
+export type Pkcs11Cache = (typeof PKCS11_CACHE_MODES)[number];
+
+/** How to reach the token. Exactly one of `tokenLabel` and `slot` is there. */
+export type Pkcs11Config = {
+  /** Path of the PKCS#11 module. */
+  module: string;
+  tokenLabel?: string;
+  /** CK_SLOT_ID. */
+  slot?: number;
+  pinFile: string;
+  cache: Pkcs11Cache;
+};
+
+export type AgentConfig = ListenerConfig & {
+  readTokenFile?: string;
+  /** Absent: the agent is read-only. */
+  writeTokenFile?: string;
+  deviceName: string;
+  nodeName: string;
+  pkcs11: Pkcs11Config;
+  operationTimeoutMs: number;
+  refreshIntervalMs: number;
+  sysfsRoot: string;
+  devRoot: string;
+};
+
+/** A Kubernetes name (RFC 1123 subdomain). */
+const KubernetesName = Type.String({ pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", maxLength: 253 });
+/** CK_TOKEN_INFO.label is 32 bytes. */
+const TokenLabel = Type.String({ minLength: 1, maxLength: 32 });
+const AbsolutePath = Type.String({ pattern: "^/" });
+
+/** The agent's configuration, frozen, or every fault of it. */
+export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> => {
+  const reader = readVariables(env, AGENT_VARIABLES);
+  const listener = readListener(reader);
+  const readTokenFile = readTokenPath(reader, "READ_TOKEN_FILE");
+  const writeTokenFile = readTokenPath(reader, "WRITE_TOKEN_FILE");
+  checkExposure(reader, listener, ["READ_TOKEN_FILE"], reader.raw("READ_TOKEN_FILE") !== undefined);
+  const name = (variable: "DEVICE_NAME" | "NODE_NAME") =>
+    reader.required(variable, reader.text(variable, KubernetesName, "a Kubernetes name such as hsm-a"));
+  const deviceName = name("DEVICE_NAME");
+  const nodeName = name("NODE_NAME");
+  const pkcs11 = readPkcs11(reader);
+  const operationTimeoutMs = reader.integer("OPERATION_TIMEOUT_MS", 100, 600_000);
+  const refreshIntervalMs = reader.integer("REFRESH_INTERVAL_MS", 100, 86_400_000);
+  const sysfsRoot = reader.text("SYSFS_ROOT", AbsolutePath, "an absolute path");
+  const devRoot = reader.text("DEV_ROOT", AbsolutePath, "an absolute path");
+  if (
+    reader.faults.length > 0 ||
+    deviceName === undefined ||
+    nodeName === undefined ||
+    pkcs11 === undefined ||
+    operationTimeoutMs === undefined ||
+    refreshIntervalMs === undefined ||
+    sysfsRoot === undefined ||
+    devRoot === undefined
+  )
+    return { ok: false, faults: reader.faults };
+  const config: AgentConfig = {
+    ...listener,
+    ...(readTokenFile !== undefined && { readTokenFile }),
+    ...(writeTokenFile !== undefined && { writeTokenFile }),
+    deviceName,
+    nodeName,
+    pkcs11,
+    operationTimeoutMs,
+    refreshIntervalMs,
+    sysfsRoot,
+    devRoot,
+  };
+  return { ok: true, config: deepFreeze(config) };
+};
+
+const readPkcs11 = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): Pkcs11Config | undefined => {
+  const module = reader.required("PKCS11_MODULE", reader.file("PKCS11_MODULE"));
+  const tokenLabel = reader.text("PKCS11_TOKEN_LABEL", TokenLabel, "a label of 1 to 32 characters");
+  const slot = reader.integer("PKCS11_SLOT", 0, Number.MAX_SAFE_INTEGER);
+  const pinFile = reader.required("PKCS11_PIN_FILE", reader.file("PKCS11_PIN_FILE"));
+  const cache = reader.oneOf("PKCS11_CACHE", PKCS11_CACHE_MODES);
+  const hasLabel = reader.raw("PKCS11_TOKEN_LABEL") !== undefined;
+  const hasSlot = reader.raw("PKCS11_SLOT") !== undefined;
+  if (hasLabel && hasSlot) reader.fault("PKCS11_SLOT", "must not be set beside PKCS11_TOKEN_LABEL");
+  if (!hasLabel && !hasSlot) reader.fault("PKCS11_TOKEN_LABEL", "is required, unless PKCS11_SLOT is set");
+  if (module === undefined || pinFile === undefined || cache === undefined) return undefined;
+  return {
+    module,
+    ...(tokenLabel !== undefined && { tokenLabel }),
+    ...(slot !== undefined && { slot }),
+    pinFile,
+    cache,
+  };
+};

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The type of our fastify instance, for modules that add routes and hooks to it, and what a route's config may say.
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { FastifyBaseLogger, FastifyInstance } from "fastify";
+import type { Scope } from "./auth.ts";
+
+/** A fastify instance whose schemas are TypeBox's. */
+export type KeyswitchServer = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Who may call the route; a route without it is a bug that shows when it is added. */
+    scope?: Scope;
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the HTTP server that every process uses: probes, metrics, authentication, validation, error answers, request ids.
+import { createServer, type RequestListener, type Server } from "node:http";
+import { Server as HttpsServer } from "node:https";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  LogController,
+} from "fastify";
+import type { Logger } from "pino";
+import type { Registry } from "prom-client";
+import type { TlsFiles } from "../config/listener.ts";
+import { type AuthOptions, createAuthenticator } from "./auth.ts";
+import { certificateSource, followCertificates } from "./certificates.ts";
+import { answerBrokenRequest, answerUnknownRoute, handleError, type RouteMethods } from "./error-handler.ts";
+import { sendError } from "./errors.ts";
+import { limitInFlight } from "./in-flight.ts";
+import type { KeyswitchServer } from "./instance.ts";
+import { addProbes, type Readiness } from "./probes.ts";
+import { requestId } from "./request-id.ts";
+import { createRequestMetrics } from "./request-metrics.ts";
+import { compileValidator } from "./validation.ts";
+
+export type Limits = {
+  /** Bodies above this many bytes are refused with 413. */
+  bodyBytes: number;
+  /** Hook requests worked on at once. */
+  hooksInFlight: number;
+  /** How long a whole request may take to arrive, in milliseconds. */
+  requestTimeoutMs: number;
+};
+
+export const DEFAULT_LIMITS: Limits = {
+  bodyBytes: 8 * 1024 * 1024,
+  hooksInFlight: 64,
+  requestTimeoutMs: 15_000,
+};
+
+export type ServerOptions = {
+  logger: Logger;
+  registry: Registry;
+  auth: AuthOptions;
+  ready: Readiness;
+  tls?: TlsFiles;
+  limits?: Partial<Limits>;
+};
+
+/**
+ * A server that does not listen yet. Each route must name its scope: `{ config: { scope: "read" } }`.
+ * @throws UnusableFile when a token or TLS file can't be used.
+ */
+export const buildServer = (options: ServerOptions): KeyswitchServer => {
+  const { logger, registry, ready, tls } = options;
+  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { serverFactory, tlsServers } = createServers(tls, limits, logger);
+  const loggerInstance: FastifyBaseLogger = logger;
+  const settings: FastifyServerOptions<Server> = {
+    serverFactory,
+    loggerInstance,
+    requestIdHeader: false,
+    genReqId: requestId,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),
+    bodyLimit: limits.bodyBytes,
+    routerOptions: { maxParamLength: 1024 },
+    return503OnClosing: false,
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, logger),
+    frameworkErrors: (error, request: FastifyRequest, reply: FastifyReply) => {
+      reply.header("x-request-id", request.id);
+      handleError(error, request, reply);
+    },
+  };
+  // The factory makes the server; this is what fastify takes the scheme of the address that it logs and returns from.
+  if (tls) Object.assign(settings, { https: {} });
+  const app = Fastify(settings).withTypeProvider<TypeBoxTypeProvider>();
+
+  app.setValidatorCompiler(compileValidator);
+  app.setErrorHandler(handleError);
+  app.removeContentTypeParser("text/plain");
+  app.decorateRequest("errorCode", null);
+  const methods: RouteMethods = new Map();
+  app.addHook("onRoute", ({ url, method, config }) => {
+    if (config?.scope === undefined) throw new Error(`route ${url} names no scope`);
+    const known = methods.get(url) ?? new Set();
+    for (const one of [method].flat()) known.add(one);
+    methods.set(url, known);
+  });
+
+  const allow = createAuthenticator(options.auth, logger);
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+    if (request.is404) return answerUnknownRoute(methods, request, reply);
+    const { scope } = request.routeOptions.config;
+    const decision = allow(scope ?? "write", request.headers.authorization, request.raw.socket);
+    if (decision.ok) return;
+    if (decision.challenge !== undefined) reply.header("www-authenticate", decision.challenge);
+    return sendError(reply, decision.code);
+  });
+  limitInFlight(app, limits.hooksInFlight);
+
+  const metrics = createRequestMetrics(registry);
+  app.addHook("onResponse", async (request, reply) => {
+    metrics.observe(request, reply.statusCode, reply.elapsedTime);
+    logRequest(request, reply);
+  });
+  addProbes(app, { registry, ready });
+  if (tls) {
+    const stop = followCertificates(tls, tlsServers, logger);
+    app.addHook("onClose", async () => stop());
+  }
+  return app;
+};
+
+/** One line a request: quiet for what went well, since the routes log what matters about it. */
+const logRequest = (request: FastifyRequest, reply: FastifyReply): void => {
+  const line = {
+    method: request.method,
+    route: request.routeOptions.url,
+    status: reply.statusCode,
+    code: request.errorCode ?? undefined,
+    durationMs: Math.round(reply.elapsedTime * 10) / 10,
+  };
+  // A probe that fails is repeated every few seconds; what it reports is logged where it happens.
+  if (request.routeOptions.config.scope === "open") request.log.debug(line, "request");
+  else if (reply.statusCode >= 500) request.log.warn(line, "request");
+  else if (reply.statusCode >= 400) request.log.info(line, "request");
+  else request.log.debug(line, "request");
+};
+
+/** How servers are made; fastify makes two for a name such as localhost that has two addresses. */
+const createServers = (tls: TlsFiles | undefined, limits: Limits, logger: Logger) => {
+  const tlsServers = new Set<HttpsServer>();
+  const timeouts = {
+    requestTimeout: limits.requestTimeoutMs,
+    headersTimeout: limits.requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(1000, limits.requestTimeoutMs),
+    // Longer than the 90 s after which Go's clients, Metacontroller among them, close an idle connection themselves.
+    keepAliveTimeout: 120_000,
+  };
+  const serverFactory = (listener: RequestListener): Server => {
+    if (tls === undefined) return createServer(timeouts, listener);
+    // A caller without a certificate gets through the handshake and reaches the open routes alone: see auth.ts.
+    const clients = tls.clientCaFile !== undefined && { requestCert: true, rejectUnauthorized: false };
+    const material = certificateSource(tls, logger, () => {}).get();
+    const server = new HttpsServer({ ...timeouts, ...material, ...clients }, listener);
+    tlsServers.add(server);
+    return server;
+  };
+  return { serverFactory, tlsServers };
+};

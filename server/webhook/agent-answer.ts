@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent's HTTP answer means: a reading of the token, or a reason why it can't be trusted as one.
+import { checksumOfBase64 } from "../../hooks/checksum.ts";
+import type { Reading, UnavailableCode } from "../../hooks/hsmsecret/reading.ts";
+import { ErrorBody, SecretBody } from "../agent-api.ts";
+import { errors } from "../http/errors.ts";
+import { compileSchema } from "../http/validation.ts";
+
+/** What was asked of which agent. `ifNoneMatch` is a checksum. */
+export type Asked = { agent: string; path: string; ifNoneMatch?: string };
+
+/** An answer as it came off the wire. */
+export type WireAnswer = {
+  status: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  body: string;
+};
+
+const secretBody = compileSchema(SecretBody);
+const errorBody = compileSchema(ErrorBody);
+
+/** The codes with which an agent says that its token can't be read. */
+const TOKEN_CODES: readonly UnavailableCode[] = [
+  "TOKEN_UNAVAILABLE",
+  "PIN_LOCKED",
+  "PIN_INCORRECT",
+  "TIMEOUT",
+  "STORAGE_INVALID",
+];
+
+/** Retry-After of more seconds than this is not believed. */
+const MAX_RETRY_AFTER_SECONDS = 3600;
+
+/**
+ * The reading that an answer comes to. Only a body whose checksum is right for the asked path is data, and only the
+ * agent's own SECRET_NOT_FOUND is absence; a proxy's 404 or a cut body is "unavailable". No text of the agent is passed on.
+ */
+export const readingOf = (asked: Asked, answer: WireAnswer): Reading => {
+  switch (answer.status) {
+    case 200:
+      return foundOf(asked, answer);
+    case 304:
+      return asked.ifNoneMatch !== undefined && etagFits(asked.ifNoneMatch, answer.headers.etag)
+        ? { outcome: "unchanged", device: asked.agent }
+        : refused(asked, "answered 304 to something else than was asked");
+    case 401:
+    case 403:
+      return refused(asked, `refused the webhook's credentials (HTTP ${answer.status})`);
+    case 404:
+      return errorOf(answer)?.code === "SECRET_NOT_FOUND"
+        ? { outcome: "absent", device: asked.agent }
+        : refused(asked, "answered 404 without SECRET_NOT_FOUND: is its address right?");
+    default:
+      return failureOf(asked, answer);
+  }
+};
+
+const foundOf = (asked: Asked, answer: WireAnswer): Reading => {
+  const body = parseJson(answer.body);
+  if (!secretBody.Check(body)) return refused(asked, "answered something that is not a secret");
+  if (body.path !== asked.path) return refused(asked, "answered for another path");
+  if (!Object.values(body.data).every(isBase64)) return refused(asked, "answered a value that is not base64");
+  if (checksumOfBase64(body.data) !== body.checksum)
+    return refused(asked, "answered data that does not fit its checksum");
+  if (!etagFits(body.checksum, answer.headers.etag))
+    return refused(asked, "answered an ETag that does not fit the data");
+  const { data, checksum, version } = body;
+  return { outcome: "found", data, checksum, version, device: asked.agent };
+};
+
+const failureOf = (asked: Asked, answer: WireAnswer): Reading => {
+  const code = errorOf(answer)?.code;
+  const known = answer.status === 503 ? TOKEN_CODES.find((one) => one === code) : undefined;
+  const retryAfterSeconds = retryAfter(answer.headers["retry-after"]);
+  const advice = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+  if (known !== undefined)
+    return {
+      outcome: "unavailable",
+      code: known,
+      message: `agent ${asked.agent}: ${errors[known].text}`,
+      ...advice,
+    };
+  return { ...refused(asked, `answered HTTP ${answer.status}`), ...advice };
+};
+
+const refused = (asked: Asked, what: string): Extract<Reading, { outcome: "unavailable" }> => ({
+  outcome: "unavailable",
+  code: "AGENT_REFUSED",
+  message: `agent ${asked.agent} ${what}.`,
+});
+
+/** An ETag may be left out by a proxy; one that is there must be the strong or weak tag of the checksum. */
+const etagFits = (checksum: string, etag: string | string[] | undefined): boolean =>
+  etag === undefined || etag === `"${checksum}"` || etag === `W/"${checksum}"`;
+
+const errorOf = (answer: WireAnswer): ErrorBody | undefined => {
+  const body = parseJson(answer.body);
+  return errorBody.Check(body) ? body : undefined;
+};
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+/** Node decodes base64 leniently, so a damaged value could still decode to something. */
+const isBase64 = (text: string): boolean => Buffer.from(text, "base64").toString("base64") === text;
+
+const retryAfter = (header: string | string[] | undefined): number | undefined => {
+  if (typeof header !== "string" || !/^\d{1,4}$/.test(header)) return undefined;
+  const seconds = Number(header);
+  return seconds <= MAX_RETRY_AFTER_SECONDS ? seconds : undefined;
+};

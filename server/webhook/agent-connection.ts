@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads a path from one agent over HTTP and always comes to a reading, whatever goes wrong on the way.
+import type { Reading } from "../../hooks/hsmsecret/reading.ts";
+import { readingOf, type WireAnswer } from "./agent-answer.ts";
+import { connectionFault } from "./connection-fault.ts";
+import type { HttpPool } from "./http-pool.ts";
+
+/** What to read; the agent's API is server/agent-api.ts. */
+export type AgentRead = {
+  path: string;
+  /** Checksum of what is there already; the agent then may answer "unchanged". */
+  ifNoneMatch?: string;
+  /** Asks for a view of the token that is loaded after the request. */
+  fresh: boolean;
+  /** Passed on, so that both logs share it. */
+  requestId: string;
+};
+
+/** The reading of one agent within `timeoutMs`. */
+export const readFromAgent = async (
+  agent: { name: string; http: HttpPool },
+  read: AgentRead,
+  timeoutMs: number,
+): Promise<Reading> => {
+  const unavailable = (code: "AGENT_UNREACHABLE" | "AGENT_REFUSED", what: string): Reading => ({
+    outcome: "unavailable",
+    code,
+    message: `agent ${agent.name} ${what}.`,
+  });
+  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const answer = await exchange(agent.http, read, signal);
+      const { path, ifNoneMatch } = read;
+      return readingOf(
+        { agent: agent.name, path, ...(ifNoneMatch !== undefined && { ifNoneMatch }) },
+        answer,
+      );
+    } catch (error) {
+      if (signal.aborted) return unavailable("AGENT_UNREACHABLE", "did not answer in time");
+      const fault = connectionFault(error);
+      if (fault.kind === "stale" && attempt === 1) continue;
+      return unavailable(fault.kind === "refused" ? "AGENT_REFUSED" : "AGENT_UNREACHABLE", fault.what);
+    }
+  }
+};
+
+const exchange = async (http: HttpPool, read: AgentRead, signal: AbortSignal): Promise<WireAnswer> => {
+  const authorization = http.authorization();
+  const { statusCode, headers, body } = await http.pool().request({
+    method: "GET",
+    path: `/v1/secrets/${read.path.split("/").map(encodeURIComponent).join("/")}`,
+    headers: {
+      accept: "application/json",
+      "x-request-id": read.requestId,
+      ...(authorization !== undefined && { authorization }),
+      ...(read.ifNoneMatch !== undefined && { "if-none-match": `"${read.ifNoneMatch}"` }),
+      ...(read.fresh && { "cache-control": "no-cache" }),
+    },
+    signal,
+  });
+  return { status: statusCode, headers, body: await body.text() };
+};

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the webhook's server from its parts, without listening.
+import type { Logger } from "pino";
+import type { Registry } from "prom-client";
+import type { TlsFiles } from "../config/listener.ts";
+import type { AuthOptions } from "../http/auth.ts";
+import type { KeyswitchServer } from "../http/instance.ts";
+import type { ReadyCheck } from "../http/probes.ts";
+import { buildServer, type Limits } from "../http/server.ts";
+import type { AgentClient } from "./agent-client.ts";
+import { type EventSink, noEvents } from "./events.ts";
+import { createHookMetrics, type HookMetrics } from "./hook-metrics.ts";
+import { addHsmSecretRoutes } from "./hsmsecret-routes.ts";
+import type { PathPolicySource } from "./path-policy.ts";
+
+export type WebhookAppOptions = {
+  logger: Logger;
+  registry: Registry;
+  auth: AuthOptions;
+  agents: Pick<AgentClient, "read" | "states">;
+  policy: PathPolicySource;
+  events?: Pick<EventSink, "post">;
+  metrics?: HookMetrics;
+  tls?: TlsFiles;
+  limits?: Partial<Limits>;
+  /** Wall clock. */
+  clock?: () => Date;
+};
+
+/**
+ * The webhook. It is ready when it listens: an agent that is down is reported and no reason to be taken out of
+ * service, because the hooks then still answer and tell the truth.
+ */
+export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => {
+  const { logger, registry, auth, agents, policy, tls, limits } = options;
+  const ready = (): ReadyCheck[] => [policyCheck(policy), ...agentChecks(agents)];
+  const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }), ...(limits && { limits }) });
+  addHsmSecretRoutes(app, {
+    agents,
+    policy: () => policy.get(),
+    events: options.events ?? noEvents,
+    metrics: options.metrics ?? createHookMetrics(registry),
+    clock: options.clock ?? (() => new Date()),
+  });
+  return app;
+};
+
+const policyCheck = (policy: PathPolicySource): ReadyCheck => {
+  policy.get();
+  const message = policy.fault();
+  return {
+    name: "path policy",
+    ok: message === undefined,
+    required: false,
+    ...(message !== undefined && { message }),
+  };
+};
+
+const agentChecks = (agents: Pick<AgentClient, "states">): ReadyCheck[] =>
+  agents.states().map(({ name, ok, message }) => ({ name: `agent ${name}`, ok, required: false, message }));

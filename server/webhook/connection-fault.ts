@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why an HTTP exchange failed, told by the codes of undici, Node and OpenSSL; never by a message text.
+import { errors } from "undici";
+
+/** `stale`: a kept connection was closed meanwhile, so that the same request may be sent once more. */
+export type ConnectionFault = { kind: "unreachable" | "refused" | "stale"; what: string };
+
+const unreachable = (what: string): ConnectionFault => ({ kind: "unreachable", what });
+
+const FAULTS: Readonly<Record<string, ConnectionFault>> = {
+  ECONNREFUSED: unreachable("refused the connection"),
+  EHOSTUNREACH: unreachable("can't be reached (no route)"),
+  ENETUNREACH: unreachable("can't be reached (no route)"),
+  ENOTFOUND: unreachable("can't be reached (its name is unknown)"),
+  EAI_AGAIN: unreachable("can't be reached (name lookup failed)"),
+  UND_ERR_CONNECT_TIMEOUT: unreachable("can't be reached (connecting took too long)"),
+  UND_ERR_HEADERS_TIMEOUT: unreachable("did not answer in time"),
+  UND_ERR_BODY_TIMEOUT: unreachable("did not answer in time"),
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: { kind: "refused", what: "answered more than is taken" },
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { kind: "refused", what: "answered something that is not HTTP" },
+  UND_ERR_HEADERS_OVERFLOW: { kind: "refused", what: "answered more than is taken" },
+  UND_ERR_SOCKET: { kind: "stale", what: "closed the connection" },
+  ECONNRESET: { kind: "stale", what: "closed the connection" },
+  EPIPE: { kind: "stale", what: "closed the connection" },
+};
+
+/** OpenSSL's verification results, as Node gives them. https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const UNTRUSTED =
+  /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|PATH_LENGTH_|HOSTNAME_|ERR_TLS_CERT)/;
+
+/** The fault behind what undici threw. */
+export const connectionFault = (error: unknown): ConnectionFault => {
+  // Carries the bytes that it could not parse, so nothing of it is passed on; some have no code.
+  if (error instanceof errors.HTTPParserError)
+    return { kind: "refused", what: "answered something that is not HTTP" };
+  const code = codeOf(error);
+  const known = FAULTS[code];
+  if (known !== undefined) return known;
+  if (UNTRUSTED.test(code)) return unreachable(`has a certificate that is not trusted (${code})`);
+  if (code.startsWith("ERR_SSL") || code === "EPROTO")
+    return unreachable(`failed in the TLS handshake (${code})`);
+  if (code.startsWith("HPE_"))
+    return { kind: "refused", what: `answered something that is not HTTP (${code})` };
+  return unreachable(`can't be reached (${code})`);
+};
+
+/** A host with several addresses fails with an AggregateError, whose members have the codes. */
+const codeOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return "unknown error";
+  if ("code" in error && typeof error.code === "string") return error.code;
+  if (error instanceof AggregateError) return codeOf(error.errors[0]);
+  return error.cause === undefined ? "unknown error" : codeOf(error.cause);
+};

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The webhook's own metrics: hook calls, readings of agents, outcomes of syncs.
+import { Counter, Histogram, type Registry } from "prom-client";
+import { errorCounter, SECONDS_BUCKETS } from "../http/request-metrics.ts";
+
+export type HookMetrics = {
+  /** One hook call that was answered. `outcome` is a reason from a fixed list. */
+  hook(hook: string, outcome: string, elapsedMs: number): void;
+  /** One sync that was answered. */
+  synced(outcome: string): void;
+  /** One exchange with an agent; `outcome` is a reading's outcome or an error code. */
+  agent(agent: string, outcome: string, elapsedMs: number): void;
+  /** A reading that nobody could give. */
+  unavailable(code: string): void;
+};
+
+export const createHookMetrics = (registry: Registry): HookMetrics => {
+  const registers = [registry];
+  const hooks = new Counter({
+    name: "keyswitch_hook_requests_total",
+    help: "Hook calls by hook and outcome.",
+    labelNames: ["hook", "outcome"],
+    registers,
+  });
+  const hookSeconds = new Histogram({
+    name: "keyswitch_hook_seconds",
+    help: "Time to answer a hook call, in seconds.",
+    labelNames: ["hook"],
+    buckets: SECONDS_BUCKETS,
+    registers,
+  });
+  const exchanges = new Counter({
+    name: "keyswitch_agent_client_requests_total",
+    help: "Readings asked of an agent, by agent and outcome.",
+    labelNames: ["agent", "outcome"],
+    registers,
+  });
+  const exchangeSeconds = new Histogram({
+    name: "keyswitch_agent_client_seconds",
+    help: "Time an agent took for a reading, in seconds.",
+    labelNames: ["agent"],
+    buckets: SECONDS_BUCKETS,
+    registers,
+  });
+  const synced = new Counter({
+    name: "keyswitch_secrets_synced_total",
+    help: "Syncs of HSMSecrets by the reason of their Ready condition.",
+    labelNames: ["outcome"],
+    registers,
+  });
+  const errorCodes = errorCounter(registry);
+  return {
+    hook(hook, outcome, elapsedMs) {
+      hooks.inc({ hook, outcome });
+      hookSeconds.observe({ hook }, elapsedMs / 1000);
+    },
+    synced: (outcome) => synced.inc({ outcome }),
+    agent(agent, outcome, elapsedMs) {
+      exchanges.inc({ agent, outcome });
+      exchangeSeconds.observe({ agent }, elapsedMs / 1000);
+    },
+    unavailable: (code) => errorCodes.inc({ code }),
+  };
+};

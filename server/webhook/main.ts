@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the webhook: wires configuration, agents, policy and events to the app, and listens.
+import type { Logger } from "pino";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { isLoopback } from "../config/loopback.ts";
+import type { WebhookConfig } from "../config/webhook.ts";
+import { createAgentClient } from "./agent-client.ts";
+import { buildWebhookApp } from "./app.ts";
+import { eventSinkOf } from "./events.ts";
+import { createHookMetrics } from "./hook-metrics.ts";
+import { pathPolicySource } from "./path-policy.ts";
+
+/** A process that listens. `close` waits for the requests under way. */
+export type RunningWebhook = { address: string; close(): Promise<void> };
+
+/** @throws UnusableFile or Node's listen error when the start fails. */
+export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise<RunningWebhook> => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = createHookMetrics(registry);
+  const { hookTokenFile, agentTokenFile, agentCaFile, tls } = config;
+  const agents = createAgentClient({
+    agents: config.agents,
+    ...(agentTokenFile !== undefined && { tokenFile: agentTokenFile }),
+    ...(agentCaFile !== undefined && { caFile: agentCaFile }),
+    logger,
+    onExchange: metrics.agent,
+  });
+  const events = eventSinkOf(config.inCluster, logger);
+  const app = buildWebhookApp({
+    logger,
+    registry,
+    metrics,
+    auth: {
+      tokenFiles: hookTokenFile === undefined ? [] : [{ path: hookTokenFile, scopes: ["hook"] }],
+      clientCertificates: tls?.clientCaFile !== undefined,
+      loopback: isLoopback(config.listenHost),
+    },
+    agents,
+    policy: pathPolicySource(config.pathPolicyFile, logger),
+    events,
+    ...(tls && { tls }),
+  });
+  const address = await app.listen({ host: config.listenHost, port: config.listenPort });
+  return {
+    address,
+    async close() {
+      await app.close();
+      await Promise.all([agents.close(), events.close()]);
+    },
+  };
+};

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The PIN guard, proven by counting the C_Login calls that reach the module.
+import { randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import t from "tap";
+import { createPinGuard } from "../../server/agent/pkcs11/pin-guard.ts";
+import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
+
+t.setTimeout(180_000);
+const PATH = "secrets/a/db";
+const codeOf = async (store: WatchedStore): Promise<string> => {
+  const result = await store.read(PATH);
+  return result.kind === "unavailable" ? result.code : result.kind;
+};
+const wrongPin = (): string => `x${randomInt(1_000_000, 9_999_999)}`;
+
+t.test("a wrong PIN is tried once, until the file changes", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  await token.putPerKey(PATH, { user: "1" });
+  writeFileSync(token.pinFile, wrongPin());
+  const store = openStore();
+  const together = await Promise.all(Array.from({ length: 17 }, () => codeOf(store)));
+  t.ok(together.every((code) => code === "PIN_INCORRECT"));
+  for (let n = 0; n < 3; n += 1) t.equal(await codeOf(store), "PIN_INCORRECT");
+  t.equal(module.calls("C_Login"), 1, "one C_Login for 20 reads");
+  t.ok(store.starts.length > 1, "although several children were started");
+  t.match(store.health(), { ready: false, code: "PIN_INCORRECT", message: /PKCS11_PIN_FILE/ });
+  writeFileSync(token.pinFile, wrongPin());
+  t.equal(await codeOf(store), "PIN_INCORRECT");
+  t.equal(module.calls("C_Login"), 2, "another PIN is tried, once");
+  writeFileSync(token.pinFile, token.pin);
+  t.equal(await codeOf(store), "found", "the right one works, without a restart");
+  t.equal(module.calls("C_Login"), 3);
+});
+
+const flagRows: [what: string, lines: string[], code: string, logins: number][] = [
+  ["the final try is never used", ["flags 20000"], "PIN_LOCKED", 0],
+  ["a locked PIN is not tried", ["flags 40000"], "PIN_LOCKED", 0],
+  ["a PIN that turns out locked is tried once", ["fail C_Login 0xa4"], "PIN_LOCKED", 1],
+  ["an expired PIN is tried once", ["fail C_Login 0xa3"], "PIN_INCORRECT", 1],
+  ["a count that is low is no reason not to try", ["flags 10000"], "found", 1],
+];
+for (const [what, lines, code, logins] of flagRows) {
+  t.test(what, async (t) => {
+    const { token, module, openStore } = await tokenFixture(t);
+    await token.putPerKey(PATH, { user: "1" });
+    module.control(...lines);
+    const store = openStore();
+    for (let n = 0; n < 3; n += 1) t.equal(await codeOf(store), code);
+    t.equal(module.calls("C_Login"), logins);
+    module.control();
+    if (logins === 0) t.equal(await codeOf(store), "found", "it works once the token allows it");
+  });
+}
+
+t.test("a PIN that worked is used again by the next child", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  await token.putPerKey(PATH, { user: "1" });
+  const store = openStore();
+  t.equal(await codeOf(store), "found");
+  module.control("crash C_GetAttributeValue segv 1");
+  t.equal(await codeOf(store), "TOKEN_UNAVAILABLE");
+  t.equal(await codeOf(store), "found");
+  t.equal(module.calls("C_Login"), 2);
+});
+
+t.test("one try at a time", async (t) => {
+  const guard = createPinGuard();
+  t.equal(guard.refusal("a", false), undefined);
+  t.ok(guard.refusal("a", false), "not while one is under way");
+  guard.refused("PIN_LOCKED");
+  t.equal(guard.refusal("a", false), "PIN_LOCKED", "not after it failed, for the reason it failed");
+  t.equal(guard.refusal("b", false), undefined);
+  guard.accepted();
+  t.equal(guard.refusal("b", true), undefined, "a good one whatever the token says");
+  guard.refused("PIN_INCORRECT");
+  t.equal(guard.refusal("b", false), "PIN_INCORRECT", "but not after it failed once");
+});

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Logins that hang, and PIN files that go bad while a child serves: how often C_Login reaches the module.
+import { randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import t from "tap";
+import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
+
+t.setTimeout(180_000);
+const PATH = "secrets/a/db";
+const codeOf = async (store: WatchedStore): Promise<string> => {
+  const result = await store.read(PATH);
+  return result.kind === "unavailable" ? result.code : result.kind;
+};
+
+t.test(
+  "a login that never answered is not repeated when the token says that a wrong PIN came last",
+  async (t) => {
+    const { token, module, openStore } = await tokenFixture(t);
+    module.control("hang C_Login 1", "flags 10000");
+    await token.putPerKey(PATH, { user: "1" });
+    const store = openStore({ operationTimeoutMs: 3_000 });
+    await store.healthIs(false);
+    t.equal(await codeOf(store), "PIN_INCORRECT");
+    t.equal(module.calls("C_Login"), 1);
+  },
+);
+
+t.test("a login that never answered is repeated when the token says nothing against the PIN", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  module.control("hang C_Login 1");
+  await token.putPerKey(PATH, { user: "1" });
+  const store = openStore({ operationTimeoutMs: 3_000 });
+  await store.healthIs(true);
+  t.equal(await codeOf(store), "found");
+  t.equal(module.calls("C_Login"), 2);
+});
+
+t.test("a PIN file that goes bad does not stop the child that serves", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  await token.putPerKey(PATH, { user: "1" });
+  const store = openStore({ pkcs11: { cache: "cached" } });
+  t.equal(await codeOf(store), "found");
+  writeFileSync(token.pinFile, `x${randomInt(1_000_000, 9_999_999)}`);
+  const fresh = await store.read(PATH, { fresh: true });
+  t.match(fresh, { kind: "unavailable", code: "PIN_INCORRECT" }, "a new view needs the PIN");
+  t.match(await store.read(PATH, { fresh: true }), { code: "PIN_INCORRECT" });
+  t.equal(await codeOf(store), "found", "the old one is still there");
+  t.equal(module.calls("C_Login"), 2, "the wrong one was tried once");
+});

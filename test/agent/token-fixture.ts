@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tests of the agent start from: a token behind the module that misbehaves on demand, and a store or a process on it.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import type { Test } from "tap";
+import { makeToken, type TestToken } from "../../scripts/local/softhsm-token.ts";
+import { createPkcs11Store, type Pkcs11StoreOptions } from "../../server/agent/pkcs11/store.ts";
+import type { StartReason } from "../../server/agent/pkcs11/supervisor.ts";
+import type { Health, SecretStore } from "../../server/agent/store.ts";
+import { makeTestModule, type TestModule } from "../pkcs11-module/build.ts";
+
+export type Fixture = {
+  token: TestToken;
+  module: TestModule;
+  /** A store on the token through the module; closed at the end of the test. */
+  openStore(options?: StoreOptions): WatchedStore;
+};
+
+export type StoreOptions = Partial<Pick<Pkcs11StoreOptions, "operationTimeoutMs" | "refreshIntervalMs">> & {
+  pkcs11?: Partial<Pkcs11StoreOptions["pkcs11"]>;
+  /** The real SoftHSM2 instead of the module around it. */
+  direct?: boolean;
+};
+
+export type WatchedStore = SecretStore & {
+  /** Why children were started, in order. */
+  starts: StartReason[];
+  /** How often the token was listed. */
+  loads: () => number;
+  /** Resolves at the next report, after now, that fits. */
+  healthIs(ready: boolean): Promise<Health>;
+  nextLoad(): Promise<void>;
+};
+
+/** The environment of a child without what tap puts into it. */
+const plainEnv = (): NodeJS.ProcessEnv => ({ ...process.env, NODE_OPTIONS: "" });
+
+/** A token and the module around it in the test's own directory. Everything ends with the test. */
+export const tokenFixture = async (t: Test): Promise<Fixture> => {
+  const dir = t.testdir({});
+  mkdirSync(join(dir, "hsm"));
+  const token = await makeToken(join(dir, "hsm"));
+  t.teardown(() => token.close());
+  const module = makeTestModule(dir, token.module);
+  return {
+    token,
+    module,
+    openStore: (options = {}) => {
+      const store = openStore(token, module, options);
+      t.teardown(() => store.close());
+      return store;
+    },
+  };
+};
+
+const openStore = (token: TestToken, module: TestModule, options: StoreOptions): WatchedStore => {
+  const starts: StartReason[] = [];
+  const waiting: { fits: (health: Health) => boolean; resolve: (health: Health) => void }[] = [];
+  const loadWaiters: (() => void)[] = [];
+  let loads = 0;
+  const store = createPkcs11Store({
+    pkcs11: {
+      module: options.direct === true ? token.module : module.module,
+      tokenLabel: token.label,
+      pinFile: token.pinFile,
+      cache: "auto",
+      ...options.pkcs11,
+    },
+    operationTimeoutMs: options.operationTimeoutMs ?? 20_000,
+    refreshIntervalMs: options.refreshIntervalMs ?? 600_000,
+    env: { ...plainEnv(), ...token.env, ...module.env },
+    events: {
+      childStarted: (reason) => starts.push(reason),
+      loaded: () => {
+        loads += 1;
+        for (const resolve of loadWaiters.splice(0)) resolve();
+      },
+      health: (health) => {
+        for (const waiter of waiting.filter(({ fits }) => fits(health))) {
+          waiting.splice(waiting.indexOf(waiter), 1);
+          waiter.resolve(health);
+        }
+      },
+      queueLength: () => undefined,
+    },
+  });
+  return {
+    ...store,
+    starts,
+    loads: () => loads,
+    healthIs: (ready) =>
+      new Promise((resolve) => waiting.push({ fits: (health) => health.ready === ready, resolve })),
+    nextLoad: () => new Promise((resolve) => loadWaiters.push(resolve)),
+  };
+};
+
+const Listening = Type.Object({ msg: Type.String({ pattern: "^Server listening at " }) });
+
+export type AgentProcess = {
+  url: string;
+  process: ChildProcess;
+  /** What it has logged so far, line by line. */
+  log: string[];
+  stop(): Promise<number | null>;
+};
+
+/** `main.ts agent` as a process of its own, listening on a free port of loopback. */
+export const startAgent = async (
+  t: Test,
+  { token, module }: Fixture,
+  settings: NodeJS.ProcessEnv = {},
+): Promise<AgentProcess> => {
+  const entry = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
+  const agent = spawn(process.execPath, [entry, "agent"], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: {
+      ...plainEnv(),
+      ...token.env,
+      ...module.env,
+      LISTEN_PORT: "0",
+      DEVICE_NAME: "hsm-a",
+      NODE_NAME: "node-a",
+      PKCS11_MODULE: module.module,
+      PKCS11_TOKEN_LABEL: token.label,
+      PKCS11_PIN_FILE: token.pinFile,
+      ...settings,
+    },
+  });
+  const stop = async (): Promise<number | null> => {
+    if (agent.exitCode !== null || agent.signalCode !== null) return agent.exitCode;
+    const exited = once(agent, "exit");
+    agent.kill("SIGTERM");
+    const [code] = await exited;
+    return typeof code === "number" ? code : null;
+  };
+  t.teardown(stop);
+  const log: string[] = [];
+  const lines = createInterface({ input: agent.stdout });
+  const url = await new Promise<string>((resolve, reject) => {
+    agent.once("exit", () => reject(new Error("the agent ended before it listened")));
+    lines.on("line", (line) => {
+      log.push(line);
+      const entryOf: unknown = JSON.parse(line);
+      if (Value.Check(Listening, entryOf)) resolve(entryOf.msg.replace("Server listening at ", ""));
+    });
+  });
+  return { url, process: agent, log, stop };
+};

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's environment: defaults, the choice between label and slot, and its faults.
+import { join } from "node:path";
+import t from "tap";
+import { parseAgentConfig } from "../../server/config/agent.ts";
+import { createAuthority } from "../http/authority.ts";
+
+const root = t.testdir({ module: "", pin: "1234", token: "read-token" });
+const at = (name: string) => join(root, name);
+const server = createAuthority(root).issue("server");
+const minimal = {
+  DEVICE_NAME: "hsm-a",
+  NODE_NAME: "node-1.example",
+  PKCS11_MODULE: at("module"),
+  PKCS11_TOKEN_LABEL: "Pico HSM",
+  PKCS11_PIN_FILE: at("pin"),
+};
+const defaults = {
+  logLevel: "info",
+  listenHost: "127.0.0.1",
+  listenPort: 8444,
+  deviceName: "hsm-a",
+  nodeName: "node-1.example",
+  pkcs11: { module: at("module"), tokenLabel: "Pico HSM", pinFile: at("pin"), cache: "auto" },
+  operationTimeoutMs: 10_000,
+  refreshIntervalMs: 30_000,
+  sysfsRoot: "/sys",
+  devRoot: "/dev",
+};
+
+t.test("the least configuration takes the defaults and is frozen", async (t) => {
+  const result = parseAgentConfig(minimal);
+  t.same(result, { ok: true, config: defaults });
+  t.ok(result.ok && Object.isFrozen(result.config.pkcs11));
+});
+
+t.test("a whole configuration", async (t) => {
+  const { PKCS11_TOKEN_LABEL: _, ...env } = minimal;
+  const result = parseAgentConfig({
+    ...env,
+    LISTEN_HOST: "0.0.0.0",
+    TLS_CERT_FILE: server.certFile,
+    TLS_KEY_FILE: server.keyFile,
+    READ_TOKEN_FILE: at("token"),
+    WRITE_TOKEN_FILE: at("token"),
+    PKCS11_SLOT: "3",
+    PKCS11_CACHE: "cached",
+    OPERATION_TIMEOUT_MS: "500",
+    REFRESH_INTERVAL_MS: "1000",
+    SYSFS_ROOT: "/host/sys",
+    DEV_ROOT: "/host/dev",
+  });
+  t.same(result, {
+    ok: true,
+    config: {
+      ...defaults,
+      listenHost: "0.0.0.0",
+      tls: { certFile: server.certFile, keyFile: server.keyFile },
+      readTokenFile: at("token"),
+      writeTokenFile: at("token"),
+      pkcs11: { module: at("module"), slot: 3, pinFile: at("pin"), cache: "cached" },
+      operationTimeoutMs: 500,
+      refreshIntervalMs: 1000,
+      sysfsRoot: "/host/sys",
+      devRoot: "/host/dev",
+    },
+  });
+});
+
+const rows: [sentence: string, env: Record<string, string>, name: string, message: string][] = [
+  ["a device name is required", { DEVICE_NAME: "" }, "DEVICE_NAME", "is required"],
+  [
+    "a device name is plain",
+    { DEVICE_NAME: "HSM A" },
+    "DEVICE_NAME",
+    "must be a Kubernetes name such as hsm-a",
+  ],
+  ["a node name is required", { NODE_NAME: "" }, "NODE_NAME", "is required"],
+  ["a module is required", { PKCS11_MODULE: "" }, "PKCS11_MODULE", "is required"],
+  ["a module must exist", { PKCS11_MODULE: at("none") }, "PKCS11_MODULE", `${at("none")} does not exist`],
+  ["a PIN file is required", { PKCS11_PIN_FILE: "" }, "PKCS11_PIN_FILE", "is required"],
+  [
+    "a PIN file must exist",
+    { PKCS11_PIN_FILE: at("none") },
+    "PKCS11_PIN_FILE",
+    `${at("none")} does not exist`,
+  ],
+  [
+    "the token is named",
+    { PKCS11_TOKEN_LABEL: "" },
+    "PKCS11_TOKEN_LABEL",
+    "is required, unless PKCS11_SLOT is set",
+  ],
+  [
+    "the token is named once",
+    { PKCS11_SLOT: "0" },
+    "PKCS11_SLOT",
+    "must not be set beside PKCS11_TOKEN_LABEL",
+  ],
+  [
+    "a label fits a token",
+    { PKCS11_TOKEN_LABEL: "x".repeat(33) },
+    "PKCS11_TOKEN_LABEL",
+    "must be a label of 1 to 32 characters",
+  ],
+  [
+    "a cache mode must be known",
+    { PKCS11_CACHE: "yes" },
+    "PKCS11_CACHE",
+    "must be one of auto, live, cached",
+  ],
+  [
+    "a deadline is in range",
+    { OPERATION_TIMEOUT_MS: "5" },
+    "OPERATION_TIMEOUT_MS",
+    "must be a whole number from 100 to 600000",
+  ],
+  ["a root is absolute", { SYSFS_ROOT: "sys" }, "SYSFS_ROOT", "must be an absolute path"],
+  [
+    "beyond loopback a write token does not stand in for a read token",
+    { LISTEN_HOST: "0.0.0.0", WRITE_TOKEN_FILE: at("token") },
+    "LISTEN_HOST",
+    "0.0.0.0 is beyond loopback, which needs TLS_CERT_FILE and TLS_KEY_FILE and READ_TOKEN_FILE or TLS_CLIENT_CA_FILE to be set",
+  ],
+];
+for (const [sentence, env, name, message] of rows)
+  t.test(sentence, async (t) =>
+    t.same(parseAgentConfig({ ...minimal, ...env }), { ok: false, faults: [{ name, message }] }),
+  );
+
+t.test("an empty environment has every fault", async (t) => {
+  const result = parseAgentConfig({});
+  const names = result.ok ? [] : result.faults.map(({ name }) => name).sort();
+  t.same(names, ["DEVICE_NAME", "NODE_NAME", "PKCS11_MODULE", "PKCS11_PIN_FILE", "PKCS11_TOKEN_LABEL"]);
+});

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The documents say what the code does: reasons, fields, links, commands.
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { HSMSecretSpec } from "../hooks/hsmsecret/schema.ts";
+import { REASONS } from "../hooks/hsmsecret/status.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const read = (file: string) => readFileSync(join(root, file), "utf8");
+const documents = ["README.md", "CONTRIBUTING.md", ...globSync("docs/*.md", { cwd: root })];
+
+/** The first cells of the table rows of `text` that hold one word in backquotes. */
+const cells = (text: string): string[] =>
+  [...text.matchAll(/^\| `([\w]+)` \|/gm)].map(([, cell = ""]) => cell);
+
+t.test("docs/hsmsecret.md explains each field of the spec and each reason, and no other", async (t) => {
+  const [fields = "", reasons = ""] = read("docs/hsmsecret.md").split("## Status");
+  t.same(cells(fields).sort(), Object.keys(HSMSecretSpec.properties).sort());
+  t.same(cells(reasons).sort(), [...REASONS].sort());
+});
+
+t.test("every link to a file leads somewhere", async (t) => {
+  for (const document of documents) {
+    for (const [, target = ""] of read(document).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+      t.ok(existsSync(join(root, dirname(document), target)), `${document}: ${target}`);
+    }
+  }
+});
+
+t.test("every npm command of the documents is a script", async (t) => {
+  const { scripts } = JSON.parse(read("package.json"));
+  for (const document of documents) {
+    for (const [, run, name] of read(document).matchAll(/\bnpm (run )?(start|test|ci|[a-z:]+)\b/g)) {
+      if (run || name === "start" || name === "test")
+        t.ok(scripts[name ?? ""], `${document}: npm run ${name}`);
+    }
+  }
+});
+
+t.test("every source file begins with the licence", async (t) => {
+  const files = globSync(
+    ["{hooks,server,scripts,test}/**/*.{ts,mjs,sh,c}", "manifests/**/*.yaml", ".ci/run"],
+    {
+      cwd: root,
+    },
+  );
+  t.ok(files.length > 50);
+  for (const file of files) {
+    const head = read(file).split("\n").slice(0, 2).join("\n");
+    t.match(head, /SPDX-License-Identifier: Apache-2\.0/, file);
+  }
+});

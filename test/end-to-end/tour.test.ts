@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tour of `npm start -- --once`, step by step, and that it fails where Keyswitch does not work.
+import t from "tap";
+import { startStack } from "../../scripts/local/stack.ts";
+import { runTour, tableOf } from "../../scripts/tour.ts";
+
+t.test("every step of the tour passes on the whole stack", async (t) => {
+  const stack = await startStack();
+  t.teardown(() => stack.close());
+  t.equal(stack.token.kind, "SoftHSM2");
+  for (const { title, ok, detail } of await runTour(stack, () => {})) t.ok(ok, `${title}: ${detail}`);
+});
+
+t.test("without a webhook the tour fails, and says so in its table", async (t) => {
+  const stack = await startStack();
+  t.teardown(() => stack.close());
+  await stack.stop("webhook");
+  const results = await runTour(stack, () => {}, 0.2);
+  t.match(results[0], { ok: false, detail: /does not/ });
+  t.match(tableOf(results), /a secret on the token becomes a Secret.*FAILED/);
+});

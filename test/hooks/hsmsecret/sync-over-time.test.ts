@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the sync hook does from one call to the next: stable statuses, If-None-Match, force-sync, repairs, events.
+import t from "tap";
+import { checksumOfBase64 } from "../../../hooks/checksum.ts";
+import { type HookContext, plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
+import {
+  absent,
+  base64,
+  context,
+  found,
+  later,
+  type RequestParts,
+  request,
+  secret,
+  unavailable,
+  unchanged,
+} from "./request.ts";
+import { inSync, other, token } from "./sync-rows.ts";
+
+t.test("a status that nothing happened to does not change with the time", async (t) => {
+  for (const reading of [unchanged, found(token), unavailable, absent]) {
+    const once = sync(request({ owned: [secret(token)], status: inSync() }), context, reading).response;
+    const status = once.status ?? {};
+    const again = sync(request({ owned: [secret(token)], status }), later, reading).response;
+    t.equal(JSON.stringify(again), JSON.stringify(once), reading.outcome);
+  }
+});
+
+t.test("lastSyncTime moves when the Secret comes to hold a change, and at no other time", async (t) => {
+  const at = (parts: RequestParts, reading: Reading, when: HookContext) =>
+    sync(request(parts), when, reading).response.status ?? {};
+  const first = inSync();
+  t.equal(first.lastSyncTime, context.now);
+  const writing = at({ owned: [secret(token)], status: first }, found(other), later);
+  t.equal(writing.lastSyncTime, context.now, "not before the change is in the Secret");
+  t.equal(at({ owned: [secret(other)], status: writing }, found(other), later).lastSyncTime, later.now);
+});
+
+t.test("If-None-Match is sent only where the Secret is known to hold what the checksum says", async (t) => {
+  const checksum = checksumOfBase64(base64(token));
+  const match = (parts: RequestParts) => {
+    const planned = plan(request(parts), context);
+    return planned.read ? planned.ifNoneMatch : "not read";
+  };
+  t.equal(match({ owned: [secret(token)], status: inSync() }), checksum);
+  t.equal(match({ owned: [secret(other)], status: inSync() }), undefined, "edited by hand");
+  t.equal(match({ status: inSync() }), undefined, "no Secret");
+  t.equal(match({ owned: [secret(token)] }), undefined, "no status");
+  t.equal(
+    match({ owned: [secret(token)], status: inSync(), metadata: { generation: 2 } }),
+    undefined,
+    "the spec has changed",
+  );
+  t.equal(
+    match({ owned: [secret(token)], status: { syncStatus: 3 } }),
+    undefined,
+    "a status that is not ours",
+  );
+});
+
+t.test("force-sync asks for a fresh view until a healthy token has answered", async (t) => {
+  const metadata = { annotations: { "hsm.j5t.io/force-sync": "now" } };
+  const spec = { autoSync: false };
+  const given = { owned: [secret(token)], status: inSync(), metadata, spec };
+  t.match(plan(request(given), context), { read: true, fresh: true });
+  const failed = sync(request(given), context, unavailable).response.status ?? {};
+  t.match(plan(request({ ...given, status: failed }), context), { read: true, fresh: true });
+  const done = sync(request({ ...given, status: failed }), context, found(token)).response.status ?? {};
+  t.equal(done.lastForceSync, "now");
+  t.match(plan(request({ ...given, status: done }), context), { read: false });
+});
+
+t.test(
+  "an edited Secret makes the answer differ from the one before, or Metacontroller would skip it",
+  async (t) => {
+    const calm = sync(request({ owned: [secret(token)], status: inSync() }), context, unchanged).response;
+    const edited = (resourceVersion: string, annotations = {}) =>
+      sync(
+        request({ owned: [secret(other, { resourceVersion, annotations })], status: calm.status ?? {} }),
+        context,
+        found(token),
+      ).response.children;
+    t.notSame(edited("9"), calm.children);
+    t.notSame(edited("9"), edited("10"), "and from the repair before");
+    const mark = { "hsm.j5t.io/repaired-resource-version": "9" };
+    const repaired = request({ owned: [secret(token, { annotations: mark })], status: calm.status ?? {} });
+    t.same(
+      sync(repaired, context, unchanged).response.children,
+      edited("9"),
+      "and the mark stays afterwards",
+    );
+  },
+);
+
+t.test("a key that somebody added is overwritten, which makes it ours, and then left out", async (t) => {
+  const ours = (operation: string, data: readonly string[]) => ({
+    manager: "metacontroller",
+    operation,
+    fieldsV1: {
+      "f:data": Object.fromEntries(data.map((key) => [`f:${key}`, {}])),
+      "f:metadata": { "f:ownerReferences": { 'k:{"uid":"68455439-0481-4aba-a161-cd23399165db"}': {} } },
+    },
+  });
+  const theirs = { manager: "kubectl-edit", operation: "Update", fieldsV1: { "f:data": { "f:extra": {} } } };
+  const data = (extra: string, managedFields: object[]) =>
+    sync(
+      request({ owned: [secret({ ...token, extra }, { managedFields })], status: inSync() }),
+      context,
+      found(token),
+    ).response.children[0]?.data;
+  const apply = ours("Apply", ["password", "user"]);
+  t.same(data("x", [apply, theirs]), base64({ ...token, extra: "" }), "overwritten");
+  t.same(data("", [apply, theirs]), base64({ ...token, extra: "-" }), "overwritten with what it is not");
+  t.same(data("", [ours("Apply", ["password", "user", "extra"])]), base64(token), "left out");
+  t.same(
+    data("x", [ours("Update", ["extra"])]),
+    base64(token),
+    "dynamic apply has it in the last applied state",
+  );
+  t.same(
+    data("x", [apply, ours("Update", ["extra"])]),
+    base64({ ...token, extra: "" }),
+    "after a change from dynamic to server-side apply",
+  );
+});
+
+t.test("the last-applied annotation is reported while the Secret stays in sync", async (t) => {
+  const leaking = secret(token, {
+    annotations: { "metacontroller.k8s.io/last-applied-configuration": "{}" },
+  });
+  const { response } = sync(request({ owned: [leaking] }), context, found(token));
+  t.match(response.status, {
+    syncStatus: "InSync",
+    lastError: /server-side-apply/,
+    conditions: [
+      { type: "Ready", status: "True", reason: "Synced" },
+      { type: "Stalled", status: "True", reason: "LastAppliedLeak" },
+    ],
+  });
+  t.notMatch(JSON.stringify(response.children), /last-applied/, "and is not listed again");
+});
+
+t.test("the template's labels and annotations are on the Secret, in an outage too", async (t) => {
+  const spec = { template: { labels: { team: "a" }, annotations: { "example.com/x": "y" } } };
+  for (const reading of [found(token), unavailable]) {
+    const child = sync(request({ spec, owned: [secret(token)] }), context, reading).response.children[0];
+    t.match(child?.metadata, { labels: { team: "a" }, annotations: { "example.com/x": "y" } });
+  }
+});
+
+t.test("events tell of changes only, and never more than the status does", async (t) => {
+  const first = sync(request({ owned: [secret(token)] }), context, found(token));
+  t.match(first.events, [{ type: "Normal", reason: "Synced" }]);
+  const status = first.response.status ?? {};
+  t.same(sync(request({ owned: [secret(token)], status }), later, unchanged).events, []);
+  t.match(sync(request({ owned: [secret(token)], status }), later, unavailable).events, [
+    { type: "Warning", reason: "HSMUnavailable" },
+  ]);
+});
+
+t.test("no value is in a status or an event, whatever happens", async (t) => {
+  const canary = "canary-4f1b";
+  const data = { password: canary };
+  const encoded = Buffer.from(canary).toString("base64");
+  const owned = [secret(data)];
+  const readings: Reading[] = [
+    found(data),
+    found({ ...data, "bad key": canary }),
+    unavailable,
+    absent,
+    unchanged,
+  ];
+  for (const spec of [{}, { secretType: "x/y" }, { onMissing: "Delete" as const }]) {
+    for (const reading of readings) {
+      const { response, events } = sync(request({ spec, owned }), context, reading);
+      const said = JSON.stringify([response.status, events]);
+      t.notOk(said.includes(canary) || said.includes(encoded), `${reading.outcome} ${JSON.stringify(spec)}`);
+    }
+  }
+});

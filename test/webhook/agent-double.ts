@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stand-in for an agent: a real HTTP(S) server on loopback whose every answer the test decides.
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type ServerOptions } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Test } from "tap";
+import { checksumOfBase64 } from "../../hooks/checksum.ts";
+
+export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+export type AgentDouble = {
+  origin: string;
+  /** What answers from now on. */
+  answer: Answer;
+  /** Headers and path of each request so far. */
+  requests: { url: string; headers: IncomingMessage["headers"] }[];
+  /** Connections that were opened so far. */
+  connections: number;
+  /** Ends the server and its connections; its port then refuses. */
+  stop(): Promise<void>;
+};
+
+export const startAgent = async (t: Test, answer: Answer, tls?: ServerOptions): Promise<AgentDouble> => {
+  const listener: RequestListener = (request, response) => {
+    double.requests.push({ url: request.url ?? "", headers: request.headers });
+    double.answer(request, response);
+  };
+  const server = tls ? createTlsServer(tls, listener) : createServer(listener);
+  const double: AgentDouble = {
+    origin: "",
+    answer,
+    requests: [],
+    connections: 0,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+  server.on("connection", () => {
+    double.connections += 1;
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  double.origin = `${tls ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  t.teardown(() => double.stop());
+  return double;
+};
+
+/** An answer with a JSON body. */
+export const answerJson =
+  (status: number, body: unknown, headers: Record<string, string> = {}): Answer =>
+  (_request, response) => {
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(JSON.stringify(body));
+  };
+
+/** The body for a path that holds `values`. */
+export const secretBody = (path: string, values: Record<string, string>, device = "token-device") => {
+  const data = Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
+  );
+  return { path, data, checksum: checksumOfBase64(data), version: 3, device };
+};
+
+/** Answers as a healthy agent that holds `values` at `path`, 304 included. */
+export const holding = (path: string, values: Record<string, string>): Answer => {
+  const body = secretBody(path, values);
+  const etag = `"${body.checksum}"`;
+  return (request, response) => {
+    if (request.url !== `/v1/secrets/${path}`) return missing(request, response);
+    if (request.headers["if-none-match"] === etag) return response.writeHead(304, { etag }).end();
+    answerJson(200, body, { etag })(request, response);
+  };
+};
+
+/** Answers as a healthy agent that holds nothing. */
+export const missing: Answer = answerJson(404, { code: "SECRET_NOT_FOUND", message: "nothing here" });
+
+/** Takes the request and never answers. */
+export const hanging: Answer = () => {};

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real webhook over real agent clients, with agents, clock and event sink that the test decides.
+import { Registry } from "prom-client";
+import type { Test } from "tap";
+import { createAgentClient } from "../../server/webhook/agent-client.ts";
+import { buildWebhookApp, type WebhookAppOptions } from "../../server/webhook/app.ts";
+import { createHookMetrics } from "../../server/webhook/hook-metrics.ts";
+import { recordedLog } from "../http/recorded-log.ts";
+
+export const startWebhook = (
+  t: Test,
+  doubles: readonly { origin: string }[],
+  options: Partial<WebhookAppOptions> = {},
+) => {
+  const log = recordedLog();
+  const registry = new Registry();
+  const metrics = createHookMetrics(registry);
+  const agents = createAgentClient({
+    agents: doubles.map(({ origin }, i) => ({ name: String.fromCharCode(97 + i), origin })),
+    logger: log.logger,
+    onExchange: metrics.agent,
+  });
+  const events: { uid: string; type: string; reason: string; message: string }[] = [];
+  const app = buildWebhookApp({
+    logger: log.logger,
+    registry,
+    metrics,
+    agents,
+    policy: { get: () => [], fault: () => undefined },
+    auth: { tokenFiles: [], clientCertificates: false, loopback: true },
+    clock: () => new Date("2026-01-02T03:04:05.678Z"),
+    events: { post: (parent, event) => events.push({ uid: parent.metadata.uid, ...event }) },
+    ...options,
+  });
+  t.teardown(async () => {
+    await app.close();
+    await agents.close();
+  });
+  return {
+    app,
+    log,
+    events,
+    post: (hook: string, payload: object, headers: Record<string, string> = {}) =>
+      app.inject({ method: "POST", url: `/hooks/hsmsecret/${hook}`, payload, headers }),
+  };
+};
