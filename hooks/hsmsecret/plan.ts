@@ -76,13 +76,15 @@ const refusalOfForeign = (spec: ResolvedSpec, secret: Secret): Refusal | undefin
   };
 };
 
-/** Whether the spec or the user asks for a reading although autoSync is off. */
+/** Whether the spec or the user asks for a reading although autoSync is off, or asked for one that failed. */
 const isDue = (parent: HSMSecret, observed: Observed): boolean => {
   const status = previousStatus(parent);
+  const reason = readyReason(status);
   return (
     observed.owned === undefined ||
     status.observedGeneration !== parent.metadata.generation ||
-    readyReason(status) === "Applying" ||
+    reason === "Applying" ||
+    reason === "HSMUnavailable" ||
     pendingForceSync(parent) !== undefined
   );
 };

@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sync hook: from the observed HSMSecret and Secret, and a reading of the token, to the Secret that shall be.
 import { checksumOfBase64 } from "../checksum.ts";
-import type { Secret, StringMap } from "../kubernetes.ts";
 import type { SyncResponse } from "../metacontroller.ts";
-import {
-  isApplied,
-  LAST_APPLIED,
-  relisted,
-  repairing,
-  type SecretChild,
-  secretChild,
-  takingOver,
-} from "./child.ts";
-import { contentOf } from "./content.ts";
+import { decide } from "./decide.ts";
 import { type Observed, observe } from "./observed.ts";
-import { type HookContext, pendingForceSync, refusalOf } from "./plan.ts";
+import { type HookContext, pendingForceSync } from "./plan.ts";
 import type { Reading } from "./reading.ts";
-import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
+import { resolveSpec } from "./resolved-spec.ts";
 import { resyncAfter } from "./resync.ts";
-import { FORCE_SYNC, type HSMSecret, type HSMSecretSyncRequest } from "./schema.ts";
-import { type Finding, nextStatus, previousStatus, type Reason, readyReason } from "./status.ts";
+import type { HSMSecret, HSMSecretSyncRequest } from "./schema.ts";
+import { type Finding, nextStatus, previousStatus, type Reason } from "./status.ts";
 
 /** A Kubernetes event on the HSMSecret; the shell posts it, at best effort. */
 export interface HookEvent {
@@ -35,212 +25,9 @@ export interface SyncResult {
   readonly outcome: Reason;
 }
 
-/** Seconds after which an HSM that could not be read is tried again, where the agent gives no advice. */
-const RETRY_SECONDS = 15;
-/** Seconds after which a path that holds nothing is looked at again: somebody is probably about to write it. */
-const MISSING_SECONDS = 60;
-
-/** What a sync decided: the children of the answer, what was found out, and when to look again (seconds). */
-interface Decision {
-  readonly children: readonly SecretChild[];
-  readonly finding: Finding;
-  readonly after?: number;
-}
-
-/** Everything that a step of the decision looks at. */
-interface Situation {
-  readonly parent: HSMSecret;
-  readonly spec: ResolvedSpec;
-  readonly observed: Observed;
-  readonly secretChecksum: string | null;
-}
-
-const list = (observed: Observed): Secret[] => [
-  ...(observed.owned === undefined ? [] : [observed.owned]),
-  ...observed.stale,
-];
-
-/** Leaves every Secret as it is and says why. */
-const leaveAlone = (
-  { spec, observed, secretChecksum }: Situation,
-  finding: Omit<Finding, "secretChecksum">,
-  after = spec.syncInterval,
-): Decision => ({
-  children: list(observed).map((secret) => relisted(spec, secret)),
-  finding: { ...finding, secretChecksum },
-  after,
-});
-
-const unavailable = (
-  situation: Situation,
-  reading: Extract<Reading, { outcome: "unavailable" }>,
-): Decision => {
-  const { spec, observed } = situation;
-  const kept =
-    observed.owned === undefined
-      ? "There is no Secret yet; it is made as soon as the HSM can be read."
-      : "The Secret is kept as it is.";
-  return leaveAlone(
-    situation,
-    {
-      reason: "HSMUnavailable",
-      message: `${reading.code}: ${reading.message} ${kept}`,
-      syncStatus: observed.owned === undefined ? "Pending" : "Error",
-    },
-    Math.min(spec.syncInterval, Math.max(1, Math.min(60, reading.retryAfterSeconds ?? RETRY_SECONDS))),
-  );
-};
-
-const absent = (situation: Situation, reading: Extract<Reading, { outcome: "absent" }>): Decision => {
-  const { spec, observed } = situation;
-  const finding = {
-    reason: "ObjectNotFound" as const,
-    syncStatus: "OutOfSync" as const,
-    hsmChecksum: null,
-    device: reading.device,
-  };
-  const after = Math.min(spec.syncInterval, MISSING_SECONDS);
-  const nothing = `The token of ${reading.device} holds nothing at ${spec.hsmPath}.`;
-  if (spec.onMissing === "Retain" || list(observed).length === 0) {
-    const kept =
-      observed.owned === undefined
-        ? "Write the secret there, or correct spec.hsmPath."
-        : "The Secret is kept (spec.onMissing: Retain). Write the secret there again, or delete this HSMSecret.";
-    const syncStatus = observed.owned === undefined ? "Pending" : "OutOfSync";
-    return leaveAlone(situation, { ...finding, message: `${nothing} ${kept}`, syncStatus }, after);
-  }
-  return {
-    children: [],
-    finding: {
-      ...finding,
-      message: `${nothing} The Secret is removed (spec.onMissing: Delete).`,
-      secretChecksum: null,
-      secretName: null,
-    },
-    after,
-  };
-};
-
-/** Lists the Secret with `data`, and says whether it is there already. */
-const present = (
-  situation: Situation,
-  data: StringMap,
-  learned: Pick<Finding, "device"> & { hsmChecksum?: string },
-): Decision => {
-  const { parent, spec, observed, secretChecksum } = situation;
-  const { namespace } = parent.metadata;
-  const before = previousStatus(parent);
-  const secret = observed.owned ?? observed.foreign;
-  const name = `${namespace}/${spec.secretName}`;
-  const type = secret?.type ?? "Opaque";
-  if (secret !== undefined && type !== spec.secretType) {
-    return leaveAlone(situation, {
-      ...learned,
-      reason: "TypeImmutable",
-      message: `spec.secretType is ${spec.secretType}, but the Secret ${spec.secretName} has type ${type}, which Kubernetes can't change. Set the type back, or delete the Secret: it is made anew.`,
-      syncStatus: "OutOfSync",
-    });
-  }
-  const child = secretChild(spec, namespace, data, spec.secretType, observed.owned);
-  if (isApplied(child, observed.owned)) {
-    const leaks = observed.owned.metadata.annotations?.[LAST_APPLIED] !== undefined;
-    return {
-      children: [child],
-      finding: {
-        ...learned,
-        reason: "Synced",
-        message: `The Secret ${spec.secretName} holds what the token holds at ${spec.hsmPath}.`,
-        syncStatus: "InSync",
-        secretChecksum,
-        secretName: spec.secretName,
-        ...(leaks
-          ? {
-              leak: `Metacontroller wrote the data of ${spec.secretName} into its annotation ${LAST_APPLIED}, where kubectl describe shows it. Start Metacontroller with --apply-strategy=server-side-apply.`,
-            }
-          : {}),
-      },
-      after: spec.syncInterval,
-    };
-  }
-  if (secret?.immutable === true) {
-    return leaveAlone(situation, {
-      ...learned,
-      reason: "Conflict",
-      message: `The Secret ${spec.secretName} is immutable and differs from the token. Delete it: it is made anew.`,
-      syncStatus: "OutOfSync",
-    });
-  }
-  // Neither the token nor the spec changed, so somebody changed the Secret.
-  const edited =
-    observed.owned !== undefined &&
-    before.observedGeneration === parent.metadata.generation &&
-    before.hsmChecksum === (learned.hsmChecksum ?? before.hsmChecksum);
-  const whole = observed.owned === undefined ? child : takingOver(child, observed.owned);
-  return {
-    // Secrets of an earlier secretName go only after the one of the new name is there.
-    children: [
-      edited && observed.owned !== undefined ? repairing(whole, observed.owned) : whole,
-      ...observed.stale.map((stale) => relisted(spec, stale)),
-    ],
-    finding: {
-      ...learned,
-      reason: "Applying",
-      message: edited
-        ? `The Secret ${name} was changed by somebody and is being put right.`
-        : `The Secret ${name} is being written.`,
-      syncStatus:
-        before.syncStatus === undefined || before.syncStatus === "Pending" ? "Pending" : "OutOfSync",
-      secretChecksum,
-      secretName: spec.secretName,
-    },
-    after: spec.syncInterval,
-  };
-};
-
-/** Without a reading, because autoSync is off and nothing asks for one. */
-const unread = (situation: Situation): Decision => {
-  const { parent, observed, secretChecksum } = situation;
-  const before = previousStatus(parent);
-  const reason = readyReason(before);
-  if (before.secretChecksum === secretChecksum && reason === "Synced") {
-    return present(situation, observed.owned?.data ?? {}, {});
-  }
-  if (before.syncStatus === "InSync" || reason === "Drifted") {
-    return leaveAlone(situation, {
-      reason: "Drifted",
-      message: `The Secret was changed by somebody and spec.autoSync is false. To put it right, set the annotation ${FORCE_SYNC} to a new value.`,
-      syncStatus: "OutOfSync",
-    });
-  }
-  return leaveAlone(situation, {
-    reason: reason ?? "Drifted",
-    message: before.lastError ?? "The token has not been read.",
-    syncStatus: before.syncStatus ?? "Pending",
-  });
-};
-
-const decide = (situation: Situation, context: HookContext, reading: Reading | undefined): Decision => {
-  const { parent, spec, observed } = situation;
-  const refusal = refusalOf(parent, spec, observed, context.policy);
-  if (refusal !== undefined) return leaveAlone(situation, { ...refusal, syncStatus: "Error" });
-  switch (reading?.outcome) {
-    case undefined:
-      return unread(situation);
-    case "unavailable":
-      return unavailable(situation, reading);
-    case "absent":
-      return absent(situation, reading);
-    case "unchanged":
-      return present(situation, observed.owned?.data ?? {}, { device: reading.device });
-    case "found": {
-      const content = contentOf(spec, reading.data);
-      const learned = { device: reading.device, hsmChecksum: reading.checksum };
-      return content.ok
-        ? present(situation, content.data, learned)
-        : leaveAlone(situation, { ...learned, ...content, syncStatus: "Error" });
-    }
-  }
-};
+/** Whether a sync without autoSync must be followed by another: it has not got the content that it was asked for. */
+const isUnfinished = (reason: Reason, observed: Observed): boolean =>
+  reason === "HSMUnavailable" || (reason === "ObjectNotFound" && observed.owned === undefined);
 
 /** The events of a sync: one where the reason changed, none where nothing happened. */
 const eventsOf = (parent: HSMSecret, finding: Finding): HookEvent[] => {
@@ -272,9 +59,9 @@ export const sync = (
     response: {
       status: nextStatus(parent, full, context.now),
       children: [...children],
-      ...(after === undefined || !spec.autoSync
-        ? {}
-        : { resyncAfterSeconds: resyncAfter(parent.metadata.uid, after) }),
+      ...(after !== undefined && (spec.autoSync || isUnfinished(finding.reason, observed))
+        ? { resyncAfterSeconds: resyncAfter(parent.metadata.uid, after) }
+        : {}),
     },
     events: eventsOf(parent, finding),
     outcome: finding.reason,

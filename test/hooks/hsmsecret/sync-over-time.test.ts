@@ -178,3 +178,16 @@ t.test("no value is in a status or an event, whatever happens", async (t) => {
     }
   }
 });
+
+t.test("autoSync false comes back to a reading that failed, and rests once it has succeeded", async (t) => {
+  const spec = { autoSync: false };
+  const failed = sync(request({ spec, owned: [secret(token)] }), context, unavailable).response;
+  t.ok((failed.resyncAfterSeconds ?? Infinity) < 60);
+  const status = failed.status ?? {};
+  t.match(plan(request({ spec, owned: [secret(token)], status }), context), { read: true });
+  const done = sync(request({ spec, owned: [secret(token)], status }), context, found(token)).response;
+  t.equal(done.resyncAfterSeconds, undefined);
+  const resting = request({ spec, owned: [secret(token)], status: done.status ?? {} });
+  t.match(plan(resting, context), { read: false });
+  t.ok((sync(request({ spec }), context, absent).response.resyncAfterSeconds ?? Infinity) <= 60);
+});
