@@ -24,6 +24,12 @@ const options = () => {
 
 /** Runs the tour; answers with the exit code. */
 const once = async (): Promise<number> => {
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    process.once(signal, () => process.exit(code));
+  }
   const stack = await startStack({ say, onLine });
   try {
     const results = await runTour(stack, say);

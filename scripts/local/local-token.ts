@@ -69,6 +69,8 @@ const inMemory = (folder: string): LocalToken => {
   };
 };
 
-/** Makes a token in `folder`, which must be empty. */
-export const makeLocalToken = async (folder: string): Promise<LocalToken> =>
-  softhsmModule() === undefined ? inMemory(folder) : softhsm(folder);
+/** Makes a token in `folder`, which must be empty: of SoftHSM2 where that is installed, unless `kind` asks otherwise. */
+export const makeLocalToken = async (
+  folder: string,
+  kind: LocalToken["kind"] = softhsmModule() === undefined ? "in memory" : "SoftHSM2",
+): Promise<LocalToken> => (kind === "in memory" ? inMemory(folder) : softhsm(folder));

@@ -90,7 +90,7 @@ const mount = async (volume: Static<typeof Volume>, folder: string, read: DataRe
 export interface PodProcess {
   /** The lines that the process has printed so far. */
   readonly output: readonly string[];
-  /** Sends a message to a process that listens for some. */
+  /** Sends a message to a process that listens for some; one that has ended gets none. */
   send(message: object): void;
   /** Ends the process with `signal` and answers when it has gone. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
@@ -150,7 +150,7 @@ const follow = (child: ChildProcess, onLine: ((line: string) => void) | undefine
   return {
     output,
     send: (message) => {
-      child.send(message);
+      if (child.connected) child.send(message);
     },
     stop: async (signal = "SIGTERM") => {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);

@@ -64,6 +64,8 @@ ${HELP}`);
   const reader = createInterface({ input: process.stdin, output: process.stdout, prompt: "keyswitch> " });
   const quit = () => reader.close();
   process.once("SIGTERM", quit);
+  process.once("SIGINT", quit);
+  // On a terminal it is the reader that gets Ctrl-C.
   reader.once("SIGINT", quit);
   const closed = once(reader, "close");
   let queue = Promise.resolve();

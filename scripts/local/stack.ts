@@ -30,6 +30,8 @@ export interface StackOptions {
   /** Told each line that a process prints. */
   readonly onLine?: (role: Role, line: string) => void;
   readonly applyStrategy?: "server-side-apply" | "dynamic-apply";
+  /** The best that there is on this machine, if not given. */
+  readonly token?: LocalToken["kind"];
   /** Variables of the agent that differ from the manifests. */
   readonly agentEnv?: Readonly<Record<string, string>>;
   /** The same for the webhook. */
@@ -84,7 +86,15 @@ const dataReader =
 export const startStack = async (options: StackOptions = {}): Promise<Stack> => {
   const say = options.say ?? (() => {});
   const folder = mkdtempSync(join(tmpdir(), "keyswitch-"));
-  const closers: (() => Promise<void> | void)[] = [() => rmSync(folder, { recursive: true, force: true })];
+  // It holds keys and a PIN, so it goes even where this process is ended in the middle.
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", remove);
+  const closers: (() => Promise<void> | void)[] = [
+    () => {
+      process.off("exit", remove);
+      remove();
+    },
+  ];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
@@ -118,7 +128,7 @@ const assemble = async (
 
   const tokenFolder = join(folder, "token");
   mkdirSync(tokenFolder);
-  const token = await makeLocalToken(tokenFolder);
+  const token = await makeLocalToken(tokenFolder, options.token);
   closers.push(() => token.close());
   say(`token: ${token.kind}`);
 

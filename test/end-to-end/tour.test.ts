@@ -4,12 +4,14 @@ import t from "tap";
 import { startStack } from "../../scripts/local/stack.ts";
 import { runTour, tableOf } from "../../scripts/tour.ts";
 
-t.test("every step of the tour passes on the whole stack", async (t) => {
-  const stack = await startStack();
-  t.teardown(() => stack.close());
-  t.equal(stack.token.kind, "SoftHSM2");
-  for (const { title, ok, detail } of await runTour(stack, () => {})) t.ok(ok, `${title}: ${detail}`);
-});
+for (const token of ["SoftHSM2", "in memory"] as const) {
+  t.test(`every step of the tour passes on the whole stack, token ${token}`, async (t) => {
+    const stack = await startStack({ token });
+    t.teardown(() => stack.close());
+    t.equal(stack.token.kind, token);
+    for (const { title, ok, detail } of await runTour(stack, () => {})) t.ok(ok, `${title}: ${detail}`);
+  });
+}
 
 t.test("without a webhook the tour fails, and says so in its table", async (t) => {
   const stack = await startStack();

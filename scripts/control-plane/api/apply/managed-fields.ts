@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// metadata.managedFields: who owns which fields, brought up to date at each write.
+import { copy, equal, type JsonObject } from "../json.ts";
+import type { KubeObject, ManagedFieldsEntry } from "../kube-object.ts";
+import { apiVersionOf, type ResourceKind } from "../registry.ts";
+import type { Schema } from "../schema/schema.ts";
+import { withObjectFields } from "../types/built-in-schemas.ts";
+import {
+  difference,
+  emptySet,
+  type FieldSet,
+  fromFieldsV1,
+  insert,
+  isEmpty,
+  sameSet,
+  toFieldsV1,
+  union,
+  withoutBelow,
+} from "./field-set.ts";
+import { type Comparison, compare } from "./field-walk.ts";
+
+/** One manager with what it owns. */
+export type Manager = {
+  name: string;
+  operation: "Apply" | "Update";
+  apiVersion: string;
+  subresource: string;
+  time: string | undefined;
+  fields: FieldSet;
+};
+
+export type TrackOptions = { manager: string; subresource: string | undefined; now: Date };
+
+const neverOwned = [
+  ["f:apiVersion"],
+  ["f:kind"],
+  ...[
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+  ].map((name) => ["f:metadata", `f:${name}`]),
+];
+
+/** Fields that a request cannot own: the server's, and those of the other side of a status subresource. */
+export function withoutIgnored(
+  fields: FieldSet,
+  kind: ResourceKind,
+  subresource: string | undefined,
+): FieldSet {
+  const ignored = emptySet();
+  for (const path of neverOwned) insert(ignored, path);
+  if (kind.statusSubresource && subresource !== "status") insert(ignored, ["f:status"]);
+  if (kind.statusSubresource && subresource === "status") {
+    insert(ignored, ["f:spec"]);
+    if (kind.custom) insert(ignored, ["f:metadata"]);
+  }
+  const rest = withoutBelow(fields, ignored);
+  const metadata = rest.children.get("f:metadata");
+  if (metadata) metadata.member = false;
+  if (metadata && isEmpty(metadata)) rest.children.delete("f:metadata");
+  return rest;
+}
+
+const schemas = new WeakMap<Schema, Schema>();
+
+/** The schema by which fields of a kind are told apart. */
+export function ownershipSchema(kind: ResourceKind): Schema {
+  const known = schemas.get(kind.schema);
+  if (known) return known;
+  const made = withObjectFields(kind.schema);
+  schemas.set(kind.schema, made);
+  return made;
+}
+
+/** An object as ownership sees it: without managedFields, and with the fields that always exist. */
+export function ownableContent(object: KubeObject | undefined, like: KubeObject): JsonObject {
+  if (!object) return { apiVersion: like.apiVersion, kind: like.kind, metadata: {} };
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
+
+export function decodeManagers(entries: ManagedFieldsEntry[] | undefined): Manager[] {
+  return (entries ?? [])
+    .filter((entry) => entry.operation !== undefined)
+    .map((entry) => ({
+      name: entry.manager ?? "",
+      operation: entry.operation === "Apply" ? "Apply" : "Update",
+      apiVersion: entry.apiVersion ?? "",
+      subresource: entry.subresource ?? "",
+      time: entry.time,
+      fields: fromFieldsV1(entry.fieldsV1),
+    }));
+}
+
+export function encodeManagers(managers: Manager[]): ManagedFieldsEntry[] {
+  const key = (manager: Manager) => [
+    manager.operation,
+    manager.time ?? "",
+    manager.name,
+    manager.apiVersion,
+    manager.subresource,
+  ];
+  return managers
+    .filter(({ fields }) => !isEmpty(fields))
+    .sort((a, b) => (key(a).join("\0") < key(b).join("\0") ? -1 : 1))
+    .map(({ name, operation, apiVersion, time, fields, subresource }) => ({
+      manager: name,
+      operation,
+      apiVersion,
+      ...(time ? { time } : {}),
+      fieldsType: "FieldsV1",
+      fieldsV1: toFieldsV1(fields),
+      ...(subresource ? { subresource } : {}),
+    }));
+}
+
+export function isSameManager(manager: Manager, other: Omit<Manager, "time" | "fields">): boolean {
+  return (
+    manager.name === other.name &&
+    manager.operation === other.operation &&
+    manager.apiVersion === other.apiVersion &&
+    manager.subresource === other.subresource
+  );
+}
+
+/** Takes what changed from the other managers. */
+export function takeChanged(
+  managers: Manager[],
+  changes: Comparison,
+  isOwn: (manager: Manager) => boolean,
+): Manager[] {
+  const lost = union(changes.added, changes.modified, changes.removed);
+  return managers.map((manager) =>
+    isOwn(manager) ? manager : { ...manager, fields: difference(manager.fields, lost) },
+  );
+}
+
+/** The managers that an update starts from: those it sends itself, else those of the live object. */
+function startingManagers(old: KubeObject | undefined, object: KubeObject): Manager[] {
+  const sent = object.metadata.managedFields;
+  const [only] = sent ?? [];
+  if (sent?.length === 1 && only && Object.keys(only).length === 0) return []; // `[{}]` resets
+  const managers = decodeManagers(sent);
+  return managers.length > 0 ? managers : decodeManagers(old?.metadata.managedFields);
+}
+
+/** Brings the object's managedFields up to date after an update by a manager; in place. */
+export function trackUpdate(
+  kind: ResourceKind,
+  old: KubeObject | undefined,
+  object: KubeObject,
+  options: TrackOptions,
+): void {
+  const managers = startingManagers(old, object);
+  const changes = compare(ownableContent(old, object), ownableContent(object, object), ownershipSchema(kind));
+  const identity = {
+    name: options.manager,
+    operation: "Update" as const,
+    apiVersion: apiVersionOf(kind),
+    subresource: options.subresource ?? "",
+  };
+  const isOwn = (manager: Manager) => isSameManager(manager, identity);
+  const others = takeChanged(managers, changes, isOwn).filter((manager) => !isOwn(manager));
+  const own = managers.find(isOwn);
+  const before = own?.fields ?? emptySet();
+  const fields = withoutIgnored(
+    union(difference(before, changes.removed), changes.modified, changes.added),
+    kind,
+    options.subresource,
+  );
+  const time = own && sameSet(before, fields) && isUnchanged(changes) ? own.time : rfc3339(options.now);
+  setManagedFields(object, encodeManagers([...others, { ...identity, time, fields }]));
+}
+
+function isUnchanged({ added, modified, removed }: Comparison): boolean {
+  return isEmpty(added) && isEmpty(modified) && isEmpty(removed);
+}
+
+export function rfc3339(now: Date): string {
+  return now.toISOString().replace(/\.\d{3}Z$/, "Z");
+}
+
+export function setManagedFields(object: KubeObject, entries: ManagedFieldsEntry[]): void {
+  if (entries.length === 0) delete object.metadata.managedFields;
+  else if (!equal(entries, object.metadata.managedFields)) object.metadata.managedFields = copy(entries);
+}

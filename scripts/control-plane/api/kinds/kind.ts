@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes a ResourceKind from what differs; the rest is what most kinds have.
+import { everyVerb, type ResourceKind } from "../registry.ts";
+import type { Schema } from "../schema/schema.ts";
+
+type Given = Pick<ResourceKind, "group" | "version" | "kind" | "plural"> & Partial<ResourceKind>;
+
+/** A schema that takes anything. */
+export const anySchema: Schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+
+/** A kind with the usual values: namespaced, no subresources, no generation. */
+export function kindOf(given: Given): ResourceKind {
+  return {
+    listKind: `${given.kind}List`,
+    singular: given.kind.toLowerCase(),
+    shortNames: [],
+    categories: [],
+    namespaced: true,
+    schema: anySchema,
+    custom: false,
+    statusSubresource: false,
+    scale: undefined,
+    countsGeneration: false,
+    columns: [],
+    behaviour: {},
+    verbs: everyVerb,
+    ...given,
+  };
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Strategic merge patch: lists merge by key, with $patch, $retainKeys, $setElementOrder, $deleteFromPrimitiveList.
+// https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md
+
+import { badRequest } from "../api-status.ts";
+import { fieldSchema } from "../apply/field-node.ts";
+import { copy, equal, isObject, type Json, type JsonObject, listOrEmpty } from "../json.ts";
+import type { Schema } from "../schema/schema.ts";
+
+const orderPrefix = "$setElementOrder/";
+const deletePrefix = "$deleteFromPrimitiveList/";
+
+/** The target with the patch merged in, as the schema's patch strategies say. */
+export function strategicMerge(target: Json | undefined, patch: Json, schema: Schema): Json {
+  if (!isObject(patch)) return copy(patch);
+  return mergeObject(isObject(target) ? target : {}, patch, schema);
+}
+
+function mergeObject(target: JsonObject, patch: JsonObject, schema: Schema): JsonObject {
+  const directive = patch["$patch"];
+  if (directive === "delete") return {};
+  if (directive === "replace") return withoutDirectives(patch);
+  if (directive !== undefined && directive !== "merge")
+    throw badRequest(`unknown patch type: ${String(directive)}`);
+  const result: JsonObject = copy(target);
+  const retain = patch["$retainKeys"];
+  if (Array.isArray(retain)) {
+    for (const key of Object.keys(result)) if (!retain.includes(key)) delete result[key];
+  }
+  for (const [key, value] of Object.entries(patch)) {
+    if (key.startsWith("$")) continue;
+    if (value === null || value === undefined) delete result[key];
+    else result[key] = mergeField(result[key], value, fieldSchema(schema, key));
+  }
+  for (const [key, value] of Object.entries(patch)) applyListDirective(result, key, value, schema);
+  return result;
+}
+
+function mergeField(target: Json | undefined, value: Json, schema: Schema): Json {
+  if (Array.isArray(value)) return mergeList(target, value, schema);
+  if (!isObject(value)) return copy(value);
+  const merged = mergeObject(isObject(target) ? target : {}, value, schema);
+  return merged;
+}
+
+function mergeList(target: Json | undefined, patch: Json[], schema: Schema): Json[] {
+  const isReplace = (item: Json) => isObject(item) && item["$patch"] === "replace";
+  if (patch.some(isReplace)) return patch.filter((item) => !isReplace(item)).map(copy);
+  if (!schema["x-kubernetes-patch-strategy"]?.split(",").includes("merge")) return patch.map(copy);
+  const result = listOrEmpty(target).map(copy);
+  const mergeKey = schema["x-kubernetes-patch-merge-key"];
+  if (mergeKey === undefined) {
+    for (const item of patch) if (!result.some((other) => equal(other, item))) result.push(copy(item));
+    return result;
+  }
+  for (const item of patch) {
+    if (!isObject(item)) throw badRequest("a list that merges by key must hold objects");
+    const key = item[mergeKey];
+    if (key === undefined)
+      throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+    const index = result.findIndex((other) => isObject(other) && equal(other[mergeKey], key));
+    const existing = result[index];
+    if (item["$patch"] === "delete") {
+      if (index >= 0) result.splice(index, 1);
+    } else if (isObject(existing)) result[index] = mergeObject(existing, item, schema.items ?? {});
+    else result.push(mergeObject({}, item, schema.items ?? {}));
+  }
+  return result;
+}
+
+function withoutDirectives(patch: JsonObject): JsonObject {
+  const result = copy(patch);
+  for (const key of Object.keys(result)) if (key.startsWith("$")) delete result[key];
+  return result;
+}
+
+function applyListDirective(result: JsonObject, key: string, value: Json | undefined, schema: Schema): void {
+  if (key.startsWith(deletePrefix)) {
+    const field = key.slice(deletePrefix.length);
+    const gone = listOrEmpty(value);
+    const list = result[field];
+    if (Array.isArray(list)) result[field] = list.filter((item) => !gone.some((other) => equal(item, other)));
+  } else if (key.startsWith(orderPrefix)) {
+    const field = key.slice(orderPrefix.length);
+    const list = result[field];
+    if (!Array.isArray(list)) return;
+    const mergeKey = fieldSchema(schema, field)["x-kubernetes-patch-merge-key"];
+    const identity = (item: Json) => (mergeKey !== undefined && isObject(item) ? item[mergeKey] : item);
+    result[field] = inOrder(list, listOrEmpty(value).map(identity), identity);
+  }
+}
+
+/** The list with the items that `order` names in that order; others keep their place behind what preceded them. */
+function inOrder(
+  list: Json[],
+  order: (Json | undefined)[],
+  identity: (item: Json) => Json | undefined,
+): Json[] {
+  const rank = (item: Json) => order.findIndex((other) => equal(other, identity(item)));
+  const ordered = list.filter((item) => rank(item) >= 0).sort((a, b) => rank(a) - rank(b));
+  let next = 0;
+  return list.map((item) => (rank(item) < 0 ? item : (ordered[next++] ?? item)));
+}

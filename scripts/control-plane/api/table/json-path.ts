@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSONPath of printer columns: fields, indexes, wildcards and equality filters.
+// https://kubernetes.io/docs/reference/kubectl/jsonpath/
+import { isObject, type Json } from "../json.ts";
+
+type Step = (value: Json) => Json[];
+export type JsonPath = { ok: true; evaluate: (value: Json) => Json[] } | { ok: false; why: string };
+
+const known = (value: Json | undefined): Json[] => (value === undefined ? [] : [value]);
+const members = (value: Json): Json[] =>
+  Array.isArray(value) ? value : isObject(value) ? Object.values(value).flatMap(known) : [];
+
+function literal(text: string): Json {
+  const quoted = /^(['"])(.*)\1$/.exec(text);
+  if (quoted) return quoted[2] ?? "";
+  if (text === "true") return true;
+  if (text === "false") return false;
+  return Number(text);
+}
+
+function bracket(text: string): Step | undefined {
+  const name = /^(['"])(.+)\1$/.exec(text)?.[2];
+  if (name !== undefined) return (value) => (isObject(value) ? known(value[name]) : []);
+  if (text === "*") return members;
+  if (/^-?\d+$/.test(text)) return (value) => (Array.isArray(value) ? known(value.at(Number(text))) : []);
+  const filter =
+    /^\?\(\s*@((?:\.[\w\\./-]+)+)\s*(==|!=)\s*('[^']*'|"[^"]*"|true|false|-?\d+(?:\.\d+)?)\s*\)$/.exec(text);
+  if (!filter) return undefined;
+  const [, path = "", operator, wanted = ""] = filter;
+  const names = path.split(".").slice(1);
+  const expected = literal(wanted);
+  return (value) =>
+    members(value).filter((item) => {
+      let current: Json | undefined = item;
+      for (const key of names) current = isObject(current) ? current[key] : undefined;
+      return (current === expected) === (operator === "==");
+    });
+}
+
+/** Reads a path such as `.status.conditions[?(@.type=="Ready")].status`. */
+export function jsonPath(text: string): JsonPath {
+  const steps: Step[] = [];
+  let rest = text.replace(/^\{(.*)\}$/, "$1").replace(/^\$/, "");
+  if (rest !== "" && !/^[.[]/.test(rest))
+    return { ok: false, why: `must start with "." in ${JSON.stringify(text)}` };
+  while (rest !== "") {
+    const field = /^\.((?:[^.[\]\\]|\\.)+)/.exec(rest);
+    const index = /^\.?\[((?:'[^']*'|"[^"]*"|[^\]'"])*)\]/.exec(rest);
+    if (index) {
+      const step = bracket((index[1] ?? "").trim());
+      if (!step) return { ok: false, why: `cannot read [${index[1]}] in ${JSON.stringify(text)}` };
+      steps.push(step);
+      rest = rest.slice(index[0].length);
+    } else if (field) {
+      const name = (field[1] ?? "").replaceAll(/\\(.)/g, "$1");
+      steps.push(name === "*" ? members : (value) => (isObject(value) ? known(value[name]) : []));
+      rest = rest.slice(field[0].length);
+    } else if (rest === ".") rest = "";
+    else return { ok: false, why: `cannot read ${JSON.stringify(rest)} in ${JSON.stringify(text)}` };
+  }
+  return {
+    ok: true,
+    evaluate: (value) => steps.reduce<Json[]>((values, step) => values.flatMap(step), [value]),
+  };
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// x-kubernetes-validations: compiles rules once and evaluates them on objects and their changes.
+// https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
+import type { Environment, ParseResult } from "@marcbachmann/cel-js";
+import type { Cause, CauseReason } from "../api-status.ts";
+import { canonical, isObject, type Json } from "../json.ts";
+import type { KubeObject } from "../kube-object.ts";
+import type { Schema, ValidationRule } from "../schema/schema.ts";
+import { celValue, mentions, rootSchema, ruleEnvironment } from "./rule-environment.ts";
+
+export type CompiledRule = {
+  rule: ValidationRule;
+  evaluate: ParseResult;
+  message: ParseResult | undefined;
+  isTransition: boolean;
+};
+export type RuleCompilation =
+  | { ok: true; rules: CompiledRule[] }
+  | { ok: false; faults: { index: number; field: "rule" | "messageExpression"; why: string }[] };
+
+/** The first line of an interpreter's message; the rest draws the place. */
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+}
+
+function checkedAs(env: Environment, expression: string, type: string): string | undefined {
+  const result = env.check(expression);
+  if (!result.valid) return `compilation failed: ${firstLine(result.error)}`;
+  return result.type === type || result.type === "dyn"
+    ? undefined
+    : `compilation failed: must evaluate to a ${type}, not ${result.type}`;
+}
+
+/** Compiles the rules of one schema node. */
+export function compileRules(schema: Schema): RuleCompilation {
+  const rules = schema["x-kubernetes-validations"] ?? [];
+  const env = ruleEnvironment(schema);
+  const compiled: CompiledRule[] = [];
+  const faults: { index: number; field: "rule" | "messageExpression"; why: string }[] = [];
+  rules.forEach((rule, index) => {
+    const why = checkedAs(env, rule.rule, "bool");
+    if (why !== undefined) faults.push({ index, field: "rule", why });
+    const { messageExpression } = rule;
+    const whyMessage =
+      messageExpression === undefined ? undefined : checkedAs(env, messageExpression, "string");
+    if (whyMessage !== undefined) faults.push({ index, field: "messageExpression", why: whyMessage });
+    if (why !== undefined || whyMessage !== undefined) return;
+    const evaluate = env.parse(rule.rule);
+    compiled.push({
+      rule,
+      evaluate,
+      message: messageExpression === undefined ? undefined : env.parse(messageExpression),
+      isTransition: mentions(evaluate.ast, "oldSelf"),
+    });
+  });
+  return faults.length > 0 ? { ok: false, faults } : { ok: true, rules: compiled };
+}
+
+const compilations = new WeakMap<Schema, CompiledRule[]>();
+
+function rulesOf(schema: Schema, effective: Schema): CompiledRule[] {
+  const known = compilations.get(schema);
+  if (known) return known;
+  const result = compileRules(effective);
+  const rules = result.ok ? result.rules : []; // definitions with faulty rules are refused before they get here
+  compilations.set(schema, rules);
+  return rules;
+}
+
+/** The faults of an object against every rule in its schema; `old` is absent on create. */
+export function ruleFaults(schema: Schema, object: KubeObject, old: KubeObject | undefined): Cause[] {
+  return walk(object, old, schema, "", true);
+}
+
+function walk(value: Json, old: Json | undefined, schema: Schema, path: string, isRoot: boolean): Cause[] {
+  const faults: Cause[] = [];
+  if ((schema["x-kubernetes-validations"] ?? []).length > 0) {
+    const effective = isRoot ? rootSchema(schema) : schema;
+    for (const rule of rulesOf(schema, effective)) {
+      const fault = evaluateRule(rule, value, old, effective, path);
+      if (fault) faults.push(fault);
+    }
+  }
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (!items) return faults;
+    value.forEach((item, index) => {
+      faults.push(...walk(item, correlated(item, old, schema), items, `${path}[${index}]`, false));
+    });
+  } else if (isObject(value)) {
+    const before = isObject(old) ? old : {};
+    for (const [name, item] of Object.entries(value)) {
+      const { additionalProperties } = schema;
+      const below =
+        schema.properties?.[name] ??
+        (typeof additionalProperties === "object" ? additionalProperties : undefined);
+      if (item === undefined || !below || (isRoot && name === "metadata")) continue;
+      faults.push(...walk(item, before[name], below, path === "" ? name : `${path}.${name}`, false));
+    }
+  }
+  return faults;
+}
+
+/** The old item that a list item was, which only lists keyed by fields can tell. */
+function correlated(item: Json, old: Json | undefined, schema: Schema): Json | undefined {
+  const keys = schema["x-kubernetes-list-map-keys"];
+  if (schema["x-kubernetes-list-type"] !== "map" || !keys || !Array.isArray(old) || !isObject(item))
+    return undefined;
+  return old.find((other) => isObject(other) && keys.every((key) => other[key] === item[key]));
+}
+
+const reasons: { [reason: string]: CauseReason } = {
+  FieldValueInvalid: "FieldValueInvalid",
+  FieldValueForbidden: "FieldValueForbidden",
+  FieldValueRequired: "FieldValueRequired",
+  FieldValueDuplicate: "FieldValueDuplicate",
+};
+
+function fault(rule: ValidationRule, schema: Schema, path: string, message: string): Cause {
+  const field = path + (rule.fieldPath ?? "");
+  const at = field.replace(/^\./, "") || "<nil>";
+  const reason = reasons[rule.reason ?? ""] ?? "FieldValueInvalid";
+  if (reason === "FieldValueForbidden") return { reason, field: at, message: `Forbidden: ${message}` };
+  if (reason === "FieldValueRequired") return { reason, field: at, message: `Required value: ${message}` };
+  const prefix = reason === "FieldValueDuplicate" ? "Duplicate value" : "Invalid value";
+  return { reason, field: at, message: `${prefix}: ${canonical(schema.type ?? "object")}: ${message}` };
+}
+
+function evaluateRule(
+  compiled: CompiledRule,
+  value: Json,
+  old: Json | undefined,
+  schema: Schema,
+  path: string,
+): Cause | undefined {
+  const { rule } = compiled;
+  if (compiled.isTransition && old === undefined && !rule.optionalOldSelf) return undefined;
+  const variables = {
+    self: celValue(value, schema),
+    oldSelf: old === undefined ? null : celValue(old, schema),
+  };
+  const plain = rule.message?.trim() || `failed rule: ${rule.rule.replaceAll(/\s*\n\s*/g, " ")}`;
+  try {
+    if (compiled.evaluate(variables) === true) return undefined;
+  } catch (error) {
+    return fault(rule, schema, path, `${firstLine(error)} evaluating rule: ${rule.message ?? rule.rule}`);
+  }
+  return fault(rule, schema, path, messageOf(compiled, variables) ?? plain);
+}
+
+/** What messageExpression says; undefined where it fails or is empty, as the real server falls back then. */
+function messageOf(
+  compiled: CompiledRule,
+  variables: { self: unknown; oldSelf: unknown },
+): string | undefined {
+  if (!compiled.message) return undefined;
+  try {
+    const text: unknown = compiled.message(variables);
+    return typeof text === "string" && text.trim() !== "" && !text.includes("\n") ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}

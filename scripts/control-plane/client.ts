@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client of the Kubernetes HTTP API: discovery, reads, writes and watches of any resource, as tagged results.
+import { type Static, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { Agent, type Dispatcher } from "undici";
+import { AnyObject } from "../../hooks/kubernetes.ts";
+import { isObject, type Json, type JsonObject, stringOf, toJson, valueAt } from "./api/json.ts";
+import type { KubeObject } from "./api/kube-object.ts";
+
+export type { KubeObject } from "./api/kube-object.ts";
+
+/** One resource that the server offers; `apiVersion` is `v1` or `<group>/<version>`. */
+export type ResourceInfo = {
+  apiVersion: string;
+  kind: string;
+  plural: string;
+  namespaced: boolean;
+  /** True where `/status` is a path of its own. */
+  hasStatus: boolean;
+};
+
+/**
+ * A refusal. `status` is the HTTP code, 0 where no answer came; `reason` is metav1.Status's; `fields` names the fields
+ * at fault. The server's message is not kept: it may quote values of a Secret.
+ */
+export type ApiFailure = { ok: false; status: number; reason: string; fields: string[] };
+export type ApiResult<T> = { ok: true; value: T } | ApiFailure;
+
+export type WatchEvent = { type: "ADDED" | "MODIFIED" | "DELETED"; object: KubeObject };
+/** How a watch ended: `expired` needs a new list, `closed` can go on from the last version seen. */
+export type WatchEnd = "expired" | "closed";
+
+export type DeleteOptions = {
+  uid?: string;
+  propagationPolicy?: "Background" | "Foreground" | "Orphan";
+};
+
+/** Where an object lies; the namespace is left out for a cluster-scoped one. */
+export type ObjectName = { namespace?: string | undefined; name: string };
+
+export type KubeClient = {
+  /** Every resource of a group version. */
+  resources: (apiVersion: string) => Promise<ApiResult<ResourceInfo[]>>;
+  get: (resource: ResourceInfo, at: ObjectName) => Promise<ApiResult<KubeObject>>;
+  /** The objects of all namespaces, or of one, and the version that a watch goes on from. */
+  list: (
+    resource: ResourceInfo,
+    namespace?: string,
+  ) => Promise<ApiResult<{ items: KubeObject[]; resourceVersion: string }>>;
+  create: (resource: ResourceInfo, object: JsonObject, namespace?: string) => Promise<ApiResult<KubeObject>>;
+  update: (
+    resource: ResourceInfo,
+    object: KubeObject,
+    subresource?: "status",
+  ) => Promise<ApiResult<KubeObject>>;
+  patch: (resource: ResourceInfo, at: ObjectName, patch: Patch) => Promise<ApiResult<KubeObject>>;
+  remove: (resource: ResourceInfo, at: ObjectName, options?: DeleteOptions) => Promise<ApiResult<JsonObject>>;
+  /** Calls `onEvent` for each event until the watch ends or is aborted; bookmarks go to `onVersion`. */
+  watch: (resource: ResourceInfo, options: WatchOptions) => Promise<ApiResult<WatchEnd>>;
+  close: () => Promise<void>;
+};
+
+export type Patch = {
+  contentType:
+    | "application/apply-patch+yaml"
+    | "application/json-patch+json"
+    | "application/merge-patch+json";
+  /** JSON text: an apply patch goes out byte for byte as it was hashed. */
+  body: string;
+  force?: boolean;
+};
+
+export type WatchOptions = {
+  resourceVersion: string;
+  signal: AbortSignal;
+  onEvent: (event: WatchEvent) => void;
+  onVersion: (resourceVersion: string) => void;
+};
+
+const Status = Type.Object({
+  code: Type.Optional(Type.Integer()),
+  reason: Type.Optional(Type.String()),
+  details: Type.Optional(
+    Type.Object({ causes: Type.Optional(Type.Array(Type.Object({ field: Type.Optional(Type.String()) }))) }),
+  ),
+});
+const ResourceList = Type.Object({
+  resources: Type.Array(
+    Type.Object({ name: Type.String(), kind: Type.String(), namespaced: Type.Boolean() }),
+  ),
+});
+const ObjectList = Type.Object({
+  metadata: Type.Object({ resourceVersion: Type.String() }),
+  items: Type.Array(Type.Record(Type.String(), Type.Unknown())),
+});
+const WatchLine = Type.Object({
+  type: Type.String(),
+  object: Type.Record(Type.String(), Type.Unknown()),
+});
+
+type Call = { method: Dispatcher.HttpMethod; path: string; contentType?: string; body?: string };
+
+/** Narrows a JSON value to an object of any kind; `apiVersion` and `kind` fill what list items leave out. */
+export function asObject(value: Json, type: { apiVersion: string; kind: string }): KubeObject | undefined {
+  if (!isObject(value)) return undefined;
+  const object: JsonObject = { apiVersion: type.apiVersion, kind: type.kind, ...value };
+  return isKubeObject(object) ? object : undefined;
+}
+
+function isKubeObject(value: JsonObject): value is KubeObject {
+  return Value.Check(AnyObject, value);
+}
+
+function parsed(text: string): Json | undefined {
+  try {
+    return toJson(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+const noAnswer: ApiFailure = { ok: false, status: 0, reason: "ServiceUnavailable", fields: [] };
+const notUnderstood = (status: number): ApiFailure => ({
+  ok: false,
+  status,
+  reason: "NotUnderstood",
+  fields: [],
+});
+
+function failureOf(status: number, body: Json | undefined): ApiFailure {
+  if (!Value.Check(Status, body)) return { ok: false, status, reason: "", fields: [] };
+  const answer: Static<typeof Status> = body;
+  const fields = (answer.details?.causes ?? []).flatMap(({ field }) => (field ? [field] : []));
+  return { ok: false, status, reason: answer.reason ?? "", fields };
+}
+
+function pathOf(resource: ResourceInfo, namespace?: string, name?: string, subresource?: string): string {
+  const base = resource.apiVersion.includes("/")
+    ? `/apis/${resource.apiVersion}`
+    : `/api/${resource.apiVersion}`;
+  const inNamespace = resource.namespaced && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : "";
+  const tail = [
+    name === undefined ? "" : `/${encodeURIComponent(name)}`,
+    subresource ? `/${subresource}` : "",
+  ];
+  return `${base}${inNamespace}/${resource.plural}${tail.join("")}`;
+}
+
+/** A client for the API server at `apiUrl`, whose writes go under the field manager `manager`. */
+export function createKubeClient(apiUrl: string, manager = "metacontroller"): KubeClient {
+  const dispatcher = new Agent({ connections: 32, bodyTimeout: 0, headersTimeout: 30_000 });
+  const byManager = `fieldManager=${encodeURIComponent(manager)}`;
+
+  const send = async (call: Call): Promise<ApiResult<JsonObject>> => {
+    try {
+      const answer = await dispatcher.request({
+        origin: apiUrl,
+        path: call.path,
+        method: call.method,
+        headers: { accept: "application/json", "content-type": call.contentType ?? "application/json" },
+        body: call.body ?? null,
+      });
+      const body = parsed(await answer.body.text());
+      if (answer.statusCode >= 300) return failureOf(answer.statusCode, body);
+      return isObject(body) ? { ok: true, value: body } : notUnderstood(answer.statusCode);
+    } catch {
+      // undici throws for every fault of the connection, and for nothing else here.
+      return noAnswer;
+    }
+  };
+  const sendForObject = async (resource: ResourceInfo, call: Call): Promise<ApiResult<KubeObject>> => {
+    const answer = await send(call);
+    if (!answer.ok) return answer;
+    const object = asObject(answer.value, resource);
+    return object ? { ok: true, value: object } : notUnderstood(200);
+  };
+
+  return {
+    resources: async (apiVersion) => {
+      const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+      const answer = await send({ method: "GET", path: base });
+      if (!answer.ok) return answer;
+      const list = answer.value;
+      if (!Value.Check(ResourceList, list)) return notUnderstood(200);
+      const { resources }: Static<typeof ResourceList> = list;
+      const names = new Set(resources.map(({ name }) => name));
+      return {
+        ok: true,
+        value: resources
+          .filter(({ name }) => !name.includes("/"))
+          .map(({ name, kind, namespaced }) => ({
+            apiVersion,
+            kind,
+            plural: name,
+            namespaced,
+            hasStatus: names.has(`${name}/status`),
+          })),
+      };
+    },
+    get: (resource, { namespace, name }) =>
+      sendForObject(resource, { method: "GET", path: pathOf(resource, namespace, name) }),
+    list: async (resource, namespace) => {
+      const answer = await send({ method: "GET", path: pathOf(resource, namespace) });
+      if (!answer.ok) return answer;
+      if (!Value.Check(ObjectList, answer.value)) return notUnderstood(200);
+      const { metadata, items }: Static<typeof ObjectList> = answer.value;
+      const objects = items.map((item) => asObject(toJson(item), resource));
+      if (!objects.every((object) => object !== undefined)) return notUnderstood(200);
+      return { ok: true, value: { items: objects, resourceVersion: metadata.resourceVersion } };
+    },
+    create: (resource, object, namespace) =>
+      sendForObject(resource, {
+        method: "POST",
+        path: `${pathOf(resource, namespace)}?${byManager}`,
+        body: JSON.stringify(object),
+      }),
+    update: (resource, object, subresource) => {
+      const { namespace, name = "" } = object.metadata;
+      const path = `${pathOf(resource, namespace, name, subresource)}?${byManager}`;
+      return sendForObject(resource, { method: "PUT", path, body: JSON.stringify(object) });
+    },
+    patch: (resource, { namespace, name }, { contentType, body, force }) =>
+      sendForObject(resource, {
+        method: "PATCH",
+        path: `${pathOf(resource, namespace, name)}?${byManager}${force ? "&force=true" : ""}`,
+        contentType,
+        body,
+      }),
+    remove: (resource, { namespace, name }, options = {}) => {
+      const { uid, propagationPolicy } = options;
+      const body = {
+        apiVersion: "v1",
+        kind: "DeleteOptions",
+        ...(uid === undefined ? {} : { preconditions: { uid } }),
+        ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
+      };
+      const path = pathOf(resource, namespace, name);
+      return send({ method: "DELETE", path, body: JSON.stringify(body) });
+    },
+    watch: (resource, options) => watch(dispatcher, apiUrl, resource, options),
+    close: () => dispatcher.destroy(),
+  };
+}
+
+async function watch(
+  dispatcher: Dispatcher,
+  origin: string,
+  resource: ResourceInfo,
+  { resourceVersion, signal, onEvent, onVersion }: WatchOptions,
+): Promise<ApiResult<WatchEnd>> {
+  const query = `watch=true&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(resourceVersion)}`;
+  try {
+    const answer = await dispatcher.request({
+      origin,
+      path: `${pathOf(resource)}?${query}`,
+      method: "GET",
+      headers: { accept: "application/json" },
+      signal,
+    });
+    if (answer.statusCode === 410) return { ok: true, value: "expired" };
+    if (answer.statusCode !== 200) return failureOf(answer.statusCode, parsed(await answer.body.text()));
+    let rest = "";
+    answer.body.setEncoding("utf8");
+    for await (const chunk of answer.body) {
+      const lines = `${rest}${chunk}`.split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        if (line.trim() === "") continue;
+        const event = parsed(line);
+        if (!Value.Check(WatchLine, event)) return { ok: true, value: "expired" };
+        const { type } = event;
+        const body = toJson(event.object);
+        // An ERROR says that the version is too old, or something else that only a new list can mend.
+        if (type === "ERROR") return { ok: true, value: "expired" };
+        if (type === "BOOKMARK") onVersion(stringOf(valueAt(body, ["metadata", "resourceVersion"])) ?? "");
+        if (type !== "ADDED" && type !== "MODIFIED" && type !== "DELETED") continue;
+        const object = asObject(body, resource);
+        if (!object) return { ok: true, value: "expired" };
+        onEvent({ type, object });
+      }
+    }
+    return { ok: true, value: "closed" };
+  } catch {
+    // undici throws for an abort and for every fault of the connection.
+    return noAnswer;
+  }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which observed objects are a parent's children: owned ones that match, orphans that match are adopted, the rest released.
+import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
+import { updateAtomically } from "./atomic-update.ts";
+import { type LabelSelector, selects } from "./label-selector.ts";
+import { apiFault, type Fault, fault, joined, type Outcome, ok } from "./outcome.ts";
+
+/** The owner reference with `controller: true`. */
+export function controllerOf(object: KubeObject) {
+  return object.metadata.ownerReferences?.find(({ controller }) => controller === true);
+}
+
+/** The reference that makes `parent` the controller of what carries it. */
+export function controllerReference(parent: KubeObject) {
+  const { name = "", uid = "" } = parent.metadata;
+  return {
+    apiVersion: parent.apiVersion,
+    kind: parent.kind,
+    name,
+    uid,
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}
+
+export type Claim = {
+  client: KubeClient;
+  parentResource: ResourceInfo;
+  parent: KubeObject;
+  selector: LabelSelector;
+};
+
+/** Claims objects of one resource for the parent. An adopted object is answered as it was observed, without its new owner. */
+export async function claimChildren(
+  claim: Claim,
+  resource: ResourceInfo,
+  observed: KubeObject[],
+): Promise<Outcome<KubeObject[]>> {
+  const claimed: KubeObject[] = [];
+  const faults: Fault[] = [];
+  let mayAdopt: Promise<Outcome<true>> | undefined;
+  for (const object of observed) {
+    const owner = controllerOf(object);
+    const matches = selects(claim.selector, object.metadata.labels);
+    const leaving = Boolean(claim.parent.metadata.deletionTimestamp);
+    if (owner && owner.uid !== claim.parent.metadata.uid) continue;
+    if (owner && matches) {
+      claimed.push(object);
+    } else if (owner && !leaving) {
+      const released = await release(claim, resource, object);
+      if (!released.ok) faults.push(released);
+    } else if (!owner && matches && !leaving && !object.metadata.deletionTimestamp) {
+      mayAdopt ??= isAlive(claim);
+      const allowed = await mayAdopt;
+      const adopted = allowed.ok ? await adopt(claim, resource, object) : allowed;
+      if (!adopted.ok) faults.push(adopted);
+      else if (adopted.value === "adopted") claimed.push(object);
+    }
+  }
+  const all = joined(faults);
+  return all ? fault(`can't claim ${resource.kind} children: ${all.message}`) : ok(claimed);
+}
+
+/** Asks the server, not the mirror: a parent that has just been deleted must adopt nothing. */
+async function isAlive({ client, parentResource, parent }: Claim): Promise<Outcome<true>> {
+  const { namespace, name = "", uid } = parent.metadata;
+  const fresh = await client.get(parentResource, { namespace, name });
+  if (!fresh.ok) return apiFault(`can't recheck ${parent.kind} ${name} before adoption`, fresh);
+  if (fresh.value.metadata.uid !== uid) return fault(`original ${parent.kind} ${name} is gone`);
+  if (fresh.value.metadata.deletionTimestamp) return fault(`${parent.kind} ${name} has just been deleted`);
+  return ok(true);
+}
+
+async function adopt(
+  { client, parent }: Claim,
+  resource: ResourceInfo,
+  object: KubeObject,
+): Promise<Outcome<"adopted" | "gone">> {
+  const reference = controllerReference(parent);
+  const answer = await updateAtomically(client, {
+    resource,
+    original: object,
+    change: ({ metadata }) => {
+      const others = (metadata.ownerReferences ?? []).filter(({ uid }) => uid !== reference.uid);
+      metadata.ownerReferences = [...others, reference];
+      return true;
+    },
+  });
+  if (answer.ok) return ok("adopted");
+  if (answer.status === 404) return ok("gone");
+  return apiFault(`can't adopt ${resource.kind} ${object.metadata.name}`, answer);
+}
+
+async function release(
+  { client, parent }: Claim,
+  resource: ResourceInfo,
+  object: KubeObject,
+): Promise<Outcome<true>> {
+  const answer = await updateAtomically(client, {
+    resource,
+    original: object,
+    change: ({ metadata }) => {
+      metadata.ownerReferences = (metadata.ownerReferences ?? []).filter(
+        ({ uid }) => uid !== parent.metadata.uid,
+      );
+      return true;
+    },
+  });
+  if (answer.ok || answer.status === 404 || answer.status === 410) return ok(true);
+  return apiFault(`can't release ${resource.kind} ${object.metadata.name}`, answer);
+}

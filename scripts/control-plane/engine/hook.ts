@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// One hook of a controller: its call, with 429, ETag and strict decoding as Metacontroller has them.
+import { isObject, type Json, type JsonObject, toJson } from "../api/json.ts";
+import type { KubeObject } from "../client.ts";
+import type { Webhook } from "./composite-controller.ts";
+import { durationMs } from "./go-duration.ts";
+import type { ConnectionReader } from "./hook-connection.ts";
+import { createHookTransport, type HookReply, type ResolveService } from "./hook-transport.ts";
+import { fault, type Outcome, ok } from "./outcome.ts";
+
+/** Checks an answer and narrows it; `strict` refuses fields that the contract does not have. */
+export type Decode<T> = (answer: JsonObject, strict: boolean) => Outcome<T>;
+
+export type Hook<T> = {
+  /** Posts the body; `root` is the object that a cached answer belongs to. */
+  call: (body: JsonObject, root: KubeObject) => Promise<Outcome<T>>;
+  close: () => void;
+};
+
+export type HookOptions<T> = {
+  /** `sync`, `finalize` or `customize`, for faults. */
+  name: string;
+  webhook: Webhook;
+  decode: Decode<T>;
+  readConnection: ConnectionReader;
+  resolveService?: ResolveService | undefined;
+  now: () => Date;
+};
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** Makes a hook. Its credentials are read now, and not again. */
+export async function createHook<T>(options: HookOptions<T>): Promise<Outcome<Hook<T>>> {
+  const { name, webhook, decode, now } = options;
+  const url = webhookUrl(webhook);
+  if (!url.ok) return url;
+  const connection = await options.readConnection(webhook, url.value);
+  if (!connection.ok) return connection;
+  const transport = createHookTransport({
+    url: url.value,
+    timeoutMs: durationMs(webhook.timeout ?? "") ?? DEFAULT_TIMEOUT_MS,
+    connection: connection.value,
+    resolveService: options.resolveService,
+  });
+  const strict = webhook.responseUnMarshallMode !== "loose";
+  const cache = new Map<string, { etag: string; text: string; until: number }>();
+  const lifetimeMs = (webhook.etag?.cacheTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1_000;
+  const failed = (message: string) => fault(`${name} hook failed: ${message}`);
+
+  const call = async (body: JsonObject, root: KubeObject): Promise<Outcome<T>> => {
+    const key = `${root.kind}/${root.metadata.namespace ?? ""}/${root.metadata.name}`;
+    const remembered = webhook.etag?.enabled ? cache.get(key) : undefined;
+    const cached = remembered && remembered.until > now().getTime() ? remembered : undefined;
+    const headers: { [header: string]: string } = cached ? { "if-none-match": cached.etag } : {};
+    const reply = await transport.post(JSON.stringify(body), headers);
+    if (reply.kind === "unreachable") return failed(`http error: ${reply.code}`);
+    if (reply.status === 429) {
+      const afterSeconds = secondsOf(reply.headers.retryAfter, now());
+      return { ...failed(`too many requests, again after ${afterSeconds} s`), afterSeconds };
+    }
+    if (cached && reply.status === 304) return decoded(cached.text);
+    // The body of a refusal may hold anything, so it is not quoted.
+    if (reply.status !== 200) return failed(`unsupported status code: ${reply.status}`);
+    remember(key, reply);
+    return decoded(reply.text);
+  };
+
+  const remember = (key: string, { headers, text }: Extract<HookReply, { kind: "reply" }>) => {
+    if (!webhook.etag?.enabled || headers.etag === undefined) return;
+    cache.set(key, { etag: headers.etag, text, until: now().getTime() + lifetimeMs });
+  };
+
+  const decoded = (text: string): Outcome<T> => {
+    const answer = parsed(text);
+    if (!isObject(answer)) return failed("can't unmarshal webhookResponse: not a JSON object");
+    const result = decode(answer, strict);
+    return result.ok ? result : failed(result.message);
+  };
+
+  return ok({ call, close: transport.close });
+}
+
+function parsed(text: string): Json | undefined {
+  try {
+    return toJson(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Retry-After in whole seconds, from a number or an HTTP date; anything else is 0, as in Metacontroller. */
+function secondsOf(retryAfter: string | undefined, now: Date): number {
+  const text = retryAfter?.trim() ?? "";
+  if (/^\d+$/.test(text)) return Number(text);
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? 0 : Math.max(0, Math.ceil((date - now.getTime()) / 1_000));
+}
+
+function webhookUrl({ url, service, path }: Webhook): Outcome<URL> {
+  if (url === undefined && (service === undefined || path === undefined)) {
+    return fault("invalid webhook config: must specify either full 'url', or both 'service' and 'path'");
+  }
+  const text =
+    url ??
+    `${service?.protocol ?? "http"}://${service?.name}.${service?.namespace}:${service?.port ?? 80}${path}`;
+  const made = URL.canParse(text) ? new URL(text) : undefined;
+  if (made?.protocol === "http:" || made?.protocol === "https:") return ok(made);
+  return fault("invalid webhook config: the url is not an http or https url");
+}

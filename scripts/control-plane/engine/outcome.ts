@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a step of a sync ends: with a value, or with a fault whose text is fit for an event on the parent.
+import type { ApiFailure } from "../client.ts";
+
+/**
+ * `message` names objects, fields and codes, never values of a Secret and never the body of an answer.
+ * `afterSeconds` is set where the hook answered 429: the sync comes again then, and no event is written.
+ */
+export type Fault = { ok: false; message: string; afterSeconds?: number };
+export type Outcome<T> = { ok: true; value: T } | Fault;
+
+export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
+export const fault = (message: string): Fault => ({ ok: false, message });
+
+/** A refusal of the API server, in words: `can't get x: 404 NotFound`. */
+export function apiFault(doing: string, failure: ApiFailure): Fault {
+  const { status, reason, fields } = failure;
+  const code = status === 0 ? "the API server did not answer" : `${status} ${reason}`.trim();
+  return fault(`${doing}: ${code}${fields.length > 0 ? ` (${fields.join(", ")})` : ""}`);
+}
+
+/** One fault of several, each text once. */
+export function joined(faults: Fault[]): Fault | undefined {
+  const messages = [...new Set(faults.map(({ message }) => message))];
+  if (messages.length === 0) return undefined;
+  return fault(messages.length === 1 ? (messages[0] ?? "") : `[${messages.join(", ")}]`);
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// A hook that fails, refuses or is away: nothing changes, the parent gets an event without Secret data, and it is tried again.
+import { randomBytes } from "node:crypto";
+import t from "tap";
+import { valueAt } from "../../../scripts/control-plane/api/json.ts";
+import {
+  desiredSecret,
+  eventsOf,
+  hsmSecret,
+  hsmSecretController,
+  hsmSecrets,
+  namespace,
+  relatedSecret,
+  startCluster,
+} from "./cluster.ts";
+import { type Answer, type Recorded, startHook } from "./throw-away-hook.ts";
+
+const canary = randomBytes(12).toString("base64");
+const good: Answer = ({ path, body }) => {
+  if (path.endsWith("customize")) return { body: relatedSecret(body) };
+  const answer = { status: { good: true }, children: [desiredSecret(body, { canary })] };
+  return { body: path.endsWith("finalize") ? { ...answer, finalized: true } : answer };
+};
+/** Answers sync badly, customize well. */
+const bad =
+  (answer: Answer): Answer =>
+  (request) =>
+    request.path.endsWith("customize") ? good(request) : answer(request);
+const isSync = ({ path }: Recorded) => path === "/hsm/sync";
+
+type Fault = { what: string; answer: Answer; message: RegExp; spec?: { [field: string]: string } };
+const child = (body: Recorded["body"]) => desiredSecret(body, { canary });
+const faults: Fault[] = [
+  {
+    what: "answers 500 with Secret data in the body",
+    answer: ({ body }) => ({ status: 500, body: { message: canary, ...child(body) } }),
+    message: /sync hook failed for HSMSecret demo\/app: sync hook failed: unsupported status code: 500/,
+  },
+  {
+    what: "answers 204",
+    answer: () => ({ status: 204 }),
+    message: /unsupported status code: 204/,
+  },
+  {
+    what: "answers no JSON",
+    answer: () => ({ text: `{"status": "${canary}` }),
+    message: /can't unmarshal webhookResponse/,
+  },
+  {
+    what: "answers an unknown field",
+    answer: ({ body }) => ({ body: { status: {}, children: [child(body)], events: [canary] } }),
+    message: /strict validation failed .*unknown field "events"/,
+  },
+  {
+    what: "answers a field of the wrong type",
+    answer: () => ({ body: { status: {}, children: canary } }),
+    message: /children/,
+  },
+  {
+    what: "answers a child without a kind",
+    answer: () => ({ body: { status: {}, children: [{ metadata: { name: "app" }, data: { canary } }] } }),
+    message: /children.0/,
+  },
+  {
+    what: "takes longer than its timeout",
+    answer: () => new Promise((resolve) => setTimeout(() => resolve({}), 5_000).unref()),
+    message: /http error: TIMEOUT/,
+    spec: { timeout: "80ms" },
+  },
+];
+
+for (const { what, answer, message, spec = {} } of faults) {
+  t.test(`a hook that ${what} changes nothing, and is asked again`, async (t) => {
+    const cluster = await startCluster(t);
+    const hook = await startHook(good);
+    t.teardown(hook.close);
+    const controller = hsmSecretController(hook);
+    const webhook = { url: hook.url("/hsm/sync"), ...spec };
+    const hooks = { ...Object(valueAt(controller, ["spec", "hooks"])), sync: { version: "v2", webhook } };
+    await cluster.apply(namespace("demo"), hsmSecrets, {
+      ...controller,
+      spec: { ...Object(controller.spec), hooks },
+    });
+    const engine = await cluster.engine();
+    await cluster.apply(hsmSecret("app"));
+    await engine.idle();
+
+    hook.answer(bad(answer));
+    const from = cluster.syncs.length;
+    await cluster.kubectl(["annotate", "hsmsecret", "app", "-n", "demo", "again=1"]);
+    const failed = await cluster.synced(({ outcome }) => outcome === "failed", from);
+    t.match(failed.message, message);
+    t.notMatch(failed.message, canary);
+    // The retry is not brought on by anybody.
+    const second = cluster.syncs.indexOf(failed) + 1;
+    await cluster.synced(({ outcome }) => outcome === "failed", second);
+
+    const secret = await cluster.read(["secret", "app", "-n", "demo"]);
+    t.strictSame(secret.data, { canary }, "the child is as it was");
+    const parent = await cluster.read(["hsmsecret", "app", "-n", "demo"]);
+    t.strictSame(parent.status, { good: true, observedGeneration: 1 }, "the status is as it was");
+
+    hook.answer(good);
+    const failures = cluster.syncs.length;
+    await cluster.synced(({ outcome }) => outcome === "synced", failures);
+    await engine.idle();
+    const [event] = await eventsOf(cluster, "app", "SyncError");
+    t.match(event, { type: "Warning", source: { component: "metacontroller" } });
+    t.match(event?.message, message);
+    t.notMatch(JSON.stringify(await cluster.read(["events", "-A"])), canary);
+  });
+}
+
+t.test("a hook that answers 429 is asked again after Retry-After, without an event", async (t) => {
+  const cluster = await startCluster(t);
+  const hook = await startHook(good);
+  t.teardown(hook.close);
+  await cluster.apply(namespace("demo"), hsmSecrets, hsmSecretController(hook));
+  const engine = await cluster.engine();
+  await cluster.apply(hsmSecret("app"));
+  await engine.idle();
+  let refusals = 0;
+  const from = cluster.syncs.length;
+  hook.answer(
+    bad((request) => {
+      refusals += 1;
+      return refusals === 1 ? { status: 429, headers: { "retry-after": "1" } } : good(request);
+    }),
+  );
+  await cluster.kubectl(["annotate", "hsmsecret", "app", "-n", "demo", "again=1"]);
+  const limited = await cluster.synced(({ outcome }) => outcome === "too-many-requests", from);
+  const begun = performance.now();
+  t.match(limited.message, /again after 1 s/);
+  await cluster.synced(({ outcome }) => outcome === "synced", from);
+  t.ok(performance.now() - begun >= 990, "not before a second has passed");
+  await engine.idle();
+  t.strictSame(await eventsOf(cluster, "app", "SyncError"), []);
+});
+
+t.test("a parent that is deleted while the hook is down waits for it, and loses nothing", async (t) => {
+  const cluster = await startCluster(t);
+  const hook = await startHook(good);
+  await cluster.apply(namespace("demo"), hsmSecrets, hsmSecretController(hook));
+  const engine = await cluster.engine();
+  await cluster.apply(hsmSecret("app"));
+  await engine.idle();
+  await hook.close();
+  const from = cluster.syncs.length;
+  await cluster.kubectl(["delete", "hsmsecret", "app", "-n", "demo", "--wait=false"]);
+  const failed = await cluster.synced(({ outcome }) => outcome === "failed", from);
+  t.match(
+    failed.message,
+    /customize hook failed: http error: ECONNREFUSED/,
+    "its generation is new, so customize is asked first",
+  );
+  const parent = await cluster.read(["hsmsecret", "app", "-n", "demo"]);
+  t.ok(valueAt(parent, ["metadata", "deletionTimestamp"]), "it is still there");
+  t.strictSame((await cluster.read(["secret", "app", "-n", "demo"])).data, { canary });
+
+  const again = await startHook(good, { port: hook.port });
+  t.teardown(again.close);
+  await cluster.kubectl(["wait", "--for=delete", "hsmsecret/app", "-n", "demo", "--timeout=30s"]);
+  t.equal(again.requests.filter(({ path }) => path === "/hsm/finalize").length, 1);
+  t.notOk(again.requests.some(isSync), "sync is not called for a parent that is going away");
+});
+
+t.test(
+  "a child that the API server refuses gives an event, and the status is written all the same",
+  async (t) => {
+    const cluster = await startCluster(t);
+    const hook = await startHook(
+      bad(({ body }) => ({
+        body: { status: { told: true }, children: [desiredSecret(body, { "not a key": canary })] },
+      })),
+    );
+    t.teardown(hook.close);
+    await cluster.apply(namespace("demo"), hsmSecrets, hsmSecretController(hook));
+    await cluster.engine();
+    await cluster.apply(hsmSecret("app"));
+    const failed = await cluster.synced(({ outcome }) => outcome === "failed");
+    t.match(
+      failed.message,
+      /can't reconcile children for HSMSecret demo\/app: can't apply Secret demo\/app: 422 Invalid/,
+    );
+    t.notMatch(failed.message, canary);
+    t.strictSame((await cluster.read(["hsmsecret", "app", "-n", "demo"])).status, {
+      told: true,
+      observedGeneration: 1,
+    });
+  },
+);

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands as people run them: `npm start` answers signals, and nothing is left behind.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { eventually } from "../../scripts/local/eventually.ts";
+import { kubectlWith } from "../../scripts/local/kubectl.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** `npm start` without npm, and what it has printed so far. */
+const start = () => {
+  const child = spawn(process.execPath, ["scripts/start.ts"], {
+    cwd: root,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let screen = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    screen += text;
+  });
+  const shows = (what: RegExp) =>
+    eventually(`the screen shows ${what}`, async () => screen.match(what) ?? undefined, {
+      seen: () => screen,
+    });
+  return { child, shows };
+};
+
+/** The processes that `child` has started. Linux. */
+const childrenOf = (child: ChildProcess): string[] =>
+  readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(/\s+/).filter(Boolean);
+
+const isGone = (pid: string): boolean => !readdirSync("/proc").includes(pid);
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  t.test(`npm start: the prompt's commands work, and ${signal} ends everything with 0`, async (t) => {
+    const { child, shows } = start();
+    t.teardown(() => child.kill("SIGKILL"));
+    const ended = once(child, "exit");
+    const [, kubeconfig = ""] = await shows(/KUBECONFIG=(\S+)/);
+    await shows(/keyswitch> /);
+    child.stdin.write("put secrets/default/a key=value\n");
+    await shows(/secrets\/default\/a holds key/);
+    child.stdin.write("nonsense\n");
+    await shows(/keyswitch> +put PATH KEY=VALUE/);
+    const kubectl = kubectlWith(kubeconfig);
+    const manifest = {
+      apiVersion: "hsm.j5t.io/v1alpha1",
+      kind: "HSMSecret",
+      metadata: { name: "a" },
+      spec: {},
+    };
+    await kubectl(["apply", "-f", "-"], JSON.stringify(manifest));
+    t.match(
+      await kubectl(["wait", "hsmsecret/a", "--for=condition=Ready", "--timeout=20s"]),
+      /condition met/,
+    );
+    const children = childrenOf(child);
+    t.ok(children.length >= 2, "agent and webhook are processes");
+    child.kill(signal);
+    t.same(await ended, [0, null]);
+    t.notOk(existsSync(dirname(kubeconfig)), "its folder is gone");
+    await eventually("its processes are gone", async () => children.every(isGone));
+  });
+}
+
+t.test("npm start: its processes end with it even if it is killed", async (t) => {
+  const { child, shows } = start();
+  t.teardown(() => child.kill("SIGKILL"));
+  const [, kubeconfig = ""] = await shows(/KUBECONFIG=(\S+)/);
+  t.teardown(() => rmSync(dirname(kubeconfig), { recursive: true }));
+  const children = childrenOf(child);
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+  await eventually("its processes are gone", async () => children.every(isGone));
+  t.pass("they are");
+});
+
+t.test("npm start: an option that it does not know is refused with the usage", async (t) => {
+  const child = spawn(process.execPath, ["scripts/start.ts", "--onec"], { cwd: root });
+  let screen = "";
+  child.stdout.on("data", (text) => {
+    screen += String(text);
+  });
+  t.same(await once(child, "exit"), [2, null]);
+  t.match(screen, /--onec/);
+  t.match(screen, /usage: npm start/);
+});
