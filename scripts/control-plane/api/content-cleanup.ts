@@ -54,7 +54,7 @@ function emptyNamespace(ctx: ApiContext, namespace: KubeObject): void {
   for (const kind of kinds.values()) left += deleteAll(ctx, kind, namespace.metadata.name);
   if (left > 0) return;
   const emptied = copy(namespace);
-  emptied["spec"] = {};
+  emptied.spec = {};
   if ((emptied.metadata.finalizers ?? []).length === 0) ctx.store.remove(namespaceBucket, emptied);
   else if (valueAt(namespace, ["spec", "finalizers"]) !== undefined) ctx.store.put(namespaceBucket, emptied);
 }

@@ -114,7 +114,7 @@ function isKubeObject(value: JsonObject): value is KubeObject {
  */
 export function asKubeObject(value: Json, defaults: { apiVersion: string; kind: string }): KubeObject {
   if (!isObject(value)) throw badRequest("the object provided is unrecognized: expected a JSON object");
-  const metadata = value["metadata"] ?? {};
+  const metadata = value.metadata ?? {};
   if (isObject(metadata)) {
     for (const [key, item] of Object.entries(metadata)) {
       if (item === null || item === undefined) delete metadata[key];
@@ -131,7 +131,7 @@ export function asKubeObject(value: Json, defaults: { apiVersion: string; kind: 
   const fault = [...Value.Errors(Envelope, object)].at(0);
   const path = (fault?.path ?? "").slice(1).replaceAll("/", ".");
   throw badRequest(
-    `${object["kind"]} in version "${object["apiVersion"]}" cannot be handled as a ${defaults.kind}: ${path}: ${fault?.message}`,
+    `${object.kind} in version "${object.apiVersion}" cannot be handled as a ${defaults.kind}: ${path}: ${fault?.message}`,
   );
 }
 

@@ -92,7 +92,7 @@ export function deleteObject(
     marked.metadata.deletionTimestamp = timestamp(ctx.now());
     if (!isNamespace(kind)) marked.metadata.deletionGracePeriodSeconds = 0;
     if (marked.metadata.generation) marked.metadata.generation += 1;
-    if (isNamespace(kind)) marked["status"] = { phase: "Terminating" };
+    if (isNamespace(kind)) marked.status = { phase: "Terminating" };
   }
   if (dryRun || equal(marked, object)) return { gone: false, object: marked };
   return { gone: false, object: ctx.store.put(bucketOf(kind), marked) };
@@ -105,8 +105,7 @@ function isNamespace(kind: ResourceKind): boolean {
 /** A namespace is held by spec.finalizers until its content is gone. */
 function kindHolds(kind: ResourceKind, object: KubeObject): boolean {
   if (!isNamespace(kind)) return false;
-  const spec = object["spec"];
-  const finalizers =
-    typeof spec === "object" && spec !== null && !Array.isArray(spec) ? spec["finalizers"] : [];
+  const spec = object.spec;
+  const finalizers = typeof spec === "object" && spec !== null && !Array.isArray(spec) ? spec.finalizers : [];
   return Array.isArray(finalizers) && finalizers.length > 0;
 }

@@ -70,7 +70,7 @@ export function createObject(
   refuseMissingNamespace(ctx, kind, object);
   prepareInput(kind, object);
   checkFields(kind, object, options);
-  if (kind.statusSubresource) delete object["status"];
+  if (kind.statusSubresource) delete object.status;
   metadata.uid = randomUUID();
   metadata.creationTimestamp = timestamp(ctx.now());
   delete metadata.deletionTimestamp;
@@ -130,7 +130,7 @@ function permittedChange(
     metadata: object.metadata,
     apiVersion: object.apiVersion,
     kind: object.kind,
-    ...(old["status"] === undefined ? {} : { status: old["status"] }),
+    ...(old.status === undefined ? {} : { status: old.status }),
   };
 }
 

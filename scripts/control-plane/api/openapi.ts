@@ -137,8 +137,8 @@ function openApiSchema(schema: Schema, shared: JsonObject, isRoot: boolean): Jso
     if (converted !== undefined) result[key] = converted;
   }
   if (schema["x-kubernetes-int-or-string"]) {
-    result["format"] = "int-or-string";
-    result["oneOf"] = [{ type: "integer" }, { type: "string" }];
+    result.format = "int-or-string";
+    result.oneOf = [{ type: "integer" }, { type: "string" }];
   }
   return {
     ...(description ? { description } : {}),

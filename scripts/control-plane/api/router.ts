@@ -139,7 +139,7 @@ export async function route(
     if (request.method === "GET") {
       const body = staticAnswer(ctx, url.pathname, accept);
       if (body) {
-        const isAggregated = body["kind"] === "APIGroupDiscoveryList";
+        const isAggregated = body.kind === "APIGroupDiscoveryList";
         response.setHeader("vary", "Accept");
         if (isAggregated) return sendAggregated(response, body);
         return sendJson(response, 200, body);

@@ -8,7 +8,7 @@ import type { ResourceKind } from "./registry.ts";
 function selectorText(value: Json | undefined): string | undefined {
   if (typeof value === "string") return value;
   if (!isObject(value)) return undefined;
-  const labels = value["matchLabels"];
+  const labels = value.matchLabels;
   if (!isObject(labels)) return undefined;
   return Object.keys(labels)
     .sort()

@@ -37,7 +37,7 @@ async function owned(
 
 const isGone = ({ code }: { code: number }) => code === 404;
 const metadata = (value: Json | undefined) => {
-  const found = isObject(value) ? value["metadata"] : undefined;
+  const found = isObject(value) ? value.metadata : undefined;
   return isObject(found) ? found : {};
 };
 
@@ -55,7 +55,7 @@ t.test("the orphan policy keeps dependents and drops their reference", async (t)
   t.equal((await server.kubectl("delete gadget parent -n demo --cascade=orphan")).code, 0);
   t.equal((await server.call("GET", `${gadgets}/parent`)).code, 404);
   const child = await server.read(`${secrets}/child`);
-  t.equal(metadata(child)["ownerReferences"], undefined);
+  t.equal(metadata(child).ownerReferences, undefined);
 });
 
 t.test("the foreground policy keeps the owner until its dependents are gone", async (t) => {
@@ -67,7 +67,7 @@ t.test("the foreground policy keeps the owner until its dependents are gone", as
     deletionGracePeriodSeconds: 0,
     generation: 2,
   });
-  await server.until(`${secrets}/child`, ({ body }) => metadata(body)["deletionTimestamp"] !== undefined);
+  await server.until(`${secrets}/child`, ({ body }) => metadata(body).deletionTimestamp !== undefined);
   t.equal((await server.call("GET", `${gadgets}/parent`)).code, 200, "still there");
   const free = { metadata: { finalizers: null } };
   await server.call("PATCH", `${secrets}/child`, free, "application/merge-patch+json");
@@ -87,9 +87,9 @@ t.test("a finalizer holds an object, and a second delete can ask to orphan", asy
   });
   const second = await server.call("DELETE", `${gadgets}/parent`, { propagationPolicy: "Orphan" });
   t.match(metadata(second.body), { finalizers: ["example.org/hold", "orphan"], generation: 2 });
-  t.equal(metadata(second.body)["deletionTimestamp"], metadata(first.body)["deletionTimestamp"]);
+  t.equal(metadata(second.body).deletionTimestamp, metadata(first.body).deletionTimestamp);
   await server.until(`${gadgets}/parent`, ({ body }) => !JSON.stringify(body).includes('"orphan"'));
-  t.equal(metadata(await server.read(`${secrets}/child`))["ownerReferences"], undefined);
+  t.equal(metadata(await server.read(`${secrets}/child`)).ownerReferences, undefined);
   const added = { metadata: { finalizers: ["example.org/hold", "example.org/late"] } };
   const refused = await server.call("PATCH", `${gadgets}/parent`, added, "application/merge-patch+json");
   t.match(refused.body, {
@@ -115,14 +115,14 @@ t.test("an object whose owner never was is collected; one with a second owner is
     metadata: { name, ownerReferences: owners },
   });
   const { body } = await server.call("POST", gadgets, gadget("solid"));
-  const solid = { ...absent, name: "solid", uid: metadata(body)["uid"] ?? "" };
+  const solid = { ...absent, name: "solid", uid: metadata(body).uid ?? "" };
   await server.call("POST", secrets, secret("kept", [absent, solid]));
   await server.call("POST", secrets, secret("collected", [absent]));
   await server.until(`${secrets}/collected`, isGone);
   const kept = await server.until(`${secrets}/kept`, ({ body: found }) => {
-    return listOrEmpty(metadata(found)["ownerReferences"]).length === 1;
+    return listOrEmpty(metadata(found).ownerReferences).length === 1;
   });
-  t.match(metadata(kept.body)["ownerReferences"], [{ name: "solid" }]);
+  t.match(metadata(kept.body).ownerReferences, [{ name: "solid" }]);
 });
 
 t.test("an owner of the same name that was made anew is another owner", async (t) => {

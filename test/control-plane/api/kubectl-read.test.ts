@@ -42,7 +42,7 @@ await call("POST", "/api/v1/namespaces/demo/events", {
     kind: "Gadget",
     name: "one",
     namespace: "demo",
-    uid: String(Object(made.body["metadata"])["uid"]),
+    uid: String(Object(made.body.metadata).uid),
   },
   reason: "Polished",
   message: "the gadget shines",
@@ -193,7 +193,7 @@ t.test("reads that fail", async (t) => {
 t.test("get -w prints what happens", async (t) => {
   const child = spawn("kubectl", ["get", "gadgets", "-n", "demo", "-w", "--no-headers"], {
     env: {
-      PATH: process.env["PATH"],
+      PATH: process.env.PATH,
       HOME: server.directory,
       KUBECONFIG: join(server.directory, "kubeconfig"),
     },

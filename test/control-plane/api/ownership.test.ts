@@ -26,7 +26,7 @@ const ownedBy = (object: JsonObject, manager: string): JsonObject =>
       listOrEmpty(valueAt(object, ["metadata", "managedFields"])).find(
         (entry) => valueAt(entry, ["manager"]) === manager && valueAt(entry, ["operation"]) === "Apply",
       ),
-    )["fieldsV1"],
+    ).fieldsV1,
   );
 const labelsOwned = (object: JsonObject, manager: string) =>
   Object.keys(objectOrEmpty(valueAt(ownedBy(object, manager), ["f:spec", "f:labels"])))
@@ -236,6 +236,6 @@ t.test("an apply that is no apply is refused", async (t) => {
   for (const [sentence, path, body, code, message] of rows) {
     const answer = await server.call("PATCH", path, body, "application/apply-patch+yaml");
     t.equal(answer.code, code, sentence);
-    t.match(answer.body["message"], message, sentence);
+    t.match(answer.body.message, message, sentence);
   }
 });

@@ -17,7 +17,7 @@ const folder = new URL("../../fixtures/metacontroller-4.17.2/", import.meta.url)
 
 async function recorded(file: string): Promise<JsonObject> {
   const parsed = toJson(JSON.parse(await readFile(new URL(file, folder), "utf8")));
-  return objectOrEmpty(objectOrEmpty(parsed)["body"]);
+  return objectOrEmpty(objectOrEmpty(parsed).body);
 }
 
 const volatile = new Set(["uid", "resourceVersion", "creationTimestamp", "time", "deletionTimestamp"]);
@@ -73,14 +73,14 @@ t.test("a Deployment from kubectl create", async (t) => {
   };
   t.match(await server.kubectl("create -f -", { input: file }), { code: 0 });
   const made = await server.read("/apis/apps/v1/namespaces/claw/deployments/clawdbot");
-  t.same(made["spec"], wanted["spec"], "the same defaults");
+  t.same(made.spec, wanted.spec, "the same defaults");
   const byCreate = (object: JsonObject) =>
     stable(
       objectOrEmpty(
         listOrEmpty(valueAt(object, ["metadata", "managedFields"])).find(
           (entry) => valueAt(entry, ["manager"]) === "kubectl-create",
         ),
-      )["fieldsV1"],
+      ).fieldsV1,
     );
   const fields = objectOrEmpty(byCreate(made));
   // Metacontroller had already applied the count when the request was recorded.
@@ -91,7 +91,7 @@ t.test("a Deployment from kubectl create", async (t) => {
 t.test("a parent from kubectl apply, with a finalizer and a status", async (t) => {
   const server = await runServer(t);
   const fixture = await recorded("hsmsecret-sync-owned-child-ssa.json");
-  const wanted = objectOrEmpty(fixture["parent"]);
+  const wanted = objectOrEmpty(fixture.parent);
   const crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
   await server.call("POST", crd, anything("hsm.j5t.io", "hsmsecrets", "HSMSecret", { status: {} }));
   const file = {
@@ -108,15 +108,15 @@ t.test("a parent from kubectl apply, with a finalizer and a status", async (t) =
   await server.call(
     "PATCH",
     `${path}/status?${as}`,
-    { status: wanted["status"] ?? {} },
+    { status: wanted.status ?? {} },
     "application/merge-patch+json",
   );
   t.same(stable(await server.read(path)), stable(wanted));
 
-  const finalizing = objectOrEmpty((await recorded("hsmsecret-finalize-owned-child.json"))["parent"]);
+  const finalizing = objectOrEmpty((await recorded("hsmsecret-finalize-owned-child.json")).parent);
   await server.kubectl("delete hsmsecret app -n demo --wait=false");
-  const { managedFields: _, ...metadata } = objectOrEmpty((await server.read(path))["metadata"]);
-  const { managedFields: _recorded, ...wantedMetadata } = objectOrEmpty(finalizing["metadata"]);
+  const { managedFields: _, ...metadata } = objectOrEmpty((await server.read(path)).metadata);
+  const { managedFields: _recorded, ...wantedMetadata } = objectOrEmpty(finalizing.metadata);
   t.same(stable(metadata), stable(wantedMetadata), "marked as deleted");
 });
 
@@ -130,9 +130,9 @@ t.test("a Secret that Metacontroller created and then applied", async (t) => {
     resourceVersion: _version,
     creationTimestamp: _time,
     ...metadata
-  } = objectOrEmpty(wanted["metadata"]);
+  } = objectOrEmpty(wanted.metadata);
   // The owner's kind is not served in this test, so the garbage collector leaves the Secret alone.
-  const file = { apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data: wanted["data"] ?? {} };
+  const file = { apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data: wanted.data ?? {} };
   const path = "/api/v1/namespaces/demo/secrets";
   const as = "fieldManager=metacontroller";
   t.match(await server.call("POST", `${path}?${as}`, file), { code: 201 });
@@ -144,7 +144,7 @@ t.test("a Secret that Metacontroller created and then applied", async (t) => {
 
 t.test("a CompositeController gets Metacontroller's defaults", async (t) => {
   const server = await runServer(t);
-  const wanted = objectOrEmpty((await recorded("hsmsecret-sync-owned-child-ssa.json"))["controller"]);
+  const wanted = objectOrEmpty((await recorded("hsmsecret-sync-owned-child-ssa.json")).controller);
   const annotation = valueAt(wanted, [
     "metadata",
     "annotations",

@@ -16,7 +16,7 @@ export async function checkRefusals(t: Checks, server: RunningServer, rows: Refu
   for (const [sentence, path, body, code, message] of rows) {
     const answer = await server.call("POST", path, body);
     t.equal(answer.code, code, sentence);
-    const text = String(answer.body["message"]);
+    const text = String(answer.body.message);
     if (typeof message === "string") t.equal(text, message, `${sentence}: message`);
     else t.match(text, message, `${sentence}: message`);
     t.match(

@@ -113,8 +113,8 @@ const rows: Refusal[] = [
 
 t.test("refusals", async (t) => {
   await checkRefusals(t, server, rows);
-  t.same((await server.read(secrets))["items"], [], "no Secret was stored");
-  t.same((await server.read(deployments))["items"], [], "no Deployment was stored");
+  t.same((await server.read(secrets)).items, [], "no Secret was stored");
+  t.same((await server.read(deployments)).items, [], "no Deployment was stored");
 });
 
 t.test("a Secret's values are never quoted", async (t) => {

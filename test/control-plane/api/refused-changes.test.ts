@@ -67,7 +67,7 @@ t.test("an update from an older version, of another object, of nothing", async (
     code: 409,
     message: /Precondition failed: UID in precondition: another/,
   });
-  t.equal((await put({ resourceVersion: String(Object(body["metadata"])["resourceVersion"]) })).code, 200);
+  t.equal((await put({ resourceVersion: String(Object(body.metadata).resourceVersion) })).code, 200);
   const missing = await server.call("PUT", `${gadgets}/missing`, gadget("missing"));
   t.match(missing.body, {
     code: 404,

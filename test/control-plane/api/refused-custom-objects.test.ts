@@ -204,5 +204,5 @@ const rows: Refusal[] = [
 
 t.test("refusals", async (t) => {
   await checkRefusals(t, server, rows);
-  t.same((await server.read(gadgets))["items"], [], "nothing was stored");
+  t.same((await server.read(gadgets)).items, [], "nothing was stored");
 });

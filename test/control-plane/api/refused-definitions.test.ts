@@ -86,7 +86,7 @@ t.test("definitions that are refused", async (t) => {
   for (const [sentence, body, message] of faulty) {
     const answer = await server.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body);
     t.equal(answer.code, 422, `${sentence}: ${JSON.stringify(answer.body)}`);
-    t.match(answer.body["message"], message, sentence);
+    t.match(answer.body.message, message, sentence);
   }
   t.equal((await server.call("GET", "/apis/example.net/v1/namespaces/demo/others")).code, 404);
 });

@@ -58,7 +58,7 @@ export async function runServer(t: Teardown, options: ApiServerOptions = {}): Pr
   const kubectl: RunningServer["kubectl"] = async (args, { input, env } = {}) => {
     const child = spawn("kubectl", words(args), {
       cwd: directory,
-      env: { PATH: process.env["PATH"], HOME: directory, KUBECONFIG: config, ...env },
+      env: { PATH: process.env.PATH, HOME: directory, KUBECONFIG: config, ...env },
     });
     let stdout = "";
     let stderr = "";

@@ -24,7 +24,7 @@ async function watch(t: { teardown: (end: () => void) => void }, server: Running
     const { value, done } = await lines.next();
     if (done) return undefined;
     const event: Json = toJson(JSON.parse(value));
-    const object = isObject(event) && isObject(event["object"]) ? event["object"] : {};
+    const object = isObject(event) && isObject(event.object) ? event.object : {};
     return {
       type: String(valueAt(event, ["type"])),
       name: String(valueAt(object, ["metadata", "name"])),

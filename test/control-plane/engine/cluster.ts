@@ -68,9 +68,7 @@ export async function startCluster(t: Test): Promise<Cluster> {
 
   const kubectl: Cluster["kubectl"] = async (args, input) => {
     const settings = ["--kubeconfig", kubeconfig, "--cache-dir", join(dir, "cache")];
-    // kubectl's own validation would fetch the schemas of every kind before each call.
-    const lenient = args[0] === "apply" ? ["--validate=ignore"] : [];
-    const running = run("kubectl", [...settings, ...args, ...lenient], { maxBuffer: 64 * 1024 * 1024 });
+    const running = run("kubectl", [...settings, ...args], { maxBuffer: 64 * 1024 * 1024 });
     const text = typeof input === "object" ? JSON.stringify(input) : (input ?? "");
     running.child.stdin?.end(text);
     return (await running).stdout;

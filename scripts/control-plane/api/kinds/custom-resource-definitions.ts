@@ -106,8 +106,8 @@ function prepareDefinition(object: KubeObject, _old: KubeObject | undefined, now
   if (!object.metadata.deletionTimestamp && !object.metadata.finalizers?.includes(definitionFinalizer)) {
     object.metadata.finalizers = [...(object.metadata.finalizers ?? []), definitionFinalizer];
   }
-  const old = isObject(object["status"]) ? object["status"]["conditions"] : undefined;
-  object["status"] = {
+  const old = isObject(object.status) ? object.status.conditions : undefined;
+  object.status = {
     conditions: Array.isArray(old)
       ? old
       : [

@@ -24,8 +24,8 @@ export const namespaces: ResourceKind = kindOf({
       const name = object.metadata.name ?? "";
       object.metadata.labels = { ...object.metadata.labels, "kubernetes.io/metadata.name": name };
       if (old) return;
-      object["spec"] = { finalizers: ["kubernetes"] };
-      object["status"] = { phase: "Active" };
+      object.spec = { finalizers: ["kubernetes"] };
+      object.status = { phase: "Active" };
     },
   },
 });

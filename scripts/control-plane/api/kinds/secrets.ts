@@ -43,7 +43,7 @@ function jsonKeyFaults(data: JsonObject, key: string): Cause[] {
 }
 
 function typeFaults(secret: KubeObject, data: JsonObject): Cause[] {
-  switch (secret["type"]) {
+  switch (secret.type) {
     case "kubernetes.io/service-account-token": {
       const name = "kubernetes.io/service-account.name";
       return secret.metadata.annotations?.[name] ? [] : [requiredValue(`metadata.annotations[${name}]`)];
@@ -53,7 +53,7 @@ function typeFaults(secret: KubeObject, data: JsonObject): Cause[] {
     case "kubernetes.io/dockerconfigjson":
       return jsonKeyFaults(data, ".dockerconfigjson");
     case "kubernetes.io/basic-auth":
-      return data["username"] !== undefined || data["password"] !== undefined
+      return data.username !== undefined || data.password !== undefined
         ? []
         : [requiredValue("data[username]"), requiredValue("data[password]")];
     case "kubernetes.io/ssh-auth":
@@ -69,10 +69,10 @@ function typeFaults(secret: KubeObject, data: JsonObject): Cause[] {
 
 /** The faults of a change to an object that may be immutable. */
 export function immutableFaults(object: KubeObject, old: KubeObject, fields: string[]): Cause[] {
-  if (old["immutable"] !== true) return [];
+  if (old.immutable !== true) return [];
   const why = "field is immutable when `immutable` is set";
   return [
-    ...(object["immutable"] === true ? [] : [forbiddenValue("immutable", why)]),
+    ...(object.immutable === true ? [] : [forbiddenValue("immutable", why)]),
     ...fields
       .filter((field) => !equal(objectOrEmpty(object[field]), objectOrEmpty(old[field])))
       .map((field) => forbiddenValue(field, why)),
@@ -82,40 +82,40 @@ export function immutableFaults(object: KubeObject, old: KubeObject, fields: str
 export const secretBehaviour: KindBehaviour = {
   normalise: (secret) => {
     const { stringData } = secret;
-    delete secret["stringData"];
+    delete secret.stringData;
     if (isObject(stringData)) {
       const encoded = Object.entries(stringData).map(([key, value]) => [
         key,
         Buffer.from(stringOf(value) ?? "").toString("base64"),
       ]);
-      secret["data"] = { ...objectOrEmpty(secret["data"]), ...Object.fromEntries(encoded) };
+      secret.data = { ...objectOrEmpty(secret.data), ...Object.fromEntries(encoded) };
     }
-    if (secret["type"] === "") delete secret["type"];
-    if (isObject(secret["data"]) && Object.keys(secret["data"]).length === 0) delete secret["data"];
+    if (secret.type === "") delete secret.type;
+    if (isObject(secret.data) && Object.keys(secret.data).length === 0) delete secret.data;
   },
   setDefaults: (secret) => {
-    secret["type"] ??= "Opaque";
+    secret.type ??= "Opaque";
   },
   validate: (secret, old) => {
-    const data = objectOrEmpty(secret["data"]);
+    const data = objectOrEmpty(secret.data);
     const faults = keyFaults("data", data);
     let size = 0;
     for (const value of Object.values(data)) size += Buffer.byteLength(stringOf(value) ?? "", "base64");
     if (size > maxBytes) faults.push(tooLong("data", maxBytes));
     faults.push(...typeFaults(secret, data));
     if (!old) return faults;
-    if (secret["type"] !== old["type"]) {
-      faults.push(invalidValue("type", secret["type"] ?? "", "field is immutable"));
+    if (secret.type !== old.type) {
+      faults.push(invalidValue("type", secret.type ?? "", "field is immutable"));
     }
     return [...faults, ...immutableFaults(secret, old, ["data"])];
   },
-  selectable: (secret) => ({ type: stringOf(secret["type"]) ?? "" }),
+  selectable: (secret) => ({ type: stringOf(secret.type) ?? "" }),
 };
 
 export const configMapBehaviour: KindBehaviour = {
   validate: (object, old) => {
-    const data = objectOrEmpty(object["data"]);
-    const binary = objectOrEmpty(object["binaryData"]);
+    const data = objectOrEmpty(object.data);
+    const binary = objectOrEmpty(object.binaryData);
     const faults = [...keyFaults("data", data), ...keyFaults("binaryData", binary)];
     for (const key of Object.keys(binary)) {
       if (data[key] !== undefined) {

@@ -13,9 +13,9 @@ function clusterAddress(uid: string): string {
 }
 
 function portFaults(spec: JsonObject): Cause[] {
-  const ports = listOrEmpty(spec["ports"]);
+  const ports = listOrEmpty(spec.ports);
   const faults: Cause[] = [];
-  if (ports.length === 0 && spec["clusterIP"] !== "None" && spec["type"] !== "ExternalName") {
+  if (ports.length === 0 && spec.clusterIP !== "None" && spec.type !== "ExternalName") {
     faults.push(requiredValue("spec.ports"));
   }
   ports.forEach((port, index) => {
@@ -31,29 +31,29 @@ function portFaults(spec: JsonObject): Cause[] {
 
 export const serviceBehaviour: KindBehaviour = {
   setDefaults: (service) => {
-    const spec = service["spec"];
+    const spec = service.spec;
     if (!isObject(spec)) return;
-    for (const port of listOrEmpty(spec["ports"])) {
-      if (isObject(port)) port["targetPort"] ??= port["port"];
+    for (const port of listOrEmpty(spec.ports)) {
+      if (isObject(port)) port.targetPort ??= port.port;
     }
-    if (spec["type"] === "ExternalName") return;
-    spec["internalTrafficPolicy"] ??= "Cluster";
-    spec["ipFamilies"] ??= ["IPv4"];
-    spec["ipFamilyPolicy"] ??= "SingleStack";
+    if (spec.type === "ExternalName") return;
+    spec.internalTrafficPolicy ??= "Cluster";
+    spec.ipFamilies ??= ["IPv4"];
+    spec.ipFamilyPolicy ??= "SingleStack";
   },
   prepare: (service, old) => {
-    const spec = service["spec"];
-    if (!isObject(spec) || spec["type"] === "ExternalName") return;
-    const before = objectOrEmpty(old?.["spec"])["clusterIP"];
-    spec["clusterIP"] ||= before ?? clusterAddress(service.metadata.uid ?? "");
-    spec["clusterIPs"] ??= [spec["clusterIP"] ?? null];
+    const spec = service.spec;
+    if (!isObject(spec) || spec.type === "ExternalName") return;
+    const before = objectOrEmpty(old?.spec).clusterIP;
+    spec.clusterIP ||= before ?? clusterAddress(service.metadata.uid ?? "");
+    spec.clusterIPs ??= [spec.clusterIP ?? null];
   },
   validate: (service, old) => {
-    const spec = objectOrEmpty(service["spec"]);
+    const spec = objectOrEmpty(service.spec);
     const faults = portFaults(spec);
-    const before = objectOrEmpty(old?.["spec"])["clusterIP"];
-    if (before && spec["clusterIP"] !== before) {
-      faults.push(invalidValue("spec.clusterIPs[0]", [spec["clusterIP"] ?? null], "may not change once set"));
+    const before = objectOrEmpty(old?.spec).clusterIP;
+    if (before && spec.clusterIP !== before) {
+      faults.push(invalidValue("spec.clusterIPs[0]", [spec.clusterIP ?? null], "may not change once set"));
     }
     return faults;
   },

@@ -26,19 +26,18 @@ function pullPolicy(image: string): string {
 
 /** Fills in a pod spec's defaults that depend on its other fields; in place. */
 export function setPodDefaults(pod: JsonObject): void {
-  for (const list of [pod["containers"], pod["initContainers"]]) {
+  for (const list of [pod.containers, pod.initContainers]) {
     for (const container of listOrEmpty(list)) {
-      if (isObject(container))
-        container["imagePullPolicy"] ??= pullPolicy(stringOf(container["image"]) ?? "");
+      if (isObject(container)) container.imagePullPolicy ??= pullPolicy(stringOf(container.image) ?? "");
     }
   }
-  for (const volume of listOrEmpty(pod["volumes"])) {
-    if (isObject(volume) && Object.keys(volume).length === 1) volume["emptyDir"] = {};
+  for (const volume of listOrEmpty(pod.volumes)) {
+    if (isObject(volume) && Object.keys(volume).length === 1) volume.emptyDir = {};
   }
-  const account = pod["serviceAccountName"] || pod["serviceAccount"];
+  const account = pod.serviceAccountName || pod.serviceAccount;
   if (account) {
-    pod["serviceAccountName"] = account;
-    pod["serviceAccount"] = account;
+    pod.serviceAccountName = account;
+    pod.serviceAccount = account;
   }
 }
 
@@ -48,7 +47,7 @@ function setTemplateDefaults(object: KubeObject): void {
 }
 
 function containerFaults(pod: JsonObject, path: string): Cause[] {
-  const containers = listOrEmpty(pod["containers"]);
+  const containers = listOrEmpty(pod.containers);
   const faults: Cause[] = [];
   if (containers.length === 0) faults.push(requiredValue(`${path}.containers`));
   const names = new Set<string>();
@@ -56,12 +55,12 @@ function containerFaults(pod: JsonObject, path: string): Cause[] {
     listOrEmpty(pod[field]).forEach((container, index) => {
       if (!isObject(container)) return;
       const at = `${path}.${field}[${index}]`;
-      const name = stringOf(container["name"]) ?? "";
+      const name = stringOf(container.name) ?? "";
       const fault = name === "" ? requiredValue(`${at}.name`) : dnsLabelFault(`${at}.name`, name);
       if (fault) faults.push(fault);
       else if (names.has(name)) faults.push(duplicateValue(`${at}.name`, name));
       names.add(name);
-      if (!container["image"]) faults.push(requiredValue(`${at}.image`));
+      if (!container.image) faults.push(requiredValue(`${at}.image`));
       faults.push(...mountFaults(container, pod, at));
     });
   }
@@ -69,9 +68,9 @@ function containerFaults(pod: JsonObject, path: string): Cause[] {
 }
 
 function mountFaults(container: JsonObject, pod: JsonObject, at: string): Cause[] {
-  const volumes = new Set(listOrEmpty(pod["volumes"]).map((volume) => valueAt(volume, ["name"])));
+  const volumes = new Set(listOrEmpty(pod.volumes).map((volume) => valueAt(volume, ["name"])));
   const faults: Cause[] = [];
-  listOrEmpty(container["volumeMounts"]).forEach((mount, index) => {
+  listOrEmpty(container.volumeMounts).forEach((mount, index) => {
     const name = valueAt(mount, ["name"]);
     if (typeof name !== "string" || volumes.has(name)) return;
     const field = `${at}.volumeMounts[${index}].name`;
@@ -82,14 +81,14 @@ function mountFaults(container: JsonObject, pod: JsonObject, at: string): Cause[
 
 /** The faults of a workload's selector and template. */
 export function templateFaults(object: KubeObject, old: KubeObject | undefined): Cause[] {
-  const spec = objectOrEmpty(object["spec"]);
-  const selector = objectOrEmpty(spec["selector"]);
+  const spec = objectOrEmpty(object.spec);
+  const selector = objectOrEmpty(spec.selector);
   const labels = objectOrEmpty(valueAt(spec, ["template", "metadata", "labels"]));
-  const wanted = objectOrEmpty(selector["matchLabels"]);
+  const wanted = objectOrEmpty(selector.matchLabels);
   const faults: Cause[] = [];
   if (Object.keys(selector).length === 0) {
     faults.push(
-      spec["selector"] === undefined
+      spec.selector === undefined
         ? requiredValue("spec.selector")
         : invalidValue("spec.selector", selector, "empty selector is invalid for deployment"),
     );
@@ -104,10 +103,8 @@ export function templateFaults(object: KubeObject, old: KubeObject | undefined):
   const pod = valueAt(spec, ["template", "spec"]);
   if (isObject(pod)) {
     faults.push(...containerFaults(pod, "spec.template.spec"));
-    if (pod["restartPolicy"] !== "Always") {
-      faults.push(
-        unsupportedValue("spec.template.spec.restartPolicy", pod["restartPolicy"] ?? "", ["Always"]),
-      );
+    if (pod.restartPolicy !== "Always") {
+      faults.push(unsupportedValue("spec.template.spec.restartPolicy", pod.restartPolicy ?? "", ["Always"]));
     }
   }
   return faults;
@@ -123,17 +120,17 @@ export const deploymentBehaviour: KindBehaviour = {
   setDefaults: (deployment) => {
     setTemplateDefaults(deployment);
     const strategy = valueAt(deployment, ["spec", "strategy"]);
-    if (isObject(strategy) && strategy["type"] === "RollingUpdate") {
-      strategy["rollingUpdate"] = {
+    if (isObject(strategy) && strategy.type === "RollingUpdate") {
+      strategy.rollingUpdate = {
         maxUnavailable: "25%",
         maxSurge: "25%",
-        ...objectOrEmpty(strategy["rollingUpdate"]),
+        ...objectOrEmpty(strategy.rollingUpdate),
       };
     }
   },
   validate: (deployment, old) => {
-    const spec = objectOrEmpty(deployment["spec"]);
-    const faults = [...templateFaults(deployment, old), ...negativeFault("spec.replicas", spec["replicas"])];
+    const spec = objectOrEmpty(deployment.spec);
+    const faults = [...templateFaults(deployment, old), ...negativeFault("spec.replicas", spec.replicas)];
     const type = valueAt(spec, ["strategy", "type"]);
     if (type === "Recreate" && valueAt(spec, ["strategy", "rollingUpdate"]) !== undefined) {
       faults.push({
@@ -157,11 +154,11 @@ export const daemonSetBehaviour: KindBehaviour = {
   setDefaults: (object) => {
     setTemplateDefaults(object);
     const strategy = valueAt(object, ["spec", "updateStrategy"]);
-    if (isObject(strategy) && strategy["type"] === "RollingUpdate") {
-      strategy["rollingUpdate"] = {
+    if (isObject(strategy) && strategy.type === "RollingUpdate") {
+      strategy.rollingUpdate = {
         maxUnavailable: 1,
         maxSurge: 0,
-        ...objectOrEmpty(strategy["rollingUpdate"]),
+        ...objectOrEmpty(strategy.rollingUpdate),
       };
     }
   },
@@ -170,15 +167,15 @@ export const daemonSetBehaviour: KindBehaviour = {
 
 export const podBehaviour: KindBehaviour = {
   setDefaults: (pod) => {
-    const spec = pod["spec"];
+    const spec = pod.spec;
     if (!isObject(spec)) return;
     setPodDefaults(spec);
-    spec["enableServiceLinks"] ??= true;
+    spec.enableServiceLinks ??= true;
   },
   prepare: (pod, old) => {
-    if (!old) pod["status"] = { phase: "Pending" };
+    if (!old) pod.status = { phase: "Pending" };
   },
-  validate: (pod) => containerFaults(objectOrEmpty(pod["spec"]), "spec"),
+  validate: (pod) => containerFaults(objectOrEmpty(pod.spec), "spec"),
   selectable: (pod) => ({
     "spec.nodeName": stringOf(valueAt(pod, ["spec", "nodeName"])) ?? "",
     "status.phase": stringOf(valueAt(pod, ["status", "phase"])) ?? "",

@@ -17,13 +17,13 @@ export function strategicMerge(target: Json | undefined, patch: Json, schema: Sc
 }
 
 function mergeObject(target: JsonObject, patch: JsonObject, schema: Schema): JsonObject {
-  const directive = patch["$patch"];
+  const directive = patch.$patch;
   if (directive === "delete") return {};
   if (directive === "replace") return withoutDirectives(patch);
   if (directive !== undefined && directive !== "merge")
     throw badRequest(`unknown patch type: ${String(directive)}`);
   const result: JsonObject = copy(target);
-  const retain = patch["$retainKeys"];
+  const retain = patch.$retainKeys;
   if (Array.isArray(retain)) {
     for (const key of Object.keys(result)) if (!retain.includes(key)) delete result[key];
   }
@@ -44,7 +44,7 @@ function mergeField(target: Json | undefined, value: Json, schema: Schema): Json
 }
 
 function mergeList(target: Json | undefined, patch: Json[], schema: Schema): Json[] {
-  const isReplace = (item: Json) => isObject(item) && item["$patch"] === "replace";
+  const isReplace = (item: Json) => isObject(item) && item.$patch === "replace";
   if (patch.some(isReplace)) return patch.filter((item) => !isReplace(item)).map(copy);
   if (!schema["x-kubernetes-patch-strategy"]?.split(",").includes("merge")) return patch.map(copy);
   const result = listOrEmpty(target).map(copy);
@@ -60,7 +60,7 @@ function mergeList(target: Json | undefined, patch: Json[], schema: Schema): Jso
       throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
     const index = result.findIndex((other) => isObject(other) && equal(other[mergeKey], key));
     const existing = result[index];
-    if (item["$patch"] === "delete") {
+    if (item.$patch === "delete") {
       if (index >= 0) result.splice(index, 1);
     } else if (isObject(existing)) result[index] = mergeObject(existing, item, schema.items ?? {});
     else result.push(mergeObject({}, item, schema.items ?? {}));

@@ -71,13 +71,12 @@ function single(type: string, value: bigint | Buffer): Json {
   }
   const message = readMessage(type, asBytes(value));
   if (type === "Time") {
-    const seconds = Number(message["seconds"] ?? 0);
+    const seconds = Number(message.seconds ?? 0);
     // The zero time of Go stands for "not set".
     return seconds <= 0 ? null : new Date(seconds * 1000).toISOString().replace(/\.\d{3}Z$/, "Z");
   }
-  if (type === "Quantity") return message["string"] ?? "0";
-  if (type === "IntOrString")
-    return message["type"] === 1 ? (message["strVal"] ?? "") : (message["intVal"] ?? 0);
+  if (type === "Quantity") return message.string ?? "0";
+  if (type === "IntOrString") return message.type === 1 ? (message.strVal ?? "") : (message.intVal ?? 0);
   return message;
 }
 

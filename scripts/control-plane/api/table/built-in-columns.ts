@@ -58,8 +58,8 @@ const podColumns = [
 function portsText(object: KubeObject): string {
   const ports = listOrEmpty(valueAt(object, ["spec", "ports"])).filter(isObject);
   const shown = ports.map((port) => {
-    const node = numberOf(port["nodePort"]);
-    return `${port["port"]}${node ? `:${node}` : ""}/${port["protocol"]}`;
+    const node = numberOf(port.nodePort);
+    return `${port.port}${node ? `:${node}` : ""}/${port.protocol}`;
   });
   return shown.join(",") || "<none>";
 }
@@ -87,7 +87,7 @@ const columns: { [kind: string]: Column[] } = {
     ),
     age,
   ],
-  ServiceAccount: [column("Secrets", (object) => listOrEmpty(object["secrets"]).length, integer), age],
+  ServiceAccount: [column("Secrets", (object) => listOrEmpty(object.secrets).length, integer), age],
   Service: [
     column("Type", text("spec", "type")),
     column("Cluster-IP", (object) => stringOf(valueAt(object, ["spec", "clusterIP"])) || "<none>"),
@@ -99,25 +99,25 @@ const columns: { [kind: string]: Column[] } = {
   Event: [
     column("Last Seen", (event, now) =>
       ageOf(
-        stringOf(event["lastTimestamp"]) ?? stringOf(event["eventTime"]) ?? event.metadata.creationTimestamp,
+        stringOf(event.lastTimestamp) ?? stringOf(event.eventTime) ?? event.metadata.creationTimestamp,
         now,
       ),
     ),
     column("Type", text("type")),
     column("Reason", text("reason")),
     column("Object", (event) => {
-      const { kind, name } = objectOrEmpty(event["involvedObject"]);
+      const { kind, name } = objectOrEmpty(event.involvedObject);
       return `${stringOf(kind)?.toLowerCase() ?? ""}/${stringOf(name) ?? ""}`;
     }),
     column("Subobject", text("involvedObject", "fieldPath"), wide),
     column("Source", text("source", "component"), wide),
-    column("Message", (event) => stringOf(event["message"])?.trim() ?? ""),
+    column("Message", (event) => stringOf(event.message)?.trim() ?? ""),
     column(
       "First Seen",
-      (event, now) => ageOf(stringOf(event["firstTimestamp"]) ?? event.metadata.creationTimestamp, now),
+      (event, now) => ageOf(stringOf(event.firstTimestamp) ?? event.metadata.creationTimestamp, now),
       wide,
     ),
-    column("Count", (event) => numberOf(event["count"]) ?? 1, { type: "integer", priority: 1 }),
+    column("Count", (event) => numberOf(event.count) ?? 1, { type: "integer", priority: 1 }),
     column("Name", (event) => event.metadata.name ?? "", wide),
   ],
   Pod: [
@@ -173,7 +173,7 @@ const columns: { [kind: string]: Column[] } = {
   Lease: [column("Holder", text("spec", "holderIdentity")), age],
   PriorityClass: [
     column("Value", count("value"), integer),
-    column("Global-Default", (object) => object["globalDefault"] === true, { type: "boolean" }),
+    column("Global-Default", (object) => object.globalDefault === true, { type: "boolean" }),
     age,
     column("PreemptionPolicy", text("preemptionPolicy"), wide),
   ],

@@ -35,8 +35,8 @@ export function withObjectFields(schema: Schema): Schema {
     ...schema,
     properties: {
       ...schema.properties,
-      apiVersion: { ...typeFields.apiVersion, ...schema.properties?.["apiVersion"] },
-      kind: { ...typeFields.kind, ...schema.properties?.["kind"] },
+      apiVersion: { ...typeFields.apiVersion, ...schema.properties?.apiVersion },
+      kind: { ...typeFields.kind, ...schema.properties?.kind },
       metadata: objectMetaSchema,
     },
   };

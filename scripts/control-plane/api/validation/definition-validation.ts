@@ -68,7 +68,7 @@ export function definitionFaults(object: KubeObject, old: KubeObject | undefined
         );
     });
   });
-  const oldSpec = old?.["spec"];
+  const oldSpec = old?.spec;
   if (Value.Check(DefinitionShape, oldSpec)) {
     for (const field of ["scope", "group"] as const) {
       if (oldSpec[field] !== spec[field])
@@ -111,9 +111,9 @@ function nodeFaults(schema: Schema, path: string, isRoot: boolean): Cause[] {
   }
   if (schema.type === "array" && !schema.items)
     faults.push(requiredValue(`${path}.items`, "must be specified"));
-  if (isRoot && schema.properties?.["metadata"]) {
+  if (isRoot && schema.properties?.metadata) {
     const allowed = new Set(["name", "generateName"]);
-    const extra = Object.keys(schema.properties["metadata"].properties ?? {}).filter(
+    const extra = Object.keys(schema.properties.metadata.properties ?? {}).filter(
       (name) => !allowed.has(name),
     );
     for (const name of extra) {
