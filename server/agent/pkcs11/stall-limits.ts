@@ -8,6 +8,9 @@ const LONGEST_MS = 120_000;
 /** The shortest limit of a stage that was quick before. */
 const SHORTEST_MS = 1_000;
 
+/** After so many failures in a row a stage that was quick before counts as one that has become slow. */
+const STALLS_BEFORE_GROWTH = 30;
+
 /** Starting a process can be slow on a busy machine whatever the token does. */
 const BOOT_MS = 30_000;
 
@@ -22,8 +25,9 @@ export type StallLimits = {
 
 /**
  * Limits around `operationTimeoutMs`. A stage that was completed before gets ten times its longest time, and at least a
- * second or half the timeout, so that a token which answers again is not waited for long. One that never was gets
- * the timeout, twice as long after each failure.
+ * second or half the timeout, so that a token which answers again is not waited for long; twice as long after every 30
+ * failures in a row, for a token that has become slow for good. One that never was gets the timeout, twice as long after
+ * each failure.
  */
 export const createStallLimits = (operationTimeoutMs: number): StallLimits => {
   const longest = new Map<Stage, number>();
@@ -32,10 +36,14 @@ export const createStallLimits = (operationTimeoutMs: number): StallLimits => {
   return {
     limit: (stage) => {
       if (stage === "boot") return BOOT_MS;
-      const grown = 2 ** (stalls.get(stage) ?? 0);
+      const failed = stalls.get(stage) ?? 0;
       const known = longest.get(stage);
-      const base = known === undefined ? operationTimeoutMs : Math.max(shortest, known * 10);
-      return Math.min(LONGEST_MS, known === undefined ? base * grown : base);
+      return Math.min(
+        LONGEST_MS,
+        known === undefined
+          ? operationTimeoutMs * 2 ** failed
+          : Math.max(shortest, known * 10) * 2 ** Math.floor(failed / STALLS_BEFORE_GROWTH),
+      );
     },
     completed: (stage, ms) => {
       longest.set(stage, Math.max(ms, longest.get(stage) ?? 0));
