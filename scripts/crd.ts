@@ -3,6 +3,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import { stringify } from "yaml";
 import { HSMSecretSpec, HSMSecretStatus } from "../hooks/hsmsecret/schema.ts";
+import { ToggleSpec, ToggleStatus } from "../hooks/toggle/schema.ts";
 
 /** An OpenAPI v3 schema as a CRD takes it: structural, so without `const`, `$ref` or `additionalProperties: false`. */
 type Structural = Record<string, unknown>;
@@ -56,10 +57,14 @@ interface Definition {
   readonly spec: TSchema;
   readonly status: TSchema;
   readonly columns: readonly Record<string, unknown>[];
+  /** Where the scale subresource finds its counts. */
+  readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string };
 }
 
 const crd = (definition: Definition): Record<string, unknown> => {
-  const { group, kind, plural, singular, shortNames, description, spec, status, columns } = definition;
+  const { group, kind, plural, singular, shortNames, description, spec, status, columns, scale } = definition;
+  // An empty spec can only be the default where it is a valid one.
+  const required = Array.isArray(spec.required) && spec.required.length > 0;
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -83,17 +88,18 @@ const crd = (definition: Definition): Record<string, unknown> => {
           name: "v1alpha1",
           served: true,
           storage: true,
-          subresources: { status: {} },
+          subresources: { status: {}, ...(scale === undefined ? {} : { scale }) },
           additionalPrinterColumns: columns,
           schema: {
             openAPIV3Schema: {
               type: "object",
               description,
+              ...(required ? { required: ["spec"] } : {}),
               properties: {
                 apiVersion: { type: "string" },
                 kind: { type: "string" },
                 metadata: { type: "object" },
-                spec: { ...structural(spec), default: {} },
+                spec: { ...structural(spec), ...(required ? {} : { default: {} }) },
                 status: structural(status),
               },
             },
@@ -133,6 +139,29 @@ export const CRDS: Readonly<Record<string, Record<string, unknown>>> = {
       { name: "Device", type: "string", jsonPath: ".status.device", priority: 1 },
       { name: "Path", type: "string", jsonPath: ".status.hsmPath", priority: 1 },
       { name: "Error", type: "string", jsonPath: ".status.lastError", priority: 1 },
+    ],
+  }),
+  "toggles.yaml": crd({
+    group: "toggle.j5t.io",
+    kind: "Toggle",
+    plural: "toggles",
+    singular: "toggle",
+    shortNames: ["tgl"],
+    description: "A switch for one Deployment: off is 0 replicas, on is the count that it had.",
+    spec: ToggleSpec,
+    status: ToggleStatus,
+    scale: { specReplicasPath: ".spec.replicas", statusReplicasPath: ".status.replicas" },
+    columns: [
+      { name: "Enabled", type: "boolean", jsonPath: ".spec.enabled" },
+      { name: "Phase", type: "string", jsonPath: ".status.phase" },
+      { name: "Desired", type: "integer", jsonPath: ".status.desiredReplicas" },
+      { name: "Ready", type: "integer", jsonPath: ".status.readyReplicas" },
+      { name: "Available", type: "integer", jsonPath: ".status.availableReplicas" },
+      { name: "Until", type: "string", jsonPath: ".spec.until" },
+      { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+      { name: "Deployment", type: "string", jsonPath: ".status.deploymentName", priority: 1 },
+      { name: "Requested By", type: "string", jsonPath: ".spec.requestedBy", priority: 1 },
+      { name: "Message", type: "string", jsonPath: ".status.message", priority: 1 },
     ],
   }),
 };

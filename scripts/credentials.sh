@@ -187,9 +187,12 @@ secret_names() {
 replace_secrets() { kubectl apply --server-side --force-conflicts --field-manager=keyswitch-credentials -f -; }
 
 # Metacontroller reads the CA and the token of a hook when its CompositeController changes.
-touch_controller() {
-  [ -n "$(kubectl get compositecontroller hsmsecret --ignore-not-found -o name)" ] || return 0
-  kubectl annotate --overwrite compositecontroller hsmsecret "hsm.j5t.io/credentials-of=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+touch_controllers() {
+  local controller
+  for controller in hsmsecret toggle; do
+    [ -n "$(kubectl get compositecontroller "$controller" --ignore-not-found -o name)" ] || continue
+    kubectl annotate --overwrite compositecontroller "$controller" "hsm.j5t.io/credentials-of=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+  done
 }
 
 # ---- rotating tokens ----
@@ -215,7 +218,7 @@ rotate_tokens() {
     esac
   done
   print_tokens | replace_secrets
-  [ "$step" != use ] || touch_controller
+  [ "$step" != use ] || touch_controllers
   case $step in
     add) echo "Both tokens are accepted once each pod has seen the change: wait two minutes, then --rotate-tokens use." >&2 ;;
     use) echo "The new tokens are in use within a minute or two: wait two minutes, then --rotate-tokens drop." >&2 ;;
@@ -276,7 +279,7 @@ case $mode in
   apply)
     if [ "$rotate" = true ]; then
       print_secrets | replace_secrets
-      if wants tls || wants tokens; then touch_controller; fi
+      if wants tls || wants tokens; then touch_controllers; fi
     else
       print_secrets | kubectl create -f -
     fi ;;

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import { HSMSecretSpec } from "../hooks/hsmsecret/schema.ts";
 import { REASONS } from "../hooks/hsmsecret/status.ts";
+import { PHASES, ToggleSpec } from "../hooks/toggle/schema.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (file: string) => readFileSync(join(root, file), "utf8");
@@ -19,6 +20,12 @@ t.test("docs/hsmsecret.md explains each field of the spec and each reason, and n
   const [fields = "", reasons = ""] = read("docs/hsmsecret.md").split("## Status");
   t.same(cells(fields).sort(), Object.keys(HSMSecretSpec.properties).sort());
   t.same(cells(reasons).sort(), [...REASONS].sort());
+});
+
+t.test("docs/toggle.md explains each field of the spec and each phase, and no other", async (t) => {
+  const [fields = "", phases = ""] = read("docs/toggle.md").split("## Status");
+  t.same(cells(fields).sort(), Object.keys(ToggleSpec.properties).sort());
+  t.same(cells(phases).sort(), [...PHASES].sort());
 });
 
 t.test("every link to a file leads somewhere", async (t) => {

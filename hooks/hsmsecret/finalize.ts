@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The finalize hook: lets the HSMSecret go. Its Secret goes with it, or stays where the user asked to orphan it.
+import type { HookEvent } from "../hook-event.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
 import { relisted } from "./child.ts";
 import { observe } from "./observed.ts";
 import type { HookContext } from "./plan.ts";
 import { resolveSpec } from "./resolved-spec.ts";
 import type { HSMSecretSyncRequest } from "./schema.ts";
-import type { HookEvent } from "./sync.ts";
 
 /** The finalizer that `kubectl delete --cascade=orphan` puts on an object; the garbage collector removes it. */
 const ORPHAN = "orphan";

@@ -5,4 +5,4 @@ export { type FinalizeResult, finalize } from "./finalize.ts";
 export { type HookContext, plan, type ReadPlan } from "./plan.ts";
 export type { Reading } from "./reading.ts";
 export { HSMSecret, HSMSecretCustomizeRequest, HSMSecretSyncRequest } from "./schema.ts";
-export { type HookEvent, type SyncResult, sync } from "./sync.ts";
+export { type SyncResult, sync } from "./sync.ts";

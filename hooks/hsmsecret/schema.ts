@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HSMSecret resource: one schema for the TypeScript types, the hooks' input checks and the CRD (scripts/generate.ts).
-import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
+import { enumeration } from "../enumeration.ts";
 import { MAX_PATH_BYTES, PATH_PATTERN_RE2 } from "../hsm-path.ts";
 import { Condition, ObjectMeta, Secret } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
 
 const SECRET_KEY = "^[-._a-zA-Z0-9]+$";
 const LABEL_VALUE = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
-
-/** A string enumeration. Literals, because TypeBox checks no `enum`; scripts/crd.ts writes them as one. */
-const enumeration = <const V extends string>(values: readonly V[], options: SchemaOptions) =>
-  Type.Union(
-    values.map((value) => Type.Literal(value)),
-    options,
-  );
 
 /** A time as RFC 3339. `crdFormat` becomes the CRD's `format`, which TypeBox would want a registered check for. */
 const time = (description: string) => Type.String({ crdFormat: "date-time", description });

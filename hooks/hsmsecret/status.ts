@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The status of an HSMSecret: made of the one before, so that nothing in it changes unless something happened.
 import { Value } from "@sinclair/typebox/value";
-import type { Condition } from "../kubernetes.ts";
+import { nextCondition } from "../condition.ts";
 import { resolveSpec } from "./resolved-spec.ts";
 import { type HSMSecret, HSMSecretStatus, type SyncStatus } from "./schema.ts";
 
@@ -50,25 +50,6 @@ const STALLED: ReadonlySet<Reason> = new Set([
 export const previousStatus = (parent: HSMSecret): HSMSecretStatus =>
   Value.Check(HSMSecretStatus, parent.status) ? parent.status : {};
 
-/** A condition whose transition time moves only when its status does. */
-const condition = (
-  before: HSMSecretStatus,
-  now: string,
-  type: string,
-  status: Condition["status"],
-  reason: Reason,
-  message: string,
-): Condition => {
-  const last = before.conditions?.find((candidate) => candidate.type === type);
-  return {
-    type,
-    status,
-    reason,
-    message,
-    lastTransitionTime: last?.status === status ? last.lastTransitionTime : now,
-  };
-};
-
 /** The reason of the Ready condition in `status`, if it is one of ours. */
 export const readyReason = (status: HSMSecretStatus): Reason | undefined => {
   const reason = status.conditions?.find(({ type }) => type === "Ready")?.reason;
@@ -100,14 +81,12 @@ export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HS
   const namespace = parent.metadata.namespace;
   const name = finding.secretName === undefined ? before.secretRef?.name : finding.secretName;
   const { reason, message, leak } = finding;
-  const conditions = [condition(before, now, "Ready", synced ? "True" : "False", reason, message)];
-  if (reason === "Applying") {
-    conditions.push(condition(before, now, "Reconciling", "True", reason, message));
-  }
-  if (STALLED.has(reason)) conditions.push(condition(before, now, "Stalled", "True", reason, message));
-  else if (leak !== undefined) {
-    conditions.push(condition(before, now, "Stalled", "True", "LastAppliedLeak", leak));
-  }
+  const condition = (type: string, status: "True" | "False", why: Reason, words: string) =>
+    nextCondition(before.conditions, now, { type, status, reason: why, message: words });
+  const conditions = [condition("Ready", synced ? "True" : "False", reason, message)];
+  if (reason === "Applying") conditions.push(condition("Reconciling", "True", reason, message));
+  if (STALLED.has(reason)) conditions.push(condition("Stalled", "True", reason, message));
+  else if (leak !== undefined) conditions.push(condition("Stalled", "True", "LastAppliedLeak", leak));
   return {
     ...(parent.metadata.generation === undefined ? {} : { observedGeneration: parent.metadata.generation }),
     syncStatus: finding.syncStatus,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sync hook: from the observed HSMSecret and Secret, and a reading of the token, to the Secret that shall be.
 import { checksumOfBase64 } from "../checksum.ts";
+import type { HookEvent } from "../hook-event.ts";
 import type { SyncResponse } from "../metacontroller.ts";
 import { decide } from "./decide.ts";
 import { type Observed, observe } from "./observed.ts";
@@ -10,13 +11,6 @@ import { resolveSpec } from "./resolved-spec.ts";
 import { resyncAfter } from "./resync.ts";
 import type { HSMSecret, HSMSecretSyncRequest } from "./schema.ts";
 import { type Finding, nextStatus, previousStatus, type Reason } from "./status.ts";
-
-/** A Kubernetes event on the HSMSecret; the shell posts it, at best effort. */
-export interface HookEvent {
-  readonly type: "Normal" | "Warning";
-  readonly reason: string;
-  readonly message: string;
-}
 
 export interface SyncResult {
   readonly response: SyncResponse;

@@ -12,6 +12,7 @@ import { type EventSink, noEvents } from "./events.ts";
 import { createHookMetrics, type HookMetrics } from "./hook-metrics.ts";
 import { addHsmSecretRoutes } from "./hsmsecret-routes.ts";
 import type { PathPolicySource } from "./path-policy.ts";
+import { addToggleRoutes } from "./toggle-routes.ts";
 
 export type WebhookAppOptions = {
   logger: Logger;
@@ -35,13 +36,11 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
   const { logger, registry, auth, agents, policy, tls, limits } = options;
   const ready = (): ReadyCheck[] => [policyCheck(policy), ...agentChecks(agents)];
   const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }), ...(limits && { limits }) });
-  addHsmSecretRoutes(app, {
-    agents,
-    policy: () => policy.get(),
-    events: options.events ?? noEvents,
-    metrics: options.metrics ?? createHookMetrics(registry),
-    clock: options.clock ?? (() => new Date()),
-  });
+  const events = options.events ?? noEvents;
+  const metrics = options.metrics ?? createHookMetrics(registry);
+  const clock = options.clock ?? (() => new Date());
+  addHsmSecretRoutes(app, { agents, policy: () => policy.get(), events, metrics, clock });
+  addToggleRoutes(app, { events, metrics, clock });
   return app;
 };
 

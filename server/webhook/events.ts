@@ -2,7 +2,7 @@
 // Posts Kubernetes events about our objects: best effort, never in the way of an answer.
 import { hostname } from "node:os";
 import type { Logger } from "pino";
-import type { HookEvent } from "../../hooks/hsmsecret/index.ts";
+import type { HookEvent } from "../../hooks/hook-event.ts";
 import type { InCluster } from "../config/in-cluster.ts";
 import { connectionFault } from "./connection-fault.ts";
 import { type HttpPool, openHttpPool } from "./http-pool.ts";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The three HSMSecret hooks over HTTP: plan a reading, do it, let the pure function decide, then log, count and post events.
-import type { FastifyRequest } from "fastify";
 import type { HookContext } from "../../hooks/hsmsecret/index.ts";
 import * as hsmSecret from "../../hooks/hsmsecret/index.ts";
 import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
@@ -9,6 +8,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
+import { createHookReport, timestamp } from "./hook-report.ts";
 
 export type HsmSecretRouteOptions = {
   agents: Pick<AgentClient, "read">;
@@ -19,34 +19,12 @@ export type HsmSecretRouteOptions = {
   clock: () => Date;
 };
 
-/** RFC 3339 in whole seconds, as metav1.Time has it. */
-const timestamp = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, "Z");
-
-/** Outcomes that say nothing worth a line at info when no event came with them. */
-const QUIET: ReadonlySet<string> = new Set(["Synced", "Customized"]);
-
 /** Adds POST /hooks/hsmsecret/{customize,sync,finalize}. */
 export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRouteOptions): void => {
   const { agents, policy, events, metrics, clock } = options;
   const context = (): HookContext => ({ policy: policy(), now: timestamp(clock()) });
 
-  const done = (request: FastifyRequest, parent: hsmSecret.HSMSecret, call: Call): void => {
-    const elapsedMs = performance.now() - call.startedAt;
-    metrics.hook(`hsmsecret/${call.hook}`, call.outcome, elapsedMs);
-    for (const event of call.events) events.post(parent, event);
-    const level = call.events.length === 0 && QUIET.has(call.outcome) ? "debug" : "info";
-    request.log[level](
-      {
-        hook: `hsmsecret/${call.hook}`,
-        object: `${parent.metadata.namespace}/${parent.metadata.name}`,
-        outcome: call.outcome,
-        agent: call.agent,
-        code: call.code,
-        durationMs: Math.round(elapsedMs * 10) / 10,
-      },
-      "hook",
-    );
-  };
+  const done = createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] });
 
   app.post(
     "/hooks/hsmsecret/customize",
@@ -106,14 +84,4 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       return response;
     },
   );
-};
-
-/** What one hook call came to, for the log line and the metrics. `startedAt` is monotonic milliseconds. */
-type Call = {
-  hook: string;
-  outcome: string;
-  startedAt: number;
-  events: readonly hsmSecret.HookEvent[];
-  agent?: string | undefined;
-  code?: string | undefined;
 };

@@ -6,12 +6,10 @@ import t from "tap";
 import { credentials, secretsIn } from "./credentials.ts";
 import { pick, rendered } from "./rendered.ts";
 
-const controller = pick(rendered("manifests"), "CompositeController", "hsmsecret");
-
-const hook = (name: string) => ({
+const hook = (resource: string, name: string) => ({
   version: "v2",
   webhook: {
-    url: `https://keyswitch-webhook.keyswitch.svc:8443/hooks/hsmsecret/${name}`,
+    url: `https://keyswitch-webhook.keyswitch.svc:8443/hooks/${resource}/${name}`,
     timeout: "10s",
     caBundle: { secretRef: { name: "keyswitch-webhook-tls", namespace: "keyswitch", key: "ca.crt" } },
     authorization: {
@@ -21,23 +19,42 @@ const hook = (name: string) => ({
   },
 });
 
-t.test("it has these fields and no others", async (t) => {
-  t.strictSame(controller, {
-    apiVersion: "metacontroller.k8s.io/v1alpha1",
-    kind: "CompositeController",
-    metadata: { name: "hsmsecret", labels: { "app.kubernetes.io/part-of": "keyswitch" } },
-    spec: {
-      generateSelector: true,
-      parentResource: {
-        apiVersion: "hsm.j5t.io/v1alpha1",
-        resource: "hsmsecrets",
-        ignoreStatusChanges: true,
+const rows = [
+  {
+    name: "hsmsecret",
+    generateSelector: true,
+    group: "hsm.j5t.io",
+    parent: "hsmsecrets",
+    child: ["v1", "secrets"],
+  },
+  {
+    name: "toggle",
+    generateSelector: false,
+    group: "toggle.j5t.io",
+    parent: "toggles",
+    child: ["apps/v1", "deployments"],
+  },
+];
+
+for (const { name, generateSelector, group, parent, child } of rows) {
+  t.test(`${name} has these fields and no others`, async (t) => {
+    t.strictSame(pick(rendered("manifests"), "CompositeController", name), {
+      apiVersion: "metacontroller.k8s.io/v1alpha1",
+      kind: "CompositeController",
+      metadata: { name, labels: { "app.kubernetes.io/part-of": "keyswitch" } },
+      spec: {
+        generateSelector,
+        parentResource: { apiVersion: `${group}/v1alpha1`, resource: parent, ignoreStatusChanges: true },
+        childResources: [{ apiVersion: child[0], resource: child[1], updateStrategy: { method: "InPlace" } }],
+        hooks: {
+          customize: hook(name, "customize"),
+          sync: hook(name, "sync"),
+          finalize: hook(name, "finalize"),
+        },
       },
-      childResources: [{ apiVersion: "v1", resource: "secrets", updateStrategy: { method: "InPlace" } }],
-      hooks: { customize: hook("customize"), sync: hook("sync"), finalize: hook("finalize") },
-    },
+    });
   });
-});
+}
 
 t.test(
   "the CA and the token that it refers to are made by credentials.sh, the token without a newline",

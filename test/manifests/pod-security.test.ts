@@ -108,19 +108,24 @@ t.test(
   },
 );
 
-t.test("who may view may read HSMSecrets; only who may edit can create one", async (t) => {
-  const view = rulesOf("keyswitch-view");
-  const edit = rulesOf("keyswitch-edit");
-  t.hasStrict(view.metadata.labels, { "rbac.authorization.k8s.io/aggregate-to-view": "true" });
-  t.notOk(view.metadata.labels?.["rbac.authorization.k8s.io/aggregate-to-edit"]);
-  t.same(view.rules.flatMap(({ verbs }) => verbs).sort(), ["get", "list", "watch"]);
-  t.hasStrict(edit.metadata.labels, { "rbac.authorization.k8s.io/aggregate-to-edit": "true" });
-  t.notOk(edit.metadata.labels?.["rbac.authorization.k8s.io/aggregate-to-view"]);
-  t.ok(edit.rules.flatMap(({ verbs }) => verbs).includes("create"));
-  t.same(
-    [...view.rules, ...edit.rules]
-      .flatMap(({ resources }) => resources)
-      .filter((r) => !r.startsWith("hsmsecrets")),
-    [],
-  );
-});
+for (const [resource, prefix] of [
+  ["hsmsecrets", "keyswitch"],
+  ["toggles", "keyswitch-toggle"],
+] as const) {
+  t.test(`who may view may read ${resource}; only who may edit can create one`, async (t) => {
+    const view = rulesOf(`${prefix}-view`);
+    const edit = rulesOf(`${prefix}-edit`);
+    t.hasStrict(view.metadata.labels, { "rbac.authorization.k8s.io/aggregate-to-view": "true" });
+    t.notOk(view.metadata.labels?.["rbac.authorization.k8s.io/aggregate-to-edit"]);
+    t.same(view.rules.flatMap(({ verbs }) => verbs).sort(), ["get", "list", "watch"]);
+    t.hasStrict(edit.metadata.labels, { "rbac.authorization.k8s.io/aggregate-to-edit": "true" });
+    t.notOk(edit.metadata.labels?.["rbac.authorization.k8s.io/aggregate-to-view"]);
+    t.ok(edit.rules.flatMap(({ verbs }) => verbs).includes("create"));
+    t.same(
+      [...view.rules, ...edit.rules]
+        .flatMap(({ resources }) => resources)
+        .filter((r) => !r.startsWith(resource)),
+      [],
+    );
+  });
+}

@@ -31,13 +31,19 @@ const Definition = Type.Object({
     ]),
   }),
 });
-const definition: unknown = parse(readFileSync(join(root, "manifests/crds/hsmsecrets.yaml"), "utf8"));
-const schema = as(Definition, definition).spec.versions[0].schema.openAPIV3Schema;
-const validate = new Ajv({
-  strict: false,
-  allErrors: true,
-  formats: { int32: true, "date-time": true },
-}).compile(schema);
+/** The schema of the CRD in `file`, and a check of whole objects against it. */
+const definitionOf = (file: string) => {
+  const definition: unknown = parse(readFileSync(join(root, "manifests/crds", file), "utf8"));
+  const schema = as(Definition, definition).spec.versions[0].schema.openAPIV3Schema;
+  const validate = new Ajv({
+    strict: false,
+    allErrors: true,
+    formats: { int32: true, int64: true, "date-time": true },
+  }).compile(schema);
+  return { schema, validate };
+};
+const { schema, validate } = definitionOf("hsmsecrets.yaml");
+const toggles = definitionOf("toggles.yaml");
 
 /** The fields of `value` that `schema` does not have; the API server would drop or refuse them. */
 const unknownFields = (schema: Structural | undefined, value: unknown, path: string): string[] => {
@@ -54,6 +60,7 @@ const unknownFields = (schema: Structural | undefined, value: unknown, path: str
 };
 
 const Spec = Type.Object({ spec: Type.Object({ hsmPath: Type.Optional(Type.String()) }) });
+const AnySpec = Type.Object({ spec: Type.Unknown() });
 const PolicyData = Type.Object({ data: Type.Object({ "path-policy.json": Type.String() }) });
 const hsmSecrets = (manifests: readonly Manifest[]) => manifests.filter(({ kind }) => kind === "HSMSecret");
 
@@ -64,12 +71,21 @@ t.test("there is a sample for each use", async (t) => {
     "shared-path.yaml",
     "simple.yaml",
     "tls.yaml",
+    "toggle.yaml",
   ]);
 });
 
 for (const [file, manifests] of samples) {
   t.test(file, async (t) => {
-    t.ok(hsmSecrets(manifests).length > 0, "it has an HSMSecret");
+    for (const sample of manifests.filter(({ kind }) => kind === "Toggle")) {
+      t.equal(sample.apiVersion, "toggle.j5t.io/v1alpha1");
+      t.ok(toggles.validate(sample), JSON.stringify(toggles.validate.errors));
+      t.same(unknownFields(toggles.schema, { spec: as(AnySpec, sample).spec }, ""), []);
+    }
+    t.ok(
+      manifests.some(({ kind }) => kind === "HSMSecret" || kind === "Toggle"),
+      "it has an HSMSecret or a Toggle",
+    );
     const configMap = manifests.find(({ kind }) => kind === "ConfigMap");
     const text = configMap === undefined ? "[]" : as(PolicyData, configMap).data["path-policy.json"];
     const policy = loadPathPolicy(Buffer.from(text));

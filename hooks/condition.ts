@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes a condition of a status out of the one before.
+import type { Condition } from "./kubernetes.ts";
+
+/** A condition as a hook found it. */
+export type FoundCondition = Pick<Condition, "type" | "status" | "reason" | "message">;
+
+/** `found` with its transition time, which moves to `now` (RFC 3339) only when the status of its type is another. */
+export const nextCondition = (
+  before: readonly Condition[] | undefined,
+  now: string,
+  found: FoundCondition,
+): Condition => {
+  const last = before?.find(({ type }) => type === found.type);
+  return { ...found, lastTransitionTime: last?.status === found.status ? last.lastTransitionTime : now };
+};

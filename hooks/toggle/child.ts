@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Deployment as an answer lists it: scaled, made, or exactly as it is.
+import type { StringMap } from "../kubernetes.ts";
+import type { Count } from "./count.ts";
+import {
+  DEPLOYMENT_UID,
+  type Deployment,
+  MADE_BY,
+  REPLICAS_WHEN_ON,
+  replicasOf,
+  SWITCHED_OFF_BY,
+} from "./deployment.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+import type { PodTemplate, Toggle } from "./schema.ts";
+
+const MANAGED_BY = { "app.kubernetes.io/managed-by": "keyswitch" } as const;
+
+/** The child of an answer: only what is ours of the Deployment, so that server-side apply leaves the rest alone. */
+export interface DeploymentChild extends Record<string, unknown> {
+  readonly apiVersion: "apps/v1";
+  readonly kind: "Deployment";
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: StringMap;
+    readonly annotations?: StringMap;
+  };
+  readonly spec: {
+    readonly replicas: number;
+    readonly selector?: unknown;
+    readonly template?: unknown;
+  };
+}
+
+interface Parts {
+  readonly name: string;
+  readonly annotations: StringMap;
+  readonly replicas: number;
+  /** selector and template, of a Deployment that a Toggle made. */
+  readonly made?: { readonly selector: unknown; readonly template: unknown };
+}
+
+const child = (parent: Toggle, spec: ResolvedSpec, parts: Parts): DeploymentChild => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: {
+    name: parts.name,
+    namespace: parent.metadata.namespace,
+    // Metacontroller takes no child whose labels don't match the selector.
+    labels: { ...(parts.made === undefined ? {} : MANAGED_BY), ...spec.matchLabels },
+    ...(Object.keys(parts.annotations).length === 0 ? {} : { annotations: parts.annotations }),
+  },
+  spec: { replicas: parts.replicas, ...parts.made },
+});
+
+/** The annotations of ours that `deployment` carries; a count to go back to is none any more where it has one. */
+const carried = (deployment: Deployment): StringMap => {
+  const annotations = deployment.metadata.annotations ?? {};
+  const kept = [
+    DEPLOYMENT_UID,
+    MADE_BY,
+    ...(replicasOf(deployment) === 0 ? [REPLICAS_WHEN_ON, SWITCHED_OFF_BY] : []),
+  ];
+  return Object.fromEntries(
+    kept.flatMap((key) => {
+      const value = annotations[key];
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+};
+
+/**
+ * The note that goes with a 0. When the Deployment is switched on again it stays until the status remembers the count: the
+ * engine may die between applying an answer and writing its status.
+ */
+const note = ({ uid }: ResolvedSpec, { desired, remembered, stored }: Count, noted: boolean): StringMap =>
+  remembered !== undefined && (desired === 0 || (noted && !stored))
+    ? { [REPLICAS_WHEN_ON]: String(remembered), [SWITCHED_OFF_BY]: uid }
+    : {};
+
+/** `template` with the labels by which the Deployment finds its pods. */
+const labelled = (template: PodTemplate, matchLabels: StringMap): PodTemplate => ({
+  ...template,
+  metadata: { ...template.metadata, labels: { ...template.metadata?.labels, ...matchLabels } },
+});
+
+/**
+ * Selector and template of a Deployment that a Toggle made, this one or an earlier one of its name: the engine has applied
+ * them, so that an answer without them would have them removed. `template` replaces the pod template.
+ */
+const madeParts = (
+  deployment: Deployment,
+  spec: ResolvedSpec,
+  template: PodTemplate | undefined,
+): Pick<Parts, "made"> => {
+  if (deployment.metadata.annotations?.[MADE_BY] === undefined) return {};
+  const selector = deployment.spec.selector ?? { matchLabels: spec.matchLabels };
+  return {
+    made: {
+      selector,
+      template:
+        template === undefined
+          ? deployment.spec.template
+          : labelled(template, selector.matchLabels ?? spec.matchLabels),
+    },
+  };
+};
+
+/** Lists `deployment` as it was observed, at the replicas it has: nothing about it changes. */
+export const relisted = (parent: Toggle, spec: ResolvedSpec, deployment: Deployment): DeploymentChild =>
+  child(parent, spec, {
+    name: deployment.metadata.name,
+    annotations: carried(deployment),
+    replicas: replicasOf(deployment),
+    ...madeParts(deployment, spec, undefined),
+  });
+
+/** Lists the named `deployment` at the count that it shall have. */
+export const scaled = (
+  parent: Toggle,
+  spec: ResolvedSpec,
+  deployment: Deployment,
+  count: Count,
+): DeploymentChild => {
+  const { uid, annotations } = deployment.metadata;
+  const maker = annotations?.[MADE_BY];
+  return child(parent, spec, {
+    name: deployment.metadata.name,
+    annotations: {
+      ...(uid === undefined ? {} : { [DEPLOYMENT_UID]: uid }),
+      ...(maker === undefined ? {} : { [MADE_BY]: maker }),
+      ...note(spec, count, annotations?.[REPLICAS_WHEN_ON] !== undefined),
+    },
+    replicas: count.desired,
+    ...madeParts(deployment, spec, spec.template),
+  });
+};
+
+/** A Deployment that is not there yet, made of spec.template. */
+export const made = (
+  parent: Toggle,
+  spec: ResolvedSpec,
+  template: PodTemplate,
+  count: Count,
+): DeploymentChild =>
+  child(parent, spec, {
+    name: spec.deploymentName,
+    annotations: {
+      [MADE_BY]: parent.metadata.uid,
+      ...note(spec, count, false),
+    },
+    replicas: count.desired,
+    made: {
+      selector: { matchLabels: spec.matchLabels },
+      template: labelled(template, spec.matchLabels),
+    },
+  });

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Deployment as the Toggle hooks read it, and the notes that they leave on it.
+import { type Static, Type } from "@sinclair/typebox";
+import { ObjectMeta, type OwnerReference, StringMap } from "../kubernetes.ts";
+
+const Count = Type.Optional(Type.Integer());
+
+/** apps/v1 Deployment, as far as hooks read it. An unknown field passes. */
+export const Deployment = Type.Object({
+  apiVersion: Type.Literal("apps/v1"),
+  kind: Type.Literal("Deployment"),
+  metadata: ObjectMeta,
+  spec: Type.Object({
+    replicas: Type.Optional(Type.Integer({ minimum: 0 })),
+    selector: Type.Optional(Type.Object({ matchLabels: Type.Optional(StringMap) })),
+    template: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  }),
+  status: Type.Optional(
+    Type.Object({
+      observedGeneration: Count,
+      replicas: Count,
+      updatedReplicas: Count,
+      readyReplicas: Count,
+      availableReplicas: Count,
+      terminatingReplicas: Count,
+      conditions: Type.Optional(
+        Type.Array(
+          Type.Object({
+            type: Type.String(),
+            status: Type.String(),
+            reason: Type.Optional(Type.String()),
+            message: Type.Optional(Type.String()),
+          }),
+        ),
+      ),
+    }),
+  ),
+});
+export type Deployment = Static<typeof Deployment>;
+
+/** The count that a Deployment goes back to, written in the same apply that scales it to 0: a crash can't part the two. */
+export const REPLICAS_WHEN_ON = "toggle.j5t.io/replicas-when-on";
+/** The uid of the Toggle that wrote that count: only its own is worth something once the Deployment has replicas again. */
+export const SWITCHED_OFF_BY = "toggle.j5t.io/switched-off-by";
+/** The uid of the Toggle that made the Deployment; it is written when the Deployment is made and never later. */
+export const MADE_BY = "toggle.j5t.io/made-by";
+/**
+ * The uid of the Deployment that an answer is about. Metacontroller skips an answer that it has applied before at the
+ * same generation, and knows Deployments by name: without it, one that was deleted and made anew could be skipped.
+ */
+export const DEPLOYMENT_UID = "toggle.j5t.io/deployment-uid";
+
+/** The replicas that `deployment` asks for; the API server's default is 1. */
+export const replicasOf = (deployment: Deployment): number => deployment.spec.replicas ?? 1;
+
+/** The count that was noted on `deployment` when it was scaled to 0. */
+export const notedCount = (deployment: Deployment): number | undefined => {
+  const noted = deployment.metadata.annotations?.[REPLICAS_WHEN_ON] ?? "";
+  return /^[1-9][0-9]{0,8}$/.test(noted) ? Number(noted) : undefined;
+};
+
+/** Whether the Toggle with `uid` scaled `deployment` to 0, noted its count, and has not switched it on since. */
+export const isSwitchedOffBy = (deployment: Deployment, uid: string): boolean =>
+  deployment.metadata.annotations?.[SWITCHED_OFF_BY] === uid;
+
+/** The controller of `deployment`, if it has one. */
+export const controllerOf = (deployment: Deployment): OwnerReference | undefined =>
+  deployment.metadata.ownerReferences?.find((owner) => owner.controller === true);
+
+/** Whether `deployment` goes when the object with `uid` goes. */
+export const isOwnedBy = (deployment: Deployment, uid: string): boolean =>
+  deployment.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true;
+
+/** The set of fields below `path` in a FieldsV1 tree, or undefined. */
+const fieldsAt = (fields: unknown, path: readonly string[]): unknown =>
+  path.reduce<unknown>(
+    (at, name) => (typeof at === "object" && at !== null ? Reflect.get(at, name) : undefined),
+    fields,
+  );
+
+/**
+ * Whether the Toggle with `uid` made `deployment`. The note alone is no proof, because people copy Deployments and because
+ * server-side apply takes over what somebody made at the same moment: nobody but the engine may have written the selector,
+ * which only the maker of a Deployment must write. The engine is whoever wrote our ownerReference.
+ */
+export const isMadeBy = (deployment: Deployment, uid: string): boolean => {
+  if (deployment.metadata.annotations?.[MADE_BY] !== uid) return false;
+  const entries = deployment.metadata.managedFields ?? [];
+  const reference = ["f:metadata", "f:ownerReferences", `k:{"uid":"${uid}"}`];
+  const engines = new Set(
+    entries
+      .filter(({ fieldsV1 }) => fieldsAt(fieldsV1, reference) !== undefined)
+      .map(({ manager }) => manager),
+  );
+  return entries.every(
+    ({ manager, fieldsV1 }) =>
+      engines.has(manager) || fieldsAt(fieldsV1, ["f:spec", "f:selector"]) === undefined,
+  );
+};

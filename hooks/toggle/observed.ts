@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
+import { controllerOf, type Deployment, isOwnedBy } from "./deployment.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+import type { ToggleSyncRequest } from "./schema.ts";
+
+const DEPLOYMENTS = "Deployment.apps/v1";
+
+/** What became of the name that the Toggle is for. */
+export type Named =
+  | { readonly state: "ours"; readonly deployment: Deployment }
+  /** It matches and has no controller: Metacontroller adopts it at its next sync. */
+  | { readonly state: "unclaimed"; readonly deployment: Deployment }
+  /** It is being deleted. */
+  | { readonly state: "leaving"; readonly deployment: Deployment }
+  /** Another controller owns it, or the selector does not match it. */
+  | { readonly state: "foreign"; readonly deployment: Deployment; readonly owner?: string }
+  | { readonly state: "absent" }
+  /** Without a customize hook nobody says who has the name. */
+  | { readonly state: "unknown" };
+
+export interface Observed {
+  readonly named: Named;
+  /** Every child beside the named Deployment if that is ours: each must be in the answer. */
+  readonly others: readonly Deployment[];
+  /** Owned Deployments that Metacontroller does not show as children, because their labels match no more. */
+  readonly hidden: readonly Deployment[];
+}
+
+const inOrder = (group: Readonly<Record<string, Deployment>>): [string, Deployment][] =>
+  Object.entries(group).sort(([a], [b]) => (a < b ? -1 : 1));
+
+const matches = (deployment: Deployment, spec: ResolvedSpec): boolean =>
+  Object.entries(spec.matchLabels).every(([key, value]) => deployment.metadata.labels?.[key] === value);
+
+/** Whose Deployment the one of the name is; `isChild` where Metacontroller has claimed it for us. */
+const whose = (deployment: Deployment, isChild: boolean, uid: string, spec: ResolvedSpec): Named => {
+  const controller = controllerOf(deployment);
+  if (controller !== undefined && controller.uid !== uid) {
+    return { state: "foreign", deployment, owner: `${controller.kind} ${controller.name}` };
+  }
+  if (!isChild && !matches(deployment, spec)) return { state: "foreign", deployment };
+  if (deployment.metadata.deletionTimestamp !== undefined) return { state: "leaving", deployment };
+  // A child may be shown without our reference: it has just been adopted.
+  return { state: isChild || controller !== undefined ? "ours" : "unclaimed", deployment };
+};
+
+/** Reads the children and the related objects of `request`. */
+export const observe = (request: ToggleSyncRequest, spec: ResolvedSpec): Observed => {
+  const { namespace, uid } = request.parent.metadata;
+  const key = `${namespace}/${spec.deploymentName}`;
+  const children = request.children[DEPLOYMENTS] ?? {};
+  const related = request.related[DEPLOYMENTS];
+  const child = children[key];
+  const deployment = child ?? related?.[key];
+  const nobody: Named = { state: related === undefined ? "unknown" : "absent" };
+  const named = deployment === undefined ? nobody : whose(deployment, child !== undefined, uid, spec);
+  return {
+    named,
+    others: inOrder(children)
+      .filter(([name]) => name !== key || named.state !== "ours")
+      .map(([, other]) => other),
+    hidden: inOrder(related ?? {})
+      .filter(([name, other]) => children[name] === undefined && isOwnedBy(other, uid))
+      .map(([, other]) => other),
+  };
+};

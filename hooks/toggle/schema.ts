@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Toggle resource: one schema for the TypeScript types, the hooks' input checks and the CRD (scripts/generate.ts).
+import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
+import { enumeration } from "../enumeration.ts";
+import { Condition, ObjectMeta } from "../kubernetes.ts";
+import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
+import { Deployment } from "./deployment.ts";
+import { TIME_PATTERN } from "./until.ts";
+
+const LABEL_VALUE = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+const DNS_NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/** The rest of a pod template is Kubernetes' own: the API server checks it when the Deployment is made. */
+const ANY_OTHER_FIELD = { "x-kubernetes-preserve-unknown-fields": true } as const;
+
+const labels = (options: SchemaOptions) =>
+  Type.Record(Type.String(), Type.String({ maxLength: 63, pattern: LABEL_VALUE }), {
+    maxProperties: 32,
+    ...options,
+  });
+
+/** spec.template: a pod template. */
+export const PodTemplate = Type.Object(
+  {
+    metadata: Type.Optional(
+      Type.Object(
+        {
+          labels: Type.Optional(
+            labels({ description: "Labels of the pods. Those of the selector are added." }),
+          ),
+          annotations: Type.Optional(
+            Type.Record(Type.String(), Type.String({ maxLength: 16384 }), { maxProperties: 64 }),
+          ),
+        },
+        ANY_OTHER_FIELD,
+      ),
+    ),
+    spec: Type.Object(
+      {
+        containers: Type.Array(Type.Object({ name: Type.String({ minLength: 1 }) }, ANY_OTHER_FIELD), {
+          minItems: 1,
+          maxItems: 64,
+        }),
+      },
+      ANY_OTHER_FIELD,
+    ),
+  },
+  {
+    description:
+      "Pod template. With it the Toggle makes the Deployment where there is none, and deletes it with itself. A Deployment that was there before is only scaled.",
+  },
+);
+export type PodTemplate = Static<typeof PodTemplate>;
+
+/** spec of a Toggle. What is left out takes the default; deploymentName defaults to the object's name. */
+export const ToggleSpec = Type.Object(
+  {
+    enabled: Type.Optional(Type.Boolean({ default: true, description: "On or off." })),
+    selector: Type.Object(
+      { matchLabels: labels({ minProperties: 1, description: "Labels that the Deployment carries." }) },
+      {
+        description:
+          "Selects the Deployment. It should match no other: another one is left as it is, and reported in the status.",
+      },
+    ),
+    deploymentName: Type.Optional(
+      Type.String({
+        pattern: DNS_NAME,
+        minLength: 1,
+        maxLength: 253,
+        description: "Name of the Deployment, in the namespace of the Toggle. Default: the Toggle's name.",
+      }),
+    ),
+    replicas: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2147483647,
+        format: "int32",
+        description:
+          "Replicas when on. Default: as many as the Deployment had before it was switched off, or 1 if that is not known.",
+      }),
+    ),
+    until: Type.Optional(
+      Type.String({
+        crdFormat: "date-time",
+        pattern: TIME_PATTERN,
+        maxLength: 64,
+        description: "Off from this time on, whatever enabled says (RFC 3339).",
+      }),
+    ),
+    replicaPolicy: Type.Optional(
+      enumeration(["Fixed", "Floor"], {
+        default: "Fixed",
+        description:
+          "Fixed puts back what others scale. Floor leaves every count of at least spec.replicas (or 1) as it is while on, for an autoscaler.",
+      }),
+    ),
+    deletionPolicy: Type.Optional(
+      enumeration(["Orphan", "Delete"], {
+        default: "Orphan",
+        description:
+          "What becomes of the Deployment when the Toggle is deleted, unless the Toggle made it. Orphan holds the deletion up until it is repeated with --cascade=orphan.",
+      }),
+    ),
+    requestedBy: Type.Optional(
+      Type.String({ maxLength: 255, description: "Who switched last, for people to read." }),
+    ),
+    reason: Type.Optional(
+      Type.String({ maxLength: 1024, description: "Why it was switched last, for people to read." }),
+    ),
+    template: Type.Optional(PodTemplate),
+  },
+  {
+    "x-kubernetes-validations": [
+      {
+        rule: "!has(self.template) || !has(oldSelf.template) || self.selector.matchLabels == oldSelf.selector.matchLabels",
+        message: "selector can't change while template is set: a Deployment can't change its own",
+      },
+    ],
+  },
+);
+export type ToggleSpec = Static<typeof ToggleSpec>;
+
+/** status.phase; docs/toggle.md explains each. */
+export const PHASES = [
+  "Off",
+  "Stopping",
+  "Starting",
+  "Running",
+  "Degraded",
+  "Missing",
+  "Conflict",
+  "Blocked",
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+const count = (description: string, minimum = 0) =>
+  Type.Optional(Type.Integer({ minimum, format: "int32", description }));
+
+/** status of a Toggle. It changes only when something happened. */
+export const ToggleStatus = Type.Object({
+  observedGeneration: Type.Optional(
+    Type.Integer({ format: "int64", description: "Generation of the spec that this status speaks of." }),
+  ),
+  phase: Type.Optional(enumeration(PHASES, { description: "What the Deployment is doing." })),
+  desiredReplicas: count("Replicas that the Deployment shall have now; 0 when off."),
+  replicas: count("Replicas that the Deployment has."),
+  readyReplicas: count("Replicas that are ready."),
+  availableReplicas: count("Replicas that are available."),
+  lastReplicas: count("Replicas that the Deployment gets back when it is switched on.", 1),
+  deploymentName: Type.Optional(Type.String({ description: "Deployment that lastReplicas was counted of." })),
+  message: Type.Optional(
+    Type.String({ description: "The phase in words, and what to do where something is wrong." }),
+  ),
+  conditions: Type.Optional(
+    Type.Array(Condition, {
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": ["type"],
+      description: "Ready; Reconciling, Stalled, SelectorTooWide and TemplateUnused where they hold.",
+    }),
+  ),
+});
+export type ToggleStatus = Static<typeof ToggleStatus>;
+
+/** A Toggle as a hook request carries it. A status that is not ours is read as none, so it is not checked here. */
+export const Toggle = Type.Object({
+  apiVersion: Type.String(),
+  kind: Type.Literal("Toggle"),
+  metadata: Type.Intersect([
+    ObjectMeta,
+    Type.Object({ namespace: Type.String({ minLength: 1 }), uid: Type.String({ minLength: 1 }) }),
+  ]),
+  spec: ToggleSpec,
+  status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+});
+export type Toggle = Static<typeof Toggle>;
+
+/** The body of POST /hooks/toggle/sync and …/finalize. */
+export const ToggleSyncRequest = SyncRequest(Toggle, {
+  "Deployment.apps/v1": Type.Optional(ObjectsByName(Deployment)),
+});
+export type ToggleSyncRequest = Static<typeof ToggleSyncRequest>;
+
+/** The body of POST /hooks/toggle/customize. */
+export const ToggleCustomizeRequest = CustomizeRequest(Toggle);
+export type ToggleCustomizeRequest = Static<typeof ToggleCustomizeRequest>;

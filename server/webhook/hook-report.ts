@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is told of a hook call once it has decided: a log line, metrics, and the events.
+import type { FastifyRequest } from "fastify";
+import type { HookEvent } from "../../hooks/hook-event.ts";
+import type { EventParent, EventSink } from "./events.ts";
+import type { HookMetrics } from "./hook-metrics.ts";
+
+export type HookReportOptions = {
+  /** As in the route: `hsmsecret` for /hooks/hsmsecret/…. */
+  resource: string;
+  events: Pick<EventSink, "post">;
+  metrics: Pick<HookMetrics, "hook">;
+  /** Outcomes that say nothing worth a line at info when no event came with them. */
+  quiet: readonly string[];
+};
+
+/** What one hook call came to. `startedAt` is monotonic milliseconds. */
+export type HookCall = {
+  hook: "customize" | "sync" | "finalize";
+  outcome: string;
+  startedAt: number;
+  events: readonly HookEvent[];
+  agent?: string | undefined;
+  code?: string | undefined;
+};
+
+export type HookReport = (request: FastifyRequest, parent: EventParent, call: HookCall) => void;
+
+/** Tells of each call of one resource's hooks. */
+export const createHookReport = (options: HookReportOptions): HookReport => {
+  const { resource, events, metrics } = options;
+  const quiet = new Set([...options.quiet, "Customized"]);
+  return (request, parent, { hook, outcome, startedAt, events: told, agent, code }) => {
+    const elapsedMs = performance.now() - startedAt;
+    const name = `${resource}/${hook}`;
+    metrics.hook(name, outcome, elapsedMs);
+    for (const event of told) events.post(parent, event);
+    const level = told.length === 0 && quiet.has(outcome) ? "debug" : "info";
+    request.log[level](
+      {
+        hook: name,
+        object: `${parent.metadata.namespace}/${parent.metadata.name}`,
+        outcome,
+        agent,
+        code,
+        durationMs: Math.round(elapsedMs * 10) / 10,
+      },
+      "hook",
+    );
+  };
+};
+
+/** RFC 3339 in whole seconds, as metav1.Time has it. */
+export const timestamp = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, "Z");

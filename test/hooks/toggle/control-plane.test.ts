@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Toggle hooks under the local control plane and kubectl: Deployments that are really adopted, scaled, kept and orphaned.
+import { Value } from "@sinclair/typebox/value";
+import t, { type Test } from "tap";
+import {
+  customize,
+  finalize,
+  sync,
+  ToggleCustomizeRequest,
+  ToggleSyncRequest,
+} from "../../../hooks/toggle/index.ts";
+import { type JsonObject, valueAt } from "../../../scripts/control-plane/api/json.ts";
+import { startDeploymentController } from "../../../scripts/control-plane/engine/deployment-controller.ts";
+import { controller, namespace, startCluster, toggles } from "../../control-plane/engine/cluster.ts";
+import { type Answer, startHook } from "../../control-plane/engine/throw-away-hook.ts";
+
+const hooks: Answer = ({ path, body }) => {
+  const now = new Date().toISOString();
+  if (Value.Check(ToggleSyncRequest, body)) {
+    const { response } = path.endsWith("finalize") ? finalize(body, { now }) : sync(body, { now });
+    return { body: response };
+  }
+  if (Value.Check(ToggleCustomizeRequest, body)) return { body: customize(body.parent) };
+  return { status: 400 };
+};
+
+const toggle = (name: string, spec: JsonObject = {}): JsonObject => ({
+  apiVersion: "toggle.j5t.io/v1alpha1",
+  kind: "Toggle",
+  metadata: { name, namespace: "demo" },
+  spec: { selector: { matchLabels: { app: "web" } }, ...spec },
+});
+
+/** A cluster with a Deployment demo/web of 3 replicas, app=web. */
+async function scene(t: Test) {
+  const cluster = await startCluster(t);
+  const hook = await startHook(hooks);
+  const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: 20 });
+  t.teardown(deployments.close);
+  t.teardown(hook.close);
+  const definition = controller({
+    name: "toggle",
+    hook,
+    path: "toggle",
+    hooks: ["customize", "sync", "finalize"],
+    parent: { apiVersion: "toggle.j5t.io/v1alpha1", resource: "toggles", ignoreStatusChanges: true },
+    child: { apiVersion: "apps/v1", resource: "deployments" },
+  });
+  await cluster.apply(namespace("demo"), toggles, definition);
+  const kubectl = (...args: string[]) => cluster.kubectl([...args, "-n", "demo"]);
+  const make = (name: string, replicas: number) =>
+    kubectl("create", "deployment", name, "--image=x", `--replicas=${replicas}`);
+  await make("web", 3);
+  let engine = await cluster.engine();
+  const settle = async () => {
+    await engine.idle();
+    await deployments.settled();
+    await engine.idle();
+  };
+  const set = async (name: string, spec: JsonObject) => {
+    await kubectl("patch", "toggle", name, "--type=merge", "-p", JSON.stringify({ spec }));
+    await settle();
+  };
+  return {
+    cluster,
+    hook,
+    kubectl,
+    make,
+    settle,
+    set,
+    apply: async (...objects: JsonObject[]) => {
+      await cluster.apply(...objects);
+      await settle();
+    },
+    restart: async () => {
+      await engine.close();
+      engine = await cluster.engine();
+      await settle();
+    },
+    replicas: async (name: string) =>
+      valueAt(await cluster.read(["deployment", name, "-n", "demo"]), ["spec", "replicas"]),
+    status: async (name: string) => (await cluster.read(["toggle", name, "-n", "demo"])).status,
+  };
+}
+
+t.test("off, on, off, off, on around 3 replicas, with restarts of the engine in between", async (t) => {
+  const { apply, set, restart, replicas, status } = await scene(t);
+  await apply(toggle("web"));
+  t.match(await status("web"), { phase: "Running", availableReplicas: 3, lastReplicas: 3 });
+  for (const [round, enabled] of [false, true, false, false, true].entries()) {
+    // A reason makes a second "off" a change of the spec.
+    await set("web", { enabled, reason: `round ${round}` });
+    await restart();
+    t.equal(await replicas("web"), enabled ? 3 : 0);
+    t.match(await status("web"), { phase: enabled ? "Running" : "Off", lastReplicas: 3 });
+  }
+});
+
+t.test("a count by hand is put back under Fixed and kept under Floor", async (t) => {
+  const { apply, set, kubectl, settle, replicas } = await scene(t);
+  await apply(toggle("web"));
+  await kubectl("scale", "deployment", "web", "--replicas=7");
+  await settle();
+  t.equal(await replicas("web"), 3);
+  await set("web", { replicaPolicy: "Floor" });
+  for (const count of [7, 2]) {
+    await kubectl("scale", "deployment", "web", `--replicas=${count}`);
+    await settle();
+    t.equal(await replicas("web"), count);
+    await set("web", { enabled: false });
+    t.equal(await replicas("web"), 0);
+    await set("web", { enabled: true });
+    t.equal(await replicas("web"), count);
+  }
+});
+
+t.test("a Deployment that was deleted and made anew is switched like the one before", async (t) => {
+  const { apply, make, kubectl, settle, replicas, status } = await scene(t);
+  await apply(toggle("web", { enabled: false }));
+  t.match(await status("web"), { phase: "Off" });
+  await kubectl("delete", "deployment", "web");
+  await settle();
+  t.match(await status("web"), { phase: "Missing", lastReplicas: 3 });
+  for (const count of [0, 5]) {
+    await make("web", count);
+    await settle();
+    t.equal(await replicas("web"), 0);
+    t.match(await status("web"), { phase: "Off", lastReplicas: 3 });
+    await kubectl("delete", "deployment", "web");
+    await settle();
+  }
+});
+
+t.test("of two Toggles on one Deployment one wins, and the other follows when it is gone", async (t) => {
+  const { apply, kubectl, settle, replicas, status } = await scene(t);
+  await apply(toggle("web"));
+  await apply(toggle("second", { deploymentName: "web", enabled: false }));
+  t.match(await status("second"), { phase: "Conflict", message: /belongs to Toggle web/ });
+  t.equal(await replicas("web"), 3);
+  await kubectl("delete", "toggle", "web", "--cascade=orphan", "--timeout=20s");
+  await settle();
+  t.match(await status("second"), { phase: "Off", lastReplicas: 3 });
+  t.equal(await replicas("web"), 0);
+});
+
+t.test(
+  "another Deployment that the selector matches is kept, through deletionPolicy Delete as well",
+  async (t) => {
+    const { hook, apply, make, kubectl, settle, set, replicas, status } = await scene(t);
+    await make("second", 2);
+    await kubectl("label", "deployment", "second", "app=web", "--overwrite");
+    await apply(toggle("web", { enabled: false, deletionPolicy: "Delete" }));
+    t.equal(await replicas("second"), 2);
+    await kubectl("scale", "deployment", "second", "--replicas=4");
+    await settle();
+    await set("web", { enabled: true });
+    t.equal(await replicas("second"), 4);
+    await kubectl("delete", "toggle", "web", "--wait=false");
+    await settle();
+    t.match(await status("web"), { phase: "Blocked", message: /second.*--cascade=orphan$/ });
+    await kubectl("label", "deployment", "second", "app=other", "--overwrite");
+    await settle();
+    t.match(await status("web"), { phase: "Blocked" }, "hidden by its label, it is protected still");
+    const calls = hook.requests.length;
+    await settle();
+    t.equal(hook.requests.length, calls, "and the blocked Toggle makes no hot loop");
+    await kubectl("delete", "toggle", "web", "--cascade=orphan", "--timeout=20s");
+    await settle();
+    t.same([await replicas("web"), await replicas("second")], [3, 4]);
+  },
+);
+
+t.test("a Deployment that the Toggle made follows its template, comes back and goes with it", async (t) => {
+  const { cluster, apply, set, kubectl, settle, status } = await scene(t);
+  const template = (image: string) => ({ spec: { containers: [{ name: "x", image }] } });
+  await apply(
+    toggle("job", { selector: { matchLabels: { app: "job" } }, replicas: 2, template: template("a") }),
+  );
+  t.match(await status("job"), { phase: "Running", availableReplicas: 2 });
+  await set("job", { template: template("b"), enabled: false });
+  const image = async () =>
+    valueAt(await cluster.read(["deployment", "job", "-n", "demo"]), [
+      "spec",
+      "template",
+      "spec",
+      "containers",
+    ]);
+  t.match(await image(), [{ image: "b" }]);
+  await kubectl("delete", "deployment", "job");
+  await settle();
+  t.match(await status("job"), { phase: "Off" });
+  await kubectl("delete", "toggle", "job", "--timeout=20s");
+  await settle();
+  t.equal(await kubectl("get", "deployments", "-o", "name"), "deployment.apps/web\n");
+});
+
+t.test("one that was orphaned is the next Toggle's to switch, and is not deleted with it", async (t) => {
+  const { apply, set, kubectl, settle, status, replicas } = await scene(t);
+  const template = { spec: { containers: [{ name: "x", image: "a" }] } };
+  const job = toggle("job", { selector: { matchLabels: { app: "job" } }, replicas: 2, template });
+  await apply(job);
+  await kubectl("delete", "toggle", "job", "--cascade=orphan", "--timeout=20s");
+  await settle();
+  await apply(job);
+  await set("job", { template: null, enabled: false });
+  t.match(await status("job"), { phase: "Off" });
+  await kubectl("delete", "toggle", "job", "--wait=false");
+  await settle();
+  t.match(await status("job"), { phase: "Blocked" });
+  t.equal(await replicas("job"), 0);
+});

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What must hold at every sync of the model check: nothing lost, nothing foreign touched, counts and phases that are true.
+import { REPLICAS_WHEN_ON } from "../../../hooks/toggle/deployment.ts";
+import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";
+import { all, type Child, check, isChild, isOn, type Name, named, type World } from "./model-world.ts";
+
+/** No owned Deployment is left out, and none but the named one is changed. */
+export const checkAnswer = (world: World, children: readonly Child[], finalizing: boolean): void => {
+  for (const [name, model] of all(world)) {
+    const child = children.find(({ metadata }) => metadata.name === name);
+    check(child !== undefined || !isChild(model), `${name} is owned and left out`);
+    if (child === undefined || (name === named(world) && !finalizing)) continue;
+    check(child.spec.replicas === model.replicas, `${name} has ${model.replicas} and is listed otherwise`);
+  }
+};
+
+/** The phase and the counts say what the cluster shows. */
+export const checkPhase = (world: World, status: ToggleStatus): void => {
+  const { phase, desiredReplicas: desired } = status;
+  const model = world.deployments[named(world)];
+  const ours = model !== undefined && isChild(model);
+  const reported = ours && model.seen >= model.generation;
+  const truth = ((): string[] => {
+    if (model === undefined)
+      return world.spec.template === undefined ? ["Missing"] : ["Starting", "Stopping"];
+    if (!ours) return ["Conflict"];
+    if (!isOn(world)) return [reported && model.replicas === 0 && model.pods === 0 ? "Off" : "Stopping"];
+    if (!reported || model.replicas !== desired) return ["Starting"];
+    return model.pods >= model.replicas ? ["Running"] : ["Starting", "Degraded"];
+  })();
+  check(truth.includes(phase ?? ""), `the phase is ${phase} and not ${truth.join(" or ")}`);
+  check((desired === 0) === !isOn(world), `desired is ${desired}`);
+  const counted = status.availableReplicas;
+  check(counted === (ours ? model.pods : model ? undefined : 0), `it counts ${counted} available`);
+};
+
+/** The count that is asked for is the one that the spec, an autoscaler or the past says. */
+export const checkCount = (world: World, child: Child | undefined): void => {
+  const model = world.deployments[named(world)];
+  if (model === undefined || child === undefined || !isOn(world)) return;
+  const { replicas: wanted, replicaPolicy } = world.spec;
+  const had = world.had[named(world)];
+  const floor = wanted ?? 1;
+  const expected =
+    model.replicas === 0
+      ? (wanted ?? had ?? 1)
+      : replicaPolicy === "Floor"
+        ? Math.max(floor, model.replicas)
+        : (wanted ?? had ?? model.replicas);
+  check(child.spec.replicas === expected, `${child.spec.replicas} replicas are asked for, not ${expected}`);
+};
+
+/** How a sync can go wrong after the hook has answered. */
+export type Mishap = "none" | "no status" | "nothing applied";
+
+/** What the Deployment must get back after this sync; throws where the status forgets it. */
+const remember = (world: World, status: ToggleStatus): number | undefined => {
+  const model = world.deployments[named(world)];
+  const had = world.had[named(world)];
+  const { lastReplicas } = status;
+  if (model === undefined || !isChild(model)) return had;
+  if (isOn(world)) {
+    const expected = model.replicas === 0 ? (had ?? status.desiredReplicas) : status.desiredReplicas;
+    check(lastReplicas === expected, `${lastReplicas} remembered while on, not ${expected}`);
+    return lastReplicas;
+  }
+  const allowed = model.replicas === 0 ? [had] : [had ?? model.replicas, model.replicas];
+  check(allowed.includes(lastReplicas), `${lastReplicas} remembered, not ${allowed.join(" or ")}`);
+  return lastReplicas;
+};
+
+/** What each Deployment must get back after this sync. */
+export const hadAfter = (world: World, status: ToggleStatus, mishap: Mishap): World["had"] => {
+  const name = named(world);
+  const other: Name = name === "web" ? "api" : "web";
+  const { [name]: before, ...rest } = world.had;
+  const others: Partial<Record<Name, number>> = rest;
+  // The status speaks of one Deployment. Of another one the note of its 0 is kept, until it is ours with another count.
+  const model = world.deployments[other];
+  const isNoted =
+    model?.annotations[REPLICAS_WHEN_ON] !== undefined && (model.replicas === 0 || !isChild(model));
+  const isStored = mishap === "no status" && world.status?.deploymentName === other;
+  if (status.deploymentName === name && !isNoted && !isStored) delete others[other];
+  const last = remember(world, status);
+  const note = world.deployments[name]?.annotations[REPLICAS_WHEN_ON];
+  // Where the status is not written, only what is noted on the Deployment is new; where nothing is applied, an old note stays.
+  const unwritten = note === undefined ? before : last;
+  const unapplied = note === undefined ? last : Number(note);
+  const whenOn = { none: last, "no status": unwritten, "nothing applied": unapplied }[mishap];
+  const now = isOn(world) ? whenOn : last;
+  return now === undefined ? others : { ...others, [name]: now };
+};

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// The world of the model check: Deployments, their controller, the garbage collector, and Metacontroller's way of claiming,
+// applying and skipping children. A step that breaks an invariant throws.
+import type { StringMap } from "../../../hooks/kubernetes.ts";
+import type { Deployment } from "../../../hooks/toggle/deployment.ts";
+import { finalize, sync, type ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
+import type { ToggleSpec, ToggleStatus } from "../../../hooks/toggle/schema.ts";
+import { checkAnswer, checkCount, checkPhase, hadAfter, type Mishap } from "./model-invariants.ts";
+import { context, deployment, ownerReference, request, UID } from "./request.ts";
+
+export type Name = "web" | "api";
+
+/** A Deployment in the cluster. */
+export interface Model {
+  readonly uid: string;
+  readonly generation: number;
+  readonly replicas: number;
+  readonly matches: boolean;
+  readonly owner: "us" | "other" | "nobody";
+  readonly annotations: StringMap;
+  /** Whether the Toggle made it: known to the model, not to the hook. */
+  readonly made: boolean;
+  /** What its controller has seen and done. */
+  readonly seen: number;
+  readonly pods: number;
+}
+
+export interface World {
+  readonly spec: Partial<ToggleSpec>;
+  readonly until: "none" | "future" | "past";
+  readonly deployments: Readonly<Partial<Record<Name, Model>>>;
+  /** What Metacontroller last applied, by name: bytes of the child, and the generation after it. */
+  readonly applied: Readonly<Partial<Record<Name, { bytes: string; generation: number }>>>;
+  readonly status: ToggleStatus | undefined;
+  readonly deletion: "none" | "background" | "orphan" | "done";
+  /** The count that each Deployment must get back, as the model knows it. */
+  readonly had: Readonly<Partial<Record<Name, number>>>;
+}
+
+/** A child of an answer. */
+export interface Child {
+  readonly metadata: { readonly name: Name; readonly annotations?: StringMap };
+  readonly spec: { readonly replicas?: number; readonly template?: unknown };
+}
+
+export const named = (world: World): Name => (world.spec.deploymentName ?? "web") as Name;
+export const isOn = (world: World): boolean => world.spec.enabled !== false && world.until !== "past";
+
+/** Throws where an invariant is broken. */
+export const check = (holds: boolean, broken: string): void => {
+  if (!holds) throw new Error(broken);
+};
+
+export const all = (world: World): [Name, Model][] =>
+  (["api", "web"] as const).flatMap((name) => {
+    const found = world.deployments[name];
+    return found === undefined ? [] : [[name, found] as [Name, Model]];
+  });
+
+export const put = (world: World, name: Name, change: Partial<Model> | undefined): World => {
+  const { [name]: before, ...rest } = world.deployments;
+  if (change === undefined) {
+    // With the Deployment goes what was noted on it; what the status says stays.
+    const { [name]: _, ...had } = world.had;
+    const { deploymentName, lastReplicas } = world.status ?? {};
+    const kept = deploymentName === name && lastReplicas !== undefined ? { [name]: lastReplicas } : {};
+    return { ...world, deployments: rest, had: { ...had, ...kept } };
+  }
+  if (before === undefined) return world;
+  return { ...world, deployments: { ...rest, [name]: { ...before, ...change } } };
+};
+
+/** Writes a count as anybody may: a change moves the generation. */
+export const scale = (world: World, name: Name, replicas: number): World => {
+  const before = world.deployments[name];
+  if (before === undefined || before.replicas === replicas) return world;
+  return put(world, name, { replicas, generation: before.generation + 1 });
+};
+
+/** A new Deployment, with a uid that nothing in the world refers to. */
+export const create = (world: World, name: Name, fields: Partial<Model>): World => {
+  if (world.deployments[name] !== undefined) return world;
+  const text = JSON.stringify(world);
+  let number = 1;
+  while (text.includes(`uid-${number}`)) number += 1;
+  const fresh: Model = {
+    uid: `uid-${number}`,
+    generation: 1,
+    replicas: 3,
+    matches: true,
+    owner: "nobody",
+    annotations: {},
+    made: false,
+    seen: 0,
+    pods: 0,
+    ...fields,
+  };
+  return { ...world, deployments: { ...world.deployments, [name]: fresh } };
+};
+
+const shown = (name: Name, model: Model): Deployment =>
+  deployment(
+    model.replicas,
+    {
+      name,
+      uid: model.uid,
+      generation: model.generation,
+      annotations: model.annotations,
+      labels: model.matches ? { app: "web" } : {},
+      ownerReferences:
+        model.owner === "nobody" ? [] : [ownerReference(model.owner === "us" ? UID : "other", "other")],
+    },
+    {
+      observedGeneration: model.seen,
+      replicas: model.pods,
+      updatedReplicas: model.pods,
+      readyReplicas: model.pods,
+      availableReplicas: model.pods,
+    },
+  );
+
+/** Metacontroller adopts what matches and has no controller, and lets go of what matches no more; not while leaving. */
+const claim = (world: World): World => {
+  if (world.deletion !== "none") return world;
+  return all(world).reduce((now, [name, { owner, matches }]) => {
+    if (owner === "us" && !matches) return put(now, name, { owner: "nobody" });
+    return owner === "nobody" && matches ? put(now, name, { owner: "us" }) : now;
+  }, world);
+};
+
+export const isChild = ({ owner, matches }: Model): boolean => owner === "us" && matches;
+
+const requestOf = (world: World): ToggleSyncRequest => {
+  const children = all(world).filter(([, model]) => isChild(model));
+  const related = all(world).filter(
+    ([name, model]) => !isChild(model) && (world.deletion !== "none" || name === named(world)),
+  );
+  const until = { none: undefined, future: "2026-11-22T11:00:00Z", past: "2026-11-22T09:00:00Z" }[
+    world.until
+  ];
+  return request({
+    spec: { ...world.spec, ...(until === undefined ? {} : { until }) },
+    ...(world.status === undefined ? {} : { status: world.status }),
+    metadata:
+      world.deletion === "none"
+        ? {}
+        : {
+            deletionTimestamp: context.now,
+            finalizers: ["m", ...(world.deletion === "orphan" ? ["orphan"] : [])],
+          },
+    owned: children.map(([name, model]) => shown(name, model)),
+    related: related.map(([name, model]) => shown(name, model)),
+    finalizing: world.deletion !== "none",
+  });
+};
+
+/** Applies one child of an answer, unless Metacontroller would skip it. */
+const applyChild = (world: World, child: Child): World => {
+  const { name, annotations = {} } = child.metadata;
+  const before = world.deployments[name];
+  const bytes = JSON.stringify(child);
+  const { replicas } = child.spec;
+  check(replicas !== undefined, `the count of ${name} is left out, which resets it to 1`);
+  const count = replicas ?? 1;
+  const applied = (generation: number, now: World): World => ({
+    ...now,
+    applied: { ...now.applied, [name]: { bytes, generation } },
+  });
+  if (before === undefined) {
+    check(child.spec.template !== undefined, `${name} is made without a template`);
+    return applied(1, create(world, name, { replicas: count, owner: "us", made: true, annotations }));
+  }
+  check(isChild(before), `${name} is not ours and is touched`);
+  check(!before.made || child.spec.template !== undefined, `${name} is applied without its pods`);
+  const last = world.applied[name];
+  if (last?.bytes === bytes && last.generation === before.generation) return world;
+  const scaled = put(scale(world, name, count), name, { annotations });
+  return applied(scaled.deployments[name]?.generation ?? 0, scaled);
+};
+
+export interface Stepped {
+  readonly world: World;
+  readonly resync: number | undefined;
+}
+
+/** One sync of the engine. */
+export const step = (before: World, mishap: Mishap = "none"): Stepped => {
+  if (before.deletion === "done") return { world: before, resync: undefined };
+  const world = claim(before);
+  const input = requestOf(world);
+  const finalizing = world.deletion !== "none";
+  const { response } = finalizing ? finalize(input, context) : sync(input, context);
+  const children = response.children as unknown as Child[];
+  const status = response.status as ToggleStatus | undefined;
+  const resync = response.resyncAfterSeconds;
+  if ("finalized" in response && response.finalized === true) {
+    return { world: collect({ ...world, deletion: "done", status: undefined }), resync };
+  }
+  if (status === undefined) throw new Error("an answer without a status");
+  checkAnswer(world, children, finalizing);
+  let had = world.had;
+  if (finalizing) check(status.phase === "Blocked", `the phase is ${status.phase} while it is deleted`);
+  else {
+    checkPhase(world, status);
+    checkCount(
+      world,
+      children.find(({ metadata }) => metadata.name === named(world)),
+    );
+    had = hadAfter(world, status, mishap);
+  }
+  const manages = mishap !== "nothing applied" && world.deletion !== "orphan";
+  const applied = manages ? children.reduce(applyChild, world) : world;
+  return { world: { ...applied, had, ...(mishap === "no status" ? {} : { status }) }, resync };
+};
+
+/** The garbage collector once the Toggle is gone: what it owned goes. */
+const collect = (world: World): World =>
+  all(world).reduce((now, [name, model]) => {
+    if (model.owner !== "us") return now;
+    check(
+      model.made || (world.spec.deletionPolicy === "Delete" && name === named(world)),
+      `${name} is deleted with the Toggle`,
+    );
+    return put(now, name, undefined);
+  }, world);
+
+/** The garbage collector lets go of everything, then of the finalizer. */
+export const orphan = (world: World): World =>
+  world.deletion !== "orphan"
+    ? world
+    : all(world).reduce<World>(
+        (now, [name, { owner }]) => (owner === "us" ? put(now, name, { owner: "nobody" }) : now),
+        { ...world, deletion: "background" as const },
+      );
+
+/** The Deployment controller brings every Deployment to its count. */
+export const rollOut = (world: World): World =>
+  all(world).reduce<World>(
+    (now, [name, { generation, replicas }]) => put(now, name, { seen: generation, pods: replicas }),
+    world,
+  );

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model-checks the Toggle hooks: every interleaving, up to a depth, of switches, expiry, scaling by hand and by an
+// autoscaler, Deployments that come and go, deletion in each way, crashes, and syncs.
+import fc from "fast-check";
+import t from "tap";
+import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
+import {
+  create,
+  isOn,
+  type Name,
+  named,
+  orphan,
+  put,
+  rollOut,
+  scale,
+  step,
+  type World,
+} from "./model-world.ts";
+import { template } from "./request.ts";
+
+/** Steps after the start; the cases that differ most go one further. */
+const DEPTH = 4;
+const DEEPER: ReadonlySet<string> = new Set(["Fixed", "Floor", "with a template"]);
+const WALKS = 5000;
+
+const edit = (world: World, spec: Partial<ToggleSpec>): World =>
+  world.deletion === "done" ? world : { ...world, spec: { ...world.spec, ...spec } };
+
+/** An autoscaler leaves a Deployment at 0 alone. */
+const autoscale = (world: World, replicas: number): World =>
+  (world.deployments.web?.replicas ?? 0) === 0 ? world : scale(world, "web", replicas);
+
+const take = (world: World, owner: "other" | "nobody"): World => {
+  const from = owner === "other" ? "nobody" : "other";
+  return world.deployments.web?.owner === from ? put(world, "web", { owner }) : world;
+};
+
+const relabel = (world: World, name: Name): World => {
+  const matches = world.deployments[name]?.matches;
+  return matches === undefined ? world : put(world, name, { matches: !matches });
+};
+
+const ACTIONS: Record<string, (world: World) => World> = {
+  sync: (world) => step(world).world,
+  "sync, and die before the status is written": (world) => ({
+    ...step(world, "no status").world,
+    applied: {},
+  }),
+  "sync, and fail to apply": (world) => step(world, "nothing applied").world,
+  "restart the engine": (world) => ({ ...world, applied: {} }),
+  "switch on or off": (world) => edit(world, { enabled: world.spec.enabled === false }),
+  "set until": (world) => ({ ...world, until: world.until === "none" ? "future" : "none" }),
+  "until passes": (world) => (world.until === "future" ? { ...world, until: "past" } : world),
+  "name the other": (world) => edit(world, { deploymentName: named(world) === "web" ? "api" : "web" }),
+  "scale to 5 by hand": (world) => scale(world, "web", 5),
+  "scale to 0 by hand": (world) => scale(world, "web", 0),
+  "the autoscaler wants 4": (world) => autoscale(world, 4),
+  "the autoscaler wants 2": (world) => autoscale(world, 2),
+  "pods come or go as asked": rollOut,
+  "a pod dies": (world) => put(world, "web", { pods: Math.max(0, (world.deployments.web?.pods ?? 0) - 1) }),
+  "delete web": (world) => put(world, "web", undefined),
+  "create web": (world) => create(world, "web", {}),
+  "create web at 0": (world) => create(world, "web", { replicas: 0 }),
+  "relabel web": (world) => relabel(world, "web"),
+  "another controller takes web": (world) => take(world, "other"),
+  "another controller leaves web": (world) => take(world, "nobody"),
+  "create api, which matches too": (world) => create(world, "api", { replicas: 2 }),
+  "scale api by hand": (world) => scale(world, "api", 1),
+  "relabel api": (world) => relabel(world, "api"),
+  "delete the Toggle": (world) => (world.deletion === "none" ? { ...world, deletion: "background" } : world),
+  "delete the Toggle with orphan": (world) =>
+    world.deletion === "done" ? world : { ...world, deletion: "orphan" },
+  "the garbage collector orphans": orphan,
+};
+
+/** What is wrong with a world in which nothing happens any more. */
+const faultAtRest = (world: World): string | undefined => {
+  const owned = Object.values(world.deployments).filter(({ owner }) => owner === "us");
+  if (world.deletion === "done") return owned.length === 0 ? undefined : "gone, and still an owner";
+  if (world.deletion !== "none") {
+    return world.status?.phase === "Blocked" && owned.some(({ made }) => !made)
+      ? undefined
+      : `held up in ${world.status?.phase} with nothing to protect`;
+  }
+  const model = world.deployments[named(world)];
+  const { phase, desiredReplicas } = world.status ?? {};
+  if (model?.owner !== "us") {
+    const expected = model === undefined ? "Missing" : "Conflict";
+    return phase === expected ? undefined : `rests in ${phase}, not ${expected}`;
+  }
+  const expected = isOn(world) ? "Running" : "Off";
+  if (phase !== expected) return `rests in ${phase}, not ${expected}`;
+  return model.replicas === desiredReplicas && model.replicas > 0 === isOn(world)
+    ? undefined
+    : `rests with ${model.replicas} replicas, ${desiredReplicas} wanted`;
+};
+
+const sameWorld = (a: World, b: World): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Once everybody is quiet, a few syncs bring it to rest, and nobody asks for another one. */
+const settles = (world: World): string | undefined => {
+  let now = world;
+  for (let round = 0; round < 8; round += 1) {
+    const { world: synced, resync } = step(orphan(now));
+    const next = rollOut(synced);
+    const rests = sameWorld(now, next);
+    now = next;
+    if (!rests) continue;
+    const waits = now.until === "future" && isOn(now) && now.deletion === "none";
+    if ((resync === undefined) === waits) return `asks for a sync after ${resync} seconds`;
+    return faultAtRest(now);
+  }
+  return "never rests";
+};
+
+const CASES: Record<string, Partial<ToggleSpec>> = {
+  Fixed: {},
+  "Fixed at 2": { replicas: 2 },
+  Floor: { replicaPolicy: "Floor" },
+  "Floor of 2": { replicaPolicy: "Floor", replicas: 2 },
+  "with a template": { template },
+  "deletionPolicy Delete": { deletionPolicy: "Delete" },
+};
+
+const startOf = (spec: Partial<ToggleSpec>): World => ({
+  spec,
+  until: "none",
+  deployments: {},
+  applied: {},
+  status: undefined,
+  deletion: "none",
+  had: {},
+});
+
+let states = 0;
+for (const [name, spec] of Object.entries(CASES)) {
+  t.test(`${name}: no interleaving deletes, forgets, lies or never rests`, async (t) => {
+    const start = startOf(spec);
+    const seen = new Set<string>();
+    let frontier: { world: World; path: readonly string[] }[] = [
+      { world: start, path: [] },
+      { world: create(start, "web", {}), path: ["web is there"] },
+    ];
+    const failures: string[] = [];
+    const deepest = DEEPER.has(name) ? DEPTH + 1 : DEPTH;
+    for (let depth = 0; depth <= deepest && failures.length === 0; depth += 1) {
+      const next: typeof frontier = [];
+      for (const { world, path } of frontier) {
+        let doing = "settling";
+        try {
+          const fault = settles(world);
+          if (fault !== undefined) failures.push(`${path.join(", ")}: ${fault}`);
+          if (depth === deepest) continue;
+          for (const [action, act] of Object.entries(ACTIONS)) {
+            doing = action;
+            const after = act(world);
+            const key = JSON.stringify(after);
+            if (seen.has(key)) continue;
+            seen.add(key);
+            next.push({ world: after, path: [...path, action] });
+          }
+        } catch (error) {
+          failures.push(`${[...path, doing].join(", ")}: ${String(error)}`);
+        }
+      }
+      frontier = next;
+    }
+    states += seen.size;
+    t.same(failures.slice(0, 5), []);
+    t.ok(seen.size > 1000, `${seen.size} states`);
+  });
+}
+
+t.test("long walks break nothing either", async (t) => {
+  const steps = fc.constantFrom(...Object.keys(ACTIONS).filter((name) => !/Toggle|orphans/.test(name)));
+  const last = fc.constantFrom("sync", "delete the Toggle", "delete the Toggle with orphan");
+  const walks = fc.tuple(
+    fc.constantFrom(...Object.keys(CASES)),
+    // A sync is as likely as everything else together: without one nothing is decided.
+    fc.array(fc.oneof(steps, fc.constant("sync")), { minLength: 30, maxLength: 60 }),
+    last,
+  );
+  fc.assert(
+    fc.property(walks, ([name, actions, end]) => {
+      const before = [...actions, end].reduce(
+        (world, action) => ACTIONS[action]?.(world) ?? world,
+        startOf(CASES[name] ?? {}),
+      );
+      const fault = settles(before);
+      if (fault !== undefined) throw new Error(fault);
+    }),
+    { numRuns: WALKS, seed: 20261122 },
+  );
+  t.pass(`${WALKS} walks`);
+});
+
+t.test("how far it went", async (t) => t.comment(`${states} states`));
