@@ -2,16 +2,17 @@
 // The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
 import type { Secret, StringMap } from "../kubernetes.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
+import { isQualifiedName } from "./template.ts";
 
 /** The annotation that dynamic apply leaves on a child: it holds the whole child, a Secret's data included. */
 export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
 
 /**
- * Marks a Secret that was put right, with the resourceVersion of the state that was found wrong. Under server-side
- * apply, Metacontroller skips a child whose answer has not changed since it last applied it and whose generation is
- * the same, and a Secret has no generation: without a change in the answer an edited Secret would stay as it is.
+ * The resourceVersion that our last change of the Secret replaced. Under server-side apply, Metacontroller skips a child
+ * whose answer has not changed since it last applied it and whose generation is the same, and a Secret has no generation:
+ * without a change in the answer, a Secret that somebody edited would stay as it is.
  */
-export const REPAIRED = "hsm.j5t.io/repaired-resource-version";
+export const REPLACED = "hsm.j5t.io/replaced-resource-version";
 
 const MANAGED_BY = { "app.kubernetes.io/managed-by": "keyswitch" } as const;
 
@@ -40,7 +41,7 @@ const sorted = (map: StringMap): StringMap =>
 const sameEntries = (a: StringMap, b: StringMap): boolean =>
   Object.keys(a).length === Object.keys(b).length && includes(a, b);
 
-/** Builds the child with `data`; the mark of an earlier repair is carried on, so that it does not come and go. */
+/** Builds the child with `data`; the mark of an earlier change is carried on, so that it does not come and go. */
 export const secretChild = (
   spec: ResolvedSpec,
   namespace: string,
@@ -48,10 +49,10 @@ export const secretChild = (
   type: string,
   observed: Secret | undefined,
 ): SecretChild => {
-  const repaired = observed?.metadata.annotations?.[REPAIRED];
+  const replaced = observed?.metadata.annotations?.[REPLACED];
   const annotations = {
     ...spec.annotations,
-    ...(repaired === undefined ? {} : { [REPAIRED]: repaired }),
+    ...(replaced === undefined ? {} : { [REPLACED]: replaced }),
   };
   return {
     apiVersion: "v1",
@@ -67,10 +68,19 @@ export const secretChild = (
   };
 };
 
-/** Lists a Secret as it was observed, under its own name and type: nothing about it changes. */
+/** The entries of `map` that Kubernetes takes as labels or annotations. */
+const qualified = (map: StringMap): StringMap =>
+  Object.fromEntries(Object.entries(map).filter(([key]) => isQualifiedName(key)));
+
+/** Lists a Secret with the name, the type and the data that were observed, and the labels and annotations of the spec. */
 export const relisted = (spec: ResolvedSpec, secret: Secret): SecretChild =>
   secretChild(
-    { ...spec, secretName: secret.metadata.name },
+    {
+      ...spec,
+      secretName: secret.metadata.name,
+      labels: qualified(spec.labels),
+      annotations: qualified(spec.annotations),
+    },
     secret.metadata.namespace ?? "",
     secret.data ?? {},
     secret.type ?? "Opaque",
@@ -111,24 +121,22 @@ const isOurs = (secret: Secret, key: string): boolean => {
 };
 
 /**
- * `child`, so that it removes the keys of `observed` that it does not have. A key that somebody else added is not
- * removed by leaving it out: its owner keeps it. So it is overwritten first, which makes it ours alone, and left out
- * by the next sync, which removes it.
+ * The keys of `observed` that `child` does not have and that leaving them out would not remove, because somebody else owns
+ * them, with other values than they have. Listed so once they are ours alone, and the next sync leaves them out.
  */
-export const takingOver = (child: SecretChild, observed: Secret): SecretChild => {
-  const foreign = Object.entries(observed.data ?? {})
-    .filter(([key]) => !Object.hasOwn(child.data, key) && !isOurs(observed, key))
-    .map(([key, value]) => [key, value === "" ? "LQ==" : ""] as const);
-  return foreign.length === 0
-    ? child
-    : { ...child, data: sorted({ ...child.data, ...Object.fromEntries(foreign) }) };
-};
+const takenOver = (child: SecretChild, observed: Secret): StringMap =>
+  Object.fromEntries(
+    Object.entries(observed.data ?? {})
+      .filter(([key]) => !Object.hasOwn(child.data, key) && !isOurs(observed, key))
+      .map(([key, value]) => [key, value === "" ? "LQ==" : ""] as const),
+  );
 
-/** `child`, marked as the repair of `observed` (see REPAIRED). */
-export const repairing = (child: SecretChild, observed: Secret): SecretChild => ({
+/** `child`, so that it is really applied over `observed`, and takes away the keys that it does not have. */
+export const replacing = (child: SecretChild, observed: Secret): SecretChild => ({
   ...child,
   metadata: {
     ...child.metadata,
-    annotations: { ...child.metadata.annotations, [REPAIRED]: observed.metadata.resourceVersion ?? "" },
+    annotations: { ...child.metadata.annotations, [REPLACED]: observed.metadata.resourceVersion ?? "" },
   },
+  data: sorted({ ...child.data, ...takenOver(child, observed) }),
 });

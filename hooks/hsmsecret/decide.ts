@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
 import type { Secret, StringMap } from "../kubernetes.ts";
-import {
-  isApplied,
-  LAST_APPLIED,
-  relisted,
-  repairing,
-  type SecretChild,
-  secretChild,
-  takingOver,
-} from "./child.ts";
+import { isApplied, LAST_APPLIED, relisted, replacing, type SecretChild, secretChild } from "./child.ts";
 import { contentOf } from "./content.ts";
 import type { Observed } from "./observed.ts";
 import { type HookContext, refusalOf } from "./plan.ts";
@@ -43,14 +35,18 @@ const list = (observed: Observed): Secret[] => [
   ...observed.stale,
 ];
 
-/** Leaves every Secret as it is and says why. */
+/** Leaves the data of every Secret as it is and says why. */
 const leaveAlone = (
   { spec, observed, secretChecksum }: Situation,
   finding: Omit<Finding, "secretChecksum">,
   after = spec.syncInterval,
 ): Decision => ({
   children: list(observed).map((secret) => relisted(spec, secret)),
-  finding: { ...finding, secretChecksum },
+  finding: {
+    ...finding,
+    secretChecksum,
+    ...(observed.owned === undefined ? { secretName: null } : {}),
+  },
   after,
 });
 
@@ -61,7 +57,7 @@ const unavailable = (
   const { spec, observed } = situation;
   const kept =
     observed.owned === undefined
-      ? "There is no Secret yet; it is made as soon as the HSM can be read."
+      ? "There is no Secret; it is made as soon as the HSM can be read."
       : "The Secret is kept as it is.";
   return leaveAlone(
     situation,
@@ -88,7 +84,7 @@ const absent = (situation: Situation, reading: Extract<Reading, { outcome: "abse
     const kept =
       observed.owned === undefined
         ? "Write the secret there, or correct spec.hsmPath."
-        : "The Secret is kept (spec.onMissing: Retain). Write the secret there again, or delete this HSMSecret.";
+        : "The Secret is kept with what it holds (spec.onMissing: Retain). Write the secret there, correct spec.hsmPath, or delete this HSMSecret.";
     const syncStatus = observed.owned === undefined ? "Pending" : "OutOfSync";
     return leaveAlone(situation, { ...finding, message: `${nothing} ${kept}`, syncStatus }, after);
   }
@@ -120,7 +116,7 @@ const present = (
     return leaveAlone(situation, {
       ...learned,
       reason: "TypeImmutable",
-      message: `spec.secretType is ${spec.secretType}, but the Secret ${spec.secretName} has type ${type}, which Kubernetes can't change. Set the type back, or delete the Secret: it is made anew.`,
+      message: `spec.secretType is ${spec.secretType}, but the Secret ${spec.secretName} has type ${type}, which Kubernetes can't change. Set spec.secretType to ${type}, or delete the Secret: it is made anew.`,
       syncStatus: "OutOfSync",
     });
   }
@@ -132,7 +128,9 @@ const present = (
       finding: {
         ...learned,
         reason: "Synced",
-        message: `The Secret ${spec.secretName} holds what the token holds at ${spec.hsmPath}.`,
+        message: spec.autoSync
+          ? `The Secret ${spec.secretName} holds what the token holds at ${spec.hsmPath}.`
+          : `The Secret ${spec.secretName} holds what the token held at ${spec.hsmPath} when it was last read (spec.autoSync is false).`,
         syncStatus: "InSync",
         secretChecksum,
         secretName: spec.secretName,
@@ -153,16 +151,17 @@ const present = (
       syncStatus: "OutOfSync",
     });
   }
-  // Neither the token nor the spec changed, so somebody changed the Secret.
+  // Either it is not as it was last seen, or neither the token nor the spec has changed since.
   const edited =
     observed.owned !== undefined &&
-    before.observedGeneration === parent.metadata.generation &&
-    before.hsmChecksum === (learned.hsmChecksum ?? before.hsmChecksum);
-  const whole = observed.owned === undefined ? child : takingOver(child, observed.owned);
+    before.syncStatus === "InSync" &&
+    (before.secretChecksum !== secretChecksum ||
+      (before.observedGeneration === parent.metadata.generation &&
+        before.hsmChecksum === (learned.hsmChecksum ?? before.hsmChecksum)));
   return {
     // Secrets of an earlier secretName go only after the one of the new name is there.
     children: [
-      edited && observed.owned !== undefined ? repairing(whole, observed.owned) : whole,
+      observed.owned === undefined ? child : replacing(child, observed.owned),
       ...observed.stale.map((stale) => relisted(spec, stale)),
     ],
     finding: {

@@ -68,7 +68,7 @@ export const refusalOf = (
 const refusalOfForeign = (spec: ResolvedSpec, secret: Secret): Refusal | undefined => {
   const owner = controllerOf(secret);
   if (owner === undefined && spec.adopt) return undefined;
-  const whose = owner === undefined ? "was made by somebody else" : `belongs to ${owner.kind} ${owner.name}`;
+  const whose = owner === undefined ? "no HSMSecret owns it" : `belongs to ${owner.kind} ${owner.name}`;
   const help = owner === undefined ? "Set spec.adopt to take it over, choose" : "Choose";
   return {
     reason: "Conflict",

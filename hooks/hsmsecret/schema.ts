@@ -87,6 +87,12 @@ export const HSMSecretSpec = Type.Object({
       minLength: 1,
       maxLength: 253,
       description: "Type of the Secret. Kubernetes can't change the type of a Secret that exists.",
+      "x-kubernetes-validations": [
+        {
+          rule: "self != 'kubernetes.io/service-account-token'",
+          message: "Kubernetes makes the data of service account tokens itself",
+        },
+      ],
     }),
   ),
   autoSync: Type.Optional(
@@ -136,7 +142,7 @@ export const HSMSecretSpec = Type.Object({
     Type.Boolean({
       default: false,
       description:
-        "Take over a Secret of this name that exists already and that no controller owns. Its data is replaced by the token's, and it is deleted with the HSMSecret.",
+        "Take over a Secret of this name that exists already and that no controller owns. Its data is replaced by the token's, and it is deleted with the HSMSecret. Needs Metacontroller's server-side apply.",
     }),
   ),
   template: Type.Optional(SecretTemplate),

@@ -70,8 +70,10 @@ const fact = <K extends string>(
 export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HSMSecretStatus => {
   const before = previousStatus(parent);
   const synced = finding.reason === "Synced";
+  const { hsmPath } = resolveSpec(parent);
   const facts = {
-    ...fact("hsmChecksum", finding.hsmChecksum, before.hsmChecksum),
+    // A checksum of another path's content says nothing of this one's.
+    ...fact("hsmChecksum", finding.hsmChecksum, before.hsmPath === hsmPath ? before.hsmChecksum : undefined),
     ...fact("secretChecksum", finding.secretChecksum, before.secretChecksum),
   };
   const happened =
@@ -90,7 +92,7 @@ export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HS
   return {
     ...(parent.metadata.generation === undefined ? {} : { observedGeneration: parent.metadata.generation }),
     syncStatus: finding.syncStatus,
-    hsmPath: resolveSpec(parent).hsmPath,
+    hsmPath,
     ...fact("lastSyncTime", synced && happened ? now : undefined, before.lastSyncTime),
     ...facts,
     ...fact("lastError", synced || reason === "Applying" ? (leak ?? null) : message, undefined),

@@ -21,7 +21,9 @@ export interface SyncResult {
 
 /** Whether a sync without autoSync must be followed by another: it has not got the content that it was asked for. */
 const isUnfinished = (reason: Reason, observed: Observed): boolean =>
-  reason === "HSMUnavailable" || (reason === "ObjectNotFound" && observed.owned === undefined);
+  reason === "HSMUnavailable" ||
+  reason === "Applying" ||
+  (reason === "ObjectNotFound" && observed.owned === undefined);
 
 /** The events of a sync: one where the reason changed, none where nothing happened. */
 const eventsOf = (parent: HSMSecret, finding: Finding): HookEvent[] => {
@@ -47,8 +49,9 @@ export const sync = (
   const observed = observe(request, spec);
   const secretChecksum = observed.owned === undefined ? null : checksumOfBase64(observed.owned.data ?? {});
   const { children, finding, after } = decide({ parent, spec, observed, secretChecksum }, context, reading);
-  const obeyed = reading !== undefined && reading.outcome !== "unavailable" && pendingForceSync(parent);
-  const full = obeyed ? { ...finding, lastForceSync: obeyed } : finding;
+  const wanted =
+    reading === undefined || reading.outcome === "unavailable" ? undefined : pendingForceSync(parent);
+  const full = wanted === undefined ? finding : { ...finding, lastForceSync: wanted };
   return {
     response: {
       status: nextStatus(parent, full, context.now),

@@ -2,6 +2,7 @@
 // The prompt of `npm start`: changes what the token holds, and stops and starts the processes.
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { isHsmPath } from "../../hooks/hsm-path.ts";
 import type { Stack } from "./stack.ts";
 
 const HELP = `  put PATH KEY=VALUE...   make the secret at PATH on the token hold exactly these keys
@@ -28,7 +29,10 @@ export const obey = async (stack: Pick<Stack, "token" | "start" | "stop">, line:
       return "";
     case "put": {
       const pairs = words.slice(1).map((word) => word.match(/^([-._a-zA-Z0-9]+)=(.*)$/));
-      if (first === undefined || pairs.length === 0 || pairs.some((pair) => pair === null)) break;
+      if (first === undefined || pairs.length === 0) break;
+      if (!isHsmPath(first))
+        return `${first} can't be a path: letters, digits, "-", "_", "." between slashes`;
+      if (pairs.some((pair) => pair === null)) return "put takes KEY=VALUE pairs without spaces in them";
       await stack.token.put(
         first,
         Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2] ?? ""])),
@@ -72,7 +76,9 @@ ${HELP}`);
   reader.on("line", (line) => {
     queue = queue.then(async () => {
       if (/^\s*(quit|exit)\s*$/i.test(line)) return reader.close();
-      const answer = await obey(stack, line).catch((error: unknown) => String(error));
+      const answer = await obey(stack, line).catch((error: unknown) =>
+        error instanceof Error ? error.message : String(error),
+      );
       if (answer !== "") say(answer);
       reader.prompt();
     });

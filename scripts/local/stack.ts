@@ -190,6 +190,7 @@ const assemble = async (
     return { status: statusCode, body: await body.text() };
   };
   const start = async (role: Role) => {
+    if (running.has(role)) throw new Error(`the ${role} runs already`);
     const process = await startPodProcess({
       workload: workloads[role],
       read,
@@ -214,11 +215,13 @@ const assemble = async (
     });
   };
   const stop = async (role: Role, signal?: "SIGTERM" | "SIGKILL") => {
-    await running.get(role)?.stop(signal);
+    const process = running.get(role);
+    if (process === undefined) throw new Error(`the ${role} does not run`);
+    await process.stop(signal);
     running.delete(role);
   };
   closers.push(async () => {
-    await Promise.all([stop("agent"), stop("webhook")]);
+    await Promise.all([...running.keys()].map((role) => stop(role)));
   });
   await start("agent");
   await start("webhook");

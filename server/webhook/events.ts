@@ -62,7 +62,7 @@ export const createEventSink = (options: EventSinkOptions): EventSink => {
   /** Whether this event was posted lately; remembers it if not. */
   const isRepeated = (key: string, at: number): boolean => {
     const before = postedAt.get(key);
-    if (before !== undefined && at - before < REPEAT_MS) return true;
+    if (before !== undefined && at >= before && at - before < REPEAT_MS) return true;
     postedAt.delete(key);
     postedAt.set(key, at);
     const oldest = postedAt.keys().next();

@@ -36,7 +36,7 @@ const shown = (cluster: Cluster): Secret =>
       resourceVersion: String(cluster.version),
       ...(cluster.mark === undefined
         ? {}
-        : { annotations: { "hsm.j5t.io/repaired-resource-version": cluster.mark } }),
+        : { annotations: { "hsm.j5t.io/replaced-resource-version": cluster.mark } }),
       managedFields: ["metacontroller", "kubectl-edit"].map((manager) => ({
         manager,
         operation: manager === "metacontroller" ? "Apply" : "Update",
@@ -118,7 +118,7 @@ const step = (world: World): World => {
   }
   const bytes = JSON.stringify(child);
   if (world.secret !== undefined && bytes === world.applied) return next;
-  const mark = child.metadata.annotations?.["hsm.j5t.io/repaired-resource-version"];
+  const mark = child.metadata.annotations?.["hsm.j5t.io/replaced-resource-version"];
   const applied = apply(world.secret, child.data, mark, clock);
   const same =
     world.secret !== undefined &&
@@ -154,14 +154,14 @@ const ACTIONS: Record<string, (world: World) => World> = {
 const canonical = (world: World): string => {
   const text = JSON.stringify({ ...world, clock: 0, secret: world.secret && { ...world.secret, keys: 0 } });
   const versions = [String(world.secret?.version ?? ""), world.secret?.mark ?? ""];
-  versions.push(world.applied?.match(/repaired-resource-version":"(\d+)"/)?.[1] ?? "");
+  versions.push(world.applied?.match(/replaced-resource-version":"(\d+)"/)?.[1] ?? "");
   const ranks = [...new Set(versions)].sort((a, b) => Number(a) - Number(b));
   const keys = Object.entries(world.secret?.keys ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   return (
     text
       .replace(/"version":\d+/, "")
       .replace(/"mark":"\d+"/, "")
-      .replace(/(repaired-resource-version\\":\\")\d+/, "$1") +
+      .replace(/(replaced-resource-version\\":\\")\d+/, "$1") +
     JSON.stringify(keys) +
     versions.map((version) => ranks.indexOf(version)).join()
   );

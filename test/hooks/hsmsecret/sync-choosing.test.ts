@@ -13,7 +13,7 @@ checkRows([
       syncStatus: "Error",
       ready: "False",
       children: [],
-      error: /somebody else.*spec.adopt/,
+      error: /no HSMSecret owns it.*spec.adopt/,
     },
   },
   {

@@ -64,7 +64,7 @@ checkRows([
       syncStatus: "Pending",
       ready: "False",
       children: [],
-      error: /no Secret yet/,
+      error: /no Secret; it is made/,
     },
   },
   {

@@ -82,7 +82,7 @@ t.test(
       ).response.children;
     t.notSame(edited("9"), calm.children);
     t.notSame(edited("9"), edited("10"), "and from the repair before");
-    const mark = { "hsm.j5t.io/repaired-resource-version": "9" };
+    const mark = { "hsm.j5t.io/replaced-resource-version": "9" };
     const repaired = request({ owned: [secret(token, { annotations: mark })], status: calm.status ?? {} });
     t.same(
       sync(repaired, context, unchanged).response.children,
