@@ -35,7 +35,7 @@ const run = async (): Promise<number> => {
     spawnSync("tap", ["build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
     const child = spawn(
       "tap",
-      ["run", "--reporter=terse", "--jobs=2", "--timeout=180", `--output-file=${output}`, ...files],
+      ["run", "--reporter=terse", "--jobs=2", "--timeout=300", `--output-file=${output}`, ...files],
       { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
     );
     const code = await new Promise<number>((resolve) => child.once("exit", (status) => resolve(status ?? 1)));

@@ -1,16 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model-checks the sync hook: every interleaving, up to a depth, of token changes, outages, edits of the Secret and
-// syncs, against Metacontroller's server-side apply with field ownership and its habit of skipping equal answers.
+// Model-checks the sync hook: every interleaving, up to a depth, of token changes, outages, edits of the Secret and of the
+// spec, foreign Secrets and syncs, against Metacontroller's server-side apply with field ownership and its habit of
+// skipping equal answers.
 import t from "tap";
 import { plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
+import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
-import { absent, base64, context, found, request, secret, unavailable, unchanged } from "./request.ts";
+import {
+  absent,
+  base64,
+  context,
+  foreign,
+  found,
+  request,
+  secret,
+  UID,
+  unavailable,
+  unchanged,
+} from "./request.ts";
 
-const DEPTH = 6;
-const OWNER = 'k:{"uid":"68455439-0481-4aba-a161-cd23399165db"}';
+const DEPTH = 8;
+const OWNER = `k:${JSON.stringify({ uid: UID })}`;
 
-/** The Secret in the cluster: each key's value (base64) and who owns it. */
+/** The child of an answer, as far as the model looks at it. */
+interface Child {
+  readonly data: StringMap;
+  readonly metadata: { readonly labels: StringMap; readonly annotations?: StringMap };
+}
+
+/** What the spec asks for beside its defaults. */
+interface Spec {
+  readonly onMissing: "Retain" | "Delete";
+  readonly label: boolean;
+  readonly mapped: boolean;
+}
+
+/** Our Secret in the cluster: each key's value (base64) and who owns it. */
 interface Cluster {
+  readonly label: boolean;
   readonly version: number;
   readonly mark?: string;
   readonly keys: Readonly<Record<string, { readonly value: string; readonly owners: readonly string[] }>>;
@@ -19,8 +46,11 @@ interface Cluster {
 interface World {
   readonly token: "a" | "b" | "absent";
   readonly outage: boolean;
-  readonly onMissing: "Retain" | "Delete";
+  readonly spec: Spec;
+  readonly generation: number;
   readonly secret: Cluster | undefined;
+  /** Somebody else's Secret has the name. */
+  readonly foreign: boolean;
   /** The answer's child as Metacontroller last applied it. */
   readonly applied: string | undefined;
   readonly status: Record<string, unknown> | undefined;
@@ -34,6 +64,11 @@ const shown = (cluster: Cluster): Secret =>
     {},
     {
       resourceVersion: String(cluster.version),
+      labels: {
+        "app.kubernetes.io/managed-by": "keyswitch",
+        "controller-uid": UID,
+        ...(cluster.label && { team: "x" }),
+      },
       ...(cluster.mark === undefined
         ? {}
         : { annotations: { "hsm.j5t.io/replaced-resource-version": cluster.mark } }),
@@ -54,12 +89,8 @@ const shown = (cluster: Cluster): Secret =>
   );
 
 /** Server-side apply by Metacontroller, with force: what differs becomes its own, what it drops loses it as an owner. */
-const apply = (
-  before: Cluster | undefined,
-  data: StringMap,
-  mark: string | undefined,
-  clock: number,
-): Cluster => {
+const apply = (before: Cluster | undefined, { data, metadata }: Child, clock: number): Cluster => {
+  const mark = metadata.annotations?.["hsm.j5t.io/replaced-resource-version"];
   const keys: Record<string, { value: string; owners: string[] }> = {};
   for (const [key, { value, owners }] of Object.entries(before?.keys ?? {})) {
     const wanted = data[key];
@@ -70,12 +101,20 @@ const apply = (
     else keys[key] = { value, owners: [...others, "metacontroller"] };
   }
   for (const [key, value] of Object.entries(data)) keys[key] ??= { value, owners: ["metacontroller"] };
-  return { version: clock, keys, ...(mark === undefined ? {} : { mark }) };
+  const label = metadata.labels.team !== undefined;
+  return { version: clock, label, keys, ...(mark === undefined ? {} : { mark }) };
 };
 
 const inOrder = (data: StringMap): string => JSON.stringify(Object.entries(data).sort());
-const contentOf = (token: "a" | "b"): string => inOrder(base64(CONTENT[token]));
+const contentOf = ({ spec }: World, token: "a" | "b"): string =>
+  inOrder(base64(spec.mapped ? { key: CONTENT[token].password ?? "" } : CONTENT[token]));
 const dataOf = (world: World): string | undefined => world.secret && inOrder(shown(world.secret).data ?? {});
+
+const specOf = ({ onMissing, label, mapped }: Spec): HSMSecretSpec => ({
+  onMissing,
+  ...(label && { template: { labels: { team: "x" } } }),
+  ...(mapped && { data: [{ key: "key", hsmKey: "password" }] }),
+});
 
 const read = (world: World, ifNoneMatch: string | undefined): Reading => {
   if (world.outage) return unavailable;
@@ -87,26 +126,29 @@ const read = (world: World, ifNoneMatch: string | undefined): Reading => {
 /** One sync; throws where an answer breaks an invariant. */
 const step = (world: World): World => {
   const input = request({
-    spec: { onMissing: world.onMissing },
+    spec: specOf(world.spec),
+    metadata: { generation: world.generation },
     owned: world.secret === undefined ? [] : [shown(world.secret)],
+    ...(world.foreign ? { related: foreign({ theirs: "1" }) } : {}),
     ...(world.status === undefined ? {} : { status: world.status }),
   });
   const planned = plan(input, context);
-  if (!planned.read) throw new Error("the token is not read");
-  const reading = read(world, planned.ifNoneMatch);
+  if (planned.read === world.foreign) throw new Error("the token is read exactly if the name is free");
+  const reading = planned.read ? read(world, planned.ifNoneMatch) : undefined;
   const { response } = sync(input, context, reading);
-  const [child] = response.children as [{ data: StringMap; metadata: { annotations?: StringMap } }?];
+  const [child] = response.children as unknown as [Child?];
+  if (world.foreign && child !== undefined) throw new Error("a foreign Secret is in the answer");
   const clock = world.clock + 1;
   const next = { ...world, status: response.status, clock };
   if (world.secret !== undefined && child === undefined) {
-    if (reading.outcome !== "absent" || world.onMissing !== "Delete") {
-      throw new Error(`the Secret is removed after ${reading.outcome}`);
+    if (reading?.outcome !== "absent" || world.spec.onMissing !== "Delete") {
+      throw new Error(`the Secret is removed after ${reading?.outcome}`);
     }
     return { ...next, secret: undefined, applied: undefined };
   }
   if (response.status?.syncStatus === "InSync") {
     const held = dataOf(world);
-    if (world.token === "absent" || held !== contentOf(world.token)) {
+    if (world.outage || world.token === "absent" || held !== contentOf(world, world.token)) {
       throw new Error(`the status is InSync with ${held} while the token holds ${world.token}`);
     }
   }
@@ -118,13 +160,19 @@ const step = (world: World): World => {
   }
   const bytes = JSON.stringify(child);
   if (world.secret !== undefined && bytes === world.applied) return next;
-  const mark = child.metadata.annotations?.["hsm.j5t.io/replaced-resource-version"];
-  const applied = apply(world.secret, child.data, mark, clock);
+  const applied = apply(world.secret, child, clock);
   const same =
     world.secret !== undefined &&
     JSON.stringify({ ...applied, version: 0 }) === JSON.stringify({ ...world.secret, version: 0 });
   return { ...next, secret: same ? world.secret : applied, applied: bytes };
 };
+
+/** An edit of the spec. */
+const respec = (world: World, change: Partial<Spec>): World => ({
+  ...world,
+  spec: { ...world.spec, ...change },
+  generation: world.generation + 1,
+});
 
 /** An edit by hand: the key becomes kubectl's. */
 const edit = (world: World, key: string, value: string | undefined): World => {
@@ -146,13 +194,31 @@ const ACTIONS: Record<string, (world: World) => World> = {
   "add extra": (world) => edit(world, "extra", "eA=="),
   "add empty extra": (world) => edit(world, "extra", ""),
   "delete the Secret": (world) => ({ ...world, secret: undefined }),
+  "take the label off": (world) => ({
+    ...world,
+    clock: world.clock + 1,
+    secret: world.secret && { ...world.secret, label: false, version: world.clock + 1 },
+  }),
+  "somebody makes a Secret": (world) => (world.secret === undefined ? { ...world, foreign: true } : world),
+  "somebody removes theirs": (world) => ({ ...world, foreign: false }),
+  "spec: the other onMissing": (world) =>
+    respec(world, { onMissing: world.spec.onMissing === "Retain" ? "Delete" : "Retain" }),
+  "spec: label on or off": (world) => respec(world, { label: !world.spec.label }),
+  "spec: mapping on or off": (world) => respec(world, { mapped: !world.spec.mapped }),
   // Metacontroller forgets what it applied.
   "restart the engine": (world) => ({ ...world, applied: undefined }),
 };
 
 /** The world with its versions renamed by rank: only which of them are equal matters. */
 const canonical = (world: World): string => {
-  const text = JSON.stringify({ ...world, clock: 0, secret: world.secret && { ...world.secret, keys: 0 } });
+  const observed = world.status?.observedGeneration === world.generation;
+  const text = JSON.stringify({
+    ...world,
+    clock: 0,
+    generation: observed,
+    status: { ...world.status, observedGeneration: 0 },
+    secret: world.secret && { ...world.secret, keys: 0 },
+  });
   const versions = [String(world.secret?.version ?? ""), world.secret?.mark ?? ""];
   versions.push(world.applied?.match(/replaced-resource-version":"(\d+)"/)?.[1] ?? "");
   const ranks = [...new Set(versions)].sort((a, b) => Number(a) - Number(b));
@@ -175,54 +241,57 @@ const settles = (world: World): string | undefined => {
     const rests = canonical(next) === canonical(now);
     now = next;
     if (!rests) continue;
+    if (now.foreign) return now.status?.syncStatus === "Error" ? undefined : "no Conflict in the status";
     const data = dataOf(now);
     if (now.token === "absent") {
-      return now.onMissing === "Delete" && now.secret !== undefined ? "absent, but still there" : undefined;
+      return now.spec.onMissing === "Delete" && now.secret !== undefined
+        ? "absent, but still there"
+        : undefined;
     }
-    const wanted = contentOf(now.token);
+    const wanted = contentOf(now, now.token);
+    if (now.status?.syncStatus !== "InSync") return `rests at ${now.status?.syncStatus}`;
+    if (now.secret?.label !== now.spec.label) return "rests with the wrong labels";
     return data === wanted ? undefined : `rests at ${data} while the token holds ${wanted}`;
   }
   return "never rests";
 };
 
 t.test("no interleaving loses the Secret, lies about it, or keeps it from settling", async (t) => {
-  let states = 0;
-  for (const onMissing of ["Retain", "Delete"] as const) {
-    const start: World = {
-      token: "a",
-      outage: false,
-      onMissing,
-      secret: undefined,
-      applied: undefined,
-      status: undefined,
-      clock: 1,
-    };
-    const seen = new Set<string>();
-    let frontier: { world: World; path: string[] }[] = [{ world: step(step(start)), path: [] }];
-    const failures: string[] = [];
-    for (let depth = 0; depth <= DEPTH; depth += 1) {
-      const next: typeof frontier = [];
-      for (const { world, path } of frontier) {
-        try {
-          const fault = settles(world);
-          if (fault !== undefined) failures.push(`${path.join(", ")}: ${fault}`);
-          if (depth === DEPTH) continue;
-          for (const [name, act] of Object.entries(ACTIONS)) {
-            const after = act(world);
-            const key = canonical(after);
-            if (seen.has(key)) continue;
-            seen.add(key);
-            next.push({ world: after, path: [...path, name] });
-          }
-        } catch (error) {
-          failures.push(`${path.join(", ")}: ${String(error)}`);
+  const start: World = {
+    token: "a",
+    outage: false,
+    spec: { onMissing: "Retain", label: false, mapped: false },
+    generation: 1,
+    secret: undefined,
+    foreign: false,
+    applied: undefined,
+    status: undefined,
+    clock: 1,
+  };
+  const seen = new Set<string>();
+  let frontier: { world: World; path: string[] }[] = [{ world: step(step(start)), path: [] }];
+  const failures: string[] = [];
+  for (let depth = 0; depth <= DEPTH; depth += 1) {
+    const next: typeof frontier = [];
+    for (const { world, path } of frontier) {
+      try {
+        const fault = settles(world);
+        if (fault !== undefined) failures.push(`${path.join(", ")}: ${fault}`);
+        if (depth === DEPTH) continue;
+        for (const [name, act] of Object.entries(ACTIONS)) {
+          const after = act(world);
+          const key = canonical(after);
+          if (seen.has(key)) continue;
+          seen.add(key);
+          next.push({ world: after, path: [...path, name] });
         }
+      } catch (error) {
+        failures.push(`${path.join(", ")}: ${String(error)}`);
       }
-      frontier = next;
     }
-    states += seen.size;
-    t.same(failures.slice(0, 5), [], `onMissing ${onMissing}`);
+    frontier = next;
   }
-  t.comment(`${states} states`);
-  t.ok(states > 1000, "the search went somewhere");
+  t.same(failures.slice(0, 5), []);
+  t.comment(`${seen.size} states, every interleaving of up to ${DEPTH} steps`);
+  t.ok(seen.size > 100_000, "the search went somewhere");
 });
