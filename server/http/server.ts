@@ -15,6 +15,7 @@ import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";
 import { type AuthOptions, createAuthenticator } from "./auth.ts";
 import { certificateSource, followCertificates } from "./certificates.ts";
+import { createDrain, type Drain } from "./drain.ts";
 import { answerBrokenRequest, answerUnknownRoute, handleError, type RouteMethods } from "./error-handler.ts";
 import { sendError } from "./errors.ts";
 import { limitInFlight } from "./in-flight.ts";
@@ -55,7 +56,8 @@ export type ServerOptions = {
 export const buildServer = (options: ServerOptions): KeyswitchServer => {
   const { logger, registry, ready, tls } = options;
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const { serverFactory, tlsServers } = createServers(tls, limits, logger);
+  const drain = createDrain();
+  const { serverFactory, tlsServers } = createServers(tls, limits, logger, drain);
   const loggerInstance: FastifyBaseLogger = logger;
   const settings: FastifyServerOptions<Server> = {
     serverFactory,
@@ -105,6 +107,7 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
     metrics.observe(request, reply.statusCode, reply.elapsedTime);
     logRequest(request, reply);
   });
+  app.addHook("preClose", async () => drain.begin());
   addProbes(app, { registry, ready });
   if (tls) {
     const stop = followCertificates(tls, tlsServers, logger);
@@ -130,7 +133,7 @@ const logRequest = (request: FastifyRequest, reply: FastifyReply): void => {
 };
 
 /** How servers are made; fastify makes two for a name such as localhost that has two addresses. */
-const createServers = (tls: TlsFiles | undefined, limits: Limits, logger: Logger) => {
+const createServers = (tls: TlsFiles | undefined, limits: Limits, logger: Logger, drain: Drain) => {
   const tlsServers = new Set<HttpsServer>();
   const timeouts = {
     requestTimeout: limits.requestTimeoutMs,
@@ -140,12 +143,17 @@ const createServers = (tls: TlsFiles | undefined, limits: Limits, logger: Logger
     keepAliveTimeout: 120_000,
   };
   const serverFactory = (listener: RequestListener): Server => {
-    if (tls === undefined) return createServer(timeouts, listener);
+    if (tls === undefined) {
+      const server = createServer(timeouts, listener);
+      drain.watch(server);
+      return server;
+    }
     // A caller without a certificate gets through the handshake and reaches the open routes alone: see auth.ts.
     const clients = tls.clientCaFile !== undefined && { requestCert: true, rejectUnauthorized: false };
     const material = certificateSource(tls, logger, () => {}).get();
     const server = new HttpsServer({ ...timeouts, ...material, ...clients }, listener);
     tlsServers.add(server);
+    drain.watch(server);
     return server;
   };
   return { serverFactory, tlsServers };

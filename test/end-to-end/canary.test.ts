@@ -12,7 +12,7 @@ import { type Stack, startStack } from "../../scripts/local/stack.ts";
 const canary = `canary${randomBytes(12).toString("hex")}`;
 const NAMESPACE = "canary";
 
-/** The shapes in which a value could show: as it is, in base64 at each offset, in hex, in percent-encoding. */
+/** The shapes in which a value could show: as it is, in base64 at each offset, in hex. */
 const shapesOf = (value: string): string[] => [
   value,
   ...[0, 1, 2].map((offset) =>

@@ -45,6 +45,9 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await shows(/secrets\/default\/a holds key/);
     child.stdin.write("nonsense\n");
     await shows(/keyswitch> +put PATH KEY=VALUE/);
+    child.stdin.write("put a/../b key=value\nstart agent\n");
+    await shows(/a\/\.\.\/b can't be a path/);
+    await shows(/the agent runs already/);
     const kubectl = kubectlWith(kubeconfig);
     const manifest = {
       apiVersion: "hsm.j5t.io/v1alpha1",

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { holding, startAgent } from "../webhook/agent-double.ts";
@@ -135,3 +135,26 @@ t.test("a request under way is answered before the process ends", async (t) => {
   t.equal((await answering).status, 200);
   t.match(await webhook.ended, { code: 0 });
 });
+
+const BEGINNINGS: Record<string, string> = {
+  "has sent nothing": "",
+  "has sent a part of its head": "POST /hooks/hsmsecret/sync HTTP/1.1\r\nHost: x\r\n",
+};
+
+for (const [what, text] of Object.entries(BEGINNINGS)) {
+  t.test(`SIGTERM: a connection that ${what} does not hold the process up`, async (t) => {
+    const webhook = startProcess(t, "webhook", minimal);
+    const { hostname, port } = new URL(await webhook.address());
+    const socket = connect(Number(port), hostname);
+    t.teardown(() => socket.destroy());
+    await once(socket, "connect");
+    socket.on("error", () => {});
+    socket.write(text);
+    // The server has seen the connection when it has answered a later one.
+    await (await fetch(`http://${hostname}:${port}/healthz`)).text();
+    const began = performance.now();
+    webhook.child.kill("SIGTERM");
+    t.match(await webhook.ended, { code: 0, signal: null });
+    t.ok(performance.now() - began < 8_000, "long before requests under way would be given up");
+  });
+}

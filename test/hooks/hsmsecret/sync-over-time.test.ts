@@ -191,3 +191,30 @@ t.test("autoSync false comes back to a reading that failed, and rests once it ha
   t.match(plan(resting, context), { read: false });
   t.ok((sync(request({ spec }), context, absent).response.resyncAfterSeconds ?? Infinity) <= 60);
 });
+
+t.test("a force-sync of an empty value is obeyed once", async (t) => {
+  const metadata = { annotations: { "hsm.j5t.io/force-sync": "" } };
+  const given = { owned: [secret(token)], status: inSync(), metadata, spec: { autoSync: false } };
+  t.match(plan(request(given), context), { read: true, fresh: true });
+  const status = sync(request(given), context, found(token)).response.status ?? {};
+  t.match(plan(request({ ...given, status }), context), { read: false });
+});
+
+t.test(
+  "a template that Kubernetes would refuse is not sent with a Secret that is listed again",
+  async (t) => {
+    const template = { labels: { "a b": "x", team: "a" }, annotations: { "hsm.j5t.io/x": "y" } };
+    const { response, outcome } = sync(
+      request({ spec: { template }, owned: [secret(token)] }),
+      context,
+      undefined,
+    );
+    t.equal(outcome, "InvalidKey");
+    t.same(response.children[0]?.metadata, {
+      name: "app",
+      namespace: "demo",
+      labels: { "app.kubernetes.io/managed-by": "keyswitch", team: "a" },
+      annotations: { "hsm.j5t.io/x": "y" },
+    });
+  },
+);
