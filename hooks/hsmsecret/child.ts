@@ -2,7 +2,7 @@
 // The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
 import type { Secret, StringMap } from "../kubernetes.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-import { isQualifiedName } from "./template.ts";
+import { isTemplateKey } from "./template.ts";
 
 /** The annotation that dynamic apply leaves on a child: it holds the whole child, a Secret's data included. */
 export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
@@ -68,9 +68,9 @@ export const secretChild = (
   };
 };
 
-/** The entries of `map` that Kubernetes takes as labels or annotations. */
-const qualified = (map: StringMap): StringMap =>
-  Object.fromEntries(Object.entries(map).filter(([key]) => isQualifiedName(key)));
+/** The entries of `map` that a template may have. */
+const allowed = (map: StringMap): StringMap =>
+  Object.fromEntries(Object.entries(map).filter(([key]) => isTemplateKey(key)));
 
 /** Lists a Secret with the name, the type and the data that were observed, and the labels and annotations of the spec. */
 export const relisted = (spec: ResolvedSpec, secret: Secret): SecretChild =>
@@ -78,8 +78,8 @@ export const relisted = (spec: ResolvedSpec, secret: Secret): SecretChild =>
     {
       ...spec,
       secretName: secret.metadata.name,
-      labels: qualified(spec.labels),
-      annotations: qualified(spec.annotations),
+      labels: allowed(spec.labels),
+      annotations: allowed(spec.annotations),
     },
     secret.metadata.namespace ?? "",
     secret.data ?? {},

@@ -203,7 +203,10 @@ t.test("a force-sync of an empty value is obeyed once", async (t) => {
 t.test(
   "a template that Kubernetes would refuse is not sent with a Secret that is listed again",
   async (t) => {
-    const template = { labels: { "a b": "x", team: "a" }, annotations: { "hsm.j5t.io/x": "y" } };
+    const template = {
+      labels: { "a b": "x", team: "a", "controller-uid": "z" },
+      annotations: { "hsm.j5t.io/x": "y" },
+    };
     const { response, outcome } = sync(
       request({ spec: { template }, owned: [secret(token)] }),
       context,
