@@ -4,13 +4,11 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { StringMap } from "./kubernetes.ts";
 
-/** Order two strings by their UTF-8 bytes. */
-const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
-
 /** The length of `bytes` as an unsigned 64-bit big-endian number. */
 const frame = (bytes: Uint8Array): Uint8Array => {
   const length = Buffer.alloc(8);
-  length.writeBigUInt64BE(BigInt(bytes.length));
+  length.writeUInt32BE(Math.floor(bytes.length / 2 ** 32), 0);
+  length.writeUInt32BE(bytes.length >>> 0, 4);
   return length;
 };
 
@@ -20,8 +18,8 @@ const frame = (bytes: Uint8Array): Uint8Array => {
  */
 export const checksum = (keys: Iterable<readonly [string, Uint8Array]>): string => {
   const hash = sha256.create();
-  for (const [key, value] of [...keys].sort(([a], [b]) => byBytes(a, b))) {
-    const name = Buffer.from(key);
+  const named = Array.from(keys, ([key, value]) => [Buffer.from(key), value] as const);
+  for (const [name, value] of named.sort(([a], [b]) => Buffer.compare(a, b))) {
     hash.update(frame(name)).update(name).update(frame(value)).update(value);
   }
   return `sha256:${bytesToHex(hash.digest())}`;

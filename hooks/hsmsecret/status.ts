@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The status of an HSMSecret: made of the one before, so that nothing in it changes unless something happened.
-import { Value } from "@sinclair/typebox/value";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { nextCondition } from "../condition.ts";
 import { resolveSpec } from "./resolved-spec.ts";
 import { type HSMSecret, HSMSecretStatus, type SyncStatus } from "./schema.ts";
@@ -46,9 +46,11 @@ const STALLED: ReadonlySet<Reason> = new Set([
   "TypeImmutable",
 ]);
 
+const isStatus = TypeCompiler.Compile(HSMSecretStatus);
+
 /** The status that `parent` carries, or an empty one where it carries none or one that is not ours. */
 export const previousStatus = (parent: HSMSecret): HSMSecretStatus =>
-  Value.Check(HSMSecretStatus, parent.status) ? parent.status : {};
+  isStatus.Check(parent.status) ? parent.status : {};
 
 /** The reason of the Ready condition in `status`, if it is one of ours. */
 export const readyReason = (status: HSMSecretStatus): Reason | undefined => {

@@ -3,25 +3,52 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
-import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 
 export interface ServerProcess {
+  readonly port: number;
   readonly url: string;
   /** From its start to its first answer of readiness. */
   readonly startMs: number;
-  /** Resident memory of the process and its children. */
-  residentMiB(): number;
+  /** Resident memory of the process and of the processes that it started, in this order. */
+  memory(): { own: Memory; children: Memory[] };
   stop(): Promise<void>;
 }
 
-/** Resident memory of `pid` in KiB, and of the processes that it started. Linux. */
-const residentKiB = (pid: number): number => {
-  const own = Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1] ?? 0);
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(/\s+/);
-  return children.filter(Boolean).reduce((sum, child) => sum + residentKiB(Number(child)), own);
+/** Resident memory in MiB: now, and the most since the start. */
+export interface Memory {
+  readonly now: number;
+  readonly peak: number;
+}
+
+const START_LIMIT_MS = 60_000;
+/** How often a process that starts is asked: what is measured is no finer than this. */
+const POLL_MS = 5;
+
+/** Linux: proc_pid_status(5). */
+const memoryOf = (pid: number): Memory => {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const mib = (field: string) =>
+    Math.round(Number(status.match(new RegExp(`${field}:\\s+(\\d+)`))?.[1] ?? 0) / 1024);
+  return { now: mib("VmRSS"), peak: mib("VmHWM") };
+};
+
+/** Linux: proc_tid_children(5). */
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(/\s+/).filter(Boolean).map(Number);
+
+const isReady = async (url: string): Promise<boolean> => {
+  try {
+    const { statusCode, body } = await request(`${url}/readyz`);
+    await body.dump();
+    return statusCode === 200;
+  } catch {
+    // It does not listen yet.
+    return false;
+  }
 };
 
 /** Starts dist/server/main.js as `role` with `env`; `npm run build` must have made it. */
@@ -37,21 +64,20 @@ export const startServerProcess = async (
     [fileURLToPath(new URL("../../dist/server/main.js", import.meta.url)), role],
     { env: { PATH: process.env.PATH, LISTEN_PORT: String(port), ...env }, stdio: "inherit" },
   );
+  const pid = child.pid ?? 0;
   const ended = once(child, "exit");
-  await eventually(`the start of the ${role}`, async () => {
-    try {
-      const { statusCode, body } = await request(`${url}/readyz`);
-      await body.dump();
-      return statusCode === 200;
-    } catch {
-      // It does not listen yet.
-      return false;
+  while (!(await isReady(url))) {
+    if (child.exitCode !== null || performance.now() - begin > START_LIMIT_MS) {
+      child.kill("SIGKILL");
+      throw new Error(`the ${role} did not start`);
     }
-  });
+    await sleep(POLL_MS);
+  }
   return {
+    port,
     url,
     startMs: Math.round(performance.now() - begin),
-    residentMiB: () => Math.round(residentKiB(child.pid ?? 0) / 1024),
+    memory: () => ({ own: memoryOf(pid), children: childrenOf(pid).map(memoryOf) }),
     stop: async () => {
       child.kill("SIGTERM");
       await ended;

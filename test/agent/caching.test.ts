@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Modules that hide what other processes write (as OpenSC does): a second child loads beside the one that serves.
+import { rmSync, writeFileSync } from "node:fs";
 import t from "tap";
+import type { TestToken } from "../../scripts/local/softhsm-token.ts";
 import type { ReadResult } from "../../server/agent/store.ts";
+import type { TestModule } from "../pkcs11-module/build.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
 t.setTimeout(180_000);
@@ -76,6 +79,36 @@ t.test("a fresh read that ran out of time is paid by the view that it has asked 
   const from = slow.starts.length;
   t.equal(userOf(await slow.read(PATH, { fresh: true })), "new", "the repeated request is satisfied");
   t.equal(slow.starts.length, from, "without another child");
+});
+
+const localFaults: [what: string, cause: (token: TestToken, module: TestModule) => void][] = [
+  ["its PIN file is empty", ({ pinFile }) => writeFileSync(pinFile, "")],
+  ["its PIN file is missing", ({ pinFile }) => rmSync(pinFile)],
+  ["its module crashes", (_, module) => module.control(...OPENSC, "crash C_Initialize segv")],
+  ["its module fails", (_, module) => module.control(...OPENSC, "fail C_OpenSession 0x30")],
+];
+for (const [what, cause] of localFaults)
+  t.test(`a second child that can't start does not end the first: ${what}`, async (t) => {
+    const { token, module, openStore } = await tokenFixture(t);
+    await token.putPerKey(PATH, { user: "old" });
+    module.control(...OPENSC);
+    const store = openStore();
+    t.equal(userOf(await store.read(PATH)), "old");
+    cause(token, module);
+    t.equal(userOf(await store.read(PATH, { fresh: true })), "TOKEN_UNAVAILABLE", "a new view needs it");
+    t.equal(userOf(await store.read(PATH)), "old", "the old one is still served");
+    t.match(store.health(), { ready: true });
+  });
+
+t.test("a device that was removed is not answered for from memory", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  await token.putPerKey(PATH, { user: "old" });
+  module.control(...OPENSC);
+  const store = openStore();
+  t.equal(userOf(await store.read(PATH)), "old");
+  module.control(...OPENSC, "fail C_OpenSession 0x32");
+  await store.read(PATH, { fresh: true });
+  t.equal(userOf(await store.read(PATH)), "TOKEN_UNAVAILABLE");
 });
 
 t.test("a token that is gone is not answered for from memory", async (t) => {

@@ -32,9 +32,9 @@ for (const call of ["C_GetAttributeValue", "C_FindObjectsInit"]) {
     t.ok(hung.retryAfter >= 1, "and told when to come back");
     t.ok(health.longestMs < 1_000, "healthz went on answering");
     t.comment(`healthz: ${health.count} answers, the longest took ${health.longestMs.toFixed(1)} ms`);
-    t.match((await fetch(`${agent.url}/readyz`)).status, 503, "readyz says that the token can't be read");
     // The next child is stuck in the same call by now, when the token comes back.
     while (module.calls(call) < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    t.match((await fetch(`${agent.url}/readyz`)).status, 503, "readyz says that the token can't be read");
     module.control();
     const after = await read(agent, PATH);
     t.equal(after.said, "200", "the next call after the recovery succeeds");

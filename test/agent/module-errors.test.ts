@@ -42,6 +42,33 @@ t.test("a handle that went stale is looked up again", async (t) => {
   t.same(store.starts, ["start"], "without another child");
 });
 
+t.test("an object that can't be read makes its own path invalid, and no other", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  await token.putPerKey(PATH, { user: "1" });
+  await token.putPerKey("secrets/a/good", { user: "1" });
+  for (const value of ["0x11", "0x12", "0x13"]) {
+    const store = openStore({ pkcs11: { cache: "cached" } }); // a live one is listed again, which would find it mended
+    await store.read(PATH);
+    module.control(`fail C_GetAttributeValue ${value} 1`);
+    t.match(await store.read(PATH), { kind: "unavailable", code: "STORAGE_INVALID" }, value);
+    t.equal((await store.read("secrets/a/good")).kind, "found");
+    t.same(store.starts, ["start"], "by the same child");
+  }
+});
+
+t.test("an object that goes away during a listing is no absent secret", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  await token.putPerKey(PATH, { user: "1" });
+  const store = openStore();
+  await store.read(PATH);
+  module.control("fail C_GetAttributeValue 0x82 1");
+  t.equal((await store.read(PATH, { fresh: true })).kind, "found", "the listing starts over");
+  module.control("fail C_GetAttributeValue 0x82");
+  const restless = await store.read(PATH, { fresh: true });
+  t.match(restless, { code: "TOKEN_UNAVAILABLE", retryAfterSeconds: 1 }, "and ends when that does not help");
+  t.same(store.starts, ["start"], "without another child");
+});
+
 t.test("a module or PIN file that is not there is said so, and absent is not", async (t) => {
   const { token, openStore } = await tokenFixture(t);
   const [noModule, noPin, noLabel] = [

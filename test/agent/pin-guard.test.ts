@@ -64,6 +64,37 @@ t.test("a PIN that worked is used again by the next child", async (t) => {
   t.equal(module.calls("C_Login"), 2);
 });
 
+t.test("PINs that take turns in the file are tried once each", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  const [a, b] = [wrongPin(), `y${wrongPin()}`];
+  writeFileSync(token.pinFile, a);
+  const store = openStore();
+  for (const pin of [a, b, a, b, a]) {
+    writeFileSync(token.pinFile, pin);
+    t.equal(await codeOf(store), "PIN_INCORRECT");
+  }
+  t.equal(module.calls("C_Login"), 2);
+});
+
+t.test("the guard forgets a PIN that failed only when one is accepted", async (t) => {
+  const guard = createPinGuard(3);
+  const fails = (pin: string): boolean => {
+    const tried = guard.refusal(pin, true) === undefined;
+    if (tried) guard.refused("PIN_INCORRECT");
+    return tried;
+  };
+  t.equal(guard.refusal("good", false), undefined);
+  guard.accepted();
+  t.same(["a", "b", "a", "b"].map(fails), [true, true, false, false], "each is tried once");
+  t.equal(guard.refusal("c", true), undefined);
+  guard.unanswered();
+  t.ok(guard.refusal("c", true), "nor is one that may have been wrong");
+  t.same(["a", "b", "d"].map(fails), [false, false, false], "when it can remember no more, none is tried");
+  t.equal(guard.refusal("good", true), undefined, "except the one that worked");
+  guard.accepted();
+  t.same(["d", "d"].map(fails), [true, false]);
+});
+
 t.test("one try at a time", async (t) => {
   const guard = createPinGuard();
   t.equal(guard.refusal("a", false), undefined);

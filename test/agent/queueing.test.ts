@@ -86,14 +86,16 @@ t.test("a lane makes one call at a time and is bounded", async (t) => {
 });
 
 t.test("debts of fresh reads", async (t) => {
-  const debts = createFreshDebts(2, 1_000);
+  const debts = createFreshDebts(2);
   t.equal(debts.since("a", 5), 5, "without a debt, now counts");
-  debts.owe("a", 5);
-  debts.owe("a", 50);
-  t.equal(debts.since("a", 100), 5, "the first ask counts");
-  t.equal(debts.since("a", 1_006), 1_006, "until it expires");
-  debts.owe("b", 10);
-  debts.owe("c", 20);
+  debts.owe("a", 5, 60);
+  debts.owe("a", 50, 1_000);
+  t.equal(debts.since("a", 1_000), 5, "the first ask counts as long as repeats come in time");
+  t.equal(debts.since("a", 1_001), 1_001, "one that comes later is a new ask");
+  debts.owe("a", 1_002, 2_000);
+  t.equal(debts.since("a", 1_500), 1_002, "and is owed anew");
+  debts.owe("b", 10, 1_000);
+  debts.owe("c", 20, 1_000);
   t.equal(debts.since("a", 100), 100, "the oldest is dropped when there are too many");
   t.equal(debts.since("b", 100), 10);
   debts.paid("b");

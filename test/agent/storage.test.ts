@@ -46,7 +46,26 @@ const rows: { what: string; path?: string; objects: TokenObject[]; is: string }[
   { what: "one more segment is a key", objects: [plain("db/user"), plain("db/pass")], is: "pass,user v0" },
   { what: "a longer name is another path", objects: [plain("db-prod"), plain("db-prod/user")], is: "absent" },
   { what: "two more segments are another path", objects: [plain("db/a/b")], is: "absent" },
-  { what: "metadata alone is absent", objects: [versioned("db", "3")], is: "absent" },
+  {
+    what: "metadata without a key is invalid: the token may hide the keys",
+    objects: [versioned("db", "3")],
+    is: "invalid",
+  },
+  {
+    what: "metadata without a key beside an older packed secret is invalid",
+    objects: [...packed("db", 2, { user: value }), versioned("db", "3")],
+    is: "invalid",
+  },
+  {
+    what: "metadata without a key beside a packed secret as new is a leftover",
+    objects: [...packed("db", 3, { user: value }), versioned("db", "3")],
+    is: "user v3",
+  },
+  {
+    what: "a tombstone beside an incomplete packed write is invalid",
+    objects: [...laterParts, versioned("db", "3", { "sync.deleted": "true" })],
+    is: "invalid",
+  },
   { what: "metadata counts writes", objects: [plain("db/user"), versioned("db", "3")], is: "user v3" },
   {
     what: "a version that is no count is 0",

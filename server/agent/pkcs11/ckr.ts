@@ -12,6 +12,7 @@ const NAMES: Readonly<Record<number, string>> = {
   10: "CKR_CANT_LOCK",
   17: "CKR_ATTRIBUTE_SENSITIVE",
   18: "CKR_ATTRIBUTE_TYPE_INVALID",
+  19: "CKR_ATTRIBUTE_VALUE_INVALID",
   48: "CKR_DEVICE_ERROR",
   49: "CKR_DEVICE_MEMORY",
   50: "CKR_DEVICE_REMOVED",
@@ -38,7 +39,12 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 export const CKR_USER_ALREADY_LOGGED_IN = 0x100;
+const CKR_ATTRIBUTE_SENSITIVE = 0x11;
+const CKR_ATTRIBUTE_TYPE_INVALID = 0x12;
+const CKR_ATTRIBUTE_VALUE_INVALID = 0x13;
+const CKR_DEVICE_REMOVED = 0x32;
 const CKR_OBJECT_HANDLE_INVALID = 0x82;
+const CKR_TOKEN_NOT_PRESENT = 0xe0;
 
 /** Values of C_Login that blame the PIN itself. Trying the same one again may block the token. */
 const PIN_CODES: Readonly<Record<number, PinRefusal>> = {
@@ -58,5 +64,12 @@ export const pinVerdict = (value: number): PinRefusal | undefined => PIN_CODES[v
 /** Whether the object behind a handle is gone: another process has deleted or replaced it. */
 export const isStaleHandle = (value: number): boolean => value === CKR_OBJECT_HANDLE_INVALID;
 
-/** Whether an object positively has no readable attribute of the kind asked for. */
-export const isMissingAttribute = (value: number): boolean => value === 0x11 || value === 0x12;
+/** Whether the fault is one object's: it has no attribute of the kind asked for, or none that can be read. */
+export const isUnreadableAttribute = (value: number): boolean =>
+  value === CKR_ATTRIBUTE_SENSITIVE ||
+  value === CKR_ATTRIBUTE_TYPE_INVALID ||
+  value === CKR_ATTRIBUTE_VALUE_INVALID;
+
+/** Whether the value says positively that there is no token any more. */
+export const isTokenGone = (value: number): boolean =>
+  value === CKR_TOKEN_NOT_PRESENT || value === CKR_DEVICE_REMOVED;

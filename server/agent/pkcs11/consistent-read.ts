@@ -9,6 +9,9 @@ const TRIES = 3;
 const isMetadata = ({ application, label }: ObjectName): boolean =>
   application !== PACKED_APPLICATION && label.endsWith(`/${METADATA_SEGMENT}`);
 
+/** Why an object is not read: it is no longer what it was, or the token does not give its value away. */
+export type Unread = "stale" | "unreadable";
+
 /** Whether two readings of the metadata are the same bytes. */
 const unchanged = (before: readonly TokenObject[], after: readonly TokenObject[]): boolean =>
   before.length === after.length &&
@@ -19,17 +22,17 @@ const unchanged = (before: readonly TokenObject[], after: readonly TokenObject[]
 
 /**
  * The values of `objects`: metadata, keys, and the metadata once more, from the start when that has moved. `stale` when
- * an object is no longer what it was, or the metadata will not stand still.
+ * an object is no longer what it was, or the metadata will not stand still; `unreadable` when one can't be read.
  */
 export const readConsistently = <Name extends ObjectName>(
   objects: readonly Name[],
-  readOne: (object: Name) => TokenObject | "stale",
-): TokenObject[] | "stale" => {
-  const readAll = (wanted: readonly Name[]): TokenObject[] | "stale" => {
+  readOne: (object: Name) => TokenObject | Unread,
+): TokenObject[] | Unread => {
+  const readAll = (wanted: readonly Name[]): TokenObject[] | Unread => {
     const values: TokenObject[] = [];
     for (const object of wanted) {
       const value = readOne(object);
-      if (value === "stale") return "stale";
+      if (value === "stale" || value === "unreadable") return value;
       values.push(value);
     }
     return values;
@@ -40,7 +43,9 @@ export const readConsistently = <Name extends ObjectName>(
     const before = readAll(metadata);
     const values = readAll(keys);
     const after = metadata.length === 0 ? before : readAll(metadata);
-    if (before === "stale" || values === "stale" || after === "stale") return "stale";
+    if (typeof before === "string") return before;
+    if (typeof values === "string") return values;
+    if (typeof after === "string") return after;
     if (unchanged(before, after)) return [...before, ...values];
   }
   return "stale";

@@ -2,26 +2,28 @@
 // Which fresh reads ran out of time, so that asking again counts from the first ask and does not start over for ever.
 
 export type FreshDebts = {
-  /** When a fresh view of `path` was first asked for in vain; `now` where it never was. */
+  /** When a fresh view of `path` was first asked for in vain; `now` where it never was, or the repeat comes too late. */
   since(path: string, now: number): number;
-  /** A fresh read that came at `asked` ran out of time. */
-  owe(path: string, asked: number): void;
+  /** A fresh read that came at `asked` ran out of time; a repeat counts as one until `until`. */
+  owe(path: string, asked: number, until: number): void;
   paid(path: string): void;
 };
 
-/** Debts of at most `capacity` paths, each forgotten after `expiresMs`. */
-export const createFreshDebts = (capacity = 10_000, expiresMs = 600_000): FreshDebts => {
-  const debts = new Map<string, number>();
+type Debt = { first: number; until: number };
+
+/** Debts of at most `capacity` paths. */
+export const createFreshDebts = (capacity = 10_000): FreshDebts => {
+  const debts = new Map<string, Debt>();
+  const live = (path: string, now: number): Debt | undefined => {
+    const debt = debts.get(path);
+    return debt !== undefined && now <= debt.until ? debt : undefined;
+  };
   return {
-    since: (path, now) => {
-      const asked = debts.get(path);
-      return asked === undefined || now - asked > expiresMs ? now : asked;
-    },
-    owe: (path, asked) => {
-      const earlier = debts.get(path);
-      if (earlier !== undefined && asked - earlier <= expiresMs) return;
+    since: (path, now) => live(path, now)?.first ?? now,
+    owe: (path, asked, until) => {
+      const first = live(path, asked)?.first ?? asked;
       debts.delete(path); // to the end: the oldest is the first
-      debts.set(path, asked);
+      debts.set(path, { first, until });
       for (const oldest of debts.keys()) {
         if (debts.size <= capacity) break;
         debts.delete(oldest);

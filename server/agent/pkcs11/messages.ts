@@ -79,6 +79,8 @@ export const StartFailure = Type.Object({
   message: Type.String(),
   /** True where C_Login has refused this PIN. */
   pinRefused: Type.Boolean(),
+  /** True where there is positively no such token, so that no older view of it may be served any more. */
+  gone: Type.Boolean(),
 });
 export type StartFailure = Static<typeof StartFailure>;
 

@@ -14,39 +14,48 @@ export type PinGuard = {
   unanswered(): void;
 };
 
+/** PINs that failed or were left unanswered; one more is not tried, as forgetting any would allow it a second try. */
+const CAPACITY = 256;
+
 /**
- * A guard that has seen nothing. A PIN whose try went unanswered may have been wrong: it is tried again only if it
- * worked before, or the token's flags do not say that a wrong PIN came last (CKF_USER_PIN_COUNT_LOW).
+ * A guard that has seen nothing. It remembers each PIN that failed until one is accepted. A PIN whose try went
+ * unanswered may have been wrong: it is tried again only if it worked before, or the token's flags do not say that a
+ * wrong PIN came last (CKF_USER_PIN_COUNT_LOW).
  */
-export const createPinGuard = (): PinGuard => {
-  let failed: { pin: string; why: PinRefusal } | undefined;
+export const createPinGuard = (capacity = CAPACITY): PinGuard => {
+  const failed = new Map<string, PinRefusal>();
+  const doubtful = new Set<string>();
   let goodPin: string | undefined;
-  let doubtfulPin: string | undefined;
   let trying: string | undefined;
+
+  const mayTry = (pin: string, countLow: boolean): boolean =>
+    pin === goodPin || (doubtful.has(pin) ? !countLow : failed.size + doubtful.size < capacity);
+
   return {
     refusal: (pin, countLow) => {
       if (trying !== undefined) return "PIN_INCORRECT";
-      if (pin === failed?.pin) return failed.why;
-      if (pin === doubtfulPin && pin !== goodPin && countLow) {
-        failed = { pin, why: "PIN_INCORRECT" };
-        return failed.why;
-      }
+      const why = failed.get(pin);
+      if (why !== undefined) return why;
+      if (!mayTry(pin, countLow)) return "PIN_INCORRECT";
       trying = pin;
       return undefined;
     },
     accepted: () => {
       goodPin = trying;
-      failed = undefined;
-      doubtfulPin = undefined;
+      failed.clear();
+      doubtful.clear();
       trying = undefined;
     },
     refused: (why) => {
-      if (trying !== undefined) failed = { pin: trying, why };
+      if (trying !== undefined) {
+        doubtful.delete(trying);
+        failed.set(trying, why);
+      }
       if (goodPin === trying) goodPin = undefined;
       trying = undefined;
     },
     unanswered: () => {
-      doubtfulPin = trying;
+      if (trying !== undefined) doubtful.add(trying);
       trying = undefined;
     },
   };

@@ -17,7 +17,7 @@ import type { Answer, Configure, Operation } from "./messages.ts";
 import { createPinGuard } from "./pin-guard.ts";
 import { createStallLimits } from "./stall-limits.ts";
 import { createSupervisor, type TokenEvents } from "./supervisor.ts";
-import { startTokenChild } from "./token-child.ts";
+import { type SeenAnswer, startTokenChild } from "./token-child.ts";
 
 export type Pkcs11StoreOptions = {
   /** PKCS11_*: which module, which token, where its PIN is, and whether the module caches. */
@@ -35,7 +35,13 @@ const QUEUE_CAPACITY = 1_000;
 /** How often a read or list starts over because the token changed under it. */
 const STALE_TRIES = 3;
 
-type Reply = Answer | Unavailable;
+/** An answer with the view that it was given from; what could not be asked was seen by none. */
+type Reply = SeenAnswer;
+const unseen = (answer: Unavailable): Reply => ({
+  answer,
+  loadedSince: Number.NEGATIVE_INFINITY,
+  live: true,
+});
 
 /** A store whose child process is started at once. */
 export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
@@ -57,15 +63,16 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   type Call = { operation: Operation; asked: number };
   const perform = async ({ operation, asked }: Call): Promise<Reply> => {
     const child = await supervisor.acquire(asked);
-    if ("kind" in child) return child;
-    const answer = await child.call(operation);
-    if (answer.kind !== "fault") return answer;
+    if ("kind" in child) return unseen(child);
+    const reply = await child.call(operation);
+    const { answer } = reply;
+    if (answer.kind !== "fault") return reply;
     const reason = unavailable(
       "TOKEN_UNAVAILABLE",
       `the token failed: ${answer.call} returned ${answer.ckr}`,
     );
     supervisor.fault(child, reason);
-    return reason;
+    return unseen(reason);
   };
   const changed = (): void => options.events.queueLength(reads.length + lists.length);
   const reads = createCallLane<Call, Reply>(QUEUE_CAPACITY, perform, () => changed());
@@ -87,15 +94,16 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     operation: Operation,
     asked: number,
     signal: AbortSignal,
-    again: (reply: Reply) => boolean,
-  ): Promise<Reply> => {
+    again: (answer: Answer | Unavailable) => boolean,
+  ): Promise<Answer | Unavailable> => {
     let since = asked;
     for (let tries = 1; ; tries += 1) {
-      const reply = await (lane.submit({ operation, asked }, signal) ?? full());
-      const seen = supervisor.serving()?.loadedSince ?? Number.NEGATIVE_INFINITY;
-      const settled = reply.kind !== "stale" && (!again(reply) || !isLive() || seen >= asked);
-      if (settled || tries > STALE_TRIES || signal.aborted) return reply;
-      if (reply.kind === "stale") since = clock.now();
+      const { answer, loadedSince, live } = await (lane.submit({ operation, asked }, signal) ??
+        unseen(full()));
+      const settled = answer.kind !== "stale" && (!again(answer) || !live || loadedSince >= asked);
+      if (settled || signal.aborted) return answer;
+      if (tries > STALE_TRIES) return { kind: "stale" };
+      if (answer.kind === "stale") since = clock.now();
       const failed = await supervisor.refreshedSince(since, true);
       if (failed !== undefined) return failed;
     }
@@ -142,7 +150,9 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
         late,
         signal,
       });
-      if (fresh && result.kind === "unavailable" && result.code === "TIMEOUT") debts.owe(path, asked);
+      if (fresh && result.kind === "unavailable" && result.code === "TIMEOUT") {
+        debts.owe(path, asked, clock.now() + result.retryAfterSeconds * 1000 + 2 * operationTimeoutMs);
+      }
       return result;
     },
     list: (prefix, { signal } = {}) => {

@@ -2,7 +2,7 @@
 // Which child process serves: starts it, replaces it when it is stuck, gone or out of date, and says how the token is.
 import type { Clock } from "../clock.ts";
 import { type Health, type Unavailable, unavailable } from "../store.ts";
-import type { TokenChild } from "./token-child.ts";
+import type { StartFailed, TokenChild } from "./token-child.ts";
 
 /** Why a child was started: a call or the first start, after one that ended, or to see the token anew. */
 export type StartReason = "start" | "replace" | "refresh";
@@ -43,6 +43,7 @@ export type Supervisor = {
   close(): Promise<void>;
 };
 
+const RESTLESS = unavailable("TOKEN_UNAVAILABLE", "the token kept changing while it was listed", 1);
 const CLOSED = unavailable("TOKEN_UNAVAILABLE", "the agent is shutting down", 1);
 
 /** The longest that a call waits before a start is tried again. */
@@ -90,13 +91,16 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     if (!closed) stopTimer = clock.after(ms, action);
   };
 
+  const scheduleRefresh = (tookMs: number): void =>
+    schedule(Math.max(options.refreshIntervalMs, LOAD_SHARE * tookMs), () => void refresh());
+
   const onLoaded = (child: TokenChild, ms: number): void => {
     loadMs = ms;
     loadEnded = clock.now();
     events.loaded(child.view?.objects ?? 0, ms / 1000);
     setHealth({ ready: true });
     const nextMs = child.view?.cache === "live" ? inPlaceMs : ms;
-    schedule(Math.max(options.refreshIntervalMs, LOAD_SHARE * nextMs), () => void refresh());
+    scheduleRefresh(nextMs);
   };
 
   const onEnded = (child: TokenChild, reason: Unavailable): void => {
@@ -107,12 +111,12 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     void start("replace");
   };
 
-  const onStartFailed = (began: number, failure: Unavailable): void => {
+  const onStartFailed = (began: number, { reason: failure, gone }: StartFailed): void => {
     lastStart = { began, failure };
     failures += 1;
     notBefore = clock.now() + Math.min(CALL_BACKOFF_MS, 25 * 2 ** Math.min(failures, 10));
-    // A token that is positively gone must not be answered for from memory; one that is slow may.
-    if (failure.code === "TOKEN_UNAVAILABLE") serving?.kill(failure);
+    // A token that is positively gone must not be answered for from memory; what else stops a start says nothing of it.
+    if (gone) serving?.kill(failure);
     if (serving === undefined) setUnavailable(failure);
     schedule(Math.min(IDLE_BACKOFF_MS, 500 * 2 ** Math.min(failures, 10)), () => void start("replace"));
   };
@@ -158,8 +162,12 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const refreshInPlace = (child: TokenChild): Promise<Unavailable | undefined> => {
     refreshing ??= (async () => {
       const began = clock.now();
-      const answer = await child.call({ type: "refresh" });
+      const { answer } = await child.call({ type: "refresh" });
       if (answer.kind === "unavailable") return answer;
+      if (answer.kind === "stale") {
+        scheduleRefresh(clock.now() - began);
+        return RESTLESS;
+      }
       if (answer.kind !== "refreshed") {
         const said =
           answer.kind === "fault" ? `${answer.call} returned ${answer.ckr}` : "an answer out of turn";

@@ -11,16 +11,20 @@ import {
   type Token,
   TokenFlag,
 } from "graphene-pk11";
-import { CKR_USER_ALREADY_LOGGED_IN, ckrName, pinVerdict } from "./ckr.ts";
+import { CKR_USER_ALREADY_LOGGED_IN, ckrName, isTokenGone, pinVerdict } from "./ckr.ts";
 import type { Configure, PinRefusal, StartFailure } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
 
 /** A start that can't succeed as things are. */
 export class StartFault extends Error {
   readonly failure: StartFailure;
-  constructor(code: StartFailure["code"], message: string, pinRefused = false) {
+  constructor(
+    code: StartFailure["code"],
+    message: string,
+    { pinRefused = false, gone = false }: Partial<Pick<StartFailure, "pinRefused" | "gone">> = {},
+  ) {
     super(message);
-    this.failure = { type: "failed", code, message, pinRefused };
+    this.failure = { type: "failed", code, message, pinRefused, gone };
   }
 }
 
@@ -95,7 +99,8 @@ const chooseSlot = (module: Module, config: Configure): Slot => {
       .join(" and ") || "any label";
   if (only === undefined) {
     const seen = tokens.map(({ token }) => JSON.stringify(token.label)).join(", ") || "no token";
-    throw new StartFault("TOKEN_UNAVAILABLE", `no token with ${wanted} is present; the module shows ${seen}`);
+    const message = `no token with ${wanted} is present; the module shows ${seen}`;
+    throw new StartFault("TOKEN_UNAVAILABLE", message, { gone: true });
   }
   if (others.length > 0) {
     throw new StartFault(
@@ -126,7 +131,7 @@ const REFUSED: Readonly<Record<PinRefusal, string>> = {
 };
 
 const refused = (code: PinRefusal, pinRefused: boolean): StartFault =>
-  new StartFault(code, REFUSED[code], pinRefused);
+  new StartFault(code, REFUSED[code], { pinRefused });
 
 /** Logs in where the token asks for it, the token's flags allow it and the parent has not seen this PIN fail. */
 const login = async (slot: Slot, session: Session, config: Configure, ask: AskLogin): Promise<void> => {
@@ -179,6 +184,7 @@ export const startFailure = (error: unknown): StartFailure => {
     return new StartFault(
       "TOKEN_UNAVAILABLE",
       `the token does not answer: ${error.call} returned ${ckrName(error.value)}`,
+      { gone: isTokenGone(error.value) },
     ).failure;
   }
   throw error;

@@ -27,6 +27,12 @@ export type TokenChildOptions = {
   env: NodeJS.ProcessEnv;
 };
 
+/** Why a child does not serve. `gone`: there is positively no such token, which no view of it may outlive. */
+export type StartFailed = { kind: "failed"; reason: Unavailable; gone: boolean };
+
+/** An answer, and what it is at least as new as: `loadedSince` and `live` as they were when it came. */
+export type SeenAnswer = { answer: Answer | Unavailable; loadedSince: number; live: boolean };
+
 export type TokenChild = {
   readonly pid: number | undefined;
   /** What the child's answers are at least as new as, in the clock's milliseconds. */
@@ -34,11 +40,11 @@ export type TokenChild = {
   /** The token as of the last load; undefined before the first. */
   readonly view: TokenView | undefined;
   /** Resolves when the child serves, or with the reason why it can't. */
-  readonly started: Promise<{ kind: "ready" } | Unavailable>;
+  readonly started: Promise<{ kind: "ready" } | StartFailed>;
   /** Resolves with the reason when the process is gone. */
   readonly ended: Promise<Unavailable>;
   /** One call. Reads run between the slices of a refresh or a list; otherwise calls are to be made one at a time. */
-  call(operation: Operation): Promise<Answer | Unavailable>;
+  call(operation: Operation): Promise<SeenAnswer>;
   /** Kills the process now. What is under way is answered with `reason`. */
   kill(reason: Unavailable): void;
   /** Ends the process once what is under way is answered. */
@@ -74,7 +80,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
     execArgv: [],
     env: options.env,
   });
-  const started = Promise.withResolvers<{ kind: "ready" } | Unavailable>();
+  const started = Promise.withResolvers<{ kind: "ready" } | StartFailed>();
   const ended = Promise.withResolvers<Unavailable>();
   const pending = new Map<number, Pending>();
   let nextId = 1;
@@ -86,6 +92,13 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
   let killedFor: Unavailable | undefined;
   let over = false;
   let retiring = false;
+  let gone = false;
+
+  const seen = (answer: Answer | Unavailable): SeenAnswer => ({
+    answer,
+    loadedSince,
+    live: view?.cache !== "cached",
+  });
 
   const send = (message: ParentMessage): void => {
     if (child.connected) child.send(message, () => undefined);
@@ -114,7 +127,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
       resolve(reason);
     }
     pending.clear();
-    started.resolve(reason);
+    started.resolve({ kind: "failed", reason, gone });
     ended.resolve(reason);
   }
 
@@ -180,6 +193,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
           if (message.pinRefused && message.code !== "TOKEN_UNAVAILABLE") guard.refused(message.code);
           else guard.unanswered();
         }
+        gone = message.gone;
         const retryAfterSeconds = message.code === "TOKEN_UNAVAILABLE" ? 5 : 60;
         kill(unavailable(message.code, message.message, retryAfterSeconds));
         return;
@@ -226,18 +240,18 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
       retiring = true;
       if (pending.size === 0) kill(RETIRED);
     },
-    call: (operation) => {
-      if (over) return ended.promise;
+    call: async (operation) => {
+      if (over) return seen(await ended.promise);
       const id = nextId;
       nextId += 1;
       const asked = clock.now();
-      const { promise, resolve } = Promise.withResolvers<Answer | Unavailable>();
+      const { promise, resolve } = Promise.withResolvers<SeenAnswer>();
       pending.set(id, {
         operation,
         stopWatch: watch(id),
         resolve: (answer) => {
           if (answer.kind === "refreshed") loadedSince = asked;
-          resolve(answer);
+          resolve(seen(answer)); // now: before the caller's turn comes, the next view may have
         },
       });
       send({ type: "call", id, operation });

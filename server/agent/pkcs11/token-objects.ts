@@ -4,12 +4,15 @@ import type { Session } from "graphene-pk11";
 import { ObjectClass } from "graphene-pk11";
 import pkcs11js from "pkcs11js";
 import type { TokenObject } from "../storage/path.ts";
-import { isMissingAttribute, isStaleHandle } from "./ckr.ts";
+import { isStaleHandle, isUnreadableAttribute } from "./ckr.ts";
 import type { IndexedObject } from "./label-index.ts";
 import { CkrError, callModule } from "./module-call.ts";
 
 /** How many handles one C_FindObjects asks for. It is asked until it has no more. */
 const FIND_BATCH = 256;
+
+/** How often a listing is begun before the token counts as too restless to be listed. */
+const LISTING_TRIES = 5;
 
 /** How long to work before letting reads in between, in milliseconds. */
 const SLICE_MS = 10;
@@ -57,17 +60,17 @@ const findDataObjects = (session: Session): Buffer[] => {
   }
 };
 
-/** The name of the object behind a handle; undefined where it has none that could be ours, or is gone by now. */
-const objectName = (session: Session, handle: Buffer): IndexedObject | undefined => {
+/** The name of the object behind a handle; `nameless` where it has none that could be ours, `stale` where it is gone. */
+const objectName = (session: Session, handle: Buffer): IndexedObject | "nameless" | "stale" => {
   try {
     const [label, application] = attributes(session, handle, [pkcs11js.CKA_LABEL, pkcs11js.CKA_APPLICATION]);
     const name = asText(label ?? new Uint8Array());
     return name === undefined
-      ? undefined
+      ? "nameless"
       : { handle, label: name, application: lenient.decode(application ?? new Uint8Array()) };
   } catch (error) {
-    if (error instanceof CkrError && (isStaleHandle(error.value) || isMissingAttribute(error.value)))
-      return undefined;
+    if (error instanceof CkrError && isStaleHandle(error.value)) return "stale";
+    if (error instanceof CkrError && isUnreadableAttribute(error.value)) return "nameless";
     throw error;
   }
 };
@@ -91,20 +94,34 @@ export const inSlices = async <T>(
   }
 };
 
-/** Names and handles of every data object on the token, read in slices. */
-export const listObjects = async (session: Session, progress: () => void): Promise<IndexedObject[]> => {
-  const handles = findDataObjects(session);
-  progress();
-  const objects: IndexedObject[] = [];
-  await inSlices(handles, progress, (handle) => {
-    const object = objectName(session, handle);
-    if (object !== undefined) objects.push(object);
-  });
-  return objects;
+/**
+ * Names and handles of every data object on the token, read in slices. Starts over when an object went away meanwhile,
+ * as what replaced it is not among the handles; `stale` when that does not stop.
+ */
+export const listObjects = async (
+  session: Session,
+  progress: () => void,
+): Promise<IndexedObject[] | "stale"> => {
+  for (let tries = 0; tries < LISTING_TRIES; tries += 1) {
+    const handles = findDataObjects(session);
+    progress();
+    const objects: IndexedObject[] = [];
+    let whole = true;
+    await inSlices(handles, progress, (handle) => {
+      const object = whole ? objectName(session, handle) : "stale";
+      if (object === "stale") whole = false;
+      else if (object !== "nameless") objects.push(object);
+    });
+    if (whole) return objects;
+  }
+  return "stale";
 };
 
-/** The object with its value, or `stale` where the handle no longer leads to the object that the index meant. */
-export const readObject = (session: Session, object: IndexedObject): TokenObject | "stale" => {
+/**
+ * The object with its value; `stale` where the handle no longer leads to the object that the index meant, `unreadable`
+ * where the token does not give the value away.
+ */
+export const readObject = (session: Session, object: IndexedObject): TokenObject | "stale" | "unreadable" => {
   try {
     const [label, application, value] = attributes(session, object.handle, [
       pkcs11js.CKA_LABEL,
@@ -118,6 +135,7 @@ export const readObject = (session: Session, object: IndexedObject): TokenObject
     return { label: object.label, application: object.application, value };
   } catch (error) {
     if (error instanceof CkrError && isStaleHandle(error.value)) return "stale";
+    if (error instanceof CkrError && isUnreadableAttribute(error.value)) return "unreadable";
     throw error;
   }
 };

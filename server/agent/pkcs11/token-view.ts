@@ -4,10 +4,10 @@ import type { SecretSummary } from "../../agent-api.ts";
 import { type Decoded, decodeSecret } from "../storage/secret.ts";
 import type { Secret } from "../store.ts";
 import { readConsistently } from "./consistent-read.ts";
-import { indexLabels, type LabelIndex } from "./label-index.ts";
+import { type IndexedObject, indexLabels, type LabelIndex } from "./label-index.ts";
 import type { Answer, TokenView } from "./messages.ts";
 import { callModule } from "./module-call.ts";
-import type { Attached } from "./token-attach.ts";
+import { type Attached, StartFault } from "./token-attach.ts";
 import { inSlices, listObjects, readObject } from "./token-objects.ts";
 
 export type View = {
@@ -29,6 +29,21 @@ const knownBytes = (value: number | bigint): number | null => {
   const bytes = Number(value);
   return Number.isSafeInteger(bytes) && bytes !== 0xffffffff ? bytes : null;
 };
+
+/** How many listings of a live module have to agree on a path. */
+const LISTINGS = 2;
+
+/** Whether two listings show the same objects of a path. */
+const sameObjects = (some: readonly IndexedObject[], others: readonly IndexedObject[]): boolean =>
+  some.length === others.length &&
+  some.every(({ handle, label, application }) =>
+    others.some(
+      (other) => other.handle.equals(handle) && other.label === label && other.application === application,
+    ),
+  );
+
+const restlessAtStart = (): StartFault =>
+  new StartFault("TOKEN_UNAVAILABLE", "the token kept changing while it was listed");
 
 /** The view of `attached`, loaded. `progress` is told whenever a part of a longer piece of work is behind it. */
 export const openView = async (attached: Attached, progress: () => void): Promise<View> => {
@@ -52,12 +67,36 @@ export const openView = async (attached: Attached, progress: () => void): Promis
     };
   };
 
-  let index: LabelIndex = indexLabels(await listObjects(session, progress));
+  /**
+   * One listing after another. A module collects the handles while others write: a listing can miss a new object as
+   * well as the one that it replaced. A write does that to at most one of two listings.
+   */
+  const load = async (): Promise<{ index: LabelIndex; earlier: readonly LabelIndex[] } | "stale"> => {
+    const indexes: LabelIndex[] = [];
+    // What a caching module shows does not change as long as the process lives.
+    for (let listing = 0; listing < (cache === "live" ? LISTINGS : 1); listing += 1) {
+      const objects = await listObjects(session, progress);
+      if (objects === "stale") return "stale";
+      indexes.push(indexLabels(objects));
+    }
+    const index = indexes.pop();
+    return index === undefined ? "stale" : { index, earlier: indexes };
+  };
+
+  const first = await load();
+  if (first === "stale") throw restlessAtStart();
+  let { index, earlier } = first;
   let token = describe(index.size);
 
   const readSecret = (path: string): Decoded | "stale" => {
-    const objects = readConsistently(index.objectsOf(path), (object) => readObject(session, object));
-    return objects === "stale" ? "stale" : decodeSecret(path, objects);
+    const named = index.objectsOf(path);
+    if (!earlier.every((listing) => sameObjects(listing.objectsOf(path), named))) return "stale";
+    const objects = readConsistently(named, (object) => readObject(session, object));
+    if (objects === "stale") return "stale";
+    if (objects === "unreadable") {
+      return { kind: "invalid", message: `${path}: the token does not let an object's value be read` };
+    }
+    return decodeSecret(path, objects);
   };
 
   const read = (path: string): Answer => {
@@ -71,7 +110,8 @@ export const openView = async (attached: Attached, progress: () => void): Promis
   const list = async (prefix: string): Promise<Answer> => {
     const secrets: SecretSummary[] = [];
     let stale = false;
-    await inSlices(index.paths(prefix), progress, (path) => {
+    const paths = new Set([index, ...earlier].flatMap((listing) => listing.paths(prefix)));
+    await inSlices([...paths].sort(), progress, (path) => {
       const decoded = stale ? "stale" : readSecret(path);
       if (decoded === "stale") stale = true;
       else if (decoded.kind === "found") secrets.push(summaryOf(path, decoded));
@@ -80,9 +120,10 @@ export const openView = async (attached: Attached, progress: () => void): Promis
   };
 
   const refresh = async (): Promise<Answer> => {
-    const next = indexLabels(await listObjects(session, progress));
-    token = describe(next.size);
-    index = next;
+    const next = await load();
+    if (next === "stale") return { kind: "stale" };
+    token = describe(next.index.size);
+    ({ index, earlier } = next);
     return { kind: "refreshed", view: token };
   };
 

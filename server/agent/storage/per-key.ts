@@ -6,7 +6,8 @@ import { METADATA_SEGMENT, owners, PACKED_APPLICATION, type TokenObject } from "
 /** What one layout holds of a path. `tombstone` is a secret that was deleted at `version`. */
 export type LayoutContent =
   | { kind: "none" }
-  | { kind: "invalid"; message: string }
+  /** Nothing that could be answered. `version` where it is known which write it is that can't be seen whole. */
+  | { kind: "invalid"; message: string; version?: number }
   | { kind: "tombstone"; version: number }
   | { kind: "secret"; version: number; keys: Map<string, Uint8Array>; metadata: Metadata };
 
@@ -18,7 +19,7 @@ export const belongsToPerKey = (path: string, object: Pick<TokenObject, "label" 
 
 /**
  * The per-key secret at `path` among `objects`, of which those of other paths and layouts are passed over. Two
- * different values for one key are `invalid`: which of them is meant can't be known.
+ * different values for one key are `invalid`: which of them is meant can't be known. So is metadata without a key.
  */
 export const decodePerKey = (path: string, objects: Iterable<TokenObject>): LayoutContent => {
   const keys = new Map<string, Uint8Array>();
@@ -40,7 +41,12 @@ export const decodePerKey = (path: string, objects: Iterable<TokenObject>): Layo
     return { kind: "invalid", message: `${path}/${METADATA_SEGMENT} is not the JSON that it should be` };
   }
   if (isTombstone(metadata)) return { kind: "tombstone", version: versionOf(metadata) };
-  if (keys.size === 0) return { kind: "none" }; // metadata alone describes nothing
+  if (keys.size === 0) {
+    if (description === undefined) return { kind: "none" };
+    // A token that hides the keys looks the same, so this is not the absence of a secret.
+    const message = `${path}/${METADATA_SEGMENT} describes a secret of which there is no key`;
+    return { kind: "invalid", message, version: versionOf(metadata) };
+  }
   return { kind: "secret", version: versionOf(metadata), keys, metadata };
 };
 

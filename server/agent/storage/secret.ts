@@ -29,18 +29,19 @@ export const listedPathOf = (object: ObjectName): string | undefined =>
 
 /**
  * The secret at `path` among `objects`. The higher version wins between the layouts, packed on a tie; a tombstone is
- * an absent secret. Per-key objects that contradict each other make the path unreadable, as their version is unknown;
- * packed objects of which none is complete do so only where there is nothing else.
+ * an absent secret. Per-key objects that contradict each other make the path unreadable, as their version is unknown,
+ * and keys that are missing do so unless the packed secret is as new. Packed objects of which none is complete make it
+ * unreadable where there is no per-key secret: they may be newer than its tombstone.
  */
 export const decodeSecret = (path: string, objects: readonly TokenObject[]): Decoded => {
   const packed = decodePacked(path, objects);
   const perKey = decodePerKey(path, objects);
-  if (perKey.kind === "invalid") return perKey;
-  if (packed.kind === "invalid" && perKey.kind === "none") return packed;
+  if (perKey.kind === "invalid" && perKey.version === undefined) return perKey;
+  if (packed.kind === "invalid" && perKey.kind !== "secret") return packed;
   const versionOf = (content: typeof packed): number =>
-    content.kind === "secret" || content.kind === "tombstone" ? content.version : -1;
+    content.kind === "none" ? -1 : (content.version ?? -1);
   const winner = versionOf(packed) >= versionOf(perKey) ? packed : perKey;
-  if (winner.kind === "invalid") return winner;
+  if (winner.kind === "invalid") return { kind: "invalid", message: winner.message };
   if (winner.kind !== "secret") return { kind: "absent" };
   return { kind: "found", data: winner.keys, checksum: checksum(winner.keys), version: winner.version };
 };

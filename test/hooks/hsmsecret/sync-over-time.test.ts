@@ -217,7 +217,6 @@ t.test(
       name: "app",
       namespace: "demo",
       labels: { "app.kubernetes.io/managed-by": "keyswitch", team: "a" },
-      annotations: { "hsm.j5t.io/x": "y" },
     });
   },
 );

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A SoftHSM2 token that holds a number of secrets, and an agent that serves it.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type ServerProcess, startServerProcess } from "../local/server-process.ts";
+import { makeToken, type TestToken } from "../local/softhsm-token.ts";
+
+export interface BenchToken {
+  readonly secrets: number;
+  readonly token: TestToken;
+  readonly agent: ServerProcess;
+}
+
+export const pathOf = (index: number): string => `secrets/bench/s${index}`;
+
+/** Fills a new token below `folder` with `secrets` secrets of these keys, then starts its agent. */
+export const startBenchToken = async (
+  folder: string,
+  secrets: number,
+  keys: Readonly<Record<string, string>>,
+): Promise<BenchToken> => {
+  const own = join(folder, String(secrets));
+  mkdirSync(own);
+  const token = await makeToken(own);
+  await token.putObjects(
+    Array.from({ length: secrets }, (_, index) =>
+      Object.entries(keys).map(([key, value]) => ({
+        label: `${pathOf(index)}/${key}`,
+        value: Buffer.from(value),
+      })),
+    ).flat(),
+  );
+  token.close();
+  const agent = await startServerProcess("agent", {
+    ...token.env,
+    DEVICE_NAME: "bench",
+    NODE_NAME: "bench",
+    PKCS11_MODULE: token.module,
+    PKCS11_TOKEN_LABEL: token.label,
+    PKCS11_PIN_FILE: token.pinFile,
+    LOG_LEVEL: "error",
+  });
+  return { secrets, token, agent };
+};

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process that loads an HTTP/1.1 server over kept-alive connections. Plain sockets and requests made beforehand: a
+// client that costs as much as the server would hide the differences between servers.
+import { connect } from "node:net";
+import { type Static, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { rounded, Timing, timingOf } from "./quantile.ts";
+
+/** Requests `method` of each target in turn, for `seconds`, one at a time on each of `connections`. */
+export const LoadRequest = Type.Object({
+  port: Type.Integer(),
+  method: Type.Union([Type.Literal("GET"), Type.Literal("POST")]),
+  targets: Type.Array(Type.Object({ path: Type.String(), body: Type.String() }), { minItems: 1 }),
+  connections: Type.Integer({ minimum: 1 }),
+  seconds: Type.Number(),
+});
+export type LoadRequest = Static<typeof LoadRequest>;
+
+/** `failed` counts the answers that were not 200; `timing` is in milliseconds. */
+export const LoadReply = Type.Object({ perSecond: Type.Number(), failed: Type.Integer(), timing: Timing });
+
+const encode = (method: string, { path, body }: { path: string; body: string }): Buffer =>
+  Buffer.from(
+    body === ""
+      ? `${method} ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`
+      : `${method} ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+
+/** Whether `received` is one whole answer with a content-length. */
+const isWhole = (received: Buffer): boolean => {
+  const end = received.indexOf("\r\n\r\n");
+  if (end < 0) return false;
+  const length = /\r\ncontent-length: (\d+)/i.exec(received.toString("latin1", 0, end))?.[1];
+  if (length === undefined) throw new Error("an answer without content-length");
+  return received.length >= end + 4 + Number(length);
+};
+
+const load = async ({ port, method, targets, connections, seconds }: LoadRequest) => {
+  const requests = targets.map((target) => encode(method, target));
+  const samples: number[] = [];
+  const begin = performance.now();
+  const deadline = begin + seconds * 1000;
+  let next = 0;
+  let failed = 0;
+  const one = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(port, "127.0.0.1").setNoDelay();
+      let received = Buffer.alloc(0);
+      let sentAt = 0;
+      const send = () => {
+        const request = requests[next % requests.length];
+        next += 1;
+        sentAt = performance.now();
+        if (request !== undefined) socket.write(request);
+      };
+      socket.on("error", reject);
+      socket.on("close", resolve);
+      socket.on("connect", send);
+      socket.on("data", (chunk) => {
+        received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+        if (!isWhole(received)) return;
+        if (received.toString("latin1", 9, 12) !== "200") failed += 1;
+        received = Buffer.alloc(0);
+        const now = performance.now();
+        samples.push(now - sentAt);
+        if (now < deadline) send();
+        else socket.end();
+      });
+    });
+  await Promise.all(Array.from({ length: connections }, one));
+  const elapsed = (performance.now() - begin) / 1000;
+  return { perSecond: rounded(samples.length / elapsed), failed, timing: timingOf(samples) };
+};
+
+process.on("message", async (message: unknown) => {
+  if (!Value.Check(LoadRequest, message)) throw new Error("not a load");
+  process.send?.(await load(message));
+});

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process of the figures: starts one of this folder's entries and asks it one thing at a time, each answer checked.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Static, TSchema } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+
+export interface MeasuringProcess<Reply extends TSchema> {
+  readonly pid: number;
+  /** Sends `request` and gives the next answer. */
+  ask(request: object): Promise<Static<Reply>>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts scripts/bench/`entry` with `env`. Its answers must be of the schema `reply`.
+ * @throws Error when it ends before it has answered, or answers something else
+ */
+export const startMeasuringProcess = <Reply extends TSchema>(
+  entry: string,
+  reply: Reply,
+  env: Readonly<Record<string, string>> = {},
+): MeasuringProcess<Reply> => {
+  const child = fork(fileURLToPath(new URL(entry, import.meta.url)), [], {
+    env: { PATH: process.env.PATH, ...env },
+  });
+  const ended = once(child, "exit");
+  return {
+    pid: child.pid ?? 0,
+    async ask(request) {
+      const answer = once(child, "message");
+      child.send(request);
+      const message: unknown = await Promise.race([
+        answer.then(([first]) => first),
+        ended.then(() => Promise.reject(new Error(`${entry} ended`))),
+      ]);
+      if (!Value.Check(reply, message)) throw new Error(`${entry} answered something else`);
+      return message;
+    },
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+    },
+  };
+};

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process that times bare PKCS#11 calls on one token: reading a secret by its labels, and fetching every object.
+import { type Static, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { Module, ObjectClass, type Session, SessionFlag, UserType } from "graphene-pk11";
+
+export const CallsRequest = Type.Object({
+  module: Type.String(),
+  label: Type.String(),
+  pin: Type.String(),
+  /** Each secret's labels. */
+  secrets: Type.Array(Type.Array(Type.String())),
+  /** `find` reads each secret by its labels; `scan` fetches the whole token once for each. */
+  kind: Type.Union([Type.Literal("find"), Type.Literal("scan")]),
+});
+export type CallsRequest = Static<typeof CallsRequest>;
+
+/** Milliseconds of each secret's reading. */
+export const CallsReply = Type.Object({ samples: Type.Array(Type.Number()) });
+
+const open = ({ module: path, label, pin }: CallsRequest): Session => {
+  const module = Module.load(path);
+  module.initialize();
+  const slots = module.getSlots(true);
+  const slot = Array.from({ length: slots.length }, (_, index) => slots.items(index)).find(
+    (candidate) => candidate.getToken().label === label,
+  );
+  if (slot === undefined) throw new Error("the token is not there");
+  const session = slot.open(SessionFlag.SERIAL_SESSION);
+  session.login(pin, UserType.USER);
+  return session;
+};
+
+const find = (session: Session, labels: readonly string[]): void => {
+  for (const label of labels) {
+    session.find({ class: ObjectClass.DATA, label }).items(0).getAttribute("value");
+  }
+};
+
+const scan = (session: Session, labels: readonly string[]): void => {
+  const objects = session.find({ class: ObjectClass.DATA });
+  let found = 0;
+  for (let index = 0; index < objects.length; index += 1) {
+    const object = objects.items(index);
+    const label = object.getAttribute("label");
+    object.getAttribute("value");
+    if (labels.includes(label)) found += 1;
+  }
+  if (found !== labels.length) throw new Error("the scan missed the secret");
+};
+
+let session: Session | undefined;
+process.on("message", (message: unknown) => {
+  if (!Value.Check(CallsRequest, message)) throw new Error("not a request for calls");
+  session ??= open(message);
+  const read = message.kind === "find" ? find : scan;
+  const samples: number[] = [];
+  for (const labels of message.secrets) {
+    const begin = performance.now();
+    read(session, labels);
+    samples.push(performance.now() - begin);
+  }
+  process.send?.({ samples });
+});
