@@ -260,16 +260,16 @@ const perKey = (path: string, pairs: Map<string, Uint8Array>): TokenObject[] =>
   }));
 
 t.test("any set of paths and keys is read back exactly, and no path sees another's", async (t) => {
-  fc.assert(readsBack(perKey), { numRuns: 300 });
+  fc.assert(readsBack(perKey), { numRuns: 300, seed: 20261122 });
   t.pass("per-key");
   fc.assert(
     readsBack((path, pairs) => packed(path, 1, Object.fromEntries(pairs))),
-    { numRuns: 300 },
+    { numRuns: 300, seed: 20261122 },
   );
   t.pass("packed whole");
   fc.assert(
     readsBack((path, pairs) => packed(path, 1, Object.fromEntries(pairs), { maxBytes: 230 })),
-    { numRuns: 200 },
+    { numRuns: 200, seed: 20261122 },
   );
   t.pass("packed in parts");
 });

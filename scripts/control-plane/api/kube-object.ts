@@ -130,8 +130,10 @@ export function asKubeObject(value: Json, defaults: { apiVersion: string; kind: 
   if (isKubeObject(object)) return object;
   const fault = [...Value.Errors(Envelope, object)].at(0);
   const path = (fault?.path ?? "").slice(1).replaceAll("/", ".");
+  // What is there instead of a text may not even be convertible to one.
+  const said = (what: Json | undefined, otherwise: string) => (typeof what === "string" ? what : otherwise);
   throw badRequest(
-    `${object.kind} in version "${object.apiVersion}" cannot be handled as a ${defaults.kind}: ${path}: ${fault?.message}`,
+    `${said(object.kind, defaults.kind)} in version "${said(object.apiVersion, defaults.apiVersion)}" cannot be handled as a ${defaults.kind}: ${path}: ${fault?.message}`,
   );
 }
 
