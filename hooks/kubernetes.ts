@@ -2,6 +2,12 @@
 // The Kubernetes shapes that hooks read and answer with: object metadata, Secret, owner reference, condition.
 import { type Static, Type } from "@sinclair/typebox";
 
+/** What the value of a label may be, beside at most 63 characters. */
+export const LABEL_VALUE = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+
+/** What most names of objects may be (RFC 1123 subdomain), beside at most 253 characters. */
+export const DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
 /** A string-to-string map, as labels, annotations and a Secret's base64 `data` are. */
 export const StringMap = Type.Record(Type.String(), Type.String());
 export type StringMap = Static<typeof StringMap>;
@@ -43,6 +49,12 @@ export const ObjectMeta = Type.Object({
 });
 export type ObjectMeta = Static<typeof ObjectMeta>;
 
+/** ObjectMeta of a namespaced object that the API server has stored: it has a namespace and a uid. */
+export const NamespacedMeta = Type.Intersect([
+  ObjectMeta,
+  Type.Object({ namespace: Type.String({ minLength: 1 }), uid: Type.String({ minLength: 1 }) }),
+]);
+
 /** An object of any kind. */
 export const AnyObject = Type.Object({
   apiVersion: Type.String(),
@@ -72,3 +84,11 @@ export const Condition = Type.Object({
   observedGeneration: Type.Optional(Type.Integer()),
 });
 export type Condition = Static<typeof Condition>;
+
+/** status.conditions: one of each type. */
+export const conditions = (description: string) =>
+  Type.Array(Condition, {
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["type"],
+    description,
+  });

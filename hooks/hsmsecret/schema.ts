@@ -3,11 +3,10 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
 import { MAX_PATH_BYTES, PATH_PATTERN_RE2 } from "../hsm-path.ts";
-import { Condition, ObjectMeta, Secret } from "../kubernetes.ts";
+import { conditions, DNS_SUBDOMAIN, LABEL_VALUE, NamespacedMeta, Secret } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
 
 const SECRET_KEY = "^[-._a-zA-Z0-9]+$";
-const LABEL_VALUE = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
 
 /** A time as RFC 3339. `crdFormat` becomes the CRD's `format`, which TypeBox would want a registered check for. */
 const time = (description: string) => Type.String({ crdFormat: "date-time", description });
@@ -75,7 +74,7 @@ export const HSMSecretSpec = Type.Object({
   ),
   secretName: Type.Optional(
     Type.String({
-      pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+      pattern: DNS_SUBDOMAIN,
       minLength: 1,
       maxLength: 253,
       description: "Name of the Secret, in the namespace of the HSMSecret. Default: the HSMSecret's name.",
@@ -199,13 +198,7 @@ export const HSMSecretStatus = Type.Object({
       description: "Value of the annotation hsm.j5t.io/force-sync that was last obeyed.",
     }),
   ),
-  conditions: Type.Optional(
-    Type.Array(Condition, {
-      "x-kubernetes-list-type": "map",
-      "x-kubernetes-list-map-keys": ["type"],
-      description: "Ready, and Reconciling or Stalled where they hold.",
-    }),
-  ),
+  conditions: Type.Optional(conditions("Ready, and Reconciling or Stalled where they hold.")),
 });
 export type HSMSecretStatus = Static<typeof HSMSecretStatus>;
 
@@ -213,10 +206,7 @@ export type HSMSecretStatus = Static<typeof HSMSecretStatus>;
 export const HSMSecret = Type.Object({
   apiVersion: Type.String(),
   kind: Type.Literal("HSMSecret"),
-  metadata: Type.Intersect([
-    ObjectMeta,
-    Type.Object({ namespace: Type.String({ minLength: 1 }), uid: Type.String({ minLength: 1 }) }),
-  ]),
+  metadata: NamespacedMeta,
   spec: Type.Optional(HSMSecretSpec),
   status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });

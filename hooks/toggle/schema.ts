@@ -2,13 +2,11 @@
 // The Toggle resource: one schema for the TypeScript types, the hooks' input checks and the CRD (scripts/generate.ts).
 import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
-import { Condition, ObjectMeta } from "../kubernetes.ts";
+import { conditions, DNS_SUBDOMAIN, LABEL_VALUE, NamespacedMeta } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
 import { Deployment } from "./deployment.ts";
 import { TIME_PATTERN } from "./until.ts";
 
-const LABEL_VALUE = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
-const DNS_NAME = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /** The rest of a pod template is Kubernetes' own: the API server checks it when the Deployment is made. */
 const ANY_OTHER_FIELD = { "x-kubernetes-preserve-unknown-fields": true } as const;
 
@@ -64,7 +62,7 @@ export const ToggleSpec = Type.Object(
     ),
     deploymentName: Type.Optional(
       Type.String({
-        pattern: DNS_NAME,
+        pattern: DNS_SUBDOMAIN,
         minLength: 1,
         maxLength: 253,
         description: "Name of the Deployment, in the namespace of the Toggle. Default: the Toggle's name.",
@@ -152,11 +150,7 @@ export const ToggleStatus = Type.Object({
     Type.String({ description: "The phase in words, and what to do where something is wrong." }),
   ),
   conditions: Type.Optional(
-    Type.Array(Condition, {
-      "x-kubernetes-list-type": "map",
-      "x-kubernetes-list-map-keys": ["type"],
-      description: "Ready; Reconciling, Stalled, SelectorTooWide and TemplateUnused where they hold.",
-    }),
+    conditions("Ready; Reconciling, Stalled, SelectorTooWide and TemplateUnused where they hold."),
   ),
 });
 export type ToggleStatus = Static<typeof ToggleStatus>;
@@ -165,10 +159,7 @@ export type ToggleStatus = Static<typeof ToggleStatus>;
 export const Toggle = Type.Object({
   apiVersion: Type.String(),
   kind: Type.Literal("Toggle"),
-  metadata: Type.Intersect([
-    ObjectMeta,
-    Type.Object({ namespace: Type.String({ minLength: 1 }), uid: Type.String({ minLength: 1 }) }),
-  ]),
+  metadata: NamespacedMeta,
   spec: ToggleSpec,
   status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
