@@ -150,7 +150,7 @@ const rows: [sentence: string, args: string, stdout: RegExp][] = [
   [
     "describe a Secret shows sizes alone",
     "describe secret word -n demo",
-    /password: +9 bytes\nuser: +2 bytes/,
+    /password: +9 bytes\nuser: +2 bytes|user: +2 bytes\npassword: +9 bytes/,
   ],
   [
     "describe a Deployment",
