@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Toggles of one namespace at the API server: read from a watch, patched in their spec and nowhere else.
+import type { Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
+
+/** What a command changes; null takes the field out (RFC 7396). Nothing else of a Toggle is ever sent. */
+export type TogglePatch = {
+  readonly enabled: boolean;
+  readonly until: string | null;
+  readonly requestedBy: string;
+  readonly reason: string;
+} & { readonly [K in Exclude<keyof ToggleSpec, "enabled" | "until" | "requestedBy" | "reason">]?: never };
+
+/** Why the API server did not do as it was asked. No text of the server's: it is for the log, not for a chat. */
+export type ToggleFailure =
+  /** There is no such Toggle. */
+  | "not-found"
+  /** The bot's service account may not (RBAC), or its token is refused. */
+  | "forbidden"
+  /** The Toggle changed since `ifGeneration`. */
+  | "changed"
+  /** The API server refused the patch as invalid (admission, CEL). */
+  | "refused"
+  /** No answer, 429 or 5xx. */
+  | "unavailable";
+
+export type ToggleResult =
+  | { readonly ok: true; readonly toggle: Toggle }
+  | { readonly ok: false; readonly why: ToggleFailure };
+
+/** A change seen by the watch; `toggle` is undefined where it was deleted. */
+export type ToggleChange = { readonly name: string; readonly toggle: Toggle | undefined };
+
+export type Toggles = {
+  readonly namespace: string;
+  /** From the watch's memory, by name, as of the last change; empty before `ready`. */
+  list(): readonly Toggle[];
+  find(name: string): Toggle | undefined;
+  /** Asks the API server. */
+  get(name: string): Promise<ToggleResult>;
+  /** Merge-patches the spec. With `ifGeneration` it is done only while the Toggle has that metadata.generation. */
+  patch(name: string, patch: TogglePatch, ifGeneration?: number): Promise<ToggleResult>;
+  /** Calls `listener` for each later change; the answer ends that. */
+  subscribe(listener: (change: ToggleChange) => void): () => void;
+  /** Whether the watch is up: what `list` and `find` say is then current. */
+  state(): { readonly ok: boolean; readonly message?: string };
+  close(): Promise<void>;
+};

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bot's one file: session, sync position, keys and commands under way, in SQLite, held by one process at a time.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** What the file holds; each area is a map of its own. */
+export type Area = "session" | "sync" | "commands" | "identities" | "cross-signing" | "rooms" | "indexeddb";
+
+/**
+ * Small values by area and key. Every call is synchronous; a write outside `transaction` is one of its own. What a
+ * transaction wrote has reached the disk when it returns, and is there as a whole or not at all, whatever ends the process.
+ */
+export type BotStore = {
+  get(area: Area, key: string): Uint8Array | undefined;
+  put(area: Area, key: string, value: Uint8Array | string): void;
+  delete(area: Area, key: string): void;
+  /** In the order of the keys. */
+  entries(area: Area): IterableIterator<readonly [key: string, value: Uint8Array]>;
+  /** Removes all of the area. */
+  clear(area: Area): void;
+  /** One transaction; an exception takes all of it back. They may be nested: the outermost one counts. */
+  transaction<T>(work: () => T): T;
+  close(): void;
+};
+
+/** Another process has the file open: a fault of the start. */
+export class StoreInUse extends Error {}
+
+/** SQLITE_BUSY, https://www.sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5;
+
+/** Longer than the kernel takes to release the locks of a process that was killed. */
+const BUSY_TIMEOUT_MS = 500;
+
+const isBusy = (error: unknown): boolean =>
+  error instanceof Error && "errcode" in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY;
+
+/**
+ * Opens the store in `folder`, which is made if it is missing, for this process alone. The lock is the kernel's: it goes
+ * with the process, so that nothing has to be cleaned up after a kill.
+ * @throws StoreInUse when another process has it.
+ */
+export const openBotStore = (folder: string): BotStore => {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, "keyswitch.db");
+  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    // The first transaction takes the lock, and in this mode it is kept until the file is closed.
+    database.exec(`PRAGMA locking_mode = EXCLUSIVE;
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      BEGIN EXCLUSIVE;
+      CREATE TABLE IF NOT EXISTS entry (area TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+        PRIMARY KEY (area, key)) WITHOUT ROWID;
+      COMMIT;`);
+  } catch (error) {
+    database.close();
+    if (isBusy(error)) throw new StoreInUse(`${path} is in use by another bot: only one may run on a store`);
+    throw error;
+  }
+  const select = database.prepare("SELECT value FROM entry WHERE area = ? AND key = ?");
+  const selectAll = database.prepare("SELECT key, value FROM entry WHERE area = ? ORDER BY key");
+  const upsert = database.prepare(
+    "INSERT INTO entry (area, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+  );
+  const remove = database.prepare("DELETE FROM entry WHERE area = ? AND key = ?");
+  const removeAll = database.prepare("DELETE FROM entry WHERE area = ?");
+  const bytesOf = (value: unknown): Uint8Array => {
+    if (value instanceof Uint8Array) return value;
+    throw new Error(`${path} holds a value that is not bytes`);
+  };
+  return {
+    get(area, key) {
+      const row = select.get(area, key);
+      return row && bytesOf(row.value);
+    },
+    put(area, key, value) {
+      upsert.run(area, key, typeof value === "string" ? Buffer.from(value) : value);
+    },
+    delete(area, key) {
+      remove.run(area, key);
+    },
+    *entries(area) {
+      for (const { key, value } of selectAll.all(area)) yield [String(key), bytesOf(value)] as const;
+    },
+    clear(area) {
+      removeAll.run(area);
+    },
+    transaction(work) {
+      if (database.isTransaction) return work();
+      database.exec("BEGIN");
+      try {
+        const result = work();
+        database.exec("COMMIT");
+        return result;
+      } catch (error) {
+        if (database.isTransaction) database.exec("ROLLBACK");
+        throw error;
+      }
+    },
+    close() {
+      database.close();
+    },
+  };
+};

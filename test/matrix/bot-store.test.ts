@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests the bot's store: what is committed outlives a kill, nothing half-written is left, and a second process is refused.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import t from "tap";
+import { openBotStore, StoreInUse } from "../../server/matrix/bot-store.ts";
+
+const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString();
+
+t.test("keeps values by area and key", async (t) => {
+  const folder = t.testdir();
+  const store = openBotStore(folder);
+  store.put("session", "a", "1");
+  store.put("session", "a", "2");
+  store.put("sync", "a", Buffer.from([0, 255]));
+  store.put("sync", "b", "x");
+  t.equal(text(store.get("session", "a")), "2");
+  t.same([...(store.get("sync", "a") ?? [])], [0, 255]);
+  t.equal(store.get("session", "b"), undefined);
+  t.same(
+    [...store.entries("sync")].map(([key]) => key),
+    ["a", "b"],
+  );
+  store.delete("sync", "a");
+  t.equal(store.get("sync", "a"), undefined);
+  store.close();
+  const again = openBotStore(folder);
+  t.equal(text(again.get("session", "a")), "2");
+  again.clear("session");
+  t.equal(again.get("session", "a"), undefined);
+  t.equal(text(again.get("sync", "b")), "x");
+  again.close();
+});
+
+t.test("takes a transaction back as a whole when it throws", async (t) => {
+  const store = openBotStore(t.testdir());
+  store.put("sync", "a", "before");
+  t.throws(
+    () =>
+      store.transaction(() => {
+        store.put("sync", "a", "after");
+        store.transaction(() => store.put("sync", "b", "inner"));
+        throw new RangeError("stop");
+      }),
+    RangeError,
+  );
+  t.equal(text(store.get("sync", "a")), "before");
+  t.equal(store.get("sync", "b"), undefined);
+  t.equal(
+    store.transaction(() => "value"),
+    "value",
+  );
+  store.close();
+});
+
+t.test("refuses a second process, and is free again once the first is killed", async (t) => {
+  const folder = t.testdir();
+  const holder = fork(new URL("./bot-store-holder.ts", import.meta.url), [folder], {
+    stdio: "ignore",
+    serialization: "json",
+    execArgv: [],
+  });
+  t.teardown(() => holder.kill("SIGKILL"));
+  await once(holder, "message");
+  try {
+    openBotStore(folder).close();
+    t.fail("a second process must not get it");
+  } catch (error) {
+    t.ok(error instanceof StoreInUse);
+  }
+  const gone = once(holder, "exit");
+  holder.kill("SIGKILL");
+  await gone;
+  const store = openBotStore(folder);
+  t.equal(text(store.get("sync", "committed")), "yes", "what was committed outlives the kill");
+  t.equal(store.get("sync", "open"), undefined, "a transaction that was cut leaves nothing");
+  store.close();
+});
