@@ -16,23 +16,27 @@ export type ToggleFailure =
   | "not-found"
   /** The bot's service account may not (RBAC), or its token is refused. */
   | "forbidden"
-  /** The Toggle changed since `ifGeneration`. */
+  /** The Toggle changed since `ifGeneration`; the patch was not made. */
   | "changed"
   /** The API server refused the patch as invalid (admission, CEL). */
   | "refused"
-  /** No answer, 429 or 5xx. */
+  /** No answer, 429, 5xx, or an answer that can't be understood: a patch may have been made or not. */
   | "unavailable";
 
 export type ToggleResult =
   | { readonly ok: true; readonly toggle: Toggle }
   | { readonly ok: false; readonly why: ToggleFailure };
 
-/** A change seen by the watch; `toggle` is undefined where it was deleted. */
+/**
+ * A change seen by the watch. `toggle` is undefined where it was deleted, or does not fit the schema any more. Where another
+ * one of the name was made meanwhile, the deletion is told before it. States in between may be left out.
+ */
 export type ToggleChange = { readonly name: string; readonly toggle: Toggle | undefined };
 
+/** Toggles are frozen and come without metadata.managedFields. */
 export type Toggles = {
   readonly namespace: string;
-  /** From the watch's memory, by name, as of the last change; empty before `ready`. */
+  /** From the watch's memory, by name, as of the last change; empty before the first list. */
   list(): readonly Toggle[];
   find(name: string): Toggle | undefined;
   /** Asks the API server. */
@@ -41,7 +45,7 @@ export type Toggles = {
   patch(name: string, patch: TogglePatch, ifGeneration?: number): Promise<ToggleResult>;
   /** Calls `listener` for each later change; the answer ends that. */
   subscribe(listener: (change: ToggleChange) => void): () => void;
-  /** Whether the watch is up: what `list` and `find` say is then current. */
+  /** Whether the watch is up: what `list` and `find` say is then current. The message says since when it is not. */
   state(): { readonly ok: boolean; readonly message?: string };
   close(): Promise<void>;
 };

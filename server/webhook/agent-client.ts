@@ -3,8 +3,8 @@
 import type { Logger } from "pino";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import type { AgentEndpoint } from "../config/agents.ts";
+import { openHttpPool } from "../http/http-pool.ts";
 import { type AgentRead, readFromAgent } from "./agent-connection.ts";
-import { openHttpPool } from "./http-pool.ts";
 
 /** A reading of any agent, or of the one that `device` names. */
 export type ReadRequest = AgentRead & { device?: string };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a path from one agent over HTTP and always comes to a reading, whatever goes wrong on the way.
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
+import { connectionFault } from "../http/connection-fault.ts";
+import type { HttpPool } from "../http/http-pool.ts";
 import { readingOf, type WireAnswer } from "./agent-answer.ts";
-import { connectionFault } from "./connection-fault.ts";
-import type { HttpPool } from "./http-pool.ts";
 
 /** What to read; the agent's API is server/agent-api.ts. */
 export type AgentRead = {

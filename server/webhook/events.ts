@@ -4,8 +4,8 @@ import { hostname } from "node:os";
 import type { Logger } from "pino";
 import type { HookEvent } from "../../hooks/hook-event.ts";
 import type { InCluster } from "../config/in-cluster.ts";
-import { connectionFault } from "./connection-fault.ts";
-import { type HttpPool, openHttpPool } from "./http-pool.ts";
+import { connectionFault } from "../http/connection-fault.ts";
+import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
 
 /** The object that an event is about. */
 export type EventParent = {

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the Kubernetes API server is and what we show it: a kubeconfig, or the pod's service account.
+import { delimiter, join } from "node:path";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import type { ClientCertificate } from "../http/http-pool.ts";
+import {
+  KUBERNETES_VARIABLES as IN_CLUSTER_VARIABLES,
+  readInCluster,
+  SERVICE_ACCOUNT_DIRECTORY,
+} from "./in-cluster.ts";
+import { loadKubeconfig } from "./kubeconfig.ts";
+import type { Secret } from "./secret.ts";
+import { readChecked, type VariableReader } from "./variables.ts";
+
+/** The variables and their defaults; docs/configuration.md is checked against it. */
+export const KUBERNETES_VARIABLES = { KUBECONFIG: null, ...IN_CLUSTER_VARIABLES } as const;
+export type KubernetesVariable = keyof typeof KUBERNETES_VARIABLES;
+
+/** What a request carries. `none` is for a server that asks for nothing, such as `kubectl proxy`. */
+export type KubernetesCredentials =
+  | { readonly kind: "none" }
+  | { readonly kind: "token"; readonly token: Secret }
+  /** Read again when it changes: the kubelet rotates the tokens of service accounts. */
+  | { readonly kind: "token-file"; readonly path: string }
+  | { readonly kind: "client-certificate"; readonly certificate: ClientCertificate };
+
+export type KubernetesConfig = {
+  /** `https://host:port`; `http://` on loopback alone. */
+  origin: string;
+  /** What comes before `/api` and `/apis`: empty, or a path without a slash at its end. */
+  pathPrefix: string;
+  /** The name that the server's certificate must have, where it is not the host. */
+  serverName?: string;
+  /** Trusted beside nothing else; without it the system's CAs are. */
+  ca?: { readonly file: string } | { readonly pem: string };
+  credentials: KubernetesCredentials;
+  /** The namespace of the kubeconfig's context, or the pod's own. */
+  namespace?: string;
+};
+
+/** What the kubelet writes beside the token. */
+const Namespace = Type.String({ pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$" });
+
+/**
+ * The way to the API server; undefined when a fault was reported. KUBECONFIG goes before the pod's service account.
+ * @param serviceAccountDirectory where Kubernetes mounts the service account
+ */
+export const readKubernetes = (
+  reader: VariableReader<KubernetesVariable>,
+  serviceAccountDirectory: string = SERVICE_ACCOUNT_DIRECTORY,
+): KubernetesConfig | undefined => {
+  const kubeconfig = reader.raw("KUBECONFIG");
+  if (kubeconfig !== undefined) return readKubeconfig(reader, kubeconfig);
+  const faults = reader.faults.length;
+  const inCluster = readInCluster(reader, serviceAccountDirectory);
+  if (inCluster !== undefined) {
+    const { origin, caFile, tokenFile } = inCluster;
+    const namespace = readNamespace(join(serviceAccountDirectory, "namespace"));
+    return {
+      origin,
+      pathPrefix: "",
+      ca: { file: caFile },
+      credentials: { kind: "token-file", path: tokenFile },
+      ...(namespace !== undefined && { namespace }),
+    };
+  }
+  if (reader.faults.length === faults)
+    reader.fault(
+      "KUBECONFIG",
+      `must name a kubeconfig file; only in a pod with a mounted service account (KUBERNETES_SERVICE_HOST, ` +
+        `KUBERNETES_SERVICE_PORT, ${serviceAccountDirectory}) can it be left out`,
+    );
+  return undefined;
+};
+
+const readKubeconfig = (
+  reader: VariableReader<KubernetesVariable>,
+  path: string,
+): KubernetesConfig | undefined => {
+  // kubectl merges a list; which file a setting came from would be hard to see, so we take one.
+  if (path.includes(delimiter)) {
+    reader.fault(
+      "KUBECONFIG",
+      "must name one file: a list is not merged (kubectl config view --flatten does)",
+    );
+    return undefined;
+  }
+  if (reader.file("KUBECONFIG") === undefined) return undefined;
+  const file = readChecked(path);
+  const loaded = file.ok ? loadKubeconfig(file.bytes, path) : file;
+  if (loaded.ok) return loaded.config;
+  reader.fault("KUBECONFIG", `${path} ${loaded.message}`);
+  return undefined;
+};
+
+const readNamespace = (path: string): string | undefined => {
+  const file = readChecked(path);
+  const text = file.ok ? file.bytes.toString("utf8").trim() : undefined;
+  return Value.Check(Namespace, text) ? text : undefined;
+};

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kept connections to one server, whose CA, client certificate and bearer token are read again when their files change.
+import { createSecureContext } from "node:tls";
+import type { Logger } from "pino";
+import { Pool } from "undici";
+import { type Parsed, type RereadFile, rereadFiles } from "../config/reread-file.ts";
+import type { Secret } from "../config/secret.ts";
+import { parseTokens } from "./token-file.ts";
+
+/** What a client shows in the TLS handshake: PEM text, or files of it. */
+export type ClientCertificate =
+  | { readonly kind: "files"; readonly certFile: string; readonly keyFile: string }
+  | { readonly kind: "inline"; readonly cert: string; readonly key: Secret };
+
+export type HttpPoolOptions = {
+  /** `scheme://host:port`. */
+  origin: string;
+  /** Trusted beside nothing else. Without it and `ca` the system's CAs are trusted. */
+  caFile?: string;
+  /** PEM text in place of `caFile`. */
+  ca?: string;
+  /** The name that the server's certificate must have, where it is not the origin's host. */
+  serverName?: string;
+  clientCertificate?: ClientCertificate;
+  /** The first token of the file is sent. */
+  tokenFile?: string;
+  /** In place of `tokenFile`. */
+  token?: Secret;
+  connectTimeoutMs: number;
+  /** Connections at once; further requests wait for one. */
+  connections: number;
+  /** Without it the caller limits what it reads. */
+  maxResponseBytes?: number;
+  /** Offered in the TLS handshake beside HTTP/1.1; default true. */
+  allowHttp2?: boolean;
+  logger: Logger;
+  /** Milliseconds, monotonic: paces the looks at the files. */
+  now?: () => number;
+  /** The files are looked at no more often than this; default 1000. */
+  checkEveryMs?: number;
+};
+
+export type HttpPool = {
+  /** The pool to use for the next request; kept by nobody. */
+  pool(): Pool;
+  /** `Bearer …`, or undefined without a token. */
+  authorization(): string | undefined;
+  close(): Promise<void>;
+};
+
+type KeyPair = { cert: string | Buffer; key: string | Buffer };
+
+const certificates = (contents: Buffer): Parsed<Buffer> =>
+  contents.includes("-----BEGIN CERTIFICATE-----")
+    ? { ok: true, value: contents }
+    : { ok: false, message: "holds no PEM certificate" };
+
+const keyPair = (cert: Buffer, key: Buffer): Parsed<KeyPair> => {
+  try {
+    createSecureContext({ cert, key });
+    return { ok: true, value: { cert, key } };
+  } catch {
+    return { ok: false, message: "do not fit together" };
+  }
+};
+
+/** @throws UnusableFile when a file can't be used at the start. */
+export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
+  const { origin, caFile, tokenFile, clientCertificate, logger } = options;
+  const follow = <T, const Paths extends readonly string[]>(
+    paths: Paths,
+    parse: (...contents: { [I in keyof Paths]: Buffer }) => Parsed<T>,
+  ): RereadFile<T> =>
+    rereadFiles({
+      paths,
+      parse,
+      ...(options.now && { now: options.now }),
+      ...(options.checkEveryMs !== undefined && { checkEveryMs: options.checkEveryMs }),
+      onFault: (message) => logger.error({ origin }, message),
+      onChange: () => logger.info({ origin, file: paths[0] }, "file read again"),
+    });
+  const ca = caFile === undefined ? undefined : follow([caFile], certificates);
+  const token = tokenFile === undefined ? undefined : follow([tokenFile], parseTokens);
+  const pair =
+    clientCertificate?.kind === "files"
+      ? follow([clientCertificate.certFile, clientCertificate.keyFile], keyPair)
+      : undefined;
+  const fixedPair: KeyPair | undefined =
+    clientCertificate?.kind === "inline"
+      ? { cert: clientCertificate.cert, key: clientCertificate.key.reveal() }
+      : undefined;
+  const open = (trusted: string | Buffer | undefined, shown: KeyPair | undefined): Pool =>
+    new Pool(origin, {
+      connect: {
+        timeout: options.connectTimeoutMs,
+        ...(trusted !== undefined && { ca: trusted }),
+        ...(options.serverName !== undefined && { servername: options.serverName }),
+        ...shown,
+      },
+      connections: options.connections,
+      pipelining: 1,
+      ...(options.maxResponseBytes !== undefined && { maxResponseSize: options.maxResponseBytes }),
+      ...(options.allowHttp2 !== undefined && { allowH2: options.allowHttp2 }),
+    });
+  let trusted = ca?.get() ?? options.ca;
+  let shown = pair?.get() ?? fixedPair;
+  let current = open(trusted, shown);
+  return {
+    pool() {
+      const trustedNow = ca?.get() ?? options.ca;
+      const shownNow = pair?.get() ?? fixedPair;
+      if (trustedNow !== trusted || shownNow !== shown) {
+        trusted = trustedNow;
+        shown = shownNow;
+        // Requests under way end on the old connections, which then go.
+        void current.close();
+        current = open(trusted, shown);
+      }
+      return current;
+    },
+    authorization() {
+      const value = token?.get()[0] ?? options.token?.reveal();
+      return value && `Bearer ${value}`;
+    },
+    close: () => current.destroy(),
+  };
+};

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way to the API server: every kind of kubeconfig, the pod's service account, and what each fault says.
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { inspect } from "node:util";
+import t, { type Test } from "tap";
+import { stringify } from "yaml";
+import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/config/kubernetes.ts";
+import { deepFreeze, readVariables } from "../../server/config/variables.ts";
+import { createAuthority } from "../http/authority.ts";
+import { recordedLog } from "../http/recorded-log.ts";
+
+const directory = t.testdir({});
+const authority = createAuthority(directory);
+const pair = authority.issue("ann");
+const other = authority.issue("ben");
+const token = randomBytes(16).toString("hex");
+writeFileSync(join(directory, "token"), `${token}\n`);
+writeFileSync(join(directory, "empty"), "");
+const base64 = (path: string) => readFileSync(path).toString("base64");
+const caData = base64(authority.caFile);
+const [certData, keyData] = [base64(pair.certFile), base64(pair.keyFile)];
+
+const document = (cluster: object = {}, user: object | null = {}, context: object = {}) => ({
+  apiVersion: "v1",
+  kind: "Config",
+  "current-context": "here",
+  clusters: [
+    { name: "elsewhere", cluster: { server: "https://elsewhere.example" } },
+    { name: "c", cluster: { server: "https://api.example:6443", ...cluster } },
+  ],
+  contexts: [
+    { name: "there", context: { cluster: "elsewhere", user: "nobody" } },
+    { name: "here", context: { cluster: "c", user: "u", ...context } },
+  ],
+  users: [
+    { name: "nobody", user: { exec: { command: "x" } } },
+    { name: "u", user },
+  ],
+});
+
+const read = (contents: unknown, name = "kubeconfig") => {
+  const path = join(directory, name);
+  writeFileSync(path, typeof contents === "string" ? contents : stringify(contents));
+  const reader = readVariables({ KUBECONFIG: path }, KUBERNETES_VARIABLES);
+  return { config: readKubernetes(reader, join(directory, "none")), faults: reader.faults, path };
+};
+
+const origin = "https://api.example:6443";
+const accepted: readonly (readonly [string, object, object])[] = [
+  ["a server alone", document(), { origin, pathPrefix: "", credentials: { kind: "none" } }],
+  ["a user that is null", document({}, null), { credentials: { kind: "none" } }],
+  [
+    "a server with a path",
+    document({ server: "https://r.example/k8s/c-1/" }),
+    { origin: "https://r.example", pathPrefix: "/k8s/c-1" },
+  ],
+  ["http on loopback", document({ server: "http://127.0.0.1:8001" }), { origin: "http://127.0.0.1:8001" }],
+  ["an IPv6 address", document({ server: "https://[fd00::1]:6443" }), { origin: "https://[fd00::1]:6443" }],
+  ["a namespace", document({}, {}, { namespace: "demo" }), { namespace: "demo" }],
+  [
+    "a CA file beside it",
+    document({ "certificate-authority": "ca.pem" }),
+    { ca: { file: authority.caFile } },
+  ],
+  [
+    "a CA file by its path",
+    document({ "certificate-authority": authority.caFile }),
+    { ca: { file: authority.caFile } },
+  ],
+  [
+    "CA data, which goes before a file",
+    document({ "certificate-authority-data": caData, "certificate-authority": "none" }),
+    { ca: { pem: authority.ca.toString() } },
+  ],
+  ["a server name", document({ "tls-server-name": "x" }), { serverName: "x" }],
+  ["insecure-skip-tls-verify: false", document({ "insecure-skip-tls-verify": false }), { origin }],
+  ["a token", document({}, { token }), { credentials: { kind: "token" } }],
+  [
+    "a token file, which goes before a token",
+    document({}, { tokenFile: "token", token }),
+    { credentials: { kind: "token-file", path: join(directory, "token") } },
+  ],
+  [
+    "certificate files",
+    document({}, { "client-certificate": "ann.pem", "client-key": "ann-key.pem" }),
+    {
+      credentials: {
+        kind: "client-certificate",
+        certificate: { kind: "files", certFile: pair.certFile, keyFile: pair.keyFile },
+      },
+    },
+  ],
+  [
+    "certificate data",
+    document({}, { "client-certificate-data": certData, "client-key-data": keyData }),
+    {
+      credentials: {
+        kind: "client-certificate",
+        certificate: { kind: "inline", cert: pair.cert.toString() },
+      },
+    },
+  ],
+  ["JSON, which is YAML", JSON.parse(JSON.stringify(document())), { origin }],
+];
+for (const [what, contents, expected] of accepted) {
+  t.test(`a kubeconfig with ${what} is understood`, async (t) => {
+    const { config, faults } = read(contents);
+    t.same(faults, []);
+    t.match(config, expected);
+  });
+}
+
+const refused: readonly (readonly [string, unknown, RegExp])[] = [
+  ["what is not YAML", "a: [", /is not YAML$/],
+  ["an empty file", "", /is not a kubeconfig/],
+  ["a list", [], /is not a kubeconfig/],
+  [
+    "clusters of another shape",
+    { ...document(), clusters: [{ name: "c" }] },
+    /is not a kubeconfig \(kubeconfig\.clusters/,
+  ],
+  ["no current-context", { ...document(), "current-context": "" }, /has no current-context: set one with/],
+  ["a context that is not there", { ...document(), "current-context": "x" }, /has no context of the name/],
+  [
+    "nothing but nulls",
+    { ...document(), clusters: null, contexts: null, users: null },
+    /has no context of the name/,
+  ],
+  ["a cluster that is not there", document({}, {}, { cluster: "x" }), /has no cluster of the name/],
+  ["a user that is not there", document({}, {}, { user: "x" }), /has no user of the name/],
+  [
+    "insecure-skip-tls-verify",
+    document({ "insecure-skip-tls-verify": true }),
+    /insecure-skip-tls-verify: give the cluster's certificate-authority/,
+  ],
+  ["a proxy", document({ "proxy-url": "http://p" }), /proxy-url/],
+  [
+    "exec",
+    document({}, { exec: { command: "aws" } }),
+    /exec plugin, which is not run: use a token, a tokenFile, or a client-cert/,
+  ],
+  ["auth-provider", document({}, { "auth-provider": { name: "gcp" } }), /auth-provider, .*: use a token/],
+  ["a password", document({}, { username: "ann", password: token }), /password, .*: use a token/],
+  ["impersonation", document({}, { token, as: "root" }), /impersonates another/],
+  ["a token and a certificate", document({}, { token, "client-certificate": "ann.pem" }), /keep one of them/],
+  ["http beyond loopback", document({ server: "http://10.0.0.1" }), /http:\/\/ beyond loopback: use https/],
+  ["no address", document({ server: "api" }), /no https:\/\/ address/],
+  ["another scheme", document({ server: "ftp://api" }), /no https:\/\/ address/],
+  ["credentials in the address", document({ server: `https://ann:${token}@api` }), /more than a host/],
+  [
+    "a CA file that is not there",
+    document({ "certificate-authority": "x" }),
+    /certificate-authority .*, which does not exist/,
+  ],
+  [
+    "a CA file without a certificate",
+    document({ "certificate-authority": "token" }),
+    /holds no PEM certificate/,
+  ],
+  ["CA data without a certificate", document({ "certificate-authority-data": "AAAA" }), /no PEM certificate/],
+  [
+    "CA data that is not base64",
+    document({ "certificate-authority-data": "%%" }),
+    /certificate-authority-data/,
+  ],
+  ["a token file that is not there", document({}, { tokenFile: "x" }), /tokenFile .*, which does not exist/],
+  ["a token file that is empty", document({}, { tokenFile: "empty" }), /tokenFile .*, which holds no token/],
+  ["a token that is none", document({}, { token: `${token} x` }), /no bearer token/],
+  ["a certificate without a key", document({}, { "client-certificate": "ann.pem" }), /without a client-key/],
+  [
+    "a file and data",
+    document({}, { "client-certificate": "ann.pem", "client-key-data": keyData }),
+    /one is a file and one is data/,
+  ],
+  [
+    "a key that is not there",
+    document({}, { "client-certificate": "ann.pem", "client-key": "x" }),
+    /client-key .*, which does not exist/,
+  ],
+  [
+    "a key of another certificate",
+    document({}, { "client-certificate": "ann.pem", "client-key": "ben-key.pem" }),
+    /do not fit together/,
+  ],
+  [
+    "data of two pairs",
+    document({}, { "client-certificate-data": base64(other.certFile), "client-key-data": keyData }),
+    /do not fit together/,
+  ],
+];
+for (const [what, contents, message] of refused) {
+  t.test(`a kubeconfig with ${what} is refused, and the fault says why`, async (t) => {
+    const { config, faults, path } = read(contents);
+    t.equal(config, undefined);
+    t.match(faults, [{ name: "KUBECONFIG", message }]);
+    t.equal(faults.length, 1);
+    t.ok(faults[0]?.message.startsWith(`${path} `));
+    t.notMatch(faults[0]?.message, token);
+  });
+}
+
+t.test("no secret is printed with the configuration", async (t) => {
+  const log = recordedLog();
+  for (const user of [{ token }, { "client-certificate-data": certData, "client-key-data": keyData }]) {
+    const { config } = read(document({}, user));
+    if (config === undefined) throw new Error("no configuration");
+    deepFreeze(config);
+    log.logger.info({ config }, "configuration");
+    const printed = `${log.text()}${JSON.stringify(config)}${inspect(config, { depth: 9 })}`;
+    t.notMatch(printed, token);
+    t.notMatch(printed, "PRIVATE KEY");
+    t.match(printed, "[redacted]");
+  }
+});
+
+/** A service account's folder as the kubelet mounts it. */
+const serviceAccount = (t: Test) => {
+  const folder = t.testdir({ token, namespace: "demo\n" });
+  writeFileSync(join(folder, "ca.crt"), authority.ca);
+  return folder;
+};
+const pod = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
+
+t.test("in a pod the service account is used", async (t) => {
+  const folder = serviceAccount(t);
+  const reader = readVariables(pod, KUBERNETES_VARIABLES);
+  t.same(readKubernetes(reader, folder), {
+    origin: "https://10.96.0.1:443",
+    pathPrefix: "",
+    ca: { file: join(folder, "ca.crt") },
+    credentials: { kind: "token-file", path: join(folder, "token") },
+    namespace: "demo",
+  });
+  t.same(reader.faults, []);
+});
+
+t.test("KUBECONFIG goes before the service account", async (t) => {
+  const { path } = read(document());
+  const reader = readVariables({ ...pod, KUBECONFIG: path }, KUBERNETES_VARIABLES);
+  t.match(readKubernetes(reader, serviceAccount(t)), { origin });
+});
+
+mkdirSync(join(directory, "folder"));
+for (const [what, env, message] of [
+  ["neither is there", {}, /must name a kubeconfig file; only in a pod .* can it be left out/],
+  ["no service account is mounted", pod, /must name a kubeconfig file/],
+  ["KUBECONFIG names several files", { KUBECONFIG: "/a:/b" }, /must name one file: a list is not merged/],
+  ["KUBECONFIG names no file", { KUBECONFIG: "/none" }, /\/none does not exist/],
+  ["KUBECONFIG names a folder", { KUBECONFIG: join(directory, "folder") }, /is a directory/],
+] as const) {
+  t.test(`where ${what}, the fault says what to do`, async (t) => {
+    const reader = readVariables(env, KUBERNETES_VARIABLES);
+    t.equal(readKubernetes(reader, join(directory, "none")), undefined);
+    t.match(reader.faults, [{ name: "KUBECONFIG", message }]);
+    t.equal(reader.faults.length, 1);
+  });
+}
