@@ -50,6 +50,15 @@ export const TEST_PROGRAMS: readonly Requirement[] = [
   program("kubectl", "kubernetes-client"),
 ];
 
+/** Where Debian's package puts the keys that its archive is signed with; debootstrap reads them. */
+const DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/** What makes a root of Debian's packages in a folder. */
+export const DEBOOTSTRAP: readonly Requirement[] = [
+  program("debootstrap", "debootstrap"),
+  { name: "Debian's keys", debian: "debian-archive-keyring", present: () => existsSync(DEBIAN_KEYS) },
+];
+
 /**
  * Installs what is missing of `requirements`, if this process is root and there is an apt-get. Answers with what is
  * still missing afterwards. `say` is told what is being done.

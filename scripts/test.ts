@@ -6,6 +6,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { prepareSynapseRoot } from "./homeserver/synapse-root.ts";
 import { provide, SOFTHSM, TEST_PROGRAMS } from "./system-packages.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -26,6 +27,8 @@ const run = async (): Promise<number> => {
     say("0 passed, 1 failed, 0 skipped");
     return 1;
   }
+  const synapse = await prepareSynapseRoot(say);
+  if (synapse.state === "unavailable") say(`Tests that need Synapse are skipped. ${synapse.why}`);
   const named = process.argv.slice(2);
   const files = named.length > 0 ? named : globSync("test/**/*.test.ts", { cwd: root }).sort();
   const folder = mkdtempSync(join(tmpdir(), "keyswitch-test-"));

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests a machine without Synapse: what needs it is skipped and counted, never passed over and never failed.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { findSynapseRoot } from "../../scripts/homeserver/synapse-root.ts";
+
+const project = fileURLToPath(new URL("../..", import.meta.url));
+
+t.test("a test file without Synapse counts one skipped test, with the reason", async (t) => {
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(project, "test/homeserver/without-synapse.ts"), "no root here"],
+    { encoding: "utf8", env: { ...process.env, TAP: "1" } },
+  );
+  t.equal(status, 0);
+  t.match(stdout, /^ok 1 - Synapse # SKIP no root here$/m);
+  t.match(stdout, /^1\.\.1$/m);
+  t.notMatch(stdout, /not ok/);
+});
+
+t.test("a root without its marker is not used: it is half-built", async (t) => {
+  const folder = t.testdir({ usr: { bin: {} } });
+  t.equal(findSynapseRoot(folder).state, "unavailable");
+  mkdirSync(join(folder, "var/lib/keyswitch"), { recursive: true });
+  writeFileSync(join(folder, "var/lib/keyswitch/synapse-version"), "1.2.3\n");
+  const asRoot = process.platform === "linux" && process.getuid?.() === 0;
+  t.equal(findSynapseRoot(folder).state, asRoot ? "ready" : "unavailable");
+});

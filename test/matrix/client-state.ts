@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a user's client is waited for, other than events in a room: its first sync, and changes of its rooms.
+import { ClientEvent, type MatrixClient, RoomEvent, RoomStateEvent, SyncState } from "matrix-js-sdk";
+
+const LIMIT_SECONDS = 30;
+
+/** Answers when the client's first sync is done. */
+export const firstSync = (client: MatrixClient): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const onSync = (state: SyncState) => {
+      if (state !== SyncState.Prepared && state !== SyncState.Error) return;
+      client.off(ClientEvent.Sync, onSync);
+      if (state === SyncState.Prepared) resolve();
+      else reject(new Error(`the first sync of ${client.getUserId()} failed`));
+    };
+    client.on(ClientEvent.Sync, onSync);
+  });
+
+/** Answers when `check` holds; it is asked again after each sync and when a room, its state or a membership changes. */
+export const whenRoomChanges = (
+  client: MatrixClient,
+  what: string,
+  check: () => boolean,
+  seconds: number = LIMIT_SECONDS,
+): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const changes = [
+      ClientEvent.Room,
+      ClientEvent.Sync,
+      RoomEvent.MyMembership,
+      RoomStateEvent.Events,
+    ] as const;
+    const end = (then: () => void) => {
+      for (const change of changes) client.off(change, look);
+      clearTimeout(timer);
+      then();
+    };
+    const look = () => {
+      if (check()) end(resolve);
+    };
+    const timer = setTimeout(() => {
+      end(() => reject(new Error(`${client.getUserId()} did not see ${what} within ${seconds} s`)));
+    }, seconds * 1000);
+    for (const change of changes) client.on(change, look);
+    look();
+  });
