@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// How to reach the homeserver and log in to it: the variables that `bot` and `conntest` share.
+import { Type } from "@sinclair/typebox";
+import { checkCa } from "./listener.ts";
+import { isLoopback } from "./loopback.ts";
+import { readSecret, type Secret } from "./secret.ts";
+import {
+  type ConfigResult,
+  deepFreeze,
+  type Environment,
+  readVariables,
+  type VariableReader,
+} from "./variables.ts";
+
+/** The variables and their defaults; docs/configuration.md is checked against it. */
+export const MATRIX_VARIABLES = {
+  MATRIX_HOMESERVER: "http://synapse.matrix.svc.cluster.local:8008",
+  MATRIX_USER: null,
+  MATRIX_PASSWORD: null,
+  MATRIX_PASSWORD_FILE: null,
+  MATRIX_ACCESS_TOKEN: null,
+  MATRIX_ACCESS_TOKEN_FILE: null,
+  MATRIX_CA_FILE: null,
+  AUTH_METHOD: "password",
+  KEYCLOAK_URL: null,
+  KEYCLOAK_REALM: null,
+  KEYCLOAK_CLIENT_ID: null,
+  KEYCLOAK_CLIENT_SECRET: null,
+  KEYCLOAK_CLIENT_SECRET_FILE: null,
+  JWT_LOGIN_TYPE: "com.famedly.login.token.oauth",
+  SSO_IDP_ID: "keycloak",
+} as const;
+
+export type MatrixVariable = keyof typeof MATRIX_VARIABLES;
+
+export const AUTH_METHODS = ["password", "jwt", "sso", "token"] as const;
+export type AuthMethod = (typeof AUTH_METHODS)[number];
+
+export const JWT_LOGIN_TYPES = [
+  "com.famedly.login.token.oauth",
+  "com.famedly.login.token",
+  "org.matrix.login.jwt",
+] as const;
+export type JwtLoginType = (typeof JWT_LOGIN_TYPES)[number];
+
+/** Where Keycloak is and which of its clients asks for tokens. */
+export type KeycloakConfig = {
+  /** Without a slash at its end; may have a path. */
+  url: string;
+  realm: string;
+  clientId: string;
+  /** Absent for a public client. */
+  clientSecret?: Secret;
+};
+
+/** `user` is a full Matrix id or its localpart; with jwt and sso, its localpart is the name at the provider. */
+export type MatrixAuth =
+  | { method: "password"; user: string; password: Secret }
+  | {
+      method: "jwt";
+      user: string;
+      password: Secret;
+      loginType: JwtLoginType;
+      keycloak: KeycloakConfig;
+    }
+  | { method: "sso"; user: string; password: Secret; idpId: string }
+  | { method: "token"; accessToken: Secret; user?: string };
+
+export type MatrixConfig = {
+  /** `http(s)://host[:port][/path]`, without a slash at its end. */
+  homeserver: string;
+  /** Trusted beside nothing else, for the homeserver and for Keycloak; without it the system's CAs are. */
+  caFile?: string;
+  auth: MatrixAuth;
+  /** Sentences for the log at the start: what is accepted and yet unwise. */
+  warnings: string[];
+};
+
+/** The name of a user before the colon of a full id; a localpart is itself. */
+export const localpartOf = (user: string): string =>
+  user.startsWith("@") ? user.slice(1, user.indexOf(":")) : user;
+
+/** https://spec.matrix.org/latest/appendices/#user-identifiers, historical ones included. */
+const UserName = Type.String({ pattern: "^(@[!-9;-~]+:[^\\s]+|[!-9;-?A-~][!-9;-~]*)$", maxLength: 255 });
+/** One segment of a path. */
+const Segment = Type.String({ pattern: "^[^\\s/?#%]+$", maxLength: 255 });
+const ClientId = Type.String({ pattern: "^[!-~]+$", maxLength: 255 });
+
+/** The Matrix part of a configuration; undefined when a fault was reported. */
+export const readMatrix = (reader: VariableReader<MatrixVariable>): MatrixConfig | undefined => {
+  const homeserver = readUrl(reader, "MATRIX_HOMESERVER");
+  const caFile = reader.file("MATRIX_CA_FILE");
+  checkCa(reader, "MATRIX_CA_FILE", caFile);
+  const auth = readAuth(reader);
+  if (homeserver === undefined || auth === undefined || reader.faults.length > 0) return undefined;
+  const keycloakUrl = auth.method === "jwt" ? auth.keycloak.url : undefined;
+  return {
+    homeserver,
+    ...(caFile !== undefined && { caFile }),
+    auth,
+    warnings: [
+      ...exposed("MATRIX_HOMESERVER", homeserver),
+      ...(keycloakUrl === undefined ? [] : exposed("KEYCLOAK_URL", keycloakUrl)),
+    ],
+  };
+};
+
+/** The Matrix variables alone, as `conntest` has them: frozen, or every fault of them. */
+export const parseMatrixConfig = (env: Environment): ConfigResult<MatrixConfig> => {
+  const reader = readVariables(env, MATRIX_VARIABLES);
+  const config = readMatrix(reader);
+  if (config === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
+  return { ok: true, config: deepFreeze(config) };
+};
+
+const readAuth = (reader: VariableReader<MatrixVariable>): MatrixAuth | undefined => {
+  const method = reader.oneOf("AUTH_METHOD", AUTH_METHODS);
+  const user = reader.text("MATRIX_USER", UserName, "a Matrix id such as @bot:example.org or its localpart");
+  if (method === undefined) return undefined;
+  if (method === "token") {
+    const accessToken = requiredSecret(reader, "MATRIX_ACCESS_TOKEN");
+    return accessToken && { method, accessToken, ...(user !== undefined && { user }) };
+  }
+  const name = reader.required("MATRIX_USER", user);
+  const password = requiredSecret(reader, "MATRIX_PASSWORD");
+  const keycloak = method === "jwt" ? readKeycloak(reader) : undefined;
+  const loginType = method === "jwt" ? reader.oneOf("JWT_LOGIN_TYPE", JWT_LOGIN_TYPES) : undefined;
+  const idpId =
+    method === "sso" ? reader.text("SSO_IDP_ID", Segment, "the idp_id of a provider of Synapse") : undefined;
+  if (name === undefined || password === undefined) return undefined;
+  if (method === "password") return { method, user: name, password };
+  if (method === "sso") return idpId === undefined ? undefined : { method, user: name, password, idpId };
+  if (keycloak === undefined || loginType === undefined) return undefined;
+  return { method, user: name, password, loginType, keycloak };
+};
+
+const readKeycloak = (reader: VariableReader<MatrixVariable>): KeycloakConfig | undefined => {
+  const url = reader.required("KEYCLOAK_URL", readUrl(reader, "KEYCLOAK_URL"));
+  const realm = reader.required(
+    "KEYCLOAK_REALM",
+    reader.text("KEYCLOAK_REALM", Segment, "the name of a realm"),
+  );
+  const clientId = reader.required(
+    "KEYCLOAK_CLIENT_ID",
+    reader.text("KEYCLOAK_CLIENT_ID", ClientId, "the id of a client"),
+  );
+  const clientSecret = readSecret(reader, "KEYCLOAK_CLIENT_SECRET");
+  if (url === undefined || realm === undefined || clientId === undefined) return undefined;
+  return { url, realm, clientId, ...(clientSecret && { clientSecret }) };
+};
+
+const requiredSecret = (
+  reader: VariableReader<MatrixVariable>,
+  name: "MATRIX_PASSWORD" | "MATRIX_ACCESS_TOKEN",
+): Secret | undefined => {
+  const secret = readSecret(reader, name);
+  const isUnset = reader.raw(name) === undefined && reader.raw(`${name}_FILE`) === undefined;
+  if (isUnset) reader.fault(name, `or ${name}_FILE is required`);
+  return secret;
+};
+
+/** An address without credentials, query and fragment. The fault never cites it: it could hold a password. */
+const readUrl = (
+  reader: VariableReader<MatrixVariable>,
+  name: "MATRIX_HOMESERVER" | "KEYCLOAK_URL",
+): string | undefined => {
+  const value = reader.raw(name);
+  if (value === undefined) return undefined;
+  const url = URL.parse(value);
+  const bad = (message: string): undefined => {
+    reader.fault(name, message);
+    return undefined;
+  };
+  if (url === null || !/^https?:$/.test(url.protocol)) return bad("must be an https:// or http:// address");
+  if (url.username !== "" || url.password !== "") return bad("must not hold credentials");
+  if (url.search !== "" || url.hash !== "") return bad("must have no query and no fragment");
+  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+};
+
+/** Names that only a cluster's own DNS answers: one label, or below `svc` or `cluster.local`. */
+const isClusterLocal = (host: string): boolean =>
+  /^[a-z0-9-]+$/i.test(host) || /\.svc$/i.test(host) || /\.cluster\.local$/i.test(host);
+
+/** The warning about credentials that cross a network in the clear; none inside a cluster or on this machine. */
+const exposed = (name: MatrixVariable, address: string): string[] => {
+  const { protocol, hostname } = new URL(address);
+  if (protocol === "https:" || isLoopback(hostname) || isClusterLocal(hostname)) return [];
+  return [`${name} is http:// to a host beyond the cluster: credentials cross the network unencrypted.`];
+};

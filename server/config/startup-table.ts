@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a person sees of the configuration when a process starts: each variable with its value, secrets as set or unset.
+import type { Environment, VariableTable } from "./variables.ts";
+
+/** Any variable that could hold a secret by its name; the path of a file and the name of a client are none. */
+const SECRET = /PASSWORD|SECRET|TOKEN|PASSPHRASE|(^|_)(PIN|KEY)(_|$)/;
+
+const ADDRESS = /(_URL|_HOMESERVER)$/;
+
+/** Longer values are not padded to, so that one list of users does not make every line long. */
+const WIDTH = 50;
+
+/**
+ * The lines of a table: variable, value, and whether it is the default. Of a `*_FILE` the path is shown, of other
+ * secrets whether they are set. Each line is meant to be one entry of the log.
+ */
+export const startupTable = (env: Environment, variables: VariableTable): string[] => {
+  const rows = Object.entries(variables).map(([name, fallback]) => {
+    const own = env[name]?.trim() ?? "";
+    return [name, shown(name, own === "" ? fallback : own), own === "" ? "default" : "set"] as const;
+  });
+  const table = [["variable", "value", "from"] as const, ...rows];
+  const width = (column: 0 | 1) => Math.min(WIDTH, Math.max(...table.map((row) => row[column].length)));
+  return table.map(([name, value, from]) => `${name.padEnd(width(0))} | ${value.padEnd(width(1))} | ${from}`);
+};
+
+const shown = (name: string, value: string | null): string => {
+  if (value === null) return "unset";
+  if (name.endsWith("_FILE")) return `file ${value}`;
+  if (SECRET.test(name)) return "set";
+  return (ADDRESS.test(name) ? withoutCredentials(value) : value).replaceAll(/\s+/g, " ");
+};
+
+/** An address that may not be valid: what stands where credentials do, before an `@` and in a query, is left out. */
+const withoutCredentials = (address: string): string =>
+  address.replace(/^([a-z]+:\/\/)?.*@/i, "$1***@").replace(/[?#].*$/s, "?***");

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends what matrix-bot-sdk wants sent over our connections: the function that its setRequestFn takes in place of `request`.
+import { Type } from "@sinclair/typebox";
+import { compileSchema } from "../http/validation.ts";
+import type { HttpExchange } from "./http-exchange.ts";
+
+/** What the SDK asks for; see doHttpRequest in its lib/http.js. */
+const SdkRequest = compileSchema(
+  Type.Object({
+    uri: Type.String(),
+    method: Type.String(),
+    qs: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.Unknown())])),
+    /** null: the body is wanted as bytes. */
+    encoding: Type.Optional(Type.Null()),
+    timeout: Type.Optional(Type.Number()),
+    headers: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    body: Type.Optional(Type.Union([Type.String(), Type.Uint8Array()])),
+  }),
+);
+
+/** No answer came. `code` is the kind of an HttpFailure; the message holds no address and no credentials. */
+export class SdkRequestFailed extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The response that the SDK hands to its callers: headers in lower case, and the body as text or as bytes. */
+export type SdkResponse = {
+  statusCode: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  body: string | Buffer;
+};
+
+export type SdkCallback = (
+  error: SdkRequestFailed | null,
+  response?: SdkResponse,
+  body?: string | Buffer,
+) => void;
+
+/** Where the SDK gives no time limit. */
+const DEFAULT_TIMEOUT_MS = 60_000;
+
+/**
+ * `setRequestFn(createSdkRequest(exchange))`. Requests of the SDK that are not PUT, GET or DELETE are not repeated.
+ * @param signal ends all requests under way when the bot stops
+ */
+export const createSdkRequest =
+  (exchange: HttpExchange, signal?: AbortSignal) =>
+  (params: unknown, callback: SdkCallback): void => {
+    void send(exchange, params, signal).then(
+      (response) => callback(null, response, response.body),
+      (error: unknown) =>
+        callback(
+          error instanceof SdkRequestFailed
+            ? error
+            : new SdkRequestFailed("bug", "The request could not be made"),
+        ),
+    );
+  };
+
+const send = async (
+  exchange: HttpExchange,
+  params: unknown,
+  signal: AbortSignal | undefined,
+): Promise<SdkResponse> => {
+  const url = SdkRequest.Check(params) ? URL.parse(params.uri) : null;
+  if (!SdkRequest.Check(params) || url === null)
+    throw new SdkRequestFailed("bug", "The request has a shape that is not known");
+  for (const [name, value] of Object.entries(params.qs ?? {}))
+    for (const one of Array.isArray(value) ? value : [value])
+      if (one !== undefined && one !== null) url.searchParams.append(name, String(one));
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(params.headers ?? {}))
+    if (value !== undefined) headers[name] = String(value);
+  const reply = await exchange.send({
+    method: params.method,
+    url,
+    headers,
+    ...(params.body !== undefined && { body: params.body }),
+    timeoutMs: params.timeout ?? DEFAULT_TIMEOUT_MS,
+    ...(signal && { signal }),
+    repeatable: params.method !== "POST",
+  });
+  if (!reply.ok) throw new SdkRequestFailed(reply.kind, `The homeserver ${reply.what}`);
+  const body = params.encoding === null ? reply.body : reply.body.toString("utf8");
+  return { statusCode: reply.status, headers: reply.headers, body };
+};
