@@ -13,7 +13,11 @@ export type Area = "session" | "sync" | "commands" | "identities" | "cross-signi
  */
 export type BotStore = {
   get(area: Area, key: string): Uint8Array | undefined;
-  put(area: Area, key: string, value: Uint8Array | string): void;
+  /**
+   * `soon`: it reaches the disk with the next write that is not, and never after it; that saves a wait for the disk. A kill
+   * of the process loses nothing of it. Only where a power failure may take it back. Within a transaction it is like any other.
+   */
+  put(area: Area, key: string, value: Uint8Array | string, when?: "now" | "soon"): void;
   delete(area: Area, key: string): void;
   /** In the order of the keys. */
   entries(area: Area): IterableIterator<readonly [key: string, value: Uint8Array]>;
@@ -70,13 +74,24 @@ export const openBotStore = (folder: string): BotStore => {
     if (value instanceof Uint8Array) return value;
     throw new Error(`${path} holds a value that is not bytes`);
   };
+  /** Commits go to the write-ahead log without a sync of it; the next one that has a sync syncs them too. */
+  const withoutWaiting = (write: () => void): void => {
+    database.exec("PRAGMA synchronous = NORMAL");
+    try {
+      write();
+    } finally {
+      database.exec("PRAGMA synchronous = FULL");
+    }
+  };
   return {
     get(area, key) {
       const row = select.get(area, key);
       return row && bytesOf(row.value);
     },
-    put(area, key, value) {
-      upsert.run(area, key, typeof value === "string" ? Buffer.from(value) : value);
+    put(area, key, value, when = "now") {
+      const write = () => upsert.run(area, key, typeof value === "string" ? Buffer.from(value) : value);
+      if (when === "now" || database.isTransaction) write();
+      else withoutWaiting(write);
     },
     delete(area, key) {
       remove.run(area, key);

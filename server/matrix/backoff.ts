@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long to wait after a failure, and when to stop trying: 2^n seconds up to a minute, twenty retries in a row.
+
+/** Retries in a row; the next failure is the end. */
+export const MAX_RETRIES = 20;
+
+const MAX_DELAY_MS = 60_000;
+/** A homeserver may ask for a longer wait, but not for one that never ends. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/**
+ * Milliseconds before retry number `retry`, which counts from 0; the first comes after a second.
+ * @param retryAfterMs what the homeserver asked for (M_LIMIT_EXCEEDED); it is waited for where it is longer
+ */
+export const retryDelay = (retry: number, retryAfterMs = 0): number =>
+  Math.max(Math.min(1000 * 2 ** retry, MAX_DELAY_MS), Math.min(retryAfterMs, MAX_RETRY_AFTER_MS));
+
+/** Counts failures in a row. */
+export type Backoff = {
+  /** Since the last success. */
+  readonly failures: number;
+  /** Milliseconds to wait before the next retry, or undefined when there have been enough. */
+  failed(retryAfterMs?: number): number | undefined;
+  /** It worked: the count begins anew. Answers how many failures came before. */
+  succeeded(): number;
+};
+
+export const createBackoff = (maxRetries = MAX_RETRIES): Backoff => {
+  let failures = 0;
+  return {
+    get failures() {
+      return failures;
+    },
+    failed(retryAfterMs) {
+      failures += 1;
+      return failures > maxRetries ? undefined : retryDelay(failures - 1, retryAfterMs);
+    },
+    succeeded() {
+      const before = failures;
+      failures = 0;
+      return before;
+    },
+  };
+};
+
+/** Ends early, without an error, when the signal is aborted. */
+export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends the bot's answers to rooms, encrypted where the room is, each room's in their order.
+import { Type } from "@sinclair/typebox";
+import type { Answer, Chat } from "../bot/chat.ts";
+import { compileSchema } from "../http/validation.ts";
+import type { AuthorizedRequests } from "./authorized-requests.ts";
+import type { Sleep } from "./backoff.ts";
+import { RequestFailed, retryAfterOf } from "./request-failed.ts";
+import type { RoomCrypto } from "./room-crypto.ts";
+import type { Rooms } from "./rooms.ts";
+
+export type ChatOptions = {
+  requests: Pick<AuthorizedRequests, "request">;
+  rooms: Rooms;
+  crypto: Pick<RoomCrypto, "encrypt" | "flush">;
+  sleep: Sleep;
+  signal: AbortSignal;
+};
+
+const Sent = compileSchema(Type.Object({ event_id: Type.String() }));
+
+const TIMEOUT_MS = 20_000;
+/** A homeserver that wants to be left alone for longer fails the call. */
+const MAX_LIMIT_MS = 60_000;
+
+/**
+ * Its calls throw RequestFailed where the homeserver did not take the message, or may not have: they are to be repeated with
+ * the same transaction. Here only a limit is waited for (M_LIMIT_EXCEEDED), because the homeserver says for how long.
+ */
+export const createChat = (options: ChatOptions): Chat => {
+  const { requests, rooms, crypto, sleep, signal } = options;
+  /** The last call of each room. */
+  const lanes = new Map<string, Promise<unknown>>();
+
+  const put = async (room: string, type: string, content: unknown, transaction: string): Promise<string> => {
+    for (;;) {
+      const answer = await requests.request({
+        method: "PUT",
+        path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/send/${type}/${encodeURIComponent(transaction)}`,
+        body: content,
+        timeoutMs: TIMEOUT_MS,
+        signal,
+      });
+      if (answer.ok) {
+        if (Sent.Check(answer.body)) return answer.body.event_id;
+        throw new RequestFailed({ ok: false, kind: "not-json", status: answer.status });
+      }
+      const limit = isLimit(answer) ? (retryAfterOf(answer) ?? 1000) : undefined;
+      if (limit === undefined || limit > MAX_LIMIT_MS || signal.aborted) throw new RequestFailed(answer);
+      await sleep(limit, signal);
+    }
+  };
+
+  const sendContent = async (room: string, content: object, transaction: string): Promise<string> => {
+    const type = "m.room.message";
+    if (!(await rooms.isEncrypted(room))) return put(room, type, content, transaction);
+    const encrypted = await crypto.encrypt(room, type, content);
+    // The keys have to be on the disk before what depends on them is out.
+    await crypto.flush();
+    return put(room, "m.room.encrypted", encrypted, transaction);
+  };
+
+  const inOrder = <T>(room: string, work: () => Promise<T>): Promise<T> => {
+    const done = (lanes.get(room) ?? Promise.resolve()).then(work, work);
+    lanes.set(room, done);
+    const forget = () => {
+      if (lanes.get(room) === done) lanes.delete(room);
+    };
+    done.then(forget, forget);
+    return done;
+  };
+
+  return {
+    send: (room, text, transaction) =>
+      inOrder(room, async () => ({ room, id: await sendContent(room, notice(text), transaction) })),
+    edit: ({ room, id }, text, transaction) =>
+      inOrder(room, async () => {
+        await sendContent(room, replacement(id, text), transaction);
+      }),
+  };
+};
+
+const isLimit = (fault: { kind: string; status?: number }): boolean =>
+  (fault.kind === "matrix" || fault.kind === "http") && fault.status === 429;
+
+const notice = (text: string) => ({ msgtype: "m.notice", body: text });
+
+/** https://spec.matrix.org/latest/client-server-api/#event-replacements; clients that can't edit show the body. */
+const replacement = (id: Answer["id"], text: string) => ({
+  ...notice(`* ${text}`),
+  "m.new_content": notice(text),
+  "m.relates_to": { rel_type: "m.replace", event_id: id },
+});

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// matrix-bot-sdk's client as the bot uses it: for encryption, over the bot's own connections, and with its session.
+import { Type } from "@sinclair/typebox";
+import type { MatrixClient } from "matrix-bot-sdk";
+import type { Logger } from "pino";
+import { compileSchema } from "../http/validation.ts";
+import type { AuthorizedRequests } from "./authorized-requests.ts";
+import type { Encryption } from "./crypto/encryption.ts";
+import type { HttpExchange } from "./http-exchange.ts";
+import { faultOfSdk, RequestFailed } from "./request-failed.ts";
+import type { RoomCrypto } from "./room-crypto.ts";
+import { createSdkRequest } from "./sdk-request.ts";
+
+export type ClientOptions = {
+  homeserver: string;
+  exchange: HttpExchange;
+  requests: AuthorizedRequests;
+  encryption: Pick<Encryption, "storage" | "flush" | "verdict">;
+  /** Full ids of those who are in a room. */
+  members: (room: string) => Promise<string[]>;
+  logger: Pick<Logger, "debug" | "warn">;
+  /** Ends all requests of the SDK. */
+  signal: AbortSignal;
+};
+
+export type BotClient = RoomCrypto & {
+  /** Opens the machine; to be called once, before anything else. */
+  prepare(): Promise<void>;
+  /** For Encryption.start. */
+  readonly sdk: MatrixClient;
+};
+
+const Settings = compileSchema(Type.Object({}, { additionalProperties: Type.Unknown() }));
+
+const TIMEOUT_MS = 30_000;
+
+/** These neither depend on what the machine has just changed, nor does it matter when they are made again. */
+const QUESTIONS: readonly string[] = ["/_matrix/client/v3/keys/query", "/_matrix/client/v3/keys/claim"];
+
+/** To be called after loadCryptoEngine, which decides what the SDK encrypts with. */
+export const createClient = async (options: ClientOptions): Promise<BotClient> => {
+  const { requests, encryption, logger } = options;
+  const { EncryptedRoomEvent, LogService, MatrixClient, setRequestFn } = await import("matrix-bot-sdk");
+  LogService.setLogger(sdkLogger(logger));
+  // It warns of a store in memory; nothing that the client keeps there is used.
+  LogService.muteModule("MatrixClientLite");
+  setRequestFn(createSdkRequest(options.exchange, options.signal));
+
+  class SessionClient extends MatrixClient {
+    override async doRequest(...args: Parameters<MatrixClient["doRequest"]>): Promise<unknown> {
+      const [method, endpoint, query, body, timeout = TIMEOUT_MS, ...rest] = args;
+      if (method !== "GET" && !QUESTIONS.includes(endpoint)) await encryption.flush();
+      const send = () => {
+        const token = requests.accessToken();
+        Object.assign(this, { accessToken: token });
+        return { token, answer: super.doRequest(method, endpoint, query, body, timeout, ...rest) };
+      };
+      const first = send();
+      try {
+        return await first.answer;
+      } catch (error) {
+        const fault = faultOfSdk(error);
+        const isRefused = fault?.kind === "matrix" && fault.errcode === "M_UNKNOWN_TOKEN";
+        if (!isRefused || !(await requests.renew(first.token))) throw error;
+        return send().answer;
+      }
+    }
+
+    /** The SDK asks before each message that it encrypts. */
+    override async getJoinedRoomMembers(room: string): Promise<string[]> {
+      return options.members(room);
+    }
+  }
+
+  const sdk = new SessionClient(options.homeserver, requests.accessToken(), undefined, encryption.storage);
+  const { crypto } = sdk;
+  /** Requests within `work` that failed come out as RequestFailed. */
+  const translated = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      const fault = faultOfSdk(error);
+      throw fault ? new RequestFailed(fault) : error;
+    }
+  };
+  return {
+    sdk,
+    prepare: () => translated(crypto.prepare([])),
+    receive: (sync) =>
+      translated(
+        crypto.updateSyncData(
+          // The SDK hands them to the machine as they are, and that one checks them.
+          (sync.to_device?.events ?? []) as Parameters<typeof crypto.updateSyncData>[0],
+          sync.device_one_time_keys_count ?? {},
+          (sync.device_unused_fallback_key_types ?? []) as Parameters<typeof crypto.updateSyncData>[2],
+          sync.device_lists?.changed ?? [],
+          sync.device_lists?.left ?? [],
+        ),
+      ),
+    track: (room, member) => translated(crypto.onRoomEvent(room, member)),
+    async decrypt(room, event) {
+      try {
+        const { raw } = await crypto.decryptRoomEvent(new EncryptedRoomEvent(event), room);
+        return { ...event, type: raw.type, content: { ...raw.content } };
+      } catch {
+        // The engines tell a missing key from a damaged event in their texts alone.
+        logger.debug({ room, event: event.event_id }, "an event can't be decrypted");
+        return undefined;
+      }
+    },
+    encrypt: (room, type, content) => translated(crypto.encryptRoomEvent(room, type, content)),
+    verdict: encryption.verdict,
+    async settings(room) {
+      const settings: unknown = await encryption.storage.getRoom(room);
+      return Settings.Check(settings) ? settings : undefined;
+    },
+    keepSettings: (room, settings) => encryption.storage.storeRoom(room, settings),
+    flush: encryption.flush,
+  };
+};
+
+/** The SDK's log: what it says, without the objects that it hangs on it, for these are requests, events and errors. */
+const sdkLogger = (logger: Pick<Logger, "debug" | "warn">) => {
+  const at =
+    (level: "debug" | "warn") =>
+    (module: unknown, ...said: unknown[]): void => {
+      const fault = said.map(faultOfSdk).find((one) => one !== undefined);
+      const text = said.find((one) => typeof one === "string");
+      logger[level]({ module, ...(fault && { fault }) }, `matrix-bot-sdk: ${text ?? "(no text)"}`);
+    };
+  // Failures of requests are told by whoever made them.
+  return { trace: () => {}, debug: () => {}, info: at("debug"), warn: at("warn"), error: at("debug") };
+};

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the bot's connection to Matrix together: session, encryption, syncs, invitations, and the chat that answers go to.
+import type { Logger } from "pino";
+import type { Chat } from "../bot/chat.ts";
+import { createAuthorizedRequests } from "./authorized-requests.ts";
+import type { Sleep } from "./backoff.ts";
+import type { BotStore } from "./bot-store.ts";
+import { createChat } from "./chat.ts";
+import { type BotClient, createClient } from "./client.ts";
+import { createConnection, type SyncOutcome } from "./connection.ts";
+import { type Encryption, forgetDevice } from "./crypto/encryption.ts";
+import type { MatrixHttp } from "./http.ts";
+import type { HttpExchange } from "./http-exchange.ts";
+import { createIncoming, type IncomingHandlers } from "./incoming.ts";
+import { createInvitations, type InvitationOutcome } from "./invitations.ts";
+import { createLateKeys } from "./late-keys.ts";
+import type { Session } from "./login/outcome.ts";
+import { createRooms } from "./rooms.ts";
+import type { OpenedSession } from "./session.ts";
+
+/** Why the connection has ended by itself: the process is to end as well, and to be started anew. */
+export type EndReason =
+  /** The homeserver was away for all the retries. */
+  | "gave-up"
+  /** The bot has a new device. The store has its session, and no keys: those are made by the next start. */
+  | "device-changed";
+
+export type MatrixConnectionOptions = {
+  http: MatrixHttp;
+  /** The connections of `http`, for the SDK's requests. */
+  exchange: HttpExchange;
+  session: Session;
+  /** openSession of session.ts with its arguments and this `forgetDevice`: for when the homeserver refuses the token. */
+  openSession: (forgetDevice: () => void) => Promise<OpenedSession>;
+  store: BotStore;
+  /** From openEncryption, for this session's device. */
+  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "abandon">;
+  mayTalk: (user: string) => boolean;
+  handlers: IncomingHandlers;
+  logger: Logger;
+  /** Milliseconds, monotonic. */
+  now: () => number;
+  sleep: Sleep;
+  /** Called once. Nothing more is sent or taken in afterwards. */
+  onEnd: (reason: EndReason) => void;
+  onSync?: (outcome: SyncOutcome) => void;
+  onReconnect?: (failures: number) => void;
+  onRenewal?: (outcome: "ok" | "failed" | "device-changed") => void;
+  onInvitation?: (outcome: InvitationOutcome) => void;
+};
+
+export type MatrixConnection = {
+  /** Full id of the bot. */
+  readonly userId: string;
+  readonly chat: Chat;
+  /** matrix-bot-sdk's client, for Encryption.start. */
+  readonly sdk: BotClient["sdk"];
+  /** Begins to sync. Encryption.start may be called before or after. */
+  start(): void;
+  /** When the last good sync was, on the clock of `now`; undefined before the first. */
+  lastGoodSync(): number | undefined;
+  /** What came in is finished and written; answers under way are given up. The store can be closed after it. */
+  close(): Promise<void>;
+};
+
+/** How long the sync that is being taken in may take to end. */
+const FINISH_MS = 5_000;
+
+/**
+ * To be called after loadCryptoEngine and openEncryption. It opens the crypto machine.
+ * @throws RequestFailed when the homeserver can't be asked who the bot is
+ */
+export const connectToMatrix = async (options: MatrixConnectionOptions): Promise<MatrixConnection> => {
+  const { http, store, encryption, mayTalk, handlers, logger, now, sleep } = options;
+  const ending = new AbortController();
+  const { signal } = ending;
+  let ended = false;
+  const end = (reason: EndReason): void => {
+    ending.abort();
+    if (!ended) options.onEnd(reason);
+    ended = true;
+  };
+  const requests = createAuthorizedRequests({
+    http,
+    session: options.session,
+    openSession: options.openSession,
+    forgetDevice() {
+      encryption.abandon();
+      forgetDevice(store);
+    },
+    now,
+    logger,
+    onDeviceChanged: () => end("device-changed"),
+    ...(options.onRenewal && { onRenewal: options.onRenewal }),
+  });
+  const rooms = createRooms({ requests, crypto: () => client });
+  const client = await createClient({
+    homeserver: http.homeserver,
+    exchange: options.exchange,
+    requests,
+    encryption,
+    members: rooms.members,
+    logger,
+    signal,
+  });
+  await client.prepare();
+  const lateKeys = createLateKeys(store, now);
+  const invitations = createInvitations({
+    requests,
+    mayTalk,
+    sleep,
+    signal,
+    logger,
+    ...(options.onInvitation && { onInvitation: options.onInvitation }),
+  });
+  const { userId } = requests;
+  const incoming = createIncoming({
+    userId,
+    rooms,
+    crypto: client,
+    lateKeys,
+    invitations,
+    mayTalk,
+    handlers,
+  });
+  const connection = createConnection({
+    requests,
+    store,
+    signal,
+    process: incoming.process,
+    flush: (also) =>
+      client.flush(() => {
+        also();
+        lateKeys.save();
+      }),
+    waitAtMost: lateKeys.nextIn,
+    now,
+    sleep,
+    logger,
+    onGiveUp: () => end("gave-up"),
+    ...(options.onSync && { onSync: options.onSync }),
+    ...(options.onReconnect && { onReconnect: options.onReconnect }),
+  });
+  return {
+    userId,
+    sdk: client.sdk,
+    chat: createChat({ requests, rooms, crypto: client, sleep, signal }),
+    start() {
+      // A sync without a position brings the pending invitations by itself.
+      if (store.get("sync", "token") !== undefined) invitations.takePending();
+      connection.start();
+    },
+    lastGoodSync: connection.lastGoodSync,
+    async close() {
+      ended = true;
+      // A homeserver that does not answer must not hold up the end; its sync comes again at the next start.
+      void sleep(FINISH_MS, signal).then(() => ending.abort());
+      await connection.close();
+      ending.abort();
+      await invitations.idle();
+    },
+  };
+};

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop of syncs: each is processed and written down before the next one tells the homeserver to forget it.
+import type { Logger } from "pino";
+import type { AuthorizedRequests } from "./authorized-requests.ts";
+import { createBackoff, type Sleep } from "./backoff.ts";
+import type { BotStore } from "./bot-store.ts";
+import { describeFault, type MatrixFault } from "./http.ts";
+import { RequestFailed, retryAfterOf } from "./request-failed.ts";
+import { SYNC_FILTER } from "./sync-filter.ts";
+import { type SyncResponse, syncResponse } from "./sync-response.ts";
+
+/** `failed` names why: the kind of a MatrixFault, `malformed`, or `inside` for a fault of ours. */
+export type SyncOutcome = "ok" | "malformed" | "inside" | MatrixFault["kind"];
+
+type Outcome = { outcome: SyncOutcome; what?: string; retryAfterMs?: number | undefined };
+
+export type ConnectionOptions = {
+  requests: Pick<AuthorizedRequests, "request">;
+  store: Pick<BotStore, "get" | "put">;
+  /** Takes in one sync. When it throws, the same sync comes again. `resumed`: there was a stored position. */
+  process(sync: SyncResponse, delivery: { resumed: boolean }): Promise<void>;
+  /** Writes all that the sync changed, and what `also` writes, in one transaction. */
+  flush(also: () => void): Promise<void>;
+  /** No longer than this may the next sync wait for news; undefined: as long as usual. Milliseconds. */
+  waitAtMost?: () => number | undefined;
+  /** Milliseconds, monotonic. */
+  now: () => number;
+  sleep: Sleep;
+  /** Ends the loop, and lets nothing begin any more. */
+  signal: AbortSignal;
+  logger: Pick<Logger, "info" | "warn" | "error">;
+  onSync?: (outcome: SyncOutcome) => void;
+  /** It works again after `failures` failures in a row. */
+  onReconnect?: (failures: number) => void;
+  /** It did not work for all the retries: the loop has ended. */
+  onGiveUp: () => void;
+};
+
+export type Connection = {
+  start(): void;
+  /** When the last good sync was, on the clock of `now`; undefined before the first. */
+  lastGoodSync(): number | undefined;
+  /** Ends the sync that waits; one that is being processed is finished and written first. */
+  close(): Promise<void>;
+};
+
+/** How long the homeserver may wait for news. */
+const WAIT_MS = 30_000;
+/** What it may take beyond that; the first answer of an account with many rooms takes long. */
+const ANSWER_MS = 20_000;
+const FIRST_ANSWER_MS = 180_000;
+
+const TOKEN = "token";
+
+export const createConnection = (options: ConnectionOptions): Connection => {
+  const { requests, store, now, sleep, logger, onSync } = options;
+  const closing = new AbortController();
+  const signal = AbortSignal.any([closing.signal, options.signal]);
+  const backoff = createBackoff();
+  let lastGood: number | undefined;
+  let loop: Promise<void> | undefined;
+  const bytes = store.get("sync", TOKEN);
+  let since = bytes && Buffer.from(bytes).toString("utf8");
+
+  /** After a failure, and at the start, it is good to know soon that it works. */
+  const wait = (): number =>
+    lastGood === undefined || backoff.failures > 0 ? 0 : Math.min(WAIT_MS, options.waitAtMost?.() ?? WAIT_MS);
+
+  const failed = (fault: MatrixFault): Outcome => ({
+    outcome: fault.kind,
+    what: describeFault(fault),
+    retryAfterMs: retryAfterOf(fault),
+  });
+
+  const takeIn = async (sync: SyncResponse): Promise<Outcome> => {
+    try {
+      await options.process(sync, { resumed: since !== undefined });
+      await options.flush(() => store.put("sync", TOKEN, sync.next_batch));
+      since = sync.next_batch;
+      return { outcome: "ok" };
+    } catch (error) {
+      if (error instanceof RequestFailed) return failed(error.fault);
+      logger.error({ err: error }, "a sync could not be taken in");
+      return { outcome: "inside", what: "sent what could not be taken in" };
+    }
+  };
+
+  const syncOnce = async (): Promise<Outcome> => {
+    const timeout = Math.ceil(wait());
+    const answer = await requests.request({
+      method: "GET",
+      path: "/_matrix/client/v3/sync",
+      query: { filter: JSON.stringify(SYNC_FILTER), timeout, since },
+      timeoutMs: timeout + (since === undefined ? FIRST_ANSWER_MS : ANSWER_MS),
+      signal,
+    });
+    if (!answer.ok) return failed(answer);
+    if (syncResponse.Check(answer.body)) return takeIn(answer.body);
+    return { outcome: "malformed", what: "answered to a sync in a shape that is not known" };
+  };
+
+  const run = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const { outcome, what, retryAfterMs } = await syncOnce();
+      if (signal.aborted && outcome !== "ok") return;
+      onSync?.(outcome);
+      if (outcome === "ok") {
+        const failures = backoff.succeeded();
+        lastGood = now();
+        if (failures > 0) {
+          logger.info({ failures }, "the homeserver is there again");
+          options.onReconnect?.(failures);
+        }
+        continue;
+      }
+      const delayMs = backoff.failed(retryAfterMs);
+      if (delayMs === undefined) {
+        logger.error({ retries: backoff.failures - 1 }, `giving up: the homeserver ${what}`);
+        return options.onGiveUp();
+      }
+      logger.warn({ retry: backoff.failures, delayMs }, `the homeserver ${what}; trying again`);
+      await sleep(delayMs, signal);
+    }
+  };
+
+  return {
+    start() {
+      loop ??= run();
+    },
+    lastGoodSync: () => lastGood,
+    async close() {
+      closing.abort();
+      await loop;
+    },
+  };
+};

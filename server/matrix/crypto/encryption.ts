@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bot's end-to-end encryption: opens its store, stands behind matrix-bot-sdk's client, and knows who is who.
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { RustSdkCryptoStorageProvider } from "matrix-bot-sdk";
+import type { Logger } from "pino";
+import type { BotStore } from "../bot-store.ts";
+import { type CrossSigningOutcome, crossSign, queryKeys } from "./cross-signing/cross-sign.ts";
+import { createCryptoStorage } from "./crypto-storage.ts";
+import type { CryptoEngine } from "./engine.ts";
+import type { HomeserverRequests } from "./homeserver-requests.ts";
+import { createIdentityPins, type IdentityChange, type TrustPolicy, type Verdict } from "./identity-pins.ts";
+import { openDurableIndexedDb } from "./indexeddb/durable-indexeddb.ts";
+import { createMessageOrigins, type MessageOrigin } from "./message-origins.ts";
+import type { CryptoRequest, OlmMachine } from "./olm-machine.ts";
+
+export type EncryptionOptions = {
+  readonly engine: CryptoEngine;
+  readonly store: BotStore;
+  /** CRYPTO_STORE_PATH: where the native engine has its files. */
+  readonly folder: string;
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly logger: Logger;
+  readonly trust: {
+    readonly policy: TrustPolicy;
+    readonly allowedUsers: readonly string[];
+    /** TRUSTED_IDENTITIES */
+    readonly identities: readonly { readonly user: string; readonly masterKey: string }[];
+  };
+  /** Called as IdentityPinsOptions says. */
+  onIdentityChange(change: IdentityChange): void;
+};
+
+export type StartOptions = {
+  readonly request: HomeserverRequests;
+  /** For homeservers that want it before an account's first identity. */
+  readonly password?: string;
+  /** The 32 bytes that MATRIX_RECOVERY_KEY_FILE stands for, see decodeRecoveryKey. */
+  readonly recoveryKey?: Uint8Array;
+};
+
+export type Encryption = {
+  /** For the constructor of matrix-bot-sdk's client, which then opens the machine in crypto.prepare(). */
+  readonly storage: RustSdkCryptoStorageProvider;
+  /**
+   * Has to be awaited before anything is sent that depends on the crypto state (events, to-device messages, keys), and after
+   * each sync with `also` writing the new sync token: both reach the disk in one transaction, or neither does. It rejects
+   * when the disk can't be written; then nothing may be sent.
+   */
+  flush(also?: () => void): Promise<void>;
+  /**
+   * To be called once the client is prepared: asks for the identities of the allowed users and of the bot, checks the pins,
+   * and has the bot's device signed. It can be repeated when the homeserver did not answer.
+   */
+  start(options: StartOptions): Promise<CrossSigningOutcome>;
+  /** The device's Ed25519 key in groups of four, as clients show it. Undefined before the client is prepared. */
+  fingerprint(): string | undefined;
+  /** What decryption found out of an event's sender. */
+  originOf(eventId: string): MessageOrigin | undefined;
+  /** Whether to obey a message that was decrypted. Messages of plain-text rooms have no verdict to ask for. */
+  verdict(eventId: string, sender: string): Verdict;
+  /** The change was told in the room. */
+  acknowledge(change: IdentityChange): void;
+  /**
+   * To be called with forgetDevice: the device is gone from the homeserver and from the store. `flush` and `close` then write
+   * nothing, so that the next start does not find the keys of this device beside the session of another.
+   */
+  abandon(): void;
+  /** Writes what is left, and closes the machine; nothing of the client may be used afterwards. */
+  close(): Promise<void>;
+};
+
+/** The areas of the bot's store that belong to the device, not to the account. */
+export const forgetDevice = (store: BotStore): void => store.clear("indexeddb");
+
+/** Opens the store. To be called after loadCryptoEngine. @throws Error when the store's content is damaged */
+export const openEncryption = async (options: EncryptionOptions): Promise<Encryption> => {
+  const { engine, store, logger, userId, deviceId, trust } = options;
+  const { RustSdkCryptoStorageProvider: Provider } = await import("matrix-bot-sdk");
+  const durable = engine.engine === "wasm" ? await openDurableIndexedDb(store) : undefined;
+  const folder = engine.engine === "native" ? nativeFolder(options.folder, deviceId) : options.folder;
+  const origins = createMessageOrigins();
+  let machine: OlmMachine | undefined;
+  let request: HomeserverRequests | undefined;
+  let abandoned = false;
+
+  const pins = createIdentityPins({
+    store,
+    logger,
+    policy: trust.policy,
+    allowedUsers: trust.allowedUsers,
+    accepted: new Map(trust.identities.map(({ user, masterKey }) => [user, masterKey])),
+    masterKey: async (user) => machine?.masterKey(user),
+    onChange: options.onIdentityChange,
+  });
+
+  const flush = async (also?: () => void): Promise<void> => {
+    if (abandoned) return;
+    if (durable) await durable.flush(also);
+    else if (also) store.transaction(also);
+  };
+
+  const uploadSignatures = async ({ id, type, body }: CryptoRequest): Promise<void> => {
+    if (request === undefined || machine === undefined) return;
+    await flush();
+    const answer = await request("POST", "keys/signatures/upload", JSON.parse(body));
+    // One that failed is among the machine's requests the next time too.
+    if (answer.status === 200) await machine.markRequestAsSent(id, type, JSON.stringify(answer.body));
+  };
+
+  const release = engine.host(folder, {
+    ...(durable && { factory: durable.factory }),
+    opened: (opened) => {
+      machine = opened;
+    },
+    decrypted: (event, result) => origins.note(event, result),
+    identitiesUpdated: () => pins.check(),
+    signatures: (made) => {
+      uploadSignatures(made).catch((err: unknown) =>
+        logger.warn({ err }, "signatures could not be uploaded"),
+      );
+    },
+  });
+
+  const start = async ({
+    request: send,
+    password,
+    recoveryKey,
+  }: StartOptions): Promise<CrossSigningOutcome> => {
+    if (machine === undefined) throw new Error("the client was not prepared");
+    request = send;
+    const deps = {
+      machine,
+      store,
+      request: send,
+      user: engine.userId(userId),
+      device: engine.deviceId(deviceId),
+      flush,
+      ...(password !== undefined && { password }),
+      ...(recoveryKey && { recoveryKey }),
+    };
+    const users = [...new Set([userId, ...trust.allowedUsers])].map((user) => engine.userId(user));
+    if (!(await queryKeys(deps, users))) return { state: "unsigned", reason: "unavailable" };
+    // The query's answer had the pins checked already; changes that are still to be told are told by this one.
+    await pins.check();
+    const outcome = await crossSign(deps);
+    await flush();
+    return outcome;
+  };
+
+  return {
+    storage: createCryptoStorage(Provider, store, folder, deviceId),
+    flush,
+    start,
+    fingerprint: () => machine?.identityKeys.ed25519.toBase64().replace(/.{4}(?=.)/g, "$& "),
+    originOf: (eventId) => origins.of(eventId),
+    verdict: (eventId, sender) => pins.verdict(sender, origins.of(eventId)),
+    acknowledge: (change) => pins.acknowledge(change),
+    abandon() {
+      abandoned = true;
+      durable?.abandon();
+    },
+    async close() {
+      release();
+      await flush();
+      machine?.close();
+      machine = undefined;
+    },
+  };
+};
+
+/** One for each device, because the crate refuses another device's; those of former devices are removed. */
+const nativeFolder = (folder: string, deviceId: string): string => {
+  const parent = join(folder, "native");
+  const name = Buffer.from(deviceId).toString("hex");
+  mkdirSync(join(parent, name), { recursive: true, mode: 0o700 });
+  for (const other of readdirSync(parent))
+    if (other !== name) rmSync(join(parent, other), { recursive: true });
+  return join(parent, name);
+};

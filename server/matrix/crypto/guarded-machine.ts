@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine as matrix-bot-sdk gets it, of either engine: without the traps, and telling what goes through it.
+import { type CryptoRequest, type DecryptedRoomEvent, type OlmMachine, RequestType } from "./olm-machine.ts";
+
+/** What a machine tells. */
+export type MachineObserver = {
+  /** An event was decrypted; `event` is the JSON of the encrypted one. */
+  decrypted(event: string, result: DecryptedRoomEvent): void;
+  /** The machine has learned the devices and identities of users anew. */
+  identitiesUpdated(): Promise<void>;
+  /** The machine wants to publish signatures, which matrix-bot-sdk can't. */
+  signatures(request: CryptoRequest): void;
+};
+
+/** matrix-bot-sdk throws on any other, and with it gives up the ones behind it. */
+const SENT_BY_BOT_SDK: readonly number[] = [
+  RequestType.keysUpload,
+  RequestType.keysQuery,
+  RequestType.keysClaim,
+  RequestType.toDevice,
+];
+
+/** The methods that are not mentioned are the machine's own. */
+export const guardMachine = (machine: OlmMachine, observer: MachineObserver): OlmMachine => {
+  const guarded: Partial<OlmMachine> = {
+    async outgoingRequests() {
+      const requests = await machine.outgoingRequests();
+      for (const request of requests) {
+        if (request.type === RequestType.signatureUpload) observer.signatures(request);
+      }
+      return requests.filter(({ type }) => SENT_BY_BOT_SDK.includes(type)).map(withToDeviceBody);
+    },
+    // While a key query has yet to be sent, the machine would wait five seconds for its answer. matrix-bot-sdk asks under
+    // the lock under which that query would be sent, and incoming keys too wait for that lock. It asks again before it sends
+    // a message, when the query has been answered.
+    async getMissingSessions(users) {
+      const requests = await machine.outgoingRequests();
+      if (requests.some(({ type }) => type === RequestType.keysQuery)) return null;
+      return machine.getMissingSessions(users);
+    },
+    async markRequestAsSent(id, type, response) {
+      const isMarked = await machine.markRequestAsSent(id, type, response);
+      if (type === RequestType.keysQuery) await observer.identitiesUpdated();
+      return isMarked;
+    },
+    async decryptRoomEvent(event, room) {
+      const result = await machine.decryptRoomEvent(event, room);
+      observer.decrypted(event, result);
+      return result;
+    },
+    // matrix-bot-sdk gives milliseconds, as the room's settings do. Unchanged, a weekly rotation would come every ten minutes.
+    shareRoomKey(room, users, settings) {
+      settings.rotationPeriod *= 1000n;
+      settings.sharingStrategy = 0;
+      return machine.shareRoomKey(room, users, settings);
+    },
+  };
+  return new Proxy(machine, {
+    get(target, name) {
+      const own: unknown = Reflect.get(guarded, name);
+      if (own !== undefined) return own;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+};
+
+/** matrix-bot-sdk takes the type and the transaction of these from the body, where the packages have no longer put them. */
+const withToDeviceBody = (request: CryptoRequest): CryptoRequest => {
+  if (request.type !== RequestType.toDevice || !("txnId" in request) || !("eventType" in request))
+    return request;
+  const { id, type, txnId, eventType } = request;
+  const body: unknown = JSON.parse(request.body);
+  const messages = typeof body === "object" && body !== null && "messages" in body ? body.messages : body;
+  return { id, type, body: JSON.stringify({ txn_id: txnId, event_type: eventType, messages }) };
+};

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Trust on first use: remembers the identity of each allowed user, tells when it changes, and says who is obeyed then.
+import { type Static, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import type { Logger } from "pino";
+import type { BotStore } from "../bot-store.ts";
+import type { MessageOrigin } from "./message-origins.ts";
+
+export type TrustPolicy = "warn" | "refuse";
+
+/** A user has another identity than before. Keys are public master keys, base64. */
+export type IdentityChange = {
+  /** The same each time that this change is told: for a transaction id. */
+  readonly id: string;
+  readonly user: string;
+  readonly from: string;
+  readonly to: string;
+  /** Whether the user is obeyed all the same. */
+  readonly isObeyed: boolean;
+};
+
+export type RefusalReason =
+  /** The user's identity is not the one that was pinned or accepted. */
+  | "identity-changed"
+  /** The device is not signed by the user's identity, or is not known. */
+  | "unsigned-device"
+  /** The message was encrypted by somebody else than its sender. */
+  | "mismatched-sender"
+  /** The event was not decrypted by us: what it says of its sender is the homeserver's word. */
+  | "not-encrypted";
+
+export type Verdict = { readonly obey: true } | { readonly obey: false; readonly reason: RefusalReason };
+
+export type IdentityPinsOptions = {
+  readonly store: BotStore;
+  readonly logger: Logger;
+  readonly policy: TrustPolicy;
+  readonly allowedUsers: readonly string[];
+  /** What the operator accepts; it counts more than a pin. By user: the public master key. */
+  readonly accepted: ReadonlyMap<string, string>;
+  /** The master key that the crypto machine knows of a user. */
+  masterKey(user: string): Promise<string | undefined>;
+  /**
+   * Called once for each change, and again after a restart unless it was acknowledged. It must not wait for a message to be
+   * sent: it is called while the machine is being told its news.
+   */
+  onChange(change: IdentityChange): void;
+};
+
+export type IdentityPins = {
+  /** Looks at the identities anew. To be called at the start and whenever the machine has learned of identities. */
+  check(): Promise<void>;
+  /** The change was told in the room, and needs not be told again. */
+  acknowledge(change: IdentityChange): void;
+  verdict(sender: string, origin: MessageOrigin | undefined): Verdict;
+};
+
+const Pin = Type.Object({
+  pinned: Type.String(),
+  /** How many changes there were. */
+  changes: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** The last identity that differed from the trusted one: its change has been found. */
+  differed: Type.Optional(Type.String()),
+  /** A change that nobody has acknowledged. */
+  untold: Type.Optional(
+    Type.Object({ number: Type.Integer(), from: Type.String(), to: Type.String(), isObeyed: Type.Boolean() }),
+  ),
+});
+
+type Pin = Static<typeof Pin>;
+
+export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins => {
+  const { store, logger, policy, allowedUsers, accepted, onChange } = options;
+  /** The identities as the machine last knew them. */
+  const current = new Map<string, string>();
+  /** Changes that were told since the start, by id. */
+  const told = new Set<string>();
+  const warnedDevices = new Set<string>();
+
+  const load = (user: string): Pin | undefined => {
+    const bytes = store.get("identities", user);
+    const pin: unknown = bytes && JSON.parse(Buffer.from(bytes).toString());
+    return Value.Check(Pin, pin) ? pin : undefined;
+  };
+  const save = (user: string, pin: Pin): void => store.put("identities", user, JSON.stringify(pin));
+
+  const tell = (user: string, untold: NonNullable<Pin["untold"]>): void => {
+    const { number, ...rest } = untold;
+    const change: IdentityChange = { id: `${user} ${number}`, user, ...rest };
+    if (told.has(change.id)) return;
+    told.add(change.id);
+    logger.warn(
+      { user, from: change.from, to: change.to, obeyed: change.isObeyed },
+      change.isObeyed
+        ? "an allowed user's identity has changed; TRUST_POLICY=warn: the user is obeyed all the same"
+        : "an allowed user's identity has changed; the user is not obeyed until TRUSTED_IDENTITIES has the new key",
+    );
+    onChange(change);
+  };
+
+  const checkUser = (user: string, key: string): void => {
+    const known = load(user);
+    const operators = accepted.get(user);
+    const trusted = operators ?? known?.pinned;
+    if (trusted === undefined || trusted === key) {
+      // A user who is back at the trusted identity, and changes it again, is worth another warning.
+      if (known?.pinned === key && known.differed === undefined) return;
+      if (known === undefined) logger.info({ user, masterKey: key }, "an allowed user's identity was pinned");
+      const { differed: _, ...rest } = known ?? {};
+      save(user, { ...rest, pinned: key });
+      return;
+    }
+    if (known?.differed === key) return;
+    const isObeyed = policy === "warn";
+    const number = (known?.changes ?? 0) + 1;
+    save(user, {
+      pinned: isObeyed ? key : (known?.pinned ?? trusted),
+      // Where the pin follows, the next look finds nothing different, unless the operator's list still says otherwise.
+      ...((!isObeyed || operators !== undefined) && { differed: key }),
+      changes: number,
+      untold: { number, from: trusted, to: key, isObeyed },
+    });
+  };
+
+  const refuse = (reason: RefusalReason): Verdict => ({ obey: false, reason });
+
+  return {
+    async check() {
+      for (const user of allowedUsers) {
+        const key = await options.masterKey(user);
+        if (key !== undefined) {
+          current.set(user, key);
+          checkUser(user, key);
+        }
+        const untold = load(user)?.untold;
+        if (untold) tell(user, untold);
+      }
+    },
+    acknowledge({ user, to }) {
+      const pin = load(user);
+      if (pin?.untold?.to !== to) return;
+      const { untold: _, ...rest } = pin;
+      save(user, rest);
+    },
+    verdict(sender, origin) {
+      if (origin === undefined) return refuse("not-encrypted");
+      if (origin.state === "mismatched" || origin.sender !== sender) return refuse("mismatched-sender");
+      const trusted = accepted.get(sender) ?? load(sender)?.pinned;
+      if (policy === "refuse" && trusted !== undefined) {
+        if (current.get(sender) !== trusted) return refuse("identity-changed");
+        if (origin.state !== "signed") return refuse("unsigned-device");
+      }
+      const device = `${sender} ${origin.device ?? ""}`;
+      if (trusted !== undefined && origin.state !== "signed" && !warnedDevices.has(device)) {
+        warnedDevices.add(device);
+        logger.warn(
+          { user: sender, device: origin.device },
+          "a command came from a device that its owner's identity has not signed; TRUST_POLICY=warn: it is obeyed",
+        );
+      }
+      return { obey: true };
+    },
+  };
+};

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// An IndexedDB in memory whose content is kept in the bot's store: restored at the start, written at each flush.
+import { deserialize, serialize } from "node:v8";
+import type { BotStore } from "../../bot-store.ts";
+import { type ChangeTracker, type DatabaseChanges, trackChanges } from "./change-tracking.ts";
+import { schemaOf } from "./database-schema.ts";
+import { restoreDatabases } from "./restore.ts";
+import { generatorRow, parseRowName, recordRow, schemaRow } from "./row-names.ts";
+import {
+  committed,
+  type IdbDatabase,
+  type IdbFactory,
+  type IdbObjectStore,
+  idbClasses,
+  settled,
+} from "./types.ts";
+
+export type DurableIndexedDb = {
+  /** The IndexedDB to work with. */
+  readonly factory: IdbFactory;
+  /**
+   * Writes what has changed since the last flush, in one transaction of the bot's store, and `also` in the same one. When
+   * it resolves, all that was committed before the call is on the disk. Calls at the same time share a transaction.
+   * Costs nothing when nothing has changed. When it rejects, nothing was written, and the next flush tries it again.
+   */
+  flush(also?: () => void): Promise<void>;
+  /** From now on nothing is written any more, nor by a flush that is under way: what the store holds is another's. */
+  abandon(): void;
+};
+
+/** Rows to write, or to remove where there is no value. */
+type Rows = Map<string, Uint8Array | undefined>;
+
+type Capture = { readonly database: string; readonly changes: DatabaseChanges; readonly rows: Rows };
+
+/** Opens what `store` holds. @throws Error when it holds something else than an IndexedDB */
+export const openDurableIndexedDb = async (store: BotStore): Promise<DurableIndexedDb> => {
+  const memory = new idbClasses.IDBFactory();
+  await restoreDatabases(store, memory);
+  const tracker = trackChanges(memory);
+  const readers = new Map<string, IdbDatabase>();
+  let abandoned = false;
+
+  const capture = async (database: string): Promise<Capture> => {
+    const reader = await openReader(memory, readers, database);
+    if (reader === undefined) return { database, changes: tracker.take(database), rows: new Map() };
+    return captureChanges(reader, tracker);
+  };
+
+  const write = ({ database, changes, rows }: Capture): void => {
+    if (changes.whole) {
+      for (const [row] of store.entries("indexeddb")) {
+        const name = parseRowName(row);
+        // What a generator gave last can be read nowhere else.
+        const isKept = name.kind === "generator" && !changes.deleted;
+        if (name.database === database && !isKept) store.delete("indexeddb", row);
+      }
+    }
+    for (const [name, value] of rows) {
+      if (value === undefined) store.delete("indexeddb", name);
+      else store.put("indexeddb", name, value);
+    }
+    for (const [name, last] of changes.generators) {
+      const row = generatorRow(database, name);
+      const kept = store.get("indexeddb", row);
+      const former: unknown = kept && deserialize(kept);
+      // Smaller numbers may be keys afterwards, which sets no generator back.
+      if (typeof former !== "number" || former < last) store.put("indexeddb", row, serialize(last));
+    }
+  };
+
+  const flushOnce = async (also: readonly (() => void)[]): Promise<void> => {
+    const captures: Capture[] = [];
+    try {
+      for (const database of tracker.changed()) captures.push(await capture(database));
+      if (abandoned) return;
+      store.transaction(() => {
+        for (const each of captures) write(each);
+        for (const work of also) work();
+      });
+    } catch (error) {
+      for (const { database, changes } of captures) tracker.giveBack(database, changes);
+      throw error;
+    }
+  };
+
+  let running: Promise<void> | undefined;
+  let next: { readonly also: (() => void)[]; readonly done: Promise<void> } | undefined;
+  const start = (also: readonly (() => void)[]): Promise<void> => {
+    running = flushOnce(also).finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return {
+    factory: tracker.factory,
+    abandon() {
+      abandoned = true;
+    },
+    flush(also) {
+      const work = also ? [also] : [];
+      if (next) {
+        next.also.push(...work);
+        return next.done;
+      }
+      if (running) {
+        // The one that runs may have read before the caller's changes; all who come from now on share the one after.
+        const afterwards = async (): Promise<void> => {
+          const together = next?.also ?? [];
+          next = undefined;
+          if (together.length > 0 || tracker.changed().length > 0) await start(together);
+        };
+        next = { also: work, done: running.then(afterwards, afterwards) };
+        return next.done;
+      }
+      return work.length > 0 || tracker.changed().length > 0 ? start(work) : Promise.resolve();
+    },
+  };
+};
+
+/** A connection to read with, or undefined when there is no such database. It gives way to whoever alters the database. */
+const openReader = async (
+  memory: IdbFactory,
+  readers: Map<string, IdbDatabase>,
+  name: string,
+): Promise<IdbDatabase | undefined> => {
+  const known = readers.get(name);
+  if (known) return known;
+  if (!(await memory.databases()).some((database) => database.name === name)) return undefined;
+  const database = await settled(memory.open(name));
+  database.addEventListener("versionchange", () => {
+    readers.delete(name);
+    database.close();
+  });
+  readers.set(name, database);
+  return database;
+};
+
+/**
+ * Reads in one transaction over all stores. Only once that has begun, when all transactions before it have committed
+ * and none after it can begin, are the changes taken: so no transaction is ever seen half.
+ */
+const captureChanges = async (reader: IdbDatabase, tracker: ChangeTracker): Promise<Capture> => {
+  const names = [...reader.objectStoreNames];
+  const rows: Rows = new Map();
+  if (names.length === 0) {
+    const changes = tracker.take(reader.name);
+    if (changes.whole) rows.set(schemaRow(reader.name), serialize(schemaOf(reader.name, reader.version, [])));
+    return { database: reader.name, changes, rows };
+  }
+  const transaction = reader.transaction(names, "readonly");
+  const done = committed(transaction);
+  const stores = names.map((name) => transaction.objectStore(name));
+  let changes: DatabaseChanges | undefined;
+  const read = (store: IdbObjectStore, key: unknown): void => {
+    const request = store.get(key);
+    const row = recordRow(reader.name, store.name, key);
+    request.addEventListener("success", () => {
+      if (request.result !== undefined) rows.set(row, serialize([key, request.result]));
+      else readUndefined(store, key, row);
+    });
+  };
+  /** A record may have the value undefined, which is not the same as none. */
+  const readUndefined = (store: IdbObjectStore, key: unknown, row: string): void => {
+    const request = store.getKey(key);
+    request.addEventListener("success", () =>
+      rows.set(row, request.result === undefined ? undefined : serialize([key, undefined])),
+    );
+  };
+  const readAll = (store: IdbObjectStore): void => {
+    const request = store.getAllKeys();
+    request.addEventListener("success", () => {
+      for (const key of request.result) read(store, key);
+    });
+  };
+  stores[0]?.getKey(0).addEventListener("success", () => {
+    changes = tracker.take(reader.name);
+    if (changes.whole) {
+      rows.set(schemaRow(reader.name), serialize(schemaOf(reader.name, reader.version, stores)));
+      for (const store of stores) readAll(store);
+    } else {
+      for (const store of stores)
+        for (const key of changes.records.get(store.name)?.values() ?? []) read(store, key);
+    }
+  });
+  try {
+    await done;
+  } catch (error) {
+    if (changes) tracker.giveBack(reader.name, changes);
+    throw error;
+  }
+  if (changes === undefined) throw new Error("an IndexedDB transaction ended before it began");
+  return { database: reader.name, changes, rows };
+};

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a sync brings, in order: rooms and keys first, then the messages, each of which goes to exactly one handler.
+import type { Message } from "../bot/chat.ts";
+import type { RefusalReason } from "./crypto/identity-pins.ts";
+import type { Invitations } from "./invitations.ts";
+import type { LateKeys, Undecrypted } from "./late-keys.ts";
+import { isEdit, refreshOf, textOf } from "./message-event.ts";
+import type { RoomCrypto } from "./room-crypto.ts";
+import type { Rooms } from "./rooms.ts";
+import {
+  type JoinedRoom,
+  membershipOf,
+  type StateEvent,
+  type SyncResponse,
+  stateEvent,
+  type TimelineEvent,
+  timelineEvent,
+} from "./sync-response.ts";
+
+/** A message that was not read, or does not count. */
+export type Unread = Omit<Message, "text">;
+
+/**
+ * What is done with what comes in. Every call is synchronous: a message is safe with its handler when that returns, and the
+ * sync waits for no answer. A handler that throws has the whole sync come again.
+ */
+export type IncomingHandlers = {
+  /** `resumed`: the sync went on from a stored position, so that an old message was missed, and is not just history. */
+  onMessage(message: Message, delivery: { readonly resumed: boolean }): void;
+  /** A message that came unencrypted to an encrypted room: anybody on its way could have written it. */
+  onPlainText(message: Unread): void;
+  /** A message that could not be decrypted, even after its key was waited for. */
+  onUndecryptable(message: Unread): void;
+  /** A message that was decrypted, and is not obeyed because of who may have written it. */
+  onRefused(message: Unread, reason: RefusalReason): void;
+  /** Somebody reacted to the event `answer` with 🔄 or 🔁. */
+  onRefresh(answer: string, by: { readonly room: string; readonly sender: string }): void;
+  /** The bot left a room, or was removed from it. */
+  onLeft(room: string, by: string): void;
+};
+
+export type Incoming = {
+  /** @throws RequestFailed, and what a handler throws: then the same sync has to come again */
+  process(sync: SyncResponse, delivery: { readonly resumed: boolean }): Promise<void>;
+};
+
+export type IncomingOptions = {
+  userId: string;
+  rooms: Rooms;
+  crypto: RoomCrypto;
+  lateKeys: LateKeys;
+  invitations: Pick<Invitations, "take">;
+  /** Only their messages are waited for when the key is late. */
+  mayTalk: (user: string) => boolean;
+  handlers: IncomingHandlers;
+};
+
+export const createIncoming = (options: IncomingOptions): Incoming => {
+  const { userId, rooms, crypto, lateKeys, invitations, mayTalk, handlers } = options;
+
+  /** Text or a reaction, in a room that is not encrypted or out of an event that was. */
+  const deliver = (room: string, event: TimelineEvent, { resumed }: { resumed: boolean }): void => {
+    const { event_id: id, sender, origin_server_ts: sentAt, content } = event;
+    if (event.type === "m.reaction") {
+      const answer = refreshOf(content);
+      if (answer !== undefined) handlers.onRefresh(answer, { room, sender });
+    }
+    const text = event.type === "m.room.message" ? textOf(content) : undefined;
+    if (text !== undefined) handlers.onMessage({ id, room, sender, text, sentAt }, { resumed });
+  };
+
+  /** False when the key is missing. */
+  const decrypted = async ({ room, event, resumed }: Undecrypted): Promise<boolean> => {
+    const clear = await crypto.decrypt(room, event);
+    if (clear === undefined) return false;
+    const verdict = crypto.verdict(event.event_id, event.sender);
+    if (verdict.obey) deliver(room, clear, { resumed });
+    else if (textOf(clear.content) !== undefined) handlers.onRefused(unread(room, event), verdict.reason);
+    return true;
+  };
+
+  const takeEncrypted = async (one: Undecrypted): Promise<void> => {
+    // Outside, the relation may be the only sign of an edit; one that was hidden there is recognised inside.
+    if (isEdit(one.event.content) || (await decrypted(one))) return;
+    if (mayTalk(one.event.sender) && lateKeys.add(one)) return;
+    handlers.onUndecryptable(unread(one.room, one.event));
+  };
+
+  const takeEvent = async (room: string, event: TimelineEvent, resumed: boolean): Promise<void> => {
+    if (event.sender === userId || event.state_key !== undefined) return;
+    if (event.type === "m.room.encrypted") await takeEncrypted({ room, event, resumed });
+    else if (event.type === "m.room.message" && (await rooms.isEncrypted(room))) {
+      if (textOf(event.content) !== undefined) handlers.onPlainText(unread(room, event));
+    } else deliver(room, event, { resumed });
+  };
+
+  return {
+    async process(sync, { resumed }) {
+      const joined = Object.entries(sync.rooms?.join ?? {});
+      // Members first: their devices are then asked for together with the rest, before their messages are read.
+      for (const [room, joinedRoom] of joined) await rooms.apply(room, stateOf(joinedRoom));
+      await crypto.receive(sync);
+      for (const [room] of joined) rooms.prepare(room);
+      for (const one of lateKeys.waiting()) if (await decrypted(one)) lateKeys.remove(one.event.event_id);
+      for (const [room, { timeline }] of Object.entries(sync.rooms?.leave ?? {})) {
+        rooms.left(room);
+        const own = stateEvents(timeline?.events).findLast((event) => isOwn(event, userId));
+        handlers.onLeft(room, own?.sender ?? "");
+      }
+      // Synapse repeats an invitation that was followed since the last sync.
+      for (const [room, { invite_state: state }] of Object.entries(sync.rooms?.invite ?? {}))
+        if (sync.rooms?.join?.[room] === undefined) invitations.take(room, stateEvents(state?.events));
+      for (const [room, { timeline }] of joined)
+        for (const event of sinceInvited(timeline?.events ?? [], userId))
+          await takeEvent(room, event, resumed);
+      for (const { room, event } of lateKeys.expired()) handlers.onUndecryptable(unread(room, event));
+    },
+  };
+};
+
+const unread = (room: string, event: TimelineEvent): Unread => ({
+  id: event.event_id,
+  room,
+  sender: event.sender,
+  sentAt: event.origin_server_ts,
+});
+
+const stateEvents = (events: readonly unknown[] | undefined): StateEvent[] =>
+  (events ?? []).filter((event) => stateEvent.Check(event));
+
+const stateOf = ({ state, timeline }: JoinedRoom): StateEvent[] =>
+  stateEvents([...(state?.events ?? []), ...(timeline?.events ?? [])]);
+
+const isOwn = (event: StateEvent, userId: string): boolean =>
+  event.type === "m.room.member" && event.state_key === userId;
+
+/** What was said before the bot was invited was not said to it, though a room may show it to who comes later. */
+const sinceInvited = (events: readonly unknown[], userId: string): TimelineEvent[] => {
+  const invited = events.findLastIndex(
+    (event) => stateEvent.Check(event) && isOwn(event, userId) && membershipOf(event) === "invite",
+  );
+  return events.slice(invited + 1).filter((event) => timelineEvent.Check(event));
+};

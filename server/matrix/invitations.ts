@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Follows invitations of those who may command the bot, and declines all others without a word.
+import { randomUUID } from "node:crypto";
+import type { Logger } from "pino";
+import type { AuthorizedRequests } from "./authorized-requests.ts";
+import { createBackoff, type Sleep } from "./backoff.ts";
+import { describeFault, type MatrixAnswer } from "./http.ts";
+import { isPassing, retryAfterOf } from "./request-failed.ts";
+import { invitationsFilter } from "./sync-filter.ts";
+import { membershipOf, type StateEvent, stateEvent, syncResponse } from "./sync-response.ts";
+
+export type InvitationOutcome = "accepted" | "refused" | "failed";
+
+export type Invitations = {
+  /** One invitation, live or pending, with the state that came with it. Answers at once; the rest is done beside the syncs. */
+  take(room: string, state: readonly StateEvent[]): void;
+  /** Asks for the invitations that are pending; a sync that goes on from a position does not repeat them. */
+  takePending(): void;
+  /** When nothing is under way any more. */
+  idle(): Promise<void>;
+};
+
+export type InvitationsOptions = {
+  requests: Pick<AuthorizedRequests, "userId" | "request">;
+  mayTalk: (user: string) => boolean;
+  sleep: Sleep;
+  /** Ends what is under way. */
+  signal: AbortSignal;
+  logger: Pick<Logger, "info" | "warn" | "error">;
+  onInvitation?: (outcome: InvitationOutcome) => void;
+};
+
+/** Of joining other servers' rooms, which takes them a while. */
+const TIMEOUT_MS = 60_000;
+
+/** An invitation that can't be followed after these is left; the next start finds it again. */
+const MAX_RETRIES = 8;
+
+export const createInvitations = (options: InvitationsOptions): Invitations => {
+  const { requests, mayTalk, sleep, signal, logger, onInvitation } = options;
+  const underWay = new Map<string, Promise<void>>();
+
+  /** Repeats what may succeed later; undefined when it is to end. */
+  const persist = async (send: () => Promise<MatrixAnswer>): Promise<MatrixAnswer | undefined> => {
+    const backoff = createBackoff(MAX_RETRIES);
+    while (!signal.aborted) {
+      const answer = await send();
+      if (answer.ok || !isPassing(answer)) return answer;
+      const delay = backoff.failed(retryAfterOf(answer));
+      if (delay === undefined) return answer;
+      await sleep(delay, signal);
+    }
+    return undefined;
+  };
+
+  const run = (key: string, work: () => Promise<void>): void => {
+    if (underWay.has(key) || signal.aborted) return;
+    const done = work()
+      .catch((err: unknown) => logger.error({ err }, "an invitation failed inside"))
+      .finally(() => underWay.delete(key));
+    underWay.set(key, done);
+  };
+
+  const answerInvitation = async (room: string, sender: string): Promise<void> => {
+    const isWelcome = mayTalk(sender);
+    const verb = isWelcome ? "join" : "leave";
+    const answer = await persist(() =>
+      requests.request({
+        method: "POST",
+        path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/${verb}`,
+        body: {},
+        timeoutMs: TIMEOUT_MS,
+        signal,
+        // Joining or leaving twice comes to the same.
+        repeatable: true,
+      }),
+    );
+    if (answer === undefined) return;
+    if (!answer.ok) {
+      logger.warn(
+        { room, sender, fault: describeFault(answer) },
+        `an invitation could not be answered: ${verb}`,
+      );
+      onInvitation?.("failed");
+    } else if (isWelcome) {
+      logger.info({ room, sender }, "joined a room by invitation");
+      onInvitation?.("accepted");
+    } else {
+      logger.info({ room, sender }, "declined an invitation of a user who may not command the bot");
+      onInvitation?.("refused");
+    }
+  };
+
+  const take = (room: string, state: readonly StateEvent[]): void => {
+    const own = state.findLast(
+      (event) => event.state_key === requests.userId && membershipOf(event) === "invite",
+    );
+    if (own) run(room, () => answerInvitation(room, own.sender));
+  };
+
+  return {
+    take,
+    takePending() {
+      run("pending", async () => {
+        const answer = await persist(() =>
+          requests.request({
+            method: "GET",
+            path: "/_matrix/client/v3/sync",
+            query: { filter: JSON.stringify(invitationsFilter(randomUUID())), timeout: 0 },
+            timeoutMs: TIMEOUT_MS,
+            signal,
+          }),
+        );
+        if (answer === undefined) return;
+        if (!answer.ok || !syncResponse.Check(answer.body)) {
+          const fault = answer.ok ? "answered in an unknown shape" : describeFault(answer);
+          return logger.warn({ fault }, "the homeserver did not list the pending invitations");
+        }
+        for (const [room, { invite_state: shown }] of Object.entries(answer.body.rooms?.invite ?? {}))
+          take(
+            room,
+            (shown?.events ?? []).filter((event) => stateEvent.Check(event)),
+          );
+      });
+    },
+    async idle() {
+      while (underWay.size > 0) await Promise.all(underWay.values());
+    },
+  };
+};

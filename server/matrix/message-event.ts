@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which events are text for the bot, and which reactions; what an event says, without who may say it.
+import { Type } from "@sinclair/typebox";
+import { compileSchema } from "../http/validation.ts";
+
+const Text = compileSchema(
+  Type.Object({
+    msgtype: Type.Literal("m.text"),
+    body: Type.String(),
+    "m.relates_to": Type.Optional(
+      Type.Object({
+        "m.in_reply_to": Type.Optional(Type.Object({ event_id: Type.Optional(Type.String()) })),
+      }),
+    ),
+  }),
+);
+
+const Replaces = compileSchema(
+  Type.Object({ "m.relates_to": Type.Object({ rel_type: Type.Literal("m.replace") }) }),
+);
+
+const Annotation = compileSchema(
+  Type.Object({
+    "m.relates_to": Type.Object({
+      rel_type: Type.Literal("m.annotation"),
+      event_id: Type.String(),
+      key: Type.String(),
+    }),
+  }),
+);
+
+type Content = Readonly<Record<string, unknown>>;
+
+/**
+ * Whether the content is an edit. Of an encrypted event the relation stands outside, where the homeserver could take it
+ * away; what replaces the text is inside, and says it as well.
+ * https://spec.matrix.org/latest/client-server-api/#event-replacements
+ */
+export const isEdit = (content: Content): boolean =>
+  Replaces.Check(content) || Object.hasOwn(content, "m.new_content");
+
+/**
+ * The text of a m.room.message with msgtype m.text, without the quotation that older clients put before a reply;
+ * undefined of all others, edits included.
+ */
+export const textOf = (content: Content): string | undefined => {
+  if (isEdit(content) || !Text.Check(content)) return undefined;
+  return content["m.relates_to"]?.["m.in_reply_to"] ? withoutQuotation(content.body) : content.body;
+};
+
+/** https://spec.matrix.org/v1.12/client-server-api/#fallbacks-for-rich-replies: lines with `> `, then an empty one. */
+const withoutQuotation = (body: string): string => {
+  const lines = body.split("\n");
+  const first = lines.findIndex((line) => !(line === ">" || line.startsWith("> ")));
+  if (first <= 0) return body;
+  return lines.slice(lines[first] === "" ? first + 1 : first).join("\n");
+};
+
+/** The event that a refresh was asked for by reacting to it with 🔄 or 🔁; undefined of all other reactions. */
+export const refreshOf = (content: Content): string | undefined => {
+  if (!Annotation.Check(content)) return undefined;
+  const { key, event_id } = content["m.relates_to"];
+  return REFRESH_KEYS.has(key.replace(VARIATION_SELECTOR, "")) ? event_id : undefined;
+};
+
+const REFRESH_KEYS: ReadonlySet<string> = new Set(["🔄", "🔁"]);
+/** Some clients put it behind an emoji. */
+const VARIATION_SELECTOR = /\ufe0f$/u;

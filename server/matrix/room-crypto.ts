@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the connection needs of encryption in rooms: keys that come in, events to decrypt, and answers to encrypt.
+import type { RefusalReason } from "./crypto/identity-pins.ts";
+import type { StateEvent, SyncResponse, TimelineEvent } from "./sync-response.ts";
+
+/** Settings of an encrypted room: the content of m.room.encryption, and the room's history visibility. */
+export type EncryptionSettings = Readonly<Record<string, unknown>>;
+
+export type RoomCrypto = {
+  /** Takes in the keys and the changes of devices of a sync, and sends what follows from them. */
+  receive(sync: SyncResponse): Promise<void>;
+  /** Learns a member of an encrypted room, so that the devices are known before they are needed. */
+  track(room: string, member: StateEvent): Promise<void>;
+  /** Undefined when it can't be decrypted, for now or for ever. `content` and `type` of the answer are what was encrypted. */
+  decrypt(room: string, event: TimelineEvent): Promise<TimelineEvent | undefined>;
+  /** The content of the m.room.encrypted event; the room's members have the key when it answers. @throws RequestFailed */
+  encrypt(room: string, type: string, content: object): Promise<unknown>;
+  /** Whether a decrypted event is to be obeyed. */
+  verdict(eventId: string, sender: string): { obey: true } | { obey: false; reason: RefusalReason };
+  settings(room: string): Promise<EncryptionSettings | undefined>;
+  keepSettings(room: string, settings: EncryptionSettings): Promise<void>;
+  /** See Encryption.flush. */
+  flush(also?: () => void): Promise<void>;
+};

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the bot asks the homeserver to tell it, and what it leaves out. https://spec.matrix.org/latest/client-server-api/#filtering
+
+/** State that says who gets keys, and whether and how a room is encrypted. */
+const STATE_TYPES = ["m.room.member", "m.room.encryption", "m.room.history_visibility"];
+
+const NOTHING = { not_types: ["*"] };
+
+/**
+ * All members are asked for, not only those that wrote something (lazy loading): each of them gets the keys of an
+ * encrypted answer, and knowing them saves a request before each answer.
+ */
+export const SYNC_FILTER = {
+  presence: NOTHING,
+  account_data: NOTHING,
+  room: {
+    account_data: NOTHING,
+    ephemeral: NOTHING,
+    state: { types: STATE_TYPES, lazy_load_members: false },
+    timeline: { types: ["m.room.message", "m.room.encrypted", "m.reaction", ...STATE_TYPES], limit: 50 },
+  },
+} as const;
+
+/**
+ * Invitations and nothing else: they are in every answer without `since`, and are no part of the timeline.
+ * @param unique not used before: Synapse gives the same answer for two minutes to what is asked in the same words
+ */
+export const invitationsFilter = (unique: string) => ({
+  presence: NOTHING,
+  account_data: NOTHING,
+  room: {
+    account_data: NOTHING,
+    ephemeral: NOTHING,
+    state: NOTHING,
+    timeline: { ...NOTHING, limit: 1, not_rooms: [`!${unique}:unused.invalid`] },
+  },
+});

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Logs a bot in: its user, its device and its token, which in production the session gives.
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { request } from "undici";
+
+export type Login = { readonly userId: string; readonly deviceId: string; readonly token: string };
+
+const Answer = Type.Object({ user_id: Type.String(), device_id: Type.String(), access_token: Type.String() });
+
+/** A new device of a user. */
+export const logIn = async (url: string, user: { userId: string; password: string }): Promise<Login> => {
+  const { body } = await request(`${url}/_matrix/client/v3/login`, {
+    method: "POST",
+    body: JSON.stringify({
+      type: "m.login.password",
+      identifier: { type: "m.id.user", user: user.userId },
+      password: user.password,
+    }),
+  });
+  const answer: unknown = await body.json();
+  if (!Value.Check(Answer, answer)) throw new Error("the homeserver did not log the bot in");
+  return { userId: answer.user_id, deviceId: answer.device_id, token: answer.access_token };
+};

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What counts as text or as a refresh, for contents that a homeserver of ours would not take.
+import t from "tap";
+import { isEdit, refreshOf, textOf } from "../../server/matrix/message-event.ts";
+
+const texts: [string, Record<string, unknown>, string | undefined][] = [
+  ["a body that is no text", { msgtype: "m.text", body: { a: 1 } }, undefined],
+  ["no body", { msgtype: "m.text" }, undefined],
+  ["no type", { body: "stop" }, undefined],
+  ["an empty content", {}, undefined],
+  [
+    "new content that is null is an edit all the same",
+    { msgtype: "m.text", body: "stop", "m.new_content": null },
+    undefined,
+  ],
+  ["a relation that is no object", { msgtype: "m.text", body: "stop", "m.relates_to": "x" }, undefined],
+  ["a reply that is a quotation and nothing else", reply("> a\n> b"), "> a\n> b"],
+  ["a quotation without an empty line behind it", reply("> a\nstop"), "stop"],
+  ["a quotation with an empty line of its own", reply("> a\n>\n> b\n\nstop"), "stop"],
+  ["text that begins with a sign like a quotation's", reply(">a\n\nstop"), ">a\n\nstop"],
+];
+for (const [name, content, text] of texts)
+  t.test(name, async (t) => {
+    t.equal(textOf(content), text);
+  });
+
+t.test("an edit is one by its relation or by its new content", async (t) => {
+  t.equal(isEdit({ "m.relates_to": { rel_type: "m.replace", event_id: "$a" } }), true);
+  t.equal(isEdit({ "m.new_content": {} }), true);
+  t.equal(isEdit({ "m.relates_to": { rel_type: "m.thread", event_id: "$a" } }), false);
+});
+
+t.test("a reaction without an event, or of another type, refreshes nothing", async (t) => {
+  const relation = { rel_type: "m.annotation", event_id: "$a", key: "🔄" };
+  t.equal(refreshOf({ "m.relates_to": relation }), "$a");
+  t.equal(refreshOf({ "m.relates_to": { ...relation, event_id: undefined } }), undefined);
+  t.equal(refreshOf({ "m.relates_to": { ...relation, rel_type: "m.reference" } }), undefined);
+  t.equal(refreshOf({}), undefined);
+});
+
+function reply(body: string) {
+  return { msgtype: "m.text", body, "m.relates_to": { "m.in_reply_to": { event_id: "$a" } } };
+}
