@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# One image, three roles: webhook, agent, bot; the same image's pcscd serves the reader beside an agent.
+# One image for webhook, agent, bot and conntest; the same image's pcscd serves the reader beside an agent.
 # docker build -t keyswitch:0.1.0 .
+# For several architectures: docker buildx build --platform linux/amd64,linux/arm64 -t registry.example.com/keyswitch:0.1.0 --push .
 
 FROM node:24-bookworm AS build
 WORKDIR /app
@@ -9,6 +10,10 @@ ENV npm_config_nodedir=/usr/local npm_config_update_notifier=false npm_config_fu
 COPY package.json package-lock.json .npmrc ./
 # Install scripts are off (.npmrc). The one native add-on that webhook and agent need is compiled here.
 RUN npm ci && npm rebuild --ignore-scripts=false pkcs11js
+# The bot encrypts with WebAssembly, which is in its package. NATIVE_CRYPTO=true adds the native library: its package's install
+# script downloads it from GitHub, or from MATRIX_SDK_CRYPTO_DOWNLOADS_BASE_URL where the build is behind a mirror.
+ARG NATIVE_CRYPTO=false MATRIX_SDK_CRYPTO_DOWNLOADS_BASE_URL=
+RUN if [ "$NATIVE_CRYPTO" = true ]; then npm rebuild --ignore-scripts=false @matrix-org/matrix-sdk-crypto-nodejs; fi
 COPY tsconfig.json tsconfig.build.json ./
 COPY hooks hooks
 COPY server server
@@ -33,6 +38,7 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
-ENV NODE_ENV=production
+# matrix-bot-sdk loads a package that Node warns about, in plain text between the lines of the log.
+ENV NODE_ENV=production NODE_OPTIONS=--disable-warning=DEP0060
 USER 1200:1200
 ENTRYPOINT ["/usr/bin/tini", "--", "node", "dist/server/main.js"]

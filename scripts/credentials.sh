@@ -13,10 +13,10 @@ Without --apply or --dir, prints the Secrets' manifests (for a pipe into sealing
   --dir DIR             write plain files for a local run (mode 0600), valid for localhost too
   --rotate              replace what exists
   --rotate-tokens STEP  with --apply: replace the tokens while old ones still work; STEP is add, then use, then drop
-  --only LIST           a comma-separated choice of tls, tokens, pin (default: all; never the PIN with --dir)
+  --only LIST           a comma-separated choice of tls, tokens, pin (default: these; never the PIN with --dir), bot
   --pin-file FILE       read the PIN from FILE in place of asking for it
   --keep-ca DIR         keep the CA's key and certificate in DIR, or use those that are there (default: thrown away)
-  --san [SERVICE=]NAME  another DNS name or IP address of the certificates; SERVICE is webhook or agent (default: both)
+  --san [SERVICE=]NAME  another DNS name or IP address of the certificates; SERVICE is webhook, agent or bot (default: all)
   --days N              how long the servers' certificates are valid (default 825)
   --namespace NAME      default keyswitch
 USAGE
@@ -28,7 +28,7 @@ fail() {
 }
 
 mode=print dir= rotate=false step= only=tls,tokens,pin pin_file= ca_dir= days=825 namespace=keyswitch
-extra_webhook=() extra_agent=()
+extra_webhook=() extra_agent=() extra_bot=()
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -50,8 +50,9 @@ while [ $# -gt 0 ]; do
       case $2 in
         webhook=*) extra_webhook+=("${2#*=}") ;;
         agent=*) extra_agent+=("${2#*=}") ;;
-        *=*) fail "--san: SERVICE must be webhook or agent" ;;
-        *) extra_webhook+=("$2") extra_agent+=("$2") ;;
+        bot=*) extra_bot+=("${2#*=}") ;;
+        *=*) fail "--san: SERVICE must be webhook, agent or bot" ;;
+        *) extra_webhook+=("$2") extra_agent+=("$2") extra_bot+=("$2") ;;
       esac ;;
     --days) case $2 in *[!0-9]*) fail "--days must be a number of days" ;; esac; days=$2 ;;
     --namespace) case $2 in *[!a-z0-9-]*) fail "--namespace: not a namespace's name: $2" ;; esac; namespace=$2 ;;
@@ -61,7 +62,7 @@ done
 case $step in "" | add | use | drop) ;; *) fail "--rotate-tokens must be add, use or drop" ;; esac
 [ -z "$step" ] || [ "$mode" = apply ] || fail "--rotate-tokens needs --apply"
 for part in ${only//,/ }; do
-  case $part in tls | tokens | pin) ;; *) fail "--only knows tls, tokens and pin, not $part" ;; esac
+  case $part in tls | tokens | pin | bot) ;; *) fail "--only knows tls, tokens, pin and bot, not $part" ;; esac
 done
 wants() { case ,$only, in *,"$1",*) true ;; *) false ;; esac; }
 if [ "$mode" = print ] && [ -t 1 ]; then
@@ -175,12 +176,17 @@ print_secrets() {
   fi
   ! wants tokens || print_tokens
   ! wants pin || print_secret keyswitch-pkcs11 Opaque pin=pin
+  if wants bot; then
+    print_secret keyswitch-bot-tls kubernetes.io/tls tls.crt=bot.crt tls.key=bot.key ca.crt=ca.crt
+    print_secret keyswitch-bot-metrics Opaque token=bot-metrics-token
+  fi
 }
 
 secret_names() {
   ! wants tls || printf '%s\n' keyswitch-webhook-tls keyswitch-agent-tls
   ! wants tokens || printf '%s\n' keyswitch-hook-token keyswitch-agent-token
   ! wants pin || printf '%s\n' keyswitch-pkcs11
+  ! wants bot || printf '%s\n' keyswitch-bot-tls keyswitch-bot-metrics
 }
 
 # Not a client-side apply: that would copy the values into an annotation.
@@ -236,11 +242,14 @@ fi
 if [ "$mode" = dir ]; then
   case $only in tls,tokens,pin) only=tls,tokens ;; esac
   extra_webhook+=(localhost 127.0.0.1 ::1) extra_agent+=(localhost 127.0.0.1 ::1)
+  extra_bot+=(localhost 127.0.0.1 ::1)
 fi
 files=()
 ! wants tls || files+=(ca.crt webhook.crt webhook.key agent.crt agent.key)
 ! wants tokens || files+=(hook-token agent-read-token agent-write-token)
 ! wants pin || files+=(pin)
+! wants bot || files+=(bot.crt bot.key bot-metrics-token)
+! wants bot || wants tls || files+=(ca.crt)
 
 if [ "$rotate" = false ]; then
   case $mode in
@@ -257,8 +266,8 @@ if [ "$rotate" = false ]; then
   esac
 fi
 
+if wants tls || wants bot; then make_ca; fi
 if wants tls; then
-  make_ca
   make_certificate webhook ${extra_webhook[@]+"${extra_webhook[@]}"}
   make_certificate agent ${extra_agent[@]+"${extra_agent[@]}"}
 fi
@@ -266,6 +275,10 @@ if wants tokens; then
   for file in hook-token agent-read-token agent-write-token; do make_token "$file"; done
 fi
 ! wants pin || read_pin
+if wants bot; then
+  make_certificate bot ${extra_bot[@]+"${extra_bot[@]}"}
+  make_token bot-metrics-token
+fi
 
 case $mode in
   print) print_secrets ;;

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { eventually } from "./local/eventually.ts";
 import { plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";
 import type { Stack } from "./local/stack.ts";
+import { chatStep } from "./tour-chat.ts";
 
 const NAMESPACE = "demo";
 const NAME = "database";
@@ -259,6 +260,10 @@ export const stepsOf = (stack: Stack, seconds: number): Step[] => {
         if ((await replicas()) !== "3") throw new Error("the Deployment did not stay at 3 replicas");
         return "3, 0, 3 replicas, and still 3 after kubectl delete --cascade=orphan";
       },
+    },
+    {
+      title: "chat commands switch a Deployment, and their answers follow it",
+      run: () => chatStep(stack, seconds),
     },
     {
       title: "no value is in any log, status or event",

@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// The prompt of `npm start`: changes what the token holds, and stops and starts the processes.
+// The prompt of `npm start`: takes chat commands, changes what the token holds, and stops and starts the processes.
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { isHsmPath } from "../../hooks/hsm-path.ts";
+import { commandOf } from "../../server/bot/command.ts";
+import { helpText } from "../../server/bot/verbs/help.ts";
 import type { Stack } from "./stack.ts";
 
 const HELP = `  put PATH KEY=VALUE...   make the secret at PATH on the token hold exactly these keys
   remove PATH             remove it from the token
-  stop agent|webhook      as if the node or the pod had gone
-  start agent|webhook
-  help
-  quit`;
+  agent|webhook stop      as if the node or the pod had gone
+  agent|webhook start
+  quit
+And these, as in a chat room:
+${helpText([]).replaceAll(/^/gm, "  ")}`;
+
+/** The Toggle of the samples, and a Deployment for it. */
+const SAMPLE = fileURLToPath(new URL("../../manifests/samples/toggle.yaml", import.meta.url));
 
 const EXAMPLE = `apiVersion: hsm.j5t.io/v1alpha1
 kind: HSMSecret
 metadata: {name: database, namespace: default}
 spec: {syncInterval: 5}`;
 
-const isRole = (word: string | undefined): word is "agent" | "webhook" =>
-  word === "agent" || word === "webhook";
-
 /** Obeys one line; answers with what to print. */
-export const obey = async (stack: Pick<Stack, "token" | "start" | "stop">, line: string): Promise<string> => {
+export const obey = async (
+  stack: Pick<Stack, "token" | "start" | "stop" | "chat">,
+  line: string,
+): Promise<string> => {
   const [command = "", ...words] = line.trim().split(/\s+/);
   const [first] = words;
   switch (command.toLowerCase()) {
@@ -43,27 +50,37 @@ export const obey = async (stack: Pick<Stack, "token" | "start" | "stop">, line:
       if (first === undefined || words.length > 1) break;
       await stack.token.remove(first);
       return `${first} is removed from the token`;
-    case "stop":
-    case "start":
-      if (!isRole(first) || words.length > 1) break;
-      await stack[command.toLowerCase() === "stop" ? "stop" : "start"](first);
-      return `${first}: done`;
+    case "agent":
+    case "webhook": {
+      const role = command.toLowerCase() === "agent" ? "agent" : "webhook";
+      if ((first !== "stop" && first !== "start") || words.length > 1) break;
+      await stack[first](role);
+      return `${role}: done`;
+    }
   }
-  return HELP;
+  const { verb } = commandOf(line);
+  if (verb === "help" || verb === "unknown") return HELP;
+  await stack.chat.say(line);
+  return "";
 };
 
 /** Reads commands from standard input until it ends, `quit`, or a signal. */
 export const runPrompt = async (stack: Stack, say: (line: string) => void): Promise<void> => {
   await stack.token.put("secrets/default/database", { username: "app", password: "change-me" });
+  await stack.kubectl(["create", "namespace", "demo"]);
+  await stack.kubectl(["create", "-n", "demo", "deployment", "web", "--image=web", "--replicas=3"]);
+  await stack.kubectl(["apply", "-f", SAMPLE]);
   say(`
 Keyswitch runs on this machine. In another terminal:
   export KUBECONFIG=${stack.kubeconfig}
   kubectl get hsmsecrets,secrets -w
+  kubectl get toggles,deployments -n demo -w
 The token holds secrets/default/database. Have it as a Secret:
   kubectl apply -f - <<'END'
 ${EXAMPLE.replaceAll(/^/gm, "  ")}
   END
-Here you play the token and the node:
+The Toggle demo/web switches the Deployment demo/web: write stop web, or start web 2h, here.
+Here you also play the token and the node:
 ${HELP}`);
   const reader = createInterface({ input: process.stdin, output: process.stdout, prompt: "keyswitch> " });
   const quit = () => reader.close();
@@ -72,6 +89,10 @@ ${HELP}`);
   // On a terminal it is the reader that gets Ctrl-C.
   reader.once("SIGINT", quit);
   const closed = once(reader, "close");
+  const silence = stack.chat.listen(({ edited, text }) => {
+    say(`${edited ? "  (edited) " : "  "}${text.replaceAll("\n", "\n  ")}`);
+    if (edited) reader.prompt(true);
+  });
   let queue = Promise.resolve();
   reader.on("line", (line) => {
     queue = queue.then(async () => {
@@ -86,5 +107,6 @@ ${HELP}`);
   reader.prompt();
   await closed;
   await queue;
+  silence();
   say("Stopping.");
 };

@@ -15,6 +15,8 @@ export interface ServerProcess {
   readonly startMs: number;
   /** Resident memory of the process and of the processes that it started, in this order. */
   memory(): { own: Memory; children: Memory[] };
+  /** Seconds of processor that the process itself has taken. */
+  cpuSeconds(): number;
   stop(): Promise<void>;
 }
 
@@ -36,6 +38,12 @@ const memoryOf = (pid: number): Memory => {
   return { now: mib("VmRSS"), peak: mib("VmHWM") };
 };
 
+/** Linux: proc_pid_stat(5), in ticks of 10 ms. */
+export const cpuSecondsOf = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
+
 /** Linux: proc_tid_children(5). */
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(/\s+/).filter(Boolean).map(Number);
@@ -53,7 +61,7 @@ const isReady = async (url: string): Promise<boolean> => {
 
 /** Starts dist/server/main.js as `role` with `env`; `npm run build` must have made it. */
 export const startServerProcess = async (
-  role: "agent" | "webhook",
+  role: "agent" | "webhook" | "bot",
   env: Readonly<Record<string, string>>,
 ): Promise<ServerProcess> => {
   const port = await freePort();
@@ -77,6 +85,7 @@ export const startServerProcess = async (
     port,
     url,
     startMs: Math.round(performance.now() - begin),
+    cpuSeconds: () => cpuSecondsOf(pid),
     memory: () => ({ own: memoryOf(pid), children: childrenOf(pid).map(memoryOf) }),
     stop: async () => {
       child.kill("SIGTERM");

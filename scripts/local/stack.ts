@@ -13,6 +13,7 @@ import { StringMap } from "../../hooks/kubernetes.ts";
 import { startApiServer } from "../control-plane/api/server.ts";
 import { startDeploymentController } from "../control-plane/engine/deployment-controller.ts";
 import { startEngine } from "../control-plane/engine/engine.ts";
+import { type ChatRoom, openChatRoom } from "./chat-room.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 import { type Kubectl, kubectlWith } from "./kubectl.ts";
@@ -21,6 +22,8 @@ import { asWorkload, type DataReader, type PodProcess, startPodProcess } from ".
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const NAMESPACE = "keyswitch";
+/** Of the samples, and of the Toggles that chat commands switch. */
+const DEMO = "demo";
 
 export type Role = "agent" | "webhook";
 
@@ -42,6 +45,8 @@ export interface Stack {
   readonly kubeconfig: string;
   readonly kubectl: Kubectl;
   readonly token: LocalToken;
+  /** Takes chat commands for the Toggles of the namespace demo. */
+  readonly chat: ChatRoom;
   readonly urls: Readonly<Record<Role | "api", string>>;
   /** Every line that anything here has logged so far. */
   logs(): readonly string[];
@@ -238,11 +243,14 @@ const assemble = async (
   // There are no nodes here: Deployments become ready because it says so.
   const deployments = startDeploymentController({ apiUrl: api.url });
   closers.push(() => deployments.close());
+  const chat = await openChatRoom({ apiUrl: api.url, folder: join(folder, "chat"), namespace: DEMO, log });
+  closers.push(() => chat.close());
   say(`the control plane serves ${api.url}`);
   return {
     kubeconfig,
     kubectl,
     token,
+    chat,
     urls,
     logs: () => lines,
     call,

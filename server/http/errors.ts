@@ -38,6 +38,7 @@ export const errors = {
   AGENT_REFUSED: { status: 502, text: "The agent's answer can't be used." },
   AGENT_UNKNOWN: { status: 502, text: "No agent of that name is configured." },
   AGENT_UNREACHABLE: { status: 502, text: "The agent can't be reached." },
+  NOT_ALIVE: { status: 503, text: "Nothing has succeeded for long; checks say what. A restart may help." },
   NOT_READY: { status: 503, text: "Not ready; checks say why." },
   TOKEN_UNAVAILABLE: { status: 503, text: "The token can't be read at the moment." },
   PIN_LOCKED: { status: 503, text: "The token's PIN is locked, or one try is left and is not used." },

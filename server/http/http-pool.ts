@@ -29,6 +29,8 @@ export type HttpPoolOptions = {
   connectTimeoutMs: number;
   /** Connections at once; further requests wait for one. */
   connections: number;
+  /** An idle connection is kept no longer than this, also where the server offers more. */
+  maxIdleMs?: number;
   /** Without it the caller limits what it reads. */
   maxResponseBytes?: number;
   /** Offered in the TLS handshake beside HTTP/1.1; default true. */
@@ -99,6 +101,7 @@ export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
       },
       connections: options.connections,
       pipelining: 1,
+      ...(options.maxIdleMs !== undefined && { keepAliveMaxTimeout: options.maxIdleMs }),
       ...(options.maxResponseBytes !== undefined && { maxResponseSize: options.maxResponseBytes }),
       ...(options.allowHttp2 !== undefined && { allowH2: options.allowHttp2 }),
     });

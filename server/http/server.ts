@@ -45,6 +45,8 @@ export type ServerOptions = {
   registry: Registry;
   auth: AuthOptions;
   ready: Readiness;
+  /** See ProbeOptions. */
+  alive?: Readiness;
   tls?: TlsFiles;
   limits?: Partial<Limits>;
 };
@@ -108,7 +110,7 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
     logRequest(request, reply);
   });
   app.addHook("preClose", async () => drain.begin());
-  addProbes(app, { registry, ready });
+  addProbes(app, { registry, ready, ...(options.alive && { alive: options.alive }) });
   if (tls) {
     const stop = followCertificates(tls, tlsServers, logger);
     app.addHook("onClose", async () => stop());

@@ -55,6 +55,8 @@ export const openApiConnection = (options: ApiConnectionOptions): ApiConnection 
     connections: 8,
     // A hung connection shall take one request along, and not the watch and all others with it.
     allowHttp2: false,
+    // Shorter than a call may take: when one has hung in vain, the other connections of before are gone as well.
+    maxIdleMs: 4000,
     logger,
     checkEveryMs: 0,
   });

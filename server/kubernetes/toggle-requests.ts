@@ -5,6 +5,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
 import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
+import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { ApiFailure } from "./api-failure.ts";
 import type { ApiAnswer, KubernetesClient } from "./client.ts";
 import { readToggle } from "./toggle-memory.ts";
@@ -30,6 +31,8 @@ export type ToggleRequestsOptions = {
   readonly path: string;
   readonly namespace: string;
   readonly logger: Logger;
+  /** As the watch has it, which may be old. */
+  readonly remembered?: (name: string) => Toggle | undefined;
 };
 
 const WHY: Readonly<Record<ApiFailure["kind"], ToggleFailure>> = {
@@ -85,18 +88,24 @@ export const createToggleRequests = (options: ToggleRequestsOptions): ToggleRequ
    * https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md). A status that was written
    * meanwhile changes the version and not the generation: then it is tried again. A JSON patch with `test` would need no
    * reading, but its failure is a 422, as that of an invalid spec is.
+   *
+   * What the watch remembers saves the first reading: where it is old, the version does not fit.
    */
   const patchIf = async (name: string, patch: TogglePatch, generation: number): Promise<ToggleResult> => {
     let isKnown = true;
     for (let count = 1; ; count += 1) {
-      const read = resultOf(name, await get(name));
-      if (!read.ok) return isKnown ? read : failed("unavailable");
-      const { metadata, spec } = read.toggle;
-      if (metadata.generation !== generation) {
-        if (isKnown) return failed("changed");
-        return isApplied(spec, patch) ? read : failed("unavailable");
+      const remembered = count === 1 ? options.remembered?.(name)?.metadata : undefined;
+      let resourceVersion = remembered?.generation === generation ? remembered.resourceVersion : undefined;
+      if (resourceVersion === undefined) {
+        const read = resultOf(name, await get(name));
+        if (!read.ok) return isKnown ? read : failed("unavailable");
+        const { metadata, spec } = read.toggle;
+        if (metadata.generation !== generation) {
+          if (isKnown) return failed("changed");
+          return isApplied(spec, patch) ? read : failed("unavailable");
+        }
+        resourceVersion = metadata.resourceVersion;
       }
-      const { resourceVersion } = metadata;
       const answer = await send(name, { metadata: { resourceVersion }, spec: specOf(patch) });
       if (answer.ok || count === MAX_ATTEMPTS) return resultOf(name, answer);
       if (answer.kind === "conflict") continue;

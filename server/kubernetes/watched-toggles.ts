@@ -50,7 +50,7 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     logger,
     ...(onWatch && { onUnreadable: () => onWatch("unreadable") }),
   });
-  const requests = createToggleRequests({ client, path, namespace, logger });
+  const requests = createToggleRequests({ client, path, namespace, logger, remembered: memory.find });
   const watch = startToggleWatch({
     client,
     path,

@@ -45,10 +45,17 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await shows(/secrets\/default\/a holds key/);
     child.stdin.write("nonsense\n");
     await shows(/keyswitch> +put PATH KEY=VALUE/);
-    child.stdin.write("put a/../b key=value\nstart agent\n");
+    child.stdin.write("put a/../b key=value\nagent start\n");
     await shows(/a\/\.\.\/b can't be a path/);
     await shows(/the agent runs already/);
+    child.stdin.write("stop web\n");
+    await shows(/web is switching off…/);
+    await shows(/\(edited\) web is off: 0 desired, 0 ready, 0 available\./);
     const kubectl = kubectlWith(kubeconfig);
+    t.match(
+      await kubectl(["get", "toggle", "web", "-n", "demo", "-o", "jsonpath={.spec}"]),
+      /"requestedBy":"@you:local"/,
+    );
     const manifest = {
       apiVersion: "hsm.j5t.io/v1alpha1",
       kind: "HSMSecret",

@@ -15,8 +15,18 @@ const minimal = { AGENTS: "hsm-a=http://127.0.0.1:1", LISTEN_PORT: "0" };
 t.test("processes that do not start exit 1 and say why on stderr", async (t) => {
   const rows: [sentence: string, role: string | undefined, env: Record<string, string>, expected: RegExp][] =
     [
-      ["no role", undefined, {}, /a role is needed; the roles are: webhook, agent\nusage: /],
-      ["an unknown role", "toaster", {}, /there is no role "toaster"; the roles are: webhook, agent\n/],
+      [
+        "no role",
+        undefined,
+        {},
+        /a role is needed; the roles are: webhook, agent, bot, conntest\nusage: .* webhook \| agent \| bot\n.* conntest /,
+      ],
+      [
+        "an unknown role",
+        "toaster",
+        {},
+        /there is no role "toaster"; the roles are: webhook, agent, bot, conntest\n/,
+      ],
       ["a role of Object", "constructor", {}, /there is no role "constructor"/],
       [
         "webhook with faults",

@@ -95,6 +95,28 @@ t.test(
   },
 );
 
+t.test(
+  "the bot's certificate and the token for its metrics are made when they are asked for, alone or with the others",
+  async (t) => {
+    const made = secretsIn(credentials(["--only", "bot", "--san", "bot=bot.example.org"]).stdout);
+    t.same(
+      [...made].map(([name, { type, data }]) => [name, type, [...data.keys()]]),
+      [
+        ["keyswitch-bot-tls", "kubernetes.io/tls", ["tls.crt", "tls.key", "ca.crt"]],
+        ["keyswitch-bot-metrics", "Opaque", ["token"]],
+      ],
+    );
+    const certificate = new X509Certificate(made.get("keyswitch-bot-tls")?.data.get("tls.crt") ?? "");
+    for (const name of ["keyswitch-bot.keyswitch.svc", "bot.example.org"])
+      t.ok(certificate.checkHost(name), name);
+    t.match(made.get("keyswitch-bot-metrics")?.data.get("token")?.toString(), /^[0-9a-f]{64}$/);
+    const both = secretsIn(credentials(["--only", "tls,bot"]).stdout);
+    const authorities = [...both.values()].flatMap(({ data }) => data.get("ca.crt")?.toString() ?? []);
+    t.equal(authorities.length, 3);
+    t.equal(new Set(authorities).size, 1, "one authority signs all");
+  },
+);
+
 t.test("--san adds names and addresses, to one server or to both", async (t) => {
   const folder = t.testdir({ pin: "x" });
   const made = secretsIn(
@@ -124,9 +146,9 @@ t.test("the CA's key is thrown away, unless --keep-ca says where it is kept for 
 });
 
 for (const [args, message] of [
-  [["--only", "tls,pins"], /--only knows tls, tokens and pin, not pins/],
+  [["--only", "tls,pins"], /--only knows tls, tokens, pin and bot, not pins/],
   [["--san", "a b"], /--san: not a DNS name/],
-  [["--san", "bot=x"], /SERVICE must be webhook or agent/],
+  [["--san", "hsm=x"], /SERVICE must be webhook, agent or bot/],
   [["--apply", "--dir", "x"], /exclude each other/],
   [["--days", "many"], /--days must be a number/],
   [["--namespace", "A"], /--namespace: not a namespace's name/],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be said of the image without building it: its stages, its user, and what of this folder the build sees.
 import { execFileSync } from "node:child_process";
-import { globSync, readFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import picomatch from "picomatch";
@@ -46,8 +46,49 @@ t.test("install scripts stay off, but for the one native add-on", async (t) => {
   t.match(of("COPY")[0], /package\.json package-lock\.json \.npmrc /);
   t.match(readFileSync(join(root, ".npmrc"), "utf8"), /^ignore-scripts=true$/m);
   t.equal(of("RUN")[0], "npm ci && npm rebuild --ignore-scripts=false pkcs11js");
-  t.match(of("RUN")[1], /tsc -p tsconfig\.build\.json && npm prune --omit=dev/);
+  t.match(of("RUN")[2], /tsc -p tsconfig\.build\.json && npm prune --omit=dev/);
 });
+
+t.test("the native crypto library is downloaded when it is asked for, and not otherwise", async (t) => {
+  const folder = t.testdir({});
+  writeFileSync(join(folder, "npm"), '#!/bin/sh\necho "npm $*"\n', { mode: 0o755 });
+  const run = (choice: string) =>
+    execFileSync("sh", ["-c", of("RUN")[1] ?? ""], {
+      env: { PATH: `${folder}:${process.env.PATH}`, NATIVE_CRYPTO: choice },
+      encoding: "utf8",
+    });
+  const [choice = ""] = (of("ARG")[0] ?? "").split(" ");
+  t.equal(choice, "NATIVE_CRYPTO=false");
+  t.equal(run("false"), "");
+  t.equal(run("true"), "npm rebuild --ignore-scripts=false @matrix-org/matrix-sdk-crypto-nodejs\n");
+});
+
+const Package = Type.Object({ dependencies: Type.Record(Type.String(), Type.String()) });
+const Lock = Type.Object({
+  packages: Type.Record(Type.String(), Type.Object({ dev: Type.Optional(Type.Boolean()) })),
+});
+
+t.test(
+  "every package that server/ and hooks/ import is still there without the development ones",
+  async (t) => {
+    const { dependencies } = as(Package, parse(readFileSync(join(root, "package.json"), "utf8")));
+    const { packages } = as(Lock, parse(readFileSync(join(root, "package-lock.json"), "utf8")));
+    const imported = new Set<string>();
+    for (const file of globSync("{server,hooks}/**/*.ts", { cwd: root })) {
+      const text = readFileSync(join(root, file), "utf8");
+      for (const [, name = ""] of text.matchAll(
+        /(?:\bfrom|\bimport|\bresolve|\brequire)\s*\(?\s*"((?:@[\w.-]+\/)?[\w.-]+)(?:\/[^"]*)?"/g,
+      ))
+        if (!name.startsWith(".")) imported.add(name);
+    }
+    t.ok(imported.has("fastify") && imported.has("matrix-bot-sdk"), [...imported].join(" "));
+    for (const name of imported) {
+      t.ok(Object.hasOwn(dependencies, name), `${name} is a dependency`);
+      const locked = packages[`node_modules/${name}`];
+      t.ok(locked !== undefined && locked.dev !== true, `${name} stays`);
+    }
+  },
+);
 
 t.test("it runs as user 1200, as the manifests have it, under an init", async (t) => {
   const lastStage = instructions.slice(

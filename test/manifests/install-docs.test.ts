@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import t from "tap";
 import { REASONS } from "../../hooks/hsmsecret/status.ts";
 import { AGENT_VARIABLES } from "../../server/config/agent.ts";
+import { BOT_VARIABLES } from "../../server/config/bot.ts";
 import { WEBHOOK_VARIABLES } from "../../server/config/webhook.ts";
 import { credentials } from "./credentials.ts";
 import { root } from "./rendered.ts";
@@ -12,7 +13,7 @@ import { root } from "./rendered.ts";
 const usage = credentials(["--help"]).stdout;
 const install = readFileSync(join(root, "docs/install.md"), "utf8");
 const made =
-  "keyswitch-webhook-tls keyswitch-agent-tls keyswitch-hook-token keyswitch-agent-token keyswitch-pkcs11";
+  "keyswitch-webhook-tls keyswitch-agent-tls keyswitch-hook-token keyswitch-agent-token keyswitch-pkcs11 keyswitch-bot-tls keyswitch-bot-metrics keyswitch-bot";
 
 for (const file of ["docs/install.md", "docs/hsm-setup.md", "manifests/metacontroller/README.md"]) {
   const text = readFileSync(join(root, file), "utf8");
@@ -48,9 +49,9 @@ for (const file of ["docs/install.md", "docs/hsm-setup.md", "manifests/metacontr
 
   t.test(`${file}: every variable is one that a process knows`, async (t) => {
     for (const [name] of text.matchAll(
-      /\b(?:PKCS11|AGENT|HOOK|PATH|READ|WRITE|REFRESH|OPERATION|TLS)_[A-Z_]+\b/g,
+      /\b(?:PKCS11|AGENT|HOOK|PATH|READ|WRITE|REFRESH|OPERATION|TLS|MATRIX|ALLOWED|DEPLOYMENT|KEYCLOAK|AUTH|CRYPTO|TRUST|TRUSTED|METRICS|TOGGLE)_[A-Z_]+\b/g,
     )) {
-      t.ok(Object.hasOwn(AGENT_VARIABLES, name) || Object.hasOwn(WEBHOOK_VARIABLES, name), name);
+      t.ok(Object.hasOwn({ ...AGENT_VARIABLES, ...WEBHOOK_VARIABLES, ...BOT_VARIABLES }, name), name);
     }
   });
 }

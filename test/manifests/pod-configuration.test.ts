@@ -7,19 +7,25 @@ import { dirname, join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import t, { type Test } from "tap";
 import { parseAgentConfig } from "../../server/config/agent.ts";
+import { parseBotConfig } from "../../server/config/bot.ts";
 import type { ConfigResult, Environment } from "../../server/config/variables.ts";
 import { parseWebhookConfig } from "../../server/config/webhook.ts";
 import { credentials, secretsIn } from "./credentials.ts";
 import { as, pick, rendered, Workload } from "./rendered.ts";
 
-const manifests = rendered("manifests");
+const manifests = [...rendered("manifests"), ...rendered("manifests/examples/matrix-bot")];
 const ConfigMap = Type.Object({ data: Type.Record(Type.String(), Type.String()) });
 const NODE = "worker-1";
+/** The variables that hold paths in the pod. */
+const PATHS = /_FILE$|^PKCS11_MODULE$|^CRYPTO_STORE_PATH$/;
 
 /** Mounts what the pod mounts under a folder, and gives the pod's environment with its paths moved there. */
 const pod = (t: Test, kind: string, name: string): { env: Environment; folder: string } => {
   const folder = t.testdir({ pin: randomBytes(8).toString("hex") });
-  const secrets = secretsIn(credentials(["--pin-file", join(folder, "pin")]).stdout);
+  const parts = ["--only", "tls,tokens,pin,bot", "--pin-file", join(folder, "pin")];
+  const secrets = secretsIn(credentials(parts).stdout);
+  const password = Buffer.from(randomBytes(8).toString("hex"));
+  secrets.set("keyswitch-bot", { type: "Opaque", data: new Map([["password", password]]) });
   const { metadata, spec } = as(Workload, pick(manifests, kind, name)).spec.template;
   const [container] = spec.containers;
   if (container === undefined) throw new Error("no container");
@@ -34,7 +40,10 @@ const pod = (t: Test, kind: string, name: string): { env: Environment; folder: s
     const sources = projected?.sources.map(({ secret }) => secret) ?? [];
     if (secret !== undefined) sources.push({ name: secret.secretName, items: secret.items ?? [] });
     for (const { name, items } of sources) {
-      for (const { key, path } of items) put(join(mountPath, path), secrets.get(name)?.data.get(key));
+      for (const { key, path } of items) {
+        const content = secrets.get(name)?.data.get(key);
+        if (content !== undefined || !secret?.optional) put(join(mountPath, path), content);
+      }
     }
     if (configMap === undefined) continue;
     const { data } = as(ConfigMap, pick(manifests, "ConfigMap", configMap.name));
@@ -46,14 +55,17 @@ const pod = (t: Test, kind: string, name: string): { env: Environment; folder: s
   };
   // The module is in the image.
   put("/usr/lib/opensc-pkcs11.so", "");
-  const env = (container.env ?? []).map(({ name, value, valueFrom }) => {
+  const settings = (container.envFrom ?? []).flatMap(({ configMapRef }) =>
+    Object.entries(as(ConfigMap, pick(manifests, "ConfigMap", configMapRef.name)).data),
+  );
+  const own = (container.env ?? []).map(({ name, value, valueFrom }) => {
     const text = valueFrom === undefined ? value : fields[valueFrom.fieldRef.fieldPath];
-    return [
-      name,
-      name.endsWith("_FILE") || name === "PKCS11_MODULE" ? join(folder, text ?? "") : text,
-    ] as const;
+    return [name, text] as const;
   });
-  return { env: Object.fromEntries(env), folder };
+  const moved = [...settings, ...own].map(
+    ([name, text]) => [name, PATHS.test(name) ? join(folder, text ?? "") : text] as const,
+  );
+  return { env: Object.fromEntries(moved), folder };
 };
 
 const accepted = <C>(result: ConfigResult<C>): C => {
@@ -77,4 +89,21 @@ t.test("the agent's pod, which only reads", async (t) => {
   t.ok(config.tls, "it serves TLS");
   t.equal(config.writeTokenFile, undefined);
   t.hasStrict(config.pkcs11, { slot: 0, cache: "auto" });
+});
+
+t.test("the bot's pod, with a password and no other key in its Secret", async (t) => {
+  const { env, folder } = pod(t, "Deployment", "keyswitch-bot");
+  const account = "var/run/secrets/kubernetes.io/serviceaccount";
+  mkdirSync(join(folder, account), { recursive: true });
+  for (const file of ["token", "ca.crt"]) writeFileSync(join(folder, account, file), "x");
+  const inPod = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
+  const config = accepted(parseBotConfig({ ...env, ...inPod }, join(folder, account)));
+  t.hasStrict(config, {
+    listenHost: "0.0.0.0",
+    listenPort: 8445,
+    toggle: { name: "web", namespace: "shop" },
+  });
+  t.ok(config.tls, "it serves TLS");
+  t.equal(readFileSync(config.metricsTokenFile ?? "", "utf8").length, 64);
+  t.hasStrict(config.matrix, { homeserver: "https://matrix.example.org", auth: { method: "password" } });
 });

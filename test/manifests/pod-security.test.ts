@@ -5,7 +5,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import t from "tap";
 import { as, containersOf, Manifest, pick, rendered, workloadsOf } from "./rendered.ts";
 
-const manifests = rendered("manifests");
+const manifests = [...rendered("manifests"), ...rendered("manifests/bot")];
 
 t.test("every pod runs as user 1200 with the runtime's seccomp profile, and ends gracefully", async (t) => {
   for (const { metadata, spec } of workloadsOf(manifests)) {
@@ -26,7 +26,7 @@ t.test("every pod runs as user 1200 with the runtime's seccomp profile, and ends
 
 t.test("every container but pcscd is restricted", async (t) => {
   const containers = workloadsOf(manifests).flatMap(containersOf);
-  t.same(containers.map(({ name }) => name).sort(), ["agent", "pcscd", "webhook"]);
+  t.same(containers.map(({ name }) => name).sort(), ["agent", "bot", "pcscd", "webhook"]);
   for (const { name, securityContext } of containers.filter(({ name }) => name !== "pcscd")) {
     t.same(
       securityContext,
@@ -87,7 +87,8 @@ const Rules = Type.Object({
     ),
   ),
 });
-const rulesOf = (name: string): Static<typeof Rules> => as(Rules, pick(manifests, "ClusterRole", name));
+const rulesOf = (name: string, kind = "ClusterRole"): Static<typeof Rules> =>
+  as(Rules, pick(manifests, kind, name));
 
 t.test(
   "the webhook may write events and nothing else; the agent has no token for the API server",
@@ -99,14 +100,24 @@ t.test(
       metadata.name,
       spec.template.spec.automountServiceAccountToken,
     ]);
-    t.same(Object.fromEntries(tokens), { "keyswitch-webhook": true, "keyswitch-agent": false });
+    t.same(Object.fromEntries(tokens), {
+      "keyswitch-webhook": true,
+      "keyswitch-agent": false,
+      "keyswitch-bot": true,
+    });
     const bindings = manifests.filter(({ kind }) => kind.endsWith("RoleBinding"));
     t.same(
-      bindings.map(({ metadata }) => metadata.name),
-      ["keyswitch-webhook-events"],
+      bindings.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
+      ["ClusterRoleBinding keyswitch-webhook-events", "RoleBinding keyswitch-bot"],
     );
   },
 );
+
+t.test("the bot may see and patch Toggles, and nothing else of anything", async (t) => {
+  t.same(rulesOf("keyswitch-bot", "Role").rules, [
+    { apiGroups: ["toggle.j5t.io"], resources: ["toggles"], verbs: ["get", "list", "watch", "patch"] },
+  ]);
+});
 
 for (const [resource, prefix] of [
   ["hsmsecrets", "keyswitch"],

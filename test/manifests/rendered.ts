@@ -26,7 +26,12 @@ const Items = Type.Optional(Type.Array(KeyToPath));
 export const Volume = Type.Object({
   name: Type.String(),
   secret: Type.Optional(
-    Type.Object({ secretName: Type.String(), items: Items, defaultMode: Type.Integer() }),
+    Type.Object({
+      secretName: Type.String(),
+      items: Items,
+      defaultMode: Type.Integer(),
+      optional: Type.Optional(Type.Boolean()),
+    }),
   ),
   configMap: Type.Optional(Type.Object({ name: Type.String(), items: Items })),
   projected: Type.Optional(
@@ -37,6 +42,7 @@ export const Volume = Type.Object({
     }),
   ),
   hostPath: Type.Optional(Type.Object({ path: Type.String() })),
+  persistentVolumeClaim: Type.Optional(Type.Object({ claimName: Type.String() })),
   emptyDir: Type.Optional(Type.Object({ sizeLimit: Type.String() })),
 });
 export type Volume = Static<typeof Volume>;
@@ -65,6 +71,7 @@ export const Container = Type.Object({
       }),
     ),
   ),
+  envFrom: Type.Optional(Type.Array(Type.Object({ configMapRef: Type.Object({ name: Type.String() }) }))),
   ports: Type.Optional(Type.Array(Type.Object({ name: Type.String(), containerPort: Type.Integer() }))),
   startupProbe: Probe,
   livenessProbe: Probe,
@@ -91,6 +98,7 @@ export const Workload = Type.Object({
   metadata: Manifest.properties.metadata,
   spec: Type.Object({
     replicas: Type.Optional(Type.Integer()),
+    strategy: Type.Optional(Type.Object({ type: Type.String() })),
     selector: Type.Object({ matchLabels: Type.Record(Type.String(), Type.String()) }),
     template: Type.Object({
       metadata: Type.Object({ labels: Type.Record(Type.String(), Type.String()) }),

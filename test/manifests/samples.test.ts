@@ -71,6 +71,7 @@ t.test("there is a sample for each use", async (t) => {
     "shared-path.yaml",
     "simple.yaml",
     "tls.yaml",
+    "toggle-in-chat.yaml",
     "toggle.yaml",
   ]);
 });

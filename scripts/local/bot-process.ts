@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the bot as a process of its own against a homeserver and an API server, as its pod would be.
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { request } from "undici";
+import { eventually } from "./eventually.ts";
+import { freePort } from "./free-port.ts";
+
+export type BotProcessOptions = {
+  /** All of its variables but LISTEN_PORT. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Of Node. */
+  readonly execArgv?: readonly string[];
+  /** The compiled product rather than its source. */
+  readonly entry?: URL;
+};
+
+export type BotProcess = {
+  readonly url: string;
+  readonly pid: number;
+  /** The lines that it has printed so far. */
+  readonly lines: readonly string[];
+  /** Resolves at the first line, before or after the call, that holds `text`. @throws Error when there is none in time */
+  printed(text: string, seconds?: number): Promise<void>;
+  /** Resolves when /readyz is 200. */
+  ready(seconds?: number): Promise<void>;
+  /** The value of a metric, 0 where it has none yet; `series` is its name with its labels as /metrics prints them. */
+  metric(series: string): Promise<number>;
+  probe(path: "/healthz" | "/readyz"): Promise<{ status: number; body: string }>;
+  /** Sends a signal, and resolves with the exit code, or null after a kill. */
+  end(signal?: "SIGTERM" | "SIGKILL"): Promise<number | null>;
+  /** How it ended by itself. */
+  readonly exited: Promise<number | null>;
+};
+
+/** It ends with this process, however that ends. */
+export const startBotProcess = async (options: BotProcessOptions): Promise<BotProcess> => {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const entry = options.entry ?? new URL("../../server/main.ts", import.meta.url);
+  const child = fork(new URL("./pod-entry.ts", import.meta.url), [entry.href, "bot"], {
+    env: { PATH: process.env.PATH, LISTEN_PORT: String(port), ...options.env },
+    execArgv: [...(options.execArgv ?? [])],
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  const lines: string[] = [];
+  const readers = new Set<() => void>();
+  const take = (line: string) => {
+    lines.push(line);
+    for (const look of [...readers]) look();
+  };
+  for (const stream of [child.stdout, child.stderr])
+    if (stream) createInterface({ input: stream }).on("line", take);
+  const exited = once(child, "exit").then(([code]) => (typeof code === "number" ? code : null));
+  const printed = (text: string, seconds = 30): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const end = (then: () => void) => {
+        readers.delete(look);
+        clearTimeout(timer);
+        then();
+      };
+      const look = () => {
+        if (lines.some((line) => line.includes(text))) end(resolve);
+      };
+      const fail = () =>
+        end(() => reject(new Error(`the bot did not print “${text}”:\n${lines.slice(-9).join("\n")}`)));
+      const timer = setTimeout(fail, seconds * 1000);
+      readers.add(look);
+      look();
+      void exited.then(fail);
+    });
+  const get = async (path: string) => {
+    const { statusCode, body } = await request(`${url}${path}`);
+    return { status: statusCode, body: await body.text() };
+  };
+  return {
+    url,
+    pid: child.pid ?? 0,
+    lines,
+    printed,
+    exited,
+    probe: get,
+    ready: async (seconds = 30) => {
+      await eventually(
+        "the bot is ready",
+        async () => {
+          if (child.exitCode !== null || child.signalCode !== null)
+            throw new Error(`the bot has ended: ${lines.slice(-5).join("\n")}`);
+          try {
+            return (await get("/readyz")).status === 200;
+          } catch {
+            // It does not listen yet.
+            return false;
+          }
+        },
+        { seconds, seen: () => lines.slice(-5).join("\n") },
+      );
+    },
+    async metric(series) {
+      const { body } = await get("/metrics");
+      const line = body.split("\n").find((one) => one.startsWith(`${series} `));
+      return line === undefined ? 0 : Number(line.slice(series.length + 1));
+    },
+    end: (signal = "SIGTERM") => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      return exited;
+    },
+  };
+};

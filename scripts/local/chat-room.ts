@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// A chat room on this machine, in which the same code takes commands as in Matrix; its one user is whoever runs this.
+import { mkdirSync } from "node:fs";
+import { createAccess } from "../../server/bot/access.ts";
+import { wallClock } from "../../server/bot/clock.ts";
+import { createRunner } from "../../server/bot/runner.ts";
+import { openToggles } from "../../server/kubernetes/watched-toggles.ts";
+import { createLogger } from "../../server/log.ts";
+import { openBotStore } from "../../server/matrix/bot-store.ts";
+
+export const USER = "@you:local";
+export const ROOM = "!prompt:local";
+
+/** What the bot said, or changed one of its answers to. */
+export type BotLine = { readonly answer: string; readonly edited: boolean; readonly text: string };
+
+export type ChatRoom = {
+  /** Writes a message; answered by the time that this is. Edits of the answer follow. */
+  say(text: string): Promise<void>;
+  /** All that the bot has said. */
+  lines(): readonly BotLine[];
+  /** Calls `listener` for each line to come; the answer ends that. */
+  listen(listener: (line: BotLine) => void): () => void;
+  close(): Promise<void>;
+};
+
+/** Opens the room: Toggles of `namespace` at the control plane `apiUrl`, the journal in `folder`. */
+export const openChatRoom = async (options: {
+  apiUrl: string;
+  folder: string;
+  namespace: string;
+  /** Told each line that the bot logs. */
+  log: (line: string) => void;
+}): Promise<ChatRoom> => {
+  const { apiUrl, folder, namespace, log } = options;
+  const logger = createLogger(
+    { level: "info", role: "bot" },
+    { write: (line: string) => log(line.trimEnd()) },
+  );
+  const toggles = openToggles({
+    config: { origin: apiUrl, pathPrefix: "", credentials: { kind: "none" } },
+    namespace,
+    logger,
+  });
+  await toggles.listed;
+  mkdirSync(folder, { recursive: true });
+  const store = openBotStore(folder);
+  const said: BotLine[] = [];
+  const listeners = new Set<(line: BotLine) => void>();
+  const show = (line: BotLine) => {
+    said.push(line);
+    for (const listener of listeners) listener(line);
+  };
+  const runner = createRunner({
+    store,
+    chat: {
+      send: async (room, text, transaction) => {
+        show({ answer: transaction, edited: false, text });
+        return { room, id: transaction };
+      },
+      edit: async (answer, text) => show({ answer: answer.id, edited: true, text }),
+    },
+    toggles,
+    access: createAccess([USER]),
+    clock: wallClock,
+    defaultName: "web",
+    maxAgeSeconds: 120,
+    // Whoever types sees it.
+    echo: false,
+    metrics: { command: () => {}, patched: () => {}, answered: () => {}, refused: () => {} },
+    logger,
+  });
+  runner.start();
+  let messages = 0;
+  return {
+    async say(text) {
+      messages += 1;
+      const message = { id: `$${messages}`, room: ROOM, sender: USER, text, sentAt: Date.now() };
+      runner.accept(message, { resumed: false });
+      await runner.idle();
+    },
+    lines: () => said,
+    listen: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      await runner.close();
+      await toggles.close();
+      store.close();
+    },
+  };
+};

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the text of a message to the command that it is. A sentence that only begins like a command is none.
+import { type Static, Type } from "@sinclair/typebox";
+import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
+import { durationOf } from "./duration.ts";
+import { oneLine, shorten } from "./shown-text.ts";
+
+/** The longest reason, as spec.reason of a Toggle has it. */
+export const MAX_REASON = 1024;
+/** The longest name of a Kubernetes object. */
+const MAX_NAME = 253;
+
+const toggle = Type.Optional(Type.String());
+const reason = Type.Optional(Type.String());
+
+/** A command; also what the journal keeps of it. `seconds` is how long it shall be on. */
+export const Command = Type.Union([
+  Type.Object({
+    verb: Type.Literal("start"),
+    toggle,
+    seconds: Type.Optional(Type.Integer({ minimum: 1 })),
+    reason,
+  }),
+  Type.Object({ verb: Type.Literal("stop"), toggle, reason }),
+  Type.Object({ verb: Type.Literal("status"), toggle }),
+  Type.Object({ verb: Type.Literal("list") }),
+  Type.Object({ verb: Type.Literal("help") }),
+  /** No command: answered with the help. */
+  Type.Object({ verb: Type.Literal("unknown") }),
+  /** A command that can't be obeyed as it is; `text` says why and what to write. */
+  Type.Object({ verb: Type.Literal("refused"), text: Type.String() }),
+]);
+export type Command = Static<typeof Command>;
+export type Verb = Command["verb"];
+export type SwitchCommand = Extract<Command, { verb: "start" | "stop" }>;
+
+const VERBS: Readonly<Record<string, "start" | "stop" | "status" | "list" | "help">> = {
+  start: "start",
+  on: "start",
+  stop: "stop",
+  off: "stop",
+  status: "status",
+  list: "list",
+  help: "help",
+};
+
+const UNKNOWN: Command = { verb: "unknown" };
+const refused = (text: string): Command => ({ verb: "refused", text });
+
+const isName = (word: string): boolean => word.length <= MAX_NAME && new RegExp(DNS_SUBDOMAIN).test(word);
+
+const BECAUSE = /^(.*?)\sbecause(?:\s(.*))?$/i;
+
+/** The words before `because`, and the text after it. */
+const splitReason = (line: string): { head: string; reason?: string } => {
+  const parts = BECAUSE.exec(line);
+  return parts === null ? { head: line } : { head: parts[1] ?? "", reason: oneLine(parts[2] ?? "") };
+};
+
+const NO_NAME: { toggle?: string } = {};
+
+/** At most one name among `words`; undefined where there is more, or something that can't be one. */
+const nameOf = (words: readonly string[]): { toggle?: string } | undefined => {
+  const [word, ...rest] = words;
+  if (word === undefined) return NO_NAME;
+  // Phones write the first letter large; names of objects are small.
+  const name = word.toLowerCase();
+  return rest.length === 0 && isName(name) ? { toggle: name } : undefined;
+};
+
+const switchCommand = (
+  verb: "start" | "stop",
+  words: readonly string[],
+  reason: string | undefined,
+): Command => {
+  const read = words.map((word) => ({ word, duration: durationOf(word) }));
+  const times = read.filter(({ duration }) => duration.state !== "no-duration");
+  const name = nameOf(
+    read.filter(({ duration }) => duration.state === "no-duration").map(({ word }) => word),
+  );
+  if (times.length > 1 || name === undefined) return UNKNOWN;
+  const [time] = times;
+  if (time !== undefined && verb === "stop") {
+    return refused("stop takes no time: it stays off until somebody starts it.");
+  }
+  if (time?.duration.state === "malformed") {
+    return refused(
+      `“${shorten(time.word, 40)}” is not a time that I understand. Write it like 30m, 2h or 1d12h.`,
+    );
+  }
+  if (time?.duration.state === "out-of-range") {
+    return refused(`“${shorten(time.word, 40)}” is not between 1m and 365d.`);
+  }
+  if (reason === "") return refused("Write why after “because”, or leave the word out.");
+  if (reason !== undefined && reason.length > MAX_REASON) {
+    return refused(`The reason has ${reason.length} characters; at most ${MAX_REASON} can be kept.`);
+  }
+  const why = reason === undefined ? {} : { reason };
+  if (verb === "stop") return { verb, ...name, ...why };
+  const seconds = time?.duration.state === "seconds" ? { seconds: time.duration.seconds } : {};
+  return { verb, ...name, ...seconds, ...why };
+};
+
+/** The command that `text` is. A message of several lines is none. */
+export const commandOf = (text: string): Command => {
+  const line = text.trim();
+  if (/[\n\r\u2028\u2029]/.test(line)) return UNKNOWN;
+  const { head, reason } = splitReason(line);
+  const [first = "", ...words] = head.split(/\s+/).filter((word) => word !== "");
+  const verb = Object.hasOwn(VERBS, first.toLowerCase()) ? VERBS[first.toLowerCase()] : undefined;
+  if (verb === undefined) return UNKNOWN;
+  if (verb === "start" || verb === "stop") return switchCommand(verb, words, reason);
+  if (reason !== undefined) return UNKNOWN;
+  if (verb === "status") {
+    const name = nameOf(words);
+    return name === undefined ? UNKNOWN : { verb, ...name };
+  }
+  return words.length === 0 ? { verb } : UNKNOWN;
+};

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs one command: from what it says to what is answered.
+import type { Toggle } from "../../hooks/toggle/schema.ts";
+import type { Toggles } from "../kubernetes/toggles.ts";
+import type { Access, Speaker } from "./access.ts";
+import { patientGet } from "./api-deadline.ts";
+import type { Clock } from "./clock.ts";
+import type { Command, SwitchCommand } from "./command.ts";
+import type { Begun } from "./journal-entry.ts";
+import { failureText, noChoiceText } from "./refusal-text.ts";
+import { resolveToggle, type ToggleView, visibleTo } from "./resolve-toggle.ts";
+import { stateText } from "./state-text.ts";
+import { resumeSwitch, type Switched, switchOnce } from "./switch-once.ts";
+import { helpText, unknownText } from "./verbs/help.ts";
+import { listText } from "./verbs/list.ts";
+import { startPatch } from "./verbs/start.ts";
+import { statusOfAllText, statusText } from "./verbs/status.ts";
+import { stopPatch } from "./verbs/stop.ts";
+
+/** How a command ended, for metrics and the log. */
+export type Outcome =
+  | "switched"
+  | "told"
+  | "unknown"
+  | "refused"
+  | "no-toggle"
+  | "which-toggle"
+  | "late"
+  | "interrupted"
+  | "unavailable"
+  | "forbidden"
+  | "invalid"
+  | "changed";
+
+export type Decision = {
+  readonly outcome: Outcome;
+  readonly text: string;
+  /** The Toggle that the text is about. */
+  readonly toggle?: string;
+  /** It was switched; this is how it was right after that. */
+  readonly switched?: Toggle;
+};
+
+export type ExecuteContext = {
+  readonly toggles: Pick<Toggles, "list" | "get" | "patch" | "state">;
+  readonly access: Pick<Access, "mayUse">;
+  readonly clock: Clock;
+  readonly defaultName: string;
+};
+
+const viewOf = ({ toggles, access, clock, defaultName }: ExecuteContext): ToggleView => ({
+  toggles: { list: () => toggles.list(), state: () => toggles.state(), get: patientGet(toggles, clock) },
+  access,
+  defaultName,
+});
+
+const namesOf = (context: ExecuteContext, speaker: Speaker): string[] =>
+  visibleTo(context, speaker).map(({ metadata }) => metadata.name);
+
+const noToggle = (context: ExecuteContext, name: string | undefined, speaker: Speaker): Decision => ({
+  outcome: "no-toggle",
+  text: noChoiceText({
+    state: "none",
+    ...(name === undefined ? {} : { name }),
+    names: namesOf(context, speaker).filter((other) => other !== name),
+  }),
+});
+
+const FAILURES = {
+  unavailable: "unavailable",
+  forbidden: "forbidden",
+  refused: "invalid",
+  changed: "changed",
+} as const;
+
+/** `stop web`, as an answer cites a command. */
+const cited = (verb: string, toggle?: string): string =>
+  `“${verb}${toggle === undefined ? "" : ` ${toggle}`}”`;
+
+/** A command that was not run because it is too old. */
+export const lateDecision = (verb: string, toggle?: string): Decision => ({
+  outcome: "late",
+  text: `${cited(verb, toggle)} was not run: I got to it too late. Send it again if you still want it.`,
+});
+
+const decisionOf = (
+  verb: string,
+  name: string,
+  result: Switched,
+  context: ExecuteContext,
+  speaker: Speaker,
+): Decision => {
+  const now = context.clock.now();
+  switch (result.state) {
+    case "switched":
+      return {
+        outcome: "switched",
+        text: stateText(result.toggle, now),
+        toggle: name,
+        switched: result.toggle,
+      };
+    case "interrupted":
+      return {
+        outcome: "interrupted",
+        text: `${cited(verb, name)} was interrupted, and ${name} has changed since. ${stateText(result.toggle, now)} Send it again if you still want it.`,
+        toggle: name,
+      };
+    case "late":
+      return { ...lateDecision(verb, name), toggle: name };
+    case "hidden":
+      return noToggle(context, name, speaker);
+    case "failed":
+      return result.why === "not-found"
+        ? noToggle(context, name, speaker)
+        : { outcome: FAILURES[result.why], text: failureText(result.why, name), toggle: name };
+  }
+};
+
+/** start or stop; `onBegin` is called before each patch. */
+export const runSwitch = async (
+  context: ExecuteContext,
+  command: SwitchCommand,
+  speaker: Speaker,
+  onBegin: (begun: Begun) => void,
+): Promise<Decision> => {
+  const { access, clock } = context;
+  const chosen = await resolveToggle(viewOf(context), command.toggle, speaker);
+  if (chosen.state === "failed") return { outcome: FAILURES[chosen.why], text: failureText(chosen.why) };
+  if (chosen.state !== "one") {
+    return {
+      outcome: chosen.state === "which" ? "which-toggle" : "no-toggle",
+      text: noChoiceText(chosen),
+    };
+  }
+  const patch =
+    command.verb === "start"
+      ? startPatch(command, { ...speaker, now: clock.now() })
+      : stopPatch(command, speaker);
+  const mayUse = (toggle: Toggle) => access.mayUse(toggle, speaker);
+  const result = await switchOnce({ ...context, mayUse, onBegin }, chosen.toggle, patch);
+  return decisionOf(command.verb, chosen.toggle.metadata.name, result, context, speaker);
+};
+
+/** Ends a start or stop that a kill cut off. */
+export const endSwitch = async (
+  context: ExecuteContext,
+  verb: string,
+  begun: Begun,
+  speaker: Speaker,
+  isLate: () => boolean,
+): Promise<Decision> => {
+  const mayUse = (toggle: Toggle) => context.access.mayUse(toggle, speaker);
+  const result = await resumeSwitch({ ...context, mayUse }, begun, isLate);
+  return decisionOf(verb, begun.toggle, result, context, speaker);
+};
+
+const runStatus = async (
+  context: ExecuteContext,
+  name: string | undefined,
+  speaker: Speaker,
+): Promise<Decision> => {
+  const now = () => context.clock.now();
+  const unreachable: Decision = { outcome: "unavailable", text: failureText("unavailable") };
+  if (name === undefined) {
+    const visible = visibleTo(context, speaker);
+    const [only] = visible;
+    if (!context.toggles.state().ok) return unreachable;
+    return {
+      outcome: "told",
+      text: statusOfAllText(visible, now()),
+      ...(visible.length === 1 && only ? { toggle: only.metadata.name } : {}),
+    };
+  }
+  const chosen = await resolveToggle(viewOf(context), name, speaker);
+  if (chosen.state === "one") {
+    return { outcome: "told", text: statusText(chosen.toggle, now()), toggle: chosen.toggle.metadata.name };
+  }
+  if (chosen.state === "failed") return { outcome: FAILURES[chosen.why], text: failureText(chosen.why) };
+  return { outcome: "no-toggle", text: noChoiceText(chosen) };
+};
+
+/** Everything that changes nothing. */
+export const runReading = async (
+  context: ExecuteContext,
+  command: Exclude<Command, SwitchCommand>,
+  speaker: Speaker,
+): Promise<Decision> => {
+  switch (command.verb) {
+    case "status":
+      return runStatus(context, command.toggle, speaker);
+    case "list":
+      return context.toggles.state().ok
+        ? {
+            outcome: "told",
+            text: listText(visibleTo(context, speaker), context.defaultName, context.clock.now()),
+          }
+        : { outcome: "unavailable", text: failureText("unavailable") };
+    case "help":
+      return { outcome: "told", text: helpText(namesOf(context, speaker)) };
+    case "unknown":
+      return { outcome: "unknown", text: unknownText(namesOf(context, speaker)) };
+    case "refused":
+      return { outcome: "refused", text: command.text };
+  }
+};

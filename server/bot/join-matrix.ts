@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Brings the bot to Matrix at its start: session, encryption, connection; as often as it takes, up to the retries of a lost one.
+import { randomBytes } from "node:crypto";
+import type { Logger } from "pino";
+import type { BotConfig } from "../config/bot.ts";
+import { createBackoff, type Sleep } from "../matrix/backoff.ts";
+import type { BotStore } from "../matrix/bot-store.ts";
+import { connectToMatrix, type MatrixConnection, type MatrixConnectionOptions } from "../matrix/connect.ts";
+import { type Encryption, forgetDevice, openEncryption } from "../matrix/crypto/encryption.ts";
+import type { CryptoEngine } from "../matrix/crypto/engine.ts";
+import type { IdentityChange } from "../matrix/crypto/identity-pins.ts";
+import { describeFault, type MatrixHttp } from "../matrix/http.ts";
+import type { HttpExchange } from "../matrix/http-exchange.ts";
+import { isPassing, RequestFailed, retryAfterOf } from "../matrix/request-failed.ts";
+import { openSession } from "../matrix/session.ts";
+import type { BotMetrics } from "./metrics.ts";
+
+export type JoinOptions = {
+  readonly config: BotConfig;
+  readonly store: BotStore;
+  readonly engine: CryptoEngine;
+  readonly http: MatrixHttp;
+  readonly exchange: HttpExchange;
+  readonly logger: Logger;
+  readonly metrics: Pick<BotMetrics, "loggedIn">;
+  readonly sleep: Sleep;
+  /** Ends the tries. */
+  readonly signal: AbortSignal;
+  readonly onIdentityChange: (change: IdentityChange) => void;
+  /** What the connection needs beside what is made here. */
+  readonly connection: Omit<
+    MatrixConnectionOptions,
+    "http" | "exchange" | "session" | "openSession" | "store" | "encryption" | "logger" | "sleep"
+  >;
+};
+
+export type Joined = { readonly connection: MatrixConnection; readonly encryption: Encryption };
+
+/** `reason` is for the operator: what is wrong and what to do. */
+export type JoinResult = ({ readonly ok: true } & Joined) | { readonly ok: false; readonly reason: string };
+
+type Attempt =
+  | ({ readonly ok: true } & Joined)
+  | { readonly ok: false; readonly reason: string; readonly retry: boolean; readonly retryAfterMs?: number };
+
+const attempt = async (options: JoinOptions): Promise<Attempt> => {
+  const { config, store, engine, http, exchange, logger, metrics, signal } = options;
+  const { method } = config.matrix.auth;
+  let encryption: Encryption | undefined;
+  const open = async () => {
+    const opened = await openSession(config.matrix, store, {
+      http,
+      exchange,
+      now: Date.now,
+      randomBytes,
+      forgetDevice() {
+        forgetDevice(store);
+        encryption?.abandon();
+      },
+      signal,
+    });
+    if (!opened.ok) metrics.loggedIn(method, opened.stage);
+    else if (opened.origin !== "reused") metrics.loggedIn(method, "ok");
+    return opened;
+  };
+  const opened = await open();
+  if (!opened.ok) return opened;
+  const { session } = opened;
+  logger.info({ user: session.userId, device: session.deviceId, session: opened.origin }, "logged in");
+  encryption = await openEncryption({
+    engine,
+    store,
+    folder: config.crypto.storePath,
+    userId: session.userId,
+    deviceId: session.deviceId,
+    logger,
+    trust: { ...config.trust, allowedUsers: config.allowedUsers },
+    onIdentityChange: options.onIdentityChange,
+  });
+  try {
+    const connection = await connectToMatrix({
+      ...options.connection,
+      http,
+      exchange,
+      session,
+      openSession: open,
+      store,
+      encryption,
+      logger,
+      sleep: options.sleep,
+    });
+    return { ok: true, connection, encryption };
+  } catch (error) {
+    await encryption.close();
+    if (!(error instanceof RequestFailed)) throw error;
+    const { fault } = error;
+    const retryAfterMs = retryAfterOf(fault);
+    return {
+      ok: false,
+      reason: `The homeserver ${describeFault(fault)}.`,
+      retry: isPassing(fault),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    };
+  }
+};
+
+/** Undefined when `signal` ended it. */
+export const joinMatrix = async (options: JoinOptions): Promise<JoinResult | undefined> => {
+  const { logger, signal, sleep } = options;
+  const backoff = createBackoff();
+  while (!signal.aborted) {
+    const result = await attempt(options);
+    if (result.ok) return result;
+    if (signal.aborted) break;
+    const delayMs = result.retry ? backoff.failed(result.retryAfterMs) : undefined;
+    if (delayMs === undefined) return { ok: false, reason: result.reason };
+    logger.warn({ retry: backoff.failures, delayMs, reason: result.reason }, "not connected; trying again");
+    await sleep(delayMs, signal);
+  }
+  return undefined;
+};

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Has the bot's own device signed, tries again while the homeserver does not answer, and says in the log what came of it.
+import { readFileSync } from "node:fs";
+import type { Logger } from "pino";
+import type { BotConfig } from "../config/bot.ts";
+import type { Sleep } from "../matrix/backoff.ts";
+import type { CrossSigningOutcome, UnsignedReason } from "../matrix/crypto/cross-signing/cross-sign.ts";
+import { decodeRecoveryKey } from "../matrix/crypto/cross-signing/recovery-key.ts";
+import type { Encryption } from "../matrix/crypto/encryption.ts";
+import type { HomeserverRequests } from "../matrix/crypto/homeserver-requests.ts";
+
+const RETRY_MS = 30_000;
+
+const WHAT_TO_DO: Readonly<Record<Exclude<UnsignedReason, "unavailable">, string>> = {
+  "identity-elsewhere":
+    "the bot's account has a cross-signing identity whose keys are not here: give its recovery key in MATRIX_RECOVERY_KEY_FILE. Until then clients show the bot's device as unverified, and some may stop sharing keys with it",
+  "wrong-recovery-key":
+    "the recovery key in MATRIX_RECOVERY_KEY_FILE does not open the account's secret storage: correct the file",
+  "password-needed":
+    "the homeserver wants the account's password to make a cross-signing identity, and has not got the right one: start once with AUTH_METHOD=password, or give MATRIX_RECOVERY_KEY_FILE",
+};
+
+/** The bytes of MATRIX_RECOVERY_KEY_FILE. @throws Error when it holds no recovery key */
+export const readRecoveryKey = (path: string | undefined): Uint8Array | undefined => {
+  if (path === undefined) return undefined;
+  const key = decodeRecoveryKey(readFileSync(path, "utf8"));
+  if (key === undefined)
+    throw new Error(`MATRIX_RECOVERY_KEY_FILE ${path} holds no recovery key, or one with a typing error`);
+  return key;
+};
+
+const report = (outcome: CrossSigningOutcome, logger: Pick<Logger, "info" | "warn">): void => {
+  if (outcome.state === "signed") {
+    const { identity, backup } = outcome;
+    logger.info({ identity, backup }, "the bot's device is signed by its identity");
+    if (backup === "failed" || backup === "wrong-recovery-key")
+      logger.warn({ backup }, "the identity's keys could not be kept in the account's secret storage");
+  } else if (outcome.reason !== "unavailable")
+    logger.warn({ reason: outcome.reason }, `the bot's device is not signed: ${WHAT_TO_DO[outcome.reason]}`);
+};
+
+export type OwnDeviceOptions = {
+  readonly encryption: Pick<Encryption, "start" | "fingerprint">;
+  readonly request: HomeserverRequests;
+  readonly auth: BotConfig["matrix"]["auth"];
+  readonly recoveryKey: Uint8Array | undefined;
+  readonly logger: Pick<Logger, "info" | "warn">;
+  readonly sleep: Sleep;
+  readonly signal: AbortSignal;
+};
+
+/** Ends when the outcome is certain, or `signal` says so. */
+export const signOwnDevice = async (options: OwnDeviceOptions): Promise<void> => {
+  const { encryption, request, auth, recoveryKey, logger, sleep, signal } = options;
+  logger.info(
+    { fingerprint: encryption.fingerprint() },
+    "the bot's device; clients show the same fingerprint",
+  );
+  while (!signal.aborted) {
+    const outcome = await encryption.start({
+      request,
+      ...(auth.method === "password" && { password: auth.password.reveal() }),
+      ...(recoveryKey && { recoveryKey }),
+    });
+    if (signal.aborted) return;
+    report(outcome, logger);
+    if (outcome.state === "signed" || outcome.reason !== "unavailable") return;
+    logger.warn(
+      { delayMs: RETRY_MS },
+      "the homeserver did not answer about the bot's identity; trying again",
+    );
+    await sleep(RETRY_MS, signal);
+  }
+};

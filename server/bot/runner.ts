@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the commands of a chat from the journal, each once, and goes on with them after a restart.
+import type { Toggles } from "../kubernetes/toggles.ts";
+import type { BotStore } from "../matrix/bot-store.ts";
+import type { Access } from "./access.ts";
+import { type CommandLog, createAnswering } from "./answering.ts";
+import type { Chat, Message } from "./chat.ts";
+import type { Clock } from "./clock.ts";
+import { commandOf, type Verb } from "./command.ts";
+import { type Decision, endSwitch, lateDecision, runReading, runSwitch } from "./execute.ts";
+import { openJournal, type Pending } from "./journal.ts";
+import type { Entry, Step } from "./journal-entry.ts";
+import { createLanes } from "./lanes.ts";
+import type { BotMetrics } from "./metrics.ts";
+import { createMissed } from "./missed.ts";
+import { newestOf } from "./newest-toggles.ts";
+import { createProgress } from "./progress.ts";
+import { createRefresh, type Refresh } from "./refresh.ts";
+import { createSending, type SendReport } from "./sending.ts";
+import { createShortNotes, type ShortNotes } from "./short-notes.ts";
+import { shorten } from "./shown-text.ts";
+import { transactionOf } from "./transaction.ts";
+
+/** What is left of a message in its echo, in characters. */
+const MAX_ECHO = 200;
+/** Clocks differ; a message further in the future counts as sent now. */
+const MAX_AHEAD_MS = 60_000;
+/** Commands of a room that wait; more are not run, and the room is told. */
+const MOST_WAITING = 50;
+const ECHO_FOR_MS = 5_000;
+/** The next command of a room waits this long for the answer to the one before, so that answers keep their order. */
+const ORDER_MS = 2_000;
+const FORGET_MS = 3_600_000;
+/** More than a command has at the API server: to look its Toggle up, and to patch it. */
+const CLOSE_MS = 11_000;
+
+export type RunnerOptions = {
+  readonly store: BotStore;
+  readonly chat: Chat;
+  readonly toggles: Toggles;
+  readonly access: Access;
+  readonly clock: Clock;
+  /** The Toggle that is meant where a command names none: DEPLOYMENT_NAME. */
+  readonly defaultName: string;
+  /** COMMAND_MAX_AGE_SECONDS */
+  readonly maxAgeSeconds: number;
+  /** ECHO_MODE */
+  readonly echo: boolean;
+  readonly metrics: Pick<BotMetrics, "command" | "patched" | "answered" | "refused">;
+  readonly logger: CommandLog;
+  /** Told of each try to send something. */
+  readonly onSend?: (report: SendReport) => void;
+};
+
+export type CommandRunner = {
+  /**
+   * Takes a message: when this returns it is in the journal, and a redelivery of it is known. It runs after that.
+   * `resumed`: it comes from a sync that goes on from a stored position, so an old one was missed and is not just history.
+   * @throws Error when the runner is closed or the store can't be written; the message is then not taken.
+   */
+  accept(message: Message, delivery: { readonly resumed: boolean }): void;
+  /** Of a message that can't be decrypted, or that came unencrypted to an encrypted room. */
+  readonly tell: ShortNotes["tell"];
+  /** Of a reaction 🔄 on an answer of ours. */
+  readonly refresh: Refresh;
+  /** Goes on with what the journal holds; to be called once, before the first message. */
+  start(): void;
+  /** When nothing is under way but progress. */
+  idle(): Promise<void>;
+  /** Ends what is under way, within seconds; the rest stays in the journal. The store can be closed after it. */
+  close(): Promise<void>;
+};
+
+/** Their answers need no API server, and so wait for nobody. */
+const AT_ONCE: ReadonlySet<Verb> = new Set(["help", "unknown", "refused"]);
+
+export const createRunner = (options: RunnerOptions): CommandRunner => {
+  const { chat, access, clock, metrics, logger, defaultName } = options;
+  const maxAgeMs = options.maxAgeSeconds * 1000;
+  const toggles = newestOf(options.toggles);
+  let closed = false;
+  const journal = openJournal({
+    store: options.store,
+    maxAgeMs,
+    isClosed: () => closed,
+    onUnreadable: (key) => logger.warn({ key }, "an entry of the journal can't be read, and is left out"),
+  });
+  const sending = createSending(clock, (report) => {
+    if (report.outcome !== "sent") logger.warn(report, "the chat did not take a message");
+    options.onSend?.(report);
+  });
+  const lanes = createLanes((err) => {
+    if (!closed) logger.error({ err }, "a command failed inside");
+  });
+  const { track } = lanes;
+  const progress = createProgress({ toggles, clock, chat, sending, journal, track });
+  const answering = createAnswering({ chat, access, clock, journal, sending, progress, metrics, logger });
+  const missed = createMissed({ chat, clock, sending, journal, track });
+  const notes = createShortNotes({ chat, clock, access, sending, maxAgeMs });
+  const refresh = createRefresh({ toggles, access, clock, chat, sending, journal, defaultName });
+  const context = { toggles, access, clock, defaultName };
+  const timers = new Set<() => void>();
+
+  const later = (ms: number, action: () => void): (() => void) => {
+    const cancel = clock.after(ms, () => {
+      timers.delete(cancel);
+      action();
+    });
+    timers.add(cancel);
+    return () => {
+      timers.delete(cancel);
+      cancel();
+    };
+  };
+  const atMost = async (ms: number, work: Promise<unknown>): Promise<void> => {
+    let cancel = () => {};
+    const patience = new Promise<void>((resolve) => {
+      cancel = later(ms, resolve);
+    });
+    await Promise.race([work.catch(() => {}), patience]);
+    cancel();
+  };
+  const isLate = ({ sentAt }: Entry): boolean => clock.now() - sentAt > maxAgeMs;
+
+  const startEcho = (id: string, room: string, text: string | undefined): Promise<unknown> =>
+    text === undefined
+      ? Promise.resolve()
+      : sending.attempt({ part: "echo", room, forMs: ECHO_FOR_MS }, () =>
+          chat.send(room, text, transactionOf(id, "echo")),
+        );
+
+  const runAccepted = (
+    id: string,
+    entry: Entry,
+    { command }: Extract<Step, { state: "accepted" }>,
+  ): Promise<Decision> => {
+    if (isLate(entry) && !AT_ONCE.has(command.verb)) {
+      return Promise.resolve(lateDecision(command.verb, "toggle" in command ? command.toggle : undefined));
+    }
+    return command.verb === "start" || command.verb === "stop"
+      ? runSwitch(context, command, entry, (begun) => journal.step(id, { state: "begun", begun }))
+      : runReading(context, command, entry);
+  };
+
+  /** Runs what has not been decided. */
+  const runEntry = async ({ id, entry }: Pending): Promise<void> => {
+    const { step, verb, sender, room } = entry;
+    if (sending.stopped || (step.state !== "accepted" && step.state !== "begun")) return;
+    // The list of users may be another since the restart.
+    if (!access.mayTalk(sender)) return journal.step(id, { state: "done", edits: 0 });
+    const echo = step.state === "accepted" && !isLate(entry) ? step.echo : undefined;
+    const echoed = startEcho(id, room, echo);
+    const decision = await (step.state === "accepted"
+      ? runAccepted(id, entry, step)
+      : endSwitch(context, verb, step.begun, entry, () => isLate(entry)));
+    const decided = answering.decide(id, entry, decision);
+    const answered = echoed.then(() => answering.answer(id, entry, decided));
+    track(answered);
+    await atMost(ORDER_MS, answered);
+  };
+
+  const run = (pending: Pending) => {
+    const { step, room } = pending.entry;
+    // Both begin after this turn, and so after the transaction that the caller may be in.
+    if (step.state !== "accepted" || !AT_ONCE.has(step.command.verb))
+      lanes.put(room, () => runEntry(pending));
+    else track(Promise.resolve().then(() => runEntry(pending)));
+  };
+
+  const forgetRegularly = () => {
+    track((async () => journal.forget(clock.now()))());
+    later(FORGET_MS, forgetRegularly);
+  };
+
+  return {
+    accept({ id, room, sender, text, ...message }, { resumed }) {
+      if (!access.mayTalk(sender)) return metrics.refused("not-allowed");
+      const now = clock.now();
+      const sentAt = message.sentAt > now + MAX_AHEAD_MS ? now : Math.min(message.sentAt, now);
+      const command = commandOf(text);
+      const { verb } = command;
+      const entry = { at: now, room, sender, sentAt, verb };
+      const old = now - sentAt > maxAgeMs;
+      if (old || lanes.length(room) >= MOST_WAITING) {
+        metrics.refused(old ? "too-old" : "too-many");
+        if (AT_ONCE.has(verb) || (old && !resumed)) return;
+        if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
+        return;
+      }
+      const echo = options.echo ? { echo: `🦞 ${shorten(text, MAX_ECHO)}` } : {};
+      const added = journal.add(id, { ...entry, step: { state: "accepted", command, ...echo } });
+      if (added !== undefined) run(added);
+    },
+    tell: notes.tell,
+    refresh,
+    start() {
+      for (const pending of journal.pending()) {
+        const { id, entry } = pending;
+        const { step } = entry;
+        if (step.state === "decided") track(answering.answer(id, entry, step));
+        else if (step.state === "answered") answering.follow(id, entry, step);
+        else run(pending);
+      }
+      missed.gather();
+      forgetRegularly();
+    },
+    idle: lanes.idle,
+    async close() {
+      sending.stop();
+      progress.close();
+      missed.close();
+      await atMost(CLOSE_MS, lanes.idle());
+      for (const cancel of [...timers]) cancel();
+      timers.clear();
+      closed = true;
+    },
+  };
+};

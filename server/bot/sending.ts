@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends to the chat until it has worked: with pauses while the chat is away, and not for ever.
+import type { Clock } from "./clock.ts";
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+
+/** What is sent, for metrics and the log. */
+export type SentPart = "echo" | "answer" | "edit" | "notice";
+
+export type SendReport = {
+  readonly part: SentPart;
+  readonly room: string;
+  /** `retrying` after each failure but the last. */
+  readonly outcome: "sent" | "retrying" | "gave-up";
+};
+
+export type Sending = {
+  /**
+   * Calls `send` until it does not throw, for at most `forMs`; undefined where it did not work, or the process stops.
+   * `stopped` says which.
+   */
+  attempt<T>(
+    what: { part: SentPart; room: string; forMs: number },
+    send: () => Promise<T>,
+  ): Promise<T | undefined>;
+  readonly stopped: boolean;
+  /** Ends the pauses; what is not sent stays in the journal. */
+  stop(): void;
+};
+
+export const createSending = (clock: Clock, onSend: (report: SendReport) => void): Sending => {
+  const wakers = new Set<() => void>();
+  let stopped = false;
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const wake = () => {
+        cancel();
+        wakers.delete(wake);
+        resolve();
+      };
+      const cancel = clock.after(ms, wake);
+      wakers.add(wake);
+    });
+  return {
+    get stopped() {
+      return stopped;
+    },
+    async attempt({ part, room, forMs }, send) {
+      const end = clock.now() + forMs;
+      for (let wait = FIRST_PAUSE_MS; !stopped; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
+        try {
+          const result = await send();
+          onSend({ part, room, outcome: "sent" });
+          return result;
+        } catch {
+          // Whatever it was: the chat logs its own failures, and a repeat shows once.
+          const last = clock.now() + wait > end;
+          onSend({ part, room, outcome: last ? "gave-up" : "retrying" });
+          if (last) return undefined;
+        }
+        await pause(wait);
+      }
+      return undefined;
+    },
+    stop() {
+      stopped = true;
+      for (const wake of [...wakers]) wake();
+    },
+  };
+};

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Toggle's state in the words of a chat, and whether it will change by itself.
+import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
+import { previousStatus } from "../../hooks/toggle/status.ts";
+import { secondsSinceEpoch } from "../../hooks/toggle/until.ts";
+import { shorten } from "./shown-text.ts";
+
+/** The longest part of a status message, a reason or a name that is repeated in chat. */
+const MAX_QUOTE = 600;
+const MAX_REASON_SHOWN = 200;
+
+/** The reason that a switch has where its user gave none; it is not worth showing. */
+export const defaultReason = (verb: "start" | "stop", room: string): string =>
+  `"${verb}" in chat room ${room}`;
+const DEFAULT_REASON = /^"(start|stop)" in chat room !/;
+
+/** `2026-11-22 10:00 UTC` */
+const utc = (milliseconds: number): string => {
+  const iso = new Date(milliseconds).toISOString();
+  return `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
+};
+
+/** spec.until as milliseconds since the epoch, where it is one that a Date can hold. */
+const untilOf = ({ spec }: Toggle): number | undefined => {
+  const seconds = spec.until === undefined ? undefined : secondsSinceEpoch(spec.until);
+  return seconds === undefined || Math.abs(seconds) > 8.64e12 ? undefined : seconds * 1000;
+};
+
+/** Whether the spec says on at the time `now` (ms since the epoch). */
+export const isOn = (toggle: Toggle, now: number): boolean => {
+  const until = untilOf(toggle);
+  return (toggle.spec.enabled ?? true) && (until === undefined || until > now);
+};
+
+/** Whether the status speaks of the spec as it is now. */
+export const isCurrent = (toggle: Toggle, status: ToggleStatus): boolean =>
+  status.phase !== undefined && (status.observedGeneration ?? 0) >= (toggle.metadata.generation ?? 0);
+
+const WORDS: Readonly<Record<Phase, string>> = {
+  Off: "off",
+  Stopping: "stopping",
+  Starting: "starting",
+  Running: "running",
+  Degraded: "degraded",
+  Missing: "without a Deployment",
+  Conflict: "in conflict",
+  Blocked: "being deleted, which is held up",
+};
+
+const isStalled = (status: ToggleStatus): boolean =>
+  status.conditions?.some(({ type, status }) => type === "Stalled" && status === "True") === true;
+
+/** Whether nothing more will happen before somebody does something. */
+export const isSettled = (toggle: Toggle, now: number): boolean => {
+  const status = previousStatus(toggle);
+  if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) return false;
+  if (status.phase === "Degraded" || status.phase === "Blocked") return isStalled(status);
+  return status.phase !== "Starting" && status.phase !== "Stopping";
+};
+
+/** spec.until has passed, and the status does not know it yet. */
+const isExpiring = (toggle: Toggle, { desiredReplicas = 0 }: ToggleStatus, now: number): boolean =>
+  desiredReplicas > 0 && !isOn(toggle, now);
+
+const counts = ({ desiredReplicas = 0, readyReplicas = 0, availableReplicas = 0 }: ToggleStatus): string =>
+  `${desiredReplicas} desired, ${readyReplicas} ready, ${availableReplicas} available`;
+
+const untilText = (toggle: Toggle, now: number): string => {
+  const until = untilOf(toggle);
+  if (until === undefined || toggle.spec.enabled === false) return "";
+  return until > now ? ` It goes off at ${utc(until)}.` : ` Its time was over at ${utc(until)}.`;
+};
+
+/** What the phase asks somebody to do. The hooks' messages say it, except for a Deployment that fails. */
+const adviceText = (toggle: Toggle, status: ToggleStatus): string => {
+  const { phase, message = "" } = status;
+  if (phase === undefined || !["Degraded", "Missing", "Conflict", "Blocked"].includes(phase)) return "";
+  const said = ` ${shorten(message, MAX_QUOTE)}`;
+  if (phase !== "Degraded") return said;
+  const deployment = toggle.spec.deploymentName ?? toggle.metadata.name;
+  return `${said} Look with: kubectl describe deployment ${deployment} -n ${toggle.metadata.namespace}`;
+};
+
+/** The state of `toggle` in a line: what it does, its counts, when it goes off, and what to do where something is wrong. */
+export const stateText = (toggle: Toggle, now: number): string => {
+  const { name } = toggle.metadata;
+  const status = previousStatus(toggle);
+  if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) {
+    return `${name} is switching ${isOn(toggle, now) ? "on" : "off"}…${untilText(toggle, now)}`;
+  }
+  const { phase = "Off", replicas = 0 } = status;
+  const left = phase === "Stopping" && replicas > 0 ? `, ${replicas} left` : "";
+  const counted = phase === "Missing" || phase === "Conflict" ? "" : `: ${counts(status)}${left}`;
+  return `${name} is ${WORDS[phase]}${counted}.${untilText(toggle, now)}${adviceText(toggle, status)}`;
+};
+
+/** Who switched `toggle` last, and why, with a space before it; empty where that is not known. */
+export const whoText = ({ spec }: Toggle): string => {
+  if (spec.requestedBy === undefined || spec.requestedBy === "") return "";
+  const why =
+    spec.reason === undefined || spec.reason === "" || DEFAULT_REASON.test(spec.reason)
+      ? ""
+      : `, because ${shorten(spec.reason, MAX_REASON_SHOWN)}`;
+  return ` Switched by ${shorten(spec.requestedBy, MAX_REASON_SHOWN)}${why}.`;
+};
+
+/** The state in a few words, for a list. */
+export const briefState = (toggle: Toggle, now: number): string => {
+  const status = previousStatus(toggle);
+  if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) {
+    return `switching ${isOn(toggle, now) ? "on" : "off"}…`;
+  }
+  return WORDS[status.phase ?? "Off"];
+};

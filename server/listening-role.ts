@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a process that listens: its configuration is checked and shown, the role starts, and a signal drains it.
+import closeWithGrace from "close-with-grace";
+import type { Logger } from "pino";
+import type { ListenerConfig } from "./config/listener.ts";
+import type { ConfigFault, ConfigResult, Environment } from "./config/variables.ts";
+import { createLogger, describeError } from "./log.ts";
+
+/** A role that listens. */
+export type Running = {
+  /** Waits for what is under way. */
+  close(): Promise<void>;
+  /** Resolves when it does its work, for roles that listen before that. */
+  ready?: Promise<void>;
+  /** Resolves with the reason when it can't go on: the process then closes it and exits with 1, to be started anew. */
+  ended?: Promise<string>;
+};
+
+export type Role<Config extends ListenerConfig> = {
+  parse(env: Environment): Promise<ConfigResult<Config>>;
+  /** Says in the log what the process starts with; unless given, logs the configuration, which then has no secrets. */
+  announce?(config: Config, env: Environment, logger: Logger): Promise<void>;
+  run(config: Config, logger: Logger): Promise<Running>;
+};
+
+/** How long requests under way may take to end; Kubernetes kills after 30 s. */
+const DRAIN_MS = 15_000;
+
+/** A function that starts the role `name`, or lists what is wrong with its configuration and sets the exit code 1. */
+export const listeningRole =
+  <Config extends ListenerConfig>(name: string, role: Role<Config>) =>
+  async (env: Environment): Promise<void> => {
+    const parsed = await role.parse(env);
+    if (!parsed.ok) return fail(`keyswitch ${name}: ${describeFaults(parsed.faults)}`);
+    const { config } = parsed;
+    const logger = createLogger({ level: config.logLevel, role: name });
+    if (role.announce) {
+      logger.info({ node: process.version }, "starting");
+      await role.announce(config, env, logger);
+    } else logger.info({ config, node: process.version }, "starting");
+    let running: Promise<Running> | undefined;
+    let end: string | undefined;
+    const grace = closeWithGrace({ delay: DRAIN_MS, logger: false }, async ({ signal, err }) => {
+      if (err) logger.fatal({ err }, "unexpected error");
+      logger.info({ signal }, "stopping");
+      // A start that failed has already been reported.
+      await (await running?.catch(() => undefined))?.close();
+      logger.info("stopped");
+      // Thrown so that the process exits with 1.
+      if (end !== undefined) throw new Error(end);
+    });
+    try {
+      running = role.run(config, logger);
+      const { ready, ended } = await running;
+      ended?.then((reason) => {
+        end = reason;
+        logger.fatal({ reason }, "can't go on");
+        fail(`keyswitch ${name}: ${reason}\n`);
+        grace.close();
+      });
+      await ready;
+      logger.info("ready");
+    } catch (error) {
+      const { type, code, message } = describeError(error);
+      logger.fatal({ err: error }, "the start failed");
+      fail(
+        `keyswitch ${name}: the start failed: ${[message ?? type, code && `(${code})`].filter(Boolean).join(" ")}\n`,
+      );
+      process.exit();
+    }
+  };
+
+/** Every fault on a line of its own. */
+const describeFaults = (faults: readonly ConfigFault[]): string => {
+  const lines = faults.map((fault) => `  ${fault.name} ${fault.message}\n`);
+  return `the configuration has ${lines.length} fault${lines.length === 1 ? "" : "s"}:\n${lines.join("")}`;
+};
+
+/** Says on stderr why the process ends, and has it exit with 1. */
+export const fail = (text: string): void => {
+  process.stderr.write(text);
+  process.exitCode = 1;
+};

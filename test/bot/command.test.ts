@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which text is which command; each row is a message.
+import fc from "fast-check";
+import t from "tap";
+import { type Command, commandOf } from "../../server/bot/command.ts";
+
+const unknown: Command = { verb: "unknown" };
+const day = 86_400;
+const rows: [text: string, command: Command][] = [
+  ["start", { verb: "start" }],
+  ["on", { verb: "start" }],
+  ["stop", { verb: "stop" }],
+  ["off", { verb: "stop" }],
+  ["status", { verb: "status" }],
+  ["help", { verb: "help" }],
+  ["list", { verb: "list" }],
+  ["  STOP \t", { verb: "stop" }],
+  ["Start Web", { verb: "start", toggle: "web" }],
+  ["stop\u00a0web", { verb: "stop", toggle: "web" }],
+  ["\nstop\n", { verb: "stop" }],
+  ["start 2h", { verb: "start", seconds: 7200 }],
+  ["on web 90m", { verb: "start", toggle: "web", seconds: 5400 }],
+  ["start 1h30m web", { verb: "start", toggle: "web", seconds: 5400 }],
+  ["start 1D", { verb: "start", seconds: day }],
+  ["start 1m", { verb: "start", seconds: 60 }],
+  ["start 365d", { verb: "start", seconds: 365 * day }],
+  ["start 364d24h", { verb: "start", seconds: 365 * day }],
+  ["start 3scale", { verb: "start", toggle: "3scale" }],
+  ["start 2048-game", { verb: "start", toggle: "2048-game" }],
+  ["status 5", { verb: "status", toggle: "5" }],
+  ["stop web because the disk is full", { verb: "stop", toggle: "web", reason: "the disk is full" }],
+  ["stop BECAUSE of  two  spaces", { verb: "stop", reason: "of  two  spaces" }],
+  ["start 2h because because", { verb: "start", seconds: 7200, reason: "because" }],
+  ["stop because \u202ebell\u0007", { verb: "stop", reason: "bell" }],
+  ["", unknown],
+  ["   ", unknown],
+  ["stopp", unknown],
+  ["stop!", unknown],
+  ["!stop", unknown],
+  ["stop it!", unknown],
+  ["please stop", unknown],
+  ["start the music please now", unknown],
+  ["start the music", unknown],
+  ["stop web api", unknown],
+  ["start 2h 3h", unknown],
+  ["start web 2h now", unknown],
+  ["status web now", unknown],
+  ["status because I ask", unknown],
+  ["list all", unknown],
+  ["help me", unknown],
+  ["because", unknown],
+  ["because stop", unknown],
+  ["stop\nweb", unknown],
+  ["stop\r\nI mean it", unknown],
+  ["stop\u2028web", unknown],
+  ["> stop\n\nno", unknown],
+  ["constructor", unknown],
+  ["__proto__ web", unknown],
+  [`stop ${"a".repeat(254)}`, unknown],
+  ["stop ../etc", unknown],
+];
+
+for (const [text, command] of rows) {
+  // A line separator would end the line of the test's own output.
+  t.same(commandOf(text), command, JSON.stringify(text).replace("\u2028", "\\u2028").slice(0, 60));
+}
+
+const refusals: [text: string, why: RegExp][] = [
+  ["start 59s", /“59s” is not a time that I understand.*30m, 2h or 1d12h/],
+  ["start 5", /“5” is not a time/],
+  ["start 1.5h", /not a time/],
+  ["start -2h", /not a time/],
+  ["start 2hours", /not a time/],
+  ["start 30m1h", /not a time/],
+  ["start 1h1h", /not a time/],
+  ["start web 1w", /not a time/],
+  ["start 0m", /“0m” is not between 1m and 365d/],
+  ["start 366d", /not between/],
+  ["start 999999999d", /not between/],
+  ["start 365d1m", /not between/],
+  ["stop 2h", /stop takes no time/],
+  ["stop web because", /Write why after/],
+  ["stop because   ", /Write why after/],
+  [`stop because ${"x".repeat(1025)}`, /1025 characters; at most 1024/],
+];
+
+for (const [text, why] of refusals) {
+  t.match(commandOf(text), { verb: "refused", text: why }, text.slice(0, 60));
+}
+
+t.match(
+  commandOf(`stop because ${"x".repeat(1024)}`),
+  { verb: "stop" },
+  "a reason of 1024 characters is kept",
+);
+
+t.test("only a whole command switches anything", async (t) => {
+  const word = fc.constantFrom("start", "stop", "ON", "web", "2h", "because", "please", "\n", "x y", "9");
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.array(word).map((words) => words.join(" ")),
+      ),
+      (text) => {
+        const command = commandOf(text);
+        if (command.verb !== "start" && command.verb !== "stop") return;
+        const [head = ""] = text.trim().split(/\sbecause(?:\s|$)/i);
+        const words = head.trim().split(/\s+/);
+        return (
+          /^(start|stop|on|off)$/i.test(words[0] ?? "") && words.length <= 3 && !/[\n\r]/.test(text.trim())
+        );
+      },
+    ),
+    { numRuns: 3000 },
+  );
+  t.pass("every other text does not");
+});

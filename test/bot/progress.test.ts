@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers after they were first sent: edited with progress, sent again, refreshed.
+import t from "tap";
+import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM, toggleNamed } from "./world.ts";
+
+const now = { resumed: false };
+
+t.test("a newer switch ends the progress of the older answer", async (t) => {
+  const world = makeWorld();
+  const { runner } = world.live();
+  runner.accept(world.message("stop"), now);
+  await world.pass(0);
+  runner.accept(world.message("start", { sender: BOB, room: OTHER_ROOM }), now);
+  await world.pass(0);
+  world.becomes("web", "Running");
+  await world.pass(2000);
+  t.match(world.said[0]?.edits.at(-1), /^Changed again since\./);
+  t.match(world.said[1]?.edits.at(-1), "web is running: 3 desired, 3 ready, 3 available.");
+  const before = world.said[0]?.edits.length;
+  world.becomes("web", "Degraded");
+  await world.pass(2000);
+  t.equal(world.said[0]?.edits.length, before);
+});
+
+t.test(
+  "progress ends after ten minutes, when the Toggle is deleted, and goes on after a restart",
+  async (t) => {
+    const world = makeWorld([toggleNamed("web"), toggleNamed("api")]);
+    const first = world.live();
+    first.runner.accept(world.message("stop"), now);
+    first.runner.accept(world.message("stop api"), now);
+    await world.pass(0);
+    await first.runner.close();
+    const { runner } = world.live();
+    runner.start();
+    world.becomes("web", "Stopping");
+    world.remove("api");
+    await world.pass(1000);
+    t.equal(world.said[1]?.edits.at(-1), "api was deleted.");
+    t.match(world.said[0]?.edits.at(-1), /^web is stopping/);
+    await world.pass(600_000);
+    t.match(world.said[0]?.edits.at(-1), /For more, write status web\.$/);
+    t.equal(world.said.length, 2);
+    await runner.close();
+  },
+);
+
+t.test("a homeserver that is away for a minute gets the answer and the last state afterwards", async (t) => {
+  const world = makeWorld();
+  const sends: string[] = [];
+  const { runner } = world.live(() => true, {
+    onSend: ({ part, outcome }) => sends.push(`${part} ${outcome}`),
+  });
+  world.mood.chat = "away";
+  runner.accept(world.message("stop"), now);
+  await world.pass(60_000);
+  t.equal(world.effects.length, 1);
+  world.becomes("web", "Off");
+  world.mood.chat = "up";
+  await world.pass(60_000);
+  t.match(world.said[0]?.edits, ["web is off: 0 desired, 0 ready, 0 available."]);
+  t.equal(world.said.length, 1);
+  t.match(sends[0], "answer retrying");
+  t.match(sends.at(-1), "edit sent");
+});
+
+t.test("a room that never takes the answer is given up after an hour", async (t) => {
+  const world = makeWorld();
+  const { runner } = world.live();
+  world.mood.chat = "away";
+  runner.accept(world.message("help"), now);
+  await world.pass(3_700_000);
+  world.mood.chat = "up";
+  await world.pass(3_700_000);
+  t.same(world.said, []);
+  t.ok(world.logged.some(({ message }) => message.includes("given up")));
+});
+
+t.test("a reaction refreshes an answer and switches nothing", async (t) => {
+  const world = makeWorld();
+  const { runner } = world.live();
+  runner.accept(world.message("status"), now);
+  await world.pass(0);
+  const [answer] = world.said;
+  world.edit("web", { enabled: false });
+  world.becomes("web", "Off");
+  const generation = world.toggles.get("web")?.metadata.generation;
+  await runner.refresh(answer?.id ?? "", { sender: "@eve:example.org", room: ROOM });
+  await runner.refresh(answer?.id ?? "", { sender: ALICE, room: OTHER_ROOM });
+  await runner.refresh("$something", { sender: ALICE, room: ROOM });
+  t.same(answer?.edits, []);
+  await runner.refresh(answer?.id ?? "", { sender: BOB, room: ROOM });
+  t.match(answer?.edits, ["web is off: 0 desired, 0 ready, 0 available."]);
+  t.equal(world.toggles.get("web")?.metadata.generation, generation);
+});

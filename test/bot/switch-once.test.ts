@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one patch of a command, where others change, delete and make the Toggle anew at the same time.
+import t from "tap";
+import type { Begun } from "../../server/bot/journal-entry.ts";
+import { resumeSwitch, type SwitchContext, switchOnce } from "../../server/bot/switch-once.ts";
+import { ALICE, makeWorld, type World } from "./world.ts";
+
+const patch = { enabled: false, until: null, requestedBy: ALICE, reason: "r" };
+
+const begin = (world: World) => {
+  const { toggles, clock } = world.live();
+  const begun: Begun[] = [];
+  const context: SwitchContext = {
+    toggles,
+    clock,
+    mayUse: () => true,
+    onBegin: (one) => begun.push(one),
+  };
+  const toggle = world.toggles.get("web");
+  if (toggle === undefined) throw new Error("there is no Toggle web");
+  return { context, begun, toggle };
+};
+
+const ended = async <T>(world: World, work: Promise<T>): Promise<T> => {
+  await world.pass(20_000);
+  return work;
+};
+
+t.test("a Toggle that changed since it was looked up is switched at its new generation", async (t) => {
+  const world = makeWorld();
+  const { context, begun, toggle } = begin(world);
+  world.edit("web", { replicas: 5 });
+  const result = await ended(world, switchOnce(context, toggle, patch));
+  t.equal(result.state, "switched");
+  t.same(
+    begun.map(({ generation }) => generation),
+    [1, 2],
+  );
+});
+
+t.test("a patch that arrives late does not undo what somebody did meanwhile", async (t) => {
+  const world = makeWorld();
+  const { context, toggle } = begin(world);
+  world.mood.api = "applies late";
+  const work = switchOnce(context, toggle, patch);
+  await world.pass(1000);
+  world.edit("web", { replicas: 5 });
+  t.same(await ended(world, work), { state: "failed", why: "unavailable" });
+  t.match(world.toggles.get("web")?.spec, { enabled: true, replicas: 5 });
+});
+
+t.test("a Toggle that was deleted and made anew is not taken for the one that was switched", async (t) => {
+  const world = makeWorld();
+  const { context, begun, toggle } = begin(world);
+  await ended(world, switchOnce(context, toggle, patch));
+  world.remove("web");
+  world.create("web");
+  const [first] = begun;
+  if (first === undefined) return t.fail("nothing was begun");
+  t.match(
+    await ended(
+      world,
+      resumeSwitch(context, first, () => false),
+    ),
+    { state: "interrupted" },
+  );
+  t.equal(world.toggles.get("web")?.spec.enabled, true);
+});
+
+t.test(
+  "resumed: applied is done, untouched is patched unless it is late, changed is left alone",
+  async (t) => {
+    for (const [before, late, state, effects] of [
+      ["applied", true, "switched", 1],
+      ["untouched", false, "switched", 1],
+      ["untouched", true, "late", 0],
+      ["changed", false, "interrupted", 0],
+    ] as const) {
+      const world = makeWorld();
+      const { context, toggle } = begin(world);
+      const begun = { toggle: "web", uid: "uid-web", generation: 1, patch };
+      if (before === "applied") await ended(world, switchOnce(context, toggle, patch));
+      if (before === "changed") world.edit("web", { replicas: 5 });
+      const result = await ended(
+        world,
+        resumeSwitch(context, begun, () => late),
+      );
+      t.same([result.state, world.effects.length], [state, effects], `${before}${late ? ", late" : ""}`);
+    }
+  },
+);
+
+t.test("whoever lost the right in between does not switch", async (t) => {
+  const world = makeWorld();
+  const { context, toggle } = begin(world);
+  world.edit("web", { replicas: 5 });
+  const result = await ended(world, switchOnce({ ...context, mayUse: () => false }, toggle, patch));
+  t.same([result.state, world.effects], ["hidden", []]);
+});
