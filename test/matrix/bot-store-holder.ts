@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that holds a bot's store, with one value committed and a transaction open, until it is killed.
+// A process that holds a bot's store, with values committed and a transaction open, until it is killed.
 import { openBotStore } from "../../server/matrix/bot-store.ts";
 
 const store = openBotStore(process.argv[2] ?? "");
 store.put("sync", "committed", "yes");
+store.put("sync", "soon", "yes", "soon");
 store.transaction(() => {
   store.put("sync", "open", "no");
   process.send?.("held");

@@ -73,6 +73,7 @@ t.test("refuses a second process, and is free again once the first is killed", a
   await gone;
   const store = openBotStore(folder);
   t.equal(text(store.get("sync", "committed")), "yes", "what was committed outlives the kill");
+  t.equal(text(store.get("sync", "soon")), "yes", "so does what was put without waiting for the disk");
   t.equal(store.get("sync", "open"), undefined, "a transaction that was cut leaves nothing");
   store.close();
 });

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// How answers leave: keys on the disk first, limits waited for, and never unencrypted because something is not known.
+import t from "tap";
+import { createChat } from "../../server/matrix/chat.ts";
+import type { MatrixAnswer } from "../../server/matrix/http.ts";
+import { RequestFailed } from "../../server/matrix/request-failed.ts";
+
+const sent = (id: string): MatrixAnswer => ({ ok: true, status: 200, body: { event_id: id } });
+const limit = (retryAfterMs?: number): MatrixAnswer => ({
+  ok: false,
+  kind: "matrix",
+  status: 429,
+  errcode: "M_LIMIT_EXCEEDED",
+  softLogout: false,
+  ...(retryAfterMs !== undefined && { retryAfterMs }),
+});
+const away: MatrixAnswer = { ok: false, kind: "unreachable", what: "refused the connection" };
+
+const setUp = (
+  answers: MatrixAnswer[],
+  more: { isEncrypted?: () => Promise<boolean>; flush?: () => Promise<void> } = {},
+) => {
+  const steps: string[] = [];
+  const chat = createChat({
+    requests: {
+      async request({ path }) {
+        steps.push(`PUT ${decodeURIComponent(path.slice(path.indexOf("/send/") + 6))}`);
+        return answers.shift() ?? away;
+      },
+    },
+    rooms: {
+      isEncrypted: more.isEncrypted ?? (async () => true),
+      async apply() {},
+      async members() {
+        return [];
+      },
+      prepare() {},
+      left() {},
+    },
+    crypto: {
+      async encrypt() {
+        steps.push("encrypt");
+        return {};
+      },
+      async flush() {
+        steps.push("flush");
+        await more.flush?.();
+      },
+    },
+    sleep: async (ms) => void steps.push(`wait ${ms}`),
+    signal: new AbortController().signal,
+  });
+  return { chat, steps };
+};
+
+t.test("the keys are on the disk before the message leaves", async (t) => {
+  const { chat, steps } = setUp([sent("$1")]);
+  t.same(await chat.send("!a", "text", "t1"), { room: "!a", id: "$1" });
+  t.same(steps, ["encrypt", "flush", "PUT m.room.encrypted/t1"]);
+});
+
+t.test("nothing leaves when the disk can't be written", async (t) => {
+  const { chat, steps } = setUp([sent("$1")], { flush: () => Promise.reject(new Error("the disk is full")) });
+  await t.rejects(chat.send("!a", "text", "t1"));
+  t.same(steps, ["encrypt", "flush"]);
+});
+
+t.test("nothing leaves while it is not known whether the room is encrypted", async (t) => {
+  const fault = { ok: false, kind: "timeout", what: "did not answer in time" } as const;
+  const { chat, steps } = setUp([sent("$1")], {
+    isEncrypted: () => Promise.reject(new RequestFailed(fault)),
+  });
+  await t.rejects(chat.send("!a", "text", "t1"), { fault });
+  t.same(steps, []);
+});
+
+const plain = { isEncrypted: async () => false };
+const rows: [string, MatrixAnswer[], string[], string][] = [
+  [
+    "a limit is waited for, with the same transaction",
+    [limit(700), sent("$1")],
+    ["PUT", "wait 700", "PUT"],
+    "sent",
+  ],
+  [
+    "a limit without a time is waited for a second",
+    [limit(), sent("$1")],
+    ["PUT", "wait 1000", "PUT"],
+    "sent",
+  ],
+  ["a limit of more than a minute fails", [limit(60_001)], ["PUT"], "matrix"],
+  ["a homeserver that is away fails at once", [away], ["PUT"], "unreachable"],
+  ["an answer without an event's id fails", [{ ok: true, status: 200, body: {} }], ["PUT"], "not-json"],
+];
+for (const [name, answers, expected, outcome] of rows)
+  t.test(name, async (t) => {
+    const { chat, steps } = setUp(answers, plain);
+    const result = await chat.send("!a", "text", "t1").then(
+      () => "sent",
+      (error: unknown) => (error instanceof RequestFailed ? error.fault.kind : "bug"),
+    );
+    t.equal(result, outcome);
+    t.same(
+      steps,
+      expected.map((step) => (step === "PUT" ? "PUT m.room.message/t1" : step)),
+    );
+  });
+
+t.test("a failure does not hold up what comes after it in the room", async (t) => {
+  const { chat } = setUp([away, sent("$2")], plain);
+  const first = chat.send("!a", "one", "t1");
+  const second = chat.send("!a", "two", "t2");
+  await t.rejects(first);
+  t.same(await second, { room: "!a", id: "$2" });
+});
