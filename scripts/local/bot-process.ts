@@ -52,7 +52,8 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
   };
   for (const stream of [child.stdout, child.stderr])
     if (stream) createInterface({ input: stream }).on("line", take);
-  const exited = once(child, "exit").then(([code]) => (typeof code === "number" ? code : null));
+  // Not "exit": what it said last comes after that.
+  const exited = once(child, "close").then(([code]) => (typeof code === "number" ? code : null));
   const printed = (text: string, seconds = 30): Promise<void> =>
     new Promise((resolve, reject) => {
       const end = (then: () => void) => {
