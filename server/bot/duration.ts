@@ -21,8 +21,12 @@ export type Duration =
   | { readonly state: "malformed" | "out-of-range" }
   | { readonly state: "no-duration" };
 
+/** Longer words are no durations; and with some the pattern above would be tried for hours. */
+const MOST_CHARACTERS = 40;
+
 /** What `word` says as a duration. */
 export const durationOf = (word: string): Duration => {
+  if (word.length > MOST_CHARACTERS) return { state: "no-duration" };
   const parts = DURATION.exec(word);
   if (parts === null || word === "") {
     return { state: MEANT_AS_DURATION.test(word) ? "malformed" : "no-duration" };

@@ -30,7 +30,7 @@ export type JoinOptions = {
   /** What the connection needs beside what is made here. */
   readonly connection: Omit<
     MatrixConnectionOptions,
-    "http" | "exchange" | "session" | "openSession" | "store" | "encryption" | "logger" | "sleep"
+    "http" | "exchange" | "session" | "openSession" | "store" | "encryption" | "logger" | "sleep" | "starting"
   >;
 };
 
@@ -80,6 +80,7 @@ const attempt = async (options: JoinOptions): Promise<Attempt> => {
   try {
     const connection = await connectToMatrix({
       ...options.connection,
+      starting: signal,
       http,
       exchange,
       session,

@@ -3,6 +3,7 @@
 import type { Chat } from "./chat.ts";
 import type { Clock } from "./clock.ts";
 import type { Journal } from "./journal.ts";
+import type { Notice } from "./journal-entry.ts";
 import type { Sending } from "./sending.ts";
 
 /** Gathers what is missed within it into one notice. */
@@ -29,23 +30,24 @@ export const createMissed = (options: {
 }): Missed => {
   const { chat, clock, sending, journal, track } = options;
   let cancel: (() => void) | undefined;
-  let busy = false;
   let closed = false;
+  /** Rooms whose notice is being sent; one that takes nothing any more must not hold up the others. */
+  const underWay = new Set<string>();
+  const sendOne = async ({ room, text, transaction }: Notice & { room: string }): Promise<void> => {
+    underWay.add(room);
+    const what = { part: "notice", room, forMs: NOTICE_FOR_MS } as const;
+    await sending.attempt(what, () => chat.send(room, text, transaction));
+    if (!sending.stopped) journal.noticeSent(room);
+    underWay.delete(room);
+    // What was missed there meanwhile waited for this.
+    gather();
+  };
   const send = async (): Promise<void> => {
-    busy = true;
-    const sent = journal.notices(missedText).map(async ({ room, text, transaction }) => {
-      const what = { part: "notice", room, forMs: NOTICE_FOR_MS } as const;
-      await sending.attempt(what, () => chat.send(room, text, transaction));
-      if (!sending.stopped) journal.noticeSent(room);
-    });
-    const some = sent.length > 0;
-    await Promise.all(sent);
-    busy = false;
-    // What was missed meanwhile waited for these.
-    if (some) gather();
+    const notices = journal.notices(missedText).filter(({ room }) => !underWay.has(room));
+    await Promise.all(notices.map(sendOne));
   };
   const gather = () => {
-    if (cancel !== undefined || busy || closed) return;
+    if (cancel !== undefined || closed) return;
     cancel = clock.after(GATHER_MS, () => {
       cancel = undefined;
       if (!closed) track(send());

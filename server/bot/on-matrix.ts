@@ -67,10 +67,10 @@ const handlersFor = (options: OnMatrixOptions, listening: () => Listening): Inco
     onRefused(message, reason) {
       metrics.refused(reason);
       logger.warn({ room: message.room, user: message.sender, reason }, "a message was not obeyed");
-      const { runner, notices } = listening();
-      if (notices.heard(message)) return;
       // The other reasons are an attacker's: whose name the message bears has not written it.
-      if (reason === "identity-changed" || reason === "unsigned-device") void runner.tell(reason, message);
+      if (reason !== "identity-changed" && reason !== "unsigned-device") return;
+      const { runner, notices } = listening();
+      if (!notices.heard(message)) void runner.tell(reason, message);
     },
     onRefresh: (answer, speaker) => void listening().runner.refresh(answer, speaker),
     onLeft: (room, by) => logger.info({ room, by }, "the bot has left a room"),
@@ -138,6 +138,8 @@ export const runOnMatrix = (options: OnMatrixOptions): OnMatrix => {
     const { connection, encryption } = result;
     // What the journal holds is about Toggles; where the API server is away, the bot says so rather than wait for it.
     await Promise.race([toggles.listed, sleep(TOGGLES_MS, signal)]);
+    // The end may have come before there was anything to end.
+    if (signal.aborted) return connection.close();
     runner = startRunner(options, connection);
     connection.start();
     const request = requestsOf(connection.sdk);

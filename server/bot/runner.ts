@@ -31,8 +31,8 @@ const ECHO_FOR_MS = 5_000;
 /** The next command of a room waits this long for the answer to the one before, so that answers keep their order. */
 const ORDER_MS = 2_000;
 const FORGET_MS = 3_600_000;
-/** More than a command has at the API server: to look its Toggle up, and to patch it. */
-const CLOSE_MS = 11_000;
+/** What takes longer is in the journal. With the connection's own end it has to stay within the drain of listening-role.ts. */
+const CLOSE_MS = 8_000;
 
 export type RunnerOptions = {
   readonly store: BotStore;

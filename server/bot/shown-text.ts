@@ -2,7 +2,7 @@
 // Text of others, made fit to be shown in a chat or kept in a spec: one line, of a bounded length.
 
 /** Control characters and those that turn the direction of writing, which could make a line read as another. */
-const UNSHOWABLE = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
+const UNSHOWABLE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
 
 /** `text` on one line, without characters that are not to be seen. */
 export const oneLine = (text: string): string => text.toWellFormed().replaceAll(UNSHOWABLE, " ").trim();

@@ -3,7 +3,7 @@
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../hooks/toggle/status.ts";
 import { secondsSinceEpoch } from "../../hooks/toggle/until.ts";
-import { shorten } from "./shown-text.ts";
+import { oneLine, shorten } from "./shown-text.ts";
 
 /** The longest part of a status message, a reason or a name that is repeated in chat. */
 const MAX_QUOTE = 600;
@@ -11,7 +11,7 @@ const MAX_REASON_SHOWN = 200;
 
 /** The reason that a switch has where its user gave none; it is not worth showing. */
 export const defaultReason = (verb: "start" | "stop", room: string): string =>
-  `"${verb}" in chat room ${room}`;
+  `"${verb}" in chat room ${oneLine(room)}`;
 const DEFAULT_REASON = /^"(start|stop)" in chat room !/;
 
 /** `2026-11-22 10:00 UTC` */

@@ -54,7 +54,8 @@ export const runConntest = async (
     ...(options.method !== undefined && { AUTH_METHOD: options.method }),
     ...(options.loginType !== undefined && { JWT_LOGIN_TYPE: options.loginType }),
   };
-  const say = (line: string) => io.stdout(`${line}\n`);
+  // Names of users and devices are a server's word: control characters of it must not reach a terminal.
+  const say = (line: string) => io.stdout(`${printable(line)}\n`);
   say("Configuration");
   for (const line of startupTable(effective, MATRIX_VARIABLES)) say(`  ${line}`);
   const parsed = parseMatrixConfig(effective);
@@ -133,14 +134,10 @@ const describeStep = (step: LogInStep, { verbose }: ConntestOptions): string[] =
   }
 };
 
-/** As JSON: control characters of a claim must not reach a terminal. */
 const entries = (record: Readonly<Record<string, unknown>>, names = Object.keys(record)): string[] =>
   names
     .filter((name) => record[name] !== undefined)
-    .map(
-      (name) =>
-        `  ${printable(name)}: ${printable(JSON.stringify(record[name]))}${timeOf(name, record[name])}`,
-    );
+    .map((name) => `  ${name}: ${JSON.stringify(record[name])}${timeOf(name, record[name])}`);
 
 const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?");
 

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bot's one file: session, sync position, keys and commands under way, in SQLite, held by one process at a time.
-import { mkdirSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
 /** What the file holds; each area is a map of its own. */
-export type Area = "session" | "sync" | "commands" | "identities" | "cross-signing" | "rooms" | "indexeddb";
+export type Area =
+  | "session"
+  | "sync"
+  | "commands"
+  | "identities"
+  | "cross-signing"
+  | "rooms"
+  | "received"
+  | "indexeddb";
 
 /**
  * Small values by area and key. Every call is synchronous; a write outside `transaction` is one of its own. What a
@@ -48,6 +56,9 @@ const isBusy = (error: unknown): boolean =>
 export const openBotStore = (folder: string): BotStore => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, "keyswitch.db");
+  // SQLite gives its other files the mode of this one. The folder may have been there, and open to others. One that is there
+  // is not touched: closing it here would take the locks away that this process may have on it.
+  if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
   const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
   try {
     // The first transaction takes the lock, and in this mode it is kept until the file is closed.
@@ -61,7 +72,8 @@ export const openBotStore = (folder: string): BotStore => {
   } catch (error) {
     database.close();
     if (isBusy(error)) throw new StoreInUse(`${path} is in use by another bot: only one may run on a store`);
-    throw error;
+    const what = error instanceof Error ? error.message : "";
+    throw new Error(`${path} can't be used as the bot's store: ${what}`, { cause: error });
   }
   const select = database.prepare("SELECT value FROM entry WHERE area = ? AND key = ?");
   const selectAll = database.prepare("SELECT key, value FROM entry WHERE area = ? ORDER BY key");

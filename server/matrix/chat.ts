@@ -83,7 +83,11 @@ export const createChat = (options: ChatOptions): Chat => {
 const isLimit = (fault: { kind: string; status?: number }): boolean =>
   (fault.kind === "matrix" || fault.kind === "http") && fault.status === 429;
 
-const notice = (text: string) => ({ msgtype: "m.notice", body: text });
+/**
+ * It mentions nobody, and says so: without that, clients look for names and `@room` in the text, which may cite a message.
+ * https://spec.matrix.org/latest/client-server-api/#user-and-room-mentions
+ */
+const notice = (text: string) => ({ msgtype: "m.notice", body: text, "m.mentions": {} });
 
 /** https://spec.matrix.org/latest/client-server-api/#event-replacements; clients that can't edit show the body. */
 const replacement = (id: Answer["id"], text: string) => ({

@@ -15,7 +15,7 @@ export type ClientOptions = {
   homeserver: string;
   exchange: HttpExchange;
   requests: AuthorizedRequests;
-  encryption: Pick<Encryption, "storage" | "flush" | "verdict">;
+  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "isUserId">;
   /** Full ids of those who are in a room. */
   members: (room: string) => Promise<string[]>;
   logger: Pick<Logger, "debug" | "warn">;
@@ -40,6 +40,7 @@ const QUESTIONS: readonly string[] = ["/_matrix/client/v3/keys/query", "/_matrix
 /** To be called after loadCryptoEngine, which decides what the SDK encrypts with. */
 export const createClient = async (options: ClientOptions): Promise<BotClient> => {
   const { requests, encryption, logger } = options;
+  const { isUserId } = encryption;
   const { EncryptedRoomEvent, LogService, MatrixClient, setRequestFn } = await import("matrix-bot-sdk");
   LogService.setLogger(sdkLogger(logger));
   // It warns of a store in memory; nothing that the client keeps there is used.
@@ -68,7 +69,7 @@ export const createClient = async (options: ClientOptions): Promise<BotClient> =
 
     /** The SDK asks before each message that it encrypts. */
     override async getJoinedRoomMembers(room: string): Promise<string[]> {
-      return options.members(room);
+      return (await options.members(room)).filter(isUserId);
     }
   }
 
@@ -93,11 +94,13 @@ export const createClient = async (options: ClientOptions): Promise<BotClient> =
           (sync.to_device?.events ?? []) as Parameters<typeof crypto.updateSyncData>[0],
           sync.device_one_time_keys_count ?? {},
           (sync.device_unused_fallback_key_types ?? []) as Parameters<typeof crypto.updateSyncData>[2],
-          sync.device_lists?.changed ?? [],
-          sync.device_lists?.left ?? [],
+          sync.device_lists?.changed?.filter(isUserId) ?? [],
+          sync.device_lists?.left?.filter(isUserId) ?? [],
         ),
       ),
-    track: (room, member) => translated(crypto.onRoomEvent(room, member)),
+    async track(room, member) {
+      if (isUserId(member.state_key)) await translated(crypto.onRoomEvent(room, member));
+    },
     async decrypt(room, event) {
       try {
         const { raw } = await crypto.decryptRoomEvent(new EncryptedRoomEvent(event), room);

@@ -15,6 +15,7 @@ import { createIncoming, type IncomingHandlers } from "./incoming.ts";
 import { createInvitations, type InvitationOutcome } from "./invitations.ts";
 import { createLateKeys } from "./late-keys.ts";
 import type { Session } from "./login/outcome.ts";
+import { createMessageReplays } from "./message-replays.ts";
 import { createRooms } from "./rooms.ts";
 import type { OpenedSession } from "./session.ts";
 
@@ -34,8 +35,10 @@ export type MatrixConnectionOptions = {
   openSession: (forgetDevice: () => void) => Promise<OpenedSession>;
   store: BotStore;
   /** From openEncryption, for this session's device. */
-  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "abandon">;
+  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "isUserId" | "abandon">;
   mayTalk: (user: string) => boolean;
+  /** Ends the start: what is being asked of the homeserver then. After the start it means nothing. */
+  starting?: AbortSignal;
   handlers: IncomingHandlers;
   logger: Logger;
   /** Milliseconds, monotonic. */
@@ -93,7 +96,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     onDeviceChanged: () => end("device-changed"),
     ...(options.onRenewal && { onRenewal: options.onRenewal }),
   });
-  const rooms = createRooms({ requests, crypto: () => client });
+  const rooms = createRooms({ requests, signal, crypto: () => client });
   const client = await createClient({
     homeserver: http.homeserver,
     exchange: options.exchange,
@@ -103,7 +106,10 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     logger,
     signal,
   });
+  const giveUp = () => ending.abort();
+  options.starting?.addEventListener("abort", giveUp);
   await client.prepare();
+  options.starting?.removeEventListener("abort", giveUp);
   const lateKeys = createLateKeys(store, now);
   const invitations = createInvitations({
     requests,
@@ -119,6 +125,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     rooms,
     crypto: client,
     lateKeys,
+    replays: createMessageReplays(store),
     invitations,
     mayTalk,
     handlers,

@@ -5,6 +5,7 @@ import type { RefusalReason } from "./crypto/identity-pins.ts";
 import type { Invitations } from "./invitations.ts";
 import type { LateKeys, Undecrypted } from "./late-keys.ts";
 import { isEdit, refreshOf, textOf } from "./message-event.ts";
+import type { MessageReplays } from "./message-replays.ts";
 import type { RoomCrypto } from "./room-crypto.ts";
 import type { Rooms } from "./rooms.ts";
 import {
@@ -49,6 +50,7 @@ export type IncomingOptions = {
   rooms: Rooms;
   crypto: RoomCrypto;
   lateKeys: LateKeys;
+  replays: MessageReplays;
   invitations: Pick<Invitations, "take">;
   /** Only their messages are waited for when the key is late. */
   mayTalk: (user: string) => boolean;
@@ -56,7 +58,7 @@ export type IncomingOptions = {
 };
 
 export const createIncoming = (options: IncomingOptions): Incoming => {
-  const { userId, rooms, crypto, lateKeys, invitations, mayTalk, handlers } = options;
+  const { userId, rooms, crypto, lateKeys, replays, invitations, mayTalk, handlers } = options;
 
   /** Text or a reaction, in a room that is not encrypted or out of an event that was. */
   const deliver = (room: string, event: TimelineEvent, { resumed }: { resumed: boolean }): void => {
@@ -74,8 +76,12 @@ export const createIncoming = (options: IncomingOptions): Incoming => {
     const clear = await crypto.decrypt(room, event);
     if (clear === undefined) return false;
     const verdict = crypto.verdict(event.event_id, event.sender);
-    if (verdict.obey) deliver(room, clear, { resumed });
-    else if (textOf(clear.content) !== undefined) handlers.onRefused(unread(room, event), verdict.reason);
+    const refuse = (reason: RefusalReason): void => {
+      if (textOf(clear.content) !== undefined) handlers.onRefused(unread(room, event), reason);
+    };
+    if (!verdict.obey) refuse(verdict.reason);
+    else if (mayTalk(event.sender) && replays.isReplay(event)) refuse("replayed");
+    else deliver(room, clear, { resumed });
     return true;
   };
 
@@ -89,7 +95,8 @@ export const createIncoming = (options: IncomingOptions): Incoming => {
   const takeEvent = async (room: string, event: TimelineEvent, resumed: boolean): Promise<void> => {
     if (event.sender === userId || event.state_key !== undefined) return;
     if (event.type === "m.room.encrypted") await takeEncrypted({ room, event, resumed });
-    else if (event.type === "m.room.message" && (await rooms.isEncrypted(room))) {
+    // Of the others it is not asked: a room that the homeserver can't tell of would else stop the bot at any member's word.
+    else if (event.type === "m.room.message" && mayTalk(event.sender) && (await rooms.isEncrypted(room))) {
       if (textOf(event.content) !== undefined) handlers.onPlainText(unread(room, event));
     } else deliver(room, event, { resumed });
   };

@@ -37,9 +37,11 @@ const TIMEOUT_MS = 20_000;
 
 export const createRooms = (options: {
   requests: Pick<AuthorizedRequests, "request">;
+  /** Ends the questions under way. */
+  signal?: AbortSignal;
   crypto: () => Pick<RoomCrypto, "settings" | "keepSettings" | "track">;
 }): Rooms => {
-  const { requests, crypto } = options;
+  const { requests, crypto, signal } = options;
   const rooms = new Map<string, Room>();
   const asking = new Map<string, Promise<Room>>();
 
@@ -49,6 +51,7 @@ export const createRooms = (options: {
       method: "GET",
       path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/${path}`,
       timeoutMs: TIMEOUT_MS,
+      ...(signal && { signal }),
     });
     if (answer.ok) return answer.body;
     if (answer.kind === "matrix" && answer.errcode === "M_NOT_FOUND") return undefined;

@@ -32,6 +32,8 @@ const rows: [text: string, command: Command][] = [
   ["stop BECAUSE of  two  spaces", { verb: "stop", reason: "of  two  spaces" }],
   ["start 2h because because", { verb: "start", seconds: 7200, reason: "because" }],
   ["stop because \u202ebell\u0007", { verb: "stop", reason: "bell" }],
+  // Tried in all ways in which it can be cut into minutes, this would take years.
+  [`start 1${"mins".repeat(60)}x`, { verb: "start", toggle: `1${"mins".repeat(60)}x` }],
   ["", unknown],
   ["   ", unknown],
   ["stopp", unknown],

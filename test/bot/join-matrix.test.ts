@@ -4,6 +4,8 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { type Joined, joinMatrix } from "../../server/bot/join-matrix.ts";
@@ -18,9 +20,11 @@ const USER = "@bot:example.org";
 const PASSWORD = randomBytes(12).toString("hex");
 const AWAY: HttpFailure = { ok: false, kind: "unreachable", what: "refused the connection" };
 
+const LogIn = Type.Object({ device_id: Type.String() });
+
 type Reply = { status: number; body: unknown } | HttpFailure;
 /** Answers in place of the homeserver; undefined: as a good one would. */
-type Mood = (path: string, count: number) => Reply | undefined;
+type Mood = (path: string, count: number) => Reply | "hangs" | undefined;
 
 const engine = await loadCryptoEngine("wasm");
 if (!engine.ok) throw new Error(engine.fault);
@@ -33,7 +37,9 @@ const homeserver = (mood: Mood) => {
   const good = ({ method, url, headers, body }: HttpRequest): Reply => {
     const path = `${method} ${url.pathname.replace("/_matrix/client/v3/", "")}`;
     if (path === "POST login") {
-      const { device_id: device } = JSON.parse(String(body)) as { device_id: string };
+      const login: unknown = JSON.parse(String(body));
+      if (!Value.Check(LogIn, login)) return { status: 400, body: { errcode: "M_BAD_JSON", error: "" } };
+      const { device_id: device } = login;
       const token = `token-${asked.length}`;
       tokens.set(token, device);
       return { status: 200, body: { user_id: USER, device_id: device, access_token: token } };
@@ -52,6 +58,12 @@ const homeserver = (mood: Mood) => {
       const path = request.url.pathname.replace("/_matrix/client/v3/", "");
       asked.push(path);
       const reply = mood(path, asked.filter((other) => other === path).length) ?? good(request);
+      if (reply === "hangs") {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        request.signal?.addEventListener("abort", () => resolve());
+        await promise;
+        return { ok: false, kind: "aborted", what: "was not waited for" };
+      }
       if ("ok" in reply) return reply;
       return { ok: true, headers: {}, status: reply.status, body: Buffer.from(JSON.stringify(reply.body)) };
     },
@@ -209,6 +221,18 @@ t.test("what a log-in came to does not matter after the end", async (t) => {
   t.equal(result, undefined);
 });
 
+t.test("the end of the process ends what the homeserver does not answer", async (t) => {
+  for (const hanging of ["login", "keys/upload"]) {
+    const ending = new AbortController();
+    const mood: Mood = (path) => {
+      if (path !== hanging) return undefined;
+      setImmediate(() => ending.abort());
+      return "hangs";
+    };
+    t.equal((await joinWith(t, mood, { ending })).result, undefined, hanging);
+  }
+});
+
 t.test("nothing is asked when the end came first", async (t) => {
   const { result, asked } = await joinWith(t, () => AWAY, { abortIn: 0 });
   t.equal(result, undefined);
@@ -231,4 +255,71 @@ t.test("when the device has gone, none of its keys come back into the store", as
   await encryption.flush();
   await close(joined(result));
   t.same([...store.entries("indexeddb")], []);
+});
+
+t.test("members whose ids no engine takes don't keep a sync from being taken in", async (t) => {
+  const strange = ["@x:b c", "@x:", "@x:_y", "@x:y:99999", "x"];
+  const events = [
+    {
+      type: "m.room.encryption",
+      state_key: "",
+      sender: USER,
+      content: { algorithm: "m.megolm.v1.aes-sha2" },
+    },
+    ...strange.map((user) => ({
+      type: "m.room.member",
+      state_key: user,
+      sender: USER,
+      content: { membership: "invite" },
+    })),
+  ];
+  const body = {
+    next_batch: "2",
+    device_lists: { changed: strange, left: strange },
+    rooms: { join: { "!room:example.org": { state: { events } } } },
+  };
+  const members = { joined: Object.fromEntries([USER, ...strange].map((user) => [user, {}])) };
+  const next = Promise.withResolvers<void>();
+  const { result, logged, close } = await joinWith(t, (path, count) => {
+    if (path.endsWith("/joined_members")) return { status: 200, body: members };
+    if (path !== "sync") return undefined;
+    if (count === 1) return { status: 200, body };
+    next.resolve();
+    return "hangs";
+  });
+  const { connection } = joined(result);
+  connection.start();
+  await next.promise;
+  t.notMatch(logged.join(""), /trying again/);
+  await connection.chat.send("!room:example.org", "text", "transaction").catch((error: unknown) =>
+    // That "homeserver" has no event ids; the message was encrypted for whom it can be.
+    t.match(error, { fault: { kind: "not-json" } }),
+  );
+  await close(joined(result));
+});
+
+t.test("a room that the homeserver can't tell of does not stop the bot at a stranger's word", async (t) => {
+  const event = {
+    type: "m.room.message",
+    event_id: "$1",
+    sender: "@mallory:example.org",
+    origin_server_ts: Date.now(),
+    content: { msgtype: "m.text", body: "hello" },
+  };
+  const body = {
+    next_batch: "2",
+    rooms: { join: { "!room:example.org": { timeline: { events: [event] } } } },
+  };
+  const next = Promise.withResolvers<void>();
+  const { result, logged, close } = await joinWith(t, (path, count) => {
+    if (path.startsWith("rooms/")) return { status: 500, body: { errcode: "M_UNKNOWN", error: "" } };
+    if (path !== "sync") return undefined;
+    if (count === 1) return { status: 200, body };
+    next.resolve();
+    return "hangs";
+  });
+  joined(result).connection.start();
+  await next.promise;
+  t.notMatch(logged.join(""), /trying again/);
+  await close(joined(result));
 });

@@ -2,6 +2,8 @@
 // Tests the bot's store: what is committed outlives a kill, nothing half-written is left, and a second process is refused.
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { chmodSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { openBotStore, StoreInUse } from "../../server/matrix/bot-store.ts";
 
@@ -30,6 +32,20 @@ t.test("keeps values by area and key", async (t) => {
   t.equal(again.get("session", "a"), undefined);
   t.equal(text(again.get("sync", "b")), "x");
   again.close();
+});
+
+t.test("is nobody else's to read, in a folder that others may look into", async (t) => {
+  const folder = t.testdir();
+  chmodSync(folder, 0o755);
+  const store = openBotStore(folder);
+  store.put("session", "a", "1");
+  for (const name of readdirSync(folder)) t.equal(statSync(join(folder, name)).mode & 0o077, 0, name);
+  store.close();
+});
+
+t.test("says which file it is that is no store", async (t) => {
+  const folder = t.testdir({ "keyswitch.db": "not a database ".repeat(100) });
+  t.throws(() => openBotStore(folder), { message: /\/keyswitch\.db can't be used as the bot's store: / });
 });
 
 t.test("takes a transaction back as a whole when it throws", async (t) => {

@@ -21,9 +21,11 @@ const setUp = (
   more: { isEncrypted?: () => Promise<boolean>; flush?: () => Promise<void> } = {},
 ) => {
   const steps: string[] = [];
+  const contents: unknown[] = [];
   const chat = createChat({
     requests: {
-      async request({ path }) {
+      async request({ path, body }) {
+        contents.push(body);
         steps.push(`PUT ${decodeURIComponent(path.slice(path.indexOf("/send/") + 6))}`);
         return answers.shift() ?? away;
       },
@@ -50,7 +52,7 @@ const setUp = (
     sleep: async (ms) => void steps.push(`wait ${ms}`),
     signal: new AbortController().signal,
   });
-  return { chat, steps };
+  return { chat, steps, contents };
 };
 
 t.test("the keys are on the disk before the message leaves", async (t) => {
@@ -73,6 +75,14 @@ t.test("nothing leaves while it is not known whether the room is encrypted", asy
   const failure = await chat.send("!a", "text", "t1").catch((error: unknown) => error);
   t.match(failure, { fault });
   t.same(steps, []);
+});
+
+t.test("nobody is mentioned, whatever the text cites", async (t) => {
+  const { chat, contents } = setUp([sent("$1"), sent("$2")], { isEncrypted: async () => false });
+  const answer = await chat.send("!a", "🦞 @room", "t1");
+  await chat.edit(answer, "@room", "t2");
+  t.match(contents, [{ "m.mentions": {} }, { "m.mentions": {}, "m.new_content": { "m.mentions": {} } }]);
+  t.notMatch(contents, [{ "m.mentions": { room: true } }]);
 });
 
 const plain = { isEncrypted: async () => false };

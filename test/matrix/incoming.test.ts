@@ -105,7 +105,8 @@ if (synapse !== undefined) {
     t.same(last?.content, {
       msgtype: "m.notice",
       body: "* after",
-      "m.new_content": { msgtype: "m.notice", body: "after" },
+      "m.new_content": { msgtype: "m.notice", body: "after", "m.mentions": {} },
+      "m.mentions": {},
       "m.relates_to": { rel_type: "m.replace", event_id: answer.id },
     });
   });

@@ -60,6 +60,11 @@ export type Encryption = {
   originOf(eventId: string): MessageOrigin | undefined;
   /** Whether to obey a message that was decrypted. Messages of plain-text rooms have no verdict to ask for. */
   verdict(eventId: string, sender: string): Verdict;
+  /**
+   * Whether the engine takes `text` for a user's id. Members of a room may have others, by way of servers that let them, and
+   * one of those must not keep a sync from being taken in.
+   */
+  isUserId(text: string): boolean;
   /** The change was told in the room. */
   acknowledge(change: IdentityChange): void;
   /**
@@ -72,7 +77,10 @@ export type Encryption = {
 };
 
 /** The areas of the bot's store that belong to the device, not to the account. */
-export const forgetDevice = (store: BotStore): void => store.clear("indexeddb");
+export const forgetDevice = (store: BotStore): void => {
+  store.clear("indexeddb");
+  store.clear("received");
+};
 
 /** Opens the store. To be called after loadCryptoEngine. @throws Error when the store's content is damaged */
 export const openEncryption = async (options: EncryptionOptions): Promise<Encryption> => {
@@ -156,6 +164,13 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
     fingerprint: () => machine?.identityKeys.ed25519.toBase64().replace(/.{4}(?=.)/g, "$& "),
     originOf: (eventId) => origins.of(eventId),
     verdict: (eventId, sender) => pins.verdict(sender, origins.of(eventId)),
+    isUserId(text) {
+      try {
+        return engine.userId(text) !== undefined;
+      } catch {
+        return false;
+      }
+    },
     acknowledge: (change) => pins.acknowledge(change),
     abandon() {
       abandoned = true;

@@ -27,7 +27,9 @@ export type RefusalReason =
   /** The message was encrypted by somebody else than its sender. */
   | "mismatched-sender"
   /** The event was not decrypted by us: what it says of its sender is the homeserver's word. */
-  | "not-encrypted";
+  | "not-encrypted"
+  /** The message came before, in another event: the homeserver, or somebody with the user's access token, sent it again. */
+  | "replayed";
 
 export type Verdict = { readonly obey: true } | { readonly obey: false; readonly reason: RefusalReason };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logs in to the homeserver in the way that AUTH_METHOD says, and sees to it that it is the user that was meant.
 import type { MatrixConfig } from "../../config/matrix.ts";
-import { logInWithJwt } from "./jwt.ts";
 import {
   type DeviceOptions,
   failure,
@@ -10,7 +9,6 @@ import {
   type LogInOutcome,
 } from "./outcome.ts";
 import { logInWithPassword } from "./password.ts";
-import { logInWithSso } from "./sso.ts";
 import { logInWithToken } from "./token.ts";
 
 export type LogInOptions = DeviceOptions & {
@@ -37,7 +35,8 @@ export const logIn = async (
   );
 };
 
-const byMethod = (
+/** What a method needs is loaded when it is used: most bots never read a JWT or a log-in page. */
+const byMethod = async (
   auth: MatrixConfig["auth"],
   deps: LogInDeps,
   options: LogInOptions,
@@ -46,9 +45,9 @@ const byMethod = (
     case "password":
       return logInWithPassword(auth, deps, options);
     case "jwt":
-      return logInWithJwt(auth, deps, options);
+      return (await import("./jwt.ts")).logInWithJwt(auth, deps, options);
     case "sso":
-      return logInWithSso(auth, deps, options);
+      return (await import("./sso.ts")).logInWithSso(auth, deps, options);
     case "token":
       return logInWithToken(auth, deps);
   }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The durable IndexedDB of a device that has gone: what is in memory does not come back into the store.
-import t from "tap";
+import t, { type Test } from "tap";
 import { openBotStore } from "../../../server/matrix/bot-store.ts";
 import { openDurableIndexedDb } from "../../../server/matrix/crypto/indexeddb/durable-indexeddb.ts";
 import { committed, settled } from "../../../server/matrix/crypto/indexeddb/types.ts";
 
-const setUp = async (t: import("tap").Test) => {
+const setUp = async (t: Test) => {
   const store = openBotStore(t.testdir());
   t.teardown(() => store.close());
   const durable = await openDurableIndexedDb(store);
