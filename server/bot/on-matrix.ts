@@ -40,6 +40,8 @@ export type OnMatrix = {
 const END_REASONS: Readonly<Record<EndReason, string>> = {
   "gave-up": "no sync with the homeserver worked for all the retries; the log says why",
   "device-changed": "the homeserver has ended the bot's device; the next start goes on with a new one",
+  "login-refused":
+    "the homeserver has ended the bot's session, and the log-in for another one was refused; the log says why",
 };
 
 /** How long the start waits for the first list of Toggles. */

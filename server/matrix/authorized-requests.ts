@@ -33,6 +33,8 @@ export type AuthorizedRequestsOptions = {
   forgetDevice: () => void;
   /** The device is another one, and the store has its session. */
   onDeviceChanged: () => void;
+  /** A log-in was refused in a way that trying again can't mend; more of the kind could lock the account. */
+  onLogInRefused: () => void;
 };
 
 /** After a log-in that failed; those who wait for one meanwhile get its result. */
@@ -42,7 +44,8 @@ export const createAuthorizedRequests = (options: AuthorizedRequestsOptions): Au
   const { http, now, logger, onRenewal } = options;
   const { userId, deviceId } = options.session;
   let token = options.session.accessToken;
-  let changed = false;
+  /** There is no token to hope for any more. */
+  let ended = false;
   let underWay: Promise<boolean> | undefined;
   let failedAt = Number.NEGATIVE_INFINITY;
 
@@ -53,11 +56,15 @@ export const createAuthorizedRequests = (options: AuthorizedRequestsOptions): Au
       failedAt = now();
       logger.error({ stage: opened.stage, reason: opened.reason }, "the session could not be renewed");
       onRenewal?.("failed");
+      if (!opened.retry) {
+        ended = true;
+        options.onLogInRefused();
+      }
       return false;
     }
     const { session } = opened;
     if (opened.deviceChanged || session.deviceId !== deviceId || session.userId !== userId) {
-      changed = true;
+      ended = true;
       logger.error(
         { device: session.deviceId, former: deviceId },
         "the homeserver has ended the bot's device; there is a new one, whose keys a new start makes",
@@ -73,7 +80,7 @@ export const createAuthorizedRequests = (options: AuthorizedRequestsOptions): Au
   };
 
   const renew = async (refused: string): Promise<boolean> => {
-    if (changed) return false;
+    if (ended) return false;
     if (refused !== token) return true;
     if (now() - failedAt < BETWEEN_LOG_INS_MS) return false;
     underWay ??= logIn().finally(() => {

@@ -24,7 +24,9 @@ export type EndReason =
   /** The homeserver was away for all the retries. */
   | "gave-up"
   /** The bot has a new device. The store has its session, and no keys: those are made by the next start. */
-  | "device-changed";
+  | "device-changed"
+  /** The token was refused, and so was the log-in for another one. */
+  | "login-refused";
 
 export type MatrixConnectionOptions = {
   http: MatrixHttp;
@@ -94,6 +96,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     now,
     logger,
     onDeviceChanged: () => end("device-changed"),
+    onLogInRefused: () => end("login-refused"),
     ...(options.onRenewal && { onRenewal: options.onRenewal }),
   });
   const rooms = createRooms({ requests, signal, crypto: () => client });

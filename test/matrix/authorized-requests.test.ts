@@ -17,7 +17,7 @@ const setUp = (logIn: (count: number) => OpenedSession | Promise<OpenedSession>)
   const valid = new Set(["one"]);
   const used: string[] = [];
   const outcomes: string[] = [];
-  const state = { clock: 0, logIns: 0, deviceChanged: 0 };
+  const state = { clock: 0, logIns: 0, deviceChanged: 0, logInRefused: 0 };
   const requests = createAuthorizedRequests({
     http: {
       homeserver: "http://127.0.0.1",
@@ -38,6 +38,9 @@ const setUp = (logIn: (count: number) => OpenedSession | Promise<OpenedSession>)
     onRenewal: (outcome) => outcomes.push(outcome),
     onDeviceChanged: () => {
       state.deviceChanged += 1;
+    },
+    onLogInRefused: () => {
+      state.logInRefused += 1;
     },
   });
   const ask = () => requests.request({ method: "GET", path: "/", timeoutMs: 1 });
@@ -82,6 +85,18 @@ t.test("a log-in that fails leaves the refusal, and is not tried again at once",
   state.clock = 1000;
   t.ok((await ask()).ok);
   t.same(outcomes, ["failed", "ok"]);
+});
+
+t.test("a log-in that is refused for good is told, and never tried again", async (t) => {
+  const refusal = { ...failure, reason: "Wrong password.", retry: false };
+  const { ask, valid, state, outcomes } = setUp(() => refusal);
+  valid.delete("one");
+  t.notOk((await ask()).ok);
+  state.clock += 60_000;
+  t.notOk((await ask()).ok);
+  t.equal(state.logIns, 1);
+  t.equal(state.logInRefused, 1);
+  t.same(outcomes, ["failed"]);
 });
 
 t.test("a new token that is refused as well is not replaced for the same request", async (t) => {
