@@ -2,8 +2,8 @@
 // A chat room on this machine, in which the same code takes commands as in Matrix; its one user is whoever runs this.
 import { mkdirSync } from "node:fs";
 import { createAccess } from "../../server/bot/access.ts";
-import { wallClock } from "../../server/bot/clock.ts";
 import { createRunner } from "../../server/bot/runner.ts";
+import { wallClock } from "../../server/clock.ts";
 import { openToggles } from "../../server/kubernetes/watched-toggles.ts";
 import { createLogger } from "../../server/log.ts";
 import { openBotStore } from "../../server/matrix/bot-store.ts";

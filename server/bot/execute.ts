@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs one command: from what it says to what is answered.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
+import type { Clock } from "../clock.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Access, Speaker } from "./access.ts";
 import { patientGet } from "./api-deadline.ts";
-import type { Clock } from "./clock.ts";
 import type { Command, SwitchCommand } from "./command.ts";
 import type { Begun } from "./journal-entry.ts";
 import { failureText, noChoiceText } from "./refusal-text.ts";

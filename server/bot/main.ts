@@ -3,6 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
+import { wallClock } from "../clock.ts";
 import type { BotConfig } from "../config/bot.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { openToggles } from "../kubernetes/watched-toggles.ts";
@@ -13,7 +14,6 @@ import { createMatrixHttp } from "../matrix/http.ts";
 import { createHttpExchange } from "../matrix/http-exchange.ts";
 import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
-import { wallClock } from "./clock.ts";
 import { createBotMetrics } from "./metrics.ts";
 import { runOnMatrix } from "./on-matrix.ts";
 import { readRecoveryKey } from "./own-device.ts";

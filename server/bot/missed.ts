@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells a room, once, how many commands were not run because they came too late or were too many.
+
+import type { Clock } from "../clock.ts";
 import type { Chat } from "./chat.ts";
-import type { Clock } from "./clock.ts";
 import type { Journal } from "./journal.ts";
 import type { Notice } from "./journal-entry.ts";
 import type { Sending } from "./sending.ts";

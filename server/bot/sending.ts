@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends to the chat until it has worked: with pauses while the chat is away, and not for ever.
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;

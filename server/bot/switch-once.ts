@@ -2,9 +2,9 @@
 // Patches a Toggle so that a command takes effect at most once, whatever fails in between.
 // Each patch is bound to the generation that was written down before it: it can only be the next change.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
+import type { Clock } from "../clock.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult, Toggles } from "../kubernetes/toggles.ts";
 import { startDeadline } from "./api-deadline.ts";
-import type { Clock } from "./clock.ts";
 import type { Begun } from "./journal-entry.ts";
 
 export type Switched =

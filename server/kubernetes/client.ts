@@ -3,7 +3,7 @@
 // Our own on undici, which the process has anyway: @kubernetes/client-node takes 86 MiB of resident memory by itself,
 // three quarters of what the whole bot may have, for four verbs on one resource.
 import type { Logger } from "pino";
-import { type Clock, systemClock } from "../agent/clock.ts";
+import { type Clock, monotonicClock } from "../clock.ts";
 import type { KubernetesConfig } from "../config/kubernetes.ts";
 import { type ApiFailure, failureOf, failureOfConnection, unavailable } from "./api-failure.ts";
 import { openApiConnection } from "./connection.ts";
@@ -57,7 +57,7 @@ const MAX_ATTEMPTS = 4;
 
 /** @throws UnusableFile when a file of the credentials can't be used at the start. */
 export const openKubernetesClient = (options: KubernetesClientOptions): KubernetesClient => {
-  const { config, logger, observe, clock = systemClock } = options;
+  const { config, logger, observe, clock = monotonicClock } = options;
   const { timeoutMs = 5000, connectTimeoutMs = 2000, maxResponseBytes = 32 * 1024 * 1024 } = options;
   const connection = openApiConnection({ config, logger, connectTimeoutMs });
   const closing = new AbortController();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waits on a clock, and no longer than until it is called off.
-import type { Clock } from "../agent/clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** Resolves after `ms`, or when the signal is aborted. */
 export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<void> =>

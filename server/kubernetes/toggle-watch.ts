@@ -3,7 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
-import type { Clock } from "../agent/clock.ts";
+import type { Clock } from "../clock.ts";
 import { unavailable } from "./api-failure.ts";
 import type { KubernetesClient } from "./client.ts";
 import { pause } from "./pause.ts";

@@ -3,7 +3,7 @@
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { Clock } from "../agent/clock.ts";
+import type { Clock } from "../clock.ts";
 import {
   type ApiFailure,
   failureOf,

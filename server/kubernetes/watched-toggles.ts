@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens the Toggles of one namespace: the client, the memory, the watch that feeds it, and the requests.
 import type { Logger } from "pino";
-import { type Clock, systemClock } from "../agent/clock.ts";
+import { type Clock, monotonicClock } from "../clock.ts";
 import type { KubernetesConfig } from "../config/kubernetes.ts";
 import { type ApiExchange, openKubernetesClient } from "./client.ts";
 import { createToggleMemory } from "./toggle-memory.ts";
@@ -36,7 +36,7 @@ const OWN_PATCH_SEEN_MS = 5000;
 
 /** @throws UnusableFile when a file of the credentials can't be used at the start. */
 export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
-  const { config, namespace, logger, onExchange, onWatch, clock = systemClock } = options;
+  const { config, namespace, logger, onExchange, onWatch, clock = monotonicClock } = options;
   const client = openKubernetesClient({
     config,
     logger,

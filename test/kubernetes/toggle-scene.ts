@@ -12,7 +12,7 @@ import {
   type ApiServerOptions,
   startApiServer,
 } from "../../scripts/control-plane/api/server.ts";
-import type { Clock } from "../../server/agent/clock.ts";
+import type { Clock } from "../../server/clock.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "../../server/config/kubernetes.ts";
 import type { TogglePatch } from "../../server/kubernetes/toggles.ts";
 import {

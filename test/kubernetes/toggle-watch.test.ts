@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The watch of the Toggles on the local API server: what is changed is seen, and every outage is made up for.
 import t from "tap";
-import type { Clock } from "../../server/agent/clock.ts";
+import type { Clock } from "../../server/clock.ts";
 import { watchPause } from "../../server/kubernetes/toggle-watch.ts";
 import { startFront, statusOf } from "./http-front.ts";
 import { startGate } from "./tcp-gate.ts";

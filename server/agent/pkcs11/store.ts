@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The secret store on a PKCS#11 token: what a read, a list and a look at the token mean in terms of calls to the child.
 import { randomBytes } from "node:crypto";
-import { type Clock, systemClock } from "../clock.ts";
+import { type Clock, monotonicClock } from "../../clock.ts";
 import {
   type InfoResult,
   type ListResult,
@@ -46,7 +46,7 @@ const unseen = (answer: Unavailable): Reply => ({
 /** A store whose child process is started at once. */
 export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   const { operationTimeoutMs } = options;
-  const clock = options.clock ?? systemClock;
+  const clock = options.clock ?? monotonicClock;
   const config: Configure = { type: "configure", ...options.pkcs11, pinKey: randomBytes(32) };
   const guard = createPinGuard();
   const limits = createStallLimits(operationTimeoutMs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which child process serves: starts it, replaces it when it is stuck, gone or out of date, and says how the token is.
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../../clock.ts";
 import { type Health, type Unavailable, unavailable } from "../store.ts";
 import type { StartFailed, TokenChild } from "./token-child.ts";
 
