@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures syncs, reads on SoftHSM2 and memory, prints the figures of this run beside their goals, and
-// writes them to bench/results/latest.json.
+// `npm run bench`: measures syncs, reads on SoftHSM2, the bot on Synapse, and memory, prints the figures of this run beside
+// their goals, and writes them to bench/results/latest.json.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BenchToken, startBenchToken } from "./bench/bench-token.ts";
+import { type BotResult, measureBot } from "./bench/bot/bot-figures.ts";
+import { reportBot } from "./bench/bot/report-bot.ts";
 import { measureEndToEnd } from "./bench/end-to-end.ts";
 import { type Figures, goalsOf } from "./bench/goals.ts";
+import { say, sayTable } from "./bench/print-table.ts";
 import { measureTokenReads } from "./bench/token-reads.ts";
 import { CONNECTIONS, measureWebhookRate } from "./bench/webhook-rate.ts";
 import { provide, SOFTHSM } from "./system-packages.ts";
@@ -16,19 +19,7 @@ const SIZES = [20, 200, 2000];
 const KEYS = { username: "app", password: "x".repeat(32) };
 const RESULTS = new URL("../bench/results/", import.meta.url);
 
-const say = (line: string) => process.stdout.write(`${line}\n`);
-
-/** Says the rows in columns, the first to the left and the others to the right. */
-const sayTable = (rows: readonly (readonly (string | number)[])[]): void => {
-  const widths =
-    rows[0]?.map((_, column) => Math.max(...rows.map((row) => String(row[column]).length))) ?? [];
-  const pad = (cell: string | number, column: number) =>
-    column === 0 ? String(cell).padEnd(widths[0] ?? 0) : String(cell).padStart((widths[column] ?? 0) + 3);
-  for (const row of rows) say(row.map(pad).join(""));
-  say("");
-};
-
-const report = ({ webhookRate, endToEnd, reads }: Figures): void => {
+const report = ({ webhookRate, endToEnd, reads, bot }: Figures): void => {
   const { webhook, bare } = webhookRate;
   sayTable([
     [`syncs, ${CONNECTIONS} connections`, "requests/s", "p50 ms", "p95 ms", "CPU µs each"],
@@ -62,9 +53,11 @@ const report = ({ webhookRate, endToEnd, reads }: Figures): void => {
   say(
     `Of the agent's answers to the syncs ${endToEnd.unchangedPercent} % were 304; it gave ${endToEnd.agentPerSecond} reads/s.\n`,
   );
+  if (bot.ok) reportBot(bot.figures);
+  else say(`The bot was not measured: ${bot.why}\n`);
 };
 
-const run = async (folder: string): Promise<void> => {
+const measureHooks = async (folder: string): Promise<Omit<Figures, "bot">> => {
   const webhookRate = await measureWebhookRate(KEYS);
   const tokens: BenchToken[] = [];
   try {
@@ -72,17 +65,23 @@ const run = async (folder: string): Promise<void> => {
     const reads = await measureTokenReads(tokens, Object.keys(KEYS));
     const largest = tokens.at(-1);
     if (largest === undefined) throw new Error("no token");
-    const figures: Figures = { webhookRate, endToEnd: await measureEndToEnd(largest, KEYS), reads };
-    const goals = goalsOf(figures);
-    report(figures);
-    sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));
-    mkdirSync(RESULTS, { recursive: true });
-    const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version };
-    const written = { machine, ...figures, goals };
-    writeFileSync(new URL("latest.json", RESULTS), `${JSON.stringify(written, null, 2)}\n`);
+    return { webhookRate, endToEnd: await measureEndToEnd(largest, KEYS), reads };
   } finally {
     await Promise.all(tokens.map(({ agent }) => agent.stop()));
   }
+};
+
+const run = async (folder: string): Promise<void> => {
+  const hooks = await measureHooks(folder);
+  const bot: BotResult = await measureBot(folder, say);
+  const figures: Figures = { ...hooks, bot };
+  const goals = goalsOf(figures);
+  report(figures);
+  sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));
+  mkdirSync(RESULTS, { recursive: true });
+  const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version };
+  const written = { machine, ...figures, goals };
+  writeFileSync(new URL("latest.json", RESULTS), `${JSON.stringify(written, null, 2)}\n`);
 };
 
 const [missing] = provide([SOFTHSM], say);

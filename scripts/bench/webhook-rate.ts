@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many syncs a second the webhook answers when its agents answer at once, beside a bare fastify route.
-import { readFileSync } from "node:fs";
+import { cpuSecondsOf } from "../local/server-process.ts";
 import { LoadReply, type LoadRequest } from "./load.ts";
 import { startMeasuringProcess } from "./measuring-process.ts";
 import { median, rounded, type Timing, timingOf } from "./quantile.ts";
@@ -29,12 +29,6 @@ export interface WebhookRate {
   readonly rounds: readonly { webhook: number; bare: number }[];
 }
 
-/** Seconds of processor that the process has taken. Linux: proc_pid_stat(5), in ticks of 10 ms. */
-const cpuSeconds = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-};
-
 type Round = { perSecond: number; timing: Timing; cpu: number };
 
 const rateOf = (rounds: readonly Round[]): Rate => ({
@@ -55,7 +49,7 @@ export const measureWebhookRate = async (keys: Readonly<Record<string, string>>)
   try {
     const [webhookAt, bareAt] = [await webhook.ask({ keys, answer }), await bare.ask({ keys, answer })];
     const run = async (pid: number, port: number, seconds = SECONDS): Promise<Round> => {
-      const before = cpuSeconds(pid);
+      const before = cpuSecondsOf(pid);
       const request: LoadRequest = {
         port,
         method: "POST",
@@ -65,7 +59,7 @@ export const measureWebhookRate = async (keys: Readonly<Record<string, string>>)
       };
       const { perSecond, failed, timing } = await load.ask(request);
       if (failed > 0) throw new Error(`${failed} syncs were refused`);
-      return { perSecond, timing, cpu: (cpuSeconds(pid) - before) / (perSecond * seconds) };
+      return { perSecond, timing, cpu: (cpuSecondsOf(pid) - before) / (perSecond * seconds) };
     };
     await run(webhook.pid, webhookAt.port, WARM_UP_SECONDS);
     await run(bare.pid, bareAt.port, WARM_UP_SECONDS);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Encrypted rooms on a real homeserver, with matrix-js-sdk as the users' client.
 import t from "tap";
+import { startUser, type User } from "../../scripts/homeserver/client/user.ts";
 import { startBotConnection } from "./bot-connection.ts";
 import { plainUser } from "./plain-user.ts";
 import { synapseFor } from "./synapse.ts";
-import { startUser, type User } from "./user.ts";
 
 const synapse = await synapseFor(t);
 if (synapse !== undefined) {

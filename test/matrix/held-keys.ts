@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user's client whose room keys don't reach anybody until they are let go, as with a slow homeserver between.
-import type { User } from "./user.ts";
+import type { User } from "../../scripts/homeserver/client/user.ts";
 
 export type HeldKeys = {
   /** Sends what was held, and holds no more. */

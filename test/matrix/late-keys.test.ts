@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages whose keys come late, or never, on a real homeserver; and over a restart of the bot.
 import t from "tap";
+import { startUser, type User } from "../../scripts/homeserver/client/user.ts";
 import { openBotStore } from "../../server/matrix/bot-store.ts";
 import { createLateKeys, KEY_WAIT_MS } from "../../server/matrix/late-keys.ts";
 import { startBotConnection } from "./bot-connection.ts";
 import { holdKeys } from "./held-keys.ts";
 import { synapseFor } from "./synapse.ts";
-import { startUser, type User } from "./user.ts";
 
 t.test("no more than a hundred events are waited for, each as long as the first", async (t) => {
   const folder = t.testdir();

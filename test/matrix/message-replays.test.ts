@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // An encrypted message counts once, in the event that brought it first: also when a homeserver sends it again, on a real one.
 import t from "tap";
+import { startUser } from "../../scripts/homeserver/client/user.ts";
 import { openBotStore } from "../../server/matrix/bot-store.ts";
 import { forgetDevice } from "../../server/matrix/crypto/encryption.ts";
 import { createMessageReplays } from "../../server/matrix/message-replays.ts";
 import { startBotConnection } from "./bot-connection.ts";
 import { plainUser } from "./plain-user.ts";
 import { synapseFor } from "./synapse.ts";
-import { startUser } from "./user.ts";
 
 /** A Megolm message as far as it is looked at: the version, and the index as protobuf has it. */
 const message = (...index: number[]): string =>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends commands that can be told apart, and keeps what the user's client shows of the bot in that room.
-import type { SeenEvent } from "../../matrix/seen-events.ts";
+import type { SeenEvent } from "../../../scripts/homeserver/client/seen-events.ts";
 import type { Scene } from "./scene.ts";
 
 /** `no such`: the status of a Toggle that is not there, whose answer names it. */

@@ -2,10 +2,10 @@
 // A minute without the homeserver, and a minute without the API server: the bot says so, and recovers by itself.
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
+import type { SeenEvent } from "../../../scripts/homeserver/client/seen-events.ts";
 import type { BotProcess } from "../../../scripts/local/bot-process.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { startGate } from "../../kubernetes/tcp-gate.ts";
-import type { SeenEvent } from "../../matrix/seen-events.ts";
 import { type Scene, setScene } from "./scene.ts";
 
 const MINUTE_MS = 60_000;

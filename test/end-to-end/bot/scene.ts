@@ -8,13 +8,13 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Test } from "tap";
 import { type Toggle, Toggle as ToggleSchema } from "../../../hooks/toggle/schema.ts";
+import { startUser, type User } from "../../../scripts/homeserver/client/user.ts";
 import type { Homeserver, RegisteredUser } from "../../../scripts/homeserver/synapse.ts";
 import { type BotProcess, startBotProcess } from "../../../scripts/local/bot-process.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { type Stack, startStack } from "../../../scripts/local/stack.ts";
 import { startGate, type TcpGate } from "../../kubernetes/tcp-gate.ts";
 import { type SynapseOptions, synapseFor } from "../../matrix/synapse.ts";
-import { startUser, type User } from "../../matrix/user.ts";
 
 const NAMESPACE = "demo";
 

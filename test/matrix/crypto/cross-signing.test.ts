@@ -4,11 +4,11 @@ import { randomBytes } from "node:crypto";
 import { createClient } from "matrix-js-sdk";
 import { decodeRecoveryKey as decodeAsSdk } from "matrix-js-sdk/lib/crypto-api/index.js";
 import t, { type Test } from "tap";
+import { firstSync } from "../../../scripts/homeserver/client/client-state.ts";
+import { quietClient } from "../../../scripts/homeserver/client/quiet-client.ts";
+import { startUser } from "../../../scripts/homeserver/client/user.ts";
 import { encodeRecoveryKey } from "../../../server/matrix/crypto/cross-signing/recovery-key.ts";
-import { firstSync } from "../client-state.ts";
-import { quietClient } from "../quiet-client.ts";
 import { synapseFor } from "../synapse.ts";
-import { startUser } from "../user.ts";
 import { type BotSettings, startBot } from "./crypto-bot-settings.ts";
 import { logIn } from "./log-in.ts";
 

@@ -3,8 +3,8 @@
 import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
+import { startUser } from "../../../scripts/homeserver/client/user.ts";
 import { synapseFor } from "../synapse.ts";
-import { startUser } from "../user.ts";
 import { type BotSettings, startBot } from "./crypto-bot-settings.ts";
 import { logIn } from "./log-in.ts";
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trust on first use on a real homeserver: what happens when a user's identity changes.
 import t from "tap";
+import { startUser } from "../../../scripts/homeserver/client/user.ts";
 import { synapseFor } from "../synapse.ts";
-import { startUser } from "../user.ts";
 import { type BotSettings, startBot } from "./crypto-bot-settings.ts";
 import { logIn } from "./log-in.ts";
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the people that the other tests are written with: what they say, see and trust is what the real homeserver carries.
 import t, { type Test } from "tap";
-import { synapseFor } from "./synapse.ts";
-import { startUser } from "./user.ts";
+import { startUser } from "../../scripts/homeserver/client/user.ts";
+import { synapseFor } from "../matrix/synapse.ts";
 
 const synapse = await synapseFor(t);
 

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the bot is measured in: a homeserver, the control plane with one Toggle, a user's client, and a bystander's.
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { parse } from "yaml";
+import type { User } from "../../homeserver/client/user.ts";
+import { startUser } from "../../homeserver/client/user.ts";
+import type { RegisteredUser } from "../../homeserver/synapse.ts";
+import { startSynapse } from "../../homeserver/synapse.ts";
+import { eventually } from "../../local/eventually.ts";
+import { type ServerProcess, startServerProcess } from "../../local/server-process.ts";
+import { startStack } from "../../local/stack.ts";
+import { type SeenObjects, watchObjects } from "./seen-objects.ts";
+
+const NAMESPACE = "demo";
+const TOGGLE = "web";
+const REPLICAS = 3;
+
+const Pod = Type.Object({
+  spec: Type.Object({
+    template: Type.Object({
+      spec: Type.Object({
+        containers: Type.Array(
+          Type.Object({ env: Type.Array(Type.Object({ name: Type.String(), value: Type.String() })) }),
+        ),
+      }),
+    }),
+  }),
+});
+/** What the pod tells Node and the C library about memory. */
+const OF_RUNTIME = ["NODE_OPTIONS", "MALLOC_TRIM_THRESHOLD_"];
+
+const runtimeEnv = (): Record<string, string> => {
+  const pod: unknown = parse(
+    readFileSync(new URL("../../../manifests/bot/deployment.yaml", import.meta.url), "utf8"),
+  );
+  if (!Value.Check(Pod, pod)) throw new Error("manifests/bot/deployment.yaml is not as it was");
+  const all = pod.spec.template.spec.containers.flatMap(({ env }) => env);
+  return Object.fromEntries(
+    all.filter(({ name }) => OF_RUNTIME.includes(name)).map(({ name, value }) => [name, value]),
+  );
+};
+
+export type BenchScene = {
+  /** Whom the bot obeys, and who is not told of more than a message. */
+  readonly user: User;
+  readonly bystander: User;
+  /** The Toggle and its Deployment as a watch of this process shows them. */
+  readonly toggles: SeenObjects;
+  readonly deployments: SeenObjects;
+  account(): Promise<RegisteredUser>;
+  /** Which way the next command switches: it turns at each call, beginning with off. */
+  turn(): boolean;
+  /** Starts the compiled bot on the store of this name. */
+  bot(account: RegisteredUser, store: string, env?: Readonly<Record<string, string>>): Promise<ServerProcess>;
+  close(): Promise<void>;
+};
+
+/** Sets it up in `folder`, with the homeserver of the Debian root `root`. */
+export const setBenchScene = async (root: string, folder: string): Promise<BenchScene> => {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const synapse = await startSynapse({ root });
+    closers.push(synapse.remove);
+    const stack = await startStack({ token: "in memory" });
+    closers.push(stack.close);
+    const account = () => synapse.registerUser(`u${randomBytes(4).toString("hex")}`);
+    const startAccount = async () => {
+      const { userId, password } = await account();
+      const started = await startUser({ baseUrl: synapse.baseUrl, userId, password });
+      closers.push(started.stop);
+      return started;
+    };
+    const user = await startAccount();
+    const bystander = await startAccount();
+    const watch = async (apiVersion: string, plural: string) => {
+      const seen = await watchObjects(stack.urls.api, apiVersion, plural);
+      closers.push(seen.close);
+      return seen;
+    };
+    const toggles = await watch("toggle.j5t.io/v1alpha1", "toggles");
+    const deployments = await watch("apps/v1", "deployments");
+    const { kubectl } = stack;
+    await kubectl(["create", "namespace", NAMESPACE]);
+    const deployment = ["deployment", TOGGLE, `--image=${TOGGLE}`, `--replicas=${REPLICAS}`];
+    await kubectl(["create", "-n", NAMESPACE, ...deployment]);
+    const object = {
+      apiVersion: "toggle.j5t.io/v1alpha1",
+      kind: "Toggle",
+      metadata: { name: TOGGLE, namespace: NAMESPACE },
+      spec: { selector: { matchLabels: { app: TOGGLE } } },
+    };
+    await kubectl(["apply", "-f", "-"], JSON.stringify(object));
+    await eventually("the Toggle runs", async () => {
+      const phase = await kubectl([
+        "get",
+        "toggle",
+        TOGGLE,
+        "-n",
+        NAMESPACE,
+        "-o",
+        "jsonpath={.status.phase}",
+      ]);
+      return phase.trim() === "Running";
+    });
+    let isOn = true;
+    return {
+      turn: () => {
+        isOn = !isOn;
+        return isOn;
+      },
+      user,
+      bystander,
+      toggles,
+      deployments,
+      account,
+      bot: ({ userId, password }, store, env = {}) =>
+        startServerProcess("bot", {
+          KUBECONFIG: stack.kubeconfig,
+          TOGGLE_NAMESPACE: NAMESPACE,
+          DEPLOYMENT_NAME: TOGGLE,
+          MATRIX_HOMESERVER: synapse.baseUrl,
+          MATRIX_USER: userId,
+          MATRIX_PASSWORD: password,
+          ALLOWED_USERS: user.userId,
+          CRYPTO_STORE_PATH: join(folder, store),
+          ECHO_MODE: "false",
+          LOG_LEVEL: "error",
+          ...runtimeEnv(),
+          ...env,
+        }),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};
