@@ -20,6 +20,29 @@ const countsOf = (tap: string): { passed: number; failed: number; skipped: numbe
   return { passed: count("pass"), failed: count("fail"), skipped: count("skip") + count("todo") };
 };
 
+/** What failed, with its file and what was found: the log of a machine that is gone is all that there is. */
+const failuresOf = (tap: string): string[] => {
+  const said: string[] = [];
+  let file = "";
+  /** Lines that still belong to what failed. */
+  let left = 0;
+  for (const line of tap.split("\n")) {
+    const started = line.match(/^# Subtest: (.*)/)?.[1];
+    if (started !== undefined) file = started;
+    const failed = line.match(/^( *)not ok /)?.[1];
+    if (failed !== undefined) {
+      if (failed !== "") said.push(`${file}:`);
+      left = failed === "" ? 1 : MOST_LINES;
+    }
+    if (left > 0) said.push(line);
+    left = /^ *\.\.\.$/.test(line) ? 0 : left - 1;
+  }
+  return said;
+};
+
+/** Of what is said about one failure. */
+const MOST_LINES = 40;
+
 const run = async (): Promise<number> => {
   const missing = provide([SOFTHSM, ...TEST_PROGRAMS], say);
   if (missing.length > 0) {
@@ -42,7 +65,9 @@ const run = async (): Promise<number> => {
       { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
     );
     const code = await new Promise<number>((resolve) => child.once("exit", (status) => resolve(status ?? 1)));
-    const counts = countsOf(readFileSync(output, "utf8"));
+    const tap = readFileSync(output, "utf8");
+    if (code !== 0) for (const line of failuresOf(tap)) say(line);
+    const counts = countsOf(tap);
     if (counts === undefined) {
       say("The test runner ended without a count.");
       say("0 passed, 1 failed, 0 skipped");
