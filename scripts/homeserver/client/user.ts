@@ -10,6 +10,7 @@ import {
   OnlySignedDevicesIsolationMode,
 } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { request } from "undici";
+import { eventually } from "../../local/eventually.ts";
 import { firstSync, whenRoomChanges } from "./client-state.ts";
 import { quietClient } from "./quiet-client.ts";
 import { keepSeenEvents, type SeenEvents } from "./seen-events.ts";
@@ -107,6 +108,19 @@ export const startUser = async (options: UserOptions): Promise<User> => {
     const { event_id: id } = await client.sendEvent(room, type, content);
     return id;
   };
+  const knownDevicesOf = async (owner: string): Promise<readonly KnownDevice[]> => {
+    const devices = (await crypto.getUserDeviceInfo([owner], true)).get(owner);
+    return Promise.all(
+      [...(devices?.values() ?? [])].map(async (device) => {
+        const status = await crypto.getDeviceVerificationStatus(owner, device.deviceId);
+        return {
+          id: device.deviceId,
+          fingerprint: device.getFingerprint(),
+          signedByOwner: status?.signedByOwner ?? false,
+        };
+      }),
+    );
+  };
   const message = (msgtype: string, body: string) => ({ type: "m.room.message", content: { msgtype, body } });
   const stateOf = (room: string) => client.getRoom(room)?.currentState;
   const isEncrypted = (room: string) => stateOf(room)?.getStateEvents(EventType.RoomEncryption, "") !== null;
@@ -202,17 +216,18 @@ export const startUser = async (options: UserOptions): Promise<User> => {
       }),
     masterKey: () => crypto.getCrossSigningKeyId(CrossSigningKey.Master),
     devicesOf: async (owner) => {
-      const devices = (await crypto.getUserDeviceInfo([owner], true)).get(owner);
-      return Promise.all(
-        [...(devices?.values() ?? [])].map(async (device) => {
-          const status = await crypto.getDeviceVerificationStatus(owner, device.deviceId);
-          return {
-            id: device.deviceId,
-            fingerprint: device.getFingerprint(),
-            signedByOwner: status?.signedByOwner ?? false,
-          };
-        }),
-      );
+      // The client asks again only when a sync tells it of a change, so it is compared with what the homeserver says now.
+      const asked = await client.downloadKeysForUsers([owner]);
+      const [signer = ""] = Object.values(asked.self_signing_keys?.[owner]?.keys ?? {});
+      const published = Object.values(asked.device_keys[owner] ?? {}).map(({ device_id: id, signatures }) => {
+        const signed = signatures?.[owner]?.[`ed25519:${signer}`] !== undefined;
+        return `${id} ${signed}`;
+      });
+      return eventually(`${userId} knows the devices of ${owner}: ${published}`, async () => {
+        const known = await knownDevicesOf(owner);
+        const seen = known.map(({ id, signedByOwner }) => `${id} ${signedByOwner}`);
+        return seen.sort().join() === published.sort().join() ? known : undefined;
+      });
     },
     identityChanged: async (owner) => (await crypto.getUserVerificationStatus(owner)).needsUserApproval,
     warningAt: async (room, eventId) => {
