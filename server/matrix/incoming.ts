@@ -106,7 +106,8 @@ export const createIncoming = (options: IncomingOptions): Incoming => {
       const joined = Object.entries(sync.rooms?.join ?? {});
       // Members first: their devices are then asked for together with the rest, before their messages are read.
       for (const [room, joinedRoom] of joined) await rooms.apply(room, stateOf(joinedRoom));
-      await crypto.receive(sync);
+      const isBefore = mattersToMessages(sync, joined);
+      if (isBefore) await crypto.receive(sync);
       for (const [room] of joined) rooms.prepare(room);
       for (const one of lateKeys.waiting()) if (await decrypted(one)) lateKeys.remove(one.event.event_id);
       for (const [room, { timeline }] of Object.entries(sync.rooms?.leave ?? {})) {
@@ -121,9 +122,23 @@ export const createIncoming = (options: IncomingOptions): Incoming => {
         for (const event of sinceInvited(timeline?.events ?? [], userId))
           await takeEvent(room, event, resumed);
       for (const { room, event } of lateKeys.expired()) handlers.onUndecryptable(unread(room, event));
+      if (!isBefore) await crypto.receive(sync);
     },
   };
 };
+
+/**
+ * Whether the machine has to take in what the sync brings before the messages are read: keys, devices, members. Else the
+ * messages need not wait for it, which is most of what the bot does with a command before it acts.
+ */
+const mattersToMessages = (
+  { to_device: keys, device_lists: lists }: SyncResponse,
+  joined: readonly (readonly [string, JoinedRoom])[],
+): boolean =>
+  (keys?.events?.length ?? 0) > 0 ||
+  (lists?.changed?.length ?? 0) > 0 ||
+  (lists?.left?.length ?? 0) > 0 ||
+  joined.some(([, room]) => stateOf(room).length > 0);
 
 const unread = (room: string, event: TimelineEvent): Unread => ({
   id: event.event_id,

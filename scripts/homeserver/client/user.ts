@@ -216,7 +216,12 @@ export const startUser = async (options: UserOptions): Promise<User> => {
       }),
     masterKey: () => crypto.getCrossSigningKeyId(CrossSigningKey.Master),
     devicesOf: async (owner) => {
-      // The client asks again only when a sync tells it of a change, so it is compared with what the homeserver says now.
+      const meets = client
+        .getRooms()
+        .some((known) => known.hasMembershipState(owner, "join") && isEncrypted(known.roomId));
+      if (!meets) return knownDevicesOf(owner);
+      // Of those whom it encrypts for the client asks again only when a sync tells it of a change, so it is compared with
+      // what the homeserver says now.
       const asked = await client.downloadKeysForUsers([owner]);
       const [signer = ""] = Object.values(asked.self_signing_keys?.[owner]?.keys ?? {});
       const published = Object.values(asked.device_keys[owner] ?? {}).map(({ device_id: id, signatures }) => {
