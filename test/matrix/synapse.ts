@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gives a test file its Synapse, and decides for all of them what happens on a machine that can't have one: what needs it
 // is skipped, and counted as skipped.
-import type { Test } from "tap";
+import root, { type Test } from "tap";
 import { type Homeserver, type HomeserverOptions, startSynapse } from "../../scripts/homeserver/synapse.ts";
 import { findSynapseRoot, type SynapseRoot } from "../../scripts/homeserver/synapse-root.ts";
+
+/** What a client left behind when its homeserver went must not hold up the end of the file for longer than this. */
+const LEFT_BEHIND_MS = 5_000;
+
+/** To be called once all tests of the file are through. The timer itself keeps nothing alive. */
+const endSoon = (): void => {
+  setTimeout(() => process.exit(), LEFT_BEHIND_MS).unref();
+};
+
+let endsSoon = false;
 
 export type SynapseOptions = Omit<HomeserverOptions, "root"> & {
   /** For a test of this file; otherwise this machine's. */
@@ -23,6 +33,8 @@ export const synapseFor = async (t: Test, options: SynapseOptions = {}): Promise
     t.test("Synapse", { skip: availability.why }, async () => {});
     return undefined;
   }
+  if (!endsSoon) root.teardown(endSoon);
+  endsSoon = true;
   const homeserver = await startSynapse({ root: availability.root, ...rest });
   t.teardown(() => homeserver.remove());
   return homeserver;
