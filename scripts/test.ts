@@ -75,6 +75,8 @@ const run = async (): Promise<number> => {
     }
     // A file that ended early fails the run without a failed assertion.
     const failed = code !== 0 && counts.failed === 0 ? 1 : counts.failed;
+    // The reporter ends with a control sequence and no line break.
+    say("");
     say(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
     return code;
   } finally {
