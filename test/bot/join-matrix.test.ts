@@ -2,19 +2,17 @@
 // The bot's way to Matrix at its start, with a homeserver that answers as the test says: when it tries again, when it gives
 // up, and what is left in the store of a device that has gone.
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { type Joined, joinMatrix } from "../../server/bot/join-matrix.ts";
-import { parseBotConfig } from "../../server/config/bot.ts";
 import { openBotStore } from "../../server/matrix/bot-store.ts";
 import type { EndReason } from "../../server/matrix/connect.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import type { HttpExchange, HttpFailure, HttpRequest } from "../../server/matrix/http-exchange.ts";
+import { botConfigIn } from "./bot-config.ts";
 
 const USER = "@bot:example.org";
 const PASSWORD = randomBytes(12).toString("hex");
@@ -78,27 +76,7 @@ const joinWith = async (
   { abortIn, ending = new AbortController() }: { abortIn?: number; ending?: AbortController } = {},
 ) => {
   const folder = t.testdir();
-  const kubeconfig = join(folder, "kubeconfig");
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "c", cluster: { server: "http://127.0.0.1:1" } }],
-      users: [{ name: "u", user: {} }],
-      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-      "current-context": "x",
-    }),
-  );
-  const parsed = parseBotConfig({
-    KUBECONFIG: kubeconfig,
-    MATRIX_HOMESERVER: "http://127.0.0.1:1",
-    MATRIX_USER: USER,
-    MATRIX_PASSWORD: PASSWORD,
-    ALLOWED_USERS: "@alice:example.org",
-    CRYPTO_STORE_PATH: folder,
-  });
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults));
+  const config = botConfigIn(folder, { user: USER, password: PASSWORD, allowed: "@alice:example.org" });
   const server = homeserver(mood);
   const store = openBotStore(folder);
   t.teardown(() => store.close());
@@ -109,10 +87,10 @@ const joinWith = async (
   const logger = pino({ level: "debug" }, { write: (line) => void logged.push(line) });
   if (abortIn === 0) ending.abort();
   const result = await joinMatrix({
-    config: parsed.config,
+    config,
     store,
     engine,
-    http: createMatrixHttp({ homeserver: parsed.config.matrix.homeserver, exchange: server.exchange }),
+    http: createMatrixHttp({ homeserver: config.matrix.homeserver, exchange: server.exchange }),
     exchange: server.exchange,
     logger,
     metrics: { loggedIn: (method, outcome) => logins.push(`${method} ${outcome}`) },

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of the bot's life on Matrix when it comes in the middle of the start: nothing begins after it.
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import t from "tap";
@@ -11,12 +9,12 @@ import { openJournal } from "../../server/bot/journal.ts";
 import { createBotMetrics } from "../../server/bot/metrics.ts";
 import { runOnMatrix } from "../../server/bot/on-matrix.ts";
 import { wallClock } from "../../server/clock.ts";
-import { parseBotConfig } from "../../server/config/bot.ts";
 import type { WatchedToggles } from "../../server/kubernetes/watched-toggles.ts";
 import { openBotStore } from "../../server/matrix/bot-store.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import type { HttpExchange } from "../../server/matrix/http-exchange.ts";
+import { botConfigIn } from "./bot-config.ts";
 
 const USER = "@bot:example.org";
 const ALICE = "@alice:example.org";
@@ -44,27 +42,8 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
   const engine = await loadCryptoEngine("wasm");
   if (!engine.ok) throw new Error(engine.fault);
   const folder = t.testdir();
-  const kubeconfig = join(folder, "kubeconfig");
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [{ name: "c", cluster: { server: "http://127.0.0.1:1" } }],
-      users: [{ name: "u", user: {} }],
-      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-      "current-context": "x",
-    }),
-  );
-  const parsed = parseBotConfig({
-    KUBECONFIG: kubeconfig,
-    MATRIX_HOMESERVER: "http://127.0.0.1:1",
-    MATRIX_USER: USER,
-    MATRIX_PASSWORD: randomBytes(12).toString("hex"),
-    ALLOWED_USERS: ALICE,
-    CRYPTO_STORE_PATH: folder,
-  });
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.faults));
+  const password = randomBytes(12).toString("hex");
+  const config = botConfigIn(folder, { user: USER, password, allowed: ALICE });
   const asked: string[] = [];
   const exchange: HttpExchange = {
     async send({ url }) {
@@ -88,10 +67,10 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
   const closing = new AbortController();
   const waiting = Promise.withResolvers<void>();
   const onMatrix = runOnMatrix({
-    config: parsed.config,
+    config,
     store,
     engine,
-    http: createMatrixHttp({ homeserver: parsed.config.matrix.homeserver, exchange }),
+    http: createMatrixHttp({ homeserver: config.matrix.homeserver, exchange }),
     exchange,
     toggles: toggles(asked),
     access: createAccess([ALICE]),
