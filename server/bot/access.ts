@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may command the bot, and which Toggle from which room. A Toggle's annotations narrow that and never widen it.
+import { Value } from "@sinclair/typebox/value";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
+import { UserId } from "../config/user-list.ts";
 
 /** Full user ids, comma-separated: of those in ALLOWED_USERS only these may use the Toggle. */
 export const ALLOWED_USERS_ANNOTATION = "toggle.j5t.io/allowed-users";
@@ -10,9 +12,11 @@ export const ALLOWED_ROOMS_ANNOTATION = "toggle.j5t.io/allowed-rooms";
 /** The longest id, https://spec.matrix.org/latest/appendices/#identifier-grammar */
 const MAX_ID = 255;
 const SERVER = "[A-Za-z0-9.\\-]+(:[0-9]{1,5})?|\\[[0-9A-Fa-f:.]+\\](:[0-9]{1,5})?";
-const USER_ID = new RegExp(`^@[^\\s:,]+:(${SERVER})$`);
 /** Rooms of version 12 and later have no server in their id. */
 const ROOM_ID = new RegExp(`^![^\\s:,]+(:(${SERVER}))?$`);
+
+const isUserId = (entry: string): boolean => Value.Check(UserId, entry);
+const isRoomId = (entry: string): boolean => ROOM_ID.test(entry) && entry.length <= MAX_ID;
 
 /** Somebody in a room. */
 export type Speaker = { readonly sender: string; readonly room: string };
@@ -28,9 +32,9 @@ export type Access = {
 export type UnreadableAnnotation = { readonly toggle: string; readonly annotation: string };
 
 /** The ids of an annotation; undefined where one of its entries is none. */
-const idsOf = (text: string, id: RegExp): ReadonlySet<string> | undefined => {
+const idsOf = (text: string, isId: (entry: string) => boolean): ReadonlySet<string> | undefined => {
   const entries = text.split(",").map((entry) => entry.trim());
-  return entries.every((entry) => id.test(entry) && entry.length <= MAX_ID) ? new Set(entries) : undefined;
+  return entries.every(isId) ? new Set(entries) : undefined;
 };
 
 /**
@@ -44,11 +48,16 @@ export const createAccess = (
   const users = new Set(allowedUsers);
   /** The text last complained of, by Toggle and annotation. */
   const told = new Map<string, string>();
-  const isIn = (toggle: Toggle, annotation: string, id: RegExp, candidate: string): boolean => {
+  const isIn = (
+    toggle: Toggle,
+    annotation: string,
+    isId: (entry: string) => boolean,
+    candidate: string,
+  ): boolean => {
     const annotations = toggle.metadata.annotations ?? {};
     const text = Object.hasOwn(annotations, annotation) ? annotations[annotation] : undefined;
     if (text === undefined) return true;
-    const ids = idsOf(text, id);
+    const ids = idsOf(text, isId);
     if (ids !== undefined) return ids.has(candidate);
     const name = toggle.metadata.name;
     if (told.get(`${name} ${annotation}`) !== text) {
@@ -62,7 +71,7 @@ export const createAccess = (
     mayTalk,
     mayUse: (toggle, { sender, room }) =>
       mayTalk(sender) &&
-      isIn(toggle, ALLOWED_USERS_ANNOTATION, USER_ID, sender) &&
-      isIn(toggle, ALLOWED_ROOMS_ANNOTATION, ROOM_ID, room),
+      isIn(toggle, ALLOWED_USERS_ANNOTATION, isUserId, sender) &&
+      isIn(toggle, ALLOWED_ROOMS_ANNOTATION, isRoomId, room),
   };
 };
