@@ -48,6 +48,8 @@ export const TEST_PROGRAMS: readonly Requirement[] = [
   program("gcc", "gcc"),
   program("pkcs11-tool", "opensc"),
   program("kubectl", "kubernetes-client"),
+  program("age", "age"),
+  program("python3", "python3"),
 ];
 
 /** Where Debian's package puts the keys that its archive is signed with; debootstrap reads them. */

@@ -43,6 +43,9 @@ const failuresOf = (tap: string): string[] => {
 /** Of what is said about one failure. */
 const MOST_LINES = 40;
 
+/** Of one file. A wait has a limit of its own, so that only a machine under load, or a process that does not end, meets this. */
+const FILE_SECONDS = 600;
+
 const run = async (): Promise<number> => {
   const missing = provide([SOFTHSM, ...TEST_PROGRAMS], say);
   if (missing.length > 0) {
@@ -61,7 +64,14 @@ const run = async (): Promise<number> => {
     spawnSync("tap", ["build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
     const child = spawn(
       "tap",
-      ["run", "--reporter=terse", "--jobs=2", "--timeout=300", `--output-file=${output}`, ...files],
+      [
+        "run",
+        "--reporter=terse",
+        "--jobs=2",
+        `--timeout=${FILE_SECONDS}`,
+        `--output-file=${output}`,
+        ...files,
+      ],
       { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
     );
     const code = await new Promise<number>((resolve) => child.once("exit", (status) => resolve(status ?? 1)));

@@ -18,6 +18,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { request } from "undici";
+import { ANSWER_LIMITS } from "../local/answer-limits.ts";
 import { freePort } from "../local/free-port.ts";
 import { removeWhenAbandoned } from "./abandoned-folder.ts";
 import { homeserverFiles } from "./homeserver-config.ts";
@@ -50,7 +51,7 @@ export type Homeserver = {
   admin(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object): Promise<AdminAnswer>;
   /** The ids of a user's devices. */
   devicesOf(userId: string): Promise<readonly string[]>;
-  /** Ends the process and answers when it has gone; the data stays. */
+  /** Ends the process and answers when it has gone; the data stays. @throws Error when it had to be killed for that */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Starts it again with its data, and answers when it serves. */
   start(): Promise<void>;
@@ -64,6 +65,7 @@ export type AdminAnswer = { readonly status: number; readonly body: unknown };
 export const EMPTY_DATABASE = "var/lib/keyswitch/empty-homeserver.db";
 
 const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 30_000;
 const POLL_MS = 10;
 
 const Nonce = Type.Object({ nonce: Type.String() });
@@ -105,7 +107,13 @@ export const startSynapse = async (options: HomeserverOptions): Promise<Homeserv
     if (running?.pid === undefined || running.exitCode !== null || running.signalCode !== null) return;
     const ended = once(running, "exit");
     running.kill(signal);
+    let isKilled = false;
+    const tooLong = setTimeout(() => {
+      isKilled = running.kill("SIGKILL");
+    }, STOP_LIMIT_MS);
     await ended;
+    clearTimeout(tooLong);
+    if (isKilled) throw new Error(`Synapse did not end within ${STOP_LIMIT_MS / 1000} s of ${signal}`);
   };
 
   const start = async () => {
@@ -209,7 +217,7 @@ const serving = async (child: ChildProcess, baseUrl: string): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error("it ended");
     if (performance.now() > deadline) throw new Error("it took too long");
     try {
-      const { statusCode, body } = await request(`${baseUrl}/health`);
+      const { statusCode, body } = await request(`${baseUrl}/health`, ANSWER_LIMITS);
       await body.dump();
       if (statusCode === 200) return;
     } catch {
@@ -226,6 +234,7 @@ const call = async (
   token?: string,
 ): Promise<AdminAnswer> => {
   const { statusCode, body } = await request(url, {
+    ...ANSWER_LIMITS,
     method,
     headers: {
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

@@ -4,8 +4,10 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { request } from "undici";
+import { ANSWER_LIMITS } from "./answer-limits.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
+import { createNews } from "./news.ts";
 
 export type BotProcessOptions = {
   /** All of its variables but LISTEN_PORT. */
@@ -28,11 +30,14 @@ export type BotProcess = {
   /** The value of a metric, 0 where it has none yet; `series` is its name with its labels as /metrics prints them. */
   metric(series: string): Promise<number>;
   probe(path: "/healthz" | "/readyz"): Promise<{ status: number; body: string }>;
-  /** Sends a signal, and resolves with the exit code, or null after a kill. */
+  /** Sends a signal, and resolves with the exit code, or null after a kill: a bot that does not end is killed. */
   end(signal?: "SIGTERM" | "SIGKILL"): Promise<number | null>;
   /** How it ended by itself. */
   readonly exited: Promise<number | null>;
 };
+
+/** A bot that has not ended by then is killed. */
+const END_LIMIT_MS = 60_000;
 
 /** It ends with this process, however that ends. */
 export const startBotProcess = async (options: BotProcessOptions): Promise<BotProcess> => {
@@ -45,34 +50,31 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const lines: string[] = [];
-  const readers = new Set<() => void>();
+  const news = createNews();
   const take = (line: string) => {
     lines.push(line);
-    for (const look of [...readers]) look();
+    news.came();
   };
   for (const stream of [child.stdout, child.stderr])
     if (stream) createInterface({ input: stream }).on("line", take);
   // Not "exit": what it said last comes after that.
   const exited = once(child, "close").then(([code]) => (typeof code === "number" ? code : null));
-  const printed = (text: string, seconds = 30): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const end = (then: () => void) => {
-        readers.delete(look);
-        clearTimeout(timer);
-        then();
-      };
-      const look = () => {
-        if (lines.some((line) => line.includes(text))) end(resolve);
-      };
-      const fail = () =>
-        end(() => reject(new Error(`the bot did not print “${text}”:\n${lines.slice(-9).join("\n")}`)));
-      const timer = setTimeout(fail, seconds * 1000);
-      readers.add(look);
-      look();
-      void exited.then(fail);
-    });
+  let hasEnded = false;
+  void exited.then(() => {
+    hasEnded = true;
+    news.came();
+  });
+  const printed = async (text: string, seconds = 30): Promise<void> => {
+    const seen = () => lines.slice(-9).join("\n");
+    const isPrinted = () => {
+      if (lines.some((line) => line.includes(text))) return true;
+      if (hasEnded) throw new Error(`the bot ended without printing “${text}”:\n${seen()}`);
+      return false;
+    };
+    await news.until(`the bot prints “${text}”`, isPrinted, { seconds, seen });
+  };
   const get = async (path: string) => {
-    const { statusCode, body } = await request(`${url}${path}`);
+    const { statusCode, body } = await request(`${url}${path}`, ANSWER_LIMITS);
     return { status: statusCode, body: await body.text() };
   };
   return {
@@ -103,9 +105,14 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
       const line = body.split("\n").find((one) => one.startsWith(`${series} `));
       return line === undefined ? 0 : Number(line.slice(series.length + 1));
     },
-    end: (signal = "SIGTERM") => {
+    async end(signal = "SIGTERM") {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-      return exited;
+      const tooLong = setTimeout(() => child.kill("SIGKILL"), END_LIMIT_MS);
+      try {
+        return await exited;
+      } finally {
+        clearTimeout(tooLong);
+      }
     },
   };
 };

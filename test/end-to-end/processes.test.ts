@@ -23,6 +23,7 @@ const start = () => {
   });
   const shows = (what: RegExp) =>
     eventually(`the screen shows ${what}`, async () => screen.match(what) ?? undefined, {
+      seconds: 60,
       seen: () => screen,
     });
   return { child, shows };

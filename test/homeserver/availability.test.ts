@@ -6,7 +6,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { findSynapseRoot } from "../../scripts/homeserver/synapse-root.ts";
+import { synapseFor } from "../matrix/synapse.ts";
 
+/** The file's own. */
+const root = t;
 const project = fileURLToPath(new URL("../..", import.meta.url));
 
 t.test("a test file without Synapse counts one skipped test, with the reason", async (t) => {
@@ -16,9 +19,15 @@ t.test("a test file without Synapse counts one skipped test, with the reason", a
     { encoding: "utf8", env: { ...process.env, TAP: "1" } },
   );
   t.equal(status, 0);
-  t.match(stdout, /^ok 1 - Synapse # SKIP no root here$/m);
-  t.match(stdout, /^1\.\.1$/m);
+  t.match(stdout, /^ {4}ok 1 - Synapse # SKIP no root here$/m);
+  t.match(stdout, /^ {4}1\.\.1$/m);
   t.notMatch(stdout, /not ok/);
+});
+
+t.test("a file's own t is refused, because tap would end it while the file waits", async (t) => {
+  await t.rejects(synapseFor(root, { availability: { state: "unavailable", why: "" } }), {
+    message: /within a test/,
+  });
 });
 
 t.test("a root without its marker is not used: it is half-built", async (t) => {

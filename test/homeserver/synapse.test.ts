@@ -31,9 +31,9 @@ const logInAs = async (baseUrl: string, user: string, password: string): Promise
 };
 
 const root = findSynapseRoot();
-const synapse = await synapseFor(t, { config: { session_lifetime: "24h" } });
-
-if (synapse !== undefined && root.state === "ready") {
+t.test("on a real homeserver", async (t) => {
+  const synapse = await synapseFor(t, { config: { session_lifetime: "24h" } });
+  if (synapse === undefined || root.state !== "ready") return;
   t.test("serves users, and keeps them and its address while it is stopped and started", async (t) => {
     const { userId, password } = await synapse.registerUser("alice");
     t.equal(userId, `@alice:${synapse.serverName}`);
@@ -67,7 +67,7 @@ if (synapse !== undefined && root.state === "ready") {
       stdio: "inherit",
     });
     t.teardown(() => holder.kill("SIGKILL"));
-    const [started]: unknown[] = await once(holder, "message");
+    const [started]: unknown[] = await once(holder, "message", { signal: AbortSignal.timeout(90_000) });
     const Started = Type.Object({ pid: Type.Integer(), logFile: Type.String() });
     if (!Value.Check(Started, started)) throw new Error("the holder said something else");
     t.ok(isRunning(started.pid));
@@ -76,4 +76,4 @@ if (synapse !== undefined && root.state === "ready") {
     await eventually("Synapse's end", async () => !isRunning(started.pid));
     await eventually("its folder's removal", async () => !existsSync(dirname(started.logFile)));
   });
-}
+});

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Logger, pino } from "pino";
 import type { Test } from "tap";
 import type { Homeserver, RegisteredUser } from "../../scripts/homeserver/synapse.ts";
+import { createNews } from "../../scripts/local/news.ts";
 import { parseMatrixConfig } from "../../server/config/matrix.ts";
 import type { Sleep } from "../../server/matrix/backoff.ts";
 import { type BotStore, openBotStore } from "../../server/matrix/bot-store.ts";
@@ -25,7 +26,10 @@ export type BotConnection = MatrixConnection & {
   readonly logged: readonly string[];
   readonly store: BotStore;
   readonly encryption: Encryption;
-  /** The first thing told that is `what`, from `from` on, whether it came already or will. */
+  /**
+   * The first thing told that is `what`, from `from` on, whether it came already or will.
+   * @throws Error saying what was told and logged instead, when it does not come
+   */
   until(what: string | RegExp, from?: number): Promise<Told>;
   /** Closes all, as at the end of the process. */
   stop(): Promise<void>;
@@ -37,6 +41,8 @@ export type BotConnectionOptions = {
   folder: string;
   allowed: readonly string[];
   sleep?: Sleep;
+  /** Milliseconds; a test that says how late a key is has a clock of its own. */
+  now?: () => number;
   /** Called for each message, as the journal is. */
   onMessage?: (text: string) => void;
   policy?: "warn" | "refuse";
@@ -70,10 +76,10 @@ export const startBotConnection = async (t: Test, options: BotConnectionOptions)
   const logger: Logger = pino({ level: "debug", base: null }, { write: (line) => void logged.push(line) });
 
   const told: Told[] = [];
-  const waiting = new Set<() => void>();
+  const news = createNews();
   const tell = (one: Told): void => {
     told.push(one);
-    for (const look of [...waiting]) look();
+    news.came();
   };
   const encryption = await openEncryption({
     engine: loaded,
@@ -94,7 +100,7 @@ export const startBotConnection = async (t: Test, options: BotConnectionOptions)
     encryption,
     mayTalk: (user) => allowed.includes(user),
     logger,
-    now: () => performance.now(),
+    now: options.now ?? (() => performance.now()),
     sleep: options.sleep ?? sleepFor,
     handlers: {
       onMessage({ id, room, sender, text }, { resumed }) {
@@ -138,16 +144,11 @@ export const startBotConnection = async (t: Test, options: BotConnectionOptions)
     until(what, from = 0) {
       const find = () =>
         told.slice(from).find((one) => (typeof what === "string" ? one.what === what : what.test(one.what)));
-      return new Promise((resolve) => {
-        const look = () => {
-          const found = find();
-          if (found === undefined) return;
-          waiting.delete(look);
-          resolve(found);
-        };
-        waiting.add(look);
-        look();
-      });
+      const seen = () => {
+        const words = told.map((one, at) => `${at} ${one.what}`).slice(-20);
+        return [`Told, from ${from} on or before:`, ...words, "Logged:", ...logged.slice(-10)].join("\n");
+      };
+      return news.until(`the bot tells “${what}”`, find, { seen });
     },
   };
 };

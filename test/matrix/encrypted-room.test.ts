@@ -6,8 +6,9 @@ import { startBotConnection } from "./bot-connection.ts";
 import { plainUser } from "./plain-user.ts";
 import { synapseFor } from "./synapse.ts";
 
-const synapse = await synapseFor(t);
-if (synapse !== undefined) {
+t.test("on a real homeserver", async (t) => {
+  const synapse = await synapseFor(t);
+  if (synapse === undefined) return;
   const account = await synapse.registerUser("bot");
   const [aliceAccount, malloryAccount] = [
     await synapse.registerUser("alice"),
@@ -150,4 +151,4 @@ if (synapse !== undefined) {
   t.test("nobody's text was logged", async (t) => {
     t.notOk(bot.logged.some((line) => /Web is|for all|secret|from the phone/.test(line)));
   });
-}
+});

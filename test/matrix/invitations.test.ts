@@ -14,8 +14,9 @@ const filter = (limit: number): string =>
 
 const Position = Type.Object({ next_batch: Type.String() });
 
-const synapse = await synapseFor(t);
-if (synapse !== undefined) {
+t.test("on a real homeserver", async (t) => {
+  const synapse = await synapseFor(t);
+  if (synapse === undefined) return;
   const account = await synapse.registerUser("bot");
   const alice = await plainUser(synapse, await synapse.registerUser("alice"));
   const mallory = await plainUser(synapse, await synapse.registerUser("mallory"));
@@ -93,4 +94,4 @@ if (synapse !== undefined) {
       }
     },
   );
-}
+});

@@ -49,8 +49,9 @@ t.test("no more than a hundred events are waited for, each as long as the first"
   });
 });
 
-const synapse = await synapseFor(t);
-if (synapse !== undefined) {
+t.test("on a real homeserver", async (t) => {
+  const synapse = await synapseFor(t);
+  if (synapse === undefined) return;
   const account = await synapse.registerUser("bot");
   const { baseUrl } = synapse;
   const open = async (name: string): Promise<User> => {
@@ -61,8 +62,16 @@ if (synapse !== undefined) {
   const alice = await open("alice");
   const mallory = await open("mallory");
   const folder = t.testdir();
+  /** The bot's: no key is too late before a test says so, however slow the machine is. */
+  let clock = 0;
   const start = () =>
-    startBotConnection(t, { homeserver: synapse, account, folder, allowed: [alice.userId] });
+    startBotConnection(t, {
+      homeserver: synapse,
+      account,
+      folder,
+      allowed: [alice.userId],
+      now: () => clock,
+    });
   let bot = await start();
   const roomWith = async (...others: string[]): Promise<string> => {
     const room = await alice.createRoom({ invite: [bot.userId, ...others] });
@@ -95,9 +104,12 @@ if (synapse !== undefined) {
     const room = await roomWith();
     holdKeys(alice);
     const id = await alice.sendText(room, "never");
-    const before = performance.now();
+    await looked(room);
+    clock += KEY_WAIT_MS - 1;
+    await looked(room);
+    t.notOk(bot.told.some(({ what }) => what === "undecryptable"));
+    clock += 1;
     t.match(await bot.until("undecryptable"), { id, room, sender: alice.userId });
-    t.ok(performance.now() - before > KEY_WAIT_MS / 2, "it was waited for");
     await alice.edit(room, id, "an edit is not a message");
     await looked(room);
     t.equal(bot.told.filter((one) => one.id === id).length, 1);
@@ -133,4 +145,4 @@ if (synapse !== undefined) {
     bot = await start();
     t.match(await bot.until("message over a restart"), { id, room });
   });
-}
+});

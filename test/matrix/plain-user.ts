@@ -5,6 +5,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { request } from "undici";
 import type { Homeserver, RegisteredUser } from "../../scripts/homeserver/synapse.ts";
+import { ANSWER_LIMITS } from "../../scripts/local/answer-limits.ts";
 
 const LoggedIn = Type.Object({ access_token: Type.String() });
 const Room = Type.Object({ room_id: Type.String() });
@@ -46,6 +47,7 @@ export const plainUser = async (
   let token: string | undefined;
   const call: PlainUser["call"] = async (method, path, json) => {
     const { statusCode, body } = await request(`${homeserver.baseUrl}/_matrix/client/v3/${path}`, {
+      ...ANSWER_LIMITS,
       method,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       ...(json && { body: JSON.stringify(json) }),

@@ -21,13 +21,20 @@ export type SynapseOptions = Omit<HomeserverOptions, "root"> & {
 };
 
 /**
- * Starts a Synapse that goes when `t` ends; given the test file's own `t`, all tests of the file share it. Where there is no
- * Synapse one skipped test is counted, which says why, and the answer is undefined:
+ * Starts a Synapse that goes when `t` ends; the tests within `t` share it. Where there is no Synapse one skipped test is
+ * counted, which says why, and the answer is undefined:
  *
- *     const synapse = await synapseFor(t);
- *     if (synapse !== undefined) t.test("…", async (t) => …);
+ *     t.test("on a real homeserver", async (t) => {
+ *       const synapse = await synapseFor(t);
+ *       if (synapse === undefined) return;
+ *       t.test("…", async (t) => …);
+ *     });
+ *
+ * A file's own `t` is refused. Once it has a teardown, tap ends it as soon as none of its tests runs: while the file still
+ * waits for Synapse, so that the tests behind the wait would be left out, and the file would pass.
  */
 export const synapseFor = async (t: Test, options: SynapseOptions = {}): Promise<Homeserver | undefined> => {
+  if (t === root) throw new Error("synapseFor has to be called within a test: see what it says about that");
   const { availability = findSynapseRoot(), ...rest } = options;
   if (availability.state === "unavailable") {
     t.test("Synapse", { skip: availability.why }, async () => {});

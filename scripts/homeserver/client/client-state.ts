@@ -4,15 +4,20 @@ import { ClientEvent, type MatrixClient, RoomEvent, RoomStateEvent, SyncState } 
 
 const LIMIT_SECONDS = 30;
 
-/** Answers when the client's first sync is done. */
+/** Answers when the client's first sync is done. @throws Error when it fails, or takes too long */
 export const firstSync = (client: MatrixClient): Promise<void> =>
   new Promise((resolve, reject) => {
-    const onSync = (state: SyncState) => {
-      if (state !== SyncState.Prepared && state !== SyncState.Error) return;
+    const end = (fault?: string) => {
       client.off(ClientEvent.Sync, onSync);
-      if (state === SyncState.Prepared) resolve();
-      else reject(new Error(`the first sync of ${client.getUserId()} failed`));
+      clearTimeout(timer);
+      if (fault === undefined) resolve();
+      else reject(new Error(`the first sync of ${client.getUserId()} ${fault}`));
     };
+    const onSync = (state: SyncState) => {
+      if (state === SyncState.Prepared) end();
+      else if (state === SyncState.Error) end("failed");
+    };
+    const timer = setTimeout(() => end(`was not done within ${LIMIT_SECONDS} s`), LIMIT_SECONDS * 1000);
     client.on(ClientEvent.Sync, onSync);
   });
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps what a user's client has seen in its rooms, as a person would see it, and waits for more.
 import { type MatrixClient, type MatrixEvent, MatrixEventEvent, RoomEvent } from "matrix-js-sdk";
+import { createNews } from "../../local/news.ts";
 
 /** An event as the client sees it now: a message that could not be decrypted may become readable later. */
 export type SeenEvent = {
@@ -84,17 +85,14 @@ const fits = (text: string | undefined, wanted: string | RegExp | undefined): bo
 export const keepSeenEvents = (client: MatrixClient): SeenEvents => {
   const events: MatrixEvent[] = [];
   const taken = new Set<string>();
-  const waiting = new Set<() => void>();
-  const lookAgain = () => {
-    for (const look of waiting) look();
-  };
+  const news = createNews();
   client.on(RoomEvent.Timeline, (event, _room, toStart) => {
     // What this device sends appears at once, with a status, before the homeserver has it.
     if (toStart === true || event.status !== null) return;
     events.push(event);
-    lookAgain();
+    news.came();
   });
-  client.on(MatrixEventEvent.Decrypted, lookAgain);
+  client.on(MatrixEventEvent.Decrypted, news.came);
 
   const describe = () =>
     events
@@ -104,26 +102,9 @@ export const keepSeenEvents = (client: MatrixClient): SeenEvents => {
       .join("\n");
 
   const until: SeenEvents["until"] = (what, check, seconds = LIMIT_SECONDS) =>
-    new Promise((resolve, reject) => {
-      const end = (then: () => void) => {
-        waiting.delete(look);
-        clearTimeout(timer);
-        then();
-      };
-      const look = () => {
-        try {
-          const found = check();
-          if (found !== undefined && found !== false) end(() => resolve(found));
-        } catch (fault) {
-          end(() => reject(fault));
-        }
-      };
-      const timer = setTimeout(() => {
-        const text = `${client.getUserId()} did not see ${what} within ${seconds} s. Last seen:\n${describe()}`;
-        end(() => reject(new Error(text)));
-      }, seconds * 1000);
-      waiting.add(look);
-      look();
+    news.until(`${client.getUserId()} sees ${what}`, check, {
+      seconds,
+      seen: () => `Last seen:\n${describe()}`,
     });
 
   const textsOf = (eventId: string): string[] => {

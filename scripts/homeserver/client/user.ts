@@ -10,6 +10,7 @@ import {
   OnlySignedDevicesIsolationMode,
 } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { request } from "undici";
+import { ANSWER_LIMITS } from "../../local/answer-limits.ts";
 import { eventually } from "../../local/eventually.ts";
 import { firstSync, whenRoomChanges } from "./client-state.ts";
 import { quietClient } from "./quiet-client.ts";
@@ -74,6 +75,9 @@ export type User = SeenEvents & {
 
 const Sent = Type.Object({ event_id: Type.String() });
 
+/** How long the homeserver may take to answer; a sync may take longer. */
+const ANSWER_MS = 30_000;
+
 const quiet = () => {};
 const silent = {
   ...{ trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
@@ -85,13 +89,18 @@ export const startUser = async (options: UserOptions): Promise<User> => {
   const { baseUrl, userId, password, onlySignedDevices = false } = options;
   quietClient();
   const identifier = { type: "m.id.user", user: userId };
-  const anonymous = createClient({ baseUrl, logger: silent });
+  const anonymous = createClient({ baseUrl, logger: silent, localTimeoutMs: ANSWER_MS });
   const { device_id: deviceId, access_token: accessToken } = await anonymous.loginRequest({
     type: "m.login.password",
     identifier,
     password,
   });
-  const client = createClient({ baseUrl, userId, deviceId, accessToken, logger: silent, disableVoip: true });
+  const client = createClient({
+    ...{ baseUrl, userId, deviceId, accessToken },
+    logger: silent,
+    disableVoip: true,
+    localTimeoutMs: ANSWER_MS,
+  });
   await client.initRustCrypto({ useIndexedDB: false });
   const crypto = client.getCrypto();
   if (crypto === undefined) throw new Error("the client has no encryption");
@@ -201,6 +210,7 @@ export const startUser = async (options: UserOptions): Promise<User> => {
       const { statusCode, body } = await request(`${baseUrl}/_matrix/client/v3/${path}`, {
         method: "PUT",
         headers: { authorization: `Bearer ${accessToken}`, "content-type": "application/json" },
+        ...ANSWER_LIMITS,
         body: JSON.stringify(content),
       });
       const answer: unknown = await body.json();

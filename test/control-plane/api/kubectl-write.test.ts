@@ -148,7 +148,7 @@ t.test("apply on the server's side", async (t) => {
   const migrated = await read(`${deployments}/d`);
   const managers = listOrEmpty(valueAt(migrated, ["metadata", "managedFields"]));
   t.same(
-    managers.map((entry) => valueAt(entry, ["manager"])),
+    managers.map((entry) => valueAt(entry, ["manager"])).sort(), // by their times, which are whole seconds
     ["kubectl", "kubectl-last-applied"],
     "kubectl took over from its client-side self without force",
   );

@@ -3,6 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { request } from "undici";
+import { ANSWER_LIMITS } from "../../../scripts/local/answer-limits.ts";
 import { transactionOf } from "../../../server/bot/transaction.ts";
 
 const Messages = Type.Object({
@@ -37,7 +38,7 @@ export const answersOnHomeserver = async (
     const page = from === "" ? "" : `&from=${encodeURIComponent(from)}`;
     const { statusCode, body } = await request(
       `${baseUrl}/_matrix/client/v3/rooms/${encodeURIComponent(room)}/messages?dir=b&limit=500${page}`,
-      { headers: { authorization: `Bearer ${accessToken}` } },
+      { ...ANSWER_LIMITS, headers: { authorization: `Bearer ${accessToken}` } },
     );
     const answer: unknown = await body.json();
     if (!Value.Check(Messages, answer)) throw new Error(`the homeserver answered with ${statusCode}`);

@@ -5,9 +5,7 @@ import t from "tap";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { setScene } from "./scene.ts";
 
-t.setTimeout(200_000);
-
-t.test("a chat switches a Deployment", { timeout: 180_000 }, async (t) => {
+t.test("a chat switches a Deployment", async (t) => {
   const scene = await setScene(t);
   if (scene === undefined) return;
   const { alice, account, synapse } = scene;

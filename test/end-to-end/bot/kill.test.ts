@@ -25,9 +25,7 @@ const deviceOf = async ({ alice, account, synapse }: Scene) => {
   return { ids: await synapse.devicesOf(account.userId), known, fingerprint: known[0]?.fingerprint };
 };
 
-t.setTimeout(290_000);
-
-t.test("a bot that is killed again and again", { timeout: 280_000 }, async (t) => {
+t.test("a bot that is killed again and again", async (t) => {
   const scene = await setScene(t);
   if (scene === undefined) return;
   const { alice, account, storePath, stack, synapse } = scene;

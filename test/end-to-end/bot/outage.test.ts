@@ -16,6 +16,8 @@ const CANT_REACH = /^I can't reach the cluster right now, and I won't try again 
 /** Waits for a line of the log: it may come later than what a probe or metric says. */
 const logs = (bot: BotProcess, text: string | RegExp): Promise<true> =>
   eventually(`a line with ${text}`, async () => bot.lines.some((line) => line.match(text)) || undefined, {
+    // The start of three processes at once, on a machine that has other work.
+    seconds: 60,
     seen: () => bot.lines.slice(-3).join("\n"),
   });
 

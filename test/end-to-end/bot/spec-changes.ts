@@ -5,6 +5,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Test } from "tap";
 import { request } from "undici";
+import { createNews } from "../../../scripts/local/news.ts";
 
 export type SpecChange = {
   readonly generation: number;
@@ -18,7 +19,7 @@ export type SpecChange = {
 export type SpecChanges = {
   /** All since the watch began, in their order; each has the next generation. */
   readonly all: readonly SpecChange[];
-  /** Resolves at the first change, before or after the call, that has this reason. */
+  /** Resolves at the first change, before or after the call, that has this reason. @throws Error when there is none in time */
   withReason(reason: string): Promise<void>;
   /** Why the record is not complete, if it is not. */
   fault(): string | undefined;
@@ -48,8 +49,7 @@ export const recordSpecChanges = async (
     bodyTimeout: 0,
   });
   const all: SpecChange[] = [];
-  const waiting = new Set<() => void>();
-  const started = Promise.withResolvers<void>();
+  const news = createNews();
   let known: number | undefined;
   let fault: string | undefined;
   const take = (line: string) => {
@@ -62,36 +62,31 @@ export const recordSpecChanges = async (
     const { generation } = metadata;
     if (known === undefined) {
       known = generation;
-      started.resolve();
+      news.came();
     }
     if (generation === known) return;
     if (generation !== known + 1) fault ??= `generation ${generation} came after ${known}`;
     known = generation;
     all.push({ generation, enabled: spec.enabled ?? true, until: spec.until, reason: spec.reason });
-    for (const look of [...waiting]) look();
+    news.came();
   };
   const lines = createInterface({ input: body });
   lines.on("line", take);
   const end = () => {
     fault ??= "the watch has ended";
-    started.resolve();
+    news.came();
   };
   lines.on("close", end);
   lines.on("error", end);
   t.teardown(() => ending.abort());
-  await started.promise;
+  await news.until("the watch tells of the Toggle", () => known !== undefined || fault !== undefined);
   return {
     all,
     fault: () => fault,
-    withReason: (reason) =>
-      new Promise((resolve) => {
-        const look = () => {
-          if (!all.some((change) => change.reason === reason)) return;
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      }),
+    async withReason(reason) {
+      const isThere = () => all.some((change) => change.reason === reason);
+      const seen = () => `${fault ?? ""}\n${JSON.stringify(all.slice(-5))}`;
+      await news.until(`a change of the Toggle with the reason ${reason}`, isThere, { seen });
+    },
   };
 };

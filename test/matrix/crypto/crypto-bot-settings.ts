@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the bot of the tests of encryption is started with, what it reports, and how a test talks to it.
 import { type ChildProcess, fork } from "node:child_process";
-import { on, once } from "node:events";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
+import { createNews } from "../../../scripts/local/news.ts";
 import type { BotStore } from "../../../server/matrix/bot-store.ts";
 import type { CrossSigningOutcome } from "../../../server/matrix/crypto/cross-signing/cross-sign.ts";
 import type { EncryptionOptions } from "../../../server/matrix/crypto/encryption.ts";
@@ -63,7 +64,7 @@ type ReportOf<K extends Kind> = Extract<BotReport, { kind: K }>;
 export type RunningBot = {
   readonly process: ChildProcess;
   readonly reports: readonly BotReport[];
-  /** The first report of a kind that fits, whether it came already or will. */
+  /** The first report of a kind that fits, whether it came already or will. @throws Error when it does not come in time */
   report<K extends Kind>(kind: K, fits?: (report: ReportOf<K>) => boolean): Promise<ReportOf<K>>;
   kill(): Promise<void>;
 };
@@ -73,21 +74,34 @@ const PROGRAM = fileURLToPath(new URL("crypto-bot.ts", import.meta.url));
 export const startBot = (settings: BotSettings): RunningBot => {
   const child = fork(PROGRAM, [JSON.stringify(settings)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const reports: BotReport[] = [];
-  child.on("message", (news: BotReport) => reports.push(news));
+  const news = createNews();
+  let hasEnded = false;
+  child.on("message", (report: BotReport) => {
+    reports.push(report);
+    news.came();
+  });
+  child.once("exit", () => {
+    hasEnded = true;
+    news.came();
+  });
   return {
     process: child,
     reports,
-    async report(kind, fits = () => true) {
+    report(kind, fits = () => true) {
       type Wanted = ReportOf<typeof kind>;
-      const isWanted = (news: BotReport): news is Wanted => news.kind === kind && fits(news as Wanted);
-      const found = reports.find(isWanted);
-      if (found) return found;
-      const ended = new AbortController();
-      child.once("exit", () => ended.abort(new Error("the bot ended")));
-      for await (const [news] of on(child, "message", { signal: ended.signal })) {
-        if (isWanted(news)) return news;
-      }
-      throw new Error("the bot ended");
+      const isWanted = (report: BotReport): report is Wanted =>
+        report.kind === kind && fits(report as Wanted);
+      const seen = () =>
+        `Reported:\n${reports
+          .slice(-9)
+          .map((one) => JSON.stringify(one))
+          .join("\n")}`;
+      const find = () => {
+        const found = reports.find(isWanted);
+        if (found === undefined && hasEnded) throw new Error(`the bot ended without “${kind}”. ${seen()}`);
+        return found;
+      };
+      return news.until(`the bot reports “${kind}”`, find, { seen });
     },
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return;

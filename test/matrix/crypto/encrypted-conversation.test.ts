@@ -8,9 +8,9 @@ import { synapseFor } from "../synapse.ts";
 import { type BotSettings, startBot } from "./crypto-bot-settings.ts";
 import { logIn } from "./log-in.ts";
 
-const synapse = await synapseFor(t);
-
-if (synapse !== undefined) {
+t.test("on a real homeserver", async (t) => {
+  const synapse = await synapseFor(t);
+  if (synapse === undefined) return;
   const baseUrl = synapse.baseUrl;
   const alice = await synapse.registerUser("alice");
   const bot = await synapse.registerUser("bot");
@@ -117,4 +117,4 @@ if (synapse !== undefined) {
       "the user could read all that the bot wrote",
     );
   });
-}
+});

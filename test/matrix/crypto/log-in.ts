@@ -3,6 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { request } from "undici";
+import { ANSWER_LIMITS } from "../../../scripts/local/answer-limits.ts";
 
 export type Login = { readonly userId: string; readonly deviceId: string; readonly token: string };
 
@@ -11,6 +12,7 @@ const Answer = Type.Object({ user_id: Type.String(), device_id: Type.String(), a
 /** A new device of a user. */
 export const logIn = async (url: string, user: { userId: string; password: string }): Promise<Login> => {
   const { body } = await request(`${url}/_matrix/client/v3/login`, {
+    ...ANSWER_LIMITS,
     method: "POST",
     body: JSON.stringify({
       type: "m.login.password",

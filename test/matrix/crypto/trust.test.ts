@@ -6,9 +6,9 @@ import { synapseFor } from "../synapse.ts";
 import { type BotSettings, startBot } from "./crypto-bot-settings.ts";
 import { logIn } from "./log-in.ts";
 
-const synapse = await synapseFor(t);
-
-if (synapse !== undefined) {
+t.test("on a real homeserver", async (t) => {
+  const synapse = await synapseFor(t);
+  if (synapse === undefined) return;
   const baseUrl = synapse.baseUrl;
 
   for (const policy of ["warn", "refuse"] as const) {
@@ -74,4 +74,4 @@ if (synapse !== undefined) {
       t.equal(changes().length, 1, "a change while it was down is found at the start");
     });
   }
-}
+});

@@ -12,9 +12,9 @@ import { openDeps } from "./deps.ts";
 import { devicesOf } from "./devices.ts";
 import { attempt, gather, secret } from "./parties.ts";
 
-const { synapse, base, jwt, sso, localPassword } = await gather(t);
-
-if (synapse !== undefined) {
+t.test("with Keycloak and a homeserver", async (t) => {
+  const { synapse, base, jwt, sso, localPassword } = await gather(t);
+  if (synapse === undefined) return;
   const works: [sentence: string, env: Record<string, string>, userId: string][] = [
     ["password, with a localpart", { ...base, MATRIX_PASSWORD: localPassword }, "@bot:keyswitch.test"],
     [
@@ -112,4 +112,4 @@ if (synapse !== undefined) {
     });
     t.match(outcome, { ok: false, stage: "matrix", retry: false, reason: /belongs to no device/ });
   });
-}
+});
