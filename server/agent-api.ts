@@ -1,9 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's HTTP API (JSON) as schemas, shared by the agent that serves it and the webhook that calls it.
-import { type Static, Type } from "@sinclair/typebox";
+import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
 
 /** `sha256:` and 64 hex digits; see hooks/checksum.ts. */
 export const Checksum = Type.String({ pattern: "^sha256:[0-9a-f]{64}$" });
+
+/** How a secret lies on the token; see STORAGE_LAYOUT. */
+export const Layout = Type.Union([Type.Literal("packed"), Type.Literal("per-key")]);
+export type Layout = Static<typeof Layout>;
+
+/** What a writer says of a secret beside its values. `labels` with the prefix `sync.` are the agent's own. */
+export const SecretMetadata = Type.Object(
+  {
+    description: Type.Optional(Type.String({ maxLength: 1024 })),
+    labels: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 256 }), { maxProperties: 32 })),
+    format: Type.Optional(Type.String({ maxLength: 64 })),
+    dataType: Type.Optional(Type.String({ maxLength: 64 })),
+    createdAt: Type.Optional(Type.String({ maxLength: 64 })),
+    source: Type.Optional(Type.String({ maxLength: 256 })),
+  },
+  { additionalProperties: false },
+);
+export type SecretMetadata = Static<typeof SecretMetadata>;
+
+const orNull = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
+
+/** What a merge patch says of the metadata: fields and labels to set, and with null to remove. */
+export const MetadataPatch = Type.Object(
+  {
+    description: orNull(Type.String({ maxLength: 1024 })),
+    labels: orNull(
+      Type.Record(Type.String(), Type.Union([Type.String({ maxLength: 256 }), Type.Null()]), {
+        maxProperties: 32,
+      }),
+    ),
+    format: orNull(Type.String({ maxLength: 64 })),
+    dataType: orNull(Type.String({ maxLength: 64 })),
+    createdAt: orNull(Type.String({ maxLength: 64 })),
+    source: orNull(Type.String({ maxLength: 256 })),
+  },
+  { additionalProperties: false },
+);
+export type MetadataPatch = Static<typeof MetadataPatch>;
+
+/** Metadata as the token has it: what another program wrote is passed on as it is. */
+export const StoredMetadata = Type.Object({
+  description: Type.Optional(Type.String()),
+  labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+  format: Type.Optional(Type.String()),
+  dataType: Type.Optional(Type.String()),
+  createdAt: Type.Optional(Type.String()),
+  source: Type.Optional(Type.String()),
+});
+export type StoredMetadata = Static<typeof StoredMetadata>;
 
 /** `GET /v1/secrets/{path}`: base64 values by key. Served with `ETag: "<checksum>"`. */
 export const SecretBody = Type.Object({
@@ -12,6 +61,8 @@ export const SecretBody = Type.Object({
   checksum: Checksum,
   version: Type.Integer({ minimum: 0 }),
   device: Type.String(),
+  layout: Type.Optional(Layout),
+  metadata: Type.Optional(StoredMetadata),
 });
 export type SecretBody = Static<typeof SecretBody>;
 
@@ -22,13 +73,156 @@ export const SecretSummary = Type.Object({
   keys: Type.Array(Type.String()),
   bytes: Type.Integer({ minimum: 0 }),
   version: Type.Integer({ minimum: 0 }),
+  layout: Type.Optional(Layout),
 });
 export type SecretSummary = Static<typeof SecretSummary>;
 
 export const SecretListBody = Type.Object({ secrets: Type.Array(SecretSummary) });
 export type SecretListBody = Static<typeof SecretListBody>;
 
-/** `GET /v1/info`. Sizes are bytes; null where the token does not say. `viewAgeMs`: how old the agent's view of the token is. */
+// Not a pattern of quartets: at 8 MiB it would overflow V8's stack for regular expressions.
+FormatRegistry.Set("base64", (text) => {
+  const last = text.slice(-4);
+  return (
+    text.length % 4 === 0 &&
+    !/[^A-Za-z0-9+/]/.test(text.slice(0, -4)) &&
+    Buffer.from(last, "base64").toString("base64") === last
+  );
+});
+
+/** Base64 (RFC 4648, section 4), padded and canonical; the empty value is the empty string. */
+export const Base64 = Type.String({ format: "base64" });
+
+/** `PUT /v1/secrets/{path}`: the secret shall be exactly this. Fields of the metadata that are left out stay as they are. */
+export const PutBody = Type.Object(
+  {
+    data: Type.Record(Type.String(), Base64, { minProperties: 1 }),
+    metadata: Type.Optional(SecretMetadata),
+  },
+  { additionalProperties: false },
+);
+export type PutBody = Static<typeof PutBody>;
+
+/** `PATCH /v1/secrets/{path}` (RFC 7396): what to set, and with null to remove. The secret must be there. */
+export const PatchBody = Type.Object(
+  {
+    data: Type.Optional(Type.Record(Type.String(), Type.Union([Base64, Type.Null()]))),
+    metadata: Type.Optional(MetadataPatch),
+  },
+  { additionalProperties: false },
+);
+export type PatchBody = Static<typeof PatchBody>;
+
+/** What a write came to. `unchanged`: the token held exactly this already and was not touched. */
+export const WriteOutcome = Type.Union([
+  Type.Literal("created"),
+  Type.Literal("changed"),
+  Type.Literal("unchanged"),
+]);
+export type WriteOutcome = Static<typeof WriteOutcome>;
+
+/** The answer to PUT (201 when created, else 200), PATCH and DELETE of a key (200): never a value. With `ETag`. */
+export const WriteBody = Type.Object({
+  path: Type.String(),
+  outcome: WriteOutcome,
+  checksum: Checksum,
+  keys: Type.Array(Type.String()),
+  version: Type.Integer({ minimum: 0 }),
+  device: Type.String(),
+});
+export type WriteBody = Static<typeof WriteBody>;
+
+/** The answer to `DELETE /v1/secrets/{path}`, and to DELETE of its last key. `checksum` is what was deleted. */
+export const DeleteBody = Type.Object({
+  path: Type.String(),
+  outcome: Type.Literal("deleted"),
+  checksum: Type.Union([Checksum, Type.Null()]),
+  device: Type.String(),
+});
+export type DeleteBody = Static<typeof DeleteBody>;
+
+/** One secret of an import: also as an export gives it. */
+export const ImportedSecret = Type.Object(
+  {
+    path: Type.String(),
+    data: Type.Record(Type.String(), Base64, { minProperties: 1 }),
+    metadata: Type.Optional(SecretMetadata),
+    /** Not compared. */
+    checksum: Type.Optional(Checksum),
+    version: Type.Optional(Type.Integer({ minimum: 0 })),
+  },
+  { additionalProperties: false },
+);
+export type ImportedSecret = Static<typeof ImportedSecret>;
+
+/** One secret of an export. */
+export const ExportedSecret = Type.Object({
+  path: Type.String(),
+  data: Type.Record(Type.String(), Type.String()),
+  metadata: Type.Optional(StoredMetadata),
+  checksum: Checksum,
+  version: Type.Integer({ minimum: 0 }),
+});
+export type ExportedSecret = Static<typeof ExportedSecret>;
+
+/** `GET /v1/export?prefix=`, with the write token: every secret with its values, sorted by path. */
+export const ExportBody = Type.Object({ device: Type.String(), secrets: Type.Array(ExportedSecret) });
+export type ExportBody = Static<typeof ExportBody>;
+
+/** `POST /v1/import`: each secret is written by itself, in the order given; one that fails does not stop the others. */
+export const ImportBody = Type.Object(
+  {
+    secrets: Type.Array(ImportedSecret, { maxItems: 1000 }),
+    /** What becomes of a secret whose path holds something else already: left (default), replaced, or an error. */
+    ifExists: Type.Optional(
+      Type.Union([Type.Literal("skip"), Type.Literal("replace"), Type.Literal("fail")]),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type ImportBody = Static<typeof ImportBody>;
+
+/** What became of one secret of an import or repack. `code` and `message` are those of a failure. */
+export const ItemResult = Type.Object({
+  path: Type.String(),
+  outcome: Type.Union([
+    WriteOutcome,
+    Type.Literal("skipped"),
+    Type.Literal("repacked"),
+    Type.Literal("failed"),
+  ]),
+  checksum: Type.Optional(Checksum),
+  code: Type.Optional(Type.String()),
+  message: Type.Optional(Type.String()),
+});
+export type ItemResult = Static<typeof ItemResult>;
+
+/** The answer to import and repack, an item for each asked, in their order. */
+export const ItemResults = Type.Object({ device: Type.String(), results: Type.Array(ItemResult) });
+export type ItemResults = Static<typeof ItemResults>;
+
+/** `POST /v1/repack`: moves these secrets to the layout (default: the agent's own). One that is there is unchanged. */
+export const RepackBody = Type.Object(
+  {
+    paths: Type.Array(Type.String(), { maxItems: 1000 }),
+    layout: Type.Optional(Layout),
+  },
+  { additionalProperties: false },
+);
+export type RepackBody = Static<typeof RepackBody>;
+
+/** `POST /v1/pin`: answered with 204. The PIN file must then be given the new PIN. */
+export const PinBody = Type.Object(
+  {
+    currentPin: Type.String({ minLength: 1, maxLength: 255 }),
+    /** One line, as it has to stand in a PIN file. */
+    newPin: Type.String({ minLength: 4, maxLength: 255, pattern: "^[^\\x00-\\x1f\\x7f]*$" }),
+  },
+  { additionalProperties: false },
+);
+export type PinBody = Static<typeof PinBody>;
+
+/** `GET /v1/info`, and the answer to `POST /v1/refresh`, which loads the token anew first. Sizes are bytes; null where the token does not say. `viewAgeMs`: how old the agent's view of the token is. */
 export const DeviceInfo = Type.Object({
   device: Type.String(),
   node: Type.String(),
@@ -44,6 +238,15 @@ export const DeviceInfo = Type.Object({
   freeBytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
   totalBytes: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
   objects: Type.Integer({ minimum: 0 }),
+  /** How many data objects the token takes, as configured or as its behaviour has shown; null while not known. */
+  objectLimit: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+  objectLimitSource: Type.Union([Type.Literal("configured"), Type.Literal("learned"), Type.Null()]),
+  /** The largest value of one object; a larger secret is split over several. Null: the token sets no limit. */
+  maxObjectBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
+  /** Which layout writes make. */
+  layout: Layout,
+  /** Whether the agent takes writes at all (WRITE_TOKEN_FILE). */
+  writable: Type.Boolean(),
   viewAgeMs: Type.Integer({ minimum: 0 }),
 });
 export type DeviceInfo = Static<typeof DeviceInfo>;

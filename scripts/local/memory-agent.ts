@@ -6,6 +6,7 @@ import { Value } from "@sinclair/typebox/value";
 import closeWithGrace from "close-with-grace";
 import { Registry } from "prom-client";
 import { buildAgentApp } from "../../server/agent/app.ts";
+import { agentTokenFiles } from "../../server/agent/token-files.ts";
 import { parseAgentConfig } from "../../server/config/agent.ts";
 import { isLoopback } from "../../server/config/loopback.ts";
 import { createLogger } from "../../server/log.ts";
@@ -27,7 +28,7 @@ const app = buildAgentApp({
   logger,
   registry: new Registry(),
   auth: {
-    tokenFiles: config.readTokenFile === undefined ? [] : [{ path: config.readTokenFile, scopes: ["read"] }],
+    tokenFiles: agentTokenFiles(config),
     clientCertificates: config.tls?.clientCaFile !== undefined,
     loopback: isLoopback(config.listenHost),
   },

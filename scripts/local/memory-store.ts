@@ -1,39 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's secret store in memory, for tests and for local runs on machines without SoftHSM2.
 import { checksum } from "../../hooks/checksum.ts";
-import type { ReadResult, Secret, SecretStore, Unavailable } from "../../server/agent/store.ts";
+import { type Content, contentAfter } from "../../server/agent/content-after.ts";
+import {
+  type ChangeResult,
+  type ReadResult,
+  type Secret,
+  type SecretStore,
+  type Unavailable,
+  unavailable,
+} from "../../server/agent/store.ts";
 
 export type MemoryStore = SecretStore & {
   /** Makes the secret at `path` exactly `keys`, as one more version. */
-  put(path: string, keys: Readonly<Record<string, Uint8Array | string>>): void;
+  put(
+    path: string,
+    keys: Readonly<Record<string, Uint8Array | string>>,
+    options?: Partial<Pick<Secret, "layout" | "metadata">>,
+  ): void;
   remove(path: string): void;
   /** Every operation comes to this until it is called again without. */
   fail(failure?: Unavailable): void;
 };
 
+export type MemoryStoreOptions = {
+  /** What setPin takes as the PIN in use. */
+  pin?: string;
+};
+
 /** A store that holds nothing. */
-export const createMemoryStore = (label = "memory"): MemoryStore => {
+export const createMemoryStore = (label = "memory", options: MemoryStoreOptions = {}): MemoryStore => {
   const secrets = new Map<string, Secret>();
+  let pin = options.pin ?? "unused";
   let failure: Unavailable | undefined;
   let closed = false;
   const broken = (): Unavailable | undefined =>
-    closed
-      ? {
-          kind: "unavailable",
-          code: "TOKEN_UNAVAILABLE",
-          message: "the store is closed",
-          retryAfterSeconds: 1,
-        }
-      : failure;
+    closed ? unavailable("TOKEN_UNAVAILABLE", "the store is closed", 1) : failure;
+
+  /** Makes `content` the secret at `path`. */
+  const write = (path: string, { data, metadata }: Content, layout?: Secret["layout"]): Secret => {
+    const before = secrets.get(path);
+    const secret: Secret = {
+      data,
+      metadata,
+      checksum: checksum(data),
+      version: (before?.version ?? 0) + 1,
+      layout: layout ?? before?.layout ?? "packed",
+    };
+    secrets.set(path, secret);
+    return secret;
+  };
+
+  const change: SecretStore["change"] = async (path, wanted, precondition = {}): Promise<ChangeResult> => {
+    const failed = broken();
+    if (failed !== undefined) return failed;
+    const current = secrets.get(path);
+    const before = current?.checksum ?? null;
+    const intent = contentAfter(current, wanted, precondition);
+    if (intent.kind === "done") return intent.result;
+    if (intent.kind === "delete") {
+      secrets.delete(path);
+      return { kind: "deleted", before };
+    }
+    // A write makes the store's own layout, whatever the secret had.
+    const { checksum: sum, version, data } = write(path, intent.content, intent.layout ?? "packed");
+    const outcome = wanted.type === "repack" ? "repacked" : before === null ? "created" : "changed";
+    return { kind: "written", outcome, before, checksum: sum, version, keys: [...data.keys()].sort() };
+  };
+
   return {
-    put: (path, keys) => {
-      const data = new Map(
-        Object.entries(keys).map(([key, value]) => [
-          key,
-          typeof value === "string" ? Buffer.from(value) : value,
-        ]),
+    put: (path, keys, { layout, metadata = {} } = {}) => {
+      const values = Object.entries(keys).map(
+        ([key, value]) => [key, typeof value === "string" ? Buffer.from(value) : value] as const,
       );
-      secrets.set(path, { data, checksum: checksum(data), version: (secrets.get(path)?.version ?? 0) + 1 });
+      write(path, { data: new Map(values), metadata }, layout);
     },
     remove: (path) => {
       secrets.delete(path);
@@ -51,12 +91,13 @@ export const createMemoryStore = (label = "memory"): MemoryStore => {
         secrets: [...secrets]
           .filter(([path]) => path.startsWith(prefix))
           .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([path, { data, checksum: sum, version }]) => ({
+          .map(([path, { data, checksum: sum, version, layout }]) => ({
             path,
             checksum: sum,
             keys: [...data.keys()].sort(),
             bytes: [...data.values()].reduce((total, value) => total + value.length, 0),
             version,
+            layout,
           })),
       },
     info: async () =>
@@ -68,8 +109,22 @@ export const createMemoryStore = (label = "memory"): MemoryStore => {
         freeBytes: null,
         totalBytes: null,
         objects: secrets.size,
+        objectLimit: null,
+        objectLimitSource: null,
+        maxObjectBytes: null,
+        layout: "packed",
+        writable: true,
         viewAgeMs: 0,
       },
+    change,
+    refresh: async () => broken() ?? { kind: "refreshed" },
+    setPin: async (currentPin, newPin) => {
+      const failed = broken();
+      if (failed !== undefined) return failed;
+      if (currentPin !== pin) return { kind: "mismatch" };
+      pin = newPin;
+      return { kind: "changed" };
+    },
     health: () => {
       const fault = broken();
       return fault === undefined

@@ -13,7 +13,12 @@ import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { addDeviceRoutes } from "./routes/device-routes.ts";
+import { addExportRoute } from "./routes/export-route.ts";
+import { addImportRoute } from "./routes/import-route.ts";
+import { addPinRoute } from "./routes/pin-route.ts";
+import { addRepackRoute } from "./routes/repack-route.ts";
 import { addSecretRoutes } from "./routes/secret-routes.ts";
+import { addWriteRoutes } from "./routes/write-routes.ts";
 import type { SecretStore } from "./store.ts";
 
 export type AgentAppOptions = {
@@ -59,6 +64,12 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
   const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }) });
   app.setSerializerCompiler(compileSerializer);
   addSecretRoutes(app, { store, metrics, device });
-  addDeviceRoutes(app, { store, metrics, device, node, sysfsRoot });
+  addWriteRoutes(app, { store, metrics, device });
+  addImportRoute(app, { store, metrics, device });
+  addExportRoute(app, { store, metrics, device });
+  addRepackRoute(app, { store, metrics, device });
+  addPinRoute(app, { store, metrics, device });
+  const writable = auth.tokenFiles.some(({ scopes }) => scopes.includes("write"));
+  addDeviceRoutes(app, { store, metrics, device, node, sysfsRoot, writable });
   return app;
 };

@@ -4,18 +4,15 @@ import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { AgentConfig } from "../config/agent.ts";
 import { isLoopback } from "../config/loopback.ts";
-import type { Scope } from "../http/auth.ts";
 import { buildAgentApp } from "./app.ts";
 import { createAgentMetrics } from "./metrics.ts";
 import { createPkcs11Store } from "./pkcs11/store.ts";
 import type { TokenEvents } from "./pkcs11/supervisor.ts";
 import type { Health } from "./store.ts";
+import { agentTokenFiles } from "./token-files.ts";
 
 /** An agent that listens. `close` waits for the requests under way, then lets go of the token. */
 export type RunningAgent = { address: string; close(): Promise<void> };
-
-const READ: readonly Scope[] = ["read"];
-const WRITE: readonly Scope[] = ["read", "write"];
 
 /** Logs when the token's state changes, and not at every repetition of it. */
 const logHealth = (logger: Logger): TokenEvents["health"] => {
@@ -41,6 +38,8 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
   const tellHealth = logHealth(logger);
   const store = createPkcs11Store({
     pkcs11: config.pkcs11,
+    ...(config.writeTokenFile !== undefined && { writes: config.writes }),
+    recovered: (paths) => logger.warn({ paths }, "writes that were cut off have been completed or undone"),
     operationTimeoutMs: config.operationTimeoutMs,
     refreshIntervalMs: config.refreshIntervalMs,
     events: {
@@ -55,7 +54,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       },
     },
   });
-  const { readTokenFile, writeTokenFile, tls } = config;
+  const { tls } = config;
   try {
     const app = buildAgentApp({
       store,
@@ -63,10 +62,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       registry,
       metrics,
       auth: {
-        tokenFiles: [
-          ...(readTokenFile === undefined ? [] : [{ path: readTokenFile, scopes: READ }]),
-          ...(writeTokenFile === undefined ? [] : [{ path: writeTokenFile, scopes: WRITE }]),
-        ],
+        tokenFiles: agentTokenFiles(config),
         clientCertificates: tls?.clientCaFile !== undefined,
         loopback: isLoopback(config.listenHost),
       },

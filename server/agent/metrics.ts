@@ -47,9 +47,17 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
   });
   const objects = new Gauge({
     name: "keyswitch_agent_objects",
-    help: "Data objects on the token when it was last listed.",
+    help: "Data objects on the token when it was last listed or written.",
     registers,
   });
+  const objectLimit = new Gauge({
+    name: "keyswitch_agent_object_limit",
+    help: "Data objects that the token takes, as configured or as it has shown; absent while not known.",
+    registers,
+    // Without a value there is no sample.
+    labelNames: [],
+  });
+  objectLimit.remove();
   const refresh = new Histogram({
     name: "keyswitch_agent_refresh_seconds",
     help: "Time that loading the list of the token's objects took, in seconds.",
@@ -62,6 +70,11 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
       loaded: (count, took) => {
         objects.set(count);
         refresh.observe(took);
+      },
+      capacity: (count, limit) => {
+        objects.set(count);
+        if (limit === null) objectLimit.remove();
+        else objectLimit.set(limit);
       },
       health: ({ ready }) => up.set(ready ? 1 : 0),
       queueLength: (length) => queue.set(length),

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent asks of anything that keeps secrets: the PKCS#11 token, or memory in tests and local runs.
-import type { DeviceInfo, SecretSummary } from "../agent-api.ts";
+import type {
+  DeviceInfo,
+  Layout,
+  MetadataPatch,
+  SecretMetadata,
+  SecretSummary,
+  WriteOutcome,
+} from "../agent-api.ts";
 
 /** Why a token can't be read. Each is a code of the HTTP error table; all are answered with 503. */
 export type UnavailableCode =
@@ -21,12 +28,25 @@ export type Unavailable = {
 };
 
 /** One secret as it is on the token. Keys are unique and sorted by nothing; values are raw bytes. */
-export type Secret = { data: ReadonlyMap<string, Uint8Array>; checksum: string; version: number };
+export type Secret = {
+  data: ReadonlyMap<string, Uint8Array>;
+  checksum: string;
+  version: number;
+  layout: Layout;
+  metadata: SecretMetadata;
+};
 
 /** `absent` is said only after a listing that worked and showed no object of this path. */
 export type ReadResult = ({ kind: "found" } & Secret) | { kind: "absent" } | Unavailable;
 
-export type ListResult = { kind: "listed"; secrets: SecretSummary[] } | Unavailable;
+export type ListResult =
+  | {
+      kind: "listed";
+      secrets: SecretSummary[];
+      /** Paths below the prefix whose objects can't be understood: a read of one is STORAGE_INVALID. Sorted. */
+      invalid?: string[];
+    }
+  | Unavailable;
 
 export type InfoResult = ({ kind: "info" } & Omit<DeviceInfo, "device" | "node">) | Unavailable;
 
@@ -40,11 +60,67 @@ export type ReadOptions = {
   signal?: AbortSignal;
 };
 
+/** What must hold of the secret before it is written (RFC 9110, section 13.1), by checksum; `*` is any secret at all. */
+export type Precondition = {
+  ifMatch?: readonly string[] | "*";
+  ifNoneMatch?: readonly string[] | "*";
+};
+
+/** One change of one secret. Nothing of it is done where anything of it can't be. */
+export type Change =
+  /** Exactly these keys. Fields of the metadata that are not given stay as they are. */
+  | { type: "put"; data: ReadonlyMap<string, Uint8Array>; metadata?: SecretMetadata }
+  /** Sets these keys, removes those that are null, and leaves the others. The secret must be there. */
+  | { type: "patch"; data: ReadonlyMap<string, Uint8Array | null>; metadata?: MetadataPatch }
+  | { type: "delete" }
+  /** The secret goes with its last key. */
+  | { type: "delete-key"; key: string }
+  /** The same content in this layout. */
+  | { type: "repack"; layout: Layout };
+
+/** Why the token does not take a change; each is a code of the HTTP error table. Nothing was changed. */
+export type RefusalCode = "TOKEN_FULL" | "SECRET_TOO_LARGE" | "PATH_AMBIGUOUS" | "WRITE_NOT_SHOWN";
+
+/** What a change came to. `before` is the checksum of what was there, null where nothing was. */
+export type ChangeResult =
+  | {
+      kind: "written";
+      outcome: WriteOutcome | "repacked";
+      before: string | null;
+      checksum: string;
+      version: number;
+      keys: string[];
+    }
+  | { kind: "deleted"; before: string | null }
+  | { kind: "absent" }
+  | { kind: "key-absent" }
+  /** The patch would leave no key; who wants that deletes the secret. */
+  | { kind: "last-key" }
+  /** The precondition does not hold. */
+  | { kind: "precondition"; before: string | null }
+  | { kind: "refused"; code: RefusalCode; message: string }
+  /** The write began and was cut off: the token holds the old secret or the new one. */
+  | { kind: "interrupted"; message: string }
+  /** The write did not begin. */
+  | Unavailable;
+
+/** `mismatch`: the current PIN given is not the one in use; the token was not asked. */
+export type PinResult =
+  | { kind: "changed" }
+  | { kind: "mismatch" }
+  | { kind: "refused"; message: string }
+  | Unavailable;
+
 export type SecretStore = {
   read(path: string, options?: ReadOptions): Promise<ReadResult>;
   /** Every secret whose path starts with `prefix`; the empty prefix is everything. */
   list(prefix: string, options?: { signal?: AbortSignal }): Promise<ListResult>;
   info(): Promise<InfoResult>;
+  /** Makes one change, whole or not at all; an interrupted one is completed or undone by the next start. */
+  change(path: string, change: Change, precondition?: Precondition): Promise<ChangeResult>;
+  /** Loads a new view of the token. */
+  refresh(): Promise<{ kind: "refreshed" } | Unavailable>;
+  setPin(currentPin: string, newPin: string): Promise<PinResult>;
   health(): Health;
   /** Lets go of the token. Calls under way are answered with TOKEN_UNAVAILABLE. */
   close(): Promise<void>;

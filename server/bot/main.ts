@@ -50,7 +50,10 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
     logger,
     registry,
     auth: {
-      tokenFiles: metricsTokenFile === undefined ? [] : [{ path: metricsTokenFile, scopes: ["metrics"] }],
+      tokenFiles:
+        metricsTokenFile === undefined
+          ? []
+          : [{ variable: "METRICS_TOKEN_FILE", path: metricsTokenFile, scopes: ["metrics"] }],
       clientCertificates: tls?.clientCaFile !== undefined,
       loopback: isLoopback(config.listenHost),
     },

@@ -6,6 +6,7 @@ import {
   LISTENER_VARIABLES,
   type ListenerConfig,
   readListener,
+  readOptionalTokenPath,
   readTokenPath,
 } from "./listener.ts";
 import {
@@ -29,6 +30,9 @@ export const AGENT_VARIABLES = {
   PKCS11_SLOT: null,
   PKCS11_PIN_FILE: null,
   PKCS11_CACHE: "auto",
+  PKCS11_MAX_OBJECTS: null,
+  PKCS11_MAX_OBJECT_BYTES: null,
+  STORAGE_LAYOUT: "packed",
   OPERATION_TIMEOUT_MS: "10000",
   REFRESH_INTERVAL_MS: "30000",
   SYSFS_ROOT: "/sys",
@@ -38,6 +42,18 @@ export const AGENT_VARIABLES = {
 /** Whether the module sees what other processes write: `live` does, `cached` does not, `auto` lets the agent decide. */
 export const PKCS11_CACHE_MODES = ["auto", "live", "cached"] as const;
 export type Pkcs11Cache = (typeof PKCS11_CACHE_MODES)[number];
+
+/** How writes store a secret: one object for all of it, or one for each key. */
+export const STORAGE_LAYOUTS = ["packed", "per-key"] as const;
+
+/** What writes need to know. */
+export type WriteConfig = {
+  layout: (typeof STORAGE_LAYOUTS)[number];
+  /** Data objects that the token takes, where its behaviour should not have to show it. */
+  maxObjects?: number;
+  /** Bytes that one object takes. */
+  maxObjectBytes?: number;
+};
 
 /** How to reach the token. Exactly one of `tokenLabel` and `slot` is there. */
 export type Pkcs11Config = {
@@ -57,6 +73,7 @@ export type AgentConfig = ListenerConfig & {
   deviceName: string;
   nodeName: string;
   pkcs11: Pkcs11Config;
+  writes: WriteConfig;
   operationTimeoutMs: number;
   refreshIntervalMs: number;
   sysfsRoot: string;
@@ -74,13 +91,16 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
   const reader = readVariables(env, AGENT_VARIABLES);
   const listener = readListener(reader);
   const readTokenFile = readTokenPath(reader, "READ_TOKEN_FILE");
-  const writeTokenFile = readTokenPath(reader, "WRITE_TOKEN_FILE");
+  // A listener on loopback without any token file is open, so that a lone token file has to be there.
+  const readWriteToken = reader.raw("READ_TOKEN_FILE") === undefined ? readTokenPath : readOptionalTokenPath;
+  const writeTokenFile = readWriteToken(reader, "WRITE_TOKEN_FILE");
   checkExposure(reader, listener, ["READ_TOKEN_FILE"], reader.raw("READ_TOKEN_FILE") !== undefined);
   const name = (variable: "DEVICE_NAME" | "NODE_NAME") =>
     reader.required(variable, reader.text(variable, KubernetesName, "a Kubernetes name such as hsm-a"));
   const deviceName = name("DEVICE_NAME");
   const nodeName = name("NODE_NAME");
   const pkcs11 = readPkcs11(reader);
+  const writes = readWrites(reader);
   const operationTimeoutMs = reader.integer("OPERATION_TIMEOUT_MS", 100, 600_000);
   const refreshIntervalMs = reader.integer("REFRESH_INTERVAL_MS", 100, 86_400_000);
   const sysfsRoot = reader.text("SYSFS_ROOT", AbsolutePath, "an absolute path");
@@ -90,6 +110,7 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
     deviceName === undefined ||
     nodeName === undefined ||
     pkcs11 === undefined ||
+    writes === undefined ||
     operationTimeoutMs === undefined ||
     refreshIntervalMs === undefined ||
     sysfsRoot === undefined ||
@@ -103,12 +124,25 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
     deviceName,
     nodeName,
     pkcs11,
+    writes,
     operationTimeoutMs,
     refreshIntervalMs,
     sysfsRoot,
     devRoot,
   };
   return { ok: true, config: deepFreeze(config) };
+};
+
+const readWrites = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): WriteConfig | undefined => {
+  const layout = reader.oneOf("STORAGE_LAYOUT", STORAGE_LAYOUTS);
+  const maxObjects = reader.integer("PKCS11_MAX_OBJECTS", 1, 1_000_000);
+  const maxObjectBytes = reader.integer("PKCS11_MAX_OBJECT_BYTES", 512, 1_048_576);
+  if (layout === undefined) return undefined;
+  return {
+    layout,
+    ...(maxObjects !== undefined && { maxObjects }),
+    ...(maxObjectBytes !== undefined && { maxObjectBytes }),
+  };
 };
 
 const readPkcs11 = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): Pkcs11Config | undefined => {

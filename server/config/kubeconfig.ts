@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
 import { type Static, Type } from "@sinclair/typebox";
 import { parse } from "yaml";
-import { parseTokens } from "../http/token-file.ts";
+import { isBearerToken, parseTokens } from "../http/token-file.ts";
 import { compileSchema, details } from "../http/validation.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "./kubernetes.ts";
 import { isLoopback } from "./loopback.ts";
@@ -174,7 +174,7 @@ const credentialsOf = (user: User, at: (path: string) => string): Loaded<Kuberne
       : fault(`names the tokenFile ${path}, which ${tokens.message}`);
   }
   if (token) {
-    return parseTokens(Buffer.from(token)).ok
+    return isBearerToken(token.trim())
       ? found({ kind: "token", token: fixedSecret(token, "KUBECONFIG") })
       : fault("has a token that is no bearer token");
   }

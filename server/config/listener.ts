@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration that every listener shares: log level, address, TLS files, and the rule that a listener beyond
 // loopback is encrypted and authenticated.
+import { existsSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { Type } from "@sinclair/typebox";
 import { parseTokens } from "../http/token-file.ts";
@@ -102,6 +103,18 @@ export const readTokenPath = <Name extends string>(
   if (tokens.ok) return path;
   reader.fault(name, `${path} ${tokens.message}`);
   return undefined;
+};
+
+/**
+ * The same where the file may be left out, as a key of a Secret that is optional in a pod: undefined while there is none.
+ * Once it is there the process has to be started anew.
+ */
+export const readOptionalTokenPath = <Name extends string>(
+  reader: VariableReader<Name>,
+  name: Name,
+): string | undefined => {
+  const path = reader.raw(name);
+  return path === undefined || existsSync(path) ? readTokenPath(reader, name) : undefined;
 };
 
 /** Refuses a listener beyond loopback that lacks TLS, or both of a token file and a client CA. */

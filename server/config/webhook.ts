@@ -14,6 +14,7 @@ import {
   LISTENER_VARIABLES,
   type ListenerConfig,
   readListener,
+  readOptionalTokenPath,
   readTokenPath,
 } from "./listener.ts";
 import { type ConfigResult, deepFreeze, type Environment, readChecked, readVariables } from "./variables.ts";
@@ -36,6 +37,7 @@ export type WebhookConfig = ListenerConfig & {
   /** In the order in which they are asked. */
   agents: AgentEndpoint[];
   agentTokenFile?: string;
+  /** Absent: the webhook only reads. */
   agentWriteTokenFile?: string;
   agentCaFile?: string;
   pathPolicyFile?: string;
@@ -58,7 +60,7 @@ export const parseWebhookConfig = (
   const agents = parseAgents(reader.required("AGENTS", reader.raw("AGENTS")) ?? "");
   for (const message of agents.faults) reader.fault("AGENTS", message);
   const agentTokenFile = readTokenPath(reader, "AGENT_TOKEN_FILE");
-  const agentWriteTokenFile = readTokenPath(reader, "AGENT_WRITE_TOKEN_FILE");
+  const agentWriteTokenFile = readOptionalTokenPath(reader, "AGENT_WRITE_TOKEN_FILE");
   const agentCaFile = reader.file("AGENT_CA_FILE");
   checkCa(reader, "AGENT_CA_FILE", agentCaFile);
   const pathPolicyFile = reader.file("PATH_POLICY_FILE");

@@ -11,19 +11,25 @@ import { parseTokens } from "./token-file.ts";
 export type Scope = "open" | "metrics" | "read" | "write" | "hook";
 
 export type AuthOptions = {
-  /** Each file's tokens carry the scopes beside it. */
-  tokenFiles: readonly { path: string; scopes: readonly Scope[] }[];
+  /** Each file's tokens carry the scopes beside it. A token without a name is called by `variable` and its line. */
+  tokenFiles: readonly { variable: string; path: string; scopes: readonly Scope[] }[];
   /** Whether callers need a certificate that the listener's client CA signed. */
   clientCertificates: boolean;
-  /** Whether the listener is on loopback; without token files and client CA it is then open. */
+  /** Whether the listener is on loopback; without token files and client CA it is then open, but for writing. */
   loopback: boolean;
   /** Milliseconds, monotonic: paces the looks at the token files. */
   now?: () => number;
 };
 
+/** `token` is the name of the caller's token, where a valid one was sent. */
 export type AuthDecision =
-  | { ok: true }
-  | { ok: false; code: "UNAUTHENTICATED" | "CLIENT_CERTIFICATE_REQUIRED" | "FORBIDDEN"; challenge?: string };
+  | { ok: true; token?: string }
+  | {
+      ok: false;
+      code: "UNAUTHENTICATED" | "CLIENT_CERTIFICATE_REQUIRED" | "FORBIDDEN";
+      challenge?: string;
+      token?: string;
+    };
 
 /** Whether a caller with this Authorization header on this socket may call a route of this scope. */
 export type Authenticator = (scope: Scope, authorization: string | undefined, socket: Socket) => AuthDecision;
@@ -32,39 +38,45 @@ const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const REALM = 'Bearer realm="keyswitch"';
 
 /**
- * Without token files a client certificate allows everything but `write`: an agent without a write token is read-only.
+ * Writing always takes a token that carries `write`: without token files, a client certificate and loopback allow everything
+ * else.
  * @throws UnusableFile when a token file can't be used.
  */
 export const createAuthenticator = (options: AuthOptions, logger: FastifyBaseLogger): Authenticator => {
   const key = randomBytes(32);
   // Digests of equal length, under a key of this process: their comparison tells nothing about a token.
   const digest = (token: string) => createHmac("sha256", key).update(token).digest();
-  const files = options.tokenFiles.map(({ path, scopes }) => ({
+  const files = options.tokenFiles.map(({ variable, path, scopes }) => ({
     scopes,
-    digests: rereadFiles({
+    tokens: rereadFiles({
       paths: [path],
       ...(options.now && { now: options.now }),
       parse: (contents) => {
         const tokens = parseTokens(contents);
-        return tokens.ok ? { ok: true, value: tokens.value.map(digest) } : tokens;
+        if (!tokens.ok) return tokens;
+        const named = tokens.value.map(({ token, name, line }) => ({
+          digest: digest(token),
+          name: name ?? `${variable}:${line}`,
+        }));
+        return { ok: true, value: named };
       },
       onFault: (message) => logger.error(message),
       onChange: (tokens) => logger.info({ file: path, tokens: tokens.length }, "token file read again"),
     }),
   }));
 
-  /** The scopes of a token, undefined for one that no file holds. Every token is compared, whatever matched before. */
-  const scopesOf = (token: string): Set<Scope> | undefined => {
+  /**
+   * The names of a token by the scopes that it carries, the first of each; empty for one that no file holds. Every token
+   * is compared, whatever matched before.
+   */
+  const namesOf = (token: string): Map<Scope, string> => {
     const presented = digest(token);
-    const scopes = new Set<Scope>();
-    let known = false;
+    const names = new Map<Scope, string>();
     for (const file of files)
-      for (const candidate of file.digests.get())
-        if (timingSafeEqual(candidate, presented)) {
-          known = true;
-          for (const scope of file.scopes) scopes.add(scope);
-        }
-    return known ? scopes : undefined;
+      for (const candidate of file.tokens.get())
+        if (timingSafeEqual(candidate.digest, presented))
+          for (const scope of file.scopes) if (!names.has(scope)) names.set(scope, candidate.name);
+    return names;
   };
 
   return (scope, authorization, socket) => {
@@ -72,18 +84,31 @@ export const createAuthenticator = (options: AuthOptions, logger: FastifyBaseLog
     if (options.clientCertificates && !hasVerifiedCertificate(socket))
       return { ok: false, code: "CLIENT_CERTIFICATE_REQUIRED" };
     if (files.length === 0) {
-      if (options.clientCertificates)
-        return scope === "write" ? { ok: false, code: "FORBIDDEN" } : { ok: true };
-      return options.loopback ? { ok: true } : { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
+      if (!options.clientCertificates && !options.loopback)
+        return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
+      return scope === "write" ? { ok: false, code: "FORBIDDEN" } : { ok: true };
     }
     const token = BEARER.exec(authorization ?? "")?.[1];
     if (token === undefined) return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
-    const scopes = scopesOf(token);
-    if (scopes === undefined)
+    const names = namesOf(token);
+    const [anyName] = names.values();
+    if (anyName === undefined)
       return { ok: false, code: "UNAUTHENTICATED", challenge: `${REALM}, error="invalid_token"` };
-    if (scope === "metrics" || scopes.has(scope)) return { ok: true };
-    return { ok: false, code: "FORBIDDEN", challenge: `${REALM}, error="insufficient_scope"` };
+    const name = scope === "metrics" ? anyName : names.get(scope);
+    if (name !== undefined) return { ok: true, token: name };
+    return {
+      ok: false,
+      code: "FORBIDDEN",
+      challenge: `${REALM}, error="insufficient_scope"`,
+      token: anyName,
+    };
   };
 };
+
+/** The subject of the caller's certificate in one line, where the client CA of the listener signed it. */
+export const certificateSubject = (socket: Socket): string | undefined =>
+  socket instanceof TLSSocket && socket.authorized
+    ? socket.getPeerX509Certificate()?.subject.replaceAll("\n", ", ")
+    : undefined;
 
 const hasVerifiedCertificate = (socket: Socket): boolean => socket instanceof TLSSocket && socket.authorized;

@@ -15,23 +15,41 @@ export const errors = {
     status: 401,
     text: "A client certificate that this server's CA signed is needed.",
   },
+  PIN_MISMATCH: {
+    status: 403,
+    text: "currentPin is not the PIN that the agent uses; it was not tried on the token.",
+  },
   FORBIDDEN: { status: 403, text: "The credentials are valid but do not allow this." },
   NOT_FOUND: { status: 404, text: "There is no such route." },
   SECRET_NOT_FOUND: { status: 404, text: "The token holds nothing at this path." },
+  KEY_NOT_FOUND: { status: 404, text: "The secret has no such key." },
   METHOD_NOT_ALLOWED: {
     status: 405,
     text: "The route does not know this method; the Allow header lists those it does.",
   },
   REQUEST_TIMEOUT: { status: 408, text: "The request did not arrive in time." },
+  PATH_AMBIGUOUS: {
+    status: 409,
+    text: "An object on the token belongs to this path and to another one; the message names it.",
+  },
   PRECONDITION_FAILED: {
     status: 412,
     text: "The secret is not in the state that the request's condition names.",
   },
   PAYLOAD_TOO_LARGE: { status: 413, text: "The body is larger than this server takes." },
+  SECRET_TOO_LARGE: {
+    status: 413,
+    text: "The secret, a key or a label is larger than the token takes; the message has the limit.",
+  },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, text: "The body must be application/json." },
+  PIN_REFUSED: { status: 422, text: "The token does not take the new PIN; the message says why." },
   TOO_BUSY: {
     status: 429,
     text: "Too many requests are being worked on; try again after Retry-After seconds.",
+  },
+  SYNC_AGAIN: {
+    status: 429,
+    text: "The Secret was written to the token; the hook tells the rest when it is called again after Retry-After seconds.",
   },
   HEADERS_TOO_LARGE: { status: 431, text: "The headers are larger than this server takes." },
   INTERNAL: { status: 500, text: "Something went wrong here; the log has more under the request id." },
@@ -47,7 +65,19 @@ export const errors = {
     text: "The token refused the PIN; it is not tried again until the PIN file changes.",
   },
   TIMEOUT: { status: 503, text: "The token did not answer in time." },
+  WRITE_INTERRUPTED: {
+    status: 503,
+    text: "The write was cut off. The token holds the old secret or the new one, whole: read it, then try again.",
+  },
   STORAGE_INVALID: { status: 503, text: "What the token holds at this path can't be understood." },
+  TOKEN_FULL: {
+    status: 507,
+    text: "The token has no room for this; nothing was changed. The message has the limit.",
+  },
+  WRITE_NOT_SHOWN: {
+    status: 507,
+    text: "The token took the write but does not show it; it was undone, the secret is as it was.",
+  },
 } as const satisfies Record<string, { status: number; text: string }>;
 
 /** Every code that an answer can carry. */

@@ -122,7 +122,7 @@ export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
       return current;
     },
     authorization() {
-      const value = token?.get()[0] ?? options.token?.reveal();
+      const value = token?.get()[0].token ?? options.token?.reveal();
       return value && `Bearer ${value}`;
     },
     close: () => current.destroy(),

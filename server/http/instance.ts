@@ -19,4 +19,8 @@ declare module "fastify" {
     /** Who may call the route; a route without it is a bug that shows when it is added. */
     scope?: Scope;
   }
+  interface FastifyRequest {
+    /** The name of the bearer token that the caller showed, where it is one of ours. */
+    tokenName: string | null;
+  }
 }

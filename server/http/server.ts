@@ -84,6 +84,7 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   app.setErrorHandler(handleError);
   app.removeContentTypeParser("text/plain");
   app.decorateRequest("errorCode", null);
+  app.decorateRequest("tokenName", null);
   const methods: RouteMethods = new Map();
   app.addHook("onRoute", ({ url, method, config }) => {
     if (config?.scope === undefined) throw new Error(`route ${url} names no scope`);
@@ -98,6 +99,7 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
     if (request.is404) return answerUnknownRoute(methods, request, reply);
     const { scope } = request.routeOptions.config;
     const decision = allow(scope ?? "write", request.headers.authorization, request.raw.socket);
+    request.tokenName = decision.token ?? null;
     if (decision.ok) return;
     if (decision.challenge !== undefined) reply.header("www-authenticate", decision.challenge);
     return sendError(reply, decision.code);

@@ -7,7 +7,7 @@ import type { FastifySchemaCompiler } from "fastify";
 import { ApiError, type ErrorDetail } from "./errors.ts";
 
 /** More faults than these are of no use to a caller. */
-const MAX_DETAILS = 20;
+export const MAX_DETAILS = 20;
 /** A field's name can be a key that the caller made up; it is cut. */
 const MAX_FIELD = 200;
 
@@ -57,8 +57,15 @@ export const details = (part: string, faults: Iterable<ValueError>): ErrorDetail
   return [...found].map(([field, message]) => ({ field, message }));
 };
 
-/** A JSON pointer as `body.parent.metadata.name`; characters that could upset a terminal or a log are replaced. */
+/** A JSON pointer as `body.parent.metadata.name` or `body.secrets[3].path`. */
 const fieldName = (part: string, pointer: string): string =>
-  `${part}${pointer.replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~")}`
-    .replace(/[^\x20-\x7e]/g, "?")
-    .slice(0, MAX_FIELD);
+  shownField(
+    `${part}${pointer
+      .replace(/\/(\d+)(?=\/|$)/g, "[$1]")
+      .replaceAll("/", ".")
+      .replaceAll("~1", "/")
+      .replaceAll("~0", "~")}`,
+  );
+
+/** A field's name without the characters that could upset a terminal or a log, and not longer than is of use. */
+export const shownField = (name: string): string => name.replace(/[^\x20-\x7e]/g, "?").slice(0, MAX_FIELD);

@@ -16,6 +16,10 @@ export type WireAnswer = {
   body: string;
 };
 
+/** The agent's URL of a path. */
+export const pathOf = (path: string): string =>
+  `/v1/secrets/${path.split("/").map(encodeURIComponent).join("/")}`;
+
 const secretBody = compileSchema(SecretBody);
 const errorBody = compileSchema(ErrorBody);
 
@@ -64,8 +68,16 @@ const foundOf = (asked: Asked, answer: WireAnswer): Reading => {
     return refused(asked, "answered data that does not fit its checksum");
   if (!etagFits(body.checksum, answer.headers.etag))
     return refused(asked, "answered an ETag that does not fit the data");
-  const { data, checksum, version } = body;
-  return { outcome: "found", data, checksum, version, device: asked.agent };
+  const { data, checksum, version, metadata } = body;
+  const source = metadata?.source;
+  return {
+    outcome: "found",
+    data,
+    checksum,
+    version,
+    device: asked.agent,
+    ...(source !== undefined && { source }),
+  };
 };
 
 const failureOf = (asked: Asked, answer: WireAnswer): Reading => {
@@ -93,12 +105,14 @@ const refused = (asked: Asked, what: string): Extract<Reading, { outcome: "unava
 const etagFits = (checksum: string, etag: string | string[] | undefined): boolean =>
   etag === undefined || etag === `"${checksum}"` || etag === `W/"${checksum}"`;
 
-const errorOf = (answer: WireAnswer): ErrorBody | undefined => {
+/** The error that the agent answered, if it is one. */
+export const errorOf = (answer: WireAnswer): ErrorBody | undefined => {
   const body = parseJson(answer.body);
   return errorBody.Check(body) ? body : undefined;
 };
 
-const parseJson = (text: string): unknown => {
+/** The value of a JSON text; undefined where it is none. */
+export const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch {
@@ -109,7 +123,8 @@ const parseJson = (text: string): unknown => {
 /** Node decodes base64 leniently, so a damaged value could still decode to something. */
 const isBase64 = (text: string): boolean => Buffer.from(text, "base64").toString("base64") === text;
 
-const retryAfter = (header: string | string[] | undefined): number | undefined => {
+/** The seconds of a Retry-After that can be believed. */
+export const retryAfter = (header: string | string[] | undefined): number | undefined => {
   if (typeof header !== "string" || !/^\d{1,4}$/.test(header)) return undefined;
   const seconds = Number(header);
   return seconds <= MAX_RETRY_AFTER_SECONDS ? seconds : undefined;

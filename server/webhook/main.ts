@@ -32,7 +32,10 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     registry,
     metrics,
     auth: {
-      tokenFiles: hookTokenFile === undefined ? [] : [{ path: hookTokenFile, scopes: ["hook"] }],
+      tokenFiles:
+        hookTokenFile === undefined
+          ? []
+          : [{ variable: "HOOK_TOKEN_FILE", path: hookTokenFile, scopes: ["hook"] }],
       clientCertificates: tls?.clientCaFile !== undefined,
       loopback: isLoopback(config.listenHost),
     },

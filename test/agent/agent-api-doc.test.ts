@@ -1,36 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 // docs/agent-api.md is true: each example is sent to an agent, and each route, code and metric it names exists.
+import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import t from "tap";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
 import { unavailable } from "../../server/agent/store.ts";
+import { agentTokenFiles } from "../../server/agent/token-files.ts";
 import { errors } from "../../server/http/errors.ts";
 
 const text = readFileSync(new URL("../../docs/agent-api.md", import.meta.url), "utf8");
 
+const METHODS = ["GET", "PUT", "PATCH", "DELETE", "POST"] as const;
+type Method = (typeof METHODS)[number];
+const methodOf = (name: string): Method => {
+  const known = METHODS.find((method) => method === name);
+  if (known === undefined) throw new Error(`docs/agent-api.md has the method ${name}`);
+  return known;
+};
+
 type Example = {
+  method: Method;
   url: string;
   headers: Record<string, string>;
+  /** What is sent. */
+  payload: string;
   status: number;
   unplugged: boolean;
+  /** What is answered. */
   body: string;
 };
 
-/** An example: the request line, headers, the status, the body. */
-const examples = [
-  ...text.matchAll(/```http\nGET (\S+)\n((?:[A-Za-z-]+: .*\n)*)(\d{3})(.*)\n([^`]*)```/g),
-].map(
-  ([, url = "", headers = "", status, rest = "", body = ""]): Example => ({
+/** An example: the request line, headers, a body of JSON, the status, the body of the answer. */
+const EXAMPLE = /```http\n([A-Z]+) (\S+)\n((?:[A-Za-z-]+: .*\n)*)((?:[{} ].*\n)*)(\d{3})(.*)\n([^`]*)```/g;
+const examples = [...text.matchAll(EXAMPLE)].map(
+  ([, method = "", url = "", headers = "", payload = "", status, rest = "", body = ""]): Example => ({
+    method: methodOf(method),
     url,
     headers: Object.fromEntries(
       headers
         .split("\n")
         .filter((line) => line !== "")
-        .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]),
+        .map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 2)]),
     ),
+    payload,
     status: Number(status),
     unplugged: rest.includes("unplugged"),
     body,
@@ -38,25 +54,36 @@ const examples = [
 );
 
 t.test("the examples", async (t) => {
-  const store = createMemoryStore("token-a");
+  const store = createMemoryStore("token-a", { pin: "648219" });
   store.put("secrets/shop/db", { user: "shop", pass: "example" });
   const device = { idVendor: "2e8a\n", idProduct: "10fd\n", serial: "E6614\n" };
+  const token = randomBytes(24).toString("base64url");
+  const root = t.testdir({ token, sys: { bus: { usb: { devices: { "1-2": device } } } } });
   const app = buildAgentApp({
     store,
     logger: pino({ level: "silent" }),
     registry: new Registry(),
-    auth: { tokenFiles: [], clientCertificates: false, loopback: true },
+    auth: {
+      tokenFiles: agentTokenFiles({ writeTokenFile: join(root, "token") }),
+      clientCertificates: false,
+      loopback: true,
+    },
     device: "hsm-a",
     node: "node-a",
-    sysfsRoot: t.testdir({ bus: { usb: { devices: { "1-2": device } } } }),
+    sysfsRoot: join(root, "sys"),
   });
   t.teardown(() => app.close());
   t.equal(examples.length, text.match(/```http/g)?.length, "all are understood");
-  for (const { url, headers, status, unplugged, body } of examples) {
+  for (const { method, url, headers, payload, status, unplugged, body } of examples) {
     const message = 'no token with label "token-a" is present; the module shows no token';
     store.fail(unplugged ? unavailable("TOKEN_UNAVAILABLE", message) : undefined);
-    const answer = await app.inject({ url, headers });
-    t.equal(answer.statusCode, status, `GET ${url} is ${status}`);
+    const sent = {
+      authorization: `Bearer ${token}`,
+      ...(payload !== "" && { "content-type": "application/json" }),
+      ...headers,
+    };
+    const answer = await app.inject({ method, url, headers: sent, ...(payload !== "" && { payload }) });
+    t.equal(answer.statusCode, status, `${method} ${url} is ${status}`);
     if (body !== "") t.same(answer.json(), JSON.parse(body));
     else t.equal(answer.body, "");
   }
@@ -80,10 +107,26 @@ t.test("the names", async (t) => {
     node: "node-a",
   });
   t.teardown(() => app.close());
-  const told = new Set([...text.matchAll(/`(keyswitch_agent_\w+)/g)].map(([, name = ""]) => name));
+  const metrics = new Set([...text.matchAll(/`(keyswitch_agent_\w+)/g)].map(([, name = ""]) => name));
   const made = registry.getMetricsAsArray().map(({ name }) => name);
-  t.same([...told].sort(), made.filter((name) => name.startsWith("keyswitch_agent_")).sort(), "every metric");
-  for (const [, route = ""] of text.matchAll(/^\| `GET (\/[a-z0-9/]+)/gm)) {
-    t.ok(app.hasRoute({ method: "GET", url: route.endsWith("/") ? `${route}*` : route }), route);
+  t.same(
+    [...metrics].sort(),
+    made.filter((name) => name.startsWith("keyswitch_agent_")).sort(),
+    "every metric",
+  );
+  await app.ready();
+  const told = new Set<string>();
+  for (const [, method = "", path = ""] of text.matchAll(/^\| `([A-Z]+) (\/[a-z0-9/]+)/gm)) {
+    const url = path.endsWith("/") ? `${path}*` : path;
+    told.add(`${method} ${url}`);
+    t.ok(app.hasRoute({ method: methodOf(method), url }), `${method} ${url}`);
   }
+  for (const method of METHODS)
+    for (const url of ["/v1/secrets", "/v1/secrets/*", "/v1/info", "/v1/devices", "/v1/refresh"].concat([
+      "/v1/import",
+      "/v1/export",
+      "/v1/repack",
+      "/v1/pin",
+    ]))
+      if (app.hasRoute({ method, url })) t.ok(told.has(`${method} ${url}`), `${method} ${url} is told`);
 });

@@ -31,8 +31,8 @@ for (const layout of ["per-key", "packed"] as const) {
       checksum(Object.entries(keys).map(([key, value]) => [key, Buffer.from(value)] as const));
     const version = layout === "packed" ? 1 : 0;
     t.same(list.secrets, [
-      { path: "secrets/a/db", keys: ["user"], bytes: 24, checksum: sum(small), version },
-      { path: "secrets/a/db-prod", keys: ["pass", "user"], bytes: 48, checksum: sum(prod), version },
+      { path: "secrets/a/db", keys: ["user"], bytes: 24, checksum: sum(small), version, layout },
+      { path: "secrets/a/db-prod", keys: ["pass", "user"], bytes: 48, checksum: sum(prod), version, layout },
     ]);
     await token.remove("secrets/a/db");
     t.equal(text(await store.read("secrets/a/db")), "absent", "db is gone");

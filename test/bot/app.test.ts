@@ -128,7 +128,7 @@ t.test("probes are open, metrics need the token", async (t) => {
   const token = randomBytes(20).toString("hex");
   const path = join(t.testdir({ token }), "token");
   const { app } = bot(t, {
-    tokenFiles: [{ path, scopes: ["metrics"] }],
+    tokenFiles: [{ variable: "METRICS_TOKEN_FILE", path, scopes: ["metrics"] }],
     clientCertificates: false,
     loopback: false,
   });

@@ -22,6 +22,7 @@ const defaults = {
   deviceName: "hsm-a",
   nodeName: "node-1.example",
   pkcs11: { module: at("module"), tokenLabel: "Pico HSM", pinFile: at("pin"), cache: "auto" },
+  writes: { layout: "packed" },
   operationTimeoutMs: 10_000,
   refreshIntervalMs: 30_000,
   sysfsRoot: "/sys",
@@ -45,6 +46,9 @@ t.test("a whole configuration", async (t) => {
     WRITE_TOKEN_FILE: at("token"),
     PKCS11_SLOT: "3",
     PKCS11_CACHE: "cached",
+    PKCS11_MAX_OBJECTS: "128",
+    PKCS11_MAX_OBJECT_BYTES: "4096",
+    STORAGE_LAYOUT: "per-key",
     OPERATION_TIMEOUT_MS: "500",
     REFRESH_INTERVAL_MS: "1000",
     SYSFS_ROOT: "/host/sys",
@@ -58,6 +62,7 @@ t.test("a whole configuration", async (t) => {
       tls: { certFile: server.certFile, keyFile: server.keyFile },
       readTokenFile: at("token"),
       writeTokenFile: at("token"),
+      writes: { layout: "per-key", maxObjects: 128, maxObjectBytes: 4096 },
       pkcs11: { module: at("module"), slot: 3, pinFile: at("pin"), cache: "cached" },
       operationTimeoutMs: 500,
       refreshIntervalMs: 1000,
@@ -115,6 +120,12 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     "OPERATION_TIMEOUT_MS",
     "must be a whole number from 100 to 600000",
   ],
+  [
+    "a write token alone must exist, or anybody on loopback could write",
+    { WRITE_TOKEN_FILE: at("none") },
+    "WRITE_TOKEN_FILE",
+    `${at("none")} does not exist`,
+  ],
   ["a root is absolute", { SYSFS_ROOT: "sys" }, "SYSFS_ROOT", "must be an absolute path"],
   [
     "beyond loopback a write token does not stand in for a read token",
@@ -127,6 +138,11 @@ for (const [sentence, env, name, message] of rows)
   t.test(sentence, async (t) =>
     t.same(parseAgentConfig({ ...minimal, ...env }), { ok: false, faults: [{ name, message }] }),
   );
+
+t.test("beside a read token, a write token's file may be left out", async (t) => {
+  const env = { ...minimal, READ_TOKEN_FILE: at("token"), WRITE_TOKEN_FILE: at("none") };
+  t.same(parseAgentConfig(env), { ok: true, config: { ...defaults, readTokenFile: at("token") } });
+});
 
 t.test("an empty environment has every fault", async (t) => {
   const result = parseAgentConfig({});

@@ -81,6 +81,11 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
   });
 });
 
+t.test("a write token's file may be left out", async (t) => {
+  const result = parse({ ...minimal, AGENT_WRITE_TOKEN_FILE: at("none") });
+  t.ok(result.ok && result.config.agentWriteTokenFile === undefined);
+});
+
 t.test("an empty variable counts as unset", async (t) => {
   const result = parse({ ...minimal, LISTEN_PORT: "", HOOK_TOKEN_FILE: "", LOG_LEVEL: " " });
   t.match(result, { ok: true, config: { listenPort: 8443, logLevel: "info" } });

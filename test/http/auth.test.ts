@@ -16,9 +16,9 @@ const socket = new Socket();
 t.teardown(() => socket.destroy());
 
 const all: AuthOptions["tokenFiles"] = [
-  { path: at("hook"), scopes: ["hook"] },
-  { path: at("read"), scopes: ["read"] },
-  { path: at("write"), scopes: ["read", "write"] },
+  { variable: "HOOK_TOKEN_FILE", path: at("hook"), scopes: ["hook"] },
+  { variable: "READ_TOKEN_FILE", path: at("read"), scopes: ["read"] },
+  { variable: "WRITE_TOKEN_FILE", path: at("write"), scopes: ["read", "write"] },
 ];
 const setups: Record<string, AuthOptions> = {
   tokens: { tokenFiles: all, clientCertificates: false, loopback: true },
@@ -47,7 +47,9 @@ const rows: [setup: string, scope: Scope, header: string | undefined, expected: 
     ["tokens", "hook", `Bearer ${hook.slice(0, -1)}`, "UNAUTHENTICATED", "a shorter token is not valid"],
     ["tokens", "hook", "Bearer #", "UNAUTHENTICATED", "a comment is not a token"],
     ["tokens", "hook", `Bearer ${hook}, Bearer ${hook}`, "UNAUTHENTICATED", "two tokens are none"],
-    ["nothing, on loopback", "write", undefined, "ok", "loopback without tokens is open"],
+    ["nothing, on loopback", "read", undefined, "ok", "loopback without tokens is open"],
+    ["nothing, on loopback", "write", undefined, "FORBIDDEN", "but not for writing"],
+    ["nothing, on loopback", "write", `Bearer ${write}`, "FORBIDDEN", "whatever token is sent"],
     ["nothing, beyond loopback", "read", undefined, "UNAUTHENTICATED", "elsewhere nothing is open"],
     [
       "a client CA",
@@ -83,7 +85,12 @@ t.test(
     let now = 0;
     const log = recordedLog();
     const decide = createAuthenticator(
-      { tokenFiles: [{ path, scopes: ["hook"] }], clientCertificates: false, loopback: true, now: () => now },
+      {
+        tokenFiles: [{ variable: "HOOK_TOKEN_FILE", path, scopes: ["hook"] }],
+        clientCertificates: false,
+        loopback: true,
+        now: () => now,
+      },
       log.logger,
     );
     const may = (value: string) => {

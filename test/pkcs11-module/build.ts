@@ -1,12 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the PKCS#11 module that misbehaves on demand, and steers it through its control file.
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Compiles the module into `dir` and returns the path of the shared library. Needs a C compiler as `cc` or in CC. */
-export const buildTestModule = (dir: string): string => {
+let built: string | undefined;
+
+/** Compiles the module, once in a process, and returns the path of the shared library. Needs a C compiler as `cc` or in CC. */
+export const buildTestModule = (): string => {
+  built ??= compile();
+  return built;
+};
+
+const compile = (): string => {
+  const dir = mkdtempSync(join(tmpdir(), "keyswitch-test-module-"));
+  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
   const source = fileURLToPath(new URL("./module.c", import.meta.url));
   const library = join(dir, "keyswitch-test-module.so");
   const options = ["-std=c11", "-Wall", "-Wextra", "-O1", "-fPIC", "-shared", "-o", library, source, "-ldl"];
@@ -23,6 +41,10 @@ export type TestModule = {
   /** How often `name` was called since the last `forgetCalls`, by all processes together. */
   calls(name: string): number;
   forgetCalls(): void;
+  /** The functions that were called since the last `forgetCalls`, in order. */
+  allCalls(): string[];
+  /** What was concealed is found again. */
+  reveal(): void;
 };
 
 /** The module in `dir`, forwarding to `target`. */
@@ -31,7 +53,7 @@ export const makeTestModule = (dir: string, target: string): TestModule => {
   const log = join(dir, "calls");
   writeFileSync(control, "");
   return {
-    module: buildTestModule(dir),
+    module: buildTestModule(),
     env: { KEYSWITCH_TEST_TARGET: target, KEYSWITCH_TEST_CONTROL: control, KEYSWITCH_TEST_LOG: log },
     control: (...lines) => {
       for (const name of readdirSync(dirname(control))) {
@@ -47,5 +69,7 @@ export const makeTestModule = (dir: string, target: string): TestModule => {
             .filter((line) => line === name).length
         : 0,
     forgetCalls: () => writeFileSync(log, ""),
+    allCalls: () => readFileSync(log, "utf8").split("\n").slice(0, -1),
+    reveal: () => rmSync(`${control}.concealed`, { force: true }),
   };
 };

@@ -12,6 +12,11 @@
 //   flags <hex>                                   bits added to the flags of C_GetTokenInfo
 //   manufacturer <name>                           C_GetInfo names this manufacturer
 //   absent                                        no token: no slots, and every call on a session says it was removed
+//   kill any|changing <n>                         the process is killed in place of the n-th call from now on, or of the
+//                                                 n-th that makes or removes an object
+//   room <objects> <return value in hex>          C_CreateObject fails once the token has so many data objects
+//   conceal always|later                          an object that is made meanwhile is never found: by no process, or by
+//                                                 none but its maker (as on a token that took it and does not keep it)
 //   snapshot                                      what other processes write after C_Initialize is not shown
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -109,9 +114,83 @@ static void sleep_ms(ul ms) {
   }
 }
 
+struct attribute {
+  ul type;
+  void *value;
+  ul length;
+};
+
+enum { CKA_CLASS = 0x00, CKA_TOKEN = 0x01, CKA_VALUE = 0x11, CKO_DATA = 0x00 };
+
+// Counts a call and kills this process in place of the n-th.
+static void kill_at(ul n) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s.used.kill", setting("KEYSWITCH_TEST_CONTROL"));
+  append(path, "x");
+  struct stat used;
+  if (stat(path, &used) == 0 && (ul)used.st_size == n) kill(getpid(), SIGKILL);
+}
+
+// How many data objects the token holds.
+static ul count_objects(ul session) {
+  ul class = CKO_DATA, handle, found, count = 0;
+  unsigned char yes = 1;
+  struct attribute template[] = {{CKA_CLASS, &class, sizeof class}, {CKA_TOKEN, &yes, 1}};
+  if (target->functions[I_C_FindObjectsInit](session, (ul)template, 2, 0, 0, 0, 0, 0) != CKR_OK) abort();
+  while (target->functions[I_C_FindObjects](session, (ul)&handle, 1, (ul)&found, 0, 0, 0, 0) == CKR_OK && found > 0) count++;
+  target->functions[I_C_FindObjectsFinal](session, 0, 0, 0, 0, 0, 0, 0);
+  return count;
+}
+
+static ul fnv1a(const unsigned char *bytes, ul length) {
+  ul hash = 0xcbf29ce484222325ul;
+  for (ul i = 0; i < length; i++) hash = (hash ^ bytes[i]) * 0x100000001b3ul;
+  return hash;
+}
+
+// Remembers the value of an object that is made, in a file beside the control file.
+static void conceal(const struct attribute *template, ul count, int later) {
+  char path[4096], line[64];
+  snprintf(path, sizeof path, "%s.concealed", setting("KEYSWITCH_TEST_CONTROL"));
+  for (ul i = 0; i < count; i++) {
+    if (template[i].type != CKA_VALUE) continue;
+    snprintf(line, sizeof line, "%lx %d\n", fnv1a(template[i].value, template[i].length), later ? (int)getpid() : 0);
+    append(path, line);
+  }
+}
+
+// Whether an object's value is among the concealed ones.
+static int is_concealed(ul session, ul handle) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s.concealed", setting("KEYSWITCH_TEST_CONTROL"));
+  FILE *file = fopen(path, "re");
+  if (file == NULL) return 0;
+  static unsigned char value[1 << 20];
+  struct attribute attribute = {CKA_VALUE, value, sizeof value};
+  ul hash, found = 0;
+  int maker;
+  if (target->functions[I_C_GetAttributeValue](session, handle, (ul)&attribute, 1, 0, 0, 0, 0) == CKR_OK)
+    while (fscanf(file, "%lx %d", &hash, &maker) == 2)
+      if (hash == fnv1a(value, attribute.length) && maker != (int)getpid()) found = 1;
+  fclose(file);
+  return (int)found;
+}
+
+// C_FindObjects without the concealed ones.
+static ul find_shown(ul session, ul *handles, ul max, ul *count) {
+  for (;;) {
+    ul found = 0, shown = 0;
+    ul result = target->functions[I_C_FindObjects](session, (ul)handles, max, (ul)&found, 0, 0, 0, 0);
+    for (ul i = 0; result == CKR_OK && i < found; i++)
+      if (!is_concealed(session, handles[i])) handles[shown++] = handles[i];
+    *count = shown;
+    if (result != CKR_OK || shown > 0 || found == 0) return result;
+  }
+}
+
 struct orders {
-  ul flags;
-  int absent, snapshot;
+  ul flags, room, no_room;
+  int absent, snapshot, conceal;
   char manufacturer[64];
 };
 
@@ -127,6 +206,13 @@ static ul obey(enum function function, struct orders *orders) {
     sscanf(line, "%31s %63s %63s %d", what, whom, how, &times);
     if (strcmp(what, "absent") == 0) orders->absent = 1;
     if (strcmp(what, "snapshot") == 0) orders->snapshot = 1;
+    int changing = function == I_C_CreateObject || function == I_C_DestroyObject;
+    if (strcmp(what, "kill") == 0 && (changing || strcmp(whom, "any") == 0)) kill_at(strtoul(how, NULL, 10));
+    if (strcmp(what, "conceal") == 0) orders->conceal = strcmp(whom, "later") == 0 ? 2 : 1;
+    if (strcmp(what, "room") == 0) {
+      orders->room = strtoul(whom, NULL, 10);
+      orders->no_room = strtoul(how, NULL, 16);
+    }
     if (strcmp(what, "flags") == 0) orders->flags |= strtoul(whom, NULL, 16);
     if (strcmp(what, "manufacturer") == 0) snprintf(orders->manufacturer, sizeof orders->manufacturer, "%s", whom);
     if (strcmp(whom, name) != 0) continue;
@@ -167,7 +253,7 @@ static ul forward(enum function function, ul a, ul b, ul c, ul d, ul e, ul f, ul
   char entry[64];
   snprintf(entry, sizeof entry, "%s\n", names[function]);
   append(setting("KEYSWITCH_TEST_LOG"), entry);
-  struct orders orders = {0, 0, 0, ""};
+  struct orders orders = {0, 0, 0, 0, 0, 0, ""};
   ul failure = obey(function, &orders);
   if (failure != CKR_OK) return failure;
   if (orders.absent) {
@@ -179,6 +265,9 @@ static ul forward(enum function function, ul a, ul b, ul c, ul d, ul e, ul f, ul
     if (function >= I_C_CloseSession && function <= I_C_GenerateRandom) return CKR_DEVICE_REMOVED;
   }
   if (function == I_C_Initialize && orders.snapshot) take_snapshot();
+  if (function == I_C_CreateObject && orders.no_room != CKR_OK && count_objects(a) >= orders.room) return orders.no_room;
+  if (function == I_C_CreateObject && orders.conceal != 0) conceal((struct attribute *)b, c, orders.conceal == 2);
+  if (function == I_C_FindObjects) return find_shown(a, (ul *)b, c, (ul *)d);
   ul result = target->functions[function](a, b, c, d, e, f, g, h);
   if (result != CKR_OK) return result;
   if (function == I_C_GetTokenInfo) ((struct token_info_head *)b)->flags |= orders.flags;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry of the PKCS#11 child process: the only process that loads the module and reads the PIN. Does one call at a time.
-import { ckrName } from "./ckr.ts";
+import { ckrName, isUnfitPin } from "./ckr.ts";
 import {
   type Answer,
   type ChildMessage,
+  isWrite,
   type Operation,
   type PinRefusal,
   parentMessage,
   type Stage,
 } from "./messages.ts";
-import { CkrError } from "./module-call.ts";
-import { attachToken, startFailure } from "./token-attach.ts";
+import { CkrError, callModule } from "./module-call.ts";
+import { type Attached, attachToken, startFailure } from "./token-attach.ts";
 import { openView, type View } from "./token-view.ts";
 
 const send = (message: ChildMessage): void => {
@@ -19,6 +20,7 @@ const send = (message: ChildMessage): void => {
 const progress = (stage: Stage): void => send({ type: "progress", stage });
 
 let view: View | undefined;
+let attached: Attached | undefined;
 let answerLogin: ((refusal: PinRefusal | undefined) => void) | undefined;
 
 /** Sends the last message and leaves once it is out. */
@@ -26,21 +28,82 @@ const leaveWith = (message: ChildMessage): void => {
   process.send?.(message, undefined, undefined, () => process.exit(0));
 };
 
-const perform = async (operation: Operation): Promise<Answer> => {
-  if (view === undefined) return { kind: "fault", ckr: "UNEXPECTED", call: "before ready" };
-  try {
-    switch (operation.type) {
-      case "read":
-        return view.read(operation.path);
-      case "list":
-        return await view.list(operation.prefix);
-      case "refresh":
-        return await view.refresh();
+/** The path that is being written, and the end of what is not a read: those go one after another. */
+let writing: string | undefined;
+let turn: Promise<unknown> = Promise.resolve();
+
+/** Runs `work` when everything that is not a read and came before it has ended. */
+const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+  const result = turn.then(work);
+  turn = result.catch(() => undefined);
+  return result;
+};
+
+const inTurnAt = (path: string, work: () => Promise<Answer>): Promise<Answer> =>
+  inTurn(async () => {
+    writing = path;
+    try {
+      return await work();
+    } finally {
+      writing = undefined;
     }
+  });
+
+/** Changes the PIN of the token, if `current` is the one that this process has logged in with. */
+const setPin = ({ session, pin, hmac }: Attached, current: string, next: string): Answer => {
+  const said = { kind: "pin", message: "", current: pin ?? "", next: hmac(next) } as const;
+  if (pin === undefined || hmac(current) !== pin) return { ...said, outcome: "mismatch" };
+  try {
+    callModule("C_SetPIN", () => session.lib.C_SetPIN(session.handle, current, next));
+  } catch (error) {
+    if (!(error instanceof CkrError) || !isUnfitPin(error.value)) throw error;
+    return {
+      ...said,
+      outcome: "refused",
+      message: `the token does not take the new PIN: ${error.call} returned ${ckrName(error.value)}; tokens ask for a length, often 6 to 16 digits`,
+    };
+  }
+  if (attached !== undefined) attached.pin = said.next;
+  return { ...said, outcome: "changed" };
+};
+
+const work = async (current: View, held: Attached, operation: Operation): Promise<Answer> => {
+  switch (operation.type) {
+    case "read":
+      if (writing === operation.path) await turn;
+      return current.read(operation.path);
+    case "list":
+      return inTurn(() => current.list(operation.prefix));
+    case "refresh":
+      return inTurn(() => current.refresh());
+    case "change":
+      return inTurnAt(operation.path, () => current.writer.change(operation, held.cache === "cached"));
+    case "settle":
+      return inTurnAt(operation.path, () => current.writer.settle(operation.path, operation.begun));
+    case "undo":
+      return inTurnAt(operation.path, () => current.writer.undo(operation.path));
+    case "recover":
+      return inTurn(() => current.writer.recover());
+    case "setPin":
+      return inTurn(async () => setPin(held, operation.current, operation.next));
+  }
+};
+
+const perform = async (operation: Operation): Promise<Answer> => {
+  if (view === undefined || attached === undefined)
+    return { kind: "fault", ckr: "UNEXPECTED", call: "before ready" };
+  try {
+    return await work(view, attached, operation);
   } catch (error) {
     if (error instanceof CkrError) return { kind: "fault", ckr: ckrName(error.value), call: error.call };
     throw error; // a bug: the process dies, and the agent starts another
   }
+};
+
+const answerOf = async (id: number, operation: Operation): Promise<ChildMessage> => {
+  const answer = await perform(operation);
+  const objects = isWrite(operation) ? view?.token.objects : undefined;
+  return { type: "answer", id, answer, ...(objects !== undefined && { objects }) };
 };
 
 process.on("disconnect", () => process.exit(0));
@@ -58,7 +121,7 @@ process.on("message", async (message: unknown) => {
             answerLogin = resolve;
             send({ type: "loginIntent", pin, countLow });
           });
-        const attached = await attachToken(message, ask, progress);
+        attached = await attachToken(message, ask, progress);
         view = await openView(attached, () => progress("load"));
         send({ type: "ready", view: view.token });
       } catch (error) {
@@ -70,7 +133,7 @@ process.on("message", async (message: unknown) => {
       answerLogin?.(message.refusal);
       return;
     case "call":
-      send({ type: "answer", id: message.id, answer: await perform(message.operation) });
+      send(await answerOf(message.id, message.operation));
   }
 });
 

@@ -13,6 +13,8 @@ const NAMES: Readonly<Record<number, string>> = {
   17: "CKR_ATTRIBUTE_SENSITIVE",
   18: "CKR_ATTRIBUTE_TYPE_INVALID",
   19: "CKR_ATTRIBUTE_VALUE_INVALID",
+  27: "CKR_ACTION_PROHIBITED",
+  33: "CKR_DATA_LEN_RANGE",
   48: "CKR_DEVICE_ERROR",
   49: "CKR_DEVICE_MEMORY",
   50: "CKR_DEVICE_REMOVED",
@@ -26,10 +28,12 @@ const NAMES: Readonly<Record<number, string>> = {
   163: "CKR_PIN_EXPIRED",
   164: "CKR_PIN_LOCKED",
   176: "CKR_SESSION_CLOSED",
+  181: "CKR_SESSION_READ_ONLY",
   177: "CKR_SESSION_COUNT",
   179: "CKR_SESSION_HANDLE_INVALID",
   224: "CKR_TOKEN_NOT_PRESENT",
   225: "CKR_TOKEN_NOT_RECOGNIZED",
+  226: "CKR_TOKEN_WRITE_PROTECTED",
   256: "CKR_USER_ALREADY_LOGGED_IN",
   257: "CKR_USER_NOT_LOGGED_IN",
   258: "CKR_USER_PIN_NOT_INITIALIZED",
@@ -44,7 +48,11 @@ const CKR_ATTRIBUTE_TYPE_INVALID = 0x12;
 const CKR_ATTRIBUTE_VALUE_INVALID = 0x13;
 const CKR_DEVICE_REMOVED = 0x32;
 const CKR_OBJECT_HANDLE_INVALID = 0x82;
+const CKR_PIN_INVALID = 0xa1;
+const CKR_PIN_LEN_RANGE = 0xa2;
+const CKR_SESSION_READ_ONLY = 0xb5;
 const CKR_TOKEN_NOT_PRESENT = 0xe0;
+const CKR_TOKEN_WRITE_PROTECTED = 0xe2;
 
 /** Values of C_Login that blame the PIN itself. Trying the same one again may block the token. */
 const PIN_CODES: Readonly<Record<number, PinRefusal>> = {
@@ -69,6 +77,23 @@ export const isUnreadableAttribute = (value: number): boolean =>
   value === CKR_ATTRIBUTE_SENSITIVE ||
   value === CKR_ATTRIBUTE_TYPE_INVALID ||
   value === CKR_ATTRIBUTE_VALUE_INVALID;
+
+/**
+ * Values with which tokens refuse an object that does not fit: too many, too large, or no memory. OpenSC says
+ * CKR_GENERAL_ERROR where a card is full.
+ */
+const NO_ROOM = new Set([0x02, 0x05, 0x06, 0x13, 0x21, 0x30, 0x31]);
+
+/** Whether C_CreateObject's return value can mean that the token has no room for the object. */
+export const isNoRoom = (value: number): boolean => NO_ROOM.has(value);
+
+/** Whether the token, or the session on it, can't be written at all. */
+export const isWriteProtected = (value: number): boolean =>
+  value === CKR_SESSION_READ_ONLY || value === CKR_TOKEN_WRITE_PROTECTED;
+
+/** Whether C_SetPIN's return value blames the new PIN. */
+export const isUnfitPin = (value: number): boolean =>
+  value === CKR_PIN_INVALID || value === CKR_PIN_LEN_RANGE;
 
 /** Whether the value says positively that there is no token any more. */
 export const isTokenGone = (value: number): boolean =>

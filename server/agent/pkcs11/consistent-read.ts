@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading all objects of one secret so that a write in the middle of it is noticed: per-key writers have no transactions.
-import { METADATA_SEGMENT, PACKED_APPLICATION, type TokenObject } from "../storage/path.ts";
+import { isPerKey, METADATA_SEGMENT, type TokenObject } from "../storage/path.ts";
 import type { ObjectName } from "../storage/secret.ts";
 
 /** How often the objects are read before the token counts as too restless. */
 const TRIES = 3;
 
 const isMetadata = ({ application, label }: ObjectName): boolean =>
-  application !== PACKED_APPLICATION && label.endsWith(`/${METADATA_SEGMENT}`);
+  isPerKey(application) && label.endsWith(`/${METADATA_SEGMENT}`);
 
 /** Why an object is not read: it is no longer what it was, or the token does not give its value away. */
 export type Unread = "stale" | "unreadable";
@@ -24,12 +24,12 @@ const unchanged = (before: readonly TokenObject[], after: readonly TokenObject[]
  * The values of `objects`: metadata, keys, and the metadata once more, from the start when that has moved. `stale` when
  * an object is no longer what it was, or the metadata will not stand still; `unreadable` when one can't be read.
  */
-export const readConsistently = <Name extends ObjectName>(
+export const readConsistently = <Name extends ObjectName, Read extends TokenObject>(
   objects: readonly Name[],
-  readOne: (object: Name) => TokenObject | Unread,
-): TokenObject[] | Unread => {
-  const readAll = (wanted: readonly Name[]): TokenObject[] | Unread => {
-    const values: TokenObject[] = [];
+  readOne: (object: Name) => Read | Unread,
+): Read[] | Unread => {
+  const readAll = (wanted: readonly Name[]): Read[] | Unread => {
+    const values: Read[] = [];
     for (const object of wanted) {
       const value = readOne(object);
       if (value === "stale" || value === "unreadable") return value;

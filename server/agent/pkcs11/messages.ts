@@ -2,7 +2,14 @@
 // What the agent and its PKCS#11 child process say to each other, as schemas. Sent with structured clone, so bytes stay bytes.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { DeviceInfo, SecretSummary } from "../../agent-api.ts";
+import {
+  DeviceInfo,
+  Layout,
+  MetadataPatch,
+  SecretMetadata,
+  SecretSummary,
+  StoredMetadata,
+} from "../../agent-api.ts";
 
 const Id = Type.Integer({ minimum: 1 });
 
@@ -14,17 +21,81 @@ export const Configure = Type.Object({
   slot: Type.Optional(Type.Integer({ minimum: 0 })),
   pinFile: Type.String({ minLength: 1 }),
   cache: Type.Union([Type.Literal("auto"), Type.Literal("live"), Type.Literal("cached")]),
+  /** Whether the session may write. */
+  writable: Type.Boolean(),
   /** Key of the HMAC by which PINs are compared. Random for each agent process. */
   pinKey: Type.Uint8Array(),
 });
 export type Configure = Static<typeof Configure>;
 
+const Tags = Type.Optional(Type.Union([Type.Array(Type.String()), Type.Literal("*")]));
+
+/** Change and Precondition of store.ts. */
+const ChangeOperation = Type.Object({
+  type: Type.Literal("change"),
+  path: Type.String(),
+  change: Type.Union([
+    Type.Object({
+      type: Type.Literal("put"),
+      data: Type.Array(Type.Tuple([Type.String(), Type.Uint8Array()])),
+      metadata: Type.Optional(SecretMetadata),
+    }),
+    Type.Object({
+      type: Type.Literal("patch"),
+      data: Type.Array(Type.Tuple([Type.String(), Type.Union([Type.Uint8Array(), Type.Null()])])),
+      metadata: Type.Optional(MetadataPatch),
+    }),
+    Type.Object({ type: Type.Literal("delete") }),
+    Type.Object({ type: Type.Literal("delete-key"), key: Type.String() }),
+    Type.Object({ type: Type.Literal("repack"), layout: Layout }),
+  ]),
+  precondition: Type.Object({ ifMatch: Tags, ifNoneMatch: Tags }),
+  /** Of what is new. */
+  layout: Layout,
+  /** RFC 3339. */
+  now: Type.String(),
+  /** No version up to this one is given: a write that failed may have left it on a token that hides objects. */
+  versionFloor: Type.Integer({ minimum: 0 }),
+  limits: Type.Object({
+    maxObjectBytes: Type.Union([Type.Integer(), Type.Null()]),
+    objects: Type.Union([
+      Type.Object({
+        limit: Type.Integer(),
+        fromBytes: Type.Integer(),
+        source: Type.Union([Type.Literal("configured"), Type.Literal("learned")]),
+      }),
+      Type.Null(),
+    ]),
+  }),
+});
+export type ChangeOperation = Static<typeof ChangeOperation>;
+
+/** Which objects a begun write has made and is to remove, by their digests in hex. */
+export const BegunWrite = Type.Object({
+  journal: Type.Boolean(),
+  make: Type.Array(Type.String()),
+  remove: Type.Array(Type.String()),
+});
+export type BegunWrite = Static<typeof BegunWrite>;
+
 export const Operation = Type.Union([
   Type.Object({ type: Type.Literal("read"), path: Type.String() }),
   Type.Object({ type: Type.Literal("list"), prefix: Type.String() }),
   Type.Object({ type: Type.Literal("refresh") }),
+  ChangeOperation,
+  /** To a child that has loaded since the write began in another: does the token show it? If so, it is completed. */
+  Type.Object({ type: Type.Literal("settle"), path: Type.String(), begun: BegunWrite }),
+  /** To the child in which a write began: undoes it. */
+  Type.Object({ type: Type.Literal("undo"), path: Type.String() }),
+  /** Completes or undoes what writes that were cut have left on the token. */
+  Type.Object({ type: Type.Literal("recover") }),
+  Type.Object({ type: Type.Literal("setPin"), current: Type.String(), next: Type.String() }),
 ]);
 export type Operation = Static<typeof Operation>;
+
+/** Whether the operation may change the token. */
+export const isWrite = ({ type }: Operation): boolean =>
+  type === "change" || type === "settle" || type === "undo" || type === "recover" || type === "setPin";
 
 /** Why a PIN is not tried. */
 export const PinRefusal = Type.Union([Type.Literal("PIN_INCORRECT"), Type.Literal("PIN_LOCKED")]);
@@ -41,11 +112,69 @@ export type ParentMessage = Static<typeof ParentMessage>;
 /** What is known of the token after each load. */
 export const TokenView = Type.Object({
   ...Type.Pick(DeviceInfo, ["cache", "token", "freeBytes", "totalBytes", "objects"]).properties,
+  /** Paths at which a cut write may have left something. */
+  unsettled: Type.Integer({ minimum: 0 }),
 });
 export type TokenView = Static<typeof TokenView>;
 
 /** `ckr` is a return value of the module, by name; `UNEXPECTED` is a fault of the child itself. */
 const Fault = Type.Object({ kind: Type.Literal("fault"), ckr: Type.String(), call: Type.String() });
+
+const Before = Type.Union([Type.String(), Type.Null()]);
+
+/** ChangeResult of store.ts, as far as a child can tell it. */
+const Written = Type.Object({
+  kind: Type.Literal("written"),
+  outcome: Type.Union([
+    Type.Literal("created"),
+    Type.Literal("changed"),
+    Type.Literal("unchanged"),
+    Type.Literal("repacked"),
+  ]),
+  before: Before,
+  checksum: Type.String(),
+  version: Type.Integer({ minimum: 0 }),
+  keys: Type.Array(Type.String()),
+});
+const Deleted = Type.Object({ kind: Type.Literal("deleted"), before: Before });
+const Completed = Type.Union([Written, Deleted]);
+
+const Refused = Type.Object({
+  kind: Type.Literal("refused"),
+  code: Type.Union([
+    Type.Literal("TOKEN_FULL"),
+    Type.Literal("SECRET_TOO_LARGE"),
+    Type.Literal("PATH_AMBIGUOUS"),
+    Type.Literal("WRITE_NOT_SHOWN"),
+  ]),
+  message: Type.String(),
+  /** The token had this many objects and did not take, or show, one more of this size. */
+  learned: Type.Optional(Type.Object({ objects: Type.Integer(), bytes: Type.Integer() })),
+  /** The version that was tried in vain. */
+  version: Type.Optional(Type.Integer()),
+});
+
+const ChangeAnswer = Type.Union([
+  Completed,
+  Refused,
+  Type.Object({ kind: Type.Literal("key-absent") }),
+  Type.Object({ kind: Type.Literal("last-key") }),
+  /** The token, or the session on it, takes no writes. */
+  Type.Object({ kind: Type.Literal("protected"), ckr: Type.String() }),
+  Type.Object({ kind: Type.Literal("precondition"), before: Before }),
+  /** The new objects are made; another child has to see them before the old ones go. */
+  Type.Object({
+    kind: Type.Literal("begun"),
+    begun: BegunWrite,
+    result: Completed,
+    largestBytes: Type.Integer(),
+    version: Type.Integer(),
+  }),
+]);
+export type ChangeAnswer = Static<typeof ChangeAnswer> | Static<typeof Absent> | Static<typeof Invalid>;
+
+const Absent = Type.Object({ kind: Type.Literal("absent") });
+const Invalid = Type.Object({ kind: Type.Literal("invalid"), message: Type.String() });
 
 export const Answer = Type.Union([
   Type.Object({
@@ -53,12 +182,33 @@ export const Answer = Type.Union([
     keys: Type.Array(Type.Tuple([Type.String(), Type.Uint8Array()])),
     checksum: Type.String(),
     version: Type.Integer({ minimum: 0 }),
+    layout: Layout,
+    metadata: StoredMetadata,
   }),
-  Type.Object({ kind: Type.Literal("absent") }),
+  Absent,
   /** The index no longer fits the token; a refresh is needed before anything can be said. */
   Type.Object({ kind: Type.Literal("stale") }),
-  Type.Object({ kind: Type.Literal("invalid"), message: Type.String() }),
-  Type.Object({ kind: Type.Literal("listed"), secrets: Type.Array(SecretSummary) }),
+  Invalid,
+  ChangeAnswer,
+  /** Whether the token shows the write that was begun. If not, nothing was done. */
+  Type.Object({ kind: Type.Literal("settled"), shown: Type.Boolean(), objects: Type.Integer() }),
+  /** `paths` were completed or undone. */
+  Type.Object({ kind: Type.Literal("recovered"), paths: Type.Array(Type.String()) }),
+  Type.Object({ kind: Type.Literal("undone") }),
+  Type.Object({
+    kind: Type.Literal("pin"),
+    outcome: Type.Union([Type.Literal("changed"), Type.Literal("mismatch"), Type.Literal("refused")]),
+    message: Type.String(),
+    /** HMACs of the PIN that was in use and of the one that is now. */
+    current: Type.String(),
+    next: Type.String(),
+  }),
+  /** `invalid`: paths whose objects can't be understood. */
+  Type.Object({
+    kind: Type.Literal("listed"),
+    secrets: Type.Array(SecretSummary),
+    invalid: Type.Array(Type.String()),
+  }),
   Type.Object({ kind: Type.Literal("refreshed"), view: TokenView }),
   Fault,
 ]);
@@ -91,7 +241,13 @@ export const ChildMessage = Type.Union([
   Type.Object({ type: Type.Literal("loginIntent"), pin: Type.String(), countLow: Type.Boolean() }),
   Type.Object({ type: Type.Literal("ready"), view: TokenView }),
   StartFailure,
-  Type.Object({ type: Type.Literal("answer"), id: Id, answer: Answer }),
+  /** `objects`: how many data objects the token holds after a write. */
+  Type.Object({
+    type: Type.Literal("answer"),
+    id: Id,
+    answer: Answer,
+    objects: Type.Optional(Type.Integer({ minimum: 0 })),
+  }),
 ]);
 export type ChildMessage = Static<typeof ChildMessage>;
 

@@ -12,6 +12,8 @@ export type PinGuard = {
   refused(why: PinRefusal): void;
   /** The child died or was killed before C_Login answered. */
   unanswered(): void;
+  /** The token's PIN has been changed: the old one is never tried again, the new one is known to be good. */
+  changed(before: string, after: string): void;
 };
 
 /** PINs that failed or were left unanswered; one more is not tried, as forgetting any would allow it a second try. */
@@ -53,6 +55,12 @@ export const createPinGuard = (capacity = CAPACITY): PinGuard => {
       }
       if (goodPin === trying) goodPin = undefined;
       trying = undefined;
+    },
+    changed: (before, after) => {
+      failed.delete(after);
+      doubtful.delete(after);
+      failed.set(before, "PIN_INCORRECT");
+      goodPin = after;
     },
     unanswered: () => {
       if (trying !== undefined) doubtful.add(trying);

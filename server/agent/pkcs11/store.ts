@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The secret store on a PKCS#11 token: what a read, a list and a look at the token mean in terms of calls to the child.
 import { randomBytes } from "node:crypto";
+import type { Layout } from "../../agent-api.ts";
 import { type Clock, monotonicClock } from "../../clock.ts";
 import {
   type InfoResult,
   type ListResult,
+  type PinResult,
   type ReadResult,
   type SecretStore,
   type Unavailable,
@@ -17,17 +19,25 @@ import type { Answer, Configure, Operation } from "./messages.ts";
 import { createPinGuard } from "./pin-guard.ts";
 import { createStallLimits } from "./stall-limits.ts";
 import { createSupervisor, type TokenEvents } from "./supervisor.ts";
+import { createTokenChanges } from "./token-changes.ts";
 import { type SeenAnswer, startTokenChild } from "./token-child.ts";
+import { type ConfiguredLimits, createWriteLimits } from "./write-limits.ts";
 
 export type Pkcs11StoreOptions = {
   /** PKCS11_*: which module, which token, where its PIN is, and whether the module caches. */
-  pkcs11: Omit<Configure, "type" | "pinKey">;
+  pkcs11: Omit<Configure, "type" | "pinKey" | "writable">;
+  /** What writes need; without it the store is read-only. */
+  writes?: { layout: Layout } & ConfiguredLimits;
   operationTimeoutMs: number;
   refreshIntervalMs: number;
   events: TokenEvents & { queueLength(length: number): void };
   /** The environment of the child process. */
   env?: NodeJS.ProcessEnv;
   clock?: Clock;
+  /** Told of paths whose cut writes a start has completed or undone. */
+  recovered?: (paths: readonly string[]) => void;
+  /** Wall clock. */
+  date?: () => Date;
 };
 
 /** Calls that may wait for the token; one more is refused at once. */
@@ -43,11 +53,19 @@ const unseen = (answer: Unavailable): Reply => ({
   live: true,
 });
 
+const READ_ONLY = unavailable("TOKEN_UNAVAILABLE", "the agent has no WRITE_TOKEN_FILE and is read-only", 60);
+
 /** A store whose child process is started at once. */
 export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   const { operationTimeoutMs } = options;
   const clock = options.clock ?? monotonicClock;
-  const config: Configure = { type: "configure", ...options.pkcs11, pinKey: randomBytes(32) };
+  const { writes } = options;
+  const config: Configure = {
+    type: "configure",
+    ...options.pkcs11,
+    writable: writes !== undefined,
+    pinKey: randomBytes(32),
+  };
   const guard = createPinGuard();
   const limits = createStallLimits(operationTimeoutMs);
   const env = options.env ?? process.env;
@@ -56,7 +74,14 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     clock,
     refreshIntervalMs: options.refreshIntervalMs,
     longestSpacingMs: operationTimeoutMs / 4,
-    events: options.events,
+    events: {
+      ...options.events,
+      loaded: (objects, seconds) => {
+        options.events.loaded(objects, seconds);
+        tellCapacity();
+        if (writes !== undefined && (supervisor.serving()?.view?.unsettled ?? 0) > 0) changes.recover();
+      },
+    },
   });
   const debts = createFreshDebts();
 
@@ -74,9 +99,30 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     supervisor.fault(child, reason);
     return unseen(reason);
   };
-  const changed = (): void => options.events.queueLength(reads.length + lists.length);
+  const changed = (): void =>
+    options.events.queueLength(reads.length + lists.length + (changes?.length ?? 0));
   const reads = createCallLane<Call, Reply>(QUEUE_CAPACITY, perform, () => changed());
   const lists = createCallLane<Call, Reply>(QUEUE_CAPACITY, perform, () => changed());
+  const writeLimits = createWriteLimits(writes ?? {}, clock);
+  const changes = createTokenChanges({
+    supervisor,
+    clock,
+    writable: writes !== undefined,
+    layout: writes?.layout ?? "packed",
+    limits: writeLimits,
+    waitMs: operationTimeoutMs,
+    timestamp: () => (options.date?.() ?? new Date()).toISOString().replace(/\.\d+Z$/, "Z"),
+    changed: () => {
+      changed();
+      tellCapacity();
+    },
+    recovered: options.recovered ?? (() => undefined),
+  });
+  const tellCapacity = (): void => {
+    const view = supervisor.serving()?.view;
+    if (view === undefined) return;
+    options.events.capacity(view.objects, writeLimits.current(view.cache).objects?.limit ?? null);
+  };
   const joinReads = createJoinedCalls<ReadResult>(clock);
   const joinLists = createJoinedCalls<ListResult>(clock);
   const joinInfos = createJoinedCalls<InfoResult>(clock);
@@ -119,7 +165,14 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     );
     switch (reply.kind) {
       case "found":
-        return { kind: "found", data: new Map(reply.keys), checksum: reply.checksum, version: reply.version };
+        return {
+          kind: "found",
+          data: new Map(reply.keys),
+          checksum: reply.checksum,
+          version: reply.version,
+          layout: reply.layout,
+          metadata: reply.metadata,
+        };
       case "absent":
       case "unavailable":
         return reply;
@@ -175,9 +228,45 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
         if ("kind" in child) return child;
         if (child.view === undefined) return outOfTurn();
         const viewAgeMs = Math.round(clock.now() - child.loadedSince);
-        return { kind: "info", module: options.pkcs11.module, viewAgeMs, ...child.view };
+        const { unsettled: _, ...view } = child.view;
+        const { objects, maxObjectBytes } = writeLimits.current(view.cache);
+        return {
+          kind: "info",
+          module: options.pkcs11.module,
+          viewAgeMs,
+          ...view,
+          objectLimit: objects?.limit ?? null,
+          objectLimitSource: objects?.source ?? null,
+          maxObjectBytes,
+          layout: writes?.layout ?? "packed",
+          writable: writes !== undefined,
+        };
       };
       return joinInfos({ key: "info", start, deadlineMs: operationTimeoutMs, late });
+    },
+    change: (path, change, precondition = {}) =>
+      writes === undefined ? Promise.resolve(READ_ONLY) : changes.change(path, change, precondition),
+    refresh: async () => {
+      const failed = await changes.refresh(clock.now());
+      return failed ?? { kind: "refreshed" };
+    },
+    setPin: async (current, next) => {
+      if (writes === undefined) return READ_ONLY;
+      return changes.inTurn(async (): Promise<PinResult> => {
+        const child = await supervisor.acquire(clock.now());
+        if ("kind" in child) return child;
+        const { answer } = await child.call({ type: "setPin", current, next });
+        if (answer.kind === "unavailable") return answer;
+        if (answer.kind !== "pin") {
+          return unavailable(
+            "TOKEN_UNAVAILABLE",
+            "the token failed while its PIN was changed; try both PINs with care",
+          );
+        }
+        if (answer.outcome === "refused") return { kind: "refused", message: answer.message };
+        if (answer.outcome === "changed") guard.changed(answer.current, answer.next);
+        return { kind: answer.outcome };
+      });
     },
     health: supervisor.health,
     close: supervisor.close,

@@ -12,6 +12,8 @@ export type TokenEvents = {
   childStarted(reason: StartReason): void;
   /** After each load: how many data objects there are, and how long the load took in seconds. */
   loaded(objects: number, seconds: number): void;
+  /** After each write: how many data objects there are, and how many the token takes, null while not known. */
+  capacity(objects: number, limit: number | null): void;
   /** The token can be read from now on, or can't. */
   health(health: Health): void;
 };
@@ -33,6 +35,11 @@ export type Supervisor = {
    * such refreshes to about a tenth of the time, for callers that could ask without end.
    */
   refreshedSince(since: number, spaced?: boolean): Promise<Unavailable | undefined>;
+  /**
+   * Does `work` while no other child loads: one that began to load before a write would take over with a view that lacks
+   * it, or with half of it.
+   */
+  whileNoneLoads<T>(work: () => Promise<T>): Promise<T>;
   /** The token did something that only a new child can mend. */
   fault(child: TokenChild, reason: Unavailable): void;
   health(): Health;
@@ -44,6 +51,7 @@ export type Supervisor = {
 };
 
 const RESTLESS = unavailable("TOKEN_UNAVAILABLE", "the token kept changing while it was listed", 1);
+const OVERTAKEN = unavailable("TOKEN_UNAVAILABLE", "a write has made this view out of date", 1);
 const CLOSED = unavailable("TOKEN_UNAVAILABLE", "the agent is shutting down", 1);
 
 /** The longest that a call waits before a start is tried again. */
@@ -73,6 +81,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   let inPlaceMs = 0;
   let loadEnded = Number.NEGATIVE_INFINITY;
   let closed = false;
+  /** Resolves when no write wants other children to wait; undefined when none does. */
+  let writes: Promise<unknown> | undefined;
+  /** Children that were ended because a write came while they loaded. */
+  const overtaken = new WeakSet<TokenChild>();
   let stopTimer = (): void => undefined;
 
   const sleepUntil = (time: number): Promise<void> =>
@@ -125,6 +137,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const start = (reason: StartReason): Promise<void> => {
     starting ??= (async () => {
       if (clock.now() < notBefore) await sleepUntil(notBefore);
+      while (serving !== undefined && writes !== undefined) await writes;
       if (closed) return;
       const began = clock.now();
       const child = options.startChild();
@@ -133,6 +146,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       const outcome = await child.started;
       startingChild = undefined;
       if (closed) return child.kill(CLOSED);
+      if (overtaken.has(child)) return scheduleRefresh(0);
       if (outcome.kind !== "ready") return onStartFailed(began, outcome);
       failures = 0;
       lastStart = undefined;
@@ -145,6 +159,23 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       starting = undefined;
     });
     return starting;
+  };
+
+  const whileNoneLoads = async <T>(work: () => Promise<T>): Promise<T> => {
+    while (writes !== undefined) await writes;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    writes = promise;
+    try {
+      if (serving !== undefined && startingChild !== undefined) {
+        overtaken.add(startingChild);
+        startingChild.kill(OVERTAKEN);
+        await starting;
+      }
+      return await work();
+    } finally {
+      writes = undefined;
+      resolve();
+    }
   };
 
   const acquire = async (since: number): Promise<TokenChild | Unavailable> => {
@@ -217,6 +248,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   return {
     acquire,
     refreshedSince,
+    whileNoneLoads,
     fault,
     health: () => health,
     serving: () => serving,

@@ -11,7 +11,7 @@ import {
   type Token,
   TokenFlag,
 } from "graphene-pk11";
-import { CKR_USER_ALREADY_LOGGED_IN, ckrName, isTokenGone, pinVerdict } from "./ckr.ts";
+import { CKR_USER_ALREADY_LOGGED_IN, ckrName, isTokenGone, isWriteProtected, pinVerdict } from "./ckr.ts";
 import type { Configure, PinRefusal, StartFailure } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
 
@@ -33,6 +33,10 @@ export type Attached = {
   slot: Slot;
   session: Session;
   cache: "live" | "cached";
+  /** HMAC of the PIN that was accepted; undefined where the token asked for none. */
+  pin: string | undefined;
+  /** The HMAC by which PINs are compared. */
+  hmac(pin: string): string;
 };
 
 /** Asks why this PIN may not be tried now, if so; the parent remembers those that failed. */
@@ -133,10 +137,18 @@ const REFUSED: Readonly<Record<PinRefusal, string>> = {
 const refused = (code: PinRefusal, pinRefused: boolean): StartFault =>
   new StartFault(code, REFUSED[code], { pinRefused });
 
-/** Logs in where the token asks for it, the token's flags allow it and the parent has not seen this PIN fail. */
-const login = async (slot: Slot, session: Session, config: Configure, ask: AskLogin): Promise<void> => {
+/**
+ * Logs in where the token asks for it, the token's flags allow it and the parent has not seen this PIN fail. Answers the
+ * HMAC of the PIN.
+ */
+const login = async (
+  slot: Slot,
+  session: Session,
+  config: Configure,
+  ask: AskLogin,
+): Promise<string | undefined> => {
   const { flags } = callModule("C_GetTokenInfo", () => slot.getToken());
-  if ((flags & TokenFlag.LOGIN_REQUIRED) === 0) return;
+  if ((flags & TokenFlag.LOGIN_REQUIRED) === 0) return undefined;
   if ((flags & TokenFlag.USER_PIN_LOCKED) !== 0) throw refused("PIN_LOCKED", false);
   if ((flags & TokenFlag.USER_PIN_FINAL_TRY) !== 0) {
     throw new StartFault(
@@ -145,21 +157,39 @@ const login = async (slot: Slot, session: Session, config: Configure, ask: AskLo
     );
   }
   const pin = readPin(config.pinFile);
-  const digest = createHmac("sha256", config.pinKey).update(pin).digest("hex");
+  const digest = hmacWith(config.pinKey)(pin);
   const refusal = await ask(digest, (flags & TokenFlag.USER_PIN_COUNT_LOW) !== 0);
   if (refusal !== undefined) throw refused(refusal, false);
   try {
     callModule("C_Login", () => session.login(pin));
   } catch (error) {
     if (!(error instanceof CkrError)) throw error;
-    if (error.value === CKR_USER_ALREADY_LOGGED_IN) return;
+    if (error.value === CKR_USER_ALREADY_LOGGED_IN) return digest;
     const verdict = pinVerdict(error.value);
     if (verdict === undefined) throw error;
     throw refused(verdict, true);
   }
+  return digest;
 };
 
-/** A read-only session on the configured token. Throws StartFault or CkrError; `progress` is told of each step. */
+const hmacWith =
+  (key: Uint8Array) =>
+  (pin: string): string =>
+    createHmac("sha256", key).update(pin).digest("hex");
+
+/** A session that may write if `writable`; a token that is write-protected can still be read. */
+const openSession = (slot: Slot, writable: boolean): Session => {
+  const open = (flags: number): Session => callModule("C_OpenSession", () => slot.open(flags));
+  if (!writable) return open(SessionFlag.SERIAL_SESSION);
+  try {
+    return open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
+  } catch (error) {
+    if (!(error instanceof CkrError && isWriteProtected(error.value))) throw error;
+    return open(SessionFlag.SERIAL_SESSION);
+  }
+};
+
+/** A session on the configured token, which may write where the configuration says so. Throws StartFault or CkrError; `progress` is told of each step. */
 export const attachToken = async (
   config: Configure,
   ask: AskLogin,
@@ -169,12 +199,12 @@ export const attachToken = async (
   const slot = chooseSlot(module, config);
   const manufacturer = trimmed(callModule("C_GetInfo", () => module.lib.C_GetInfo()).manufacturerID);
   progress("attach");
-  const session = callModule("C_OpenSession", () => slot.open(SessionFlag.SERIAL_SESSION));
-  await login(slot, session, config, ask);
+  const session = openSession(slot, config.writable);
+  const pin = await login(slot, session, config, ask);
   progress("login");
   const cache =
     config.cache === "auto" ? (LIVE_MANUFACTURERS.has(manufacturer) ? "live" : "cached") : config.cache;
-  return { module, slot, session, cache };
+  return { module, slot, session, cache, pin, hmac: hmacWith(config.pinKey) };
 };
 
 /** A start's error in the words of the protocol. Anything but the module's errors and start faults is a bug. */

@@ -8,6 +8,7 @@ import {
   type Answer,
   type Configure,
   childMessage,
+  isWrite,
   type Operation,
   type ParentMessage,
   type PinRefusal,
@@ -47,8 +48,10 @@ export type TokenChild = {
   call(operation: Operation): Promise<SeenAnswer>;
   /** Kills the process now. What is under way is answered with `reason`. */
   kill(reason: Unavailable): void;
-  /** Ends the process once what is under way is answered. */
+  /** Ends the process once what is under way is answered and nobody holds it. */
   retire(): void;
+  /** Keeps the process from being retired until the result is called. */
+  hold(): () => void;
 };
 
 const RETIRED = unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process was replaced", 1);
@@ -92,6 +95,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
   let killedFor: Unavailable | undefined;
   let over = false;
   let retiring = false;
+  let holds = 0;
   let gone = false;
 
   const seen = (answer: Answer | Unavailable): SeenAnswer => ({
@@ -152,10 +156,15 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
       kill(unavailable("TIMEOUT", `the token did not answer a ${operation?.type ?? "call"} in time`));
     });
 
-  /** A sign of life from longer work gives that work its time again. */
+  const retireIfDone = (): void => {
+    if (retiring && pending.size === 0 && holds === 0) kill(RETIRED);
+  };
+
+  /** A sign of life from longer work gives that work its time again, and the reads that wait for a write. */
   const renewWatches = (): void => {
+    const writing = [...pending.values()].some(({ operation }) => isWrite(operation));
     for (const [id, waiting] of pending) {
-      if (waiting.operation.type === "read") continue;
+      if (waiting.operation.type === "read" && !writing) continue;
       waiting.stopWatch();
       waiting.stopWatch = watch(id);
     }
@@ -204,8 +213,11 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
         pending.delete(message.id);
         waiting.stopWatch();
         if (message.answer.kind === "refreshed") view = message.answer.view;
+        if (message.objects !== undefined && view !== undefined) {
+          view = { ...view, objects: message.objects };
+        }
         waiting.resolve(message.answer);
-        if (retiring && pending.size === 0) kill(RETIRED);
+        retireIfDone();
       }
     }
   });
@@ -238,7 +250,17 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
     kill,
     retire: () => {
       retiring = true;
-      if (pending.size === 0) kill(RETIRED);
+      retireIfDone();
+    },
+    hold: () => {
+      holds += 1;
+      let held = true;
+      return () => {
+        if (!held) return;
+        held = false;
+        holds -= 1;
+        retireIfDone();
+      };
     },
     call: async (operation) => {
       if (over) return seen(await ended.promise);

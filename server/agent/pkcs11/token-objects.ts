@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading data objects of an attached token: the listing that feeds the index, and the values behind handles.
+// The data objects of an attached token: the listing that feeds the index, the values behind handles, making and removing.
 import type { Session } from "graphene-pk11";
 import { ObjectClass } from "graphene-pk11";
 import pkcs11js from "pkcs11js";
@@ -15,7 +15,7 @@ const FIND_BATCH = 256;
 const LISTING_TRIES = 5;
 
 /** How long to work before letting reads in between, in milliseconds. */
-const SLICE_MS = 10;
+export const SLICE_MS = 10;
 
 const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -31,6 +31,9 @@ const asText = (bytes: Uint8Array): string | undefined => {
 
 const bytesOf = (value: unknown): Uint8Array => (Buffer.isBuffer(value) ? value : Buffer.alloc(0));
 
+/** An object with its value and the handle that the module knows it by. */
+export type ReadObject = TokenObject & { handle: Buffer };
+
 /** The attributes of one object in one call of the module, in the order of `types`. */
 const attributes = (session: Session, handle: Buffer, types: readonly number[]): Uint8Array[] =>
   callModule("C_GetAttributeValue", () =>
@@ -42,7 +45,7 @@ const attributes = (session: Session, handle: Buffer, types: readonly number[]):
   ).map(({ value }) => bytesOf(value));
 
 /** The handles of all data objects of the token. */
-const findDataObjects = (session: Session): Buffer[] => {
+export const findDataObjects = (session: Session): Buffer[] => {
   const template = [
     { type: pkcs11js.CKA_CLASS, value: ObjectClass.DATA },
     { type: pkcs11js.CKA_TOKEN, value: true },
@@ -61,7 +64,7 @@ const findDataObjects = (session: Session): Buffer[] => {
 };
 
 /** The name of the object behind a handle; `nameless` where it has none that could be ours, `stale` where it is gone. */
-const objectName = (session: Session, handle: Buffer): IndexedObject | "nameless" | "stale" => {
+export const objectName = (session: Session, handle: Buffer): IndexedObject | "nameless" | "stale" => {
   try {
     const [label, application] = attributes(session, handle, [pkcs11js.CKA_LABEL, pkcs11js.CKA_APPLICATION]);
     const name = asText(label ?? new Uint8Array());
@@ -94,25 +97,27 @@ export const inSlices = async <T>(
   }
 };
 
+/** All data objects: those with a name, and the handles of those without. */
+export type Listing = { objects: IndexedObject[]; nameless: Buffer[] };
+
 /**
  * Names and handles of every data object on the token, read in slices. Starts over when an object went away meanwhile,
  * as what replaced it is not among the handles; `stale` when that does not stop.
  */
-export const listObjects = async (
-  session: Session,
-  progress: () => void,
-): Promise<IndexedObject[] | "stale"> => {
+export const listObjects = async (session: Session, progress: () => void): Promise<Listing | "stale"> => {
   for (let tries = 0; tries < LISTING_TRIES; tries += 1) {
     const handles = findDataObjects(session);
     progress();
     const objects: IndexedObject[] = [];
+    const nameless: Buffer[] = [];
     let whole = true;
     await inSlices(handles, progress, (handle) => {
       const object = whole ? objectName(session, handle) : "stale";
       if (object === "stale") whole = false;
-      else if (object !== "nameless") objects.push(object);
+      else if (object === "nameless") nameless.push(handle);
+      else objects.push(object);
     });
-    if (whole) return objects;
+    if (whole) return { objects, nameless };
   }
   return "stale";
 };
@@ -121,7 +126,7 @@ export const listObjects = async (
  * The object with its value; `stale` where the handle no longer leads to the object that the index meant, `unreadable`
  * where the token does not give the value away.
  */
-export const readObject = (session: Session, object: IndexedObject): TokenObject | "stale" | "unreadable" => {
+export const readObject = (session: Session, object: IndexedObject): ReadObject | "stale" | "unreadable" => {
   try {
     const [label, application, value] = attributes(session, object.handle, [
       pkcs11js.CKA_LABEL,
@@ -132,10 +137,33 @@ export const readObject = (session: Session, object: IndexedObject): TokenObject
       asText(label ?? new Uint8Array()) === object.label &&
       lenient.decode(application ?? new Uint8Array()) === object.application;
     if (!same || value === undefined) return "stale";
-    return { label: object.label, application: object.application, value };
+    return { label: object.label, application: object.application, value, handle: object.handle };
   } catch (error) {
     if (error instanceof CkrError && isStaleHandle(error.value)) return "stale";
     if (error instanceof CkrError && isUnreadableAttribute(error.value)) return "unreadable";
     throw error;
+  }
+};
+
+/** Makes a private data object on the token and answers its handle. */
+export const createObject = (session: Session, { label, application, value }: TokenObject): Buffer =>
+  callModule("C_CreateObject", () =>
+    session.lib.C_CreateObject(session.handle, [
+      { type: pkcs11js.CKA_CLASS, value: ObjectClass.DATA },
+      { type: pkcs11js.CKA_TOKEN, value: true },
+      { type: pkcs11js.CKA_PRIVATE, value: true },
+      { type: pkcs11js.CKA_MODIFIABLE, value: true },
+      { type: pkcs11js.CKA_APPLICATION, value: Buffer.from(application) },
+      { type: pkcs11js.CKA_LABEL, value: Buffer.from(label) },
+      { type: pkcs11js.CKA_VALUE, value: Buffer.from(value) },
+    ]),
+  );
+
+/** Removes an object; one that is gone already is as good. */
+export const destroyObject = (session: Session, handle: Buffer): void => {
+  try {
+    callModule("C_DestroyObject", () => session.lib.C_DestroyObject(session.handle, handle));
+  } catch (error) {
+    if (!(error instanceof CkrError && isStaleHandle(error.value))) throw error;
   }
 };

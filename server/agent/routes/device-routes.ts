@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /v1/info and GET /v1/devices: the token that the agent serves, and what else its node sees on USB.
+// GET /v1/info, POST /v1/refresh and GET /v1/devices: the token that the agent serves, and what else its node sees on USB.
+import type { FastifyReply } from "fastify";
 import { DeviceInfo, DeviceListBody, ErrorBody } from "../../agent-api.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { AgentMetrics } from "../metrics.ts";
@@ -14,26 +15,35 @@ export type DeviceRouteOptions = {
   device: string;
   node: string;
   sysfsRoot: string;
+  /** Whether there is a token file that allows writing. */
+  writable: boolean;
 };
 
-/** Adds the two routes. */
+/** Adds the three routes. */
 export const addDeviceRoutes = (app: KeyswitchServer, options: DeviceRouteOptions): void => {
-  const { store, metrics, device, node, sysfsRoot } = options;
-  app.get(
-    "/v1/info",
-    { config: { scope: "read" }, schema: { response: { 200: DeviceInfo, "5xx": ErrorBody } } },
-    async (request, reply) => {
-      const audit = startAudit(request, metrics, "info");
-      const result = await store.info();
-      if (result.kind === "unavailable") {
-        audit({ outcome: result.code });
-        return sendUnavailable(reply, result);
-      }
-      audit({ outcome: "info" });
-      const { kind: _, ...info } = result;
-      return { device, node, ...info };
-    },
+  const { store, metrics, device, node, sysfsRoot, writable } = options;
+  /** Answers with what is known of the token. */
+  const sendInfo = async (reply: FastifyReply, audit: ReturnType<typeof startAudit>, outcome: string) => {
+    const result = await store.info();
+    if (result.kind === "unavailable") {
+      audit({ outcome: result.code });
+      return sendUnavailable(reply, result);
+    }
+    audit({ outcome });
+    const { kind: _, ...info } = result;
+    return reply.send({ device, node, ...info, writable });
+  };
+  const schema = { response: { 200: DeviceInfo, "5xx": ErrorBody } };
+  app.get("/v1/info", { config: { scope: "read" }, schema }, async (request, reply) =>
+    sendInfo(reply, startAudit(request, metrics, "info"), "info"),
   );
+  app.post("/v1/refresh", { config: { scope: "read" }, schema }, async (request, reply) => {
+    const audit = startAudit(request, metrics, "refresh");
+    const result = await store.refresh();
+    if (result.kind === "refreshed") return sendInfo(reply, audit, "refreshed");
+    audit({ outcome: result.code });
+    return sendUnavailable(reply, result);
+  });
   app.get(
     "/v1/devices",
     { config: { scope: "read" }, schema: { response: { 200: DeviceListBody } } },

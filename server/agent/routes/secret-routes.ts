@@ -2,17 +2,20 @@
 // GET /v1/secrets and GET /v1/secrets/{path}: what the token holds, with entity tags.
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
-import { isHsmPath, MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
+import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
 import { ErrorBody, SecretBody, SecretListBody } from "../../agent-api.ts";
-import { ApiError, sendError } from "../../http/errors.ts";
+import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import type { SecretStore, Unavailable } from "../store.ts";
 import { callerGone, startAudit } from "./audit.ts";
+import { checkedPath } from "./checked-path.ts";
+import { shownMetadata } from "./shown-metadata.ts";
 
 export type SecretRouteOptions = { store: SecretStore; metrics: AgentMetrics; device: string };
 
-const ListQuery = Type.Object(
+/** The query of a list. */
+export const ListQuery = Type.Object(
   { prefix: Type.Optional(Type.String({ maxLength: MAX_PATH_BYTES, pattern: "^[A-Za-z0-9._/-]*$" })) },
   { additionalProperties: false },
 );
@@ -22,13 +25,6 @@ const SecretHeaders = Type.Object({
   "cache-control": Type.Optional(Type.String({ maxLength: 8192 })),
 });
 
-/** A path of the request. Throws INVALID_REQUEST that says what a path looks like. */
-const checkedPath = (candidate: string): string => {
-  if (isHsmPath(candidate)) return candidate;
-  const message = `segments of letters, digits, ".", "_" and "-" joined by "/", none of them "." or "..", at most ${MAX_PATH_BYTES} bytes`;
-  throw new ApiError("INVALID_REQUEST", { details: [{ field: "path", message }] });
-};
-
 /** Whether a list of entity tags names this one (RFC 9110, section 13.1.2: weak comparison). */
 const namesTag = (header: string | undefined, tag: string): boolean =>
   header?.split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === tag) ?? false;
@@ -36,6 +32,10 @@ const namesTag = (header: string | undefined, tag: string): boolean =>
 /** Whether the caller asks for a look at the token itself (RFC 9111, section 5.2.1.4). */
 const asksFresh = (cacheControl: string | undefined): boolean =>
   cacheControl?.split(",").some((one) => one.trim().toLowerCase() === "no-cache") ?? false;
+
+/** Values as bodies have them. */
+export const encodedValues = (data: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
+  Object.fromEntries([...data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]));
 
 /** Answers 503 with the reason and when to come back. */
 export const sendUnavailable = (
@@ -91,7 +91,7 @@ export const addSecretRoutes = (
         audit({ outcome: "absent", path });
         return sendError(reply, "SECRET_NOT_FOUND");
       }
-      const { checksum, version } = result;
+      const { checksum, version, layout } = result;
       const tag = `"${checksum}"`;
       reply.header("etag", tag);
       if (namesTag(request.headers["if-none-match"], tag)) {
@@ -99,10 +99,8 @@ export const addSecretRoutes = (
         return reply.code(304).send();
       }
       audit({ outcome: "found", path, checksum });
-      const data = Object.fromEntries(
-        [...result.data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
-      );
-      return { path, data, checksum, version, device };
+      const data = encodedValues(result.data);
+      return { path, data, checksum, version, device, layout, ...shownMetadata(result.metadata) };
     },
   );
 };

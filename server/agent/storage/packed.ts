@@ -114,6 +114,32 @@ export const decodePacked = (path: string, objects: Iterable<TokenObject>): Layo
   return { kind: "secret", version, keys: new Map(newest.keys), metadata: newest.metadata };
 };
 
+/** The highest version that a packed object at `path` tells of, complete or not; 0 where none does. */
+export const highestPackedVersion = (path: string, objects: Iterable<TokenObject>): number =>
+  Math.max(0, ...packedVersions(path, objects).map(({ version }) => version));
+
+const Versioned = Type.Object({ version: Version });
+
+/** The packed objects at `path` that tell a version. */
+const packedVersions = <O extends TokenObject>(
+  path: string,
+  objects: Iterable<O>,
+): { object: O; version: number }[] =>
+  [...objects].flatMap((object) => {
+    if (object.application !== PACKED_APPLICATION || object.label !== path) return [];
+    const told = readCbor(object.value);
+    return Value.Check(Versioned, told) ? [{ object, version: told.version }] : [];
+  });
+
+/** The packed objects at `path` that a newer complete version has made superfluous. */
+export const supersededPacked = <O extends TokenObject>(path: string, objects: readonly O[]): O[] => {
+  const newest = decodePacked(path, objects);
+  if (newest.kind !== "secret" && newest.kind !== "tombstone") return [];
+  return packedVersions(path, objects)
+    .filter(({ version }) => version < newest.version)
+    .map(({ object }) => object);
+};
+
 /** What a part's map takes beside its chunk, with room to spare: field names, numbers, the checksum, CBOR heads. */
 const PART_OVERHEAD = 160;
 

@@ -2,8 +2,18 @@
 // How labels of token objects belong to paths of secrets.
 import { isHsmPath } from "../../../hooks/hsm-path.ts";
 
-/** CKA_APPLICATION of packed objects; every other data object is read as per-key. */
+/** CKA_APPLICATION of packed objects; every data object that is neither packed nor a journal is read as per-key. */
 export const PACKED_APPLICATION = "keyswitch/1";
+
+/** CKA_APPLICATION of the object that stands beside a secret while several objects of it are replaced: see journal.ts. */
+export const JOURNAL_APPLICATION = "keyswitch/1/journal";
+
+/** CKA_APPLICATION of the per-key objects that we make. */
+export const PER_KEY_APPLICATION = "hsm-secrets-operator";
+
+/** Whether an object of this application is read as per-key. */
+export const isPerKey = (application: string): boolean =>
+  application !== PACKED_APPLICATION && application !== JOURNAL_APPLICATION;
 
 /** The last segment of the object that describes a secret. It is never a key. */
 export const METADATA_SEGMENT = "_metadata";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The per-key layout: one object per key, shared with pkcs11-tool and with systems that have no packed layout.
 import { isTombstone, type Metadata, parseMetadata, versionOf } from "./metadata.ts";
-import { METADATA_SEGMENT, owners, PACKED_APPLICATION, type TokenObject } from "./path.ts";
+import { BARE_KEY, isPerKey, METADATA_SEGMENT, owners, type TokenObject } from "./path.ts";
 
 /** What one layout holds of a path. `tombstone` is a secret that was deleted at `version`. */
 export type LayoutContent =
@@ -13,10 +13,6 @@ export type LayoutContent =
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
-/** Whether an object can be part of the per-key secret at `path`. */
-export const belongsToPerKey = (path: string, object: Pick<TokenObject, "label" | "application">): boolean =>
-  object.application !== PACKED_APPLICATION && owners(object.label).some((owner) => owner.path === path);
-
 /**
  * The per-key secret at `path` among `objects`, of which those of other paths and layouts are passed over. Two
  * different values for one key are `invalid`: which of them is meant can't be known. So is metadata without a key.
@@ -25,7 +21,7 @@ export const decodePerKey = (path: string, objects: Iterable<TokenObject>): Layo
   const keys = new Map<string, Uint8Array>();
   let description: Uint8Array | undefined;
   for (const object of objects) {
-    if (object.application === PACKED_APPLICATION) continue;
+    if (!isPerKey(object.application)) continue;
     const owner = owners(object.label).find((candidate) => candidate.path === path);
     if (owner === undefined) continue;
     const name = owner.role === "metadata" ? METADATA_SEGMENT : owner.key;
@@ -60,7 +56,7 @@ export const encodePerKey = (
   metadata?: Metadata,
 ): { label: string; value: Uint8Array }[] => {
   const objects = [...keys].map(([key, value]) => ({
-    label: key === "data" ? path : `${path}/${key}`,
+    label: key === BARE_KEY ? path : `${path}/${key}`,
     value,
   }));
   if (metadata !== undefined) {

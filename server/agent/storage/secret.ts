@@ -2,9 +2,10 @@
 // Which of the layouts on a token speaks for a path, and which paths a token holds at all.
 import { checksum } from "../../../hooks/checksum.ts";
 import type { Secret } from "../store.ts";
-import { decodePacked } from "./packed.ts";
-import { listedPath, owners, PACKED_APPLICATION, type TokenObject } from "./path.ts";
-import { decodePerKey } from "./per-key.ts";
+import { settle } from "./journal.ts";
+import { decodePacked, highestPackedVersion } from "./packed.ts";
+import { isPerKey, listedPath, owners, type TokenObject } from "./path.ts";
+import { decodePerKey, type LayoutContent } from "./per-key.ts";
 
 /** What a token says about a path, once all its objects are known. */
 export type Decoded =
@@ -17,31 +18,46 @@ export type ObjectName = Pick<TokenObject, "label" | "application">;
 
 /** The paths whose reading needs the object. */
 export const pathsOf = ({ label, application }: ObjectName): string[] =>
-  application === PACKED_APPLICATION
-    ? owners(label).some((owner) => owner.path === label)
+  isPerKey(application)
+    ? owners(label).map((owner) => owner.path)
+    : owners(label).some((owner) => owner.path === label)
       ? [label]
-      : []
-    : owners(label).map((owner) => owner.path);
+      : [];
 
 /** The path under which a list shows the object; it is shown only where reading that path finds a secret. */
 export const listedPathOf = (object: ObjectName): string | undefined =>
-  object.application === PACKED_APPLICATION ? pathsOf(object)[0] : listedPath(object.label);
+  isPerKey(object.application) ? listedPath(object.label) : pathsOf(object)[0];
 
 /**
- * The secret at `path` among `objects`. The higher version wins between the layouts, packed on a tie; a tombstone is
- * an absent secret. Per-key objects that contradict each other make the path unreadable, as their version is unknown,
- * and keys that are missing do so unless the packed secret is as new. Packed objects of which none is complete make it
- * unreadable where there is no per-key secret: they may be newer than its tombstone.
+ * The secret at `path` among `objects`. Where a write was cut off, its journal says which of them count. The higher version
+ * wins between the layouts, packed on a tie; a tombstone is an absent secret. Per-key objects that contradict each other
+ * make the path unreadable, as their version is unknown, and keys that are missing do so unless the packed secret is as
+ * new. Packed objects of which none is complete make it unreadable where there is no per-key secret: they may be newer
+ * than its tombstone.
  */
 export const decodeSecret = (path: string, objects: readonly TokenObject[]): Decoded => {
-  const packed = decodePacked(path, objects);
-  const perKey = decodePerKey(path, objects);
+  const settled = settle(path, objects);
+  if (settled.kind === "invalid") return settled;
+  const packed = decodePacked(path, settled.objects);
+  const perKey = decodePerKey(path, settled.objects);
   if (perKey.kind === "invalid" && perKey.version === undefined) return perKey;
   if (packed.kind === "invalid" && perKey.kind !== "secret") return packed;
-  const versionOf = (content: typeof packed): number =>
-    content.kind === "none" ? -1 : (content.version ?? -1);
   const winner = versionOf(packed) >= versionOf(perKey) ? packed : perKey;
   if (winner.kind === "invalid") return { kind: "invalid", message: winner.message };
   if (winner.kind !== "secret") return { kind: "absent" };
-  return { kind: "found", data: winner.keys, checksum: checksum(winner.keys), version: winner.version };
+  return {
+    kind: "found",
+    data: winner.keys,
+    checksum: checksum(winner.keys),
+    version: winner.version,
+    layout: winner === packed ? "packed" : "per-key",
+    metadata: winner.metadata,
+  };
 };
+
+const versionOf = (content: LayoutContent): number =>
+  content.kind === "none" ? -1 : (content.version ?? -1);
+
+/** The highest version that any object at `path` tells of, whole or not; 0 where none does. */
+export const highestVersion = (path: string, objects: readonly TokenObject[]): number =>
+  Math.max(0, highestPackedVersion(path, objects), versionOf(decodePerKey(path, objects)));

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a change makes of a secret, before anything is written: the new content, or why there is nothing to write.
+import type { Layout, MetadataPatch, SecretMetadata } from "../agent-api.ts";
+import type { Change, ChangeResult, Precondition, Secret } from "./store.ts";
+
+/** The keys and metadata that a secret shall have. */
+export type Content = { data: ReadonlyMap<string, Uint8Array>; metadata: SecretMetadata };
+
+/** What is left to do: write `content` (in `layout` where it is given), delete, or nothing but to answer. */
+export type Intent =
+  | { kind: "write"; content: Content; layout?: Layout }
+  | { kind: "delete" }
+  | { kind: "done"; result: Done };
+
+/** What needs no write. */
+type Done = Extract<
+  ChangeResult,
+  { kind: "written" | "absent" | "key-absent" | "last-key" | "precondition" | "refused" }
+>;
+
+/** The most that the values of a secret may have together, in bytes: what a Secret of Kubernetes may have. */
+export const MAX_SECRET_BYTES = 1024 * 1024;
+
+/** What is wrong with values of so many bytes together; undefined where nothing is. */
+export const sizeFault = (bytes: number): string | undefined =>
+  bytes > MAX_SECRET_BYTES
+    ? `the values have ${bytes} bytes together; ${MAX_SECRET_BYTES} are the most that a secret may have`
+    : undefined;
+
+/** Whether the secret is in the state that the request names (RFC 9110, section 13.2.2). */
+export const holds = (
+  { ifMatch, ifNoneMatch }: Precondition,
+  current: Pick<Secret, "checksum"> | undefined,
+): boolean => {
+  const named = (tags: readonly string[] | "*"): boolean =>
+    current !== undefined && (tags === "*" || tags.includes(current.checksum));
+  return (ifMatch === undefined || named(ifMatch)) && (ifNoneMatch === undefined || !named(ifNoneMatch));
+};
+
+const done = (result: Done): Intent => ({ kind: "done", result });
+
+const sameData = (a: Secret["data"], b: Secret["data"]): boolean =>
+  a.size === b.size &&
+  [...a].every(([key, value]) => {
+    const other = b.get(key);
+    return other !== undefined && Buffer.compare(value, other) === 0;
+  });
+
+/** Labels that the agent keeps itself, such as the count of writes. */
+export const isOwnLabel = (name: string): boolean => name.startsWith("sync.");
+
+const withoutOwnLabels = ({ labels, ...rest }: SecretMetadata): SecretMetadata => {
+  const others = Object.entries(labels ?? {}).filter(([name]) => !isOwnLabel(name));
+  return { ...rest, ...(others.length > 0 && { labels: Object.fromEntries(others) }) };
+};
+
+/** `given` in place of `before`, or `before` where nothing is given; without the labels that the agent keeps itself. */
+const metadataAfter = (
+  before: SecretMetadata | undefined,
+  given: SecretMetadata | undefined,
+): SecretMetadata => withoutOwnLabels(given === undefined ? (before ?? {}) : { ...before, ...given });
+
+/** `entries` with those of `patch` set, and without those that are null in it (RFC 7396). */
+const patched = <T>(
+  entries: Readonly<Record<string, T>>,
+  patch: Readonly<Record<string, T | null>>,
+): Record<string, T> => {
+  const merged = new Map(Object.entries(entries));
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, value);
+  }
+  return Object.fromEntries(merged);
+};
+
+const metadataPatched = (before: SecretMetadata, patch: MetadataPatch): SecretMetadata => {
+  const { labels: labelsBefore = {}, ...fieldsBefore } = before;
+  const { labels, ...fields } = patch;
+  const labelsAfter = labels === null ? {} : patched(labelsBefore, labels ?? {});
+  return withoutOwnLabels({ ...patched<string>(fieldsBefore, fields), labels: labelsAfter });
+};
+
+const sameMetadata = (a: SecretMetadata, b: SecretMetadata): boolean => {
+  const text = ({ labels, ...rest }: SecretMetadata): string =>
+    JSON.stringify([Object.entries(rest).sort(), Object.entries(labels ?? {}).sort()]);
+  return text(a) === text(b);
+};
+
+/** The intent of writing `content` over `current`; nothing where it holds that already. */
+const writing = (current: Secret | undefined, content: Content): Intent => {
+  const unchanged =
+    current !== undefined &&
+    sameData(current.data, content.data) &&
+    sameMetadata(withoutOwnLabels(current.metadata), content.metadata);
+  if (unchanged) return done(unchangedResult(current));
+  const bytes = [...content.data.values()].reduce((total, value) => total + value.length, 0);
+  const message = sizeFault(bytes);
+  return message === undefined
+    ? { kind: "write", content }
+    : done({ kind: "refused", code: "SECRET_TOO_LARGE", message });
+};
+
+const unchangedResult = ({ checksum, version, data }: Secret): Done => ({
+  kind: "written",
+  outcome: "unchanged",
+  before: checksum,
+  checksum,
+  version,
+  keys: [...data.keys()].sort(),
+});
+
+/** What `change` means for `current`, the secret at the path; undefined where there is none. */
+export const contentAfter = (
+  current: Secret | undefined,
+  change: Change,
+  precondition: Precondition,
+): Intent => {
+  if (current === undefined && change.type !== "put" && precondition.ifMatch === undefined) {
+    return done({ kind: "absent" });
+  }
+  if (!holds(precondition, current)) {
+    return done({ kind: "precondition", before: current?.checksum ?? null });
+  }
+  if (change.type === "put") {
+    const metadata = metadataAfter(current?.metadata, change.metadata);
+    return writing(current, { data: change.data, metadata });
+  }
+  if (current === undefined) return done({ kind: "absent" });
+  switch (change.type) {
+    case "patch": {
+      const data = new Map(current.data);
+      for (const [key, value] of change.data) {
+        if (value === null) data.delete(key);
+        else data.set(key, value);
+      }
+      const metadata = metadataPatched(current.metadata, change.metadata ?? {});
+      return data.size === 0 ? done({ kind: "last-key" }) : writing(current, { data, metadata });
+    }
+    case "delete":
+      return { kind: "delete" };
+    case "delete-key": {
+      if (!current.data.has(change.key)) return done({ kind: "key-absent" });
+      const data = new Map(current.data);
+      data.delete(change.key);
+      const metadata = metadataAfter(current.metadata, undefined);
+      return data.size === 0 ? { kind: "delete" } : { kind: "write", content: { data, metadata } };
+    }
+    case "repack":
+      return current.layout === change.layout
+        ? done(unchangedResult(current))
+        : {
+            kind: "write",
+            content: { data: current.data, metadata: metadataAfter(current.metadata, undefined) },
+            layout: change.layout,
+          };
+  }
+};

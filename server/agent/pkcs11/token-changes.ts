@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Changes of the token as the agent makes them through its child processes: one after another, confirmed, and recovered.
+
+import type { Layout } from "../../agent-api.ts";
+import type { Clock } from "../../clock.ts";
+import {
+  type Change,
+  type ChangeResult,
+  type Precondition,
+  type Unavailable,
+  unavailable,
+} from "../store.ts";
+import { createCallLane } from "./call-lane.ts";
+import type { Answer, ChangeOperation, Operation } from "./messages.ts";
+import type { Supervisor } from "./supervisor.ts";
+import type { TokenChild } from "./token-child.ts";
+import type { WriteLimits } from "./write-limits.ts";
+
+export type TokenChanges = {
+  change(path: string, change: Change, precondition: Precondition): Promise<ChangeResult>;
+  /** Any other operation that must not run beside a change, and when those before it have ended. */
+  inTurn<T>(work: () => Promise<T>): Promise<T | Unavailable>;
+  /** Completes or undoes what cut writes have left, once those before it have ended. */
+  recover(): void;
+  /** Loads a view as new as `since`, and settles what that shows of cut writes. */
+  refresh(since: number): Promise<Unavailable | undefined>;
+  /** Waiting or running. */
+  readonly length: number;
+};
+
+export type TokenChangesOptions = {
+  supervisor: Supervisor;
+  clock: Clock;
+  /** Whether anything may be changed. */
+  writable: boolean;
+  layout: Layout;
+  limits: WriteLimits;
+  /** How long a change may wait for its turn. */
+  waitMs: number;
+  /** RFC 3339. */
+  timestamp: () => string;
+  changed: () => void;
+  /** Told of paths whose cut writes were completed or undone. */
+  recovered: (paths: readonly string[]) => void;
+};
+
+/** Changes that may wait; one more is refused at once. */
+const CAPACITY = 100;
+/** How often a change starts over because the token changed under it. */
+const STALE_TRIES = 3;
+
+const INTERRUPTED =
+  "the write was cut off; the token holds the old secret or the new one, whole. Read it, then try again";
+
+type Begun = Extract<Answer, { kind: "begun" }>;
+
+/** The change as structured clone takes it through the schema of messages.ts. */
+const operationOf = (change: Change): ChangeOperation["change"] =>
+  change.type === "put"
+    ? { ...change, data: [...change.data] }
+    : change.type === "patch"
+      ? { ...change, data: [...change.data] }
+      : change;
+
+const tags = (named: readonly string[] | "*"): string[] | "*" => (named === "*" ? named : [...named]);
+
+/** Changes through the children of `supervisor`. */
+export const createTokenChanges = (options: TokenChangesOptions): TokenChanges => {
+  const { supervisor, clock, limits, layout, waitMs } = options;
+  /** The highest version that a write in vain may have left at a path, on a token that hides objects. */
+  const floors = new Map<string, number>();
+  const lane = createCallLane<() => Promise<unknown>, unknown>(CAPACITY, (work) => work(), options.changed);
+
+  const inTurn = async <T>(work: () => Promise<T>): Promise<T | Unavailable> => {
+    const late = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<T | Unavailable>();
+    const stop = clock.after(waitMs, () => {
+      late.abort();
+      resolve(unavailable("TIMEOUT", "the token was busy with other writes; this one was not begun", 1));
+    });
+    const queued = lane.submit(async () => {
+      stop();
+      resolve(await work());
+    }, late.signal);
+    if (queued === undefined) {
+      stop();
+      return unavailable("TIMEOUT", "too many writes are waiting for the token; this one was not begun", 1);
+    }
+    return promise;
+  };
+
+  /** The child's answer, or what became of the child instead. */
+  const ask = async (child: TokenChild, operation: Operation): Promise<Answer | Unavailable> => {
+    const { answer } = await child.call(operation);
+    if (answer.kind === "fault") {
+      supervisor.fault(
+        child,
+        unavailable("TOKEN_UNAVAILABLE", `the token failed: ${answer.call} returned ${answer.ckr}`),
+      );
+    }
+    return answer;
+  };
+
+  const refusal = (path: string, answer: Extract<Answer, { kind: "refused" }>): ChangeResult => {
+    if (answer.learned !== undefined) limits.refused(answer.learned);
+    if (answer.version !== undefined) floors.set(path, Math.max(answer.version, floors.get(path) ?? 0));
+    return { kind: "refused", code: answer.code, message: answer.message };
+  };
+
+  /** Has a child that loads the token anew look at what was begun; it completes the write, or the first child undoes it. */
+  const confirm = async (
+    path: string,
+    writer: TokenChild,
+    { begun, result, largestBytes, version }: Begun,
+  ): Promise<ChangeResult> => {
+    const undo = async (): Promise<boolean> => (await ask(writer, { type: "undo", path })).kind === "undone";
+    const failed = await supervisor.refreshedSince(clock.now());
+    const reader = supervisor.serving();
+    if (failed !== undefined || reader === undefined) {
+      const why = failed ?? unavailable("TOKEN_UNAVAILABLE", "the token went away");
+      if (!(await undo())) return { kind: "interrupted", message: INTERRUPTED };
+      return { ...why, message: `the write could not be confirmed and was undone: ${why.message}` };
+    }
+    const seen = await ask(reader, { type: "settle", path, begun });
+    if (seen.kind !== "settled") return { kind: "interrupted", message: INTERRUPTED };
+    if (seen.shown) {
+      limits.taken({ objects: seen.objects, bytes: largestBytes });
+      return result;
+    }
+    const undone = await undo();
+    const message = `the token took the write, and did not show it when it was loaded anew; it shows ${seen.objects} objects. ${undone ? "The write was undone." : "Removing it again failed: it may show up later."} Delete secrets, or move them to the packed layout (kubectl hsm repack)`;
+    const learned = { objects: seen.objects, bytes: largestBytes };
+    return refusal(path, { kind: "refused", code: "WRITE_NOT_SHOWN", message, learned, version });
+  };
+
+  const once = async (operation: () => ChangeOperation): Promise<ChangeResult | "stale"> => {
+    const child = await supervisor.acquire(clock.now());
+    if ("kind" in child) return child;
+    const release = child.hold();
+    try {
+      const asked = operation();
+      const answer = await supervisor.whileNoneLoads(() => ask(child, asked));
+      switch (answer.kind) {
+        case "begun":
+          return await confirm(asked.path, child, answer);
+        case "written":
+        case "deleted":
+          floors.delete(asked.path);
+          return answer;
+        case "refused":
+          return refusal(asked.path, answer);
+        case "absent":
+        case "key-absent":
+        case "last-key":
+        case "precondition":
+          return answer;
+        case "protected": {
+          const said = `the token is write-protected (C_CreateObject returned ${answer.ckr}); nothing was changed`;
+          return unavailable("TOKEN_UNAVAILABLE", said, 60);
+        }
+        case "invalid":
+          return unavailable("STORAGE_INVALID", answer.message, 60);
+        case "stale":
+          return "stale";
+        default:
+          // The child died or was killed, or a call failed: what it had done is completed or undone by the next one.
+          return { kind: "interrupted", message: INTERRUPTED };
+      }
+    } finally {
+      release();
+    }
+  };
+
+  const change = async (path: string, asked: Change, precondition: Precondition): Promise<ChangeResult> => {
+    const operation = (): ChangeOperation => ({
+      type: "change",
+      path,
+      change: operationOf(asked),
+      precondition: {
+        ...(precondition.ifMatch && { ifMatch: tags(precondition.ifMatch) }),
+        ...(precondition.ifNoneMatch && { ifNoneMatch: tags(precondition.ifNoneMatch) }),
+      },
+      layout,
+      now: options.timestamp(),
+      versionFloor: floors.get(path) ?? 0,
+      limits: limits.current(supervisor.serving()?.view?.cache ?? "live"),
+    });
+    return inTurn(async () => {
+      for (let tries = 0; tries < STALE_TRIES; tries += 1) {
+        const result = await once(operation);
+        if (result !== "stale") return result;
+        const failed = await supervisor.refreshedSince(clock.now());
+        if (failed !== undefined) return failed;
+      }
+      return unavailable("TOKEN_UNAVAILABLE", `${path}: the token kept changing; nothing was written`, 1);
+    });
+  };
+
+  const recover = async (): Promise<void> => {
+    const child = supervisor.serving();
+    if (child === undefined || (child.view?.unsettled ?? 0) === 0) return;
+    const answer = await supervisor.whileNoneLoads(() => ask(child, { type: "recover" }));
+    if (answer.kind === "recovered" && answer.paths.length > 0) options.recovered(answer.paths);
+  };
+
+  return {
+    change,
+    inTurn,
+    recover: () => void inTurn(recover),
+    refresh: (since) =>
+      inTurn(async () => {
+        const failed = await supervisor.refreshedSince(since);
+        if (failed === undefined && options.writable) await recover();
+        return failed;
+      }),
+    get length() {
+      return lane.length;
+    },
+  };
+};

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the end of a change is called in an answer, in an item of many, and in the audit line.
+import type { FastifyReply } from "fastify";
+import { type ErrorCode, type ErrorOptions, sendError } from "../../http/errors.ts";
+import type { ChangeResult, PinResult } from "../store.ts";
+import type { AuditedWrite } from "./audit.ts";
+
+/** A change that made what was asked of it. */
+export type Done = Extract<ChangeResult, { kind: "written" | "deleted" }>;
+
+/** Every other end of a change. */
+export type NotDone = Exclude<ChangeResult, Done>;
+
+export type Failure = ErrorOptions & { code: ErrorCode };
+
+/** The row of the error table that `result` is answered with. */
+export const failureOf = (result: NotDone): Failure => {
+  switch (result.kind) {
+    case "absent":
+      return { code: "SECRET_NOT_FOUND" };
+    case "key-absent":
+      return { code: "KEY_NOT_FOUND" };
+    case "last-key":
+      return {
+        code: "INVALID_REQUEST",
+        details: [{ field: "body.data", message: "would leave no key; delete the secret instead" }],
+      };
+    case "precondition":
+      return { code: "PRECONDITION_FAILED" };
+    case "refused":
+      return { code: result.code, message: result.message };
+    case "interrupted":
+      return { code: "WRITE_INTERRUPTED", message: result.message, retryAfterSeconds: 1 };
+    case "unavailable":
+      return {
+        code: result.code,
+        message: result.message,
+        retryAfterSeconds: result.retryAfterSeconds,
+      };
+  }
+};
+
+/** The same for a PIN that was not changed. */
+export const pinFailureOf = (result: Exclude<PinResult, { kind: "changed" }>): Failure => {
+  switch (result.kind) {
+    case "mismatch":
+      return { code: "PIN_MISMATCH" };
+    case "refused":
+      return { code: "PIN_REFUSED", message: result.message };
+    case "unavailable":
+      return {
+        code: result.code,
+        message: result.message,
+        retryAfterSeconds: result.retryAfterSeconds,
+      };
+  }
+};
+
+/** Answers with the failure. */
+export const sendFailure = (reply: FastifyReply, { code, ...options }: Failure): FastifyReply =>
+  sendError(reply, code, options);
+
+/** What the audit line tells of a change: its end, and the secret before and after it as far as the result knows them. */
+export const auditedChange = (result: ChangeResult): Pick<AuditedWrite, "outcome" | "before" | "after"> => {
+  switch (result.kind) {
+    case "written":
+      return { outcome: result.outcome, before: result.before, after: result.checksum };
+    case "deleted":
+      return { outcome: "deleted", before: result.before, after: null };
+    case "absent":
+      return { outcome: failureOf(result).code, before: null, after: null };
+    case "precondition":
+      return { outcome: failureOf(result).code, before: result.before, after: result.before };
+    default:
+      return { outcome: failureOf(result).code };
+  }
+};

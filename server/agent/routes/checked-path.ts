@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The path that a request names: what it looks like, and which one can't be written.
+import { isHsmPath, MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
+import { ApiError } from "../../http/errors.ts";
+import { METADATA_SEGMENT } from "../storage/path.ts";
+
+const SHAPE = `segments of letters, digits, ".", "_" and "-" joined by "/", none of them "." or "..", at most ${MAX_PATH_BYTES} bytes`;
+
+/** What is wrong with a path; undefined where nothing is. */
+export const pathFault = (candidate: string): string | undefined =>
+  isHsmPath(candidate) ? undefined : SHAPE;
+
+/** What keeps a secret from being written at a path: also that the objects of another one's metadata have its label. */
+export const writePathFault = (candidate: string): string | undefined =>
+  candidate.split("/").at(-1) === METADATA_SEGMENT
+    ? `its last segment is "${METADATA_SEGMENT}", which is where the metadata of a secret is`
+    : pathFault(candidate);
+
+const checked = (candidate: string, fault: string | undefined): string => {
+  if (fault === undefined) return candidate;
+  throw new ApiError("INVALID_REQUEST", { details: [{ field: "path", message: fault }] });
+};
+
+/** A path of the request. Throws INVALID_REQUEST that says what a path looks like. */
+export const checkedPath = (candidate: string): string => checked(candidate, pathFault(candidate));
+
+/** The same for a path that is written. */
+export const checkedWritePath = (candidate: string): string => checked(candidate, writePathFault(candidate));

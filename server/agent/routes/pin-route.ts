@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST /v1/pin: gives the token another user PIN. Neither PIN is in any line or answer.
+import type { FastifyReply } from "fastify";
+import { ErrorBody, PinBody } from "../../agent-api.ts";
+import type { KeyswitchServer } from "../../http/instance.ts";
+import { startWriteAudit } from "./audit.ts";
+import { pinFailureOf, sendFailure } from "./change-end.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+
+/** Adds the route. */
+export const addPinRoute = (app: KeyswitchServer, { store, metrics }: WriteRouteOptions): void => {
+  app.post(
+    "/v1/pin",
+    {
+      ...writeRoute("pin"),
+      schema: { body: PinBody, response: { "4xx": ErrorBody, "5xx": ErrorBody } },
+    },
+    async (request, reply) => {
+      const { currentPin, newPin } = request.body;
+      const audit = startWriteAudit(request, metrics, "pin");
+      const result = await store.setPin(currentPin, newPin);
+      if (result.kind === "changed") {
+        audit({ outcome: "changed" });
+        const done: FastifyReply = reply;
+        return done.code(204).send();
+      }
+      const failure = pinFailureOf(result);
+      audit({ outcome: failure.code });
+      return sendFailure(reply, failure);
+    },
+  );
+};

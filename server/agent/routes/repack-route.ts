@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST /v1/repack: moves secrets from one storage layout to the other, their content unchanged.
+import { ErrorBody, ItemResults, type Layout, RepackBody } from "../../agent-api.ts";
+import type { ErrorDetail } from "../../http/errors.ts";
+import type { KeyswitchServer } from "../../http/instance.ts";
+import { startWriteAudit } from "./audit.ts";
+import { failureOf, sendFailure } from "./change-end.ts";
+import { writePathFault } from "./checked-path.ts";
+import { changeItems, type Item } from "./items.ts";
+import { refuseFaults } from "./secret-input.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+
+/** Throws INVALID_REQUEST that names the paths that are none, and those that are there twice. */
+const refuseMalformed = (paths: readonly string[]): void => {
+  const places = new Map<string, number>();
+  const faults: ErrorDetail[] = [];
+  for (const [index, path] of paths.entries()) {
+    const fault = writePathFault(path);
+    const earlier = places.get(path);
+    const field = `body.paths[${index}]`;
+    if (fault !== undefined) faults.push({ field, message: fault });
+    else if (earlier !== undefined) faults.push({ field, message: `is the same as body.paths[${earlier}]` });
+    places.set(path, index);
+  }
+  refuseFaults(faults);
+};
+
+/** Adds the route. */
+export const addRepackRoute = (app: KeyswitchServer, { store, metrics, device }: WriteRouteOptions): void => {
+  app.post(
+    "/v1/repack",
+    {
+      ...writeRoute("repack"),
+      schema: { body: RepackBody, response: { 200: ItemResults, "4xx": ErrorBody, "5xx": ErrorBody } },
+    },
+    async (request, reply) => {
+      const { paths, layout: wanted } = request.body;
+      refuseMalformed(paths);
+      const audit = startWriteAudit(request, metrics, "repack");
+      const own = wanted === undefined ? await store.info() : { kind: "info" as const, layout: wanted };
+      if (own.kind === "unavailable") {
+        audit({ outcome: own.code });
+        return sendFailure(reply, failureOf(own));
+      }
+      const layout: Layout = own.layout;
+      const items = paths.map(
+        (path): Item => ({ path, change: () => store.change(path, { type: "repack", layout }) }),
+      );
+      return { device, results: await changeItems({ request, store, metrics, operation: "repack" }, items) };
+    },
+  );
+};

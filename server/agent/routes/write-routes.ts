@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// PUT, PATCH and DELETE of /v1/secrets/{path}: one change of one secret, under the conditions that the caller names.
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import { Type } from "@sinclair/typebox";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { DeleteBody, ErrorBody, PatchBody, PutBody, WriteBody } from "../../agent-api.ts";
+import type { KeyswitchServer } from "../../http/instance.ts";
+import type { Change, Precondition } from "../store.ts";
+import { startWriteAudit, type WriteOperation } from "./audit.ts";
+import { auditedChange, failureOf, sendFailure } from "./change-end.ts";
+import { checkedWritePath } from "./checked-path.ts";
+import { ConditionHeaders, precondition } from "./entity-tags.ts";
+import {
+  decodedPatch,
+  decodedValues,
+  keyFault,
+  keyFaults,
+  labelFaults,
+  refuseFaults,
+  refuseOversize,
+} from "./secret-input.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+
+const SecretParams = Type.Object({ "*": Type.String() });
+const NoQuery = Type.Object({}, { additionalProperties: false });
+const DeleteQuery = Type.Object({ key: Type.Optional(Type.String()) }, { additionalProperties: false });
+const failures = { "4xx": ErrorBody, "5xx": ErrorBody };
+const SECRET = "/v1/secrets/*";
+const MERGE_PATCH = "application/merge-patch+json";
+
+const deleteOperation = ({ query }: FastifyRequest): WriteOperation =>
+  typeof query === "object" && query !== null && "key" in query ? "delete-key" : "delete";
+
+/** Adds the three routes. */
+export const addWriteRoutes = (app: KeyswitchServer, { store, metrics, device }: WriteRouteOptions): void => {
+  type Asked = {
+    request: FastifyRequest;
+    reply: FastifyReply;
+    condition: Precondition;
+    path: string;
+    change: Change & { type: WriteOperation };
+    keys: string[];
+  };
+
+  /** Makes the change, whether or not the caller waits for it, tells the audit log how it ended, and answers. */
+  const carryOut = async ({
+    request,
+    reply,
+    condition,
+    path,
+    change,
+    keys,
+  }: Asked): Promise<FastifyReply> => {
+    const audit = startWriteAudit(request, metrics, change.type);
+    const result = await store.change(path, change, condition);
+    audit({ path, ...(keys.length > 0 && { keys }), ...auditedChange(result) });
+    // The bodies are checked against the route's schema when they leave.
+    if (result.kind === "deleted")
+      return reply.send({ path, outcome: "deleted", checksum: result.before, device });
+    if (result.kind !== "written") return sendFailure(reply, failureOf(result));
+    const { outcome, checksum, version } = result;
+    reply.code(outcome === "created" ? 201 : 200).header("etag", `"${checksum}"`);
+    return reply.send({ path, outcome, checksum, keys: result.keys, version, device });
+  };
+
+  app.put(
+    SECRET,
+    {
+      ...writeRoute("put"),
+      schema: {
+        params: SecretParams,
+        headers: ConditionHeaders,
+        querystring: NoQuery,
+        body: PutBody,
+        response: { 200: WriteBody, 201: WriteBody, ...failures },
+      },
+    },
+    async (request, reply) => {
+      const path = checkedWritePath(request.params["*"]);
+      const { data, metadata } = request.body;
+      refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
+      refuseOversize(data);
+      const values = decodedValues(data);
+      const change = { type: "put" as const, data: values, ...(metadata && { metadata }) };
+      const condition = precondition(request);
+      return carryOut({ request, reply, condition, path, change, keys: [...values.keys()] });
+    },
+  );
+
+  // A context of its own, because the media type is PATCH's alone.
+  app.register(async (context) => {
+    const patches = context.withTypeProvider<TypeBoxTypeProvider>();
+    patches.addContentTypeParser(
+      MERGE_PATCH,
+      { parseAs: "string" },
+      patches.getDefaultJsonParser("error", "error"),
+    );
+    patches.patch(
+      SECRET,
+      {
+        ...writeRoute("patch"),
+        schema: {
+          params: SecretParams,
+          headers: ConditionHeaders,
+          querystring: NoQuery,
+          body: PatchBody,
+          response: { 200: WriteBody, ...failures },
+        },
+      },
+      async (request, reply) => {
+        const path = checkedWritePath(request.params["*"]);
+        const { data = {}, metadata } = request.body;
+        refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
+        refuseOversize(data);
+        const values = decodedPatch(data);
+        const change = { type: "patch" as const, data: values, ...(metadata && { metadata }) };
+        const condition = precondition(request);
+        return carryOut({ request, reply, condition, path, change, keys: [...values.keys()] });
+      },
+    );
+  });
+
+  app.delete(
+    SECRET,
+    {
+      ...writeRoute(deleteOperation),
+      schema: {
+        params: SecretParams,
+        headers: ConditionHeaders,
+        querystring: DeleteQuery,
+        response: { 200: Type.Union([WriteBody, DeleteBody]), ...failures },
+      },
+    },
+    async (request, reply) => {
+      const path = checkedWritePath(request.params["*"]);
+      const { key } = request.query;
+      if (key !== undefined) refuseFaults(keyFault("querystring.key", key));
+      const change = key === undefined ? { type: "delete" as const } : { type: "delete-key" as const, key };
+      const keys = key === undefined ? [] : [key];
+      const condition = precondition(request);
+      return carryOut({ request, reply, condition, path, change, keys });
+    },
+  );
+};

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a write that was cut has left at a path, and what of it is to be removed.
+import { type Settled, settle } from "./journal.ts";
+import { supersededPacked } from "./packed.ts";
+import type { TokenObject } from "./path.ts";
+
+/** The objects that count, and beside them, in the order in which they are to go, those that a cut write left over. */
+export const withoutLeftovers = <O extends TokenObject>(path: string, objects: readonly O[]): Settled<O> => {
+  const settled = settle(path, objects);
+  if (settled.kind === "invalid") return settled;
+  const superseded = supersededPacked(path, settled.objects);
+  return {
+    kind: "settled",
+    objects: settled.objects.filter((object) => !superseded.includes(object)),
+    surplus: [...superseded, ...settled.surplus],
+  };
+};

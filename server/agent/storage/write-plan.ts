@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which objects a write makes and removes so that the path then holds the wanted content, and whether the token takes them.
+import type { Layout } from "../../agent-api.ts";
+import type { Content } from "../content-after.ts";
+import { digestOf, journalObject } from "./journal.ts";
+import { VERSION_LABEL } from "./metadata.ts";
+import { encodePacked } from "./packed.ts";
+import { isPerKey, listedPath, PACKED_APPLICATION, PER_KEY_APPLICATION, type TokenObject } from "./path.ts";
+import { encodePerKey } from "./per-key.ts";
+
+/** What the token takes. Sizes are bytes; null is no limit that is known. */
+export type TokenLimits = {
+  /** Of one object's value. */
+  maxObjectBytes: number | null;
+  /** Data objects of the whole token, and which size it was that one too many had: smaller ones may still fit. */
+  objects: { limit: number; fromBytes: number; source: "configured" | "learned" } | null;
+};
+
+/** Objects in the order in which they are made; then those that go, in theirs. */
+export type WritePlan<O extends TokenObject> = {
+  kind: "plan";
+  /** Made first and removed last, where the write is not whole with a single call. */
+  journal?: TokenObject;
+  make: TokenObject[];
+  remove: O[];
+};
+
+export type PlanRefusal = {
+  kind: "refused";
+  code: "TOKEN_FULL" | "SECRET_TOO_LARGE" | "PATH_AMBIGUOUS";
+  message: string;
+};
+
+export type PlanRequest<O extends TokenObject> = {
+  path: string;
+  /** The objects of the path that count (see journal.ts). */
+  objects: readonly O[];
+  /** Undefined deletes. */
+  content?: Content & { layout: Layout; version: number };
+  /** Data objects on the whole token now. */
+  used: number;
+  limits: TokenLimits;
+};
+
+/** CKA_LABEL of a PKCS#15 token (OpenSC: SC_PKCS15_MAX_LABEL_SIZE) has no more bytes. */
+const MAX_LABEL_BYTES = 255;
+
+/** Kept free for the journal of a delete: a full token could otherwise not be emptied safely. */
+const RESERVE = 1;
+
+const refused = (code: PlanRefusal["code"], message: string): PlanRefusal => ({
+  kind: "refused",
+  code,
+  message,
+});
+
+/** The labels that a list shows under another path than this. */
+const strangers = (path: string, objects: readonly Pick<TokenObject, "label" | "application">[]): string[] =>
+  objects
+    .filter(({ label, application }) => isPerKey(application) && listedPath(label) !== path)
+    .map(({ label }) => label);
+
+const ambiguous = (path: string, labels: readonly string[]): PlanRefusal =>
+  refused(
+    "PATH_AMBIGUOUS",
+    `${path}: the per-key object ${labels[0]} would belong to this secret and to ${listedPath(labels[0] ?? "") ?? "another path"}; write or delete it there, use another path, or use the packed layout`,
+  );
+
+/** The objects that hold `content`. */
+const objectsOf = (
+  path: string,
+  { data, metadata, layout, version }: Content & { layout: Layout; version: number },
+  maxObjectBytes: number | null,
+): TokenObject[] => {
+  if (layout === "packed") {
+    const most = maxObjectBytes ?? Number.POSITIVE_INFINITY;
+    return encodePacked({ version, keys: data, metadata }, most).map((value) => ({
+      label: path,
+      application: PACKED_APPLICATION,
+      value,
+    }));
+  }
+  const counted = { ...metadata, labels: { ...metadata.labels, [VERSION_LABEL]: String(version) } };
+  return encodePerKey(path, data, counted).map((object) => ({ ...object, application: PER_KEY_APPLICATION }));
+};
+
+/** Whether the object is there already: who wrote a per-key object, and so its application, does not matter. */
+const isSame = (a: TokenObject, b: TokenObject): boolean =>
+  a.label === b.label &&
+  (a.application === b.application || (isPerKey(a.application) && isPerKey(b.application))) &&
+  Buffer.compare(a.value, b.value) === 0;
+
+/** The first new object that is larger than the token takes, in words. */
+const tooLarge = (made: readonly TokenObject[], limits: TokenLimits): PlanRefusal | undefined => {
+  for (const { label, value } of made) {
+    const bytes = Buffer.byteLength(label);
+    if (bytes > MAX_LABEL_BYTES) {
+      return refused(
+        "SECRET_TOO_LARGE",
+        `the label of an object would have ${bytes} bytes and a token takes ${MAX_LABEL_BYTES}; shorten the path or the key`,
+      );
+    }
+    if (limits.maxObjectBytes !== null && value.length > limits.maxObjectBytes) {
+      return refused(
+        "SECRET_TOO_LARGE",
+        `an object would have ${value.length} bytes and the token takes ${limits.maxObjectBytes}; use the packed layout, which splits large secrets, or fewer keys`,
+      );
+    }
+  }
+  return undefined;
+};
+
+/** Why the token has no room for the new objects beside those that it has, in words. */
+const noRoom = (
+  made: readonly TokenObject[],
+  used: number,
+  { objects }: TokenLimits,
+): PlanRefusal | undefined => {
+  if (objects === null || made.length === 0) return undefined;
+  const largest = Math.max(...made.map(({ value }) => value.length));
+  if (largest < objects.fromBytes || used + made.length + RESERVE <= objects.limit) return undefined;
+  return refused(
+    "TOKEN_FULL",
+    `the token holds ${used} of ${objects.limit} data objects (${objects.source}); this write needs ${made.length} more while it is made and one stays free. Delete secrets, or move them to the packed layout (kubectl hsm repack)`,
+  );
+};
+
+/** What to make and what to remove, in the order that journal.ts explains. */
+export const planWrite = <O extends TokenObject>(request: PlanRequest<O>): WritePlan<O> | PlanRefusal => {
+  const { path, objects, content, limits, used } = request;
+  const shared = strangers(path, objects);
+  if (shared.length > 0) return ambiguous(path, shared);
+  const most = limits.maxObjectBytes;
+  if (content?.layout === "packed" && most !== null && most <= MIN_PACKED_BYTES) {
+    return refused("SECRET_TOO_LARGE", `objects of ${most} bytes can't hold a packed secret`);
+  }
+  const wanted = content === undefined ? [] : objectsOf(path, content, most);
+  const elsewhere = strangers(path, wanted);
+  if (elsewhere.length > 0) return ambiguous(path, elsewhere);
+  const make = wanted.filter((object) => !objects.some((there) => isSame(there, object)));
+  const remove = objects.filter((there) => !wanted.some((object) => isSame(there, object)));
+  const journal = needsJournal(make, remove)
+    ? journalObject(path, { make: make.map(digestOf), remove: remove.map(digestOf) })
+    : undefined;
+  const made = journal === undefined ? make : [journal, ...make];
+  // The journal of a delete may take the object that is kept free.
+  const refusal = tooLarge(made, limits) ?? (content === undefined ? undefined : noRoom(made, used, limits));
+  if (refusal !== undefined) return refusal;
+  return { kind: "plan", ...(journal !== undefined && { journal }), make, remove };
+};
+
+/** The CBOR of a part needs about this much beside its chunk. */
+const MIN_PACKED_BYTES = 256;
+
+/**
+ * Whether a cut could leave a mixture. Not where a single call does it all, and not where one packed object replaces
+ * others: until they are gone, the highest version wins.
+ */
+const needsJournal = (make: readonly TokenObject[], remove: readonly TokenObject[]): boolean => {
+  if (make.length + remove.length <= 1) return false;
+  const [only, ...others] = make;
+  const packed = ({ application }: TokenObject): boolean => application === PACKED_APPLICATION;
+  return !(only !== undefined && others.length === 0 && packed(only) && remove.every(packed));
+};

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Power loss, imitated: the agent and its child are killed at random times of a write or a delete. The next start shows a
+// whole secret, and nothing is left over.
+
+import { randomBytes, randomInt } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import t, { type Test } from "tap";
+import { checksum } from "../../hooks/checksum.ts";
+import { type Keys, someKeys } from "./kill-points.ts";
+import { type AgentProcess, type Fixture, startAgent, tokenFixture } from "./token-fixture.ts";
+
+t.setTimeout(280_000);
+
+const PATH = "secrets/power/loss";
+/** Of the time that the whole operation takes, in which the kill may fall: a little later than its end as well. */
+const SPAN = 1.1;
+/** What a call that changes the token takes, so that a random time falls between calls as well as into them. */
+const CALL_MS = 15;
+
+type Layout = { name: "packed" | "per-key"; objects: number };
+
+const startWith = (t: Test, fixture: Fixture, layout: string, tokenFile: string): Promise<AgentProcess> =>
+  startAgent(t, fixture, { WRITE_TOKEN_FILE: tokenFile, STORAGE_LAYOUT: layout });
+
+const killAll = async ({ process: agent }: AgentProcess): Promise<void> => {
+  const children = readFileSync(`/proc/${agent.pid}/task/${agent.pid}/children`, "utf8").trim().split(" ");
+  const exited = once(agent, "exit");
+  agent.kill("SIGKILL");
+  for (const child of children.filter((pid) => pid !== "")) process.kill(Number(child), "SIGKILL");
+  await exited;
+};
+
+for (const { name, objects } of [
+  { name: "packed", objects: 1 },
+  { name: "per-key", objects: 3 },
+] satisfies Layout[]) {
+  t.test(`in the ${name} layout`, async (t) => {
+    const fixture = await tokenFixture(t);
+    const token = randomBytes(24).toString("base64url");
+    const tokenFile = join(dirname(fixture.token.pinFile), "write-token");
+    writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
+    const headers = { authorization: `Bearer ${token}` };
+    const ask = (agent: AgentProcess, method: string, keys?: Keys) => {
+      const data =
+        keys &&
+        Object.fromEntries([...keys].map(([key, value]) => [key, Buffer.from(value).toString("base64")]));
+      return fetch(`${agent.url}/v1/secrets/${PATH}`, {
+        method,
+        ...(data === undefined
+          ? { headers }
+          : {
+              headers: { ...headers, "content-type": "application/json" },
+              body: JSON.stringify({ data }),
+            }),
+      });
+    };
+    const faults: string[] = [];
+    let old = 0;
+    let cut = 0;
+    const rounds = 8;
+    let agent = await startWith(t, fixture, name, tokenFile);
+    const delays = [`delay C_CreateObject ${CALL_MS}`, `delay C_DestroyObject ${CALL_MS}`];
+    await ask(agent, "PUT", someKeys(["a", "b"]));
+    fixture.module.control(...delays);
+    const begin = performance.now();
+    await ask(agent, "PUT", someKeys(["a", "b"]));
+    const wholeMs = performance.now() - begin;
+    fixture.module.control();
+    for (let round = 0; round < rounds; round += 1) {
+      const before = someKeys(["a", "b"]);
+      const made = await ask(agent, "PUT", before);
+      if (!made.ok) faults.push(`round ${round}: ${made.status} before the kill`);
+      const after = round % 3 === 2 ? undefined : someKeys(["a", "b"]);
+      fixture.module.control(...delays);
+      const answered = ask(agent, after === undefined ? "DELETE" : "PUT", after).then(
+        ({ status }) => status,
+        () => undefined,
+      );
+      await sleep(randomInt(Math.ceil(wholeMs * SPAN)));
+      await killAll(agent);
+      const status = await answered;
+      if (status === undefined) cut += 1;
+      fixture.module.control();
+      agent = await startWith(t, fixture, name, tokenFile);
+      const refreshed = await fetch(`${agent.url}/v1/refresh`, { method: "POST", headers });
+      const info: unknown = await refreshed.json();
+      const held = typeof info === "object" && info !== null && "objects" in info ? info.objects : undefined;
+      const read = await ask(agent, "GET");
+      const sum = read.status === 404 ? "absent" : (read.headers.get("etag") ?? `HTTP ${read.status}`);
+      const wanted = after === undefined ? "absent" : `"${checksum(after)}"`;
+      const isOld = sum === `"${checksum(before)}"`;
+      if (isOld) old += 1;
+      if (!isOld && sum !== wanted) faults.push(`round ${round}: torn, ${sum}`);
+      if (held !== (sum === "absent" ? 0 : objects))
+        faults.push(`round ${round}: ${held} objects with ${sum}`);
+      if (status !== undefined && isOld)
+        faults.push(`round ${round}: answered ${status} and the old one is there`);
+    }
+    t.same(faults, []);
+    t.comment(
+      `${rounds} kills, ${cut} before the answer: ${old} times the old secret, ${rounds - old} times the new state`,
+    );
+    t.ok(cut > 0, "a write was cut");
+  });
+}

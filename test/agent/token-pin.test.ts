@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Changing the token's PIN: only with the PIN in use, without spending a try, and the old one is never tried again.
+import { randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import t from "tap";
+import { someKeys } from "./kill-points.ts";
+import { tokenFixture } from "./token-fixture.ts";
+
+t.setTimeout(120_000);
+
+const newPin = (): string => String(randomInt(10_000_000, 99_999_999));
+
+t.test("a PIN is changed, and the PIN file follows", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  const store = openStore();
+  await store.change("secrets/a/b", { type: "put", data: someKeys(["x"]) });
+  const next = newPin();
+  module.forgetCalls();
+  t.match(await store.setPin(newPin(), next), { kind: "mismatch" });
+  t.equal(module.calls("C_SetPIN"), 0, "a wrong PIN costs no try");
+  t.match(await store.setPin(token.pin, "123"), { kind: "refused", message: /CKR_PIN_LEN_RANGE/ });
+  t.match(await store.setPin(token.pin, next), { kind: "changed" });
+  t.match(await store.read("secrets/a/b"), { kind: "found" }, "the agent goes on");
+  t.match(
+    await store.setPin(token.pin, newPin()),
+    { kind: "mismatch" },
+    "the old one is no longer the current one",
+  );
+
+  module.forgetCalls();
+  module.control("crash C_GetAttributeValue segv 1");
+  const down = store.healthIs(false);
+  await store.read("secrets/a/b");
+  await down;
+  t.match(await store.read("secrets/a/b"), { kind: "unavailable", code: "PIN_INCORRECT" });
+  t.equal(module.calls("C_Login"), 0, "the old PIN in the file is not tried");
+  const ready = store.healthIs(true);
+  writeFileSync(token.pinFile, `${next}\n`);
+  await store.read("secrets/a/b");
+  await ready;
+  t.match(await store.read("secrets/a/b"), { kind: "found" });
+  t.equal(module.calls("C_Login"), 1);
+});
