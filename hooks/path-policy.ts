@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which namespace may read which paths of the token: its own, and what the policy's rules add.
+// Which namespace may read and write which paths of the token: its own, and what the policy's rules add.
 import { type Static, Type } from "@sinclair/typebox";
 import { isHsmPath } from "./hsm-path.ts";
 
@@ -46,12 +46,17 @@ const isBelow = (globs: readonly string[], path: readonly string[]): boolean => 
   return segment !== undefined && matchesGlob(glob, segment) && isBelow(rest, below);
 };
 
+const covers = (rule: PathPolicyRule, namespace: string, path: string): boolean =>
+  matchesGlob(rule.namespace, namespace) &&
+  isBelow(rule.prefix.replace(/\/$/, "").split("/"), path.split("/"));
+
+const isOwn = (namespace: string, path: string): boolean => path.startsWith(`secrets/${namespace}/`);
+
 /** Whether an HSMSecret in `namespace` may read `path`: `secrets/<namespace>/…`, or what a rule of the policy adds. */
 export const mayRead = (policy: PathPolicy, namespace: string, path: string): boolean =>
+  isHsmPath(path) && (isOwn(namespace, path) || policy.some((rule) => covers(rule, namespace, path)));
+
+/** Whether an HSMSecret in `namespace` may write or remove `path`: its own, or what a rule with `write` adds. */
+export const mayWrite = (policy: PathPolicy, namespace: string, path: string): boolean =>
   isHsmPath(path) &&
-  (path.startsWith(`secrets/${namespace}/`) ||
-    policy.some(
-      (rule) =>
-        matchesGlob(rule.namespace, namespace) &&
-        isBelow(rule.prefix.replace(/\/$/, "").split("/"), path.split("/")),
-    ));
+  (isOwn(namespace, path) || policy.some((rule) => rule.write === true && covers(rule, namespace, path)));

@@ -13,7 +13,8 @@ Without --apply or --dir, prints the Secrets' manifests (for a pipe into sealing
   --dir DIR             write plain files for a local run (mode 0600), valid for localhost too
   --rotate              replace what exists
   --rotate-tokens STEP  with --apply: replace the tokens while old ones still work; STEP is add, then use, then drop
-  --only LIST           a comma-separated choice of tls, tokens, pin (default: these; never the PIN with --dir), bot
+  --only LIST           a comma-separated choice of tls, tokens, pin (default: these; never the PIN with --dir), bot;
+                        or write, with --apply: the token for writing alone, into the Secret that has the one for reading
   --pin-file FILE       read the PIN from FILE in place of asking for it
   --keep-ca DIR         keep the CA's key and certificate in DIR, or use those that are there (default: thrown away)
   --san [SERVICE=]NAME  another DNS name or IP address of the certificates; SERVICE is webhook, agent or bot (default: all)
@@ -61,9 +62,17 @@ while [ $# -gt 0 ]; do
 done
 case $step in "" | add | use | drop) ;; *) fail "--rotate-tokens must be add, use or drop" ;; esac
 [ -z "$step" ] || [ "$mode" = apply ] || fail "--rotate-tokens needs --apply"
-for part in ${only//,/ }; do
-  case $part in tls | tokens | pin | bot) ;; *) fail "--only knows tls, tokens, pin and bot, not $part" ;; esac
-done
+if [ "$only" = write ]; then
+  [ "$mode" = apply ] && [ -z "$step" ] || fail "--only write is for --apply, without --rotate-tokens"
+else
+  for part in ${only//,/ }; do
+    case $part in
+      tls | tokens | pin | bot) ;;
+      write) fail "--only write goes with no other part" ;;
+      *) fail "--only knows tls, tokens, pin, bot and write, not $part" ;;
+    esac
+  done
+fi
 wants() { case ,$only, in *,"$1",*) true ;; *) false ;; esac; }
 if [ "$mode" = print ] && [ -t 1 ]; then
   fail "standard output is a terminal, and keys don't belong there: use --apply, --dir, or a pipe"
@@ -166,7 +175,10 @@ print_secret() {
 
 print_tokens() {
   print_secret keyswitch-hook-token Opaque token=hook-token
-  print_secret keyswitch-agent-token Opaque read=agent-read-token write=agent-write-token
+  local agent=(read=agent-read-token)
+  # An agent that nobody may write to has none.
+  [ ! -e "$work/agent-write-token" ] || agent+=(write=agent-write-token)
+  print_secret keyswitch-agent-token Opaque "${agent[@]}"
 }
 
 print_secrets() {
@@ -204,14 +216,21 @@ touch_controllers() {
 # ---- rotating tokens ----
 
 # The servers accept each line of a token file; the webhook sends the first. Metacontroller sends the whole value, so
-# that the hook's token must be one line again before Metacontroller reads it.
+# that the hook's token must be one line again before Metacontroller reads it. A line name:token is somebody's own token, and
+# stays.
 rotate_tokens() {
   local entry secret key file old new
   for entry in keyswitch-hook-token/token/hook-token keyswitch-agent-token/read/agent-read-token keyswitch-agent-token/write/agent-write-token; do
     IFS=/ read -r secret key file <<<"$entry"
     kubectl -n "$namespace" get secret "$secret" -o "jsonpath={.data.$key}" | openssl base64 -d -A >"$work/$file.now"
-    old=$(sed -n 1p "$work/$file.now") new=$(sed -n '2p' "$work/$file.now")
-    [ -n "$old" ] || fail "the Secret $secret has no key $key"
+    sed -n '/:/p' "$work/$file.now" >"$work/$file.named"
+    sed '/:/d' "$work/$file.now" >"$work/$file.plain"
+    old=$(sed -n 1p "$work/$file.plain") new=$(sed -n 2p "$work/$file.plain")
+    if [ -z "$old" ]; then
+      [ "$key" = write ] || fail "the Secret $secret has no key $key"
+      [ ! -s "$work/$file.named" ] || cp "$work/$file.now" "$work/$file"
+      continue
+    fi
     case $step in
       add)
         [ -z "$new" ] || fail "$secret/$key already holds two tokens: go on with --rotate-tokens use"
@@ -222,6 +241,7 @@ rotate_tokens() {
         if [ "$file" = hook-token ]; then printf '%s' "$new"; else printf '%s\n%s' "$new" "$old"; fi >"$work/$file" ;;
       drop) printf '%s' "$old" >"$work/$file" ;;
     esac
+    [ ! -s "$work/$file.named" ] || { echo; cat "$work/$file.named"; } >>"$work/$file"
   done
   print_tokens | replace_secrets
   [ "$step" != use ] || touch_controllers
@@ -232,10 +252,25 @@ rotate_tokens() {
   esac
 }
 
+# The Secret keeps its other keys: to the API server this is another manager's field.
+set_write_token() {
+  local found
+  found=$(kubectl -n "$namespace" get secret keyswitch-agent-token -o 'jsonpath={.data.write}')
+  [ -z "$found" ] || [ "$rotate" = true ] ||
+    fail "the Secret $namespace/keyswitch-agent-token has a key write: nothing was changed (--rotate replaces it)"
+  make_token agent-write-token
+  print_secret keyswitch-agent-token Opaque write=agent-write-token |
+    kubectl apply --server-side --force-conflicts --field-manager=keyswitch-write -f -
+}
+
 # ---- the steps ----
 
 if [ -n "$step" ]; then
   rotate_tokens
+  exit 0
+fi
+if [ "$only" = write ]; then
+  set_write_token
   exit 0
 fi
 

@@ -6,6 +6,7 @@ import { eventually } from "./local/eventually.ts";
 import { plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";
 import type { Stack } from "./local/stack.ts";
 import { chatStep } from "./tour-chat.ts";
+import { writeBackSteps } from "./tour-write-back.ts";
 
 const NAMESPACE = "demo";
 const NAME = "database";
@@ -219,6 +220,7 @@ export const stepsOf = (stack: Stack, seconds: number): Step[] => {
         return "orphaned, adopted, deleted";
       },
     },
+    ...writeBackSteps(stack, seconds, value),
     {
       title: "a Toggle switches a Deployment off, and back to the count it had",
       run: async () => {

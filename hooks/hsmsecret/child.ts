@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
 import type { Secret, StringMap } from "../kubernetes.ts";
+import { BASE, baseOf, baseText, heldData, mappedPart, placeholderFor, REPLACED } from "./base.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { isTemplateKey } from "./template.ts";
 
 /** The annotation that dynamic apply leaves on a child: it holds the whole child, a Secret's data included. */
 export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
-
-/**
- * The resourceVersion that our last change of the Secret replaced. Under server-side apply, Metacontroller skips a child
- * whose answer has not changed since it last applied it and whose generation is the same, and a Secret has no generation:
- * without a change in the answer, a Secret that somebody edited would stay as it is.
- */
-export const REPLACED = "hsm.j5t.io/replaced-resource-version";
 
 const MANAGED_BY = { "app.kubernetes.io/managed-by": "keyswitch" } as const;
 
@@ -41,7 +35,10 @@ const sorted = (map: StringMap): StringMap =>
 const sameEntries = (a: StringMap, b: StringMap): boolean =>
   Object.keys(a).length === Object.keys(b).length && includes(a, b);
 
-/** Builds the child with `data`; the mark of an earlier change is carried on, so that it does not come and go. */
+/**
+ * Builds the child with `data`; the mark of an earlier change is carried on, so that it does not come and go. Under
+ * writeBack so is the base, for an annotation that is left out is removed.
+ */
 export const secretChild = (
   spec: ResolvedSpec,
   namespace: string,
@@ -49,10 +46,11 @@ export const secretChild = (
   type: string,
   observed: Secret | undefined,
 ): SecretChild => {
-  const replaced = observed?.metadata.annotations?.[REPLACED];
+  const { [REPLACED]: replaced, [BASE]: base } = observed?.metadata.annotations ?? {};
   const annotations = {
     ...spec.annotations,
     ...(replaced === undefined ? {} : { [REPLACED]: replaced }),
+    ...(base === undefined || spec.writeBack === "Never" ? {} : { [BASE]: base }),
   };
   return {
     apiVersion: "v1",
@@ -128,15 +126,41 @@ const takenOver = (child: SecretChild, observed: Secret): StringMap =>
   Object.fromEntries(
     Object.entries(observed.data ?? {})
       .filter(([key]) => !Object.hasOwn(child.data, key) && !isOurs(observed, key))
-      .map(([key, value]) => [key, value === "" ? "LQ==" : ""] as const),
+      .map(([key, value]) => [key, placeholderFor(value)] as const),
   );
 
-/** `child`, so that it is really applied over `observed`, and takes away the keys that it does not have. */
-export const replacing = (child: SecretChild, observed: Secret): SecretChild => ({
+/** `child` with annotations beside its own. */
+const annotated = (child: SecretChild, annotations: StringMap): SecretChild => ({
   ...child,
-  metadata: {
-    ...child.metadata,
-    annotations: { ...child.metadata.annotations, [REPLACED]: observed.metadata.resourceVersion ?? "" },
-  },
-  data: sorted({ ...child.data, ...takenOver(child, observed) }),
+  metadata: { ...child.metadata, annotations: { ...child.metadata.annotations, ...annotations } },
 });
+
+/** `child`, so that it is really applied over `observed`, and takes away the keys that it does not have. */
+export const replacing = (spec: ResolvedSpec, child: SecretChild, observed: Secret): SecretChild => {
+  const going = takenOver(child, observed);
+  const marked = annotated(child, {
+    [REPLACED]: observed.metadata.resourceVersion ?? "",
+    ...(spec.writeBack === "Never" ? {} : { [BASE]: baseText(spec, child.data, Object.keys(going)) }),
+  });
+  return { ...marked, data: sorted({ ...child.data, ...going }) };
+};
+
+/** `child` for a Secret that is not there yet. */
+export const creating = (spec: ResolvedSpec, child: SecretChild): SecretChild =>
+  spec.writeBack === "Never" ? child : annotated(child, { [BASE]: baseText(spec, child.data) });
+
+/** `child`, which `observed` is already, with a base that says that the token holds the same. */
+export const agreed = (spec: ResolvedSpec, child: SecretChild, observed: Secret): SecretChild => {
+  if (spec.writeBack === "Never") return child;
+  const base = baseText(spec, child.data);
+  return observed.metadata.annotations?.[BASE] === base
+    ? child
+    : annotated(child, { [REPLACED]: observed.metadata.resourceVersion ?? "", [BASE]: base });
+};
+
+/** `observed` as it is, with a base that says that nothing is left to be told of what it holds. */
+export const accepted = (spec: ResolvedSpec, observed: Secret): SecretChild =>
+  annotated(relisted(spec, observed), {
+    [REPLACED]: observed.metadata.resourceVersion ?? "",
+    [BASE]: baseText(spec, mappedPart(spec, heldData(observed)), baseOf(observed)?.removing),
+  });

@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
 import type { Secret, StringMap } from "../kubernetes.ts";
-import { isApplied, LAST_APPLIED, relisted, replacing, type SecretChild, secretChild } from "./child.ts";
+import { isMisleading } from "./base.ts";
+import {
+  accepted,
+  agreed,
+  creating,
+  isApplied,
+  LAST_APPLIED,
+  relisted,
+  replacing,
+  type SecretChild,
+  secretChild,
+} from "./child.ts";
 import { contentOf } from "./content.ts";
+import type { Pair, Verdict } from "./judge.ts";
 import type { Observed } from "./observed.ts";
-import { type HookContext, refusalOf } from "./plan.ts";
+import { type HookContext, isAgreed, refusalOf } from "./plan.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { FORCE_SYNC, type HSMSecret } from "./schema.ts";
 import { type Finding, previousStatus, readyReason } from "./status.ts";
+import { conflictFinding, failureFinding, keepingEdits, withheldFinding } from "./write-back.ts";
+import type { FailedWrite } from "./writing.ts";
 
 /** Seconds after which an HSM that could not be read is tried again, where the agent gives no advice. */
 const RETRY_SECONDS = 15;
@@ -28,6 +42,7 @@ export interface Situation {
   readonly spec: ResolvedSpec;
   readonly observed: Observed;
   readonly secretChecksum: string | null;
+  readonly verdict: Verdict;
 }
 
 const list = (observed: Observed): Secret[] => [
@@ -70,7 +85,11 @@ const unavailable = (
   );
 };
 
-const absent = (situation: Situation, reading: Extract<Reading, { outcome: "absent" }>): Decision => {
+const absent = (
+  situation: Situation,
+  reading: Extract<Reading, { outcome: "absent" }>,
+  obeyed: Pair | undefined,
+): Decision => {
   const { spec, observed } = situation;
   const finding = {
     reason: "ObjectNotFound" as const,
@@ -86,7 +105,10 @@ const absent = (situation: Situation, reading: Extract<Reading, { outcome: "abse
         ? "Write the secret there, or correct spec.hsmPath."
         : "The Secret is kept with what it holds (spec.onMissing: Retain). Write the secret there, correct spec.hsmPath, or delete this HSMSecret.";
     const syncStatus = observed.owned === undefined ? "Pending" : "OutOfSync";
-    return leaveAlone(situation, { ...finding, message: `${nothing} ${kept}`, syncStatus }, after);
+    const left = leaveAlone(situation, { ...finding, message: `${nothing} ${kept}`, syncStatus }, after);
+    if (obeyed === undefined || observed.owned === undefined) return left;
+    // The user has accepted that the token holds nothing: from here on, what the Secret holds is no edit.
+    return { ...left, children: [accepted(spec, observed.owned), ...left.children.slice(1)] };
   }
   return {
     children: [],
@@ -105,6 +127,7 @@ const present = (
   situation: Situation,
   data: StringMap,
   learned: Pick<Finding, "device"> & { hsmChecksum?: string },
+  note?: string,
 ): Decision => {
   const { parent, spec, observed, secretChecksum } = situation;
   const { namespace } = parent.metadata;
@@ -121,10 +144,11 @@ const present = (
     });
   }
   const child = secretChild(spec, namespace, data, spec.secretType, observed.owned);
-  if (isApplied(child, observed.owned)) {
+  const misled = spec.writeBack !== "Never" && observed.owned && isMisleading(observed.owned, note, data);
+  if (isApplied(child, observed.owned) && !misled) {
     const leaks = observed.owned.metadata.annotations?.[LAST_APPLIED] !== undefined;
     return {
-      children: [child],
+      children: [agreed(spec, child, observed.owned)],
       finding: {
         ...learned,
         reason: "Synced",
@@ -161,7 +185,7 @@ const present = (
   return {
     // Secrets of an earlier secretName go only after the one of the new name is there.
     children: [
-      observed.owned === undefined ? child : replacing(child, observed.owned),
+      observed.owned === undefined ? creating(spec, child) : replacing(spec, child, observed.owned),
       ...observed.stale.map((stale) => relisted(spec, stale)),
     ],
     finding: {
@@ -181,16 +205,17 @@ const present = (
 
 /** Without a reading, because autoSync is off and nothing asks for one. */
 const unread = (situation: Situation): Decision => {
-  const { parent, observed, secretChecksum } = situation;
+  const { parent, spec, observed, secretChecksum } = situation;
   const before = previousStatus(parent);
   const reason = readyReason(before);
-  if (before.secretChecksum === secretChecksum && reason === "Synced") {
+  const intact = observed.owned === undefined || isAgreed(spec, observed.owned);
+  if (before.secretChecksum === secretChecksum && reason === "Synced" && intact) {
     return present(situation, observed.owned?.data ?? {}, {});
   }
   if (before.syncStatus === "InSync" || reason === "Drifted") {
     return leaveAlone(situation, {
       reason: "Drifted",
-      message: `The Secret was changed by somebody and spec.autoSync is false. To put it right, set the annotation ${FORCE_SYNC} to a new value.`,
+      message: `The Secret was changed by somebody and spec.autoSync is false. To ${spec.writeBack === "Never" ? "put it right" : "write it to the token"}, set the annotation ${FORCE_SYNC} to a new value.`,
       syncStatus: "OutOfSync",
     });
   }
@@ -201,30 +226,75 @@ const unread = (situation: Situation): Decision => {
   });
 };
 
-/** Decides what `reading` means for the Secret; undefined is a sync that did not ask the token. */
-export const decide = (
-  situation: Situation,
-  context: HookContext,
-  reading: Reading | undefined,
-): Decision => {
-  const { parent, spec, observed } = situation;
-  const refusal = refusalOf(parent, spec, observed, context.policy);
-  if (refusal !== undefined) return leaveAlone(situation, { ...refusal, syncStatus: "Error" });
-  switch (reading?.outcome) {
-    case undefined:
-      return unread(situation);
+/** What follows where the token's content counts. */
+const following = (situation: Situation, reading: Reading, obeyed: Pair | undefined): Decision => {
+  const { spec, observed } = situation;
+  switch (reading.outcome) {
     case "unavailable":
       return unavailable(situation, reading);
     case "absent":
-      return absent(situation, reading);
+      return absent(situation, reading, obeyed);
     case "unchanged":
       return present(situation, observed.owned?.data ?? {}, { device: reading.device });
     case "found": {
       const content = contentOf(spec, reading.data);
       const learned = { device: reading.device, hsmChecksum: reading.checksum };
       return content.ok
-        ? present(situation, content.data, learned)
+        ? present(situation, content.data, learned, reading.source)
         : leaveAlone(situation, { ...learned, ...content, syncStatus: "Error" });
     }
+  }
+};
+
+const NOT_TRIED: FailedWrite = {
+  outcome: "unavailable",
+  code: "TIMEOUT",
+  message: "The write was not tried.",
+};
+
+/**
+ * Decides what `reading` means for the Secret; undefined is a sync that did not ask the token. `failure` is
+ * what came of the write that the verdict asks for, where it is not known to have succeeded.
+ */
+export const decide = (
+  situation: Situation,
+  context: HookContext,
+  reading: Reading | undefined,
+  failure: FailedWrite = NOT_TRIED,
+): Decision => {
+  const { parent, spec, observed, verdict } = situation;
+  const refusal = refusalOf(parent, spec, observed, context.policy);
+  if (refusal !== undefined) return leaveAlone(situation, { ...refusal, syncStatus: "Error" });
+  if (reading === undefined) return unread(situation);
+  const learned = learnedFrom(reading);
+  switch (verdict.verdict) {
+    case "token": {
+      const decision = keepingEdits(spec, observed, following(situation, reading, verdict.obeyed));
+      // While it is being obeyed the conflict stays in the status, for the choice is bound to it.
+      const conflict = verdict.obeyed ?? (reading.outcome === "unavailable" ? undefined : null);
+      return conflict === undefined ? decision : { ...decision, finding: { ...decision.finding, conflict } };
+    }
+    case "conflict":
+      return leaveAlone(situation, { ...learned, ...conflictFinding(parent, spec, verdict) });
+    case "withheld":
+      return leaveAlone(situation, { ...learned, ...withheldFinding(parent, spec, verdict) });
+    case "write": {
+      const { after, ...finding } = failureFinding(spec, verdict, failure);
+      return leaveAlone(situation, { ...learned, ...finding }, Math.min(spec.syncInterval, after));
+    }
+  }
+};
+
+/** What a reading says for the status, whatever follows from it. */
+const learnedFrom = (reading: Reading): Pick<Finding, "device" | "hsmChecksum"> => {
+  switch (reading.outcome) {
+    case "found":
+      return { device: reading.device, hsmChecksum: reading.checksum };
+    case "absent":
+      return { device: reading.device, hsmChecksum: null };
+    case "unchanged":
+      return { device: reading.device };
+    case "unavailable":
+      return {};
   }
 };

@@ -3,9 +3,10 @@
 import { checksumOfBase64 } from "../checksum.ts";
 import type { Secret } from "../kubernetes.ts";
 import { mayRead, type PathPolicy } from "../path-policy.ts";
+import { baseOf, isUnedited, scopeOf } from "./base.ts";
 import { controllerOf, type Observed, observe } from "./observed.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
-import { FORCE_SYNC, type HSMSecret, type HSMSecretSyncRequest } from "./schema.ts";
+import { FORCE_SYNC, type HSMSecret, type HSMSecretSyncRequest, RESOLVE } from "./schema.ts";
 import { previousStatus, readyReason } from "./status.ts";
 import { templateFault } from "./template.ts";
 
@@ -38,6 +39,16 @@ export const pendingForceSync = (parent: HSMSecret): string | undefined => {
   const wanted = parent.metadata.annotations?.[FORCE_SYNC];
   return wanted === previousStatus(parent).lastForceSync ? undefined : wanted;
 };
+
+/** Whether the resolve annotation says something that the status does not call used up. */
+const isChoosing = (parent: HSMSecret): boolean => {
+  const choice = parent.metadata.annotations?.[RESOLVE];
+  return choice !== undefined && choice !== previousStatus(parent).lastResolve;
+};
+
+/** Whether a Secret that a status calls synced is also by its base what the token held. Without writeBack it needs none. */
+export const isAgreed = (spec: ResolvedSpec, secret: Secret): boolean =>
+  spec.writeBack === "Never" || (isUnedited(secret) === true && baseOf(secret)?.scope === scopeOf(spec));
 
 /** What is wrong with the HSMSecret before the token is asked, if anything: its path, its template, or its Secret. */
 export const refusalOf = (
@@ -85,6 +96,8 @@ const isDue = (parent: HSMSecret, observed: Observed): boolean => {
     status.observedGeneration !== parent.metadata.generation ||
     reason === "Applying" ||
     reason === "HSMUnavailable" ||
+    reason === "WriteBackFailed" ||
+    (reason === "Conflict" && isChoosing(parent)) ||
     pendingForceSync(parent) !== undefined
   );
 };
@@ -99,7 +112,9 @@ export const plan = (request: HSMSecretSyncRequest, context: HookContext): ReadP
   }
   if (!spec.autoSync && !isDue(parent, observed)) return { read: false };
   const status = previousStatus(parent);
+  // Under writeBack the note beside the data has to be seen, which an answer "unchanged" does not carry.
   const trusted =
+    spec.writeBack === "Never" &&
     status.syncStatus === "InSync" &&
     status.observedGeneration === parent.metadata.generation &&
     observed.owned !== undefined &&

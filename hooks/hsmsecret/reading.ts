@@ -14,6 +14,7 @@ export type UnavailableCode =
   | "AGENT_REFUSED"
   | "AGENT_UNKNOWN";
 
+/** `mirror` is set where an agent answered that is not the first of those to ask: nothing is written there. */
 export type Reading =
   /** The path's keys with base64 values. `checksum` is as hooks/checksum.ts makes it; `device` answered. */
   | {
@@ -22,11 +23,14 @@ export type Reading =
       checksum: string;
       version: number;
       device: string;
+      mirror?: true;
+      /** What the last writer noted with the content (metadata.source). */
+      source?: string;
     }
   /** The token still holds what the checksum of the read plan names. */
-  | { outcome: "unchanged"; device: string }
+  | { outcome: "unchanged"; device: string; mirror?: true }
   /** A healthy token says that nothing is stored at the path. */
-  | { outcome: "absent"; device: string }
+  | { outcome: "absent"; device: string; mirror?: true }
   /** Nobody could say. `message` holds no value and no PIN; `retryAfterSeconds` is the agent's own advice. */
   | {
       outcome: "unavailable";

@@ -13,6 +13,8 @@ export interface ResolvedSpec {
   readonly syncInterval: number;
   readonly device?: string;
   readonly onMissing: "Retain" | "Delete";
+  readonly writeBack: "Never" | "OnChange";
+  readonly deletionPolicy: "Retain" | "Delete";
   readonly adopt: boolean;
   readonly labels: StringMap;
   readonly annotations: StringMap;
@@ -31,6 +33,8 @@ export const resolveSpec = (parent: HSMSecret): ResolvedSpec => {
     syncInterval: spec.syncInterval ?? 300,
     ...(spec.device === undefined ? {} : { device: spec.device }),
     onMissing: spec.onMissing ?? "Retain",
+    writeBack: spec.writeBack ?? "Never",
+    deletionPolicy: spec.deletionPolicy ?? "Retain",
     adopt: spec.adopt ?? false,
     labels: spec.template?.labels ?? {},
     annotations: spec.template?.annotations ?? {},

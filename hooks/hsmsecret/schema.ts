@@ -119,16 +119,17 @@ export const HSMSecretSpec = Type.Object({
     }),
   ),
   writeBack: Type.Optional(
-    enumeration(["Never"], {
+    enumeration(["Never", "OnChange"], {
       default: "Never",
-      description: "Whether changes of the Secret are written to the token. Only Never so far.",
+      description:
+        "Never: an edited Secret is put back. OnChange: it is written to the token, unless the token has changed too; that is a Conflict, which the annotation hsm.j5t.io/resolve (hsm or secret) resolves.",
     }),
   ),
   deletionPolicy: Type.Optional(
-    enumeration(["Retain"], {
+    enumeration(["Retain", "Delete"], {
       default: "Retain",
       description:
-        "What becomes of the data on the token when the HSMSecret is deleted. Only Retain so far. The Secret is deleted.",
+        "What becomes of the data on the token when the HSMSecret is deleted. With Delete the HSMSecret stays until they are removed. The Secret is deleted.",
     }),
   ),
   onMissing: Type.Optional(
@@ -198,6 +199,24 @@ export const HSMSecretStatus = Type.Object({
       description: "Value of the annotation hsm.j5t.io/force-sync that was last obeyed.",
     }),
   ),
+  conflict: Type.Optional(
+    Type.Object(
+      {
+        secretChecksum: Type.String(),
+        hsmChecksum: Type.Optional(Type.String()),
+      },
+      {
+        description:
+          "Checksums of the Secret and of the token's content that can't both stay. Without hsmChecksum the token holds nothing.",
+      },
+    ),
+  ),
+  lastResolve: Type.Optional(
+    Type.String({
+      description:
+        "Value of the annotation hsm.j5t.io/resolve that is used up: it resolves no later conflict until it is removed and set again.",
+    }),
+  ),
   conditions: Type.Optional(conditions("Ready, and Reconciling or Stalled where they hold.")),
 });
 export type HSMSecretStatus = Static<typeof HSMSecretStatus>;
@@ -224,3 +243,6 @@ export type HSMSecretCustomizeRequest = Static<typeof HSMSecretCustomizeRequest>
 
 /** The annotation whose every new value has the token read at once. */
 export const FORCE_SYNC = "hsm.j5t.io/force-sync";
+
+/** The annotation that resolves the conflict that the status shows: `hsm` or `secret`. */
+export const RESOLVE = "hsm.j5t.io/resolve";

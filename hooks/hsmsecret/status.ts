@@ -17,6 +17,7 @@ export const REASONS = [
   "InvalidKey",
   "TooLarge",
   "TypeImmutable",
+  "WriteBackFailed",
   "LastAppliedLeak",
 ] as const;
 export type Reason = (typeof REASONS)[number];
@@ -33,6 +34,10 @@ export interface Finding {
   readonly device?: string;
   readonly lastForceSync?: string;
   readonly secretName?: string | null;
+  readonly conflict?: HSMSecretStatus["conflict"] | null;
+  readonly lastResolve?: string | null;
+  /** Whether a failure stays until somebody changes something. */
+  readonly stalled?: true;
   /** The Secret leaks its data in the annotation of dynamic apply: what to do. */
   readonly leak?: string;
 }
@@ -84,12 +89,13 @@ export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HS
     before.secretChecksum !== facts.secretChecksum;
   const namespace = parent.metadata.namespace;
   const name = finding.secretName === undefined ? before.secretRef?.name : finding.secretName;
+  const conflict = finding.conflict === undefined ? before.conflict : finding.conflict;
   const { reason, message, leak } = finding;
   const condition = (type: string, status: "True" | "False", why: Reason, words: string) =>
     nextCondition(before.conditions, now, { type, status, reason: why, message: words });
   const conditions = [condition("Ready", synced ? "True" : "False", reason, message)];
   if (reason === "Applying") conditions.push(condition("Reconciling", "True", reason, message));
-  if (STALLED.has(reason)) conditions.push(condition("Stalled", "True", reason, message));
+  if (STALLED.has(reason) || finding.stalled) conditions.push(condition("Stalled", "True", reason, message));
   else if (leak !== undefined) conditions.push(condition("Stalled", "True", "LastAppliedLeak", leak));
   return {
     ...(parent.metadata.generation === undefined ? {} : { observedGeneration: parent.metadata.generation }),
@@ -101,6 +107,8 @@ export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HS
     ...fact("device", finding.device, before.device),
     ...(name == null ? {} : { secretRef: { name, namespace } }),
     ...fact("lastForceSync", finding.lastForceSync, before.lastForceSync),
+    ...(conflict == null ? {} : { conflict }),
+    ...fact("lastResolve", finding.lastResolve, before.lastResolve),
     conditions,
   };
 };

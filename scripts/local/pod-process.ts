@@ -15,6 +15,7 @@ const SecretSource = Type.Object({
   name: Type.Optional(Type.String()),
   secretName: Type.Optional(Type.String()),
   items: Items,
+  optional: Type.Optional(Type.Boolean()),
 });
 const ConfigMapSource = Type.Object({ name: Type.String(), items: Items });
 const Sources = {
@@ -78,6 +79,7 @@ const mount = async (volume: Static<typeof Volume>, folder: string, read: DataRe
     const items = (secret ?? configMap)?.items ?? Object.keys(data).map((key) => ({ key, path: key }));
     for (const { key, path } of items) {
       const value = data[key];
+      if (value === undefined && secret?.optional === true) continue;
       if (value === undefined)
         throw new Error(`${name} has no key ${key}, which the volume ${volume.name} mounts`);
       const file = join(folder, path);

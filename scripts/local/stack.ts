@@ -52,6 +52,8 @@ export interface Stack {
   logs(): readonly string[];
   /** An HTTPS request to the agent or webhook, with the token that it expects. */
   call(role: Role, path: string): Promise<{ status: number; body: string }>;
+  /** A write to the agent, with the token that allows it. */
+  write(method: "PUT" | "DELETE", path: string, body?: object): Promise<{ status: number; body: string }>;
   /** The bearer token that the agent takes for reading, or the webhook for hooks. */
   bearer(role: Role): Promise<string>;
   start(role: Role): Promise<void>;
@@ -194,6 +196,20 @@ const assemble = async (
     });
     return { status: statusCode, body: await body.text() };
   };
+  const change = async (method: "PUT" | "DELETE", path: string, sent?: object) => {
+    // A line of the file may name its token.
+    const token = (await secretOf("keyswitch-agent-token", "write")).split("\n")[0]?.split(":").at(-1);
+    const { statusCode, body } = await request(`${urls.agent}${path}`, {
+      method,
+      dispatcher,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(sent !== undefined && { "content-type": "application/json" }),
+      },
+      ...(sent !== undefined && { body: JSON.stringify(sent) }),
+    });
+    return { status: statusCode, body: await body.text() };
+  };
   const start = async (role: Role) => {
     if (running.has(role)) throw new Error(`the ${role} runs already`);
     const process = await startPodProcess({
@@ -254,6 +270,7 @@ const assemble = async (
     urls,
     logs: () => lines,
     call,
+    write: change,
     bearer: async (role) => tokens[role],
     start,
     stop,

@@ -74,7 +74,8 @@ export const createAgentClient = (options: AgentClientOptions): AgentClient => {
     for (const [index, agent] of candidates.entries()) {
       const slice = (deadline - now()) / (candidates.length - index);
       const reading = await ask(agent, request, slice);
-      if (reading.outcome === "found" || reading.outcome === "unchanged") return reading;
+      if (reading.outcome === "found" || reading.outcome === "unchanged")
+        return index === 0 ? reading : { ...reading, mirror: true };
       if (reading.outcome === "unavailable") failures.push(reading);
       // A mirror that lags must not be what removes a Secret: absence counts only where nobody before it failed.
       else if (failures.length === 0) return reading;

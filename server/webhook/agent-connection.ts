@@ -3,7 +3,7 @@
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { connectionFault } from "../http/connection-fault.ts";
 import type { HttpPool } from "../http/http-pool.ts";
-import { readingOf, type WireAnswer } from "./agent-answer.ts";
+import { pathOf, readingOf, type WireAnswer } from "./agent-answer.ts";
 
 /** What to read; the agent's API is server/agent-api.ts. */
 export type AgentRead = {
@@ -49,7 +49,7 @@ const exchange = async (http: HttpPool, read: AgentRead, signal: AbortSignal): P
   const authorization = http.authorization();
   const { statusCode, headers, body } = await http.pool().request({
     method: "GET",
-    path: `/v1/secrets/${read.path.split("/").map(encodeURIComponent).join("/")}`,
+    path: pathOf(read.path),
     headers: {
       accept: "application/json",
       "x-request-id": read.requestId,

@@ -8,6 +8,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer, type Limits } from "../http/server.ts";
 import type { AgentClient } from "./agent-client.ts";
+import type { AgentWriter } from "./agent-writer.ts";
 import { type EventSink, noEvents } from "./events.ts";
 import { createHookMetrics, type HookMetrics } from "./hook-metrics.ts";
 import { addHsmSecretRoutes } from "./hsmsecret-routes.ts";
@@ -19,6 +20,7 @@ export type WebhookAppOptions = {
   registry: Registry;
   auth: AuthOptions;
   agents: Pick<AgentClient, "read" | "states">;
+  writer: Pick<AgentWriter, "write" | "remove">;
   policy: PathPolicySource;
   events?: Pick<EventSink, "post">;
   metrics?: HookMetrics;
@@ -26,6 +28,8 @@ export type WebhookAppOptions = {
   limits?: Partial<Limits>;
   /** Wall clock. */
   clock?: () => Date;
+  /** Milliseconds, monotonic. */
+  now?: () => number;
 };
 
 /**
@@ -33,13 +37,22 @@ export type WebhookAppOptions = {
  * service, because the hooks then still answer and tell the truth.
  */
 export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => {
-  const { logger, registry, auth, agents, policy, tls, limits } = options;
+  const { logger, registry, auth, agents, writer, policy, tls, limits } = options;
   const ready = (): ReadyCheck[] => [policyCheck(policy), ...agentChecks(agents)];
   const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }), ...(limits && { limits }) });
   const events = options.events ?? noEvents;
   const metrics = options.metrics ?? createHookMetrics(registry);
   const clock = options.clock ?? (() => new Date());
-  addHsmSecretRoutes(app, { agents, policy: () => policy.get(), events, metrics, clock });
+  const { now } = options;
+  addHsmSecretRoutes(app, {
+    agents,
+    writer,
+    policy: () => policy.get(),
+    events,
+    metrics,
+    clock,
+    ...(now && { now }),
+  });
   addToggleRoutes(app, { events, metrics, clock });
   return app;
 };

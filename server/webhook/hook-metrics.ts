@@ -12,6 +12,8 @@ export type HookMetrics = {
   agent(agent: string, outcome: string, elapsedMs: number): void;
   /** A reading that nobody could give. */
   unavailable(code: string): void;
+  /** One change of a token that was asked for; `outcome` is that of the change or an error code. */
+  tokenChange(operation: "write" | "remove", outcome: string): void;
 };
 
 export const createHookMetrics = (registry: Registry): HookMetrics => {
@@ -48,6 +50,12 @@ export const createHookMetrics = (registry: Registry): HookMetrics => {
     labelNames: ["outcome"],
     registers,
   });
+  const changes = new Counter({
+    name: "keyswitch_token_changes_total",
+    help: "Write-backs of Secrets and removals asked of agents, by operation and outcome.",
+    labelNames: ["operation", "outcome"],
+    registers,
+  });
   const errorCodes = errorCounter(registry);
   return {
     hook(hook, outcome, elapsedMs) {
@@ -60,5 +68,6 @@ export const createHookMetrics = (registry: Registry): HookMetrics => {
       exchangeSeconds.observe({ agent }, elapsedMs / 1000);
     },
     unavailable: (code) => errorCodes.inc({ code }),
+    tokenChange: (operation, outcome) => changes.inc({ operation, outcome }),
   };
 };

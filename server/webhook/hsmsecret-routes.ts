@@ -1,30 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three HSMSecret hooks over HTTP: plan a reading, do it, let the pure function decide, then log, count and post events.
-import type { HookContext } from "../../hooks/hsmsecret/index.ts";
+// The three HSMSecret hooks over HTTP: do what the pure functions plan, let them decide, then log, count and post events.
+import type { FastifyRequest } from "fastify";
+import type { HookContext, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import * as hsmSecret from "../../hooks/hsmsecret/index.ts";
 import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
 import type { PathPolicy } from "../../hooks/path-policy.ts";
+import { sendError } from "../http/errors.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import type { AgentClient } from "./agent-client.ts";
+import type { AgentWriter } from "./agent-writer.ts";
 import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
 import { createHookReport, timestamp } from "./hook-report.ts";
 
 export type HsmSecretRouteOptions = {
   agents: Pick<AgentClient, "read">;
+  writer: Pick<AgentWriter, "write" | "remove">;
   policy: () => PathPolicy;
   events: Pick<EventSink, "post">;
   metrics: HookMetrics;
   /** Wall clock. */
   clock: () => Date;
+  /** Milliseconds, monotonic: measures what is left of the budget. */
+  now?: () => number;
+};
+
+/** Milliseconds for all that a hook asks of agents. Metacontroller waits 10 s. */
+const BUDGET_MS = 8000;
+/** A write is not begun with less time than this: one on a slow token takes more than a second. */
+const LEAST_FOR_WRITE_MS = 3000;
+
+const TOO_LATE: WriteOutcome = {
+  outcome: "unavailable",
+  code: "TIMEOUT",
+  message: "reading the token took so long that the write was not begun.",
 };
 
 /** Adds POST /hooks/hsmsecret/{customize,sync,finalize}. */
 export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRouteOptions): void => {
-  const { agents, policy, events, metrics, clock } = options;
+  const { agents, writer, policy, events, metrics, clock, now = () => performance.now() } = options;
   const context = (): HookContext => ({ policy: policy(), now: timestamp(clock()) });
 
   const done = createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] });
+
+  const writeBack = async (
+    request: FastifyRequest,
+    write: Write,
+    { startedAt, begunAt }: { startedAt: number; begunAt: number },
+  ): Promise<WriteOutcome> => {
+    const timeoutMs = BUDGET_MS - (now() - begunAt);
+    const outcome =
+      timeoutMs < LEAST_FOR_WRITE_MS
+        ? TOO_LATE
+        : await writer.write(write, { requestId: request.id, timeoutMs });
+    const { path, device, data } = write;
+    changed(request, "write", outcome, { path, device, keys: Object.keys(data).length, startedAt });
+    return outcome;
+  };
+
+  /** Counts a change of a token and logs it: one line each, without values. */
+  const changed = (
+    request: FastifyRequest,
+    operation: "write" | "remove",
+    outcome: WriteOutcome | RemovalOutcome,
+    about: { path: string; device?: string; keys?: number; startedAt: number },
+  ): void => {
+    const result = "code" in outcome ? outcome.code : outcome.outcome;
+    metrics.tokenChange(operation, result);
+    const durationMs = Math.round(performance.now() - about.startedAt);
+    const level = outcome.outcome === "written" || outcome.outcome === "removed" ? "info" : "warn";
+    const { path, device: agent, keys } = about;
+    request.log[level]({ operation, path, agent, keys, outcome: result, durationMs }, "token change");
+  };
 
   app.post(
     "/hooks/hsmsecret/customize",
@@ -47,27 +94,30 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       config: { scope: "hook" },
       schema: { body: hsmSecret.HSMSecretSyncRequest, response: { 200: SyncResponse } },
     },
-    async (request) => {
+    async (request, reply) => {
       const startedAt = performance.now();
+      const begunAt = now();
       // One context for the plan and the decision: a policy that changes in between must not split them.
       const during = context();
       const plan = hsmSecret.plan(request.body, during);
       const reading = plan.read ? await agents.read({ ...plan, requestId: request.id }) : undefined;
       if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
-      const result = hsmSecret.sync(request.body, during, reading);
-      metrics.synced(result.outcome);
-      const { outcome } = result;
+      const write = hsmSecret.planWrite(request.body, during, reading);
+      const written = write && (await writeBack(request, write, { startedAt, begunAt }));
       const agent = reading !== undefined && "device" in reading ? reading.device : undefined;
-      const code = reading?.outcome === "unavailable" ? reading.code : undefined;
-      done(request, request.body.parent, {
-        hook: "sync",
-        outcome,
-        agent,
-        code,
-        startedAt,
-        events: result.events,
-      });
-      return result.response;
+      const told = { hook: "sync", agent, startedAt } as const;
+      if (write !== undefined && written?.outcome === "written") {
+        const { againAfterSeconds, outcome, events: news } = hsmSecret.writtenBack(request.body, write);
+        done(request, request.body.parent, { ...told, outcome, events: news });
+        return sendError(reply, "SYNC_AGAIN", { retryAfterSeconds: againAfterSeconds });
+      }
+      const failure = written?.outcome === "written" ? undefined : written;
+      const { response, outcome, events: news } = hsmSecret.sync(request.body, during, reading, failure);
+      metrics.synced(outcome);
+      const unread = reading?.outcome === "unavailable" ? reading.code : undefined;
+      const code = failure !== undefined && "code" in failure ? failure.code : unread;
+      done(request, request.body.parent, { ...told, outcome, code, events: news });
+      return response;
     },
   );
 
@@ -79,7 +129,12 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
     },
     async (request) => {
       const startedAt = performance.now();
-      const { response, outcome, events: told } = hsmSecret.finalize(request.body, context());
+      const during = context();
+      const wanted = hsmSecret.planRemoval(request.body, during);
+      const removal =
+        wanted && (await writer.remove(wanted, { requestId: request.id, timeoutMs: BUDGET_MS }));
+      if (wanted && removal) changed(request, "remove", removal, { ...wanted, startedAt });
+      const { response, outcome, events: told } = hsmSecret.finalize(request.body, during, removal);
       done(request, request.body.parent, { hook: "finalize", outcome, startedAt, events: told });
       return response;
     },

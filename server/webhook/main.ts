@@ -5,6 +5,7 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { isLoopback } from "../config/loopback.ts";
 import type { WebhookConfig } from "../config/webhook.ts";
 import { createAgentClient } from "./agent-client.ts";
+import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";
 import { eventSinkOf } from "./events.ts";
 import { createHookMetrics } from "./hook-metrics.ts";
@@ -26,6 +27,13 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     logger,
     onExchange: metrics.agent,
   });
+  const { agentWriteTokenFile } = config;
+  const writer = createAgentWriter({
+    agents: config.agents,
+    ...(agentWriteTokenFile !== undefined && { tokenFile: agentWriteTokenFile }),
+    ...(agentCaFile !== undefined && { caFile: agentCaFile }),
+    logger,
+  });
   const events = eventSinkOf(config.inCluster, logger);
   const app = buildWebhookApp({
     logger,
@@ -40,6 +48,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
       loopback: isLoopback(config.listenHost),
     },
     agents,
+    writer,
     policy: pathPolicySource(config.pathPolicyFile, logger),
     events,
     ...(tls && { tls }),
@@ -49,7 +58,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     address,
     async close() {
       await app.close();
-      await Promise.all([agents.close(), events.close()]);
+      await Promise.all([agents.close(), writer.close(), events.close()]);
     },
   };
 };

@@ -117,14 +117,16 @@ t.test(
     const read = () => ({
       hook: value("keyswitch-hook-token", "token").split("\n"),
       agent: value("keyswitch-agent-token", "read").split("\n"),
+      write: value("keyswitch-agent-token", "write").split("\n"),
     });
     const first = read();
-    t.same([first.hook.length, first.agent.length], [1, 1]);
+    t.same([first.hook.length, first.agent.length, first.write.length], [1, 1, 1]);
 
     t.equal(run("--apply", "--rotate-tokens", "add").code, 0);
     const added = read();
-    t.same([added.hook.length, added.agent.length], [2, 2]);
+    t.same([added.hook.length, added.agent.length, added.write.length], [2, 2, 2]);
     t.equal(added.agent[0], first.agent[0], "the webhook goes on with the old token");
+    t.equal(added.write[0], first.write[0], "and writes with the old one");
     t.equal(added.hook[0], first.hook[0]);
     t.notMatch(file("cluster/.log"), "touched", "Metacontroller goes on with the old token");
 
@@ -137,12 +139,84 @@ t.test(
     const used = read();
     t.same(used.hook, [added.hook[1]], "one line, because Metacontroller sends all of it");
     t.same(used.agent, [added.agent[1], added.agent[0]], "the webhook sends the new one, agents take both");
+    t.same(used.write, [added.write[1], added.write[0]], "and so for writing");
     t.match(file("cluster/.log"), /touched\n$/);
 
     t.equal(run("--apply", "--rotate-tokens", "drop").code, 0);
-    t.same(read(), { hook: [added.hook[1]], agent: [added.agent[1]] });
+    t.same(read(), { hook: [added.hook[1]], agent: [added.agent[1]], write: [added.write[1]] });
   },
 );
+
+t.test("--rotate-tokens leaves tokens that have somebody's name", async (t) => {
+  const { run, folder, value } = cluster(t);
+  run("--apply", "--pin-file", join(folder, "pin"));
+  const write = () => value("keyswitch-agent-token", "write").split("\n");
+  const [first = ""] = write();
+  const named = `alice:${randomBytes(32).toString("hex")}`;
+  const read = Buffer.from(value("keyswitch-agent-token", "read")).toString("base64");
+  const held = Buffer.from(`${named}\n${first}\n`).toString("base64");
+  writeFileSync(join(folder, "cluster/keyswitch-agent-token"), `read: ${read}\nwrite: ${held}\n`);
+  t.equal(run("--apply", "--rotate-tokens", "add").code, 0);
+  const [old, made = "", ...others] = write();
+  t.same([old, ...others.filter((line) => line !== "")], [first, named]);
+  t.equal(run("--apply", "--rotate-tokens", "use").code, 0);
+  t.same(
+    write().filter((line) => line !== ""),
+    [made, first, named],
+    "the webhook sends its own, which is the first",
+  );
+  t.equal(run("--apply", "--rotate-tokens", "drop").code, 0);
+  t.same(
+    write().filter((line) => line !== ""),
+    [made, named],
+  );
+});
+
+t.test(
+  "--only write makes the token for writing where there is none, and replaces it with --rotate",
+  async (t) => {
+    const { run, folder, value, file } = cluster(t);
+    run("--apply", "--pin-file", join(folder, "pin"));
+    const token = (key: string) => value("keyswitch-agent-token", key);
+    const [read, first] = [token("read"), token("write")];
+    const again = run("--apply", "--only", "write");
+    t.equal(again.code, 1);
+    t.match(again.stderr, /keyswitch\/keyswitch-agent-token has a key write: nothing was changed/);
+    t.equal(token("write"), first);
+
+    const { code, stderr } = run("--apply", "--rotate", "--only", "write");
+    t.equal(code, 0, stderr);
+    t.match(token("write"), /^[0-9a-f]{64}$/);
+    t.not(token("write"), first);
+    t.notOk(file("argv").includes(token("write")));
+
+    writeFileSync(
+      join(folder, "cluster/keyswitch-agent-token"),
+      `read: ${Buffer.from(read).toString("base64")}\n`,
+    );
+    t.equal(run("--apply", "--only", "write").code, 0);
+    t.match(token("write"), /^[0-9a-f]{64}$/);
+    t.equal(token("read"), read, "the one for reading stays");
+
+    for (const args of [
+      ["--only", "write"],
+      ["--apply", "--only", "write,tls"],
+    ])
+      t.equal(run(...args).code, 1, args.join(" "));
+  },
+);
+
+t.test("--rotate-tokens makes no token for writing where there is none", async (t) => {
+  const { run, folder, value, file } = cluster(t);
+  run("--apply", "--pin-file", join(folder, "pin"));
+  const read = Buffer.from(value("keyswitch-agent-token", "read")).toString("base64");
+  writeFileSync(join(folder, "cluster/keyswitch-agent-token"), `read: ${read}\n`);
+  for (const step of ["add", "use", "drop"]) {
+    const { code, stderr } = run("--apply", "--rotate-tokens", step);
+    t.equal(code, 0, stderr);
+    t.notMatch(file("cluster/keyswitch-agent-token"), /^write:/m);
+  }
+});
 
 t.test("--rotate-tokens use without add is refused", async (t) => {
   const { run, folder, file } = cluster(t);

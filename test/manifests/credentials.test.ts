@@ -146,7 +146,7 @@ t.test("the CA's key is thrown away, unless --keep-ca says where it is kept for 
 });
 
 for (const [args, message] of [
-  [["--only", "tls,pins"], /--only knows tls, tokens, pin and bot, not pins/],
+  [["--only", "tls,pins"], /--only knows tls, tokens, pin, bot and write, not pins/],
   [["--san", "a b"], /--san: not a DNS name/],
   [["--san", "hsm=x"], /SERVICE must be webhook, agent or bot/],
   [["--apply", "--dir", "x"], /exclude each other/],

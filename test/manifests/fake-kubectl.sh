@@ -19,6 +19,12 @@ case "$*" in
     sed -n "s/^${key%\}}: //p" "$FAKE_CLUSTER/$5" | tr -d '\n' ;;
   "create -f -") store; echo created >>"$FAKE_CLUSTER/.log" ;;
   "apply --server-side --force-conflicts --field-manager=keyswitch-credentials -f -") store; echo applied >>"$FAKE_CLUSTER/.log" ;;
+  "apply --server-side --force-conflicts --field-manager=keyswitch-write -f -")
+    # Keys that are not in what is applied stay.
+    before=$(sed '/^write: /d' "$FAKE_CLUSTER/keyswitch-agent-token")
+    store
+    printf '%s\n' "$before" >>"$FAKE_CLUSTER/keyswitch-agent-token"
+    echo applied >>"$FAKE_CLUSTER/.log" ;;
   "get compositecontroller hsmsecret --ignore-not-found -o name") echo compositecontroller/hsmsecret ;;
   "annotate --overwrite compositecontroller hsmsecret hsm.j5t.io/credentials-of="*) echo touched >>"$FAKE_CLUSTER/.log" ;;
   *) echo "fake-kubectl: unexpected: $*" >&2; exit 1 ;;

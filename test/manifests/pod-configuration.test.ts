@@ -20,11 +20,17 @@ const NODE = "worker-1";
 const PATHS = /_FILE$|^PKCS11_MODULE$|^CRYPTO_STORE_PATH$/;
 
 /** Mounts what the pod mounts under a folder, and gives the pod's environment with its paths moved there. */
-const pod = (t: Test, kind: string, name: string): { env: Environment; folder: string } => {
+const pod = (
+  t: Test,
+  kind: string,
+  name: string,
+  { isReadOnly = false } = {},
+): { env: Environment; folder: string } => {
   const folder = t.testdir({ pin: randomBytes(8).toString("hex") });
   const parts = ["--only", "tls,tokens,pin,bot", "--pin-file", join(folder, "pin")];
   const secrets = secretsIn(credentials(parts).stdout);
   const password = Buffer.from(randomBytes(8).toString("hex"));
+  if (isReadOnly) secrets.get("keyswitch-agent-token")?.data.delete("write");
   secrets.set("keyswitch-bot", { type: "Opaque", data: new Map([["password", password]]) });
   const { metadata, spec } = as(Workload, pick(manifests, kind, name)).spec.template;
   const [container] = spec.containers;
@@ -38,11 +44,11 @@ const pod = (t: Test, kind: string, name: string): { env: Environment; folder: s
     const volume = spec.volumes.find((volume) => volume.name === name);
     const { secret, projected, configMap } = volume ?? {};
     const sources = projected?.sources.map(({ secret }) => secret) ?? [];
-    if (secret !== undefined) sources.push({ name: secret.secretName, items: secret.items ?? [] });
-    for (const { name, items } of sources) {
+    if (secret !== undefined) sources.push({ ...secret, name: secret.secretName, items: secret.items ?? [] });
+    for (const { name, items, optional = false } of sources) {
       for (const { key, path } of items) {
         const content = secrets.get(name)?.data.get(key);
-        if (content !== undefined || !secret?.optional) put(join(mountPath, path), content);
+        if (content !== undefined || !optional) put(join(mountPath, path), content);
       }
     }
     if (configMap === undefined) continue;
@@ -80,15 +86,34 @@ t.test("the webhook's pod", async (t) => {
   t.ok(config.tls, "it serves TLS");
   t.equal(config.agents.length, 1);
   t.equal(readFileSync(config.agentTokenFile ?? "", "utf8").length, 64);
+  t.equal(readFileSync(config.agentWriteTokenFile ?? "", "utf8").length, 64);
 });
 
-t.test("the agent's pod, which only reads", async (t) => {
+t.test("the webhook's pod where nobody may write", async (t) => {
+  const { env, folder } = pod(t, "Deployment", "keyswitch-webhook", { isReadOnly: true });
+  const config = accepted(parseWebhookConfig(env, join(folder, "no-service-account")));
+  t.equal(readFileSync(config.agentTokenFile ?? "", "utf8").length, 64);
+  t.equal(config.agentWriteTokenFile, undefined);
+});
+
+t.test("the agent's pod", async (t) => {
   const { env } = pod(t, "DaemonSet", "keyswitch-agent");
   const config = accepted(parseAgentConfig(env));
   t.hasStrict(config, { listenHost: "0.0.0.0", listenPort: 8444, nodeName: NODE, deviceName: "hsm" });
   t.ok(config.tls, "it serves TLS");
-  t.equal(config.writeTokenFile, undefined);
+  const [read, write] = [config.readTokenFile, config.writeTokenFile].map((path) =>
+    readFileSync(path ?? "", "utf8"),
+  );
+  t.not(read, write);
+  t.same([read?.length, write?.length], [64, 64]);
   t.hasStrict(config.pkcs11, { slot: 0, cache: "auto" });
+});
+
+t.test("the agent's pod where nobody may write", async (t) => {
+  const { env } = pod(t, "DaemonSet", "keyswitch-agent", { isReadOnly: true });
+  const config = accepted(parseAgentConfig(env));
+  t.equal(readFileSync(config.readTokenFile ?? "", "utf8").length, 64);
+  t.equal(config.writeTokenFile, undefined);
 });
 
 t.test("the bot's pod, with a password and no other key in its Secret", async (t) => {

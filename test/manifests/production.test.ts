@@ -142,18 +142,33 @@ t.test("every Secret and key that a pod mounts is one that credentials.sh makes"
   }
 });
 
-t.test("the webhook gets neither the PIN, nor an agent's key, nor the token for writing", async (t) => {
+t.test("the webhook gets neither the PIN nor an agent's key", async (t) => {
   const text = JSON.stringify(webhook);
   t.notMatch(text, /keyswitch-pkcs11/);
   const agentSources = webhook.spec.template.spec.volumes.find(({ name }) => name === "agent")?.projected
     ?.sources;
   t.same(
-    agentSources?.map(({ secret }) => [secret.name, secret.items]),
+    agentSources?.map(({ secret }) => [secret.name, secret.items, secret.optional]),
     [
-      ["keyswitch-agent-tls", [{ key: "ca.crt", path: "ca.crt" }]],
-      ["keyswitch-agent-token", [{ key: "read", path: "token" }]],
+      ["keyswitch-agent-tls", [{ key: "ca.crt", path: "ca.crt" }], undefined],
+      ["keyswitch-agent-token", [{ key: "read", path: "token" }], undefined],
+      ["keyswitch-agent-token", [{ key: "write", path: "write-token" }], true],
     ],
   );
+});
+
+t.test("only the token for writing may be missing", async (t) => {
+  for (const { metadata, spec } of workloadsOf(manifests)) {
+    const optional = spec.template.spec.volumes.flatMap(({ secret, projected }) => [
+      ...(secret?.optional ? [secret.items] : []),
+      ...(projected?.sources ?? []).flatMap(({ secret }) => (secret.optional ? [secret.items] : [])),
+    ]);
+    t.same(
+      optional.map((items) => items?.map(({ key }) => key)),
+      [["write"]],
+      metadata.name,
+    );
+  }
 });
 
 t.test("the agent knows its node and its name, and the webhook asks it under that name", async (t) => {

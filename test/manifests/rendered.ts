@@ -37,7 +37,13 @@ export const Volume = Type.Object({
   projected: Type.Optional(
     Type.Object({
       sources: Type.Array(
-        Type.Object({ secret: Type.Object({ name: Type.String(), items: Type.Array(KeyToPath) }) }),
+        Type.Object({
+          secret: Type.Object({
+            name: Type.String(),
+            items: Type.Array(KeyToPath),
+            optional: Type.Optional(Type.Boolean()),
+          }),
+        }),
       ),
     }),
   ),

@@ -73,6 +73,7 @@ t.test("there is a sample for each use", async (t) => {
     "tls.yaml",
     "toggle-in-chat.yaml",
     "toggle.yaml",
+    "write-back.yaml",
   ]);
 });
 

@@ -12,8 +12,8 @@ export type AgentDouble = {
   origin: string;
   /** What answers from now on. */
   answer: Answer;
-  /** Headers and path of each request so far. */
-  requests: { url: string; headers: IncomingMessage["headers"] }[];
+  /** Each request so far; `body` grows as it arrives. */
+  requests: { method: string; url: string; headers: IncomingMessage["headers"]; body: string }[];
   /** Connections that were opened so far. */
   connections: number;
   /** Ends the server and its connections; its port then refuses. */
@@ -22,7 +22,12 @@ export type AgentDouble = {
 
 export const startAgent = async (t: Test, answer: Answer, tls?: ServerOptions): Promise<AgentDouble> => {
   const listener: RequestListener = (request, response) => {
-    double.requests.push({ url: request.url ?? "", headers: request.headers });
+    const { method = "", url = "", headers } = request;
+    const seen = { method, url, headers, body: "" };
+    double.requests.push(seen);
+    request.setEncoding("utf8").on("data", (text: string) => {
+      seen.body += text;
+    });
     double.answer(request, response);
   };
   const server = tls ? createTlsServer(tls, listener) : createServer(listener);
@@ -78,3 +83,11 @@ export const missing: Answer = answerJson(404, { code: "SECRET_NOT_FOUND", messa
 
 /** Takes the request and never answers. */
 export const hanging: Answer = () => {};
+
+/** Answers reads with `reading` and everything else with `writing`, once its body has arrived. */
+export const readAndWrite =
+  (reading: Answer, writing: Answer): Answer =>
+  (request, response) => {
+    if (request.method === "GET") return reading(request, response);
+    request.on("end", () => writing(request, response));
+  };

@@ -3,6 +3,7 @@
 import { Registry } from "prom-client";
 import type { Test } from "tap";
 import { createAgentClient } from "../../server/webhook/agent-client.ts";
+import { createAgentWriter } from "../../server/webhook/agent-writer.ts";
 import { buildWebhookApp, type WebhookAppOptions } from "../../server/webhook/app.ts";
 import { createHookMetrics } from "../../server/webhook/hook-metrics.ts";
 import { recordedLog } from "../http/recorded-log.ts";
@@ -10,15 +11,17 @@ import { recordedLog } from "../http/recorded-log.ts";
 export const startWebhook = (
   t: Test,
   doubles: readonly { origin: string }[],
-  options: Partial<WebhookAppOptions> = {},
+  { writeTokenFile, ...options }: Partial<WebhookAppOptions> & { writeTokenFile?: string } = {},
 ) => {
   const log = recordedLog();
   const registry = new Registry();
   const metrics = createHookMetrics(registry);
-  const agents = createAgentClient({
-    agents: doubles.map(({ origin }, i) => ({ name: String.fromCharCode(97 + i), origin })),
+  const endpoints = doubles.map(({ origin }, i) => ({ name: String.fromCharCode(97 + i), origin }));
+  const agents = createAgentClient({ agents: endpoints, logger: log.logger, onExchange: metrics.agent });
+  const writer = createAgentWriter({
+    agents: endpoints,
     logger: log.logger,
-    onExchange: metrics.agent,
+    ...(writeTokenFile !== undefined && { tokenFile: writeTokenFile }),
   });
   const events: { uid: string; type: string; reason: string; message: string }[] = [];
   const app = buildWebhookApp({
@@ -26,6 +29,7 @@ export const startWebhook = (
     registry,
     metrics,
     agents,
+    writer,
     policy: { get: () => [], fault: () => undefined },
     auth: { tokenFiles: [], clientCertificates: false, loopback: true },
     clock: () => new Date("2026-01-02T03:04:05.678Z"),
@@ -34,7 +38,7 @@ export const startWebhook = (
   });
   t.teardown(async () => {
     await app.close();
-    await agents.close();
+    await Promise.all([agents.close(), writer.close()]);
   });
   return {
     app,

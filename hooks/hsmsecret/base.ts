@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the Secret and the token last had in common, kept where a crash can't separate it from what it speaks of: on the
+// Secret as an annotation that is applied together with its data, and on the token as a note that is written with them.
+import { Type } from "@sinclair/typebox";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { checksum, checksumOfBase64 } from "../checksum.ts";
+import type { Secret, StringMap } from "../kubernetes.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+
+/** The annotation of a Secret under writeBack: the checksum of the data that Keyswitch last gave it. Never a value. */
+export const BASE = "hsm.j5t.io/base";
+
+/**
+ * The resourceVersion that our last change of the Secret replaced. Under server-side apply, Metacontroller skips a child
+ * whose answer has not changed since it last applied it and whose generation is the same, and a Secret has no generation:
+ * without a change in the answer, a Secret that somebody edited would stay as it is. It also tells our changes apart.
+ */
+export const REPLACED = "hsm.j5t.io/replaced-resource-version";
+
+const Base = Type.Object({
+  /** Of the data, without the keys of `removing`. */
+  checksum: Type.String(),
+  /** What the data were made of: path, mapping and device of the spec. */
+  scope: Type.String(),
+  /** Keys that are there only until the next sync leaves them out: see replacing() in child.ts. */
+  removing: Type.Optional(Type.Array(Type.String())),
+});
+
+/** The content of the annotation. */
+export interface Base {
+  readonly checksum: string;
+  readonly scope: string;
+  readonly removing?: readonly string[];
+}
+
+const base = TypeCompiler.Compile(Base);
+
+/** The base that `secret` carries; undefined where it carries none or one that somebody has broken. */
+export const baseOf = (secret: Secret): Base | undefined => {
+  const text = secret.metadata.annotations?.[BASE];
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return base.Check(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** The annotation for `data`; the same data give the same text. */
+export const baseText = (spec: ResolvedSpec, data: StringMap, removing: readonly string[] = []): string =>
+  JSON.stringify({
+    checksum: checksumOfBase64(data),
+    scope: scopeOf(spec),
+    ...(removing.length === 0 ? {} : { removing: [...removing].sort() }),
+  });
+
+/** What a base made under `spec` can be compared with: another path, mapping or device has no base in common with it. */
+export const scopeOf = ({ hsmPath, device, data }: ResolvedSpec): string => {
+  const mapping = data
+    ?.map(({ key, hsmKey }) => [key, hsmKey])
+    .sort(([a = ""], [b = ""]) => (a < b ? -1 : 1));
+  return checksum([["scope", Buffer.from(JSON.stringify([hsmPath, device ?? "", mapping ?? []]))]]).slice(
+    0,
+    23,
+  );
+};
+
+/** What a key that is about to be left out is set to, to take it over from whoever owns it. */
+export const placeholderFor = (value: string): string => (value === "" ? "LQ==" : "");
+
+const isPlaceholder = (value: string): boolean => value === "" || value === "LQ==";
+
+/** The data of `secret` without keys that Keyswitch itself set and is about to leave out. */
+export const heldData = (secret: Secret): StringMap => {
+  const removing = new Set(baseOf(secret)?.removing);
+  return Object.fromEntries(
+    Object.entries(secret.data ?? {}).filter(([key, value]) => !(removing.has(key) && isPlaceholder(value))),
+  );
+};
+
+/** The keys of `held` that have a place on the token; a key that spec.data does not map is put back, whatever it holds. */
+export const mappedPart = (spec: ResolvedSpec, held: StringMap): StringMap => {
+  const names = spec.data && new Set(spec.data.map(({ key }) => key));
+  return Object.fromEntries(Object.entries(held).filter(([key]) => names === undefined || names.has(key)));
+};
+
+/** Whether `secret` holds what Keyswitch last gave it. Without a base nobody knows. */
+export const isUnedited = (secret: Secret): boolean | undefined => {
+  const known = baseOf(secret);
+  return known && known.checksum === checksumOfBase64(heldData(secret));
+};
+
+/** What every note begins with that was left since `secret` was last given something. */
+const noteFor = ({ metadata: { uid = "", annotations = {} } }: Secret): string =>
+  `keyswitch:${uid}/${annotations[REPLACED] ?? ""}/`;
+
+/**
+ * What Keyswitch notes on the token (metadata.source) with what it took from `secret`: `agreed` is the checksum of the
+ * data that the two have in common from then on. The webhook may die before it can say so anywhere else.
+ */
+export const noteOf = (secret: Secret, agreed: string): string => `${noteFor(secret)}${agreed}`;
+
+/**
+ * The checksum of the data that `secret` and the token last had in common: by the note on the token, if that is later
+ * than what the Secret was last given, or by the base. Writers that leave the note as it is do no harm: it speaks of then.
+ */
+export const commonOf = (secret: Secret, known: Base, note: string | undefined): string => {
+  const start = noteFor(secret);
+  return note?.startsWith(start) ? note.slice(start.length) : known.checksum;
+};
+
+/** Whether the note would have the next sync take something else for common than `data`, which both sides hold now. */
+export const isMisleading = (secret: Secret, note: string | undefined, data: StringMap): boolean => {
+  const start = noteFor(secret);
+  return note?.startsWith(start) === true && note.slice(start.length) !== checksumOfBase64(data);
+};

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
+import { isUnedited } from "./base.ts";
+import { relisted } from "./child.ts";
+import type { Decision } from "./decide.ts";
+import { type ConflictCause, choiceFor, type Verdict, type Withheld } from "./judge.ts";
+import type { Observed } from "./observed.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+import { type HSMSecret, RESOLVE } from "./schema.ts";
+import type { Finding } from "./status.ts";
+import type { FailedWrite, Write } from "./writing.ts";
+
+type Found = Pick<Finding, "reason" | "message" | "syncStatus" | "conflict" | "stalled">;
+type Of<V extends Verdict["verdict"]> = Extract<Verdict, { verdict: V }>;
+
+/** Seconds after which a write is tried again whose outcome is not known, where the agent gives no advice. */
+const RETRY_SECONDS = 15;
+/** Seconds after which the token is read again that changed between reading and write. */
+const CHANGED_SECONDS = 2;
+
+const CAUSES: Readonly<Record<ConflictCause, string>> = {
+  both: "The Secret and the token have both changed since they were last the same",
+  absent: "The Secret has changed and the token holds nothing there",
+  unknown:
+    "The Secret differs from the token, and what they last had in common is not known (writeBack, hsmPath, device or data of the spec is new)",
+};
+
+/** How to choose, or what is wrong with the choice that was made. */
+const adviceOf = (parent: HSMSecret, pair: Of<"conflict">["pair"]): string => {
+  const { name, namespace } = parent.metadata;
+  const annotate = `kubectl annotate hsmsecret -n ${namespace} ${name}`;
+  const choose = `${annotate} ${RESOLVE}=secret writes the Secret to the token, ${RESOLVE}=hsm follows the token.`;
+  const choice = parent.metadata.annotations?.[RESOLVE];
+  if (choice === undefined) return choose;
+  if (choice !== "hsm" && choice !== "secret") {
+    return `The annotation ${RESOLVE} must be hsm or secret. ${choose}`;
+  }
+  if (choiceFor(parent, pair) !== undefined) return choose;
+  return `The annotation ${RESOLVE}=${choice} is older than this conflict and does not resolve it: remove it (${annotate} ${RESOLVE}-), then choose. ${choose}`;
+};
+
+/** The finding of a conflict: nothing is written, on either side. */
+export const conflictFinding = (
+  parent: HSMSecret,
+  spec: ResolvedSpec,
+  { cause, pair }: Of<"conflict">,
+): Found => ({
+  reason: "Conflict",
+  message: `${CAUSES[cause]} (Secret ${spec.secretName}, path ${spec.hsmPath}). Neither is overwritten. ${adviceOf(parent, pair)}`,
+  syncStatus: "OutOfSync",
+  conflict: pair,
+});
+
+const withheldText = (parent: HSMSecret, spec: ResolvedSpec, withheld: Withheld): string => {
+  const { namespace } = parent.metadata;
+  switch (withheld.why) {
+    case "forbidden":
+      return `Namespace ${namespace} may not write ${spec.hsmPath}. Ask whoever runs Keyswitch for a rule with write: true in the path policy, or set spec.writeBack to Never: the Secret is then put back.`;
+    case "empty":
+      return `The Secret ${spec.secretName} holds no key that could be written, and an empty secret is not. Give it its keys, or delete it: it is made anew from the token.`;
+    case "incomplete":
+      return `The Secret ${spec.secretName} lacks ${withheld.keys.map((key) => JSON.stringify(key)).join(", ")}, which spec.data asks for and the token does not have. Give it these keys.`;
+    case "mirror":
+      return `Only ${withheld.device} answered, which is not the first of the agents, and nothing is written there. The write waits for the first.`;
+    case "ambiguous":
+      return `The keys ${withheld.keys.map((key) => JSON.stringify(key)).join(" and ")} of the Secret ${spec.secretName} stand for one key of the token (spec.data) and were given different values. Give them the same value.`;
+  }
+};
+
+/** The finding where the Secret's content would count but is not written. */
+export const withheldFinding = (
+  parent: HSMSecret,
+  spec: ResolvedSpec,
+  { why, obeyed }: Of<"withheld">,
+): Found => ({
+  reason: why.why === "ambiguous" ? "Conflict" : "WriteBackFailed",
+  message: `${withheldText(parent, spec, why)} The Secret is kept as it is.`,
+  syncStatus: "OutOfSync",
+  conflict: obeyed ?? null,
+  ...(why.why === "mirror" ? {} : { stalled: true }),
+});
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  TOKEN_FULL: "Remove something from the token.",
+  SECRET_TOO_LARGE: "Make the Secret smaller, or split it over several paths.",
+  WRITE_NOT_SHOWN: "Remove something from the token, or use another token.",
+  INVALID_REQUEST: "Rename the keys of the Secret to what the token can hold.",
+};
+
+/** The finding after a write that is not known to have succeeded, and when to try again (seconds). */
+export const failureFinding = (
+  spec: ResolvedSpec,
+  { write, obeyed }: Of<"write">,
+  failure: FailedWrite,
+): Found & { after: number } => {
+  const kept = "The Secret is kept as it is.";
+  const finding = (words: string) => ({
+    reason: "WriteBackFailed" as const,
+    message: `${words} ${kept}`,
+    syncStatus: "OutOfSync" as const,
+    conflict: obeyed ?? null,
+  });
+  switch (failure.outcome) {
+    case "refused": {
+      const remedy = REMEDIES[failure.code];
+      const words = `${failure.code}: ${failure.message}${remedy === undefined ? "" : ` ${remedy}`}`;
+      return { ...finding(words), stalled: true, after: spec.syncInterval };
+    }
+    case "unavailable":
+      return {
+        ...finding(
+          `${failure.code}: ${failure.message} Whether the token of ${write.device} has it shows at the next reading.`,
+        ),
+        after: Math.max(1, Math.min(60, failure.retryAfterSeconds ?? RETRY_SECONDS)),
+      };
+    case "precondition":
+      return {
+        ...finding(
+          `PRECONDITION_FAILED: ${write.path} changed on the token of ${write.device} while the Secret was about to be written there. It is read again.`,
+        ),
+        after: CHANGED_SECONDS,
+      };
+  }
+};
+
+/** What happened, for the event of a write that succeeded. */
+export const writtenText = (spec: ResolvedSpec, { device, path, method, data }: Write): string => {
+  const keys = Object.keys(data).length;
+  return `The Secret ${spec.secretName} was written to the token of ${device} at ${path} (${keys} ${keys === 1 ? "key" : "keys"}${method === "patch" ? " of its mapping" : ""}).`;
+};
+
+/**
+ * `decision`, but without letting go of a Secret of an earlier secretName that was edited and whose edit nobody has
+ * taken to the token.
+ */
+export const keepingEdits = (spec: ResolvedSpec, observed: Observed, decision: Decision): Decision => {
+  if (spec.writeBack === "Never") return decision;
+  const listed = new Set(decision.children.map(({ metadata }) => metadata.name));
+  const edited = observed.stale.filter(
+    (secret) => isUnedited(secret) === false && !listed.has(secret.metadata.name),
+  );
+  if (edited.length === 0) return decision;
+  const names = edited.map(({ metadata }) => metadata.name).join(", ");
+  return {
+    ...decision,
+    children: [...decision.children, ...edited.map((secret) => relisted(spec, secret))],
+    finding: {
+      ...decision.finding,
+      reason: "Conflict",
+      message: `The Secret ${names} of an earlier spec.secretName was edited, and the edit is not on the token. Put what you need of it into ${spec.secretName}, then delete it.`,
+      syncStatus: "OutOfSync",
+    },
+  };
+};

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a hook wants the shell to write to the token or to remove from it, and what that can come to.
+import type { StringMap } from "../kubernetes.ts";
+
+/** One write of one path, on the condition that the token still holds what the reading showed. */
+export interface Write {
+  /** `put`: exactly these keys. `patch`: these keys, the others of the path stay. */
+  readonly method: "put" | "patch";
+  readonly path: string;
+  /** The agent that gave the reading; the write goes to no other. */
+  readonly device: string;
+  /** Base64 values by the token's keys. */
+  readonly data: StringMap;
+  /** Checksum that the token must still have; undefined: the path must still hold nothing. */
+  readonly ifMatch?: string;
+  /** Noted with the content: see noteOf() in base.ts. */
+  readonly source: string;
+  /** The checksum that the path has after the write. */
+  readonly checksum: string;
+}
+
+/** Removes the data of a path, whatever they are. Without `device`, from the agent that is asked first. */
+export interface Removal {
+  readonly path: string;
+  readonly device?: string;
+}
+
+/** Why nothing is known to have been written. */
+interface Failure {
+  /** `refused`: trying again is of use only when something has changed. `unavailable`: it may have happened all the same. */
+  readonly outcome: "refused" | "unavailable";
+  /** Of the agent's error table. */
+  readonly code: string;
+  /** Never a value. */
+  readonly message: string;
+  readonly retryAfterSeconds?: number;
+}
+
+/** A write that is not known to have succeeded. `precondition`: the token holds something else than was read. */
+export type FailedWrite = { readonly outcome: "precondition" } | Failure;
+
+export type WriteOutcome = { readonly outcome: "written" } | FailedWrite;
+
+/** `removed`: a healthy token holds nothing at the path, be it because it held nothing before. */
+export type RemovalOutcome = { readonly outcome: "removed" } | Failure;

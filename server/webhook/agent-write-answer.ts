@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent's HTTP answer to a write or a removal means. Only its own word, about what was asked, counts as done.
+import type { RemovalOutcome, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
+import { DeleteBody, WriteBody } from "../agent-api.ts";
+import { type ErrorCode, errors } from "../http/errors.ts";
+import { compileSchema } from "../http/validation.ts";
+import { errorOf, parseJson, retryAfter, type WireAnswer } from "./agent-answer.ts";
+
+/** What was asked of which agent; `checksum` is what the path must have afterwards. */
+export type AskedWrite = { agent: string; path: string; checksum: string };
+
+type Failure = Extract<RemovalOutcome, { outcome: "refused" | "unavailable" }>;
+
+const writeBody = compileSchema(WriteBody);
+const deleteBody = compileSchema(DeleteBody);
+
+/** Codes that stay as they are until somebody changes something. */
+const REFUSALS: readonly ErrorCode[] = [
+  "INVALID_REQUEST",
+  "PATH_AMBIGUOUS",
+  "PAYLOAD_TOO_LARGE",
+  "SECRET_TOO_LARGE",
+  "TOKEN_FULL",
+  "WRITE_NOT_SHOWN",
+];
+
+/** Codes that pass. */
+const TROUBLES: readonly ErrorCode[] = [
+  "TOKEN_UNAVAILABLE",
+  "PIN_LOCKED",
+  "PIN_INCORRECT",
+  "TIMEOUT",
+  "STORAGE_INVALID",
+  "WRITE_INTERRUPTED",
+  "TOO_BUSY",
+];
+
+/** What the answer to PUT or PATCH comes to. */
+export const writeOutcomeOf = (asked: AskedWrite, answer: WireAnswer): WriteOutcome => {
+  if (answer.status === 200 || answer.status === 201) {
+    const body = parseJson(answer.body);
+    if (!writeBody.Check(body)) return odd(asked, "answered something that is not about a write");
+    if (body.path !== asked.path || body.checksum !== asked.checksum)
+      return odd(asked, "answered about something else than was written");
+    return { outcome: "written" };
+  }
+  const code = errorOf(answer)?.code;
+  // What a patch found gone is no longer what was read either.
+  const changed = answer.status === 412 ? "PRECONDITION_FAILED" : "SECRET_NOT_FOUND";
+  if ((answer.status === 412 || answer.status === 404) && code === changed)
+    return { outcome: "precondition" };
+  return failureOf(asked, answer);
+};
+
+/** What the answer to DELETE comes to: that there was nothing is as good. */
+export const removalOutcomeOf = (
+  asked: Pick<AskedWrite, "agent" | "path">,
+  answer: WireAnswer,
+): RemovalOutcome => {
+  if (answer.status === 200) {
+    const body = parseJson(answer.body);
+    return deleteBody.Check(body) && body.path === asked.path
+      ? { outcome: "removed" }
+      : odd(asked, "answered something that is not about the removal");
+  }
+  if (answer.status === 404 && errorOf(answer)?.code === "SECRET_NOT_FOUND") return { outcome: "removed" };
+  return failureOf(asked, answer);
+};
+
+const failureOf = (asked: Pick<AskedWrite, "agent">, answer: WireAnswer): Failure => {
+  if (answer.status === 401 || answer.status === 403) {
+    return {
+      outcome: "refused",
+      code: "FORBIDDEN",
+      message: `agent ${asked.agent} refused the webhook's write token (HTTP ${answer.status}). Give the agent a WRITE_TOKEN_FILE that has the token of the webhook's AGENT_WRITE_TOKEN_FILE.`,
+    };
+  }
+  const code = errorOf(answer)?.code;
+  const isAnswered = (one: ErrorCode): boolean => one === code && errors[one].status === answer.status;
+  const refusal = REFUSALS.find(isAnswered);
+  if (refusal !== undefined) return { outcome: "refused", code: refusal, message: said(asked, refusal) };
+  const seconds = retryAfter(answer.headers["retry-after"]);
+  const advice = seconds === undefined ? {} : { retryAfterSeconds: seconds };
+  const trouble = TROUBLES.find(isAnswered);
+  if (trouble === undefined) return { ...odd(asked, `answered HTTP ${answer.status}`), ...advice };
+  return { outcome: "unavailable", code: trouble, message: said(asked, trouble), ...advice };
+};
+
+/** The text of our own table: no text of the agent is passed on. */
+const said = ({ agent }: Pick<AskedWrite, "agent">, code: ErrorCode): string =>
+  `agent ${agent}: ${errors[code].text}`;
+
+const odd = ({ agent }: Pick<AskedWrite, "agent">, what: string): Failure => ({
+  outcome: "unavailable",
+  code: "AGENT_REFUSED",
+  message: `agent ${agent} ${what}.`,
+});

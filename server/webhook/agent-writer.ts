@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes to and removes from the token of one agent, with the write token; always comes to an outcome, within its time.
+import type { Logger } from "pino";
+import type { Removal, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
+import type { AgentEndpoint } from "../config/agents.ts";
+import { connectionFault } from "../http/connection-fault.ts";
+import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
+import { pathOf, type WireAnswer } from "./agent-answer.ts";
+import { removalOutcomeOf, writeOutcomeOf } from "./agent-write-answer.ts";
+
+/** What every request to an agent carries beside what it asks; `requestId` is passed on, so that both logs share it. */
+export type WriteOptions = { requestId: string; timeoutMs: number };
+
+export type AgentWriter = {
+  /** Never throws. The write goes to the agent that gave the reading, and to no other. */
+  write(write: Write, options: WriteOptions): Promise<WriteOutcome>;
+  /** Never throws. Removes from the agent that `device` names, or from the first. */
+  remove(removal: Removal, options: WriteOptions): Promise<RemovalOutcome>;
+  close(): Promise<void>;
+};
+
+export type AgentWriterOptions = {
+  agents: readonly AgentEndpoint[];
+  /** Without it nothing is written. */
+  tokenFile?: string;
+  caFile?: string;
+  logger: Logger;
+  connectTimeoutMs?: number;
+  /** Milliseconds, monotonic. */
+  now?: () => number;
+};
+
+type Failure = Extract<RemovalOutcome, { outcome: "refused" | "unavailable" }>;
+
+const CONNECTIONS = 4;
+const MAX_RESPONSE_BYTES = 64 * 1024;
+
+/** @throws UnusableFile when the token or CA file can't be used at the start. */
+export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
+  const { tokenFile, caFile, logger } = options;
+  const agents =
+    tokenFile === undefined
+      ? undefined
+      : options.agents.map(({ name, origin }) => ({
+          name,
+          http: openHttpPool({
+            origin,
+            tokenFile,
+            ...(caFile !== undefined && { caFile }),
+            connectTimeoutMs: options.connectTimeoutMs ?? 500,
+            connections: CONNECTIONS,
+            maxResponseBytes: MAX_RESPONSE_BYTES,
+            logger,
+            ...(options.now && { now: options.now }),
+          }),
+        }));
+
+  const send = async <O extends { outcome: string }>(
+    device: string | undefined,
+    request: WriteRequest,
+    { requestId, timeoutMs }: WriteOptions,
+    outcomeOf: (agent: string, answer: WireAnswer) => O,
+  ): Promise<O | Failure> => {
+    if (agents === undefined) return NO_TOKEN;
+    const agent = device === undefined ? agents[0] : agents.find(({ name }) => name === device);
+    if (agent === undefined) return unknownAgent(device);
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return outcomeOf(agent.name, await exchange(agent.http, request, requestId, signal));
+      } catch (error) {
+        if (signal.aborted) return unreachable(agent.name, "did not answer in time");
+        const fault = connectionFault(error);
+        // A write that did arrive fails its own condition the second time, and a removal finds nothing.
+        if (fault.kind === "stale" && attempt === 1) continue;
+        return unreachable(agent.name, fault.what);
+      }
+    }
+  };
+
+  return {
+    write: (write, how) => {
+      const { method, path, device, data, ifMatch, source, checksum } = write;
+      const condition: Record<string, string> =
+        ifMatch === undefined ? { "if-none-match": "*" } : { "if-match": `"${ifMatch}"` };
+      const body = JSON.stringify({ data, metadata: { source } });
+      const request = { method: method === "put" ? "PUT" : "PATCH", path, headers: condition, body } as const;
+      return send(device, request, how, (agent, answer) => writeOutcomeOf({ agent, path, checksum }, answer));
+    },
+    remove: ({ path, device }, how) =>
+      send(device, { method: "DELETE", path, headers: {} }, how, (agent, answer) =>
+        removalOutcomeOf({ agent, path }, answer),
+      ),
+    close: async () => {
+      await Promise.all((agents ?? []).map(({ http }) => http.close()));
+    },
+  };
+};
+
+type WriteRequest = {
+  method: "PUT" | "PATCH" | "DELETE";
+  path: string;
+  headers: Record<string, string>;
+  body?: string;
+};
+
+const exchange = async (
+  http: HttpPool,
+  { method, path, headers, body: sent }: WriteRequest,
+  requestId: string,
+  signal: AbortSignal,
+): Promise<WireAnswer> => {
+  const authorization = http.authorization();
+  const answer = await http.pool().request({
+    method,
+    path: pathOf(path),
+    headers: {
+      accept: "application/json",
+      "x-request-id": requestId,
+      ...(authorization !== undefined && { authorization }),
+      ...(sent !== undefined && { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(sent !== undefined && { body: sent }),
+    signal,
+  });
+  return { status: answer.statusCode, headers: answer.headers, body: await answer.body.text() };
+};
+
+const NO_TOKEN: Failure = {
+  outcome: "refused",
+  code: "FORBIDDEN",
+  message:
+    "the webhook has no token to write with. Whoever runs Keyswitch must set its AGENT_WRITE_TOKEN_FILE.",
+};
+
+const unknownAgent = (device = ""): Failure => ({
+  outcome: "unavailable",
+  code: "AGENT_UNKNOWN",
+  message: `no agent is named ${device}.`,
+});
+
+const unreachable = (agent: string, what: string): Failure => ({
+  outcome: "unavailable",
+  code: "AGENT_UNREACHABLE",
+  message: `agent ${agent} ${what}.`,
+});

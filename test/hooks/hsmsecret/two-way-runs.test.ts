@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random runs of the two-way sync that are longer than those that can be had in full, over a store in memory.
+import t from "tap";
+import { changeInMemory } from "./change-in-memory.ts";
+import { type RunTally, runOnce } from "./two-way-runs.ts";
+
+const RUNS = 600;
+const STEPS = 60;
+
+t.test(`${RUNS} random runs of ${STEPS} steps lose no update unseen, and end with equal sides`, async (t) => {
+  const store = changeInMemory();
+  const tally: RunTally = { conflicts: 0, writes: 0, updates: 0 };
+  const failures: string[] = [];
+  for (let seed = 1; seed <= RUNS && failures.length < 5; seed += 1) {
+    await runOnce(store, `secrets/demo/run-${seed}`, seed, STEPS, tally).catch((error: unknown) => {
+      failures.push(String(error));
+    });
+  }
+  t.same(failures, []);
+  t.comment(
+    `${tally.updates} updates, ${tally.writes} write-backs, ${tally.conflicts} syncs that said Conflict`,
+  );
+  t.ok(tally.writes > RUNS && tally.conflicts > RUNS, "the runs did both");
+});
