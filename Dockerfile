@@ -17,7 +17,7 @@ RUN if [ "$NATIVE_CRYPTO" = true ]; then npm rebuild --ignore-scripts=false @mat
 COPY tsconfig.json tsconfig.build.json ./
 COPY hooks hooks
 COPY server server
-RUN node_modules/.bin/tsc -p tsconfig.build.json && npm prune --omit=dev
+RUN node_modules/.bin/tsc -p tsconfig.build.json && chmod 755 dist/server/kubectl-hsm.js dist/server/kubectl-complete-hsm.js && npm prune --omit=dev
 
 FROM node:24-bookworm-slim
 ARG VERSION=0.1.0

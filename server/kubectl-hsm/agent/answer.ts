@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is asked of the agent and what its answers mean: a checked body, or a tagged refusal. Of the agent's text only its
+// message is shown.
+import type { Static, TSchema } from "@sinclair/typebox";
+import type { TypeCheck } from "@sinclair/typebox/compiler";
+import { ErrorBody } from "../../agent-api.ts";
+import { compileSchema } from "../../http/validation.ts";
+import { CommandFailed, type ExitName, exitOfAnswer } from "../exit-codes.ts";
+import { oneLine } from "../io.ts";
+
+export type AgentRequest = {
+  method: "GET" | "PUT" | "PATCH" | "DELETE" | "POST";
+  path: string;
+  body?: unknown;
+  /** A checksum, or `*` for any secret at all. */
+  ifMatch?: string;
+  ifNoneMatch?: "*";
+  /** Asks for a view of the token that is loaded after the request. */
+  fresh?: boolean;
+  timeoutMs?: number;
+};
+
+/** `code` is the agent's, where the answer was the agent's own. */
+export type Refused = {
+  ok: false;
+  status: number;
+  code: string | undefined;
+  message: string;
+  exit: ExitName;
+};
+export type Answer<T> = { ok: true; status: number; body: T } | Refused;
+
+export type AgentClient = {
+  send<T extends TSchema>(request: AgentRequest, schema: TypeCheck<T>): Promise<Answer<Static<T>>>;
+  /** The same for an answer without a body (204). */
+  sendForNothing(request: AgentRequest): Promise<Answer<undefined>>;
+  /** The status and text of an answer of any kind. @throws CommandFailed where there is none. */
+  exchange(request: AgentRequest): Promise<{ status: number; text: string }>;
+  close(): Promise<void>;
+};
+
+const errorBody = compileSchema(ErrorBody);
+
+/** The path of a secret's route; slashes stay as they are. */
+export const secretRoute = (path: string, key?: string): string =>
+  `/v1/secrets/${path.split("/").map(encodeURIComponent).join("/")}${key === undefined ? "" : `?key=${encodeURIComponent(key)}`}`;
+
+/** What an error answer says. */
+export const refusal = (status: number, body: unknown): Refused => {
+  const known = errorBody.Check(body) ? body : undefined;
+  const details = (known?.details ?? []).map(({ field, message }) => ` ${field}: ${message}.`).join("");
+  const message =
+    known === undefined
+      ? `the agent answered HTTP ${status} without saying why; is its address right?`
+      : `${known.message}${details} (${known.code})`;
+  return {
+    ok: false,
+    status,
+    code: known?.code,
+    message: oneLine(message),
+    exit: exitOfAnswer(status, known?.code),
+  };
+};
+
+/** The body, or the end of the command with the agent's reason. */
+export const bodyOf = <T>(answer: Answer<T>, what: string): T => {
+  if (answer.ok) return answer.body;
+  throw new CommandFailed(answer.exit, `${what}: ${answer.message}${advice(answer)}`);
+};
+
+const advice = ({ status, code }: Refused): string => {
+  if (status === 401) return " Is the token the agent's, and not rotated meanwhile?";
+  if (code === "FORBIDDEN")
+    return " Writing needs the agent's write token, and an agent that takes one (WRITE_TOKEN_FILE).";
+  return "";
+};
+
+/** Undefined for what is not JSON. */
+export const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way to the agent: the address that was given, or a port-forward with the cluster's own CA and token.
+import { readFile } from "node:fs/promises";
+import type { KubectlHsmConfig } from "../../config/kubectl-hsm.ts";
+import { describeFileError } from "../../config/variables.ts";
+import { agentCa, agentToken, firstToken } from "../cluster/agent-credentials.ts";
+import { type AgentPod, findAgentPod } from "../cluster/agent-pod.ts";
+import type { Kubectl } from "../cluster/kubectl.ts";
+import { openPortForward } from "../cluster/port-forward.ts";
+import { CommandFailed } from "../exit-codes.ts";
+import { type AgentCalls, agentCalls } from "./agent-api-calls.ts";
+import { createAgentClient } from "./agent-client.ts";
+
+export type Connection = {
+  agent: AgentCalls;
+  /** Where a port-forward was opened. */
+  pod?: AgentPod;
+  close(): Promise<void>;
+};
+
+/** @throws CommandFailed where there is no way to the agent. */
+export const connect = async (
+  config: KubectlHsmConfig,
+  kubectl: Kubectl,
+  scope: "read" | "write",
+): Promise<Connection> => {
+  const { target, timeoutMs, connectTimeoutMs } = config;
+  if (target.kind === "direct") {
+    const ca = target.caFile && (await contents(target.caFile, "--ca-file")).toString("utf8");
+    const token =
+      target.tokenFile && firstToken(await contents(target.tokenFile, "--token-file"), target.tokenFile);
+    const client = createAgentClient({
+      origin: target.origin,
+      ...(ca && { ca }),
+      ...(token && { token }),
+      ...(target.serverName && { serverName: target.serverName }),
+      timeoutMs,
+      connectTimeoutMs,
+    });
+    return { agent: agentCalls(client), close: client.close };
+  }
+  const namespace = config.keyswitchNamespace;
+  const asked = {
+    pod: findAgentPod(kubectl, namespace, target.agent),
+    ca: agentCa(kubectl, namespace),
+    token: agentToken(kubectl, namespace, scope),
+  };
+  // Asked at once, told in order: where there is no agent, that its credentials are missing too helps nobody.
+  await Promise.allSettled(Object.values(asked));
+  const pod = await asked.pod;
+  const ca = await asked.ca;
+  const token = await asked.token;
+  const forward = await openPortForward(
+    kubectl,
+    { namespace, pod: pod.name, port: pod.port },
+    connectTimeoutMs,
+  );
+  const client = createAgentClient({
+    origin: `https://127.0.0.1:${forward.port}`,
+    ca,
+    // Every agent's certificate has its Service's names; the port-forward's end here has none.
+    serverName: `keyswitch-agent.${namespace}.svc`,
+    token,
+    timeoutMs,
+    connectTimeoutMs,
+  });
+  return {
+    agent: agentCalls(client),
+    pod,
+    close: async () => {
+      await client.close();
+      await forward.close();
+    },
+  };
+};
+
+const contents = async (path: string, option: string): Promise<Buffer> => {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new CommandFailed("usage", `${option}: ${path} ${describeFileError(error)}`);
+  }
+};

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kubernetes Secrets as secrets to import.
+import { Type } from "@sinclair/typebox";
+import { DNS_SUBDOMAIN, OwnerReference, StringMap } from "../../../hooks/kubernetes.ts";
+import { compileSchema } from "../../http/validation.ts";
+import { CommandFailed } from "../exit-codes.ts";
+import { checked, type Incoming, isBase64 } from "../input/bundle.ts";
+import type { Kubectl } from "./kubectl.ts";
+
+const KubeSecret = Type.Object({
+  metadata: Type.Object({
+    name: Type.String(),
+    namespace: Type.String(),
+    ownerReferences: Type.Optional(Type.Array(OwnerReference)),
+  }),
+  type: Type.Optional(Type.String()),
+  data: Type.Optional(StringMap),
+});
+const kubeSecret = compileSchema(KubeSecret);
+const kubeSecretList = compileSchema(Type.Object({ items: Type.Array(KubeSecret) }));
+
+/** What controllers make for themselves: of no use on a token. */
+const OWN_TYPES = [
+  "kubernetes.io/service-account-token",
+  "helm.sh/release.v1",
+  "bootstrap.kubernetes.io/token",
+];
+
+export type SecretImport = { incoming: Incoming[]; skipped: { path: string; why: string }[] };
+
+/** The named Secrets of a namespace. @throws CommandFailed where one is missing or has nothing in it. */
+export const namedSecrets = async (
+  kubectl: Kubectl,
+  namespace: string,
+  names: readonly string[],
+  pathOf: (name: string) => Promise<string>,
+): Promise<Incoming[]> => {
+  const found: Incoming[] = [];
+  for (const name of names) {
+    if (!new RegExp(DNS_SUBDOMAIN).test(name))
+      throw new CommandFailed("usage", "--from-secret must be a Secret's name");
+    const object = await kubectl.get(["secret", name, "-n", namespace]);
+    if (object === undefined) throw new CommandFailed("absent", `there is no Secret ${namespace}/${name}`);
+    if (!kubeSecret.Check(object))
+      throw new CommandFailed("unreachable", "kubectl's Secret can't be understood");
+    found.push(await incomingOf(object.metadata, object.data ?? {}, object.type, await pathOf(name)));
+  }
+  return found;
+};
+
+/** Those that a label selector finds. What a controller made, or an HSMSecret, is left out. */
+export const selectedSecrets = async (
+  kubectl: Kubectl,
+  namespace: string,
+  selector: string,
+  pathOf: (name: string) => Promise<string>,
+): Promise<SecretImport> => {
+  const list = await kubectl.get(["secrets", "-n", namespace, `--selector=${selector}`]);
+  if (list === undefined) return { incoming: [], skipped: [] };
+  if (!kubeSecretList.Check(list))
+    throw new CommandFailed("unreachable", "kubectl's list of Secrets can't be understood");
+  const result: SecretImport = { incoming: [], skipped: [] };
+  for (const { metadata, type, data = {} } of list.items) {
+    const path = await pathOf(metadata.name);
+    const why = whyNot(metadata.ownerReferences ?? [], type, data);
+    if (why === undefined) result.incoming.push(await incomingOf(metadata, data, type, path));
+    else result.skipped.push({ path, why });
+  }
+  return result;
+};
+
+const whyNot = (
+  owners: readonly OwnerReference[],
+  type: string | undefined,
+  data: StringMap,
+): string | undefined => {
+  if (owners.some(({ kind }) => kind === "HSMSecret")) return "it comes from the token";
+  if (type !== undefined && OWN_TYPES.includes(type)) return `its type is ${type}`;
+  return Object.keys(data).length === 0 ? "it has no key" : undefined;
+};
+
+const incomingOf = async (
+  { name, namespace }: { name: string; namespace: string },
+  data: StringMap,
+  type: string | undefined,
+  path: string,
+): Promise<Incoming> => {
+  const source = `Secret ${namespace}/${name}`;
+  const values = Object.entries(data);
+  if (values.length === 0) throw new CommandFailed("usage", `the ${source} has no key`);
+  if (!values.every(([, value]) => isBase64(value)))
+    throw new CommandFailed("unreachable", `the ${source} holds something that is not base64`);
+  return checked({
+    path,
+    data: new Map(values.map(([key, value]) => [key, Buffer.from(value, "base64")])),
+    metadata: {
+      source: `kubernetes:${namespace}/${name}`.slice(0, 256),
+      ...(type && type.length <= 64 && { dataType: type }),
+    },
+    source,
+  });
+};

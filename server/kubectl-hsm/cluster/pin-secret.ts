@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Secret from which the agent reads its PIN: looked at before the token's PIN is changed, written afterwards.
+import { Type } from "@sinclair/typebox";
+import { StringMap } from "../../../hooks/kubernetes.ts";
+import { compileSchema } from "../../http/validation.ts";
+import { CommandFailed } from "../exit-codes.ts";
+import type { Kubectl } from "./kubectl.ts";
+
+const PinSecret = compileSchema(
+  Type.Object({
+    metadata: Type.Object({ resourceVersion: Type.String() }),
+    data: StringMap,
+  }),
+);
+
+/** manifests/agent mounts this key. */
+const PIN_KEY = "pin";
+
+export type PinSecret = { name: string; namespace: string; object: Record<string, unknown>; data: StringMap };
+
+/** @throws CommandFailed where it is missing, or this user may not write it. */
+export const readPinSecret = async (
+  kubectl: Kubectl,
+  namespace: string,
+  name: string,
+): Promise<PinSecret> => {
+  const object = await kubectl.get(["secret", name, "-n", namespace]);
+  if (!PinSecret.Check(object) || object.data[PIN_KEY] === undefined)
+    throw new CommandFailed(
+      "usage",
+      `the Secret ${namespace}/${name} is missing, or has no key ${PIN_KEY}: name it with --pin-secret, or --agent-only leaves it out. The PIN was not changed`,
+    );
+  const secret = { name, namespace, object: { ...object }, data: object.data };
+  // The same content, to see whether it may be written: better now than when the token's PIN has changed.
+  await replace(kubectl, secret, object.data, ["--dry-run=server"]);
+  return secret;
+};
+
+/** @throws CommandFailed where it was changed meanwhile, or can't be written. */
+export const writePin = (kubectl: Kubectl, secret: PinSecret, pin: string): Promise<void> =>
+  replace(kubectl, secret, { ...secret.data, [PIN_KEY]: Buffer.from(pin).toString("base64") }, []);
+
+/** With the resourceVersion that was read, so that nobody's change is undone. Not an apply, which would copy the PIN. */
+const replace = async (
+  kubectl: Kubectl,
+  { object, namespace }: PinSecret,
+  data: StringMap,
+  options: readonly string[],
+): Promise<void> => {
+  const input = JSON.stringify({ ...object, data });
+  await kubectl.run(["replace", "-n", namespace, "-f", "-", "-o", "name", ...options], input);
+};

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every command, in the order of the help.
+import type { Command } from "./option-spec.ts";
+import { completion } from "./verbs/completion.ts";
+import { create } from "./verbs/create.ts";
+import { deleteSecret } from "./verbs/delete.ts";
+import { devices } from "./verbs/devices.ts";
+import { exportSecrets } from "./verbs/export.ts";
+import { get } from "./verbs/get.ts";
+import { health } from "./verbs/health.ts";
+import { importSecrets } from "./verbs/import.ts";
+import { list } from "./verbs/list.ts";
+import { mirrorSync } from "./verbs/mirror-sync.ts";
+import { renameKey } from "./verbs/rename-key.ts";
+import { repack } from "./verbs/repack.ts";
+import { rotatePin } from "./verbs/rotate-pin.ts";
+import { update } from "./verbs/update.ts";
+import { version } from "./verbs/version.ts";
+
+export const COMMANDS: readonly Command[] = [
+  create,
+  update,
+  get,
+  list,
+  deleteSecret,
+  renameKey,
+  importSecrets,
+  exportSecrets,
+  repack,
+  rotatePin,
+  devices,
+  mirrorSync,
+  health,
+  completion,
+  version,
+];
+
+export const commandNamed = (name: string): Command | undefined => COMMANDS.find((one) => one.name === name);

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a command gets: where to print, which namespace and path are meant, kubectl, and a connection made when first asked for.
+import { isHsmPath } from "../../hooks/hsm-path.ts";
+import { METADATA_SEGMENT } from "../agent/storage/path.ts";
+import { isNamespace, type KubectlHsmConfig, parseKubectlHsmConfig } from "../config/kubectl-hsm.ts";
+import type { Environment } from "../config/variables.ts";
+import type { AgentCalls } from "./agent/agent-api-calls.ts";
+import type { Connection } from "./agent/connect.ts";
+import { currentNamespace } from "./cluster/current-namespace.ts";
+import { createKubectl, type Kubectl } from "./cluster/kubectl.ts";
+import { CommandFailed } from "./exit-codes.ts";
+import { openTerminal, type Terminal } from "./input/terminal.ts";
+import type { Io } from "./io.ts";
+import type { GlobalOptions, OptionValues } from "./option-spec.ts";
+import { createOutput, type Format, type Output } from "./output.ts";
+
+export type Context = {
+  readonly io: Io;
+  readonly output: Output;
+  readonly kubectl: Kubectl;
+  readonly config: KubectlHsmConfig;
+  /** -n, or the current context's. */
+  namespace(): Promise<string>;
+  /** The path of NAME in the namespace, or NAME itself where it is one (--path). */
+  pathOf(name: string, absolute: boolean): Promise<string>;
+  /** The first call decides which token is used. */
+  agent(scope: "read" | "write"): Promise<AgentCalls>;
+  connection(scope: "read" | "write"): Promise<Connection>;
+  /** The terminal of the user, whatever standard input is; undefined where there is none. */
+  terminal(): Terminal | undefined;
+  /** Told once, when the options are known. */
+  setGlobals(options: OptionValues<GlobalOptions>): void;
+  close(): Promise<void>;
+};
+
+/** @throws CommandFailed from `setGlobals` where the options or variables are not right. */
+export const createContext = (env: Environment, io: Io): Context => {
+  let globals:
+    | { options: OptionValues<GlobalOptions>; config: KubectlHsmConfig; kubectl: Kubectl }
+    | undefined;
+  let connection: Promise<Connection> | undefined;
+  let opened: Connection | undefined;
+  let terminal: Terminal | undefined;
+  let namespace: Promise<string> | undefined;
+  const known = () => {
+    if (globals === undefined) throw new Error("the options are not known yet");
+    return globals;
+  };
+  const context: Context = {
+    io,
+    get output() {
+      return createOutput(io, formatOf(known().options.output));
+    },
+    get kubectl() {
+      return known().kubectl;
+    },
+    get config() {
+      return known().config;
+    },
+    setGlobals(options) {
+      const parsed = parseKubectlHsmConfig(env, options);
+      if (!parsed.ok) throw new CommandFailed("usage", parsed.faults.join("\n"));
+      if (options.namespace !== undefined && !isNamespace(options.namespace))
+        throw new CommandFailed("usage", "-n: not a namespace's name");
+      const { context: name, kubeconfig } = options;
+      globals = {
+        options,
+        config: parsed.config,
+        kubectl: createKubectl({ env, context: name, kubeconfig }),
+      };
+    },
+    namespace() {
+      const { options, kubectl } = known();
+      namespace ??=
+        options.namespace === undefined ? currentNamespace(kubectl) : Promise.resolve(options.namespace);
+      return namespace;
+    },
+    async pathOf(name, absolute) {
+      const path = absolute ? name : `secrets/${await context.namespace()}/${name}`;
+      if (!isHsmPath(path) || path.endsWith(`/${METADATA_SEGMENT}`))
+        throw new CommandFailed(
+          "usage",
+          'NAME must be segments of letters, digits, ".", "_" and "-" joined by "/", none of them "." or ".." and the last not "_metadata", 255 bytes at most with what is before it',
+        );
+      return path;
+    },
+    connection(scope) {
+      const { config, kubectl } = known();
+      connection ??= import("./agent/connect.ts").then(async ({ connect }) => {
+        opened = await connect(config, kubectl, scope);
+        return opened;
+      });
+      return connection;
+    },
+    agent: async (scope) => (await context.connection(scope)).agent,
+    terminal() {
+      terminal ??= openTerminal(io);
+      return terminal;
+    },
+    async close() {
+      terminal?.close();
+      // One that is not open yet is not waited for: a signal would not be obeyed for as long. Its kubectl ends with the process.
+      await opened?.close();
+    },
+  };
+  return context;
+};
+
+const formatOf = (output: string | undefined): Format =>
+  output === "json" || output === "yaml" ? output : "text";

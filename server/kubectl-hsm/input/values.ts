@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys and values that create and update are given: literals, files, standard input, questions.
+import { basename } from "node:path";
+import { isKeyName } from "../../agent/storage/path.ts";
+import type { SecretMetadata } from "../../agent-api.ts";
+import type { Context } from "../context.ts";
+import { CommandFailed } from "../exit-codes.ts";
+import type { OptionSpecs } from "../option-spec.ts";
+import { formatOfName, keysOfJson, type ParsedKeys, parseEnv, parseJson } from "./file-formats.ts";
+import { createFileReader, MAX_SECRET_BYTES } from "./files.ts";
+import { askTwice } from "./terminal.ts";
+
+export const VALUE_OPTIONS = {
+  "from-literal": {
+    type: "string",
+    value: "KEY=VALUE",
+    multiple: true,
+    help: "a value on the command line: everybody on this machine sees it in the list of processes, and the shell keeps it in its history. Prefer --from-file KEY=-",
+  },
+  "from-file": {
+    type: "string",
+    value: "[KEY=]FILE",
+    multiple: true,
+    completes: "file",
+    help: "a file's bytes as KEY (default: the file's name). Without KEY, each key of a .json file and each line of a .env file. KEY=- is standard input",
+  },
+  "from-env-file": {
+    type: "string",
+    value: "FILE",
+    multiple: true,
+    completes: "file",
+    help: "each line KEY=value of a file of any name",
+  },
+  interactive: { type: "boolean", short: "i", help: "ask for keys, and for values without showing them" },
+  description: { type: "string", value: "TEXT", help: "what the secret is, for people" },
+  label: {
+    type: "string",
+    short: "l",
+    value: "KEY=VALUE",
+    multiple: true,
+    help: "a label in the secret's metadata",
+  },
+} as const satisfies OptionSpecs;
+
+export type ValueOptions = {
+  "from-literal": string[];
+  "from-file": string[];
+  "from-env-file": string[];
+  interactive: boolean;
+  description: string | undefined;
+  label: string[];
+};
+
+const wrong = (message: string): never => {
+  throw new CommandFailed("usage", message);
+};
+
+/** Every key with its value, in the order of options. @throws CommandFailed for the first thing that is wrong. */
+export const readValues = async (
+  context: Context,
+  options: ValueOptions,
+): Promise<Map<string, Uint8Array>> => {
+  const data = new Map<string, Uint8Array>();
+  const add = (key: string, value: Uint8Array, where: string) => {
+    checkKey(key, where);
+    if (data.has(key)) wrong(`${where} gives the key ${key} a second time`);
+    data.set(key, value);
+  };
+  const addAll = (parsed: ParsedKeys, where: string) => {
+    if (!parsed.ok) return wrong(`${where} ${parsed.message}`);
+    for (const [key, value] of parsed.keys) add(key, value, where);
+  };
+  for (const [index, literal] of options["from-literal"].entries()) {
+    const at = literal.indexOf("=");
+    const where = `--from-literal number ${index + 1}`;
+    if (at < 1) wrong(`${where} must be KEY=VALUE`);
+    add(literal.slice(0, at), Buffer.from(literal.slice(at + 1)), where);
+  }
+  const files = createFileReader(context.io);
+  for (const [index, given] of options["from-file"].entries()) {
+    const at = given.indexOf("=");
+    const path = given.slice(at + 1);
+    // What is behind KEY= is not repeated: it may be a value that was meant for --from-literal.
+    const what = at < 0 ? path : `--from-file number ${index + 1}: the file`;
+    if (path === "" || at === 0) wrong("--from-file must be FILE or KEY=FILE");
+    if (at < 0 && path === "-") wrong("--from-file - needs a key: KEY=-");
+    if (at > 0) checkKey(given.slice(0, at), `--from-file number ${index + 1}`);
+    const contents = await files.read(path, { what });
+    if (at > 0) add(given.slice(0, at), contents, `--from-file number ${index + 1}`);
+    else if (formatOfName(path) === "env") addAll(parseEnv(contents), path);
+    else if (formatOfName(path) === "json") addAll(jsonKeys(contents), path);
+    else add(basename(path), contents, path);
+  }
+  for (const path of options["from-env-file"]) addAll(parseEnv(await files.read(path)), path);
+  if (options.interactive) await askForKeys(context, add);
+  const size = [...data.values()].reduce((sum, { length }) => sum + length, 0);
+  if (size > MAX_SECRET_BYTES)
+    wrong(`the values have ${size} bytes together; a Secret takes ${MAX_SECRET_BYTES}`);
+  return data;
+};
+
+const checkKey = (key: string, where: string): void => {
+  if (!isKeyName(key) || key === "__proto__")
+    wrong(`${where}: a key must be letters, digits, ".", "_" and "-", at most 253, and not "_metadata"`);
+};
+
+const jsonKeys = (contents: Uint8Array): ParsedKeys => {
+  const parsed = parseJson(contents);
+  return parsed.ok ? keysOfJson(parsed.value) : parsed;
+};
+
+const askForKeys = async (
+  context: Context,
+  add: (key: string, value: Uint8Array, where: string) => void,
+): Promise<void> => {
+  const terminal = context.terminal();
+  if (terminal === undefined) return wrong("--interactive needs a terminal");
+  for (;;) {
+    const key = await terminal.ask("Key (empty to end): ");
+    if (key === "") return;
+    checkKey(key, "the key");
+    add(key, await askTwice(terminal, `Value of ${key}`, "values"), "the question");
+  }
+};
+
+/** What --description and --label say, or undefined where neither is given. */
+export const readMetadata = (options: ValueOptions): SecretMetadata | undefined => {
+  const labels = options.label.map((label, index) => {
+    const at = label.indexOf("=");
+    if (at < 1) return wrong(`--label number ${index + 1} must be KEY=VALUE`);
+    const [key, value] = [label.slice(0, at), label.slice(at + 1)];
+    if (key.startsWith("sync.")) wrong("--label: labels that begin with sync. are the agent's own");
+    if (value.length > 256) wrong(`--label number ${index + 1} has a value of more than 256 characters`);
+    return [key, value] as const;
+  });
+  if (options.description === undefined && labels.length === 0) return undefined;
+  if ((options.description?.length ?? 0) > 1024) wrong("--description has more than 1024 characters");
+  return {
+    ...(options.description !== undefined && { description: options.description }),
+    ...(labels.length > 0 && { labels: Object.fromEntries(labels) }),
+  };
+};

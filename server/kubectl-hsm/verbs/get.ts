@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// `get`: what a secret is, without its values unless they are asked for.
+import { command } from "../arguments.ts";
+import { CommandFailed } from "../exit-codes.ts";
+import { isPlainText, write } from "../io.ts";
+
+export const get = command({
+  name: "get",
+  summary: "show a secret's keys, or a value with --key or --show",
+  operands: [{ name: "NAME", required: true, completes: "secret" }],
+  options: {
+    key: {
+      type: "string",
+      short: "k",
+      value: "KEY",
+      help: "write this key's value as it is, and nothing else",
+    },
+    show: { type: "boolean", help: "print every value" },
+    fresh: { type: "boolean", help: "read the token anew before answering" },
+    path: { type: "boolean", help: "NAME is a whole path, not one below secrets/NAMESPACE/" },
+  },
+  async run(context, { options, operands: [name = ""] }) {
+    if (options.key !== undefined && (options.show || options.output !== undefined))
+      throw new CommandFailed("usage", "--key writes the value alone: it takes neither --show nor -o");
+    const path = await context.pathOf(name, options.path);
+    const agent = await context.agent("read");
+    const secret = await agent.read(path, { fresh: options.fresh });
+    if (secret === undefined) throw new CommandFailed("absent", `there is nothing at ${path}`);
+    if (options.key !== undefined) {
+      const value = secret.data.get(options.key);
+      if (value === undefined) throw new CommandFailed("absent", `${path} has no such key`);
+      await write(context.io.stdout, value);
+      return "done";
+    }
+    const { data, checksum, version, device, layout, metadata } = secret;
+    const entries = [...data].sort(([a], [b]) => (a < b ? -1 : 1));
+    const encoded = entries.map(([key, value]) => [key, Buffer.from(value).toString("base64")] as const);
+    const keys = entries.map(([key, value]) => ({ key, bytes: value.length }));
+    const labels = Object.entries(metadata?.labels ?? {}).map(([key, value]) => `${key}=${value}`);
+    await context.output.result(
+      {
+        path,
+        checksum,
+        version,
+        device,
+        layout,
+        metadata,
+        keys,
+        ...(options.show && { data: Object.fromEntries(encoded) }),
+      },
+      [
+        `path:         ${path}`,
+        `device:       ${device}`,
+        `version:      ${version}`,
+        `checksum:     ${checksum}`,
+        ...(layout === undefined ? [] : [`layout:       ${layout}`]),
+        ...(metadata?.description === undefined ? [] : [`description:  ${metadata.description}`]),
+        ...(labels.length === 0 ? [] : [`labels:       ${labels.join(", ")}`]),
+        "keys:",
+        ...entries.flatMap(([key, value]) => [
+          `  ${key}   ${value.length} B`,
+          ...(options.show ? shownValue(value) : []),
+        ]),
+      ],
+    );
+    return "done";
+  },
+});
+
+/** Text as it is, everything else as base64; indented below its key. */
+const shownValue = (value: Uint8Array): string[] => {
+  const text = Buffer.from(value).toString("utf8");
+  const lines =
+    Buffer.from(text).equals(value) && isPlainText(text)
+      ? text.replaceAll("\t", "    ").split("\n")
+      : [`base64: ${Buffer.from(value).toString("base64")}`];
+  return lines.map((line) => `    ${line}`);
+};

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// `version`: of kubectl hsm itself. It asks nobody.
+import { command } from "../arguments.ts";
+import { ownVersion } from "../own-version.ts";
+
+export const version = command({
+  name: "version",
+  summary: "print the version of kubectl hsm",
+  operands: [],
+  options: {},
+  async run(context) {
+    const [keyswitch, node] = [ownVersion(), process.versions.node];
+    await context.output.result({ version: keyswitch, node }, [`kubectl hsm ${keyswitch} (Node.js ${node})`]);
+    return "done";
+  },
+});

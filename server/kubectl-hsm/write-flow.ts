@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// How create and update go on once their input is checked: show, ask, write, say what came of it.
+import type { SecretMetadata, WriteBody } from "../agent-api.ts";
+import { type Answer, bodyOf } from "./agent/answer.ts";
+import type { Context } from "./context.ts";
+import { difference, differenceLines, isDifferent } from "./difference.ts";
+import type { ExitName } from "./exit-codes.ts";
+import { confirm } from "./input/terminal.ts";
+import type { OptionSpecs } from "./option-spec.ts";
+
+export const WRITE_OPTIONS = {
+  path: { type: "boolean", help: "NAME is a whole path, not one below secrets/NAMESPACE/" },
+  diff: {
+    type: "boolean",
+    help: "show which keys change and their sizes, never a value; then ask",
+  },
+  "dry-run": { type: "boolean", help: "check and compare, and write nothing" },
+  yes: { type: "boolean", short: "y", help: "with --diff: do not ask" },
+} as const satisfies OptionSpecs;
+
+export type PlannedWrite = {
+  path: string;
+  /** What is there now; undefined is nothing. */
+  before: { data: ReadonlyMap<string, Uint8Array>; checksum: string } | undefined;
+  /** What shall be there. */
+  after: ReadonlyMap<string, Uint8Array>;
+  /** Which of description and labels are set. */
+  metadata: SecretMetadata | undefined;
+};
+
+/** --diff and --dry-run. True: it shall be written, under the condition that it still is what was shown. */
+export const showPlan = async (
+  context: Context,
+  options: { diff: boolean; "dry-run": boolean; yes: boolean },
+  plan: PlannedWrite,
+): Promise<{ write: true } | { write: false; exit: ExitName }> => {
+  const { path, before, after } = plan;
+  const changes = difference(before?.data ?? new Map(), after);
+  const different = isDifferent(changes) || plan.metadata !== undefined;
+  const outcome = before === undefined ? "created" : different ? "changed" : "unchanged";
+  const metadata = Object.keys(plan.metadata ?? {}).map((field) => `  ${field} is set`);
+  if (options["dry-run"]) {
+    const lines = options.diff ? [...differenceLines(changes), ...metadata] : [];
+    const shown = options.diff ? { changes } : { keys: [...after.keys()].sort() };
+    await context.output.result({ path, outcome, dryRun: true, ...shown }, [
+      `${path} would be ${outcome} (dry run)`,
+      ...lines,
+    ]);
+    return { write: false, exit: options.diff && different ? "different" : "done" };
+  }
+  if (!different) {
+    await context.output.result({ path, outcome, changes }, [`${path} is unchanged`]);
+    return { write: false, exit: "done" };
+  }
+  for (const line of [`${path} will be ${outcome}`, ...differenceLines(changes), ...metadata])
+    await context.output.note(line);
+  if (!options.yes) await confirm(context.terminal(), "Write it?");
+  return { write: true };
+};
+
+/** Says what a write came to. @throws CommandFailed where the agent refused it. */
+export const reportWrite = async (
+  context: Context,
+  path: string,
+  answer: Answer<WriteBody>,
+): Promise<ExitName> => {
+  const body = bodyOf(answer, path);
+  const { outcome, checksum, keys, version, device } = body;
+  await context.output.result({ path, outcome, checksum, keys: [...keys].sort(), version, device }, [
+    `${path} ${outcome} on ${device}: ${[...keys].sort().join(", ")}`,
+  ]);
+  return "done";
+};

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program on a real pseudo-terminal, typed at: python3's pty module gives the terminal.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+const PTY = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])) % 256)";
+
+export type PtySession = {
+  /** Waits until the terminal shows `text` behind what was waited for before. */
+  until(text: string): Promise<void>;
+  /** What a keyboard sends: Enter is \r, Ctrl-C \u0003. */
+  type(keys: string): void;
+  /** Everything that the terminal has shown, once the program has ended, and how. */
+  end(): Promise<{ code: number | null; shown: string }>;
+};
+
+export const onTerminal = (command: readonly string[], env: Record<string, string>): PtySession => {
+  const child = spawn("python3", ["-c", PTY, ...command], { env, stdio: ["pipe", "pipe", "inherit"] });
+  let shown = "";
+  let read = 0;
+  let ended = false;
+  let wake = () => {};
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    shown += text;
+    wake();
+  });
+  const closed = once(child, "close").then(([code]: unknown[]) => {
+    ended = true;
+    wake();
+    return typeof code === "number" ? code : null;
+  });
+  return {
+    async until(text) {
+      for (;;) {
+        const at = shown.indexOf(text, read);
+        if (at >= 0) {
+          read = at + text.length;
+          return;
+        }
+        if (ended) throw new Error(`the program ended without showing ${JSON.stringify(text)}: ${shown}`);
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+    type: (keys) => {
+      child.stdin.write(keys);
+    },
+    async end() {
+      const code = await closed;
+      return { code, shown };
+    },
+  };
+};
