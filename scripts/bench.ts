@@ -11,6 +11,7 @@ import { measureEndToEnd } from "./bench/end-to-end.ts";
 import { type Figures, goalsOf } from "./bench/goals.ts";
 import { say, sayTable } from "./bench/print-table.ts";
 import { measureTokenReads } from "./bench/token-reads.ts";
+import { measureTokenWrites } from "./bench/token-writes.ts";
 import { CONNECTIONS, measureWebhookRate } from "./bench/webhook-rate.ts";
 import { provide, SOFTHSM } from "./system-packages.ts";
 
@@ -19,7 +20,7 @@ const SIZES = [20, 200, 2000];
 const KEYS = { username: "app", password: "x".repeat(32) };
 const RESULTS = new URL("../bench/results/", import.meta.url);
 
-const report = ({ webhookRate, endToEnd, reads, bot }: Figures): void => {
+const report = ({ webhookRate, endToEnd, reads, writes, bot }: Figures): void => {
   const { webhook, bare } = webhookRate;
   sayTable([
     [`syncs, ${CONNECTIONS} connections`, "requests/s", "p50 ms", "p95 ms", "CPU µs each"],
@@ -39,6 +40,14 @@ const report = ({ webhookRate, endToEnd, reads, bot }: Figures): void => {
       `${secrets} secrets of ${Object.keys(KEYS).length} keys`,
       ...[agent, calls, scan].flatMap(({ p50, p95 }) => [p50, p95]),
     ]),
+  ]);
+  sayTable([
+    [`writes at ${writes.secrets} secrets, ms`, "agent p50", "agent p95", "calls p50", "calls p95"],
+    ...writes.layouts.flatMap(({ layout, secret, secretCalls, key, keyCalls }) => [
+      [`${layout}: a secret`, secret.p50, secret.p95, secretCalls.p50, secretCalls.p95],
+      [`${layout}: one key`, key.p50, key.p95, keyCalls.p50, keyCalls.p95],
+    ]),
+    ["import of 500 secrets", writes.importMs, "", writes.importCallsMs, ""],
   ]);
   const started = new Map<string, number>(Object.entries(endToEnd.startMs));
   sayTable([
@@ -65,7 +74,12 @@ const measureHooks = async (folder: string): Promise<Omit<Figures, "bot">> => {
     const reads = await measureTokenReads(tokens, Object.keys(KEYS));
     const largest = tokens.at(-1);
     if (largest === undefined) throw new Error("no token");
-    return { webhookRate, endToEnd: await measureEndToEnd(largest, KEYS), reads };
+    return {
+      webhookRate,
+      endToEnd: await measureEndToEnd(largest, KEYS),
+      reads,
+      writes: await measureTokenWrites(folder),
+    };
   } finally {
     await Promise.all(tokens.map(({ agent }) => agent.stop()));
   }

@@ -4,12 +4,14 @@ import type { BotFigures, BotResult } from "./bot/bot-figures.ts";
 import type { EndToEnd } from "./end-to-end.ts";
 import { rounded } from "./quantile.ts";
 import type { TokenReads } from "./token-reads.ts";
+import type { TokenWrites } from "./token-writes.ts";
 import type { WebhookRate } from "./webhook-rate.ts";
 
 export interface Figures {
   readonly webhookRate: WebhookRate;
   readonly endToEnd: EndToEnd;
   readonly reads: readonly TokenReads[];
+  readonly writes: TokenWrites;
   readonly bot: BotResult;
 }
 
@@ -39,8 +41,17 @@ const botGoals = ({ conversation, newRooms, memory }: BotFigures): Goal[] => [
   atMost("resident memory of the bot", Math.max(memory.afterCommands, memory.afterIdle), 114, " MiB"),
 ];
 
+/** Times the time that the PKCS#11 calls for the same objects take by themselves. */
+const writeGoals = ({ layouts, importMs, importCallsMs }: TokenWrites): Goal[] => [
+  ...layouts.flatMap(({ layout, secret, secretCalls, key, keyCalls }) => [
+    atMost(`${layout}: write of a secret, p50, times its calls`, secret.p50 / secretCalls.p50, 2, ""),
+    atMost(`${layout}: write of one key, p50, times its calls`, key.p50 / keyCalls.p50, 2, ""),
+  ]),
+  atMost("import, times its calls", importMs / importCallsMs, 2, ""),
+];
+
 /** The goals of README's promises, in the order in which they are printed. */
-export const goalsOf = ({ webhookRate, endToEnd, reads, bot }: Figures): Goal[] => {
+export const goalsOf = ({ webhookRate, endToEnd, reads, writes, bot }: Figures): Goal[] => {
   const at = (secrets: number): TokenReads => {
     const found = reads.find((one) => one.secrets === secrets);
     if (found === undefined) throw new Error(`no token of ${secrets} secrets was measured`);
@@ -58,6 +69,7 @@ export const goalsOf = ({ webhookRate, endToEnd, reads, bot }: Figures): Goal[] 
     ...Object.entries(endToEnd.memory).map(([process, { now }]) =>
       atMost(`resident memory of the ${process}`, now, 120, " MiB"),
     ),
+    ...writeGoals(writes),
     ...(bot.ok ? botGoals(bot.figures) : []),
   ];
 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that times bare PKCS#11 calls on one token: reading a secret by its labels, and fetching every object.
+// A process that times bare PKCS#11 calls on one token: reading a secret by its labels, fetching every object, and making and
+// replacing objects.
+import { randomBytes } from "node:crypto";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { Module, ObjectClass, type Session, SessionFlag, UserType } from "graphene-pk11";
@@ -10,8 +12,17 @@ export const CallsRequest = Type.Object({
   pin: Type.String(),
   /** Each secret's labels. */
   secrets: Type.Array(Type.Array(Type.String())),
-  /** `find` reads each secret by its labels; `scan` fetches the whole token once for each. */
-  kind: Type.Union([Type.Literal("find"), Type.Literal("scan")]),
+  /**
+   * `find` reads each secret by its labels; `scan` fetches the whole token once for each; `create` makes an object of
+   * `bytes` for each label; `replace` finds the object of each label, makes another and removes the first.
+   */
+  kind: Type.Union([
+    Type.Literal("find"),
+    Type.Literal("scan"),
+    Type.Literal("create"),
+    Type.Literal("replace"),
+  ]),
+  bytes: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 export type CallsRequest = Static<typeof CallsRequest>;
 
@@ -26,7 +37,7 @@ const open = ({ module: path, label, pin }: CallsRequest): Session => {
     (candidate) => candidate.getToken().label === label,
   );
   if (slot === undefined) throw new Error("the token is not there");
-  const session = slot.open(SessionFlag.SERIAL_SESSION);
+  const session = slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
   session.login(pin, UserType.USER);
   return session;
 };
@@ -49,15 +60,38 @@ const scan = (session: Session, labels: readonly string[]): void => {
   if (found !== labels.length) throw new Error("the scan missed the secret");
 };
 
+const create = (session: Session, labels: readonly string[], bytes: number): void => {
+  for (const label of labels) {
+    session.create({
+      class: ObjectClass.DATA,
+      token: true,
+      private: true,
+      application: "keyswitch-bench",
+      label,
+      value: randomBytes(bytes),
+    });
+  }
+};
+
+const replace = (session: Session, labels: readonly string[], bytes: number): void => {
+  for (const label of labels) {
+    const before = session.find({ class: ObjectClass.DATA, label }).items(0);
+    create(session, [label], bytes);
+    before.destroy();
+  }
+};
+
+const WORK = { find, scan, create, replace };
+
 let session: Session | undefined;
 process.on("message", (message: unknown) => {
   if (!Value.Check(CallsRequest, message)) throw new Error("not a request for calls");
   session ??= open(message);
-  const read = message.kind === "find" ? find : scan;
+  const work = WORK[message.kind];
   const samples: number[] = [];
   for (const labels of message.secrets) {
     const begin = performance.now();
-    read(session, labels);
+    work(session, labels, message.bytes ?? 0);
     samples.push(performance.now() - begin);
   }
   process.send?.({ samples });
