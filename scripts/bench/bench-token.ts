@@ -13,6 +13,22 @@ export interface BenchToken {
 
 export const pathOf = (index: number): string => `secrets/bench/s${index}`;
 
+/** Starts the agent of a token, with more settings where they are given. */
+export const startBenchAgent = (
+  token: TestToken,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<ServerProcess> =>
+  startServerProcess("agent", {
+    ...token.env,
+    DEVICE_NAME: "bench",
+    NODE_NAME: "bench",
+    PKCS11_MODULE: token.module,
+    PKCS11_TOKEN_LABEL: token.label,
+    PKCS11_PIN_FILE: token.pinFile,
+    LOG_LEVEL: "error",
+    ...settings,
+  });
+
 /** Fills a new token below `folder` with `secrets` secrets of these keys, then starts its agent. */
 export const startBenchToken = async (
   folder: string,
@@ -31,14 +47,5 @@ export const startBenchToken = async (
     ).flat(),
   );
   token.close();
-  const agent = await startServerProcess("agent", {
-    ...token.env,
-    DEVICE_NAME: "bench",
-    NODE_NAME: "bench",
-    PKCS11_MODULE: token.module,
-    PKCS11_TOKEN_LABEL: token.label,
-    PKCS11_PIN_FILE: token.pinFile,
-    LOG_LEVEL: "error",
-  });
-  return { secrets, token, agent };
+  return { secrets, token, agent: await startBenchAgent(token) };
 };

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { Pool } from "undici";
-import { startServerProcess } from "../local/server-process.ts";
 import { makeToken } from "../local/softhsm-token.ts";
+import { pathOf, startBenchAgent } from "./bench-token.ts";
 import { startMeasuringProcess } from "./measuring-process.ts";
 import { rounded, type Timing, timingOf } from "./quantile.ts";
 import { CallsReply, type CallsRequest } from "./token-calls.ts";
@@ -39,7 +39,6 @@ export interface TokenWrites {
   readonly importCallsMs: number;
 }
 
-const pathOf = (index: number): string => `secrets/bench/s${index}`;
 const value = (): string => randomBytes(VALUE_BYTES).toString("base64");
 const secret = (): Record<string, string> => Object.fromEntries(KEYS.map((key) => [key, value()]));
 
@@ -57,17 +56,7 @@ const openLayout = async (folder: string, layout: LayoutWrites["layout"]) => {
   token.close();
   const bareToken = await makeToken(join(own, "bare"));
   bareToken.close();
-  const agent = await startServerProcess("agent", {
-    ...token.env,
-    DEVICE_NAME: "bench",
-    NODE_NAME: "bench",
-    PKCS11_MODULE: token.module,
-    PKCS11_TOKEN_LABEL: token.label,
-    PKCS11_PIN_FILE: token.pinFile,
-    WRITE_TOKEN_FILE: tokenFile,
-    STORAGE_LAYOUT: layout,
-    LOG_LEVEL: "error",
-  });
+  const agent = await startBenchAgent(token, { WRITE_TOKEN_FILE: tokenFile, STORAGE_LAYOUT: layout });
   const pool = new Pool(agent.url, { connections: 1 });
   const calls = startMeasuringProcess("token-calls.ts", CallsReply, bareToken.env);
   const send = async (method: "PUT" | "PATCH" | "POST", path: string, body: object): Promise<unknown> => {

@@ -24,13 +24,13 @@ const secretBody = compileSchema(SecretBody);
 const errorBody = compileSchema(ErrorBody);
 
 /** The codes with which an agent says that its token can't be read. */
-const TOKEN_CODES: readonly UnavailableCode[] = [
+export const TOKEN_CODES = [
   "TOKEN_UNAVAILABLE",
   "PIN_LOCKED",
   "PIN_INCORRECT",
   "TIMEOUT",
   "STORAGE_INVALID",
-];
+] as const satisfies readonly UnavailableCode[];
 
 /** Retry-After of more seconds than this is not believed. */
 const MAX_RETRY_AFTER_SECONDS = 3600;

@@ -4,7 +4,7 @@ import type { RemovalOutcome, WriteOutcome } from "../../hooks/hsmsecret/index.t
 import { DeleteBody, WriteBody } from "../agent-api.ts";
 import { type ErrorCode, errors } from "../http/errors.ts";
 import { compileSchema } from "../http/validation.ts";
-import { errorOf, parseJson, retryAfter, type WireAnswer } from "./agent-answer.ts";
+import { errorOf, parseJson, retryAfter, TOKEN_CODES, type WireAnswer } from "./agent-answer.ts";
 
 /** What was asked of which agent; `checksum` is what the path must have afterwards. */
 export type AskedWrite = { agent: string; path: string; checksum: string };
@@ -25,15 +25,7 @@ const REFUSALS: readonly ErrorCode[] = [
 ];
 
 /** Codes that pass. */
-const TROUBLES: readonly ErrorCode[] = [
-  "TOKEN_UNAVAILABLE",
-  "PIN_LOCKED",
-  "PIN_INCORRECT",
-  "TIMEOUT",
-  "STORAGE_INVALID",
-  "WRITE_INTERRUPTED",
-  "TOO_BUSY",
-];
+const TROUBLES: readonly ErrorCode[] = [...TOKEN_CODES, "WRITE_INTERRUPTED", "TOO_BUSY"];
 
 /** What the answer to PUT or PATCH comes to. */
 export const writeOutcomeOf = (asked: AskedWrite, answer: WireAnswer): WriteOutcome => {

@@ -22,7 +22,8 @@ export type LabelIndex = {
   readonly size: number;
 };
 
-const keyOf = (handle: Buffer): string => handle.toString("latin1");
+/** A handle as the key of a Map or Set. */
+export const handleKey = (handle: Buffer): string => handle.toString("latin1");
 
 /** The index of `objects`, in time proportional to their number. */
 export const indexLabels = (objects: readonly IndexedObject[]): LabelIndex => {
@@ -42,9 +43,9 @@ export const indexLabels = (objects: readonly IndexedObject[]): LabelIndex => {
   };
 
   const remove = (handle: Buffer): void => {
-    const object = byHandle.get(keyOf(handle));
+    const object = byHandle.get(handleKey(handle));
     if (object === undefined) return;
-    byHandle.delete(keyOf(handle));
+    byHandle.delete(handleKey(handle));
     for (const path of pathsOf(object)) {
       const others = (byPath.get(path) ?? []).filter((other) => other !== object);
       if (others.length > 0) byPath.set(path, others);
@@ -55,7 +56,7 @@ export const indexLabels = (objects: readonly IndexedObject[]): LabelIndex => {
 
   const add = (object: IndexedObject): void => {
     remove(object.handle);
-    byHandle.set(keyOf(object.handle), object);
+    byHandle.set(handleKey(object.handle), object);
     for (const path of pathsOf(object)) {
       const beside = byPath.get(path);
       if (beside === undefined) byPath.set(path, [object]);
@@ -81,7 +82,7 @@ export const indexLabels = (objects: readonly IndexedObject[]): LabelIndex => {
         )
         .map(([path]) => path)
         .sort(),
-    has: (handle) => byHandle.has(keyOf(handle)),
+    has: (handle) => byHandle.has(handleKey(handle)),
     add,
     remove,
     handles: () => [...byHandle.values()].map(({ handle }) => handle),

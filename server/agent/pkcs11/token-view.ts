@@ -4,7 +4,7 @@ import type { SecretSummary } from "../../agent-api.ts";
 import { type Decoded, decodeSecret } from "../storage/secret.ts";
 import type { Secret } from "../store.ts";
 import { readConsistently } from "./consistent-read.ts";
-import { type IndexedObject, indexLabels, type LabelIndex } from "./label-index.ts";
+import { handleKey, type IndexedObject, indexLabels, type LabelIndex } from "./label-index.ts";
 import type { Answer, TokenView } from "./messages.ts";
 import { callModule } from "./module-call.ts";
 import { type Attached, StartFault } from "./token-attach.ts";
@@ -156,10 +156,10 @@ export const openView = async (attached: Attached, progress: () => void): Promis
    */
   const compareWith = async (handles: readonly Buffer[]): Promise<void> => {
     const { index } = loaded;
-    const shown = new Set(handles.map((handle) => handle.toString("latin1")));
-    for (const handle of index.handles()) if (!shown.has(handle.toString("latin1"))) index.remove(handle);
-    const known = new Set(loaded.nameless.map((handle) => handle.toString("latin1")));
-    const unknown = handles.filter((handle) => !index.has(handle) && !known.has(handle.toString("latin1")));
+    const shown = new Set(handles.map(handleKey));
+    for (const handle of index.handles()) if (!shown.has(handleKey(handle))) index.remove(handle);
+    const known = new Set(loaded.nameless.map(handleKey));
+    const unknown = handles.filter((handle) => !index.has(handle) && !known.has(handleKey(handle)));
     await inSlices(unknown, progress, (handle) => {
       const object = objectName(session, handle);
       if (object === "nameless") loaded.nameless.push(handle);

@@ -10,7 +10,7 @@ import { type Decoded, decodeSecret, highestVersion } from "../storage/secret.ts
 import { planWrite, type WritePlan } from "../storage/write-plan.ts";
 import type { Change, Secret } from "../store.ts";
 import { ckrName, isNoRoom, isWriteProtected } from "./ckr.ts";
-import type { IndexedObject } from "./label-index.ts";
+import { handleKey, type IndexedObject } from "./label-index.ts";
 import type { Answer, BegunWrite, ChangeOperation } from "./messages.ts";
 import { CkrError } from "./module-call.ts";
 import {
@@ -96,9 +96,9 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
    */
   const shownWith = (objects: readonly ReadObject[]): Buffer[] | undefined => {
     const handles = findDataObjects(session);
-    const shown = new Set(handles.map((handle) => handle.toString("latin1")));
+    const shown = new Set(handles.map(handleKey));
     const isShown = (object: ReadObject): boolean => {
-      if (!shown.has(object.handle.toString("latin1"))) return false;
+      if (!shown.has(handleKey(object.handle))) return false;
       const again = readObject(session, object);
       return typeof again === "object" && Buffer.compare(again.value, object.value) === 0;
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a secret says about itself on the token, and what version and tombstone mean in it.
-import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { StoredMetadata } from "../../agent-api.ts";
 
 /** The label that counts writes of a per-key secret. */
 export const VERSION_LABEL = "sync.version";
@@ -10,15 +10,8 @@ export const VERSION_LABEL = "sync.version";
 export const DELETED_LABEL = "sync.deleted";
 
 /** The metadata of a secret. What else other writers put beside these fields is kept. */
-export const Metadata = Type.Object({
-  description: Type.Optional(Type.String()),
-  labels: Type.Optional(Type.Record(Type.String(), Type.String())),
-  format: Type.Optional(Type.String()),
-  dataType: Type.Optional(Type.String()),
-  createdAt: Type.Optional(Type.String()),
-  source: Type.Optional(Type.String()),
-});
-export type Metadata = Static<typeof Metadata>;
+export const Metadata = StoredMetadata;
+export type Metadata = StoredMetadata;
 
 /** The metadata in the JSON bytes of a `_metadata` object, or undefined where they are not metadata. */
 export const parseMetadata = (bytes: Uint8Array): Metadata | undefined => {
