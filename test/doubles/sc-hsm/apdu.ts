@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command and response APDUs (ISO/IEC 7816-4, section 5.1), short and of extended length.
+
+/** A command as the applet reads it. `le` is the number of bytes that may come back; undefined: none. */
+export type Command = {
+  cla: number;
+  ins: number;
+  p1: number;
+  p2: number;
+  data: Buffer;
+  le: number | undefined;
+};
+
+/** The status words that the applet answers with. */
+export const SW = {
+  OK: 0x9000,
+  END_OF_FILE: 0x6282,
+  WRONG_PIN: 0x63c0,
+  MEMORY_FAILURE: 0x6581,
+  WRONG_LENGTH: 0x6700,
+  NOT_AUTHENTICATED: 0x6982,
+  BLOCKED: 0x6983,
+  WRONG_DATA: 0x6a80,
+  FILE_NOT_FOUND: 0x6a82,
+  WRONG_P1P2: 0x6a86,
+  NO_REFERENCE: 0x6a88,
+  INS_NOT_SUPPORTED: 0x6d00,
+} as const;
+
+export type Response = { data: Buffer; sw: number };
+
+export const respond = (sw: number, data: Buffer = Buffer.alloc(0)): Response => ({ sw, data });
+
+/** The bytes of a response. */
+export const encodeResponse = ({ data, sw }: Response): Buffer =>
+  Buffer.concat([data, Buffer.from([sw >> 8, sw & 0xff])]);
+
+/** The command in `bytes`; undefined where its lengths contradict each other. */
+export const parseCommand = (bytes: Buffer): Command | undefined => {
+  if (bytes.length < 4) return undefined;
+  const [cla = 0, ins = 0, p1 = 0, p2 = 0, first = 0] = bytes;
+  const head = { cla, ins, p1, p2 };
+  const body = bytes.subarray(4);
+  const none = Buffer.alloc(0);
+  if (body.length === 0) return { ...head, data: none, le: undefined };
+  if (body.length === 1) return { ...head, data: none, le: first === 0 ? 256 : first };
+  const extended = first === 0 && body.length > 2;
+  if (extended && body.length === 3) return { ...head, data: none, le: body.readUInt16BE(1) || 65_536 };
+  const [offset, lc] = extended ? [3, body.readUInt16BE(1)] : [1, first];
+  const data = body.subarray(offset, offset + lc);
+  const rest = body.subarray(offset + lc);
+  if (data.length !== lc || rest.length > (extended ? 2 : 1)) return undefined;
+  if (rest.length === 0) return { ...head, data, le: undefined };
+  const le = extended ? rest.readUInt16BE(0) || 65_536 : rest[0] || 256;
+  return { ...head, data, le };
+};
