@@ -211,6 +211,29 @@ export const RepackBody = Type.Object(
 );
 export type RepackBody = Static<typeof RepackBody>;
 
+/** `POST /v1/repair`. `dryRun`: nothing is changed, the answer says what would be. */
+export const RepairBody = Type.Object(
+  { dryRun: Type.Optional(Type.Boolean()) },
+  { additionalProperties: false },
+);
+export type RepairBody = Static<typeof RepairBody>;
+
+/**
+ * One thing that is wrong on the token. `unreadable`: the value of the object with this label can't be read. `damaged-name`:
+ * a secret with an object whose name has to be written again. `leftover`: what a write that was cut has left at a path.
+ */
+export const RepairResult = Type.Object({
+  label: Type.String(),
+  problem: Type.Union([Type.Literal("unreadable"), Type.Literal("damaged-name"), Type.Literal("leftover")]),
+  outcome: Type.Union([Type.Literal("repaired"), Type.Literal("would-repair"), Type.Literal("failed")]),
+  message: Type.Optional(Type.String()),
+});
+export type RepairResult = Static<typeof RepairResult>;
+
+/** The answer to repair, in the order of the labels. */
+export const RepairResults = Type.Object({ device: Type.String(), results: Type.Array(RepairResult) });
+export type RepairResults = Static<typeof RepairResults>;
+
 /** `POST /v1/pin`: answered with 204. The PIN file must then be given the new PIN. */
 export const PinBody = Type.Object(
   {
@@ -240,7 +263,15 @@ export const DeviceInfo = Type.Object({
   objects: Type.Integer({ minimum: 0 }),
   /** How many data objects the token takes, as configured or as its behaviour has shown; null while not known. */
   objectLimit: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
-  objectLimitSource: Type.Union([Type.Literal("configured"), Type.Literal("learned"), Type.Null()]),
+  objectLimitSource: Type.Union([
+    Type.Literal("configured"),
+    Type.Literal("learned"),
+    Type.Literal("module"),
+    Type.Null(),
+  ]),
+  /** Data objects whose name has more behind it than was meant, and those whose value can't be read: `kubectl hsm repair`. */
+  damagedNames: Type.Integer({ minimum: 0 }),
+  unreadableObjects: Type.Integer({ minimum: 0 }),
   /** The largest value of one object; a larger secret is split over several. Null: the token sets no limit. */
   maxObjectBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
   /** Which layout writes make. */

@@ -111,6 +111,8 @@ export const createMemoryStore = (label = "memory", options: MemoryStoreOptions 
         objects: secrets.size,
         objectLimit: null,
         objectLimitSource: null,
+        damagedNames: 0,
+        unreadableObjects: 0,
         maxObjectBytes: null,
         layout: "packed",
         writable: true,
@@ -118,6 +120,7 @@ export const createMemoryStore = (label = "memory", options: MemoryStoreOptions 
       },
     change,
     refresh: async () => broken() ?? { kind: "refreshed" },
+    repair: async () => broken() ?? { kind: "repaired", results: [] },
     setPin: async (currentPin, newPin) => {
       const failed = broken();
       if (failed !== undefined) return failed;

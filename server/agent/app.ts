@@ -17,6 +17,7 @@ import { addExportRoute } from "./routes/export-route.ts";
 import { addImportRoute } from "./routes/import-route.ts";
 import { addPinRoute } from "./routes/pin-route.ts";
 import { addRepackRoute } from "./routes/repack-route.ts";
+import { addRepairRoute } from "./routes/repair-route.ts";
 import { addSecretRoutes } from "./routes/secret-routes.ts";
 import { addWriteRoutes } from "./routes/write-routes.ts";
 import type { SecretStore } from "./store.ts";
@@ -68,6 +69,7 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
   addImportRoute(app, { store, metrics, device });
   addExportRoute(app, { store, metrics, device });
   addRepackRoute(app, { store, metrics, device });
+  addRepairRoute(app, { store, metrics, device });
   addPinRoute(app, { store, metrics, device });
   const writable = auth.tokenFiles.some(({ scopes }) => scopes.includes("write"));
   addDeviceRoutes(app, { store, metrics, device, node, sysfsRoot, writable });

@@ -145,6 +145,12 @@ export const contentAfter = (
       const metadata = metadataAfter(current.metadata, undefined);
       return data.size === 0 ? { kind: "delete" } : { kind: "write", content: { data, metadata } };
     }
+    case "rewrite":
+      return {
+        kind: "write",
+        content: { data: current.data, metadata: metadataAfter(current.metadata, undefined) },
+        layout: current.layout,
+      };
     case "repack":
       return current.layout === change.layout
         ? done(unchangedResult(current))

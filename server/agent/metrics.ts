@@ -58,6 +58,12 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
     labelNames: [],
   });
   objectLimit.remove();
+  const problems = new Gauge({
+    name: "keyswitch_agent_object_problems",
+    help: "Data objects on the token that kubectl hsm repair is for, by problem: unreadable or damaged-name.",
+    labelNames: ["problem"],
+    registers,
+  });
   const refresh = new Histogram({
     name: "keyswitch_agent_refresh_seconds",
     help: "Time that loading the list of the token's objects took, in seconds.",
@@ -71,8 +77,10 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
         objects.set(count);
         refresh.observe(took);
       },
-      capacity: (count, limit) => {
-        objects.set(count);
+      capacity: (view, limit) => {
+        objects.set(view.objects);
+        problems.set({ problem: "unreadable" }, view.unreadableObjects);
+        problems.set({ problem: "damaged-name" }, view.damagedNames);
         if (limit === null) objectLimit.remove();
         else objectLimit.set(limit);
       },

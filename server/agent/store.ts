@@ -4,6 +4,7 @@ import type {
   DeviceInfo,
   Layout,
   MetadataPatch,
+  RepairResult,
   SecretMetadata,
   SecretSummary,
   WriteOutcome,
@@ -76,10 +77,17 @@ export type Change =
   /** The secret goes with its last key. */
   | { type: "delete-key"; key: string }
   /** The same content in this layout. */
-  | { type: "repack"; layout: Layout };
+  | { type: "repack"; layout: Layout }
+  /** The same content in the same layout, on new objects. */
+  | { type: "rewrite" };
 
 /** Why the token does not take a change; each is a code of the HTTP error table. Nothing was changed. */
-export type RefusalCode = "TOKEN_FULL" | "SECRET_TOO_LARGE" | "PATH_AMBIGUOUS" | "WRITE_NOT_SHOWN";
+export type RefusalCode =
+  | "TOKEN_FULL"
+  | "SECRET_TOO_LARGE"
+  | "PATH_AMBIGUOUS"
+  | "VALUE_EMPTY"
+  | "WRITE_NOT_SHOWN";
 
 /** What a change came to. `before` is the checksum of what was there, null where nothing was. */
 export type ChangeResult =
@@ -99,8 +107,8 @@ export type ChangeResult =
   /** The precondition does not hold. */
   | { kind: "precondition"; before: string | null }
   | { kind: "refused"; code: RefusalCode; message: string }
-  /** The write began and was cut off: the token holds the old secret or the new one. */
-  | { kind: "interrupted"; message: string }
+  /** The write began and was cut off, or can't be seen: the token holds the old secret or the new one, whole. */
+  | { kind: "uncertain"; message: string }
   /** The write did not begin. */
   | Unavailable;
 
@@ -111,15 +119,20 @@ export type PinResult =
   | { kind: "refused"; message: string }
   | Unavailable;
 
+/** What was wrong on the token, and what became of it. */
+export type RepairOutcome = { kind: "repaired"; results: RepairResult[] } | Unavailable;
+
 export type SecretStore = {
   read(path: string, options?: ReadOptions): Promise<ReadResult>;
   /** Every secret whose path starts with `prefix`; the empty prefix is everything. */
   list(prefix: string, options?: { signal?: AbortSignal }): Promise<ListResult>;
   info(): Promise<InfoResult>;
-  /** Makes one change, whole or not at all; an interrupted one is completed or undone by the next start. */
+  /** Makes one change, whole or not at all; one that was cut is completed or undone by the next start. */
   change(path: string, change: Change, precondition?: Precondition): Promise<ChangeResult>;
   /** Loads a new view of the token. */
   refresh(): Promise<{ kind: "refreshed" } | Unavailable>;
+  /** Removes what can't be read and what cut writes have left, and writes damaged names anew; `dryRun` only names them. */
+  repair(dryRun: boolean): Promise<RepairOutcome>;
   setPin(currentPin: string, newPin: string): Promise<PinResult>;
   health(): Health;
   /** Lets go of the token. Calls under way are answered with TOKEN_UNAVAILABLE. */

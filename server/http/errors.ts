@@ -39,9 +39,13 @@ export const errors = {
   PAYLOAD_TOO_LARGE: { status: 413, text: "The body is larger than this server takes." },
   SECRET_TOO_LARGE: {
     status: 413,
-    text: "The secret, a key or a label is larger than the token takes; the message has the limit.",
+    text: "The secret, a key or a label is larger than the token takes; the message says what it takes.",
   },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, text: "The body must be application/json." },
+  VALUE_EMPTY: {
+    status: 422,
+    text: "The token does not keep an object without a value; the packed layout does.",
+  },
   PIN_REFUSED: { status: 422, text: "The token does not take the new PIN; the message says why." },
   TOO_BUSY: {
     status: 429,
@@ -65,18 +69,18 @@ export const errors = {
     text: "The token refused the PIN; it is not tried again until the PIN file changes.",
   },
   TIMEOUT: { status: 503, text: "The token did not answer in time." },
-  WRITE_INTERRUPTED: {
+  WRITE_UNCERTAIN: {
     status: 503,
-    text: "The write was cut off. The token holds the old secret or the new one, whole: read it, then try again.",
+    text: "The write was cut off, or can't be seen. The token holds the old secret or the new one, whole: read it, then try again.",
   },
   STORAGE_INVALID: { status: 503, text: "What the token holds at this path can't be understood." },
   TOKEN_FULL: {
     status: 507,
-    text: "The token has no room for this; nothing was changed. The message has the limit.",
+    text: "The token has no room for this; nothing was changed. The message says what it holds.",
   },
   WRITE_NOT_SHOWN: {
     status: 507,
-    text: "The token took the write but does not show it; it was undone, the secret is as it was.",
+    text: "The token took the write but does not show it; the secret is as it was.",
   },
 } as const satisfies Record<string, { status: number; text: string }>;
 

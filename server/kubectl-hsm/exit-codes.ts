@@ -39,7 +39,7 @@ const BY_CODE: Readonly<Record<string, ExitName>> = {
   KEY_NOT_FOUND: "absent",
   PRECONDITION_FAILED: "conflict",
   PATH_AMBIGUOUS: "conflict",
-  WRITE_INTERRUPTED: "unreachable",
+  WRITE_UNCERTAIN: "unreachable",
 } satisfies Partial<Record<keyof typeof errors, ExitName>>;
 
 /** The exit that an error answer of the agent comes to. */

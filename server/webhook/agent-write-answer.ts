@@ -21,11 +21,12 @@ const REFUSALS: readonly ErrorCode[] = [
   "PAYLOAD_TOO_LARGE",
   "SECRET_TOO_LARGE",
   "TOKEN_FULL",
+  "VALUE_EMPTY",
   "WRITE_NOT_SHOWN",
 ];
 
 /** Codes that pass. */
-const TROUBLES: readonly ErrorCode[] = [...TOKEN_CODES, "WRITE_INTERRUPTED", "TOO_BUSY"];
+const TROUBLES: readonly ErrorCode[] = [...TOKEN_CODES, "WRITE_UNCERTAIN", "TOO_BUSY"];
 
 /** What the answer to PUT or PATCH comes to. */
 export const writeOutcomeOf = (asked: AskedWrite, answer: WireAnswer): WriteOutcome => {

@@ -15,7 +15,9 @@ const readWith = (versionAt: (look: number) => number | Unread) => {
     const version = versionAt(looks);
     return typeof version === "string" ? version : { ...object, value: Buffer.from([version]) };
   });
-  return { looks, versions: typeof read === "string" ? read : read.map(({ value }) => value[0]) };
+  if (read === "stale") return { looks, versions: read };
+  const unread = read.unread.map(({ label }) => label);
+  return { looks, versions: [...read.objects.map(({ value }) => value[0]), ...unread] };
 };
 
 const rows: [what: string, versionAt: (look: number) => number | Unread, versions: unknown, looks: number][] =
@@ -24,7 +26,7 @@ const rows: [what: string, versionAt: (look: number) => number | Unread, version
     ["a write before the key is read again", (look) => (look < 2 ? 1 : 2), [2, 2], 6],
     ["a write after the key is read again", (look) => (look < 3 ? 1 : 2), [2, 2], 6],
     ["a token that never rests is stale", (look) => look, "stale", 9],
-    ["an object that can't be read", (look) => (look === 2 ? "unreadable" : 1), "unreadable", 3],
+    ["an object that can't be read is named", (look) => (look === 2 ? "unreadable" : 1), [1, "db/user"], 3],
     ["an object that is gone is stale", (look) => (look === 2 ? "stale" : 1), "stale", 3],
   ];
 

@@ -185,6 +185,7 @@ const repackBody = bodyOf({
   paths: fc.oneof(fc.array(oddPath, { maxLength: 3 }), oddValue),
   layout: fc.constantFrom<unknown>("packed", "per-key", undefined, "flat"),
 });
+const repairBody = bodyOf({ dryRun: fc.constantFrom<unknown>(true, false, undefined, "yes", 1, null) });
 const pinBody = bodyOf({
   currentPin: fc.constantFrom<unknown>("1234", "", null, 1, "x".repeat(256)),
   newPin: fc.constantFrom<unknown>("1234", "", null, 1, "123\n4", "x".repeat(256)),
@@ -216,6 +217,7 @@ const routes: Fuzzed[] = [
   { route: "/v1/import", method: methodOf("POST"), below: mostlyItself, body: importBody },
   { route: "/v1/export", method: methodOf("GET"), below: mostlyItself, body: noBody },
   { route: "/v1/repack", method: methodOf("POST"), below: mostlyItself, body: repackBody },
+  { route: "/v1/repair", method: methodOf("POST"), below: mostlyItself, body: repairBody },
   { route: "/v1/pin", method: methodOf("POST"), below: mostlyItself, body: pinBody },
 ];
 const WRITES = new Set(["PUT", "PATCH", "DELETE", "POST"]);

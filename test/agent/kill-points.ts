@@ -82,7 +82,7 @@ export const killAtEachCall = async (
     else if (objects !== scenario.objects[side]) {
       faults.push(`${path}: ${objects} objects, and not ${scenario.objects[side]}, with the ${side} content`);
     }
-    const isKilled = result.kind === "interrupted";
+    const isKilled = result.kind === "uncertain";
     if (!isKilled && side !== "after") faults.push(`${path}: not made: ${JSON.stringify(result)}`);
     if (place?.startsWith("changing") && !isKilled) faults.push(`${path}: lived on`);
     await store.change(path, { type: "delete" });

@@ -35,7 +35,7 @@ t.test("a login that never answered is repeated when the token says nothing agai
   t.equal(module.calls("C_Login"), 2);
 });
 
-t.test("a PIN file that goes bad does not stop the child that serves", async (t) => {
+t.test("a PIN that the token refuses ends what is served from memory", async (t) => {
   const { token, module, openStore } = await tokenFixture(t);
   await token.putPerKey(PATH, { user: "1" });
   const store = openStore({ pkcs11: { cache: "cached" } });
@@ -44,6 +44,6 @@ t.test("a PIN file that goes bad does not stop the child that serves", async (t)
   const fresh = await store.read(PATH, { fresh: true });
   t.match(fresh, { kind: "unavailable", code: "PIN_INCORRECT" }, "a new view needs the PIN");
   t.match(await store.read(PATH, { fresh: true }), { code: "PIN_INCORRECT" });
-  t.equal(await codeOf(store), "found", "the old one is still there");
+  t.equal(await codeOf(store), "PIN_INCORRECT", "and the old one is gone");
   t.equal(module.calls("C_Login"), 2, "the wrong one was tried once");
 });

@@ -48,7 +48,7 @@ const compileCache = mkdtempSync(join(tmpdir(), "keyswitch-cache-"));
 process.once("exit", () => rmSync(compileCache, { recursive: true, force: true }));
 
 /** The environment of a child without what tap puts into it. */
-const plainEnv = (): NodeJS.ProcessEnv => ({
+export const plainEnv = (): NodeJS.ProcessEnv => ({
   ...process.env,
   NODE_OPTIONS: "",
   NODE_COMPILE_CACHE: compileCache,
@@ -69,14 +69,23 @@ export const tokenFixture = async (t: Test): Promise<Fixture> => {
     token,
     module,
     openStore: (options = {}) => {
-      const store = openStore(token, module, options);
+      const { label, pinFile } = token;
+      const way = { label, pinFile, env: { ...token.env, ...module.env } };
+      const store = watchedStore(
+        { ...way, module: options.direct === true ? token.module : module.module },
+        options,
+      );
       t.teardown(() => store.close());
       return store;
     },
   };
 };
 
-const openStore = (token: TestToken, module: TestModule, options: StoreOptions): WatchedStore => {
+/** How a store reaches a token. */
+export type TokenWay = { module: string; label: string; pinFile: string; env: NodeJS.ProcessEnv };
+
+/** A store that says what it does. Its caller closes it. */
+export const watchedStore = (way: TokenWay, options: StoreOptions): WatchedStore => {
   const starts: StartReason[] = [];
   const waiting: { fits: (health: Health) => boolean; resolve: (health: Health) => void }[] = [];
   const loadWaiters: (() => void)[] = [];
@@ -84,9 +93,9 @@ const openStore = (token: TestToken, module: TestModule, options: StoreOptions):
   let loads = 0;
   const store = createPkcs11Store({
     pkcs11: {
-      module: options.direct === true ? token.module : module.module,
-      tokenLabel: token.label,
-      pinFile: token.pinFile,
+      module: way.module,
+      tokenLabel: way.label,
+      pinFile: way.pinFile,
       cache: "auto",
       ...options.pkcs11,
     },
@@ -94,7 +103,7 @@ const openStore = (token: TestToken, module: TestModule, options: StoreOptions):
     recovered: (paths) => recovered.push(...paths),
     operationTimeoutMs: options.operationTimeoutMs ?? 20_000,
     refreshIntervalMs: options.refreshIntervalMs ?? 600_000,
-    env: { ...plainEnv(), ...token.env, ...module.env },
+    env: { ...plainEnv(), ...way.env },
     events: {
       childStarted: (reason) => starts.push(reason),
       loaded: () => {
@@ -135,7 +144,15 @@ export type AgentProcess = {
 /** `main.ts agent` as a process of its own, listening on a free port of loopback. */
 export const startAgent = async (
   t: Test,
-  { token, module }: Fixture,
+  { token, module }: Pick<Fixture, "token" | "module">,
+  settings: NodeJS.ProcessEnv = {},
+): Promise<AgentProcess> =>
+  startAgentOn(t, { ...token, module: module.module, env: { ...token.env, ...module.env } }, settings);
+
+/** The same on any token. */
+export const startAgentOn = async (
+  t: Test,
+  way: TokenWay,
   settings: NodeJS.ProcessEnv = {},
 ): Promise<AgentProcess> => {
   const entry = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
@@ -143,14 +160,13 @@ export const startAgent = async (
     stdio: ["ignore", "pipe", "inherit"],
     env: {
       ...plainEnv(),
-      ...token.env,
-      ...module.env,
+      ...way.env,
       LISTEN_PORT: "0",
       DEVICE_NAME: "hsm-a",
       NODE_NAME: "node-a",
-      PKCS11_MODULE: module.module,
-      PKCS11_TOKEN_LABEL: token.label,
-      PKCS11_PIN_FILE: token.pinFile,
+      PKCS11_MODULE: way.module,
+      PKCS11_TOKEN_LABEL: way.label,
+      PKCS11_PIN_FILE: way.pinFile,
       ...settings,
     },
   });

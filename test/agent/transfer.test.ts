@@ -155,7 +155,7 @@ t.test("a secret that fails does not stop the others", async (t) => {
   const { ask, store } = writableAgent(t);
   failing(store, {
     b: { kind: "refused", code: "TOKEN_FULL", message: "128 objects are the limit" },
-    c: { kind: "interrupted", message: "cut" },
+    c: { kind: "uncertain", message: "cut" },
     d: unavailable("STORAGE_INVALID", "two objects"),
   });
   const { results } = (
@@ -164,7 +164,7 @@ t.test("a secret that fails does not stop the others", async (t) => {
   t.same(results, [
     { path: "a", outcome: "created", checksum: sumOf({ user: first }) },
     { path: "b", outcome: "failed", code: "TOKEN_FULL", message: "128 objects are the limit" },
-    { path: "c", outcome: "failed", code: "WRITE_INTERRUPTED", message: "cut" },
+    { path: "c", outcome: "failed", code: "WRITE_UNCERTAIN", message: "cut" },
     { path: "d", outcome: "failed", code: "STORAGE_INVALID", message: "two objects" },
     { path: "e", outcome: "created", checksum: sumOf({ user: first }) },
   ]);

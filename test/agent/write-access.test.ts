@@ -53,6 +53,7 @@ const valid = ({ pattern, method }: Route, currentPin: string): Ask => {
       },
     };
   if (pattern === "/v1/repack") return { method, url, body: { paths: [PATH], layout: "per-key" } };
+  if (pattern === "/v1/repair") return { method, url, body: {} };
   if (pattern === "/v1/pin") return { method, url, body: { currentPin, newPin: "another-pin" } };
   return { method, url };
 };
@@ -115,7 +116,9 @@ t.test("with the write token the same requests go through", async (t) => {
     const before = await agent.held();
     const answer = await agent.ask(valid(route, agent.pin));
     t.ok(answer.statusCode < 300, `${route.method} ${route.pattern} is ${answer.statusCode}`);
-    if (route.pattern !== "/v1/export") t.notSame(await agent.held(), before);
+    // An export changes nothing, and there is nothing to repair.
+    const isIdle = ["/v1/export", "/v1/repair"].includes(route.pattern);
+    if (!isIdle) t.notSame(await agent.held(), before);
   }
 });
 

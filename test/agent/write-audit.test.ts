@@ -100,6 +100,10 @@ t.test("what is refused is told as well, once", async (t) => {
       { audit: "repack", outcome: "INVALID_REQUEST" },
     ],
     [
+      { method: "POST", url: "/v1/repair", body: { dryRun: "yes" } },
+      { audit: "repair", outcome: "INVALID_REQUEST" },
+    ],
+    [
       { method: "POST", url: "/v1/pin", body: {} },
       { audit: "pin", outcome: "INVALID_REQUEST" },
     ],

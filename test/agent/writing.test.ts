@@ -400,7 +400,7 @@ const ends: [end: ChangeResult, code: keyof typeof errors][] = [
   ...(["TOKEN_FULL", "SECRET_TOO_LARGE", "PATH_AMBIGUOUS", "WRITE_NOT_SHOWN"] as const).map(
     (code): [ChangeResult, keyof typeof errors] => [{ kind: "refused", code, message: "the reason" }, code],
   ),
-  [{ kind: "interrupted", message: "the reason" }, "WRITE_INTERRUPTED"],
+  [{ kind: "uncertain", message: "the reason" }, "WRITE_UNCERTAIN"],
   ...(["TOKEN_UNAVAILABLE", "PIN_LOCKED", "PIN_INCORRECT", "TIMEOUT", "STORAGE_INVALID"] as const).map(
     (code): [ChangeResult, keyof typeof errors] => [unavailable(code, "the reason", 7), code],
   ),
@@ -414,7 +414,7 @@ t.test("each end of a change has its answer, and its line", async (t) => {
       t.equal(answer.statusCode, errors[code].status, `${method}: ${code}`);
       t.match(answer.json(), { code });
       if ("message" in end) t.equal(answer.json().message, "the reason");
-      const retryAfter = end.kind === "unavailable" ? "7" : end.kind === "interrupted" ? "1" : undefined;
+      const retryAfter = end.kind === "unavailable" ? "7" : end.kind === "uncertain" ? "1" : undefined;
       t.equal(answer.headers["retry-after"], retryAfter);
       t.match(audits().at(-1), { audit: method.toLowerCase(), path: "secrets/a/db", outcome: code });
     }

@@ -54,8 +54,8 @@ const failures: Row[] = [
   [
     "a cut write is uncertain, with the agent's advice",
     503,
-    error("WRITE_INTERRUPTED"),
-    { outcome: "unavailable", code: "WRITE_INTERRUPTED", retryAfterSeconds: 7 },
+    error("WRITE_UNCERTAIN"),
+    { outcome: "unavailable", code: "WRITE_UNCERTAIN", retryAfterSeconds: 7 },
     { "retry-after": "7" },
   ],
   ["a token that is gone is unavailable", 503, error("TOKEN_UNAVAILABLE"), { code: "TOKEN_UNAVAILABLE" }],

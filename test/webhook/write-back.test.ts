@@ -92,7 +92,7 @@ t.test("a write that does not get there is told in the status, and keeps the edi
     ["the token refused", failing(403, "FORBIDDEN"), /^FORBIDDEN: .*WRITE_TOKEN_FILE/],
     ["the device is full", failing(507, "TOKEN_FULL"), /^TOKEN_FULL: /],
     ["it changed in between", failing(412, "PRECONDITION_FAILED"), /^PRECONDITION_FAILED: /],
-    ["it was cut off", failing(503, "WRITE_INTERRUPTED"), /^WRITE_INTERRUPTED: /],
+    ["it was cut off", failing(503, "WRITE_UNCERTAIN"), /^WRITE_UNCERTAIN: /],
     ["the connection broke", (request) => request.socket.destroy(), /^AGENT_UNREACHABLE: /],
   ];
   for (const [sentence, writing, error, writable] of rows)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry of the PKCS#11 child process: the only process that loads the module and reads the PIN. Does one call at a time.
+import { SlotFlag } from "graphene-pk11";
 import { ckrName, isUnfitPin } from "./ckr.ts";
 import {
   type Answer,
@@ -11,7 +12,7 @@ import {
   type Stage,
 } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
-import { type Attached, attachToken, startFailure } from "./token-attach.ts";
+import { type Attached, attachToken, StartFault, startFailure } from "./token-attach.ts";
 import { openView, type View } from "./token-view.ts";
 
 const send = (message: ChildMessage): void => {
@@ -67,6 +68,18 @@ const setPin = ({ session, pin, hmac }: Attached, current: string, next: string)
   return { ...said, outcome: "changed" };
 };
 
+/** Whether the slot has its token and the session is still one: neither touches the card with modules that cache. */
+const isPresent = ({ session, slot }: Attached): boolean => {
+  try {
+    const { flags } = callModule("C_GetSlotInfo", () => session.lib.C_GetSlotInfo(slot.handle));
+    callModule("C_GetSessionInfo", () => session.lib.C_GetSessionInfo(session.handle));
+    return (flags & SlotFlag.TOKEN_PRESENT) !== 0;
+  } catch (error) {
+    if (error instanceof CkrError) return false;
+    throw error;
+  }
+};
+
 const work = async (current: View, held: Attached, operation: Operation): Promise<Answer> => {
   switch (operation.type) {
     case "read":
@@ -76,14 +89,20 @@ const work = async (current: View, held: Attached, operation: Operation): Promis
       return inTurn(() => current.list(operation.prefix));
     case "refresh":
       return inTurn(() => current.refresh());
+    case "probe":
+      return inTurn(async () => ({ kind: "present", present: isPresent(held) }));
     case "change":
-      return inTurnAt(operation.path, () => current.writer.change(operation, held.cache === "cached"));
-    case "settle":
-      return inTurnAt(operation.path, () => current.writer.settle(operation.path, operation.begun));
+      return inTurnAt(operation.path, () => current.writer.change(operation, held.ways.cache === "cached"));
+    case "look":
+      return inTurnAt(operation.path, async () => current.writer.look(operation.path, operation.begun));
+    case "tidy":
+      return inTurnAt(operation.path, () => current.writer.tidy(operation.path, operation.remove));
     case "undo":
       return inTurnAt(operation.path, () => current.writer.undo(operation.path));
     case "recover":
       return inTurn(() => current.writer.recover());
+    case "repair":
+      return inTurn(() => current.writer.repair(operation.dryRun));
     case "setPin":
       return inTurn(async () => setPin(held, operation.current, operation.next));
   }
@@ -96,14 +115,17 @@ const perform = async (operation: Operation): Promise<Answer> => {
     return await work(view, attached, operation);
   } catch (error) {
     if (error instanceof CkrError) return { kind: "fault", ckr: ckrName(error.value), call: error.call };
-    throw error; // a bug: the process dies, and the agent starts another
+    // A new log-in in the middle of a call was refused: there is nothing more to be done in this process.
+    if (!(error instanceof StartFault)) throw error; // a bug: the process dies, and the agent starts another
+    leaveWith(error.failure);
+    return { kind: "fault", ckr: "UNEXPECTED", call: "C_Login" };
   }
 };
 
 const answerOf = async (id: number, operation: Operation): Promise<ChildMessage> => {
   const answer = await perform(operation);
-  const objects = isWrite(operation) ? view?.token.objects : undefined;
-  return { type: "answer", id, answer, ...(objects !== undefined && { objects }) };
+  if (!isWrite(operation) || view === undefined) return { type: "answer", id, answer };
+  return { type: "answer", id, answer, view: view.token, entries: view.changedEntries() };
 };
 
 process.on("disconnect", () => process.exit(0));
@@ -123,7 +145,7 @@ process.on("message", async (message: unknown) => {
           });
         attached = await attachToken(message, ask, progress);
         view = await openView(attached, () => progress("load"));
-        send({ type: "ready", view: view.token });
+        send({ type: "ready", view: view.token, entries: view.entries() });
       } catch (error) {
         leaveWith(startFailure(error));
       }

@@ -43,6 +43,9 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 export const CKR_USER_ALREADY_LOGGED_IN = 0x100;
+export const CKR_USER_NOT_LOGGED_IN = 0x101;
+const CKR_SESSION_CLOSED = 0xb0;
+const CKR_SESSION_HANDLE_INVALID = 0xb3;
 const CKR_ATTRIBUTE_SENSITIVE = 0x11;
 const CKR_ATTRIBUTE_TYPE_INVALID = 0x12;
 const CKR_ATTRIBUTE_VALUE_INVALID = 0x13;
@@ -78,6 +81,9 @@ export const isUnreadableAttribute = (value: number): boolean =>
   value === CKR_ATTRIBUTE_TYPE_INVALID ||
   value === CKR_ATTRIBUTE_VALUE_INVALID;
 
+/** What modules return for an object that is broken, and for much else: CKR_GENERAL_ERROR, CKR_FUNCTION_FAILED. */
+export const isVague = (value: number): boolean => value === 0x05 || value === 0x06;
+
 /**
  * Values with which tokens refuse an object that does not fit: too many, too large, or no memory. OpenSC says
  * CKR_GENERAL_ERROR where a card is full.
@@ -98,3 +104,7 @@ export const isUnfitPin = (value: number): boolean =>
 /** Whether the value says positively that there is no token any more. */
 export const isTokenGone = (value: number): boolean =>
   value === CKR_TOKEN_NOT_PRESENT || value === CKR_DEVICE_REMOVED;
+
+/** Whether the session has ended, and so is no way to the token any more: it was gone at least for a while. */
+export const isSessionOver = (value: number): boolean =>
+  isTokenGone(value) || value === CKR_SESSION_CLOSED || value === CKR_SESSION_HANDLE_INVALID;

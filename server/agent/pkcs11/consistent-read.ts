@@ -12,6 +12,9 @@ const isMetadata = ({ application, label }: ObjectName): boolean =>
 /** Why an object is not read: it is no longer what it was, or the token does not give its value away. */
 export type Unread = "stale" | "unreadable";
 
+/** What was read, and the objects whose values the token does not give away. */
+export type Reading<Name, Read> = { objects: Read[]; unread: Name[] };
+
 /** Whether two readings of the metadata are the same bytes. */
 const unchanged = (before: readonly TokenObject[], after: readonly TokenObject[]): boolean =>
   before.length === after.length &&
@@ -22,20 +25,21 @@ const unchanged = (before: readonly TokenObject[], after: readonly TokenObject[]
 
 /**
  * The values of `objects`: metadata, keys, and the metadata once more, from the start when that has moved. `stale` when
- * an object is no longer what it was, or the metadata will not stand still; `unreadable` when one can't be read.
+ * an object is no longer what it was, or the metadata will not stand still.
  */
 export const readConsistently = <Name extends ObjectName, Read extends TokenObject>(
   objects: readonly Name[],
   readOne: (object: Name) => Read | Unread,
-): Read[] | Unread => {
-  const readAll = (wanted: readonly Name[]): Read[] | Unread => {
-    const values: Read[] = [];
+): Reading<Name, Read> | "stale" => {
+  const readAll = (wanted: readonly Name[]): Reading<Name, Read> | "stale" => {
+    const reading: Reading<Name, Read> = { objects: [], unread: [] };
     for (const object of wanted) {
       const value = readOne(object);
-      if (value === "stale" || value === "unreadable") return value;
-      values.push(value);
+      if (value === "stale") return value;
+      if (value === "unreadable") reading.unread.push(object);
+      else reading.objects.push(value);
     }
-    return values;
+    return reading;
   };
   const metadata = objects.filter(isMetadata);
   const keys = objects.filter((object) => !isMetadata(object));
@@ -43,10 +47,13 @@ export const readConsistently = <Name extends ObjectName, Read extends TokenObje
     const before = readAll(metadata);
     const values = readAll(keys);
     const after = metadata.length === 0 ? before : readAll(metadata);
-    if (typeof before === "string") return before;
-    if (typeof values === "string") return values;
-    if (typeof after === "string") return after;
-    if (unchanged(before, after)) return [...before, ...values];
+    if (before === "stale" || values === "stale" || after === "stale") return "stale";
+    if (unchanged(before.objects, after.objects)) {
+      return {
+        objects: [...before.objects, ...values.objects],
+        unread: [...before.unread, ...values.unread],
+      };
+    }
   }
   return "stale";
 };

@@ -3,14 +3,20 @@
 import { JOURNAL_APPLICATION, PACKED_APPLICATION } from "../storage/path.ts";
 import { listedPathOf, type ObjectName, pathsOf } from "../storage/secret.ts";
 
-/** One data object of the token: its name, and the handle that the module knows it by. */
-export type IndexedObject = ObjectName & { handle: Buffer };
+/** One data object of the token: its name, whether that has to be repaired, and the handle that the module knows it by. */
+export type IndexedObject = ObjectName & { handle: Buffer; damaged?: boolean };
 
 export type LabelIndex = {
   /** The objects that reading `path` needs. Empty: nothing on the token belongs to it. */
   objectsOf(path: string): readonly IndexedObject[];
   /** The paths that a list has to look at, sorted, whose text starts with `prefix`. */
   paths(prefix: string): string[];
+  /** Every path that an object belongs to, whether a list shows it or not. */
+  allPaths(): string[];
+  /** The path that a list shows an object under. */
+  isListed(path: string): boolean;
+  /** All objects. */
+  objects(): IndexedObject[];
   /** The paths at which a cut write may have left something: a journal stands there, or several packed objects. */
   unsettled(): string[];
   has(handle: Buffer): boolean;
@@ -72,6 +78,9 @@ export const indexLabels = (objects: readonly IndexedObject[]): LabelIndex => {
       sorted ??= [...listed.keys()].sort();
       return sorted.filter((path) => path.startsWith(prefix));
     },
+    allPaths: () => [...byPath.keys()],
+    isListed: (path) => listed.has(path),
+    objects: () => [...byHandle.values()],
     unsettled: () =>
       [...byPath]
         .filter(

@@ -6,6 +6,7 @@ import {
   DeviceInfo,
   Layout,
   MetadataPatch,
+  RepairResult,
   SecretMetadata,
   SecretSummary,
   StoredMetadata,
@@ -48,6 +49,7 @@ const ChangeOperation = Type.Object({
     Type.Object({ type: Type.Literal("delete") }),
     Type.Object({ type: Type.Literal("delete-key"), key: Type.String() }),
     Type.Object({ type: Type.Literal("repack"), layout: Layout }),
+    Type.Object({ type: Type.Literal("rewrite") }),
   ]),
   precondition: Type.Object({ ifMatch: Tags, ifNoneMatch: Tags }),
   /** Of what is new. */
@@ -62,7 +64,7 @@ const ChangeOperation = Type.Object({
       Type.Object({
         limit: Type.Integer(),
         fromBytes: Type.Integer(),
-        source: Type.Union([Type.Literal("configured"), Type.Literal("learned")]),
+        source: Type.Union([Type.Literal("configured"), Type.Literal("learned"), Type.Literal("module")]),
       }),
       Type.Null(),
     ]),
@@ -70,7 +72,7 @@ const ChangeOperation = Type.Object({
 });
 export type ChangeOperation = Static<typeof ChangeOperation>;
 
-/** Which objects a begun write has made and is to remove, by their digests in hex. */
+/** Which objects a begun write has made, or was about to make, and is to remove, by their digests in hex. */
 export const BegunWrite = Type.Object({
   journal: Type.Boolean(),
   make: Type.Array(Type.String()),
@@ -82,20 +84,26 @@ export const Operation = Type.Union([
   Type.Object({ type: Type.Literal("read"), path: Type.String() }),
   Type.Object({ type: Type.Literal("list"), prefix: Type.String() }),
   Type.Object({ type: Type.Literal("refresh") }),
+  /** Is the token still there, and the session on it? Changes nothing, and does not touch the card. */
+  Type.Object({ type: Type.Literal("probe") }),
   ChangeOperation,
-  /** To a child that has loaded since the write began in another: does the token show it? If so, it is completed. */
-  Type.Object({ type: Type.Literal("settle"), path: Type.String(), begun: BegunWrite }),
-  /** To the child in which a write began: undoes it. */
+  /** To a child that has loaded since the write began in another: does the token show it? Changes nothing. */
+  Type.Object({ type: Type.Literal("look"), path: Type.String(), begun: BegunWrite }),
+  /** Removes what a write that is in force has replaced (by digests), or what one that is not has left. */
+  Type.Object({ type: Type.Literal("tidy"), path: Type.String(), remove: Type.Array(Type.String()) }),
+  /** To the child in which a write began that no other sees: takes back what it made. */
   Type.Object({ type: Type.Literal("undo"), path: Type.String() }),
   /** Completes or undoes what writes that were cut have left on the token. */
   Type.Object({ type: Type.Literal("recover") }),
+  /** Removes what nobody can read, and rewrites names that are damaged. `dryRun` only tells. */
+  Type.Object({ type: Type.Literal("repair"), dryRun: Type.Boolean() }),
   Type.Object({ type: Type.Literal("setPin"), current: Type.String(), next: Type.String() }),
 ]);
 export type Operation = Static<typeof Operation>;
 
 /** Whether the operation may change the token. */
 export const isWrite = ({ type }: Operation): boolean =>
-  type === "change" || type === "settle" || type === "undo" || type === "recover" || type === "setPin";
+  ["change", "tidy", "undo", "recover", "repair", "setPin"].includes(type);
 
 /** Why a PIN is not tried. */
 export const PinRefusal = Type.Union([Type.Literal("PIN_INCORRECT"), Type.Literal("PIN_LOCKED")]);
@@ -111,7 +119,17 @@ export type ParentMessage = Static<typeof ParentMessage>;
 
 /** What is known of the token after each load. */
 export const TokenView = Type.Object({
-  ...Type.Pick(DeviceInfo, ["cache", "token", "freeBytes", "totalBytes", "objects"]).properties,
+  ...Type.Pick(DeviceInfo, [
+    "cache",
+    "token",
+    "freeBytes",
+    "totalBytes",
+    "objects",
+    "damagedNames",
+    "unreadableObjects",
+  ]).properties,
+  /** Objects of all kinds that the module shows, and the most that it ever shows; null where it shows all. */
+  shown: Type.Union([Type.Object({ objects: Type.Integer(), limit: Type.Integer() }), Type.Null()]),
   /** Paths at which a cut write may have left something. */
   unsettled: Type.Integer({ minimum: 0 }),
 });
@@ -145,6 +163,7 @@ const Refused = Type.Object({
     Type.Literal("TOKEN_FULL"),
     Type.Literal("SECRET_TOO_LARGE"),
     Type.Literal("PATH_AMBIGUOUS"),
+    Type.Literal("VALUE_EMPTY"),
     Type.Literal("WRITE_NOT_SHOWN"),
   ]),
   message: Type.String(),
@@ -162,13 +181,24 @@ const ChangeAnswer = Type.Union([
   /** The token, or the session on it, takes no writes. */
   Type.Object({ kind: Type.Literal("protected"), ckr: Type.String() }),
   Type.Object({ kind: Type.Literal("precondition"), before: Before }),
-  /** The new objects are made; another child has to see them before the old ones go. */
+  /**
+   * The new objects are made, or as many as could be: `failed` says which return value ended it, at an object of how many
+   * bytes. Another child has to look before the old ones go or anything is said.
+   */
   Type.Object({
     kind: Type.Literal("begun"),
     begun: BegunWrite,
     result: Completed,
     largestBytes: Type.Integer(),
     version: Type.Integer(),
+    failed: Type.Optional(
+      Type.Object({
+        ckr: Type.Integer(),
+        call: Type.String(),
+        bytes: Type.Integer(),
+        objects: Type.Integer(),
+      }),
+    ),
   }),
 ]);
 export type ChangeAnswer = Static<typeof ChangeAnswer> | Static<typeof Absent> | Static<typeof Invalid>;
@@ -176,25 +206,38 @@ export type ChangeAnswer = Static<typeof ChangeAnswer> | Static<typeof Absent> |
 const Absent = Type.Object({ kind: Type.Literal("absent") });
 const Invalid = Type.Object({ kind: Type.Literal("invalid"), message: Type.String() });
 
+const Found = Type.Object({
+  kind: Type.Literal("found"),
+  keys: Type.Array(Type.Tuple([Type.String(), Type.Uint8Array()])),
+  checksum: Type.String(),
+  version: Type.Integer({ minimum: 0 }),
+  layout: Layout,
+  metadata: StoredMetadata,
+});
+
+/** What a path holds, for the memory of the agent. `listed`: a list shows it. */
+export const Entry = Type.Object({
+  path: Type.String(),
+  listed: Type.Boolean(),
+  content: Type.Union([Found, Absent, Invalid]),
+});
+export type Entry = Static<typeof Entry>;
+
 export const Answer = Type.Union([
-  Type.Object({
-    kind: Type.Literal("found"),
-    keys: Type.Array(Type.Tuple([Type.String(), Type.Uint8Array()])),
-    checksum: Type.String(),
-    version: Type.Integer({ minimum: 0 }),
-    layout: Layout,
-    metadata: StoredMetadata,
-  }),
+  Found,
   Absent,
   /** The index no longer fits the token; a refresh is needed before anything can be said. */
   Type.Object({ kind: Type.Literal("stale") }),
   Invalid,
   ChangeAnswer,
-  /** Whether the token shows the write that was begun. If not, nothing was done. */
-  Type.Object({ kind: Type.Literal("settled"), shown: Type.Boolean(), objects: Type.Integer() }),
+  /** Whether the token shows all that a write made. */
+  Type.Object({ kind: Type.Literal("looked"), shown: Type.Boolean(), objects: Type.Integer() }),
+  Type.Object({ kind: Type.Literal("tidied") }),
+  Type.Object({ kind: Type.Literal("undone") }),
+  Type.Object({ kind: Type.Literal("present"), present: Type.Boolean() }),
+  Type.Object({ kind: Type.Literal("repaired"), results: Type.Array(RepairResult) }),
   /** `paths` were completed or undone. */
   Type.Object({ kind: Type.Literal("recovered"), paths: Type.Array(Type.String()) }),
-  Type.Object({ kind: Type.Literal("undone") }),
   Type.Object({
     kind: Type.Literal("pin"),
     outcome: Type.Union([Type.Literal("changed"), Type.Literal("mismatch"), Type.Literal("refused")]),
@@ -239,14 +282,16 @@ export const ChildMessage = Type.Union([
   Type.Object({ type: Type.Literal("progress"), stage: Stage }),
   /** Asks before C_Login: HMAC of the PIN, and whether the token says that a wrong PIN was tried last. */
   Type.Object({ type: Type.Literal("loginIntent"), pin: Type.String(), countLow: Type.Boolean() }),
-  Type.Object({ type: Type.Literal("ready"), view: TokenView }),
+  /** `entries`: all that a caching module shows. */
+  Type.Object({ type: Type.Literal("ready"), view: TokenView, entries: Type.Array(Entry) }),
   StartFailure,
-  /** `objects`: how many data objects the token holds after a write. */
+  /** `view`: the token after a write; `entries`: what has changed with a caching module. */
   Type.Object({
     type: Type.Literal("answer"),
     id: Id,
     answer: Answer,
-    objects: Type.Optional(Type.Integer({ minimum: 0 })),
+    view: Type.Optional(TokenView),
+    entries: Type.Optional(Type.Array(Entry)),
   }),
 ]);
 export type ChildMessage = Static<typeof ChildMessage>;

@@ -15,13 +15,14 @@ import {
 import { createCallLane } from "./call-lane.ts";
 import { createFreshDebts } from "./fresh-debts.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
-import type { Answer, Configure, Operation } from "./messages.ts";
+import type { Answer, Configure, Operation, TokenView } from "./messages.ts";
 import { createPinGuard } from "./pin-guard.ts";
 import { createStallLimits } from "./stall-limits.ts";
 import { createSupervisor, type TokenEvents } from "./supervisor.ts";
 import { createTokenChanges } from "./token-changes.ts";
 import { type SeenAnswer, startTokenChild } from "./token-child.ts";
 import { type ConfiguredLimits, createWriteLimits } from "./write-limits.ts";
+import { mayHide } from "./write-outcome.ts";
 
 export type Pkcs11StoreOptions = {
   /** PKCS11_*: which module, which token, where its PIN is, and whether the module caches. */
@@ -121,7 +122,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   const tellCapacity = (): void => {
     const view = supervisor.serving()?.view;
     if (view === undefined) return;
-    options.events.capacity(view.objects, writeLimits.current(view.cache).objects?.limit ?? null);
+    options.events.capacity(view, writeLimits.current(view).objects?.limit ?? null);
   };
   const joinReads = createJoinedCalls<ReadResult>(clock);
   const joinLists = createJoinedCalls<ListResult>(clock);
@@ -185,10 +186,26 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     }
   };
 
+  /** From memory where the module caches: the token is not touched, and nothing that loads or writes is waited for. */
+  const readNow = async (path: string, asked: number, signal: AbortSignal): Promise<ReadResult> => {
+    const child = await supervisor.acquire(asked);
+    if ("kind" in child) return child;
+    if (child.view?.cache !== "cached") return readOnce(path, asked, signal);
+    const result = child.memory.read(path);
+    return result.kind === "absent" && mayHide(child.view) ? hidden(child.view) : result;
+  };
+
+  const hidden = ({ shown }: TokenView): Unavailable =>
+    unavailable(
+      "TOKEN_UNAVAILABLE",
+      `the token has ${shown?.objects} objects or more, and its module shows no more: what is not shown can't be told from what is absent. Delete keys, certificates or secrets`,
+      60,
+    );
+
   const readFresh = async (path: string, asked: number, signal: AbortSignal): Promise<ReadResult> => {
     const failed = await supervisor.refreshedSince(isLive() ? asked : debts.since(path, asked));
     if (failed !== undefined) return failed;
-    const result = await readOnce(path, asked, signal);
+    const result = await readNow(path, asked, signal);
     if (!signal.aborted) debts.paid(path);
     return result;
   };
@@ -198,7 +215,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       const asked = clock.now();
       const result = await joinReads({
         key: fresh ? undefined : path,
-        start: (abandoned) => (fresh ? readFresh(path, asked, abandoned) : readOnce(path, asked, abandoned)),
+        start: (abandoned) => (fresh ? readFresh(path, asked, abandoned) : readNow(path, asked, abandoned)),
         deadlineMs: operationTimeoutMs,
         late,
         signal,
@@ -215,6 +232,9 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
           const failed = await supervisor.refreshedSince(asked, true);
           if (failed !== undefined) return failed;
         }
+        const child = await supervisor.acquire(asked);
+        if ("kind" in child) return child;
+        if (child.view?.cache === "cached") return child.memory.list(prefix);
         const reply = await ask(lists, { type: "list", prefix }, asked, abandoned, () => false);
         if (reply.kind === "listed" || reply.kind === "unavailable") return reply;
         return reply.kind === "stale" ? restless(prefix) : outOfTurn();
@@ -228,8 +248,8 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
         if ("kind" in child) return child;
         if (child.view === undefined) return outOfTurn();
         const viewAgeMs = Math.round(clock.now() - child.loadedSince);
-        const { unsettled: _, ...view } = child.view;
-        const { objects, maxObjectBytes } = writeLimits.current(view.cache);
+        const { unsettled: _, shown: __, ...view } = child.view;
+        const { objects, maxObjectBytes } = writeLimits.current(child.view);
         return {
           kind: "info",
           module: options.pkcs11.module,
@@ -250,6 +270,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       const failed = await changes.refresh(clock.now());
       return failed ?? { kind: "refreshed" };
     },
+    repair: (dryRun) => (writes === undefined ? Promise.resolve(READ_ONLY) : changes.repair(dryRun)),
     setPin: async (current, next) => {
       if (writes === undefined) return READ_ONLY;
       return changes.inTurn(async (): Promise<PinResult> => {

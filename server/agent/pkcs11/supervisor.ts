@@ -2,6 +2,7 @@
 // Which child process serves: starts it, replaces it when it is stuck, gone or out of date, and says how the token is.
 import type { Clock } from "../../clock.ts";
 import { type Health, type Unavailable, unavailable } from "../store.ts";
+import type { TokenView } from "./messages.ts";
 import type { StartFailed, TokenChild } from "./token-child.ts";
 
 /** Why a child was started: a call or the first start, after one that ended, or to see the token anew. */
@@ -12,8 +13,8 @@ export type TokenEvents = {
   childStarted(reason: StartReason): void;
   /** After each load: how many data objects there are, and how long the load took in seconds. */
   loaded(objects: number, seconds: number): void;
-  /** After each write: how many data objects there are, and how many the token takes, null while not known. */
-  capacity(objects: number, limit: number | null): void;
+  /** After each load and write: what there is, and how many data objects the token takes, null while not known. */
+  capacity(view: TokenView, limit: number | null): void;
   /** The token can be read from now on, or can't. */
   health(health: Health): void;
 };
@@ -52,14 +53,20 @@ export type Supervisor = {
 
 const RESTLESS = unavailable("TOKEN_UNAVAILABLE", "the token kept changing while it was listed", 1);
 const OVERTAKEN = unavailable("TOKEN_UNAVAILABLE", "a write has made this view out of date", 1);
+const REMOVED = unavailable("TOKEN_UNAVAILABLE", "the token was removed, or its reader was", 1);
 const CLOSED = unavailable("TOKEN_UNAVAILABLE", "the agent is shutting down", 1);
 
 /** The longest that a call waits before a start is tried again. */
 const CALL_BACKOFF_MS = 1_000;
 /** The longest that an agent nobody calls waits before it looks for its token again. */
 const IDLE_BACKOFF_MS = 30_000;
+/** How often a module that caches is asked whether its token is there: nothing else would notice before a refresh. */
+const PROBE_MS = 1_000;
 /** Loading takes at most a tenth of the time. */
 const LOAD_SHARE = 10;
+
+/** What a probe is spared while a write is under way: the write itself will notice. */
+const PRESENT = { answer: { kind: "present", present: true } } as const;
 
 /** Supervises the children of one token. Starts the first at once. */
 export const createSupervisor = (options: SupervisorOptions): Supervisor => {
@@ -86,6 +93,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   /** Children that were ended because a write came while they loaded. */
   const overtaken = new WeakSet<TokenChild>();
   let stopTimer = (): void => undefined;
+  let stopProbe = (): void => undefined;
 
   const sleepUntil = (time: number): Promise<void> =>
     new Promise((resolve) => {
@@ -115,6 +123,20 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     scheduleRefresh(nextMs);
   };
 
+  /** Asks a caching module for its token from time to time, as long as it serves: its memory must not outlive the token. */
+  const watchToken = (child: TokenChild): void => {
+    stopProbe();
+    if (child.view?.cache !== "cached" || closed) return;
+    stopProbe = clock.after(PROBE_MS, () => void probe(child));
+  };
+
+  const probe = async (child: TokenChild): Promise<void> => {
+    const { answer } = writes === undefined ? await child.call({ type: "probe" }) : PRESENT;
+    if (serving !== child) return;
+    if (answer.kind === "present" && !answer.present) child.kill(REMOVED);
+    else watchToken(child);
+  };
+
   const onEnded = (child: TokenChild, reason: Unavailable): void => {
     if (serving !== child) return;
     serving = undefined;
@@ -127,7 +149,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     lastStart = { began, failure };
     failures += 1;
     notBefore = clock.now() + Math.min(CALL_BACKOFF_MS, 25 * 2 ** Math.min(failures, 10));
-    // A token that is positively gone must not be answered for from memory; what else stops a start says nothing of it.
+    // A token that is positively gone, or refuses its PIN, must not be answered for from memory; what else stops a start says nothing of it.
     if (gone) serving?.kill(failure);
     if (serving === undefined) setUnavailable(failure);
     schedule(Math.min(IDLE_BACKOFF_MS, 500 * 2 ** Math.min(failures, 10)), () => void start("replace"));
@@ -155,6 +177,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       previous?.retire();
       void child.ended.then((ended) => onEnded(child, ended));
       onLoaded(child, clock.now() - began);
+      watchToken(child);
     })().finally(() => {
       starting = undefined;
     });
@@ -256,6 +279,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     close: async () => {
       closed = true;
       stopTimer();
+      stopProbe();
       startingChild?.kill(CLOSED);
       serving?.kill(CLOSED);
       await starting;

@@ -14,6 +14,7 @@ import {
 import { CKR_USER_ALREADY_LOGGED_IN, ckrName, isTokenGone, isWriteProtected, pinVerdict } from "./ckr.ts";
 import type { Configure, PinRefusal, StartFailure } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
+import { type ModuleWays, waysOf } from "./module-ways.ts";
 
 /** A start that can't succeed as things are. */
 export class StartFault extends Error {
@@ -32,7 +33,12 @@ export type Attached = {
   module: Module;
   slot: Slot;
   session: Session;
-  cache: "live" | "cached";
+  ways: ModuleWays;
+  /**
+   * Logs in again, through the same guard: another process may have ended this one's session on the card. Throws as
+   * attaching does.
+   */
+  logInAgain(): Promise<void>;
   /** HMAC of the PIN that was accepted; undefined where the token asked for none. */
   pin: string | undefined;
   /** The HMAC by which PINs are compared. */
@@ -41,9 +47,6 @@ export type Attached = {
 
 /** Asks why this PIN may not be tried now, if so; the parent remembers those that failed. */
 export type AskLogin = (pin: string, countLow: boolean) => Promise<PinRefusal | undefined>;
-
-/** Modules that show other processes' writes in an open session, by CK_INFO manufacturerID. All others are cached. */
-const LIVE_MANUFACTURERS = new Set(["SoftHSM"]);
 
 const trimmed = (padded: string): string => padded.replace(/[\0 ]+$/, "");
 
@@ -85,12 +88,19 @@ const presentTokens = (module: Module): PresentToken[] => {
   );
 };
 
+/**
+ * Whether the token's label is the one that is asked for. OpenSC appends the name of the PIN to it: `keyswitch (UserPIN)`, cut
+ * at 32 characters.
+ */
+const hasLabel = (token: Token, label: string): boolean =>
+  token.label === label || token.label === `${label} (UserPIN)`.slice(0, 32).trimEnd();
+
 /** The one slot that the configuration means. */
 const chooseSlot = (module: Module, config: Configure): Slot => {
   const tokens = presentTokens(module);
   const meant = tokens.filter(
     ({ number, token }) =>
-      (config.tokenLabel === undefined || token.label === config.tokenLabel) &&
+      (config.tokenLabel === undefined || hasLabel(token, config.tokenLabel)) &&
       (config.slot === undefined || number === BigInt(config.slot)),
   );
   const [only, ...others] = meant;
@@ -147,7 +157,8 @@ const login = async (
   config: Configure,
   ask: AskLogin,
 ): Promise<string | undefined> => {
-  const { flags } = callModule("C_GetTokenInfo", () => slot.getToken());
+  const token = callModule("C_GetTokenInfo", () => slot.getToken());
+  const { flags } = token;
   if ((flags & TokenFlag.LOGIN_REQUIRED) === 0) return undefined;
   if ((flags & TokenFlag.USER_PIN_LOCKED) !== 0) throw refused("PIN_LOCKED", false);
   if ((flags & TokenFlag.USER_PIN_FINAL_TRY) !== 0) {
@@ -157,6 +168,7 @@ const login = async (
     );
   }
   const pin = readPin(config.pinFile);
+  checkLength(pin, token);
   const digest = hmacWith(config.pinKey)(pin);
   const refusal = await ask(digest, (flags & TokenFlag.USER_PIN_COUNT_LOW) !== 0);
   if (refusal !== undefined) throw refused(refusal, false);
@@ -170,6 +182,17 @@ const login = async (
     throw refused(verdict, true);
   }
   return digest;
+};
+
+/**
+ * A PIN that the token can't have is not tried.
+ * @throws StartFault naming the limits
+ */
+const checkLength = (pin: string, { minPinLen, maxPinLen }: Token): void => {
+  const length = Buffer.byteLength(pin);
+  if (maxPinLen < Math.max(1, minPinLen) || (length >= minPinLen && length <= maxPinLen)) return;
+  const message = `the PIN of PKCS11_PIN_FILE has ${length} bytes, and the token takes ${minPinLen} to ${maxPinLen}; it was not tried`;
+  throw new StartFault("PIN_INCORRECT", message);
 };
 
 const hmacWith =
@@ -202,9 +225,19 @@ export const attachToken = async (
   const session = openSession(slot, config.writable);
   const pin = await login(slot, session, config, ask);
   progress("login");
-  const cache =
-    config.cache === "auto" ? (LIVE_MANUFACTURERS.has(manufacturer) ? "live" : "cached") : config.cache;
-  return { module, slot, session, cache, pin, hmac: hmacWith(config.pinKey) };
+  return {
+    module,
+    slot,
+    session,
+    ways: waysOf(manufacturer, config.cache),
+    pin,
+    hmac: hmacWith(config.pinKey),
+    logInAgain: async () => {
+      callModule("C_Logout", () => session.logout());
+      await login(slot, session, config, ask);
+      progress("login");
+    },
+  };
 };
 
 /** A start's error in the words of the protocol. Anything but the module's errors and start faults is a bug. */

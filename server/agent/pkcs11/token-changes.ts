@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes of the token as the agent makes them through its child processes: one after another, confirmed, and recovered.
 
-import type { Layout } from "../../agent-api.ts";
+import type { Layout, RepairResult } from "../../agent-api.ts";
 import type { Clock } from "../../clock.ts";
 import {
   type Change,
   type ChangeResult,
   type Precondition,
+  type RepairOutcome,
   type Unavailable,
   unavailable,
 } from "../store.ts";
 import { createCallLane } from "./call-lane.ts";
+import { ckrName } from "./ckr.ts";
 import type { Answer, ChangeOperation, Operation } from "./messages.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { TokenChild } from "./token-child.ts";
+import { refusalNoRoom } from "./token-writer.ts";
 import type { WriteLimits } from "./write-limits.ts";
+import { mayHide, verdictOf, type WriteVerdict } from "./write-outcome.ts";
 
 export type TokenChanges = {
   change(path: string, change: Change, precondition: Precondition): Promise<ChangeResult>;
@@ -22,6 +26,8 @@ export type TokenChanges = {
   inTurn<T>(work: () => Promise<T>): Promise<T | Unavailable>;
   /** Completes or undoes what cut writes have left, once those before it have ended. */
   recover(): void;
+  /** Mends what is wrong on the token, or only names it. */
+  repair(dryRun: boolean): Promise<RepairOutcome>;
   /** Loads a view as new as `since`, and settles what that shows of cut writes. */
   refresh(since: number): Promise<Unavailable | undefined>;
   /** Waiting or running. */
@@ -49,8 +55,12 @@ const CAPACITY = 100;
 /** How often a change starts over because the token changed under it. */
 const STALE_TRIES = 3;
 
-const INTERRUPTED =
+const CUT_OFF =
   "the write was cut off; the token holds the old secret or the new one, whole. Read it, then try again";
+const MAY_BE_HIDDEN =
+  "the module shows no more objects than it does, so that the write can't be seen; the token holds the old secret or the new one, whole. Delete keys, certificates or secrets, refresh, and read it";
+
+const uncertain = (message: string): ChangeResult => ({ kind: "uncertain", message });
 
 type Begun = Extract<Answer, { kind: "begun" }>;
 
@@ -107,33 +117,69 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
     return { kind: "refused", code: answer.code, message: answer.message };
   };
 
-  /** Has a child that loads the token anew look at what was begun; it completes the write, or the first child undoes it. */
+  /**
+   * Has a child that loads the token anew look at what was begun, which then removes what is left over. The result, or
+   * `again` where the token is as it was and the write is worth another try.
+   */
   const confirm = async (
     path: string,
     writer: TokenChild,
-    { begun, result, largestBytes, version }: Begun,
-  ): Promise<ChangeResult> => {
-    const undo = async (): Promise<boolean> => (await ask(writer, { type: "undo", path })).kind === "undone";
+    begun: Begun,
+    tried: boolean,
+  ): Promise<ChangeResult | "again"> => {
     const failed = await supervisor.refreshedSince(clock.now());
     const reader = supervisor.serving();
-    if (failed !== undefined || reader === undefined) {
-      const why = failed ?? unavailable("TOKEN_UNAVAILABLE", "the token went away");
-      if (!(await undo())) return { kind: "interrupted", message: INTERRUPTED };
-      return { ...why, message: `the write could not be confirmed and was undone: ${why.message}` };
-    }
-    const seen = await ask(reader, { type: "settle", path, begun });
-    if (seen.kind !== "settled") return { kind: "interrupted", message: INTERRUPTED };
-    if (seen.shown) {
-      limits.taken({ objects: seen.objects, bytes: largestBytes });
-      return result;
-    }
-    const undone = await undo();
-    const message = `the token took the write, and did not show it when it was loaded anew; it shows ${seen.objects} objects. ${undone ? "The write was undone." : "Removing it again failed: it may show up later."} Delete secrets, or move them to the packed layout (kubectl hsm repack)`;
-    const learned = { objects: seen.objects, bytes: largestBytes };
-    return refusal(path, { kind: "refused", code: "WRITE_NOT_SHOWN", message, learned, version });
+    const looked =
+      failed === undefined && reader !== undefined
+        ? await ask(reader, { type: "look", path, begun: begun.begun })
+        : undefined;
+    if (looked?.kind !== "looked" || reader === undefined) return uncertain(CUT_OFF);
+    await ask(reader, { type: "tidy", path, remove: looked.shown ? begun.begun.remove : [] });
+    const bytes = begun.failed?.bytes ?? begun.largestBytes;
+    const isSmaller = !looked.shown && begun.failed !== undefined && limits.tooLarge(bytes);
+    const verdict = verdictOf({
+      failure: begun.failed?.ckr,
+      look: looked.shown ? "shown" : "not-shown",
+      hides: mayHide(reader.view),
+      again: tried && !isSmaller,
+    });
+    // What another process does not see may show up later: the one that made it takes it back.
+    const isGone = verdict !== "not-shown" || (await ask(writer, { type: "undo", path })).kind === "undone";
+    return isGone ? concluded(path, begun, verdict, looked.objects) : uncertain(CUT_OFF);
   };
 
-  const once = async (operation: () => ChangeOperation): Promise<ChangeResult | "stale"> => {
+  const concluded = (
+    path: string,
+    { result, largestBytes, version, failed }: Begun,
+    verdict: WriteVerdict,
+    objects: number,
+  ): ChangeResult | "again" => {
+    switch (verdict) {
+      case "in-force":
+        limits.taken({ objects, bytes: largestBytes });
+        return result;
+      case "again":
+        return "again";
+      case "uncertain":
+        return uncertain(MAY_BE_HIDDEN);
+      case "not-shown": {
+        const message = `the token took the write, and did not show it when it was loaded anew; it shows ${objects} data objects. The secret is as it was. Delete secrets, or move them to the packed layout (kubectl hsm repack)`;
+        const learned = { objects, bytes: largestBytes };
+        return refusal(path, { kind: "refused", code: "WRITE_NOT_SHOWN", message, learned, version });
+      }
+      default: {
+        const { ckr, call } = failed ?? { ckr: 0, call: "C_CreateObject" };
+        if (failed !== undefined && verdict === "full") return refusal(path, refusalNoRoom(failed, version));
+        const said = `the token did not take the write, twice: ${call} returned ${ckrName(ckr)}; nothing was changed`;
+        return unavailable("TOKEN_UNAVAILABLE", said, 5);
+      }
+    }
+  };
+
+  const once = async (
+    operation: () => ChangeOperation,
+    tried: boolean,
+  ): Promise<ChangeResult | "stale" | "again"> => {
     const child = await supervisor.acquire(clock.now());
     if ("kind" in child) return child;
     const release = child.hold();
@@ -142,7 +188,7 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
       const answer = await supervisor.whileNoneLoads(() => ask(child, asked));
       switch (answer.kind) {
         case "begun":
-          return await confirm(asked.path, child, answer);
+          return await confirm(asked.path, child, answer, tried);
         case "written":
         case "deleted":
           floors.delete(asked.path);
@@ -164,7 +210,7 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
           return "stale";
         default:
           // The child died or was killed, or a call failed: what it had done is completed or undone by the next one.
-          return { kind: "interrupted", message: INTERRUPTED };
+          return uncertain(CUT_OFF);
       }
     } finally {
       release();
@@ -183,17 +229,58 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
       layout,
       now: options.timestamp(),
       versionFloor: floors.get(path) ?? 0,
-      limits: limits.current(supervisor.serving()?.view?.cache ?? "live"),
+      limits: limits.current(supervisor.serving()?.view),
     });
     return inTurn(async () => {
-      for (let tries = 0; tries < STALE_TRIES; tries += 1) {
-        const result = await once(operation);
-        if (result !== "stale") return result;
+      let tried = false;
+      for (let stale = 0; stale < STALE_TRIES; ) {
+        const result = await once(operation, tried);
+        if (result !== "stale" && result !== "again") return result;
+        if (result === "again") {
+          tried = true;
+          continue;
+        }
+        stale += 1;
         const failed = await supervisor.refreshedSince(clock.now());
         if (failed !== undefined) return failed;
       }
       return unavailable("TOKEN_UNAVAILABLE", `${path}: the token kept changing; nothing was written`, 1);
     });
+  };
+
+  const repair = async (dryRun: boolean): Promise<RepairOutcome> => {
+    const child = await supervisor.acquire(clock.now());
+    if ("kind" in child) return child;
+    const operation = { type: "repair", dryRun } as const;
+    const answer = await supervisor.whileNoneLoads(() => ask(child, operation));
+    if (answer.kind === "repaired") return { kind: "repaired", results: answer.results };
+    return answer.kind === "unavailable"
+      ? answer
+      : unavailable("TOKEN_UNAVAILABLE", "the token failed while it was repaired; run it again", 1);
+  };
+
+  /** Everything but damaged names is mended in one go; a secret with one is written anew, as any write is. */
+  const repairAll = async (dryRun: boolean): Promise<RepairOutcome> => {
+    const outcome = await inTurn(() => repair(dryRun));
+    if (outcome.kind !== "repaired" || dryRun) return outcome;
+    const results: RepairResult[] = [];
+    for (const item of outcome.results) {
+      if (item.problem !== "damaged-name") {
+        results.push(item);
+        continue;
+      }
+      const written = await change(item.label, { type: "rewrite" }, {});
+      results.push(
+        written.kind === "written"
+          ? { ...item, outcome: "repaired" }
+          : {
+              ...item,
+              outcome: "failed",
+              message: `not written anew: ${"message" in written ? written.message : written.kind}`,
+            },
+      );
+    }
+    return { kind: "repaired", results };
   };
 
   const recover = async (): Promise<void> => {
@@ -206,6 +293,7 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
   return {
     change,
     inTurn,
+    repair: repairAll,
     recover: () => void inTurn(recover),
     refresh: (since) =>
       inTurn(async () => {

@@ -16,6 +16,7 @@ import {
   type TokenView,
 } from "./messages.ts";
 import type { PinGuard } from "./pin-guard.ts";
+import { createSecretMemory, type SecretMemory } from "./secret-memory.ts";
 import type { StallLimits } from "./stall-limits.ts";
 
 export type TokenChildOptions = {
@@ -28,7 +29,10 @@ export type TokenChildOptions = {
   env: NodeJS.ProcessEnv;
 };
 
-/** Why a child does not serve. `gone`: there is positively no such token, which no view of it may outlive. */
+/**
+ * Why a child does not serve. `gone`: there is positively no such token, or its PIN is refused, which no view of it may
+ * outlive.
+ */
 export type StartFailed = { kind: "failed"; reason: Unavailable; gone: boolean };
 
 /** An answer, and what it is at least as new as: `loadedSince` and `live` as they were when it came. */
@@ -40,6 +44,8 @@ export type TokenChild = {
   readonly loadedSince: number;
   /** The token as of the last load; undefined before the first. */
   readonly view: TokenView | undefined;
+  /** What a caching module has shown; empty for others. Its values are overwritten when the child ends. */
+  readonly memory: SecretMemory;
   /** Resolves when the child serves, or with the reason why it can't. */
   readonly started: Promise<{ kind: "ready" } | StartFailed>;
   /** Resolves with the reason when the process is gone. */
@@ -89,6 +95,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
   let nextId = 1;
   let loadedSince = clock.now();
   let view: TokenView | undefined;
+  const memory = createSecretMemory();
   let stage: Stage = "boot";
   let stageSince = clock.now();
   let trying = false;
@@ -124,6 +131,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
   function finish(reason: Unavailable): void {
     if (over) return;
     over = true;
+    memory.wipe();
     stopStartWatch();
     if (trying) guard.unanswered();
     for (const { resolve, stopWatch } of pending.values()) {
@@ -178,12 +186,12 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
     }
     switch (message.type) {
       case "progress":
-        if (view !== undefined) return renewWatches();
-        completeStage();
         if (trying && message.stage === "login") {
           trying = false;
           guard.accepted();
         }
+        if (view !== undefined) return renewWatches();
+        completeStage();
         enter(NEXT_STAGE[message.stage]);
         if (message.stage === "boot") send(options.config);
         return;
@@ -194,6 +202,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
         completeStage();
         stopStartWatch();
         view = message.view;
+        memory.update(message.entries);
         started.resolve({ kind: "ready" });
         return;
       case "failed": {
@@ -202,7 +211,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
           if (message.pinRefused && message.code !== "TOKEN_UNAVAILABLE") guard.refused(message.code);
           else guard.unanswered();
         }
-        gone = message.gone;
+        gone = message.gone || message.code !== "TOKEN_UNAVAILABLE";
         const retryAfterSeconds = message.code === "TOKEN_UNAVAILABLE" ? 5 : 60;
         kill(unavailable(message.code, message.message, retryAfterSeconds));
         return;
@@ -213,9 +222,8 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
         pending.delete(message.id);
         waiting.stopWatch();
         if (message.answer.kind === "refreshed") view = message.answer.view;
-        if (message.objects !== undefined && view !== undefined) {
-          view = { ...view, objects: message.objects };
-        }
+        view = message.view ?? view;
+        memory.update(message.entries ?? []);
         waiting.resolve(message.answer);
         retireIfDone();
       }
@@ -245,6 +253,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
     get view() {
       return view;
     },
+    memory,
     started: started.promise,
     ended: ended.promise,
     kill,

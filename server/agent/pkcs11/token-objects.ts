@@ -7,6 +7,7 @@ import type { TokenObject } from "../storage/path.ts";
 import { isStaleHandle, isUnreadableAttribute } from "./ckr.ts";
 import type { IndexedObject } from "./label-index.ts";
 import { CkrError, callModule } from "./module-call.ts";
+import { readName, textAttribute } from "./object-name.ts";
 
 /** How many handles one C_FindObjects asks for. It is asked until it has no more. */
 const FIND_BATCH = 256;
@@ -16,18 +17,6 @@ const LISTING_TRIES = 5;
 
 /** How long to work before letting reads in between, in milliseconds. */
 export const SLICE_MS = 10;
-
-const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
-
-/** The bytes as text, or undefined where they are not UTF-8 and so no label of ours. */
-const asText = (bytes: Uint8Array): string | undefined => {
-  try {
-    return text.decode(bytes);
-  } catch {
-    return undefined;
-  }
-};
 
 const bytesOf = (value: unknown): Uint8Array => (Buffer.isBuffer(value) ? value : Buffer.alloc(0));
 
@@ -44,12 +33,18 @@ const attributes = (session: Session, handle: Buffer, types: readonly number[]):
     ),
   ).map(({ value }) => bytesOf(value));
 
+const DATA_OBJECTS = [
+  { type: pkcs11js.CKA_CLASS, value: ObjectClass.DATA },
+  { type: pkcs11js.CKA_TOKEN, value: true },
+];
+
 /** The handles of all data objects of the token. */
-export const findDataObjects = (session: Session): Buffer[] => {
-  const template = [
-    { type: pkcs11js.CKA_CLASS, value: ObjectClass.DATA },
-    { type: pkcs11js.CKA_TOKEN, value: true },
-  ];
+export const findDataObjects = (session: Session): Buffer[] => find(session, DATA_OBJECTS);
+
+/** How many objects of all kinds the module shows, its own among them. */
+export const countAllObjects = (session: Session): number => find(session, []).length;
+
+const find = (session: Session, template: pkcs11js.Template): Buffer[] => {
   callModule("C_FindObjectsInit", () => session.lib.C_FindObjectsInit(session.handle, template));
   const handles: Buffer[] = [];
   try {
@@ -67,10 +62,8 @@ export const findDataObjects = (session: Session): Buffer[] => {
 export const objectName = (session: Session, handle: Buffer): IndexedObject | "nameless" | "stale" => {
   try {
     const [label, application] = attributes(session, handle, [pkcs11js.CKA_LABEL, pkcs11js.CKA_APPLICATION]);
-    const name = asText(label ?? new Uint8Array());
-    return name === undefined
-      ? "nameless"
-      : { handle, label: name, application: lenient.decode(application ?? new Uint8Array()) };
+    const name = readName(label ?? new Uint8Array(), application ?? new Uint8Array());
+    return name === undefined ? "nameless" : { handle, ...name };
   } catch (error) {
     if (error instanceof CkrError && isStaleHandle(error.value)) return "stale";
     if (error instanceof CkrError && isUnreadableAttribute(error.value)) return "nameless";
@@ -124,23 +117,28 @@ export const listObjects = async (session: Session, progress: () => void): Promi
 
 /**
  * The object with its value; `stale` where the handle no longer leads to the object that the index meant, `unreadable`
- * where the token does not give the value away.
+ * where the token does not give the value away. `tolerant`: any failure of the module is the object's own.
  */
-export const readObject = (session: Session, object: IndexedObject): ReadObject | "stale" | "unreadable" => {
+export const readObject = (
+  session: Session,
+  object: IndexedObject,
+  tolerant = false,
+): ReadObject | "stale" | "unreadable" => {
   try {
     const [label, application, value] = attributes(session, object.handle, [
       pkcs11js.CKA_LABEL,
       pkcs11js.CKA_APPLICATION,
       pkcs11js.CKA_VALUE,
     ]);
-    const same =
-      asText(label ?? new Uint8Array()) === object.label &&
-      lenient.decode(application ?? new Uint8Array()) === object.application;
-    if (!same || value === undefined) return "stale";
-    return { label: object.label, application: object.application, value, handle: object.handle };
+    const name = readName(label ?? new Uint8Array(), application ?? new Uint8Array());
+    if (name?.label !== object.label || name.application !== object.application || value === undefined) {
+      return "stale";
+    }
+    return { ...name, value, handle: object.handle };
   } catch (error) {
-    if (error instanceof CkrError && isStaleHandle(error.value)) return "stale";
-    if (error instanceof CkrError && isUnreadableAttribute(error.value)) return "unreadable";
+    if (!(error instanceof CkrError)) throw error;
+    if (isStaleHandle(error.value)) return "stale";
+    if (tolerant || isUnreadableAttribute(error.value)) return "unreadable";
     throw error;
   }
 };
@@ -153,8 +151,8 @@ export const createObject = (session: Session, { label, application, value }: To
       { type: pkcs11js.CKA_TOKEN, value: true },
       { type: pkcs11js.CKA_PRIVATE, value: true },
       { type: pkcs11js.CKA_MODIFIABLE, value: true },
-      { type: pkcs11js.CKA_APPLICATION, value: Buffer.from(application) },
-      { type: pkcs11js.CKA_LABEL, value: Buffer.from(label) },
+      textAttribute(pkcs11js.CKA_APPLICATION, application),
+      textAttribute(pkcs11js.CKA_LABEL, label),
       { type: pkcs11js.CKA_VALUE, value: Buffer.from(value) },
     ]),
   );

@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The child's view of the token: the index and the answers that are given from it.
+// The child's view of the token: what the last load found, kept true by its own writes, and the answers given from it.
 import type { SecretSummary } from "../../agent-api.ts";
-import { type Decoded, decodeSecret } from "../storage/secret.ts";
-import type { Secret } from "../store.ts";
-import { readConsistently } from "./consistent-read.ts";
-import { handleKey, type IndexedObject, indexLabels, type LabelIndex } from "./label-index.ts";
-import type { Answer, TokenView } from "./messages.ts";
-import { callModule } from "./module-call.ts";
+import { withoutLeftovers } from "../storage/leftovers.ts";
+import { countUnread, type Decoded, decodeSecret, pathsOf } from "../storage/secret.ts";
+import { isVague } from "./ckr.ts";
+import { type Reading, readConsistently } from "./consistent-read.ts";
+import { handleKey, type IndexedObject } from "./label-index.ts";
+import type { Answer, Entry, TokenView } from "./messages.ts";
+import { CkrError } from "./module-call.ts";
+import { summaryOf } from "./secret-summary.ts";
 import { type Attached, StartFault } from "./token-attach.ts";
-import { findDataObjects, inSlices, listObjects, objectName, readObject, SLICE_MS } from "./token-objects.ts";
+import { describeToken } from "./token-description.ts";
+import { type Loaded, loadToken } from "./token-load.ts";
+import {
+  findDataObjects,
+  inSlices,
+  objectName,
+  type ReadObject,
+  readObject,
+  SLICE_MS,
+} from "./token-objects.ts";
 import { createTokenWriter, type TokenWriter } from "./token-writer.ts";
 
 /** `read` may be called at any time, the others one after another. */
@@ -19,25 +30,13 @@ export type View = {
   readonly writer: TokenWriter;
   /** What the last load saw of the token. */
   readonly token: TokenView;
-};
-
-/** What a list tells of a secret: never a value. */
-const summaryOf = (path: string, { checksum, version, data, layout }: Secret): SecretSummary => {
-  const bytes = [...data.values()].reduce((sum, value) => sum + value.length, 0);
-  return { path, checksum, keys: [...data.keys()].sort(), bytes, version, layout };
-};
-
-/** Bytes as a number, or null for the value by which PKCS#11 says "not known" (CK_UNAVAILABLE_INFORMATION). */
-const knownBytes = (value: number | bigint): number | null => {
-  const bytes = Number(value);
-  return Number.isSafeInteger(bytes) && bytes !== 0xffffffff ? bytes : null;
+  /** What a caching module shows: all of it, or what has changed since this was last asked for. Empty for others. */
+  entries(): Entry[];
+  changedEntries(): Entry[];
 };
 
 /** A write that begins so soon after the last one takes the token for what that one saw of it, in milliseconds. */
 const AT_ONCE_MS = 5;
-
-/** How many listings of a live module have to agree on a path. */
-const LISTINGS = 2;
 
 /** Whether two listings show the same objects of a path. */
 const sameObjects = (some: readonly IndexedObject[], others: readonly IndexedObject[]): boolean =>
@@ -48,81 +47,62 @@ const sameObjects = (some: readonly IndexedObject[], others: readonly IndexedObj
     ),
   );
 
-/** What a load has found. `earlier` are the listings before the last, `count` is that of all data objects. */
-type Loaded = { index: LabelIndex; earlier: readonly LabelIndex[]; nameless: Buffer[]; count: number };
-
 const restlessAtStart = (): StartFault =>
   new StartFault("TOKEN_UNAVAILABLE", "the token kept changing while it was listed");
 
+/** A secret as an answer carries it. */
+const answerOf = (decoded: Decoded): Entry["content"] => {
+  if (decoded.kind !== "found") return decoded;
+  const { data, ...rest } = decoded;
+  return { ...rest, keys: [...data] };
+};
+
 /** The view of `attached`, loaded. `progress` is told whenever a part of a longer piece of work is behind it. */
 export const openView = async (attached: Attached, progress: () => void): Promise<View> => {
-  const { session, slot, cache } = attached;
+  const { session, ways } = attached;
+  const isLive = ways.cache === "live";
 
-  const describe = ({ index, count }: Loaded): TokenView => {
-    const token = callModule("C_GetTokenInfo", () => slot.getToken());
-    const { major, minor } = token.firmwareVersion;
-    return {
-      cache,
-      token: {
-        label: token.label,
-        manufacturer: token.manufacturerID,
-        model: token.model,
-        serial: token.serialNumber,
-        firmware: `${major}.${minor}`,
-      },
-      freeBytes: knownBytes(token.freePrivateMemory),
-      totalBytes: knownBytes(token.totalPrivateMemory),
-      objects: count,
-      unsettled: index.unsettled().length,
-    };
-  };
-
-  /**
-   * One listing after another. A module collects the handles while others write: a listing can miss a new object as
-   * well as the one that it replaced. A write does that to at most one of two listings.
-   */
-  const load = async (): Promise<Loaded | "stale"> => {
-    const indexes: LabelIndex[] = [];
-    let nameless: Buffer[] = [];
-    let count = 0;
-    // What a caching module shows does not change as long as the process lives.
-    for (let listing = 0; listing < (cache === "live" ? LISTINGS : 1); listing += 1) {
-      const listed = await listObjects(session, progress);
-      if (listed === "stale") return "stale";
-      indexes.push(indexLabels(listed.objects));
-      nameless = listed.nameless;
-      count = listed.objects.length + nameless.length;
-    }
-    const index = indexes.pop();
-    return index === undefined ? "stale" : { index, earlier: indexes, nameless, count };
-  };
-
-  const first = await load();
+  const first = await loadToken(attached, progress);
   if (first === "stale") throw restlessAtStart();
-  let loaded = first;
-  let token = describe(loaded);
+  let loaded: Loaded = first;
+  let token = describeToken(attached);
+  /** Paths that a write has changed since they were last told. */
+  const touched = new Set<string>();
 
   /** Whether the listings show the same objects of a path. */
   const agree = (path: string): boolean =>
     loaded.earlier.every((listing) => sameObjects(listing.objectsOf(path), loaded.index.objectsOf(path)));
 
-  const readSecret = (path: string): Decoded | "stale" => {
-    if (!agree(path)) return "stale";
-    const named = loaded.index.objectsOf(path);
-    const objects = readConsistently(named, (object) => readObject(session, object));
-    if (objects === "stale") return "stale";
-    if (objects === "unreadable") {
-      return { kind: "invalid", message: `${path}: the token does not let an object's value be read` };
+  /** Whether a read fails for the object's own sake: the token can be searched, and another object be read. */
+  const isOwnFault = (object: IndexedObject): boolean => {
+    findDataObjects(session);
+    const other = loaded.index.objects().find(({ handle }) => !handle.equals(object.handle));
+    return other === undefined || typeof readObject(session, other) === "object";
+  };
+
+  const readOne = (object: IndexedObject): ReadObject | "stale" | "unreadable" => {
+    if (loaded.contents !== undefined) {
+      return loaded.contents.values.get(handleKey(object.handle)) ?? "unreadable";
     }
-    return decodeSecret(path, objects);
+    try {
+      return readObject(session, object);
+    } catch (error) {
+      if (!(error instanceof CkrError) || !isVague(error.value) || !isOwnFault(object)) throw error;
+      return "unreadable";
+    }
+  };
+
+  const objectsOf = (path: string): Reading<IndexedObject, ReadObject> | "stale" =>
+    agree(path) ? readConsistently(loaded.index.objectsOf(path), readOne) : "stale";
+
+  const readSecret = (path: string): Decoded | "stale" => {
+    const reading = objectsOf(path);
+    return reading === "stale" ? reading : decodeSecret(path, reading.objects, reading.unread);
   };
 
   const read = (path: string): Answer => {
     const decoded = readSecret(path);
-    if (decoded === "stale") return { kind: "stale" };
-    if (decoded.kind !== "found") return decoded;
-    const { data, ...rest } = decoded;
-    return { ...rest, keys: [...data] };
+    return decoded === "stale" ? { kind: "stale" } : answerOf(decoded);
   };
 
   const list = async (prefix: string): Promise<Answer> => {
@@ -139,12 +119,35 @@ export const openView = async (attached: Attached, progress: () => void): Promis
     return stale ? { kind: "stale" } : { kind: "listed", secrets, invalid };
   };
 
+  /** Paths at which a write that was cut has left something; by their names alone where the values are not at hand. */
+  const unsettled = (): string[] => {
+    if (loaded.contents === undefined) return loaded.index.unsettled();
+    return loaded.index.allPaths().filter((path) => {
+      const reading = objectsOf(path);
+      if (reading === "stale") return false;
+      const settled = withoutLeftovers(path, reading.objects, countUnread(reading.unread));
+      return settled.kind === "settled" && settled.surplus.length > 0;
+    });
+  };
+
+  const describe = (): TokenView => ({
+    ...token,
+    objects: loaded.count,
+    damagedNames: loaded.index.objects().filter(({ damaged }) => damaged === true).length,
+    unreadableObjects: loaded.contents?.unread.size ?? 0,
+    shown:
+      loaded.shown === undefined || ways.shownObjects === null
+        ? null
+        : { objects: loaded.shown, limit: ways.shownObjects },
+    unsettled: unsettled().length,
+  });
+
   const refresh = async (): Promise<Answer> => {
-    const next = await load();
+    const next = await loadToken(attached, progress);
     if (next === "stale") return { kind: "stale" };
-    token = describe(next);
+    token = describeToken(attached);
     loaded = next;
-    return { kind: "refreshed", view: token };
+    return { kind: "refreshed", view: describe() };
   };
 
   /** When the index was last compared with all that the token shows. */
@@ -171,33 +174,54 @@ export const openView = async (attached: Attached, progress: () => void): Promis
 
   /** Before a write, at the cost of one C_FindObjects, which a write that follows at once on another spares itself. */
   const catchUp = async (path: string): Promise<void> => {
-    if (cache === "live" && performance.now() - comparedAt > AT_ONCE_MS) {
-      await compareWith(findDataObjects(session));
-    }
+    if (isLive && performance.now() - comparedAt > AT_ONCE_MS) await compareWith(findDataObjects(session));
     if (!agree(path)) await refresh();
+  };
+
+  const touch = (object: IndexedObject): void => {
+    for (const path of pathsOf(object)) touched.add(path);
+  };
+
+  const made = (object: ReadObject): void => {
+    for (const listing of [loaded.index, ...loaded.earlier]) listing.add(object);
+    loaded.contents?.values.set(handleKey(object.handle), object);
+    loaded.count += 1;
+    if (loaded.shown !== undefined) loaded.shown += 1;
+    touch(object);
+  };
+
+  const removed = (object: IndexedObject): void => {
+    if (loaded.index.has(object.handle)) {
+      loaded.count -= 1;
+      if (loaded.shown !== undefined) loaded.shown -= 1;
+    }
+    for (const listing of [loaded.index, ...loaded.earlier]) listing.remove(object.handle);
+    loaded.contents?.values.delete(handleKey(object.handle));
+    loaded.contents?.unread.delete(handleKey(object.handle));
+    touch(object);
   };
 
   let workedSince = performance.now();
   const writer = createTokenWriter({
     session,
+    ways,
+    logInAgain: attached.logInAgain,
     catchUp: (path) => {
       workedSince = performance.now();
       return catchUp(path);
     },
-    objectsOf: (path) =>
-      agree(path)
-        ? readConsistently(loaded.index.objectsOf(path), (object) => readObject(session, object))
-        : "stale",
-    unsettled: () => loaded.index.unsettled(),
+    objectsOf,
+    unsettled,
+    unreadable: () => [...(loaded.contents?.unread.values() ?? [])],
+    damaged: () => loaded.index.objects().filter((object) => object.damaged === true),
     count: () => loaded.count,
-    seen: (handles) => (cache === "live" ? compareWith(handles) : Promise.resolve()),
-    made: (object) => {
-      for (const listing of [loaded.index, ...loaded.earlier]) listing.add(object);
-      loaded.count += 1;
-    },
-    removed: (handle) => {
-      if (loaded.index.has(handle)) loaded.count -= 1;
-      for (const listing of [loaded.index, ...loaded.earlier]) listing.remove(handle);
+    seen: (handles) => (isLive ? compareWith(handles) : Promise.resolve()),
+    made,
+    removed,
+    notRemoved: (object) => {
+      loaded.contents?.values.delete(handleKey(object.handle));
+      loaded.contents?.unread.set(handleKey(object.handle), object);
+      touch(object);
     },
     pace: async () => {
       if (performance.now() - workedSince < SLICE_MS) return;
@@ -207,13 +231,26 @@ export const openView = async (attached: Attached, progress: () => void): Promis
     },
   });
 
+  const entryOf = (path: string): Entry => {
+    const decoded = readSecret(path);
+    const content =
+      decoded === "stale" ? ({ kind: "invalid", message: `${path}: not read` } as const) : answerOf(decoded);
+    return { path, listed: loaded.index.isListed(path), content };
+  };
+
   return {
     read,
     list,
     refresh,
     writer,
     get token() {
-      return { ...token, objects: loaded.count };
+      return describe();
+    },
+    entries: () => (loaded.contents === undefined ? [] : loaded.index.allPaths().map(entryOf)),
+    changedEntries: () => {
+      const paths = loaded.contents === undefined ? [] : [...touched];
+      touched.clear();
+      return paths.map(entryOf);
     },
   };
 };

@@ -6,13 +6,15 @@ import { type Content, contentAfter } from "../content-after.ts";
 import { digestOf } from "../storage/journal.ts";
 import { withoutLeftovers } from "../storage/leftovers.ts";
 import { JOURNAL_APPLICATION, type TokenObject } from "../storage/path.ts";
-import { type Decoded, decodeSecret, highestVersion } from "../storage/secret.ts";
+import { countUnread, type Decoded, decodeSecret, highestVersion } from "../storage/secret.ts";
 import { planWrite, type WritePlan } from "../storage/write-plan.ts";
 import type { Change, Secret } from "../store.ts";
-import { ckrName, isNoRoom, isWriteProtected } from "./ckr.ts";
+import { CKR_USER_NOT_LOGGED_IN, ckrName, isNoRoom, isSessionOver, isWriteProtected } from "./ckr.ts";
+import type { Reading } from "./consistent-read.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
 import type { Answer, BegunWrite, ChangeOperation } from "./messages.ts";
 import { CkrError } from "./module-call.ts";
+import type { ModuleWays } from "./module-ways.ts";
 import {
   createObject,
   destroyObject,
@@ -20,35 +22,46 @@ import {
   type ReadObject,
   readObject,
 } from "./token-objects.ts";
+import { repairToken } from "./token-repair.ts";
 
 /** The view of the token that a writer works on and keeps true. */
 export type WriterView = {
   readonly session: Session;
+  readonly ways: ModuleWays;
+  logInAgain(): Promise<void>;
   /** Brings the view up to date with other processes' writes as far as that is cheap. */
   catchUp(path: string): Promise<void>;
-  /** All objects of a path with their values. */
-  objectsOf(path: string): ReadObject[] | "stale" | "unreadable";
+  /** All objects of a path with their values, and those whose values can't be read. */
+  objectsOf(path: string): Reading<IndexedObject, ReadObject> | "stale";
   /** The paths at which a cut write may have left something. */
   unsettled(): string[];
+  /** Objects of the whole token whose values can't be read, and those whose names are damaged. */
+  unreadable(): IndexedObject[];
+  damaged(): IndexedObject[];
   /** How many data objects the token holds. */
   count(): number;
   /** All handles that the token has shown since the last `made` and `removed`. */
   seen(handles: readonly Buffer[]): Promise<void>;
-  made(object: IndexedObject): void;
-  removed(handle: Buffer): void;
+  made(object: ReadObject): void;
+  removed(object: IndexedObject): void;
+  /** The token did not remove it: whether it can still be read is not known. */
+  notRemoved(object: IndexedObject): void;
   /** To be awaited between calls of the module: keeps the agent's watch patient and lets reads in between. */
   pace(): Promise<void>;
 };
 
 export type TokenWriter = {
   /**
-   * Makes one change. With `confirm` it stops before anything old is removed, for another process to look whether the
-   * token really shows what was made.
+   * Makes one change. With `confirm` it stops before anything old is removed, or at the first failure, for another process
+   * to look what the token really shows.
    */
   change(operation: ChangeOperation, confirm: boolean): Promise<Answer>;
-  settle(path: string, begun: BegunWrite): Promise<Answer>;
+  look(path: string, begun: BegunWrite): Answer;
+  tidy(path: string, remove: readonly string[]): Promise<Answer>;
+  /** Takes back what the last change of the path made and nobody confirmed. */
   undo(path: string): Promise<Answer>;
   recover(): Promise<Answer>;
+  repair(dryRun: boolean): Promise<Answer>;
 };
 
 type Wanted = Content & { layout: Secret["layout"]; version: number };
@@ -70,82 +83,107 @@ const isRepair = ({ change, precondition }: ChangeOperation): boolean =>
   precondition.ifMatch === undefined &&
   precondition.ifNoneMatch === undefined;
 
+/** A module's refusal to make an object, and what there was by then. */
+type Failure = NonNullable<Extract<Answer, { kind: "begun" }>["failed"]>;
+
+/** The new objects as far as they were made, the journal first. `failed` ended it. */
+type Made = {
+  kind: "made";
+  made: ReadObject[];
+  handles?: Buffer[];
+  failed?: Failure;
+  notShown?: boolean;
+};
+
 /** The writer of one view. Its operations must not overlap. */
 export const createTokenWriter = (view: WriterView): TokenWriter => {
-  const { session } = view;
-  /** What was made for writes that wait for their confirmation. */
-  const begun = new Map<string, ReadObject[]>();
+  const { session, ways } = view;
+  /** What was made for a write that waits for its confirmation. */
+  let unconfirmed: { path: string; made: readonly ReadObject[] } | undefined;
 
-  const make = async (object: TokenObject): Promise<ReadObject> => {
-    const handle = createObject(session, object);
+  /** A session that another process has ended on the card is begun again, once, as long as nothing has been made. */
+  const make = async (object: TokenObject, isFirst: boolean): Promise<ReadObject> => {
+    let handle: Buffer;
+    try {
+      handle = createObject(session, object);
+    } catch (error) {
+      if (!isFirst || !(error instanceof CkrError) || error.value !== CKR_USER_NOT_LOGGED_IN) throw error;
+      await view.logInAgain();
+      handle = createObject(session, object);
+    }
     await view.pace();
     return { ...object, handle };
   };
 
-  const remove = async (objects: readonly ReadObject[]): Promise<void> => {
-    for (const { handle } of objects) {
-      destroyObject(session, handle);
-      view.removed(handle);
+  const remove = async (objects: readonly IndexedObject[]): Promise<void> => {
+    for (const object of objects) {
+      destroyObject(session, object.handle);
+      view.removed(object);
       await view.pace();
+    }
+  };
+
+  /** The same where nothing depends on it any more: stops at the first object that the token does not remove. */
+  const removeLeftovers = async (objects: readonly IndexedObject[]): Promise<void> => {
+    for (const object of objects) {
+      try {
+        await remove([object]);
+      } catch (error) {
+        if (!(error instanceof CkrError) || isSessionOver(error.value)) throw error;
+        return view.notRemoved(object);
+      }
     }
   };
 
   /**
    * All handles of the token, if it finds the objects again, with the values that they were given; undefined where it
-   * does not.
+   * does not. A module that caches is not asked for the values: it would tell what it was told.
    */
   const shownWith = (objects: readonly ReadObject[]): Buffer[] | undefined => {
     const handles = findDataObjects(session);
     const shown = new Set(handles.map(handleKey));
     const isShown = (object: ReadObject): boolean => {
       if (!shown.has(handleKey(object.handle))) return false;
+      if (ways.cache === "cached") return true;
       const again = readObject(session, object);
       return typeof again === "object" && Buffer.compare(again.value, object.value) === 0;
     };
     return objects.every(isShown) ? handles : undefined;
   };
 
-  /** Removes the new objects, the journal as the last: it was made first. */
-  const undoMade = (made: readonly ReadObject[]): Promise<void> => remove([...made].reverse());
-
-  type Made =
-    | { kind: "made"; made: ReadObject[]; handles?: Buffer[] }
-    | Extract<Answer, { kind: "refused" | "protected" }>;
-
-  /** Makes all new objects and looks at them, or leaves the token as it was. */
-  const makeAll = async (plan: WritePlan<ReadObject>, version: number): Promise<Made> => {
+  /** Makes all new objects and looks at them, up to the first failure. */
+  const makeAll = async (
+    plan: WritePlan<ReadObject>,
+  ): Promise<Made | Extract<Answer, { kind: "protected" }>> => {
     const made: ReadObject[] = [];
     if (plan.journal === undefined && plan.make.length === 0) return { kind: "made", made };
     const before = view.count();
-    const notShown = async (bytes: number): Promise<Made> => {
-      await undoMade(made);
-      const message = `the token took an object and then did not show it; it shows ${before} objects. The write was undone. Delete secrets, or move them to the packed layout (kubectl hsm repack)`;
-      return {
-        kind: "refused",
-        code: "WRITE_NOT_SHOWN",
-        message,
-        learned: { objects: before, bytes },
-        version,
-      };
-    };
     for (const object of plan.journal === undefined ? plan.make : [plan.journal, ...plan.make]) {
       try {
-        made.push(await make(object));
+        made.push(await make(object, made.length === 0));
       } catch (error) {
         if (!(error instanceof CkrError)) throw error;
         if (isWriteProtected(error.value)) return { kind: "protected", ckr: ckrName(error.value) };
-        const objects = before + made.length;
-        await undoMade(made);
-        if (!isNoRoom(error.value)) throw error;
-        const bytes = object.value.length;
-        const message = `the token did not take an object of ${bytes} bytes beside the ${objects} that it holds (${error.call} returned ${ckrName(error.value)}); nothing was changed. Delete secrets, or move them to the packed layout (kubectl hsm repack)`;
-        return { kind: "refused", code: "TOKEN_FULL", message, learned: { objects, bytes }, version };
+        const { value: ckr, call } = error;
+        const failed = { ckr, call, bytes: object.value.length, objects: before + made.length };
+        return { kind: "made", made, failed };
       }
       // Nothing else may be made that only a journal explains before the token shows the journal.
-      if (object === plan.journal && shownWith(made) === undefined) return notShown(object.value.length);
+      if (object === plan.journal && shownWith(made) === undefined) {
+        return { kind: "made", made, notShown: true };
+      }
     }
     const handles = shownWith(made);
-    return handles === undefined ? notShown(largestOf(made)) : { kind: "made", made, handles };
+    return handles === undefined ? { kind: "made", made, notShown: true } : { kind: "made", made, handles };
+  };
+
+  /** Takes back what was made, the journal as the last, and says why: for modules that show what is there. */
+  const undone = async ({ made, failed }: Made, version: number, before: number): Promise<Answer> => {
+    await remove([...made].reverse());
+    if (failed === undefined) return refusalNotShown(before, largestOf(made), version);
+    const { ckr, call, bytes, objects } = failed;
+    if (!isNoRoom(ckr)) throw new CkrError(ckr, call);
+    return refusalNoRoom({ ckr, call, bytes, objects }, version);
   };
 
   /** What is to be removed goes; then the journal. */
@@ -155,16 +193,17 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
     await remove(journals);
   };
 
+  type SettledPath = { objects: ReadObject[]; standing: ReadObject[]; unread: IndexedObject[] };
+
   /** What counts at the path, once what a cut write has left there is gone. */
-  const settled = async (path: string): Promise<ReadObject[] | "stale" | { invalid: string }> => {
-    const found = view.objectsOf(path);
-    if (found === "stale") return found;
-    if (found === "unreadable")
-      return { invalid: `${path}: the token does not let an object's value be read` };
-    const result = withoutLeftovers(path, found);
+  const settled = async (path: string): Promise<SettledPath | "stale" | { invalid: string }> => {
+    const reading = view.objectsOf(path);
+    if (reading === "stale") return reading;
+    const { objects, unread } = reading;
+    const result = withoutLeftovers(path, objects, countUnread(unread));
     if (result.kind === "invalid") return { invalid: result.message };
-    await remove(result.surplus);
-    return result.objects;
+    await removeLeftovers(result.surplus);
+    return { objects: result.objects, standing: result.standing, unread };
   };
 
   const outcomeOf = (current: Decoded, wanted: Wanted | undefined, change: Change): Outcome => {
@@ -182,84 +221,128 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
     };
   };
 
-  const change = async (operation: ChangeOperation, confirm: boolean): Promise<Answer> => {
-    const { path, limits, precondition } = operation;
-    await view.catchUp(path);
-    const objects = await settled(path);
-    if (objects === "stale") return { kind: "stale" };
-    if (!Array.isArray(objects)) return { kind: "invalid", message: objects.invalid };
-    const current = decodeSecret(path, objects);
-    if (current.kind === "invalid" && !isRepair(operation)) return current;
+  /** The content and layout that the path shall have, undefined for none; or the answer where nothing is to be written. */
+  const wantedOf = (
+    operation: ChangeOperation,
+    current: Decoded,
+    objects: readonly ReadObject[],
+  ): { wanted: Wanted | undefined; version: number } | Answer => {
     const asked = changeOf(operation);
     const intent =
       current.kind === "invalid" && asked.type === "delete"
         ? { kind: "delete" as const }
-        : contentAfter(current.kind === "found" ? current : undefined, asked, precondition);
+        : contentAfter(current.kind === "found" ? current : undefined, asked, operation.precondition);
     if (intent.kind === "done") return intent.result;
-    const version = Math.max(highestVersion(path, objects), operation.versionFloor) + 1;
-    const wanted: Wanted | undefined =
-      intent.kind === "delete"
-        ? undefined
-        : {
-            data: intent.content.data,
-            metadata: {
-              ...(current.kind !== "found" && { createdAt: operation.now }),
-              ...intent.content.metadata,
-            },
-            layout: intent.layout ?? operation.layout,
-            version,
-          };
+    const version = Math.max(highestVersion(operation.path, objects), operation.versionFloor) + 1;
+    if (intent.kind === "delete") return { wanted: undefined, version };
+    const { data, metadata } = intent.content;
+    const layout = intent.layout ?? operation.layout;
+    const created = current.kind === "found" ? {} : { createdAt: operation.now };
+    return { wanted: { data, metadata: { ...created, ...metadata }, layout, version }, version };
+  };
+
+  const change = async (operation: ChangeOperation, confirm: boolean): Promise<Answer> => {
+    const { path, limits } = operation;
+    await view.catchUp(path);
+    const there = await settled(path);
+    if (there === "stale") return { kind: "stale" };
+    if ("invalid" in there) return { kind: "invalid", message: there.invalid };
+    const { objects, standing, unread } = there;
+    const current = decodeSecret(path, [...objects, ...standing], unread);
+    if (current.kind === "invalid" && !isRepair(operation)) return current;
+    const next = wantedOf(operation, current, objects);
+    if ("kind" in next) return next;
+    const { wanted, version } = next;
     const used = view.count();
-    const plan = planWrite({ path, objects, ...(wanted && { content: wanted }), used, limits });
+    const content = wanted && { content: wanted };
+    const plan = planWrite({
+      path,
+      objects,
+      standing,
+      unread: countUnread(unread),
+      ...content,
+      used,
+      limits,
+      ways,
+    });
     if (plan.kind === "refused") return plan;
-    const result = await makeAll(plan, version);
-    if (result.kind !== "made") return result;
-    const { made, handles } = result;
-    const outcome = outcomeOf(current, wanted, asked);
-    if (confirm && made.length > 0) {
-      begun.set(path, made);
-      const journal = plan.journal !== undefined;
-      return {
-        kind: "begun",
-        begun: { journal, make: plan.make.map(digestOf), remove: plan.remove.map(digestOf) },
-        result: outcome,
-        largestBytes: largestOf(made),
-        version,
+    const result = await makeAll(plan);
+    if (result.kind === "protected") return result;
+    const { made, handles, failed, notShown = false } = result;
+    const outcome = outcomeOf(current, wanted, changeOf(operation));
+    if (confirm && (made.length > 0 || failed !== undefined)) {
+      const begun = {
+        journal: plan.journal !== undefined,
+        make: plan.make.map(digestOf),
+        remove: plan.remove.map(digestOf),
       };
+      unconfirmed = { path, made };
+      const largestBytes = largestOf(plan.journal ? [plan.journal, ...plan.make] : plan.make);
+      return { kind: "begun", begun, result: outcome, largestBytes, version, ...(failed && { failed }) };
     }
+    if (failed !== undefined || notShown) return undone(result, version, used);
     for (const object of made) view.made(object);
     if (handles !== undefined) await view.seen(handles);
     await complete(plan, made);
     return outcome;
   };
 
+  const tidy = async (path: string, digests: readonly string[] = []): Promise<Answer> => {
+    const reading = view.objectsOf(path);
+    if (reading === "stale") return { kind: "stale" };
+    await removeLeftovers(reading.objects.filter((object) => digests.includes(digestOf(object))));
+    const there = await settled(path);
+    return there === "stale" ? { kind: "stale" } : { kind: "tidied" };
+  };
+
+  const recover = async (): Promise<Answer> => {
+    const paths: string[] = [];
+    for (const path of view.unsettled()) {
+      await tidy(path);
+      if (!view.unsettled().includes(path)) paths.push(path);
+    }
+    return { kind: "recovered", paths };
+  };
+
   return {
     change,
-    settle: async (path, { journal, make: digests, remove: gone }) => {
-      const objects = view.objectsOf(path);
-      if (typeof objects === "string") return { kind: "stale" };
-      const journals = objects.filter(({ application }) => application === JOURNAL_APPLICATION);
-      const shown = new Set(objects.map(digestOf));
+    look: (path, { journal, make: digests }) => {
+      const reading = view.objectsOf(path);
+      if (reading === "stale") return { kind: "stale" };
+      const journals = reading.objects.filter(({ application }) => application === JOURNAL_APPLICATION);
+      const shown = new Set(reading.objects.map(digestOf));
       const isShown = digests.every((digest) => shown.has(digest)) && (!journal || journals.length > 0);
-      if (isShown) {
-        await remove(objects.filter((object) => gone.includes(digestOf(object))));
-        await remove(journals);
-      }
-      return { kind: "settled", shown: isShown, objects: view.count() };
+      return { kind: "looked", shown: isShown, objects: view.count() };
     },
+    tidy,
     undo: async (path) => {
-      const made = begun.get(path) ?? [];
-      begun.delete(path);
-      await undoMade(made);
+      const made = unconfirmed?.path === path ? unconfirmed.made : [];
+      unconfirmed = undefined;
+      await remove([...made].reverse());
       return { kind: "undone" };
     },
-    recover: async () => {
-      const paths: string[] = [];
-      for (const path of view.unsettled()) {
-        await settled(path);
-        if (!view.unsettled().includes(path)) paths.push(path);
-      }
-      return { kind: "recovered", paths };
-    },
+    recover,
+    repair: (dryRun) => repairToken(view, { tidy, remove, dryRun }),
   };
 };
+
+/** The token took an object and then did not show it. */
+const refusalNotShown = (objects: number, bytes: number, version: number): Answer => ({
+  kind: "refused",
+  code: "WRITE_NOT_SHOWN",
+  message: `the token took an object and then did not show it; it shows ${objects} objects. The write was undone. Delete secrets, or move them to the packed layout (kubectl hsm repack)`,
+  learned: { objects, bytes },
+  version,
+});
+
+/** The token did not take an object, and nothing of the write is left. */
+export const refusalNoRoom = (
+  { ckr, call, bytes, objects }: Failure,
+  version: number,
+): Extract<Answer, { kind: "refused" }> => ({
+  kind: "refused",
+  code: "TOKEN_FULL",
+  message: `the token did not take an object of ${bytes} bytes beside the ${objects} data objects that it holds (${call} returned ${ckrName(ckr)}); nothing was changed. Delete secrets, keys or certificates, or move secrets to the packed layout (kubectl hsm repack)`,
+  learned: { objects, bytes },
+  version,
+});

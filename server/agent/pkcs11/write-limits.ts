@@ -2,20 +2,32 @@
 // What the token takes: as configured, as it says, or as it has shown by refusing objects or by not showing them.
 import type { Clock } from "../../clock.ts";
 import type { TokenLimits } from "../storage/write-plan.ts";
+import type { TokenView } from "./messages.ts";
+
+/** What limits depend on of the view of a token. */
+export type LimitingView = Pick<TokenView, "cache" | "objects" | "shown">;
 
 export type WriteLimits = {
-  /** For the next write. `cache` is that of the module. */
-  current(cache: "live" | "cached"): TokenLimits;
+  /** For the next write. */
+  current(view: LimitingView | undefined): TokenLimits;
   /** The token had `objects` data objects and did not take, or show, one more of `bytes`. */
   refused(learned: { objects: number; bytes: number }): void;
+  /**
+   * The token did not take an object of `bytes`. Whether it is worth while to try again with smaller ones, which are then the
+   * limit.
+   */
+  tooLarge(bytes: number): boolean;
   /** The token holds `objects` data objects, the largest new one of which has `bytes`. */
   taken(taken: { objects: number; bytes: number }): void;
 };
 
 export type ConfiguredLimits = { maxObjects?: number; maxObjectBytes?: number };
 
-/** What a PKCS#15 card took, measured: larger values are split. Modules that keep files, such as SoftHSM2, have no limit. */
-const CARD_OBJECT_BYTES = 4096;
+/**
+ * What PKCS#15 cards take, measured (4,096: Pico HSM firmware 5.4; 4,032: firmware 6.6) or safe, tried in this order: larger
+ * values are split. Modules that keep files, such as SoftHSM2, have no limit.
+ */
+const CARD_OBJECT_BYTES = [4096, 4032, 2048];
 
 /** How long what a refusal has taught is believed: its cause may have been another one than a limit. */
 const BELIEVED_MS = 10 * 60 * 1000;
@@ -28,23 +40,47 @@ export const createWriteLimits = (
   { maxObjects, maxObjectBytes }: ConfiguredLimits,
   clock: Pick<Clock, "now">,
 ): WriteLimits => {
+  /** The place in CARD_OBJECT_BYTES of what the token takes, as far as it has shown it. */
+  let size = 0;
   let found: { limit: number; fromBytes: number; until: number } | undefined;
   const known = (): { limit: number; fromBytes: number } | undefined => {
     if (found !== undefined && clock.now() >= found.until) found = undefined;
     return found && { limit: found.limit, fromBytes: found.fromBytes };
   };
-  const objectsOf = (): TokenLimits["objects"] => {
+  /**
+   * Data objects that fit the table of a module which hides what does not: one place is never used, as a full table can't be
+   * told from one that hides something.
+   */
+  const shownLimit = (view: LimitingView | undefined): TokenLimits["objects"] => {
+    if (view === undefined || view.shown === null) return null;
+    const others = view.shown.objects - view.objects;
+    return { limit: Math.max(0, view.shown.limit - 1 - others), fromBytes: 0, source: "module" };
+  };
+  const configured: TokenLimits["objects"] =
+    maxObjects === undefined ? null : { limit: maxObjects, fromBytes: 0, source: "configured" };
+  const objectsOf = (view: LimitingView | undefined): TokenLimits["objects"] => {
     const learned = known();
-    if (maxObjects !== undefined && (learned === undefined || maxObjects <= learned.limit)) {
-      return { limit: maxObjects, fromBytes: 0, source: "configured" };
-    }
-    return learned === undefined ? null : { ...learned, source: "learned" };
+    const said = [
+      configured,
+      shownLimit(view),
+      learned ? ({ ...learned, source: "learned" } as const) : null,
+    ];
+    return said.reduce(
+      (least, one) => (least === null || (one && one.limit < least.limit) ? one : least),
+      null,
+    );
   };
   return {
-    current: (cache) => ({
-      maxObjectBytes: maxObjectBytes ?? (cache === "cached" ? CARD_OBJECT_BYTES : null),
-      objects: objectsOf(),
+    current: (view) => ({
+      maxObjectBytes: maxObjectBytes ?? (view?.cache === "cached" ? (CARD_OBJECT_BYTES[size] ?? null) : null),
+      objects: objectsOf(view),
     }),
+    tooLarge: (bytes) => {
+      const smaller = CARD_OBJECT_BYTES.findIndex((one, at) => at > size && one < bytes);
+      if (maxObjectBytes !== undefined || smaller < 0) return false;
+      size = smaller;
+      return true;
+    },
     refused: ({ objects, bytes }) => {
       const learned = known();
       // The lower bound of both stays: fewer objects, and smaller ones, were refused before.

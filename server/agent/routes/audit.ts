@@ -15,6 +15,7 @@ export type WriteOperation =
   | "delete-key"
   | "import"
   | "repack"
+  | "repair"
   | "export"
   | "pin";
 

@@ -29,8 +29,8 @@ export const failureOf = (result: NotDone): Failure => {
       return { code: "PRECONDITION_FAILED" };
     case "refused":
       return { code: result.code, message: result.message };
-    case "interrupted":
-      return { code: "WRITE_INTERRUPTED", message: result.message, retryAfterSeconds: 1 };
+    case "uncertain":
+      return { code: "WRITE_UNCERTAIN", message: result.message, retryAfterSeconds: 1 };
     case "unavailable":
       return {
         code: result.code,

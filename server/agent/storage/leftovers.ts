@@ -5,12 +5,16 @@ import { supersededPacked } from "./packed.ts";
 import type { TokenObject } from "./path.ts";
 
 /** The objects that count, and beside them, in the order in which they are to go, those that a cut write left over. */
-export const withoutLeftovers = <O extends TokenObject>(path: string, objects: readonly O[]): Settled<O> => {
-  const settled = settle(path, objects);
+export const withoutLeftovers = <O extends TokenObject>(
+  path: string,
+  objects: readonly O[],
+  unread = 0,
+): Settled<O> => {
+  const settled = settle(path, objects, unread);
   if (settled.kind === "invalid") return settled;
   const superseded = supersededPacked(path, settled.objects);
   return {
-    kind: "settled",
+    ...settled,
     objects: settled.objects.filter((object) => !superseded.includes(object)),
     surplus: [...superseded, ...settled.surplus],
   };

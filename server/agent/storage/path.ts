@@ -21,8 +21,11 @@ export const METADATA_SEGMENT = "_metadata";
 /** The key of the object whose label is the bare path. */
 export const BARE_KEY = "data";
 
-/** One data object of the token, read. `label` and `application` are UTF-8 text. */
-export type TokenObject = { label: string; application: string; value: Uint8Array };
+/**
+ * One data object of the token, read. `label` and `application` are UTF-8 text. `damaged`: on the token there is more behind
+ * one of them (see pkcs11/object-name.ts), so that a write replaces it.
+ */
+export type TokenObject = { label: string; application: string; value: Uint8Array; damaged?: boolean };
 
 /** How one per-key object belongs to a path: as its metadata, or as the value of a key. */
 export type Ownership = { path: string; role: "metadata" } | { path: string; role: "key"; key: string };

@@ -4,7 +4,7 @@ import { checksum } from "../../../hooks/checksum.ts";
 import type { Secret } from "../store.ts";
 import { settle } from "./journal.ts";
 import { decodePacked, highestPackedVersion } from "./packed.ts";
-import { isPerKey, listedPath, owners, type TokenObject } from "./path.ts";
+import { isPerKey, JOURNAL_APPLICATION, listedPath, owners, type TokenObject } from "./path.ts";
 import { decodePerKey, type LayoutContent } from "./per-key.ts";
 
 /** What a token says about a path, once all its objects are known. */
@@ -29,15 +29,46 @@ export const listedPathOf = (object: ObjectName): string | undefined =>
   isPerKey(object.application) ? listedPath(object.label) : pathsOf(object)[0];
 
 /**
- * The secret at `path` among `objects`. Where a write was cut off, its journal says which of them count. The higher version
- * wins between the layouts, packed on a tie; a tombstone is an absent secret. Per-key objects that contradict each other
- * make the path unreadable, as their version is unknown, and keys that are missing do so unless the packed secret is as
- * new. Packed objects of which none is complete make it unreadable where there is no per-key secret: they may be newer
- * than its tombstone.
+ * Which of the objects that can't be read would count at `path`, if no journal explains them. Not a journal: it is removed
+ * last, when the rest is whole without it. Not a packed object beside a whole packed secret: on a token that removes in two
+ * steps it is an old version, or a new one that was undone. Not a key that another object gives.
  */
-export const decodeSecret = (path: string, objects: readonly TokenObject[]): Decoded => {
-  const settled = settle(path, objects);
+const unreadThatCount = (
+  path: string,
+  objects: readonly TokenObject[],
+  unread: readonly ObjectName[],
+): ObjectName[] => {
+  const hasPacked = ["secret", "tombstone"].includes(decodePacked(path, objects).kind);
+  const given = new Set(objects.filter(({ application }) => isPerKey(application)).map(({ label }) => label));
+  return unread.filter(({ label, application }) => {
+    if (application === JOURNAL_APPLICATION) return false;
+    return isPerKey(application) ? !given.has(label) : !hasPacked;
+  });
+};
+
+/**
+ * The secret at `path` among `objects`, and what it means that those of `unread` can't be read. Where a write was cut off,
+ * its journal says which of them count. The higher version wins between the layouts, packed on a tie; a tombstone is an
+ * absent secret. Per-key objects that contradict each other make the path unreadable, as their version is unknown, and keys
+ * that are missing do so unless the packed secret is as new. Packed objects of which none is complete make it unreadable
+ * where there is no per-key secret: they may be newer than its tombstone.
+ */
+export const decodeSecret = (
+  path: string,
+  objects: readonly TokenObject[],
+  unread: readonly ObjectName[] = [],
+): Decoded => {
+  const settled = settle(path, objects, countUnread(unread));
   if (settled.kind === "invalid") return settled;
+  if (settled.unexplained > 0) {
+    const counting = unreadThatCount(path, settled.objects, unread);
+    const [lost] = counting;
+    // A journal tells how many count for nothing, and not which.
+    if (lost !== undefined && counting.length > countUnread(unread) - settled.unexplained) {
+      const message = `${path}: the token does not let the value of ${lost.label} be read (kubectl hsm repair names such objects)`;
+      return { kind: "invalid", message };
+    }
+  }
   const packed = decodePacked(path, settled.objects);
   const perKey = decodePerKey(path, settled.objects);
   if (perKey.kind === "invalid" && perKey.version === undefined) return perKey;
@@ -54,6 +85,10 @@ export const decodeSecret = (path: string, objects: readonly TokenObject[]): Dec
     metadata: winner.metadata,
   };
 };
+
+/** How many of the objects that can't be read are no journals. */
+export const countUnread = (unread: readonly ObjectName[]): number =>
+  unread.filter(({ application }) => application !== JOURNAL_APPLICATION).length;
 
 const versionOf = (content: LayoutContent): number =>
   content.kind === "none" ? -1 : (content.version ?? -1);

@@ -13,7 +13,7 @@ export type TokenLimits = {
   /** Of one object's value. */
   maxObjectBytes: number | null;
   /** Data objects of the whole token, and which size it was that one too many had: smaller ones may still fit. */
-  objects: { limit: number; fromBytes: number; source: "configured" | "learned" } | null;
+  objects: { limit: number; fromBytes: number; source: "configured" | "learned" | "module" } | null;
 };
 
 /** Objects in the order in which they are made; then those that go, in theirs. */
@@ -27,20 +27,35 @@ export type WritePlan<O extends TokenObject> = {
 
 export type PlanRefusal = {
   kind: "refused";
-  code: "TOKEN_FULL" | "SECRET_TOO_LARGE" | "PATH_AMBIGUOUS";
+  code: "TOKEN_FULL" | "SECRET_TOO_LARGE" | "PATH_AMBIGUOUS" | "VALUE_EMPTY";
   message: string;
+};
+
+/** What else than its room decides how a token is written. */
+export type TokenWays = {
+  /** Removing an object is one step of the token: cut anywhere, the object is there or it is not. */
+  removesAtOnce: boolean;
+  /** An object may have a value of no bytes. */
+  takesEmptyValues: boolean;
 };
 
 export type PlanRequest<O extends TokenObject> = {
   path: string;
   /** The objects of the path that count (see journal.ts). */
   objects: readonly O[];
+  /** Journals that still stand there, and how many of the path's objects can't be read. */
+  standing?: readonly O[];
+  unread?: number;
   /** Undefined deletes. */
   content?: Content & { layout: Layout; version: number };
   /** Data objects on the whole token now. */
   used: number;
   limits: TokenLimits;
+  ways?: TokenWays;
 };
+
+/** How SoftHSM2 and most modules do it. */
+export const PLAIN_WAYS: TokenWays = { removesAtOnce: true, takesEmptyValues: true };
 
 /** CKA_LABEL of a PKCS#15 token (OpenSC: SC_PKCS15_MAX_LABEL_SIZE) has no more bytes. */
 const MAX_LABEL_BYTES = 255;
@@ -84,8 +99,14 @@ const objectsOf = (
   return encodePerKey(path, data, counted).map((object) => ({ ...object, application: PER_KEY_APPLICATION }));
 };
 
-/** Whether the object is there already: who wrote a per-key object, and so its application, does not matter. */
-const isSame = (a: TokenObject, b: TokenObject): boolean =>
+/**
+ * Whether the object is there already: who wrote a per-key object, and so its application, does not matter. One whose name
+ * has to be repaired is not.
+ */
+const isSame = (there: TokenObject, wanted: TokenObject): boolean =>
+  there.damaged !== true && sameObject(there, wanted);
+
+const sameObject = (a: TokenObject, b: TokenObject): boolean =>
   a.label === b.label &&
   (a.application === b.application || (isPerKey(a.application) && isPerKey(b.application))) &&
   Buffer.compare(a.value, b.value) === 0;
@@ -125,9 +146,24 @@ const noRoom = (
   );
 };
 
+/** The first key of a per-key write whose value is empty, in words, where the token can't hold such. */
+const emptyValue = (
+  make: readonly TokenObject[],
+  { takesEmptyValues }: TokenWays,
+): PlanRefusal | undefined => {
+  const empty = takesEmptyValues ? undefined : make.find(({ value }) => value.length === 0);
+  return (
+    empty &&
+    refused(
+      "VALUE_EMPTY",
+      `${empty.label}: the token does not keep an object without a value; use the packed layout, or leave the key out`,
+    )
+  );
+};
+
 /** What to make and what to remove, in the order that journal.ts explains. */
 export const planWrite = <O extends TokenObject>(request: PlanRequest<O>): WritePlan<O> | PlanRefusal => {
-  const { path, objects, content, limits, used } = request;
+  const { path, objects, content, limits, used, standing = [], unread = 0, ways = PLAIN_WAYS } = request;
   const shared = strangers(path, objects);
   if (shared.length > 0) return ambiguous(path, shared);
   const most = limits.maxObjectBytes;
@@ -138,27 +174,45 @@ export const planWrite = <O extends TokenObject>(request: PlanRequest<O>): Write
   const elsewhere = strangers(path, wanted);
   if (elsewhere.length > 0) return ambiguous(path, elsewhere);
   const make = wanted.filter((object) => !objects.some((there) => isSame(there, object)));
-  const remove = objects.filter((there) => !wanted.some((object) => isSame(there, object)));
-  const journal = needsJournal(make, remove)
-    ? journalObject(path, { make: make.map(digestOf), remove: remove.map(digestOf) })
+  const replaced = objects.filter((there) => !wanted.some((object) => isSame(there, object)));
+  const remove = [...replaced, ...standing];
+  const journal = needsJournal({ make, remove, unread, ways })
+    ? journalObject(path, { make: make.map(digestOf), remove: remove.map(digestOf), stuck: unread })
     : undefined;
   const made = journal === undefined ? make : [journal, ...make];
-  // The journal of a delete may take the object that is kept free.
-  const refusal = tooLarge(made, limits) ?? (content === undefined ? undefined : noRoom(made, used, limits));
-  if (refusal !== undefined) return refusal;
-  return { kind: "plan", ...(journal !== undefined && { journal }), make, remove };
+  const tooMuch = content === undefined ? noRoomToDelete : noRoom;
+  const refusal = emptyValue(make, ways) ?? tooLarge(made, limits) ?? tooMuch(made, used, limits);
+  if (refusal === undefined) {
+    return { kind: "plan", ...(journal !== undefined && { journal }), make, remove };
+  }
+  // A full token must be emptied somehow: one object alone goes without a journal.
+  const isPlainDelete = content === undefined && refusal.code === "TOKEN_FULL" && remove.length === 1;
+  return isPlainDelete && unread === 0 ? { kind: "plan", make, remove } : refusal;
 };
+
+/** The journal of a delete may take the object that is kept free. */
+const noRoomToDelete = (
+  made: readonly TokenObject[],
+  used: number,
+  { objects, ...rest }: TokenLimits,
+): PlanRefusal | undefined =>
+  objects?.source === "module" ? noRoom(made, used - RESERVE, { ...rest, objects }) : undefined;
 
 /** The CBOR of a part needs about this much beside its chunk. */
 const MIN_PACKED_BYTES = 256;
 
+type Steps = Pick<WritePlan<TokenObject>, "make" | "remove"> & { unread: number; ways: TokenWays };
+
 /**
  * Whether a cut could leave a mixture. Not where a single call does it all, and not where one packed object replaces
- * others: until they are gone, the highest version wins.
+ * others: until they are gone, the highest version wins. A removal that a cut leaves half done is told from an object that
+ * counts by a journal alone, and so are objects that can't be read, unless a packed secret stands beside them.
  */
-const needsJournal = (make: readonly TokenObject[], remove: readonly TokenObject[]): boolean => {
-  if (make.length + remove.length <= 1) return false;
+const needsJournal = ({ make, remove, unread, ways }: Steps): boolean => {
   const [only, ...others] = make;
   const packed = ({ application }: TokenObject): boolean => application === PACKED_APPLICATION;
-  return !(only !== undefined && others.length === 0 && packed(only) && remove.every(packed));
+  const isPackedPut = only !== undefined && others.length === 0 && packed(only);
+  if (unread > 0) return !(isPackedPut && remove.every(packed));
+  if (make.length + remove.length <= 1) return remove.length === 1 && !ways.removesAtOnce;
+  return !(isPackedPut && remove.every(packed));
 };

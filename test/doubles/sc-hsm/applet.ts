@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The SmartCard-HSM applet as a Pico HSM's firmware has it: files, the user PIN and its counter, and what each command does.
 import { type Command, type Response, respond, SW } from "./apdu.ts";
-import { cardVerifiable, tokenInfo } from "./certificates.ts";
+import { cardVerifiable, keyFiles, tokenInfo } from "./certificates.ts";
 import { readTlvs, tlv } from "./tlv.ts";
 
 /** Application identifier of the SmartCard-HSM. */
@@ -57,6 +57,7 @@ export const initialisedCard = (options: CardOptions): CardMemory => ({
   files: new Map([
     [EF_DEVICE_CERTIFICATE, cardVerifiable("ESPICOHSM00001")],
     [EF_TOKEN_INFO, tokenInfo(options.label ?? "Pico-HSM")],
+    ...keyFiles(0, "ESPICOHSMTR"), // the device's own key
   ]),
   user: pinState(Buffer.from(options.pin), options.tries ?? 3),
   so: pinState(Buffer.from(options.soPin, "hex"), 15),

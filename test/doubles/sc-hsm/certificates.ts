@@ -51,3 +51,26 @@ export const tokenInfo = (label: string): Buffer =>
     tlv(0x80, label),
     tlv(0x03, Buffer.from([4, 0x10])),
   );
+
+/** A key's PKCS#15 description (PrivateECKey: ISO/IEC 7816-15, section 8.4), as the firmware makes it. */
+const keyDescription = (label: string, id: number): Buffer =>
+  tlv(
+    0xa0,
+    tlv(0x30, tlv(0x0c, label)),
+    tlv(0x30, tlv(0x04, Buffer.from([id])), tlv(0x03, Buffer.from([0x07, 0x20, 0x80]))),
+    tlv(0xa1, tlv(0x30, tlv(0x30, tlv(0x04, Buffer.alloc(0))), tlv(0x02, Buffer.from([1, 0])))),
+  );
+
+/** The request for a certificate that stands beside a key until there is one: a CVC in an authenticated request. */
+const certificateRequest = (holder: string): Buffer =>
+  tlv(0x67, cardVerifiable(holder), tlv(0x42, holder), tlv(0x5f37, randomBytes(64)));
+
+/**
+ * The files of an elliptic curve key: the key itself (which nobody can read), its description, and an X.509 certificate or the
+ * request for one.
+ */
+export const keyFiles = (id: number, label: string, certificate?: Buffer): [fid: number, file: Buffer][] => [
+  [0xcc00 | id, randomBytes(32)],
+  [0xc400 | id, keyDescription(label, id)],
+  [0xce00 | id, certificate ?? certificateRequest("ESPICOHSM00001")],
+];

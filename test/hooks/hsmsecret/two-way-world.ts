@@ -350,7 +350,7 @@ export const answer = (start: World, { reading, write }: Asked, mishap?: Mishap)
 
 const INTERRUPTED: FailedWrite = {
   outcome: "unavailable",
-  code: "WRITE_INTERRUPTED",
+  code: "WRITE_UNCERTAIN",
   message: "The write was cut off.",
 };
 

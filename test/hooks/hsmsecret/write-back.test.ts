@@ -237,8 +237,8 @@ t.test("a write that failed keeps the edit, says why and comes again", async (t)
       300,
     ],
     [
-      { outcome: "unavailable", code: "WRITE_INTERRUPTED", message: "m.", retryAfterSeconds: 7 },
-      /^WRITE_INTERRUPTED: m\. Whether the token of pico has it/,
+      { outcome: "unavailable", code: "WRITE_UNCERTAIN", message: "m.", retryAfterSeconds: 7 },
+      /^WRITE_UNCERTAIN: m\. Whether the token of pico has it/,
       false,
       7,
     ],

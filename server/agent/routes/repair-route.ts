@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST /v1/repair: removes objects that can't be read and what cut writes have left, and writes damaged names anew.
+import { ErrorBody, RepairBody, RepairResults } from "../../agent-api.ts";
+import type { KeyswitchServer } from "../../http/instance.ts";
+import { startWriteAudit } from "./audit.ts";
+import { failureOf, sendFailure } from "./change-end.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+
+/** Adds the route. */
+export const addRepairRoute = (app: KeyswitchServer, { store, metrics, device }: WriteRouteOptions): void => {
+  app.post(
+    "/v1/repair",
+    {
+      ...writeRoute("repair"),
+      schema: { body: RepairBody, response: { 200: RepairResults, "4xx": ErrorBody, "5xx": ErrorBody } },
+    },
+    async (request, reply) => {
+      const audit = startWriteAudit(request, metrics, "repair");
+      const outcome = await store.repair(request.body.dryRun ?? false);
+      if (outcome.kind === "unavailable") {
+        audit({ outcome: outcome.code });
+        return sendFailure(reply, failureOf(outcome));
+      }
+      const { results } = outcome;
+      const failed = results.filter((one) => one.outcome === "failed").length;
+      audit({ outcome: request.body.dryRun === true ? "named" : "repaired", count: results.length - failed });
+      return { device, results };
+    },
+  );
+};
