@@ -13,6 +13,7 @@ import { list } from "./verbs/list.ts";
 import { mirrorSync } from "./verbs/mirror-sync.ts";
 import { renameKey } from "./verbs/rename-key.ts";
 import { repack } from "./verbs/repack.ts";
+import { repair } from "./verbs/repair.ts";
 import { rotatePin } from "./verbs/rotate-pin.ts";
 import { update } from "./verbs/update.ts";
 import { version } from "./verbs/version.ts";
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   importSecrets,
   exportSecrets,
   repack,
+  repair,
   rotatePin,
   devices,
   mirrorSync,

@@ -14,7 +14,7 @@ import { runHere } from "./in-process.ts";
 const firstWords = [...new Set(COMMANDS.map(({ name }) => name.split(" ")[0] ?? "")), "help"];
 const rows: [line: string[], words: string[], lookUp?: string][] = [
   [[""], firstWords],
-  [["re"], ["rename-key", "repack"]],
+  [["re"], ["rename-key", "repack", "repair"]],
   [["mirror", ""], ["sync"]],
   [["mirror", "sync", "--agent-o"], ["--agent-only"]],
   [["help", "ro"], ["rotate-pin"]],
@@ -91,12 +91,12 @@ t.test("in bash and in kubectl", async (t) => {
     ]);
   t.equal(
     await bash("re"),
-    'declare -a COMPREPLY=([0]="rename-key" [1]="repack")\ncomplete -F _kubectl_hsm kubectl-hsm\n',
+    'declare -a COMPREPLY=([0]="rename-key" [1]="repack" [2]="repair")\ncomplete -F _kubectl_hsm kubectl-hsm\n',
   );
   t.match(await bash("get", "-n", "shop", "d"), /=\(\[0\]="database"\)/);
   t.match(await bash("list", "-o", ""), /=\(\[0\]="text" \[1\]="json" \[2\]="yaml"\)/);
   const kubectl = (...words: string[]) => output(agent, folder, "kubectl", ["__complete", "hsm", ...words]);
-  t.match(await kubectl("re"), /^rename-key\nrepack\n:4/m);
+  t.match(await kubectl("re"), /^rename-key\nrepack\nrepair\n:4/m);
   t.match(await kubectl("get", "-n", "shop", ""), /^database\nmail\n:4/m);
   t.match(await kubectl("import", ""), /^:0/m);
   t.equal(

@@ -12,6 +12,7 @@ import {
   type Layout,
   type PatchBody,
   type PutBody,
+  RepairResults,
   SecretBody,
   SecretListBody,
   type SecretMetadata,
@@ -45,6 +46,7 @@ const schemas = {
   deletion: compileSchema(DeleteBody),
   exported: compileSchema(ExportBody),
   results: compileSchema(ItemResults),
+  repaired: compileSchema(RepairResults),
 };
 
 const encoded = (data: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
@@ -114,6 +116,10 @@ export const agentCalls = (client: AgentClient) => ({
     client.send({ method: "POST", path: "/v1/import", body }, schemas.results),
   repack: (paths: string[], layout: Layout): Promise<Answer<ItemResults>> =>
     client.send({ method: "POST", path: "/v1/repack", body: { paths, layout } }, schemas.results),
+  async repair(dryRun: boolean): Promise<RepairResults> {
+    const asked = { method: "POST", path: "/v1/repair", body: { dryRun } } as const;
+    return bodyOf(await client.send(asked, schemas.repaired), "the repair");
+  },
   setPin: (currentPin: string, newPin: string): Promise<Answer<undefined>> =>
     client.sendForNothing({ method: "POST", path: "/v1/pin", body: { currentPin, newPin } }),
   /** /healthz or /readyz: the status and what the answer says. */

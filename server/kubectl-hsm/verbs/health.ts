@@ -56,6 +56,14 @@ const reasonsOf = (text: string): string[] => {
   }
 };
 
+const problemLines = ({ unreadableObjects, damagedNames }: DeviceInfo): string[] => {
+  const problems = [
+    unreadableObjects > 0 ? `${unreadableObjects} can't be read` : "",
+    damagedNames > 0 ? `${damagedNames} with a damaged name` : "",
+  ].filter((problem) => problem !== "");
+  return problems.length === 0 ? [] : [`problems:  ${problems.join(", ")} (kubectl hsm repair)`];
+};
+
 const infoLines = (info: DeviceInfo): string[] => {
   const { token } = info;
   const limit = info.objectLimit === null ? "" : ` of ${info.objectLimit} (${info.objectLimitSource})`;
@@ -68,6 +76,7 @@ const infoLines = (info: DeviceInfo): string[] => {
     `token:     ${token.label} (${token.manufacturer} ${token.model}, serial ${token.serial}, firmware ${token.firmware})`,
     `module:    ${info.module}, ${info.cache}, read ${(info.viewAgeMs / 1000).toFixed(1)} s ago`,
     `objects:   ${info.objects}${limit}${space}`,
+    ...problemLines(info),
     `layout:    ${info.layout}${info.maxObjectBytes === null ? "" : `, objects of at most ${info.maxObjectBytes} B`}`,
     `writable:  ${info.writable ? "yes" : "no (WRITE_TOKEN_FILE)"}`,
   ];
