@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tests of the agent on a SmartCard-HSM start from: a card behind real pcscd and OpenSC, and stores and agents on it.
+import { randomBytes, randomInt } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Test } from "tap";
+import { eventually } from "../../../scripts/local/eventually.ts";
+import { type CardOptions, initialisedCard } from "../../doubles/sc-hsm/applet.ts";
+import { insertCard, type VirtualCard } from "../../doubles/sc-hsm/card.ts";
+import { openscModule, type Pcscd, startPcscd } from "../../doubles/sc-hsm/pcscd.ts";
+import { type StoreOptions, type TokenWay, type WatchedStore, watchedStore } from "../token-fixture.ts";
+
+export type CardFixture = {
+  card: VirtualCard;
+  pcscd: Pcscd;
+  pin: string;
+  soPin: string;
+  way: TokenWay;
+  /** A store on the card; closed at the end of the test. */
+  openStore(options?: StoreOptions): WatchedStore;
+};
+
+/** A new card in a reader of its own, with a PIN that nobody knew before. Everything ends with the test. */
+export const cardFixture = async (t: Test, options: Partial<CardOptions> = {}): Promise<CardFixture> => {
+  const dir = mkdtempSync(join(tmpdir(), "keyswitch-card-"));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const pin = String(randomInt(100_000, 999_999));
+  const soPin = randomBytes(8).toString("hex");
+  const pinFile = join(dir, "pin");
+  writeFileSync(pinFile, `${pin}\n`, { mode: 0o600 });
+  const pcscd = await startPcscd();
+  t.teardown(() => pcscd.close());
+  const card = insertCard(initialisedCard({ label: "keyswitch", pin, soPin, ...options }), pcscd.reader);
+  t.teardown(() => card.unplug());
+  const way = { module: openscModule(), label: "keyswitch", pinFile, env: pcscd.env };
+  return {
+    card,
+    pcscd,
+    pin,
+    soPin,
+    way,
+    openStore: (storeOptions = {}) => {
+      const store = watchedStore(way, storeOptions);
+      t.teardown(() => store.close());
+      return store;
+    },
+  };
+};
+
+/** Resolves once the store's token can be read; asks for it, so that the agent does not rest between two tries. */
+export const ready = (store: WatchedStore): Promise<unknown> =>
+  eventually("the token can be read", async () => (await store.info()).kind === "info", {
+    seconds: 60,
+    seen: () => JSON.stringify(store.health()),
+  });
