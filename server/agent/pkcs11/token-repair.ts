@@ -2,7 +2,7 @@
 // Finds what is wrong on the token, and mends it where the token lets it. Runs in the child.
 
 import type { RepairResult } from "../../agent-api.ts";
-import { pathsOf } from "../storage/secret.ts";
+import { listedPathOf, pathsOf } from "../storage/secret.ts";
 import { isSessionOver } from "./ckr.ts";
 import type { IndexedObject } from "./label-index.ts";
 import type { Answer } from "./messages.ts";
@@ -59,7 +59,7 @@ export const repairToken = async (view: WriterView, steps: RepairSteps): Promise
     problem,
     outcome: "would-repair",
   });
-  const damaged = view.damaged().flatMap((object) => pathsOf(object).slice(0, 1));
+  const damaged = view.damaged().flatMap((object) => listedPathOf(object) ?? []);
   const results = steps.dryRun
     ? [
         ...view.unreadable().map(({ label }) => would(label, "unreadable")),
