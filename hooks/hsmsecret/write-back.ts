@@ -80,8 +80,12 @@ export const withheldFinding = (
   ...(why.why === "mirror" ? {} : { stalled: true }),
 });
 
+/** When a write that takes longer than a hook is looked at again. */
+const PENDING_SECONDS = 5;
+
 const REMEDIES: Readonly<Record<string, string>> = {
   TOKEN_FULL: "Remove something from the token.",
+  VALUE_EMPTY: "Leave the empty key out, or have the agent use the packed layout.",
   SECRET_TOO_LARGE: "Make the Secret smaller, or split it over several paths.",
   WRITE_NOT_SHOWN: "Remove something from the token, or use another token.",
   INVALID_REQUEST: "Rename the keys of the Secret to what the token can hold.",
@@ -112,6 +116,14 @@ export const failureFinding = (
           `${failure.code}: ${failure.message} Whether the token of ${write.device} has it shows at the next reading.`,
         ),
         after: Math.max(1, Math.min(60, failure.retryAfterSeconds ?? RETRY_SECONDS)),
+      };
+    case "pending":
+      return {
+        reason: "Applying",
+        message: `The Secret ${spec.secretName} is being written to the token of ${write.device}, which takes longer than a hook may. Whether the token has it shows at the next reading. ${kept}`,
+        syncStatus: "Pending",
+        conflict: obeyed ?? null,
+        after: PENDING_SECONDS,
       };
     case "precondition":
       return {

@@ -36,8 +36,11 @@ interface Failure {
   readonly retryAfterSeconds?: number;
 }
 
-/** A write that is not known to have succeeded. `precondition`: the token holds something else than was read. */
-export type FailedWrite = { readonly outcome: "precondition" } | Failure;
+/**
+ * A write that is not known to have succeeded. `precondition`: the token holds something else than was read. `pending`: the
+ * agent has it, and did not answer within the time of a hook; cards take longer than that.
+ */
+export type FailedWrite = { readonly outcome: "precondition" } | { readonly outcome: "pending" } | Failure;
 
 export type WriteOutcome = { readonly outcome: "written" } | FailedWrite;
 

@@ -109,6 +109,21 @@ const unchangedResult = ({ checksum, version, data }: Secret): Done => ({
   keys: [...data.keys()].sort(),
 });
 
+/**
+ * Whether a put was made already, so that its If-Match need not hold (RFC 9110, section 13.1.1): its first answer did not arrive.
+ */
+const isMadeAlready = (
+  current: Secret | undefined,
+  change: Change,
+  { ifMatch, ifNoneMatch }: Precondition,
+): boolean =>
+  change.type === "put" &&
+  ifMatch !== undefined &&
+  ifNoneMatch === undefined &&
+  current !== undefined &&
+  sameData(current.data, change.data) &&
+  sameMetadata(withoutOwnLabels(current.metadata), metadataAfter(current.metadata, change.metadata));
+
 /** What `change` means for `current`, the secret at the path; undefined where there is none. */
 export const contentAfter = (
   current: Secret | undefined,
@@ -118,7 +133,7 @@ export const contentAfter = (
   if (current === undefined && change.type !== "put" && precondition.ifMatch === undefined) {
     return done({ kind: "absent" });
   }
-  if (!holds(precondition, current)) {
+  if (!holds(precondition, current) && !isMadeAlready(current, change, precondition)) {
     return done({ kind: "precondition", before: current?.checksum ?? null });
   }
   if (change.type === "put") {

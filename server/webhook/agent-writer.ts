@@ -60,6 +60,7 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
     request: WriteRequest,
     { requestId, timeoutMs }: WriteOptions,
     outcomeOf: (agent: string, answer: WireAnswer) => O,
+    late: (agent: string) => O | Failure = (agent) => unreachable(agent, "did not answer in time"),
   ): Promise<O | Failure> => {
     if (agents === undefined) return NO_TOKEN;
     const agent = device === undefined ? agents[0] : agents.find(({ name }) => name === device);
@@ -69,7 +70,7 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
       try {
         return outcomeOf(agent.name, await exchange(agent.http, request, requestId, signal));
       } catch (error) {
-        if (signal.aborted) return unreachable(agent.name, "did not answer in time");
+        if (signal.aborted) return late(agent.name);
         const fault = connectionFault(error);
         // A write that did arrive fails its own condition the second time, and a removal finds nothing.
         if (fault.kind === "stale" && attempt === 1) continue;
@@ -85,7 +86,9 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
         ifMatch === undefined ? { "if-none-match": "*" } : { "if-match": `"${ifMatch}"` };
       const body = JSON.stringify({ data, metadata: { source } });
       const request = { method: method === "put" ? "PUT" : "PATCH", path, headers: condition, body } as const;
-      return send(device, request, how, (agent, answer) => writeOutcomeOf({ agent, path, checksum }, answer));
+      const outcomeOf = (agent: string, answer: WireAnswer): WriteOutcome =>
+        writeOutcomeOf({ agent, path, checksum }, answer);
+      return send(device, request, how, outcomeOf, () => ({ outcome: "pending" }));
     },
     remove: ({ path, device }, how) =>
       send(device, { method: "DELETE", path, headers: {} }, how, (agent, answer) =>

@@ -94,7 +94,7 @@ const work = async (current: View, held: Attached, operation: Operation): Promis
     case "change":
       return inTurnAt(operation.path, () => current.writer.change(operation, held.ways.cache === "cached"));
     case "look":
-      return inTurnAt(operation.path, async () => current.writer.look(operation.path, operation.begun));
+      return inTurnAt(operation.path, async () => current.writer.look(operation));
     case "tidy":
       return inTurnAt(operation.path, () => current.writer.tidy(operation.path, operation.remove));
     case "undo":

@@ -72,6 +72,9 @@ const ChangeOperation = Type.Object({
 });
 export type ChangeOperation = Static<typeof ChangeOperation>;
 
+/** A checksum, or null for nothing. */
+const Before = Type.Union([Type.String(), Type.Null()]);
+
 /** Which objects a begun write has made, or was about to make, and is to remove, by their digests in hex. */
 export const BegunWrite = Type.Object({
   journal: Type.Boolean(),
@@ -87,8 +90,11 @@ export const Operation = Type.Union([
   /** Is the token still there, and the session on it? Changes nothing, and does not touch the card. */
   Type.Object({ type: Type.Literal("probe") }),
   ChangeOperation,
-  /** To a child that has loaded since the write began in another: does the token show it? Changes nothing. */
-  Type.Object({ type: Type.Literal("look"), path: Type.String(), begun: BegunWrite }),
+  /**
+   * To a child that has loaded since the write began in another: does the token show it, and is the path then what was
+   * wanted (a checksum, null: nothing)? Changes nothing.
+   */
+  Type.Object({ type: Type.Literal("look"), path: Type.String(), begun: BegunWrite, wanted: Before }),
   /** Removes what a write that is in force has replaced (by digests), or what one that is not has left. */
   Type.Object({ type: Type.Literal("tidy"), path: Type.String(), remove: Type.Array(Type.String()) }),
   /** To the child in which a write began that no other sees: takes back what it made. */
@@ -137,8 +143,6 @@ export type TokenView = Static<typeof TokenView>;
 
 /** `ckr` is a return value of the module, by name; `UNEXPECTED` is a fault of the child itself. */
 const Fault = Type.Object({ kind: Type.Literal("fault"), ckr: Type.String(), call: Type.String() });
-
-const Before = Type.Union([Type.String(), Type.Null()]);
 
 /** ChangeResult of store.ts, as far as a child can tell it. */
 const Written = Type.Object({
@@ -230,8 +234,13 @@ export const Answer = Type.Union([
   Type.Object({ kind: Type.Literal("stale") }),
   Invalid,
   ChangeAnswer,
-  /** Whether the token shows all that a write made. */
-  Type.Object({ kind: Type.Literal("looked"), shown: Type.Boolean(), objects: Type.Integer() }),
+  /** Whether the token shows all that a write made, and whether the path is what was wanted. */
+  Type.Object({
+    kind: Type.Literal("looked"),
+    shown: Type.Boolean(),
+    wanted: Type.Boolean(),
+    objects: Type.Integer(),
+  }),
   Type.Object({ kind: Type.Literal("tidied") }),
   Type.Object({ kind: Type.Literal("undone") }),
   Type.Object({ kind: Type.Literal("present"), present: Type.Boolean() }),

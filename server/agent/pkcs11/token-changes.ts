@@ -60,6 +60,11 @@ const CUT_OFF =
 const MAY_BE_HIDDEN =
   "the module shows no more objects than it does, so that the write can't be seen; the token holds the old secret or the new one, whole. Delete keys, certificates or secrets, refresh, and read it";
 
+const MIXED = "another program has written the same secret at the same time; read it, then write again";
+
+/** What the path holds once the write is in force. */
+const wantedBy = ({ result }: Begun): string | null => (result.kind === "written" ? result.checksum : null);
+
 const uncertain = (message: string): ChangeResult => ({ kind: "uncertain", message });
 
 type Begun = Extract<Answer, { kind: "begun" }>;
@@ -131,9 +136,10 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
     const reader = supervisor.serving();
     const looked =
       failed === undefined && reader !== undefined
-        ? await ask(reader, { type: "look", path, begun: begun.begun })
+        ? await ask(reader, { type: "look", path, begun: begun.begun, wanted: wantedBy(begun) })
         : undefined;
     if (looked?.kind !== "looked" || reader === undefined) return uncertain(CUT_OFF);
+    if (looked.shown && !looked.wanted) return uncertain(MIXED);
     await ask(reader, { type: "tidy", path, remove: looked.shown ? begun.begun.remove : [] });
     const bytes = begun.failed?.bytes ?? begun.largestBytes;
     const isSmaller = !looked.shown && begun.failed !== undefined && limits.tooLarge(bytes);

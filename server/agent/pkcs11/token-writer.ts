@@ -2,17 +2,18 @@
 // Writing one secret on an attached token: whole or not at all, whatever ends the process in between. Runs in the child.
 import type { Session } from "graphene-pk11";
 import { checksum } from "../../../hooks/checksum.ts";
-import { type Content, contentAfter } from "../content-after.ts";
+import { contentAfter } from "../content-after.ts";
 import { digestOf } from "../storage/journal.ts";
 import { withoutLeftovers } from "../storage/leftovers.ts";
 import { JOURNAL_APPLICATION, type TokenObject } from "../storage/path.ts";
+import { isShared } from "../storage/per-key.ts";
 import { countUnread, type Decoded, decodeSecret, highestVersion } from "../storage/secret.ts";
-import { planWrite, type WritePlan } from "../storage/write-plan.ts";
-import type { Change, Secret } from "../store.ts";
+import { type PlannedContent, type PlanRequest, planWrite, type WritePlan } from "../storage/write-plan.ts";
+import type { Change } from "../store.ts";
 import { CKR_USER_NOT_LOGGED_IN, ckrName, isNoRoom, isSessionOver, isWriteProtected } from "./ckr.ts";
 import type { Reading } from "./consistent-read.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
-import type { Answer, BegunWrite, ChangeOperation } from "./messages.ts";
+import type { Answer, ChangeOperation, Operation } from "./messages.ts";
 import { CkrError } from "./module-call.ts";
 import type { ModuleWays } from "./module-ways.ts";
 import {
@@ -56,7 +57,7 @@ export type TokenWriter = {
    * to look what the token really shows.
    */
   change(operation: ChangeOperation, confirm: boolean): Promise<Answer>;
-  look(path: string, begun: BegunWrite): Answer;
+  look(operation: Extract<Operation, { type: "look" }>): Answer;
   tidy(path: string, remove: readonly string[]): Promise<Answer>;
   /** Takes back what the last change of the path made and nobody confirmed. */
   undo(path: string): Promise<Answer>;
@@ -64,7 +65,7 @@ export type TokenWriter = {
   repair(dryRun: boolean): Promise<Answer>;
 };
 
-type Wanted = Content & { layout: Secret["layout"]; version: number };
+type Wanted = PlannedContent;
 type Outcome = Extract<Answer, { kind: "written" | "deleted" }>;
 
 const changeOf = ({ change }: ChangeOperation): Change =>
@@ -208,7 +209,7 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
 
   const outcomeOf = (current: Decoded, wanted: Wanted | undefined, change: Change): Outcome => {
     const before = current.kind === "found" ? current.checksum : null;
-    if (wanted === undefined) return { kind: "deleted", before };
+    if (wanted === undefined || wanted.data.size === 0) return { kind: "deleted", before };
     const { data, version } = wanted;
     const outcome = change.type === "repack" ? "repacked" : current.kind === "absent" ? "created" : "changed";
     return {
@@ -234,11 +235,15 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
         : contentAfter(current.kind === "found" ? current : undefined, asked, operation.precondition);
     if (intent.kind === "done") return intent.result;
     const version = Math.max(highestVersion(operation.path, objects), operation.versionFloor) + 1;
-    if (intent.kind === "delete") return { wanted: undefined, version };
+    const shared = isShared(operation.path, objects) ? { timestamp: operation.now } : {};
+    if (intent.kind === "delete") {
+      const tombstone = { data: new Map(), metadata: {}, layout: "per-key", version, ...shared } as const;
+      return { wanted: "timestamp" in shared ? tombstone : undefined, version };
+    }
     const { data, metadata } = intent.content;
     const layout = intent.layout ?? operation.layout;
     const created = current.kind === "found" ? {} : { createdAt: operation.now };
-    return { wanted: { data, metadata: { ...created, ...metadata }, layout, version }, version };
+    return { wanted: { data, metadata: { ...created, ...metadata }, layout, version, ...shared }, version };
   };
 
   const change = async (operation: ChangeOperation, confirm: boolean): Promise<Answer> => {
@@ -255,16 +260,8 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
     const { wanted, version } = next;
     const used = view.count();
     const content = wanted && { content: wanted };
-    const plan = planWrite({
-      path,
-      objects,
-      standing,
-      unread: countUnread(unread),
-      ...content,
-      used,
-      limits,
-      ways,
-    });
+    const request = { path, objects, standing, unread: countUnread(unread), used, limits, ways };
+    const plan = planOf({ ...request, ...content });
     if (plan.kind === "refused") return plan;
     const result = await makeAll(plan);
     if (result.kind === "protected") return result;
@@ -306,13 +303,15 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
 
   return {
     change,
-    look: (path, { journal, make: digests }) => {
+    look: ({ path, begun: { journal, make: digests }, wanted }) => {
       const reading = view.objectsOf(path);
       if (reading === "stale") return { kind: "stale" };
       const journals = reading.objects.filter(({ application }) => application === JOURNAL_APPLICATION);
       const shown = new Set(reading.objects.map(digestOf));
       const isShown = digests.every((digest) => shown.has(digest)) && (!journal || journals.length > 0);
-      return { kind: "looked", shown: isShown, objects: view.count() };
+      const decoded = decodeSecret(path, reading.objects, reading.unread);
+      const held = decoded.kind === "found" ? decoded.checksum : decoded.kind === "absent" ? null : undefined;
+      return { kind: "looked", shown: isShown, wanted: held === wanted, objects: view.count() };
     },
     tidy,
     undo: async (path) => {
@@ -324,6 +323,13 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
     recover,
     repair: (dryRun) => repairToken(view, { tidy, remove, dryRun }),
   };
+};
+
+/** The plan; where there is no room for a tombstone, one without. */
+const planOf = (request: PlanRequest<ReadObject>): ReturnType<typeof planWrite<ReadObject>> => {
+  const plan = planWrite(request);
+  const { content, ...plain } = request;
+  return plan.kind === "refused" && content?.data.size === 0 ? planWrite(plain) : plan;
 };
 
 /** The token took an object and then did not show it. */

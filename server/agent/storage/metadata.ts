@@ -6,6 +6,9 @@ import { StoredMetadata } from "../../agent-api.ts";
 /** The label that counts writes of a per-key secret. */
 export const VERSION_LABEL = "sync.version";
 
+/** The label by which the system that shares the per-key layout says when a secret was written (RFC 3339). */
+export const TIMESTAMP_LABEL = "sync.timestamp";
+
 /** The label that marks a secret as deleted. */
 export const DELETED_LABEL = "sync.deleted";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The per-key layout: one object per key, shared with pkcs11-tool and with systems that have no packed layout.
-import { isTombstone, type Metadata, parseMetadata, versionOf } from "./metadata.ts";
+import { isTombstone, type Metadata, parseMetadata, TIMESTAMP_LABEL, versionOf } from "./metadata.ts";
 import { BARE_KEY, isPerKey, METADATA_SEGMENT, owners, type TokenObject } from "./path.ts";
 
 /** What one layout holds of a path. `tombstone` is a secret that was deleted at `version`. */
@@ -64,3 +64,15 @@ export const encodePerKey = (
   }
   return objects;
 };
+
+/**
+ * Whether another system writes the secret at `path` as well and tells its writes by their time. Then our writes must tell
+ * theirs, and a deletion must leave a tombstone, or that system brings the secret back from another token.
+ */
+export const isShared = (path: string, objects: Iterable<TokenObject>): boolean =>
+  [...objects].some(
+    ({ label, application, value }) =>
+      isPerKey(application) &&
+      label === `${path}/${METADATA_SEGMENT}` &&
+      parseMetadata(value)?.labels?.[TIMESTAMP_LABEL] !== undefined,
+  );

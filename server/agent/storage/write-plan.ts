@@ -3,7 +3,7 @@
 import type { Layout } from "../../agent-api.ts";
 import type { Content } from "../content-after.ts";
 import { digestOf, journalObject } from "./journal.ts";
-import { VERSION_LABEL } from "./metadata.ts";
+import { DELETED_LABEL, TIMESTAMP_LABEL, VERSION_LABEL } from "./metadata.ts";
 import { encodePacked } from "./packed.ts";
 import { isPerKey, listedPath, PACKED_APPLICATION, PER_KEY_APPLICATION, type TokenObject } from "./path.ts";
 import { encodePerKey } from "./per-key.ts";
@@ -39,6 +39,12 @@ export type TokenWays = {
   takesEmptyValues: boolean;
 };
 
+/**
+ * What the path shall hold. `timestamp`: when it is written (RFC 3339), where another system wants to know. Without data it is a
+ * tombstone, in the per-key layout alone.
+ */
+export type PlannedContent = Content & { layout: Layout; version: number; timestamp?: string };
+
 export type PlanRequest<O extends TokenObject> = {
   path: string;
   /** The objects of the path that count (see journal.ts). */
@@ -47,7 +53,7 @@ export type PlanRequest<O extends TokenObject> = {
   standing?: readonly O[];
   unread?: number;
   /** Undefined deletes. */
-  content?: Content & { layout: Layout; version: number };
+  content?: PlannedContent;
   /** Data objects on the whole token now. */
   used: number;
   limits: TokenLimits;
@@ -84,7 +90,7 @@ const ambiguous = (path: string, labels: readonly string[]): PlanRefusal =>
 /** The objects that hold `content`. */
 const objectsOf = (
   path: string,
-  { data, metadata, layout, version }: Content & { layout: Layout; version: number },
+  { data, metadata, layout, version, timestamp }: PlannedContent,
   maxObjectBytes: number | null,
 ): TokenObject[] => {
   if (layout === "packed") {
@@ -95,7 +101,13 @@ const objectsOf = (
       value,
     }));
   }
-  const counted = { ...metadata, labels: { ...metadata.labels, [VERSION_LABEL]: String(version) } };
+  const labels = {
+    ...metadata.labels,
+    [VERSION_LABEL]: String(version),
+    ...(timestamp !== undefined && { [TIMESTAMP_LABEL]: timestamp }),
+    ...(data.size === 0 && { [DELETED_LABEL]: "true" }),
+  };
+  const counted = { ...metadata, labels };
   return encodePerKey(path, data, counted).map((object) => ({ ...object, application: PER_KEY_APPLICATION }));
 };
 

@@ -48,6 +48,13 @@ export const cardFixture = async (t: Test, options: Partial<CardOptions> = {}): 
   };
 };
 
+/** Resolves once the store has loaded the card anew; a card that was just plugged in is not there at once. */
+export const reloaded = (store: WatchedStore): Promise<unknown> =>
+  eventually("the card is loaded", async () => (await store.refresh()).kind === "refreshed", {
+    seconds: 60,
+    seen: () => JSON.stringify(store.health()),
+  });
+
 /** Resolves once the store's token can be read; asks for it, so that the agent does not rest between two tries. */
 export const ready = (store: WatchedStore): Promise<unknown> =>
   eventually("the token can be read", async () => (await store.info()).kind === "info", {

@@ -6,7 +6,7 @@ import type { Change, ChangeResult } from "../../../server/agent/store.ts";
 import type { ApduEntry, Fault } from "../../doubles/sc-hsm/card.ts";
 import { type Keys, someKeys } from "../kill-points.ts";
 import type { WatchedStore } from "../token-fixture.ts";
-import { type CardFixture, ready } from "./card-fixture.ts";
+import { type CardFixture, ready, reloaded } from "./card-fixture.ts";
 
 export type CutScenario = {
   name: string;
@@ -78,13 +78,13 @@ export const cutAtApdus = async (
   const chosen = entries.flatMap((entry, index) => (at(index + 1, entry) ? [index + 1] : []));
   for (const nth of chosen) {
     card.memory.files = new Map(files);
-    await store.refresh();
+    await reloaded(store);
     card.failAt(nth, fault);
     const result = await store.change(PATH, scenario.change);
     card.heal();
     card.unplug();
     card.plug();
-    await ready(store);
+    await reloaded(store);
     const found = await holds(store, PATH);
     const state = found === now ? "new" : found === old ? "old" : found;
     const claim = claimOf(result);

@@ -244,6 +244,14 @@ t.test("a write that failed keeps the edit, says why and comes again", async (t)
     ],
     [{ outcome: "precondition" }, /^PRECONDITION_FAILED: .*read again/, false, 2],
   ];
+  const slow = sync(scene({ now: edited }), context, found(token), { outcome: "pending" });
+  t.equal(slow.outcome, "Applying", "a write that takes longer than a hook has not failed");
+  t.match(slow.response.status, {
+    syncStatus: "Pending",
+    conditions: [{ message: /is being written to the token/ }],
+  });
+  t.same(slow.response.children[0]?.data, base64(edited));
+  t.ok((slow.response.resyncAfterSeconds ?? 0) <= 5);
   for (const [failure, error, stalled, after] of rows) {
     const { response, outcome } = sync(scene({ now: edited }), context, found(token), failure);
     const status = response.status as HSMSecretStatus;
