@@ -4,12 +4,20 @@ import { randomBytes, randomInt } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Test } from "tap";
+import t, { type Test } from "tap";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { type CardOptions, initialisedCard } from "../../doubles/sc-hsm/applet.ts";
 import { insertCard, type VirtualCard } from "../../doubles/sc-hsm/card.ts";
 import { openscModule, type Pcscd, startPcscd } from "../../doubles/sc-hsm/pcscd.ts";
 import { type StoreOptions, type TokenWay, type WatchedStore, watchedStore } from "../token-fixture.ts";
+
+/** Why there can be no card here; false where there can. A reader and a network of its own need root. */
+const NO_CARD = process.getuid?.() === 0 ? false : "a virtual reader needs root, for its namespaces";
+
+/** A test that needs a card; skipped, and counted as such, where there can be none. */
+export const cardTest = (name: string, run: (t: Test) => Promise<unknown>): void => {
+  void t.test(name, { skip: NO_CARD }, run);
+};
 
 export type CardFixture = {
   card: VirtualCard;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The card is pulled out at any APDU of a write: nothing is torn or lost, and what the caller was told is true.
 import t from "tap";
-import { cardFixture } from "./card-fixture.ts";
+import { cardFixture, cardTest } from "./card-fixture.ts";
 import { type CutTable, cutAtApdus, isChanging, printTable, scenarios } from "./cut-points.ts";
 
 /**
@@ -20,7 +20,7 @@ t.setTimeout(ALL ? 7_200_000 : 590_000);
 for (const layout of ["packed", "per-key"] as const) {
   for (const fault of ["cut", "cut-after"] as const) {
     // Beside each other: most of the time goes by waiting for pcscd to notice.
-    t.test(`${layout}, ${fault}`, async (t) => {
+    cardTest(`${layout}, ${fault}`, async (t) => {
       const all: CutTable = new Map();
       const results = await Promise.all(
         scenarios().map(async (scenario) => {

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import t from "tap";
 import { someKeys } from "../kill-points.ts";
-import { type CardFixture, cardFixture, ready } from "./card-fixture.ts";
+import { type CardFixture, cardFixture, cardTest, ready } from "./card-fixture.ts";
 
 t.setTimeout(300_000);
 
@@ -25,7 +25,7 @@ const pkcs11Tool = async ({ way, pin }: CardFixture, ...args: string[]): Promise
   return Number(code);
 };
 
-t.test("an error of the card in a write is no limit", async (t) => {
+cardTest("an error of the card in a write is no limit", async (t) => {
   const { card, openStore } = await cardFixture(t);
   const store = openStore();
   await ready(store);
@@ -36,7 +36,7 @@ t.test("an error of the card in a write is no limit", async (t) => {
   }
 });
 
-t.test("a card without memory is full, and what it holds stays", async (t) => {
+cardTest("a card without memory is full, and what it holds stays", async (t) => {
   const { card, openStore } = await cardFixture(t, { memoryBytes: 7_000 });
   const store = openStore();
   await ready(store);
@@ -50,7 +50,7 @@ t.test("a card without memory is full, and what it holds stays", async (t) => {
 });
 
 for (const fileBytes of [4_032, 4_096]) {
-  t.test(`a card that takes ${fileBytes} bytes an object`, async (t) => {
+  cardTest(`a card that takes ${fileBytes} bytes an object`, async (t) => {
     const { openStore } = await cardFixture(t, { fileBytes });
     const store = openStore();
     await ready(store);
@@ -64,7 +64,7 @@ for (const fileBytes of [4_032, 4_096]) {
   });
 }
 
-t.test("an empty value is kept in a packed secret, and refused as an object of its own", async (t) => {
+cardTest("an empty value is kept in a packed secret, and refused as an object of its own", async (t) => {
   const { openStore } = await cardFixture(t);
   const packed = openStore();
   await ready(packed);
@@ -78,7 +78,7 @@ t.test("an empty value is kept in a packed secret, and refused as an object of i
   t.match(await perKey.read("secrets/shop/e"), { kind: "absent" });
 });
 
-t.test("another program's log-in costs the next write nothing, and no read", async (t) => {
+cardTest("another program's log-in costs the next write nothing, and no read", async (t) => {
   const fixture = await cardFixture(t);
   const store = fixture.openStore();
   await ready(store);
@@ -91,7 +91,7 @@ t.test("another program's log-in costs the next write nothing, and no read", asy
   }
 });
 
-t.test("pcscd ends in the middle of a write, and comes back", async (t) => {
+cardTest("pcscd ends in the middle of a write, and comes back", async (t) => {
   const { card, pcscd, openStore } = await cardFixture(t);
   const store = openStore();
   await ready(store);
@@ -109,7 +109,7 @@ t.test("pcscd ends in the middle of a write, and comes back", async (t) => {
   t.match(await store.change(PATH, put()), { kind: "written" }, "and it is written to again");
 });
 
-t.test("a card that stops answering is given up, and well when it was plugged in again", async (t) => {
+cardTest("a card that stops answering is given up, and well when it was plugged in again", async (t) => {
   const { card, openStore } = await cardFixture(t);
   const store = openStore({ operationTimeoutMs: 2_000 });
   await ready(store);
@@ -125,7 +125,7 @@ t.test("a card that stops answering is given up, and well when it was plugged in
   });
 });
 
-t.test("the card's own count of wrong PINs is never used up", async (t) => {
+cardTest("the card's own count of wrong PINs is never used up", async (t) => {
   const { card, pin, way, openStore } = await cardFixture(t);
   const { writeFileSync } = await import("node:fs");
   const tries = (): number => card.count(VERIFY, true);

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import t from "tap";
 import { someKeys } from "../kill-points.ts";
-import { type CardFixture, cardFixture, ready } from "./card-fixture.ts";
+import { type CardFixture, cardFixture, cardTest, ready } from "./card-fixture.ts";
 
 t.setTimeout(590_000);
 
@@ -21,7 +21,7 @@ const listed = async ({ way, pin }: CardFixture): Promise<string> => {
 };
 
 for (const layout of ["packed", "per-key"] as const) {
-  t.test(`${AGENTS} first writes, ${layout}`, async (t) => {
+  cardTest(`${AGENTS} first writes, ${layout}`, async (t) => {
     let shown = 0;
     let named = 0;
     const one = async (): Promise<void> => {

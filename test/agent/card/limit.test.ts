@@ -8,7 +8,7 @@ import t, { type Test } from "tap";
 import { keyFiles } from "../../doubles/sc-hsm/certificates.ts";
 import { someKeys } from "../kill-points.ts";
 import type { WatchedStore } from "../token-fixture.ts";
-import { cardFixture, ready } from "./card-fixture.ts";
+import { cardFixture, cardTest, ready } from "./card-fixture.ts";
 
 t.setTimeout(590_000);
 
@@ -31,7 +31,7 @@ const pathsOf = async (store: WatchedStore): Promise<Map<string, string>> => {
 };
 
 for (const layout of ["packed", "per-key"] as const) {
-  t.test(`${layout}: keys and certificates leave little room`, async (t) => {
+  cardTest(`${layout}: keys and certificates leave little room`, async (t) => {
     const { card, openStore } = await cardFixture(t);
     const x509 = certificate(t);
     const keys = layout === "packed" ? 56 : 44;
@@ -81,7 +81,7 @@ for (const layout of ["packed", "per-key"] as const) {
   });
 }
 
-t.test("a table that is full says of nothing that it is absent", async (t) => {
+cardTest("a table that is full says of nothing that it is absent", async (t) => {
   const { card, openStore } = await cardFixture(t);
   const store = openStore();
   await ready(store);

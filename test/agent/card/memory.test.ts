@@ -3,7 +3,7 @@
 import t from "tap";
 import { checksum } from "../../../hooks/checksum.ts";
 import { someKeys } from "../kill-points.ts";
-import { cardFixture, ready } from "./card-fixture.ts";
+import { cardFixture, cardTest, ready } from "./card-fixture.ts";
 
 t.setTimeout(300_000);
 
@@ -11,7 +11,7 @@ const SECRETS = 10;
 const REFRESHES = 4;
 const WRITES = 3;
 
-t.test("reads during refreshes and writes at 8 ms an APDU", async (t) => {
+cardTest("reads during refreshes and writes at 8 ms an APDU", async (t) => {
   const { card, openStore } = await cardFixture(t);
   const store = openStore();
   await ready(store);
@@ -48,7 +48,7 @@ t.test("reads during refreshes and writes at 8 ms an APDU", async (t) => {
   t.ok(times.length > 50, "there were reads");
 });
 
-t.test("a read touches the card at no time", async (t) => {
+cardTest("a read touches the card at no time", async (t) => {
   const { card, openStore } = await cardFixture(t);
   const store = openStore();
   await ready(store);
@@ -59,7 +59,7 @@ t.test("a read touches the card at no time", async (t) => {
   t.same(card.log, []);
 });
 
-t.test("nothing is answered from memory once the card is gone", async (t) => {
+cardTest("nothing is answered from memory once the card is gone", async (t) => {
   const { card, openStore } = await cardFixture(t);
   const store = openStore();
   await ready(store);

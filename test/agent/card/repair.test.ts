@@ -10,7 +10,7 @@ import { encodePacked } from "../../../server/agent/storage/packed.ts";
 import type { Keys } from "../kill-points.ts";
 import { someKeys } from "../kill-points.ts";
 import type { WatchedStore } from "../token-fixture.ts";
-import { type CardFixture, cardFixture, ready } from "./card-fixture.ts";
+import { type CardFixture, cardFixture, cardTest, ready } from "./card-fixture.ts";
 
 t.setTimeout(300_000);
 
@@ -53,7 +53,7 @@ const halfDelete = ({ card }: CardFixture, id: number): void => {
   card.memory.files.delete(0xcd00 | id);
 };
 
-t.test("an object that can't be read takes its own secret down, and nothing else", async (t) => {
+cardTest("an object that can't be read takes its own secret down, and nothing else", async (t) => {
   const fixture = await cardFixture(t);
   const store = fixture.openStore();
   await ready(store);
@@ -85,7 +85,7 @@ t.test("an object that can't be read takes its own secret down, and nothing else
   t.equal(await kindOf(store, "secrets/a/bad"), "absent", "and it can be deleted");
 });
 
-t.test("an old version that was removed in part does not matter", async (t) => {
+cardTest("an old version that was removed in part does not matter", async (t) => {
   const fixture = await cardFixture(t);
   const store = fixture.openStore();
   await ready(store);
@@ -99,7 +99,7 @@ t.test("an old version that was removed in part does not matter", async (t) => {
   t.match(await store.change("secrets/a/db", put(someKeys(["a"]))), { kind: "written" });
 });
 
-t.test("a value that can't be read once is read after a new log-in", async (t) => {
+cardTest("a value that can't be read once is read after a new log-in", async (t) => {
   const { card, openStore } = await cardFixture(t);
   const store = openStore();
   await ready(store);
@@ -117,7 +117,7 @@ t.test("a value that can't be read once is read after a new log-in", async (t) =
   t.match(await store.info(), { unreadableObjects: 0 });
 });
 
-t.test("an empty value that has not outlived the power is an object that can't be read", async (t) => {
+cardTest("an empty value that has not outlived the power is an object that can't be read", async (t) => {
   const fixture = await cardFixture(t);
   const store = fixture.openStore();
   await ready(store);
@@ -134,7 +134,7 @@ t.test("an empty value that has not outlived the power is an object that can't b
   t.equal(await kindOf(store, "secrets/a/other"), "found");
 });
 
-t.test("names with a tail are read, counted, and repaired at the next write", async (t) => {
+cardTest("names with a tail are read, counted, and repaired at the next write", async (t) => {
   const fixture = await cardFixture(t);
   const store = fixture.openStore();
   await ready(store);
