@@ -62,6 +62,13 @@ t.test("the size of an object is found by trying", async (t) => {
   t.equal(limits.tooLarge(4032), true);
   t.equal(limits.current(cached).maxObjectBytes, 2048);
   t.equal(limits.tooLarge(2048), false, "there is no smaller one to try");
+  limits.refused({ objects: 3, bytes: 2048 });
+  t.equal(limits.current(cached).maxObjectBytes, 4096, "it was not the size");
+  limits.tooLarge(4096);
+  limits.taken({ objects: 4, bytes: 4032 });
+  limits.tooLarge(4032);
+  limits.refused({ objects: 4, bytes: 2048 });
+  t.equal(limits.current(cached).maxObjectBytes, 4032, "what it has taken holds");
   t.equal(
     createWriteLimits({ maxObjectBytes: 4090 }, { now: () => 0 }).tooLarge(4090),
     false,

@@ -11,7 +11,14 @@ import {
   type Token,
   TokenFlag,
 } from "graphene-pk11";
-import { CKR_USER_ALREADY_LOGGED_IN, ckrName, isTokenGone, isWriteProtected, pinVerdict } from "./ckr.ts";
+import {
+  CKR_USER_ALREADY_LOGGED_IN,
+  CKR_USER_NOT_LOGGED_IN,
+  ckrName,
+  isTokenGone,
+  isWriteProtected,
+  pinVerdict,
+} from "./ckr.ts";
 import type { Configure, PinRefusal, StartFailure } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
 import { type ModuleWays, waysOf } from "./module-ways.ts";
@@ -212,6 +219,15 @@ const openSession = (slot: Slot, writable: boolean): Session => {
   }
 };
 
+/** Ends the log-in, if there is one. */
+const logOut = (session: Session): void => {
+  try {
+    callModule("C_Logout", () => session.logout());
+  } catch (error) {
+    if (!(error instanceof CkrError && error.value === CKR_USER_NOT_LOGGED_IN)) throw error;
+  }
+};
+
 /** A session on the configured token, which may write where the configuration says so. Throws StartFault or CkrError; `progress` is told of each step. */
 export const attachToken = async (
   config: Configure,
@@ -233,7 +249,7 @@ export const attachToken = async (
     pin,
     hmac: hmacWith(config.pinKey),
     logInAgain: async () => {
-      callModule("C_Logout", () => session.logout());
+      logOut(session);
       await login(slot, session, config, ask);
       progress("login");
     },

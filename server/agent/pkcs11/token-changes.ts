@@ -142,13 +142,13 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
     if (looked.shown && !looked.wanted) return uncertain(MIXED);
     await ask(reader, { type: "tidy", path, remove: looked.shown ? begun.begun.remove : [] });
     const bytes = begun.failed?.bytes ?? begun.largestBytes;
-    const isSmaller = !looked.shown && begun.failed !== undefined && limits.tooLarge(bytes);
     const verdict = verdictOf({
       failure: begun.failed?.ckr,
       look: looked.shown ? "shown" : "not-shown",
       hides: mayHide(reader.view),
-      again: tried && !isSmaller,
+      again: tried,
     });
+    if (verdict === "full" && limits.tooLarge(bytes)) return "again";
     // What another process does not see may show up later: the one that made it takes it back.
     const isGone = verdict !== "not-shown" || (await ask(writer, { type: "undo", path })).kind === "undone";
     return isGone ? concluded(path, begun, verdict, looked.objects) : uncertain(CUT_OFF);

@@ -40,8 +40,9 @@ export const createWriteLimits = (
   { maxObjects, maxObjectBytes }: ConfiguredLimits,
   clock: Pick<Clock, "now">,
 ): WriteLimits => {
-  /** The place in CARD_OBJECT_BYTES of what the token takes, as far as it has shown it. */
+  /** The place in CARD_OBJECT_BYTES of what is tried, and of what the token has taken. */
   let size = 0;
+  let proven = 0;
   let found: { limit: number; fromBytes: number; until: number } | undefined;
   const known = (): { limit: number; fromBytes: number } | undefined => {
     if (found !== undefined && clock.now() >= found.until) found = undefined;
@@ -82,12 +83,14 @@ export const createWriteLimits = (
       return true;
     },
     refused: ({ objects, bytes }) => {
+      size = proven; // it was not the size
       const learned = known();
       // The lower bound of both stays: fewer objects, and smaller ones, were refused before.
       if (learned !== undefined && learned.limit <= objects && learned.fromBytes <= bytes) return;
       found = { limit: objects, fromBytes: bytes, until: clock.now() + BELIEVED_MS };
     },
     taken: ({ objects, bytes }) => {
+      proven = size;
       const learned = known();
       if (learned !== undefined && objects > learned.limit && bytes >= learned.fromBytes) found = undefined;
     },
