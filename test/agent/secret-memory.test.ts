@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
-import type { Entry } from "../../server/agent/pkcs11/messages.ts";
+import type { Entry } from "../../server/agent/pkcs11/answers.ts";
 import { createSecretMemory } from "../../server/agent/pkcs11/secret-memory.ts";
 
 const entry = (path: string, value: Uint8Array, listed = true): Entry => ({

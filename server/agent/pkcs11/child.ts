@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry of the PKCS#11 child process: the only process that loads the module and reads the PIN. Does one call at a time.
 import { SlotFlag } from "graphene-pk11";
+import type { Answer } from "./answers.ts";
 import { ckrName, isUnfitPin } from "./ckr.ts";
 import {
-  type Answer,
   type ChildMessage,
   isWrite,
   type Operation,

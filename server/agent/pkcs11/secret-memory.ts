@@ -3,7 +3,7 @@
 import type { SecretSummary } from "../../agent-api.ts";
 import type { ListResult, ReadResult } from "../store.ts";
 import { unavailable } from "../store.ts";
-import type { Entry } from "./messages.ts";
+import type { Entry } from "./answers.ts";
 import { summaryOf } from "./secret-summary.ts";
 
 export type SecretMemory = {

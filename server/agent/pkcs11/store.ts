@@ -12,10 +12,11 @@ import {
   type Unavailable,
   unavailable,
 } from "../store.ts";
+import type { Answer, TokenView } from "./answers.ts";
 import { createCallLane } from "./call-lane.ts";
 import { createFreshDebts } from "./fresh-debts.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
-import type { Answer, Configure, Operation, TokenView } from "./messages.ts";
+import type { Configure, Operation } from "./messages.ts";
 import { createPinGuard } from "./pin-guard.ts";
 import { createStallLimits } from "./stall-limits.ts";
 import { createSupervisor, type TokenEvents } from "./supervisor.ts";

@@ -2,7 +2,7 @@
 // Which child process serves: starts it, replaces it when it is stuck, gone or out of date, and says how the token is.
 import type { Clock } from "../../clock.ts";
 import { type Health, type Unavailable, unavailable } from "../store.ts";
-import type { TokenView } from "./messages.ts";
+import type { TokenView } from "./answers.ts";
 import type { StartFailed, TokenChild } from "./token-child.ts";
 
 /** Why a child was started: a call or the first start, after one that ended, or to see the token anew. */

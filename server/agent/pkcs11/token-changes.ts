@@ -11,12 +11,12 @@ import {
   type Unavailable,
   unavailable,
 } from "../store.ts";
+import type { Answer } from "./answers.ts";
 import { createCallLane } from "./call-lane.ts";
-import { ckrName } from "./ckr.ts";
-import type { Answer, ChangeOperation, Operation } from "./messages.ts";
+import type { ChangeOperation, Operation } from "./messages.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { TokenChild } from "./token-child.ts";
-import { refusalNoRoom } from "./token-writer.ts";
+import { type Begun, CUT_OFF, conclusionOf, MIXED, uncertain } from "./write-conclusion.ts";
 import type { WriteLimits } from "./write-limits.ts";
 import { mayHide, verdictOf, type WriteVerdict } from "./write-outcome.ts";
 
@@ -55,19 +55,8 @@ const CAPACITY = 100;
 /** How often a change starts over because the token changed under it. */
 const STALE_TRIES = 3;
 
-const CUT_OFF =
-  "the write was cut off; the token holds the old secret or the new one, whole. Read it, then try again";
-const MAY_BE_HIDDEN =
-  "the module shows no more objects than it does, so that the write can't be seen; the token holds the old secret or the new one, whole. Delete keys, certificates or secrets, refresh, and read it";
-
-const MIXED = "another program has written the same secret at the same time; read it, then write again";
-
 /** What the path holds once the write is in force. */
 const wantedBy = ({ result }: Begun): string | null => (result.kind === "written" ? result.checksum : null);
-
-const uncertain = (message: string): ChangeResult => ({ kind: "uncertain", message });
-
-type Begun = Extract<Answer, { kind: "begun" }>;
 
 /** The change as structured clone takes it through the schema of messages.ts. */
 const operationOf = (change: Change): ChangeOperation["change"] =>
@@ -154,32 +143,16 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
     return isGone ? concluded(path, begun, verdict, looked.objects) : uncertain(CUT_OFF);
   };
 
+  /** Learns from the conclusion, and says it. */
   const concluded = (
     path: string,
-    { result, largestBytes, version, failed }: Begun,
+    begun: Begun,
     verdict: WriteVerdict,
     objects: number,
   ): ChangeResult | "again" => {
-    switch (verdict) {
-      case "in-force":
-        limits.taken({ objects, bytes: largestBytes });
-        return result;
-      case "again":
-        return "again";
-      case "uncertain":
-        return uncertain(MAY_BE_HIDDEN);
-      case "not-shown": {
-        const message = `the token took the write, and did not show it when it was loaded anew; it shows ${objects} data objects. The secret is as it was. Delete secrets, or move them to the packed layout (kubectl hsm repack)`;
-        const learned = { objects, bytes: largestBytes };
-        return refusal(path, { kind: "refused", code: "WRITE_NOT_SHOWN", message, learned, version });
-      }
-      default: {
-        const { ckr, call } = failed ?? { ckr: 0, call: "C_CreateObject" };
-        if (failed !== undefined && verdict === "full") return refusal(path, refusalNoRoom(failed, version));
-        const said = `the token did not take the write, twice: ${call} returned ${ckrName(ckr)}; nothing was changed`;
-        return unavailable("TOKEN_UNAVAILABLE", said, 5);
-      }
-    }
+    const conclusion = conclusionOf(begun, verdict, objects);
+    if (verdict === "in-force") limits.taken({ objects, bytes: begun.largestBytes });
+    return conclusion !== "again" && conclusion.kind === "refused" ? refusal(path, conclusion) : conclusion;
   };
 
   const once = async (

@@ -4,8 +4,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../clock.ts";
 import { type Unavailable, unavailable } from "../store.ts";
+import type { Answer, TokenView } from "./answers.ts";
 import {
-  type Answer,
   type Configure,
   childMessage,
   isWrite,
@@ -13,7 +13,6 @@ import {
   type ParentMessage,
   type PinRefusal,
   type Stage,
-  type TokenView,
 } from "./messages.ts";
 import type { PinGuard } from "./pin-guard.ts";
 import { createSecretMemory, type SecretMemory } from "./secret-memory.ts";

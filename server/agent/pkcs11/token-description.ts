@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a token says of itself (CK_TOKEN_INFO).
 
-import type { TokenView } from "./messages.ts";
+import type { TokenView } from "./answers.ts";
 import { callModule } from "./module-call.ts";
 import type { Attached } from "./token-attach.ts";
 

@@ -3,9 +3,9 @@
 
 import type { RepairResult } from "../../agent-api.ts";
 import { listedPathOf, pathsOf } from "../storage/secret.ts";
+import type { Answer } from "./answers.ts";
 import { isSessionOver } from "./ckr.ts";
 import type { IndexedObject } from "./label-index.ts";
-import type { Answer } from "./messages.ts";
 import { CkrError } from "./module-call.ts";
 import type { WriterView } from "./token-writer.ts";
 

@@ -3,10 +3,10 @@
 import type { SecretSummary } from "../../agent-api.ts";
 import { withoutLeftovers } from "../storage/leftovers.ts";
 import { countUnread, type Decoded, decodeSecret, pathsOf } from "../storage/secret.ts";
+import type { Answer, Entry, TokenView } from "./answers.ts";
 import { isVague } from "./ckr.ts";
 import { type Reading, readConsistently } from "./consistent-read.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
-import type { Answer, Entry, TokenView } from "./messages.ts";
 import { CkrError } from "./module-call.ts";
 import { summaryOf } from "./secret-summary.ts";
 import { type Attached, StartFault } from "./token-attach.ts";

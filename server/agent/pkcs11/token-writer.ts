@@ -10,20 +10,17 @@ import { isShared } from "../storage/per-key.ts";
 import { countUnread, type Decoded, decodeSecret, highestVersion } from "../storage/secret.ts";
 import { type PlannedContent, type PlanRequest, planWrite, type WritePlan } from "../storage/write-plan.ts";
 import type { Change } from "../store.ts";
-import { CKR_USER_NOT_LOGGED_IN, ckrName, isNoRoom, isSessionOver, isWriteProtected } from "./ckr.ts";
+import type { Answer } from "./answers.ts";
+import { isNoRoom } from "./ckr.ts";
 import type { Reading } from "./consistent-read.ts";
-import { handleKey, type IndexedObject } from "./label-index.ts";
-import type { Answer, ChangeOperation, Operation } from "./messages.ts";
+import type { IndexedObject } from "./label-index.ts";
+import type { ChangeOperation, Operation } from "./messages.ts";
 import { CkrError } from "./module-call.ts";
 import type { ModuleWays } from "./module-ways.ts";
-import {
-  createObject,
-  destroyObject,
-  findDataObjects,
-  type ReadObject,
-  readObject,
-} from "./token-objects.ts";
+import { createObjectMaker, type Made } from "./token-making.ts";
+import type { ReadObject } from "./token-objects.ts";
 import { repairToken } from "./token-repair.ts";
+import { refusalNoRoom, refusalNotShown } from "./write-refusals.ts";
 
 /** The view of the token that a writer works on and keeps true. */
 export type WriterView = {
@@ -84,99 +81,12 @@ const isRepair = ({ change, precondition }: ChangeOperation): boolean =>
   precondition.ifMatch === undefined &&
   precondition.ifNoneMatch === undefined;
 
-/** A module's refusal to make an object, and what there was by then. */
-type Failure = NonNullable<Extract<Answer, { kind: "begun" }>["failed"]>;
-
-/** The new objects as far as they were made, the journal first. `failed` ended it. */
-type Made = {
-  kind: "made";
-  made: ReadObject[];
-  handles?: Buffer[];
-  failed?: Failure;
-  notShown?: boolean;
-};
-
 /** The writer of one view. Its operations must not overlap. */
 export const createTokenWriter = (view: WriterView): TokenWriter => {
-  const { session, ways } = view;
+  const { ways } = view;
+  const { makeAll, remove, removeLeftovers } = createObjectMaker(view);
   /** What was made for a write that waits for its confirmation. */
   let unconfirmed: { path: string; made: readonly ReadObject[] } | undefined;
-
-  /** A session that another process has ended on the card is begun again, once, as long as nothing has been made. */
-  const make = async (object: TokenObject, isFirst: boolean): Promise<ReadObject> => {
-    let handle: Buffer;
-    try {
-      handle = createObject(session, object);
-    } catch (error) {
-      if (!isFirst || !(error instanceof CkrError) || error.value !== CKR_USER_NOT_LOGGED_IN) throw error;
-      await view.logInAgain();
-      handle = createObject(session, object);
-    }
-    await view.pace();
-    return { ...object, handle };
-  };
-
-  const remove = async (objects: readonly IndexedObject[]): Promise<void> => {
-    for (const object of objects) {
-      destroyObject(session, object.handle);
-      view.removed(object);
-      await view.pace();
-    }
-  };
-
-  /** The same where nothing depends on it any more: stops at the first object that the token does not remove. */
-  const removeLeftovers = async (objects: readonly IndexedObject[]): Promise<void> => {
-    for (const object of objects) {
-      try {
-        await remove([object]);
-      } catch (error) {
-        if (!(error instanceof CkrError) || isSessionOver(error.value)) throw error;
-        return view.notRemoved(object);
-      }
-    }
-  };
-
-  /**
-   * All handles of the token, if it finds the objects again, with the values that they were given; undefined where it
-   * does not. A module that caches is not asked for the values: it would tell what it was told.
-   */
-  const shownWith = (objects: readonly ReadObject[]): Buffer[] | undefined => {
-    const handles = findDataObjects(session);
-    const shown = new Set(handles.map(handleKey));
-    const isShown = (object: ReadObject): boolean => {
-      if (!shown.has(handleKey(object.handle))) return false;
-      if (ways.cache === "cached") return true;
-      const again = readObject(session, object);
-      return typeof again === "object" && Buffer.compare(again.value, object.value) === 0;
-    };
-    return objects.every(isShown) ? handles : undefined;
-  };
-
-  /** Makes all new objects and looks at them, up to the first failure. */
-  const makeAll = async (
-    plan: WritePlan<ReadObject>,
-  ): Promise<Made | Extract<Answer, { kind: "protected" }>> => {
-    const made: ReadObject[] = [];
-    if (plan.journal === undefined && plan.make.length === 0) return { kind: "made", made };
-    const before = view.count();
-    for (const object of plan.journal === undefined ? plan.make : [plan.journal, ...plan.make]) {
-      try {
-        made.push(await make(object, made.length === 0));
-      } catch (error) {
-        if (!(error instanceof CkrError)) throw error;
-        if (isWriteProtected(error.value)) return { kind: "protected", ckr: ckrName(error.value) };
-        const { value: ckr, call } = error;
-        const failed = { ckr, call, bytes: object.value.length, objects: before + made.length };
-        return { kind: "made", made, failed };
-      }
-      // Nothing else may be made that only a journal explains before the token shows the journal.
-      if (object === plan.journal && shownWith(made) === undefined) {
-        return { kind: "made", made, notShown: true };
-      }
-    }
-    const handles = shownWith(made);
-    return handles === undefined ? { kind: "made", made, notShown: true } : { kind: "made", made, handles };
-  };
 
   /** Takes back what was made, the journal as the last, and says why: for modules that show what is there. */
   const undone = async ({ made, failed }: Made, version: number, before: number): Promise<Answer> => {
@@ -331,24 +241,3 @@ const planOf = (request: PlanRequest<ReadObject>): ReturnType<typeof planWrite<R
   const { content, ...plain } = request;
   return plan.kind === "refused" && content?.data.size === 0 ? planWrite(plain) : plan;
 };
-
-/** The token took an object and then did not show it. */
-const refusalNotShown = (objects: number, bytes: number, version: number): Answer => ({
-  kind: "refused",
-  code: "WRITE_NOT_SHOWN",
-  message: `the token took an object and then did not show it; it shows ${objects} objects. The write was undone. Delete secrets, or move them to the packed layout (kubectl hsm repack)`,
-  learned: { objects, bytes },
-  version,
-});
-
-/** The token did not take an object, and nothing of the write is left. */
-export const refusalNoRoom = (
-  { ckr, call, bytes, objects }: Failure,
-  version: number,
-): Extract<Answer, { kind: "refused" }> => ({
-  kind: "refused",
-  code: "TOKEN_FULL",
-  message: `the token did not take an object of ${bytes} bytes beside the ${objects} data objects that it holds (${call} returned ${ckrName(ckr)}); nothing was changed. Delete secrets, keys or certificates, or move secrets to the packed layout (kubectl hsm repack)`,
-  learned: { objects, bytes },
-  version,
-});

@@ -2,7 +2,7 @@
 // What the token takes: as configured, as it says, or as it has shown by refusing objects or by not showing them.
 import type { Clock } from "../../clock.ts";
 import type { TokenLimits } from "../storage/write-plan.ts";
-import type { TokenView } from "./messages.ts";
+import type { TokenView } from "./answers.ts";
 
 /** What limits depend on of the view of a token. */
 export type LimitingView = Pick<TokenView, "cache" | "objects" | "shown">;

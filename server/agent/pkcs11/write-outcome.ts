@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a write has come to with a module that caches: decided from what the module returned and what a fresh load shows.
 
+import type { TokenView } from "./answers.ts";
 import { isNoRoom } from "./ckr.ts";
-import type { TokenView } from "./messages.ts";
 
 /** What a child that has loaded the token since the write says of it; `unseen` where none could be had. */
 export type FreshLook = "shown" | "not-shown" | "unseen";
