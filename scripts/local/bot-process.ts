@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the bot as a process of its own against a homeserver and an API server, as its pod would be.
+
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -7,6 +8,7 @@ import { request } from "undici";
 import { ANSWER_LIMITS } from "./answer-limits.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
+import { inheritedEnv } from "./inherited-env.ts";
 import { createNews } from "./news.ts";
 
 export type BotProcessOptions = {
@@ -45,7 +47,7 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
   const url = `http://127.0.0.1:${port}`;
   const entry = options.entry ?? new URL("../../server/main.ts", import.meta.url);
   const child = fork(new URL("./pod-entry.ts", import.meta.url), [entry.href, "bot"], {
-    env: { PATH: process.env.PATH, LISTEN_PORT: String(port), ...options.env },
+    env: { ...inheritedEnv(), LISTEN_PORT: String(port), ...options.env },
     execArgv: [...(options.execArgv ?? [])],
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the container of a Deployment or DaemonSet as a process of this machine: what a kubelet would put into its
 // environment and its mounted files, so that the manifests themselves are what is tried.
+
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -9,6 +10,7 @@ import { createInterface } from "node:readline";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { StringMap } from "../../hooks/kubernetes.ts";
+import { inheritedEnv } from "./inherited-env.ts";
 
 const Items = Type.Optional(Type.Array(Type.Object({ key: Type.String(), path: Type.String() })));
 const SecretSource = Type.Object({
@@ -132,7 +134,7 @@ export const startPodProcess = async (options: PodOptions): Promise<PodProcess> 
   );
   for (const name of options.without ?? []) delete env[name];
   const child = fork(new URL("./pod-entry.ts", import.meta.url), [entry.href, ...container.args], {
-    env: { PATH: process.env.PATH, ...env, ...overrides },
+    env: { ...inheritedEnv(), ...env, ...overrides },
     execArgv: [],
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });

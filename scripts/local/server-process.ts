@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs one role of the compiled product on plain loopback, for measuring.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { request } from "undici";
 import { freePort } from "./free-port.ts";
+import { inheritedEnv } from "./inherited-env.ts";
 
 export interface ServerProcess {
   readonly port: number;
@@ -70,7 +72,7 @@ export const startServerProcess = async (
   const child = spawn(
     process.execPath,
     [fileURLToPath(new URL("../../dist/server/main.js", import.meta.url)), role],
-    { env: { PATH: process.env.PATH, LISTEN_PORT: String(port), ...env }, stdio: "inherit" },
+    { env: { ...inheritedEnv(), LISTEN_PORT: String(port), ...env }, stdio: "inherit" },
   );
   const pid = child.pid ?? 0;
   const ended = once(child, "exit");

@@ -14,6 +14,7 @@ import { makeToken, type TestToken } from "../../scripts/local/softhsm-token.ts"
 import { createPkcs11Store, type Pkcs11StoreOptions } from "../../server/agent/pkcs11/store.ts";
 import type { StartReason } from "../../server/agent/pkcs11/supervisor.ts";
 import type { Health, SecretStore } from "../../server/agent/store.ts";
+import { compileCache } from "../compile-cache.ts";
 import { makeTestModule, type TestModule } from "../pkcs11-module/build.ts";
 
 export type Fixture = {
@@ -42,10 +43,6 @@ export type WatchedStore = SecretStore & {
   /** The paths of cut writes that were completed or undone. */
   recovered: string[];
 };
-
-/** What Node makes of the sources, kept from one process to the next: tests that kill processes start hundreds. */
-const compileCache = mkdtempSync(join(tmpdir(), "keyswitch-cache-"));
-process.once("exit", () => rmSync(compileCache, { recursive: true, force: true }));
 
 /** The environment of a child without what tap puts into it. */
 export const plainEnv = (): NodeJS.ProcessEnv => ({

@@ -13,13 +13,10 @@ import { createMemoryStore, type MemoryStore } from "../../scripts/local/memory-
 import { buildAgentApp } from "../../server/agent/app.ts";
 import type { SecretStore } from "../../server/agent/store.ts";
 import { agentTokenFiles } from "../../server/agent/token-files.ts";
+import { compileCache } from "../compile-cache.ts";
 
 /** The program under test. */
 export const ENTRY = fileURLToPath(new URL("../../server/kubectl-hsm.ts", import.meta.url));
-
-/** What Node makes of the sources, kept from one process to the next: each would need a second for it. */
-const compileCache = mkdtempSync(join(tmpdir(), "kubectl-hsm-cache-"));
-process.once("exit", () => rmSync(compileCache, { recursive: true, force: true }));
 
 type Teardown = { teardown: (end: () => unknown) => void };
 

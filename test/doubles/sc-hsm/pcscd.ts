@@ -77,6 +77,11 @@ export const startPcscd = async (): Promise<Pcscd> => {
     await eventually("pcscd and the way to its reader", async () => existsSync(socket) && existsSync(reader));
   };
 
+  const onExit = (): void => {
+    const isRunning = daemon?.exitCode === null && daemon.signalCode === null;
+    if (isRunning && daemon?.pid !== undefined) process.kill(-daemon.pid, "SIGKILL");
+  };
+  process.once("exit", onExit);
   await start();
   return {
     reader,
@@ -85,6 +90,7 @@ export const startPcscd = async (): Promise<Pcscd> => {
     start,
     close: async () => {
       await kill();
+      process.off("exit", onExit);
       rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where Node keeps what it makes of the sources, from one process of a test run to the next: tests start hundreds.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const makeOwn = (): string => {
+  const own = mkdtempSync(join(tmpdir(), "keyswitch-cache-"));
+  process.once("exit", () => rmSync(own, { recursive: true, force: true }));
+  return own;
+};
+
+/** The run's folder (`npm test` makes one), or one of this file's own. */
+export const compileCache = process.env.NODE_COMPILE_CACHE ?? makeOwn();
