@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures syncs, reads on SoftHSM2, the bot on Synapse, and memory, prints the figures of this run beside
+// `npm run bench`: measures syncs, reads on SoftHSM2, a card, the bot on Synapse, and memory, prints the figures of this run beside
 // their goals, and writes them to bench/results/latest.json.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -7,20 +7,22 @@ import { join } from "node:path";
 import { type BenchToken, startBenchToken } from "./bench/bench-token.ts";
 import { type BotResult, measureBot } from "./bench/bot/bot-figures.ts";
 import { reportBot } from "./bench/bot/report-bot.ts";
+import { measureCard } from "./bench/card/card-figures.ts";
+import { reportCard } from "./bench/card/report-card.ts";
 import { measureEndToEnd } from "./bench/end-to-end.ts";
 import { type Figures, goalsOf } from "./bench/goals.ts";
 import { say, sayTable } from "./bench/print-table.ts";
 import { measureTokenReads } from "./bench/token-reads.ts";
 import { measureTokenWrites } from "./bench/token-writes.ts";
 import { CONNECTIONS, measureWebhookRate } from "./bench/webhook-rate.ts";
-import { provide, SOFTHSM } from "./system-packages.ts";
+import { provide, SMART_CARD, SOFTHSM } from "./system-packages.ts";
 
 const SIZES = [20, 200, 2000];
 /** The keys of every secret. */
 const KEYS = { username: "app", password: "x".repeat(32) };
 const RESULTS = new URL("../bench/results/", import.meta.url);
 
-const report = ({ webhookRate, endToEnd, reads, writes, bot }: Figures): void => {
+const report = ({ webhookRate, endToEnd, reads, writes, card, bot }: Figures): void => {
   const { webhook, bare } = webhookRate;
   sayTable([
     [`syncs, ${CONNECTIONS} connections`, "requests/s", "p50 ms", "p95 ms", "CPU µs each"],
@@ -62,11 +64,12 @@ const report = ({ webhookRate, endToEnd, reads, writes, bot }: Figures): void =>
   say(
     `Of the agent's answers to the syncs ${endToEnd.unchangedPercent} % were 304; it gave ${endToEnd.agentPerSecond} reads/s.\n`,
   );
+  reportCard(card);
   if (bot.ok) reportBot(bot.figures);
   else say(`The bot was not measured: ${bot.why}\n`);
 };
 
-const measureHooks = async (folder: string): Promise<Omit<Figures, "bot">> => {
+const measureHooks = async (folder: string): Promise<Omit<Figures, "bot" | "card">> => {
   const webhookRate = await measureWebhookRate(KEYS);
   const tokens: BenchToken[] = [];
   try {
@@ -87,8 +90,9 @@ const measureHooks = async (folder: string): Promise<Omit<Figures, "bot">> => {
 
 const run = async (folder: string): Promise<void> => {
   const hooks = await measureHooks(folder);
+  const card = await measureCard(folder);
   const bot: BotResult = await measureBot(folder, say);
-  const figures: Figures = { ...hooks, bot };
+  const figures: Figures = { ...hooks, card, bot };
   const goals = goalsOf(figures);
   report(figures);
   sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));
@@ -98,11 +102,14 @@ const run = async (folder: string): Promise<void> => {
   writeFileSync(new URL("latest.json", RESULTS), `${JSON.stringify(written, null, 2)}\n`);
 };
 
+provide(SMART_CARD, say); // without it the card's figures say so
 const [missing] = provide([SOFTHSM], say);
 if (missing !== undefined) throw new Error(`${missing.name} is missing: apt-get install ${missing.debian}`);
 const folder = mkdtempSync(join(tmpdir(), "keyswitch-bench-"));
 try {
-  await run(folder);
+  // `npm run bench -- card` measures the card alone.
+  if (process.argv[2] === "card") reportCard(await measureCard(folder));
+  else await run(folder);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -42,10 +42,8 @@ const program = (name: string, debian: string): Requirement => ({
   present: () => hasProgram(name),
 });
 
-/** What the tests need beside SoftHSM2. */
-export const TEST_PROGRAMS: readonly Requirement[] = [
-  program("openssl", "openssl"),
-  program("gcc", "gcc"),
+/** What a virtual smart card in its reader needs. */
+export const SMART_CARD: readonly Requirement[] = [
   program("pkcs11-tool", "opensc"),
   program("pcscd", "pcscd"),
   {
@@ -56,6 +54,13 @@ export const TEST_PROGRAMS: readonly Requirement[] = [
   program("socat", "socat"),
   program("ip", "iproute2"),
   program("unshare", "util-linux"),
+];
+
+/** What the tests need beside SoftHSM2. */
+export const TEST_PROGRAMS: readonly Requirement[] = [
+  program("openssl", "openssl"),
+  program("gcc", "gcc"),
+  ...SMART_CARD,
   program("kubectl", "kubernetes-client"),
   program("age", "age"),
   program("python3", "python3"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The figures' goals, and whether a run met them.
 import type { BotFigures, BotResult } from "./bot/bot-figures.ts";
+import type { CardResult } from "./card/card-figures.ts";
 import type { EndToEnd } from "./end-to-end.ts";
 import { rounded } from "./quantile.ts";
 import type { TokenReads } from "./token-reads.ts";
@@ -12,6 +13,7 @@ export interface Figures {
   readonly endToEnd: EndToEnd;
   readonly reads: readonly TokenReads[];
   readonly writes: TokenWrites;
+  readonly card: CardResult;
   readonly bot: BotResult;
 }
 
@@ -50,8 +52,14 @@ const writeGoals = ({ layouts, importMs, importCallsMs }: TokenWrites): Goal[] =
   atMost("import, times its calls", importMs / importCallsMs, 2, ""),
 ];
 
+/** Reads come from memory, whatever the card is doing. */
+const cardGoals = ({ busy }: Extract<CardResult, { ok: true }>): Goal[] => [
+  atMost("reads that fail while a card is loaded and written", busy.failed, 0, ""),
+  atMost("their p95", busy.timing.p95, 20, " ms"),
+];
+
 /** The goals of README's promises, in the order in which they are printed. */
-export const goalsOf = ({ webhookRate, endToEnd, reads, writes, bot }: Figures): Goal[] => {
+export const goalsOf = ({ webhookRate, endToEnd, reads, writes, card, bot }: Figures): Goal[] => {
   const at = (secrets: number): TokenReads => {
     const found = reads.find((one) => one.secrets === secrets);
     if (found === undefined) throw new Error(`no token of ${secrets} secrets was measured`);
@@ -70,6 +78,7 @@ export const goalsOf = ({ webhookRate, endToEnd, reads, writes, bot }: Figures):
       atMost(`resident memory of the ${process}`, now, 120, " MiB"),
     ),
     ...writeGoals(writes),
+    ...(card.ok ? cardGoals(card) : []),
     ...(bot.ok ? botGoals(bot.figures) : []),
   ];
 };
