@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { equal } from "../api/json.ts";
 import { createKubeClient, type KubeObject, type ResourceInfo } from "../client.ts";
 import { createServerSideApply } from "./apply-server-side.ts";
+import { shownController } from "./composite-controller.ts";
 import { createDiscovery } from "./discovery.ts";
 import { type EngineLog, silent } from "./engine-log.ts";
 import { createEventRecorder } from "./event-recorder.ts";
@@ -149,13 +150,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-/** Credentials are read at the start, so a touched annotation restarts a controller as a changed spec does. */
+/**
+ * Only a spec that differs from what Metacontroller has read, where another writing of a duration is no difference. An
+ * annotation leaves the controller running, with the credentials that it read at its start.
+ */
 function needsRestart(before: KubeObject, after: KubeObject): boolean {
-  const { metadata: old } = before;
-  const { metadata } = after;
-  return (
-    old.uid !== metadata.uid ||
-    !equal(before.spec, after.spec) ||
-    !equal(old.annotations ?? {}, metadata.annotations ?? {})
-  );
+  return !equal(shownController(before).spec, shownController(after).spec);
 }

@@ -41,10 +41,9 @@ async function scene(t: Test, make: (ca: ReturnType<typeof makeAuthority>) => Sc
     resolveService: (host, port) =>
       host === HOST && port === 8443 ? { host: "127.0.0.1", port: hook.port } : undefined,
   });
-  const whole = { ...controller, spec: { ...objectOrEmpty(controller.spec), hooks: { sync } } };
-  await cluster.apply(whole);
+  await cluster.apply({ ...controller, spec: { ...objectOrEmpty(controller.spec), hooks: { sync } } });
   await cluster.apply(hsmSecret("app"));
-  return { cluster, hook, whole };
+  return { cluster, hook };
 }
 
 const inKeyswitch = (name: string, more: JsonObject = {}): JsonObject => ({
@@ -177,34 +176,17 @@ for (const { what, webhook, message } of broken) {
   });
 }
 
-t.test(
-  "a bearer token comes from its Secret, and is read again when the controller is touched",
-  async (t) => {
-    const [first, second] = [randomBytes(16).toString("hex"), randomBytes(16).toString("hex")];
-    const { cluster, hook, whole } = await scene(t, ({ cert }) => ({
-      webhook: {
-        caBundle: { inline: cert },
-        authorization: { type: "Bearer", secretRef: inKeyswitch("hook-token", { key: "token" }) },
-      },
-      objects: [secret("hook-token", { token: `${first}\n` })],
-    }));
-    t.equal((await hook.seen(() => true)).headers.authorization, `Bearer ${first}`);
-
-    await cluster.apply(secret("hook-token", { token: second }));
-    const before = hook.requests.length;
-    await cluster.kubectl(["annotate", "hsmsecret", "app", "-n", "demo", "again=1"]);
-    t.equal(
-      (await hook.seen(() => true, before)).headers.authorization,
-      `Bearer ${first}`,
-      "not when the Secret changes",
-    );
-
-    const touched = hook.requests.length;
-    await cluster.apply({ ...whole, metadata: { name: "hsmsecret", annotations: { rotated: "1" } } });
-    const last = await hook.seen(({ headers }) => headers.authorization !== `Bearer ${first}`, touched);
-    t.equal(last.headers.authorization, `Bearer ${second}`);
-  },
-);
+t.test("a bearer token comes from its Secret, without the line break at its end", async (t) => {
+  const token = randomBytes(16).toString("hex");
+  const { hook } = await scene(t, ({ cert }) => ({
+    webhook: {
+      caBundle: { inline: cert },
+      authorization: { type: "Bearer", secretRef: inKeyswitch("hook-token", { key: "token" }) },
+    },
+    objects: [secret("hook-token", { token: `${token}\n` })],
+  }));
+  t.equal((await hook.seen(() => true)).headers.authorization, `Bearer ${token}`);
+});
 
 t.test("basicAuth comes from its Secret", async (t) => {
   const password = randomBytes(8).toString("hex");

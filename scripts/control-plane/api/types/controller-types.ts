@@ -2,6 +2,14 @@
 // The structs of definitions and of Metacontroller's CompositeController, v1alpha1 of release 4.17.
 import type { Structs } from "./struct-schema.ts";
 
+/** How a webhook is reached and trusted; a hook has these fields, and so does an entry of endpointConfigs. */
+const connection = {
+  caBundle: "&WebhookCaBundle",
+  clientTLS: "&WebhookClientTls",
+  authorization: "&WebhookAuthorization",
+  basicAuth: "&WebhookBasicAuth",
+};
+
 export const controllerTypes: Structs = {
   CustomResourceDefinition: { fields: { spec: "CustomResourceDefinitionSpec!", status: "any" } },
   CustomResourceDefinitionSpec: {
@@ -64,6 +72,7 @@ export const controllerTypes: Structs = {
       hooks: "&CompositeControllerHooks",
       resyncPeriodSeconds: "int",
       generateSelector: "bool",
+      endpointConfigs: "EndpointConfig[]",
     },
   },
   ParentResourceRule: {
@@ -95,5 +104,40 @@ export const controllerTypes: Structs = {
       postUpdateChild: "&Hook",
     },
   },
-  Hook: { fields: { version: "string", webhook: "&any" } },
+  Hook: { fields: { version: 'string = "v1"', webhook: "&Webhook" } },
+  Webhook: {
+    fields: {
+      url: "string",
+      timeout: "string",
+      etag: "&WebhookEtag",
+      path: "string",
+      service: "&ServiceReference",
+      responseUnMarshallMode: "string",
+      ...connection,
+    },
+  },
+  EndpointConfig: { fields: { host: "string!", ...connection } },
+  WebhookEtag: { fields: { enabled: "bool", cacheTimeoutSeconds: "int", cacheCleanupSeconds: "int" } },
+  ServiceReference: { fields: { name: "string!", namespace: "string!", port: "int", protocol: "string" } },
+  WebhookCaBundle: {
+    fields: { inline: "string", secretRef: "&WebhookFileRef", configMapRef: "&WebhookFileRef" },
+  },
+  WebhookClientTls: {
+    fields: {
+      secretRef: "WebhookSecretRef!",
+      certKey: 'string = "tls.crt"',
+      privateKeyKey: 'string = "tls.key"',
+    },
+  },
+  WebhookAuthorization: { fields: { type: 'string = "Bearer"', secretRef: "WebhookKeyRef!" } },
+  WebhookBasicAuth: {
+    fields: {
+      secretRef: "WebhookSecretRef!",
+      usernameKey: 'string = "username"',
+      passwordKey: 'string = "password"',
+    },
+  },
+  WebhookSecretRef: { fields: { name: "string!", namespace: "string!" } },
+  WebhookKeyRef: { fields: { name: "string!", namespace: "string!", key: "string!" } },
+  WebhookFileRef: { fields: { name: "string!", namespace: "string!", key: 'string = "ca.crt"' } },
 };
