@@ -43,16 +43,19 @@ export function createHookTransport(options: TransportOptions): HookTransport {
   const secure = url.protocol === "https:";
   const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const port = Number(url.port || (secure ? 443 : 80));
-  const agentOptions = { keepAlive: true, maxSockets: 32 };
-  const agent = secure ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
+  const kept = { keepAlive: true, maxSockets: 32 };
   const tls = {
     ...(connection.ca === undefined ? {} : { ca: connection.ca }),
     ...connection.clientCertificate,
     // SNI carries names alone.
     servername: isIP(hostname) ? "" : hostname,
+  };
+  // The agent's, not each request's: Node keeps no connection whose certificate a request checks in its own way.
+  const identity = {
     checkServerIdentity: (_host: string, certificate: Parameters<typeof checkServerIdentity>[1]) =>
       checkServerIdentity(hostname, certificate),
   };
+  const agent = secure ? new HttpsAgent({ ...kept, ...identity }) : new HttpAgent(kept);
 
   const post = (body: string, headers: { [name: string]: string }, again = true): Promise<HookReply> =>
     new Promise<HookReply>((resolve) => {

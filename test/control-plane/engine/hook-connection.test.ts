@@ -188,6 +188,18 @@ t.test("a bearer token comes from its Secret, without the line break at its end"
   t.equal((await hook.seen(() => true)).headers.authorization, `Bearer ${token}`);
 });
 
+t.test("a connection is kept for the next request", async (t) => {
+  const { cluster, hook } = await scene(t, ({ cert }) => ({ webhook: { caBundle: { inline: cert } } }));
+  await cluster.synced(() => true);
+  for (const round of [1, 2, 3]) {
+    const from = cluster.syncs.length;
+    await cluster.kubectl(["annotate", "--overwrite", "hsmsecret", "app", "-n", "demo", `round=${round}`]);
+    await cluster.synced(() => true, from);
+  }
+  t.ok(hook.requests.length >= 4);
+  t.equal(hook.connections(), 1);
+});
+
 t.test("basicAuth comes from its Secret", async (t) => {
   const password = randomBytes(8).toString("hex");
   const { hook } = await scene(t, ({ cert }) => ({

@@ -21,6 +21,8 @@ export type ThrowAwayHook = {
   port: number;
   url: (path: string) => string;
   requests: Recorded[];
+  /** How many connections there have been. */
+  connections: () => number;
   /** Replaces what the hook answers from now on. */
   answer: (answer: Answer) => void;
   /** Resolves with the first request, past or to come from `from` on, that fits. */
@@ -55,12 +57,17 @@ export async function startHook(
   const server: Server = tls
     ? createSecureServer({ ...tls, rejectUnauthorized: tls.requestCert ?? false }, listener)
     : createServer(listener);
+  let connections = 0;
+  server.on("connection", () => {
+    connections += 1;
+  });
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
     port,
     url: (path) => `http://127.0.0.1:${port}${path}`,
     requests,
+    connections: () => connections,
     answer: (next) => {
       current = next;
     },
