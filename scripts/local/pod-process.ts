@@ -4,13 +4,13 @@
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { StringMap } from "../../hooks/kubernetes.ts";
 import { inheritedEnv } from "./inherited-env.ts";
+import { swapFiles } from "./swapped-files.ts";
 
 const Items = Type.Optional(Type.Array(Type.Object({ key: Type.String(), path: Type.String() })));
 const SecretSource = Type.Object({
@@ -72,8 +72,9 @@ const fieldOf = (path: string, labels: StringMap): string => {
   return value;
 };
 
-/** Writes the files of `volume` below `folder`. */
-const mount = async (volume: Static<typeof Volume>, folder: string, read: DataReader): Promise<void> => {
+/** What `volume` holds: contents by path. */
+const contentOf = async (volume: Static<typeof Volume>, read: DataReader): Promise<Map<string, Buffer>> => {
+  const files = new Map<string, Buffer>();
   for (const { secret, configMap } of [volume, ...(volume.projected?.sources ?? [])]) {
     const name = secret?.secretName ?? secret?.name ?? configMap?.name;
     if (name === undefined) continue;
@@ -84,16 +85,17 @@ const mount = async (volume: Static<typeof Volume>, folder: string, read: DataRe
       if (value === undefined && secret?.optional === true) continue;
       if (value === undefined)
         throw new Error(`${name} has no key ${key}, which the volume ${volume.name} mounts`);
-      const file = join(folder, path);
-      mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-      writeFileSync(file, Buffer.from(value, secret === undefined ? "utf8" : "base64"), { mode: 0o600 });
+      files.set(path, Buffer.from(value, secret === undefined ? "utf8" : "base64"));
     }
   }
+  return files;
 };
 
 export interface PodProcess {
   /** The lines that the process has printed so far. */
   readonly output: readonly string[];
+  /** Brings the mounted files up to date, as the kubelet does after a minute or two, and answers with those that differ. */
+  refresh(): Promise<string[]>;
   /** Sends a message to a process that listens for some; one that has ended gets none. */
   send(message: object): void;
   /** Ends the process with `signal` and answers when it has gone. */
@@ -120,7 +122,13 @@ export const startPodProcess = async (options: PodOptions): Promise<PodProcess> 
   const { spec, metadata } = workload.spec.template;
   const [container] = spec.containers;
   if (container === undefined) throw new Error("a workload without a container");
-  for (const volume of spec.volumes) await mount(volume, join(folder, volume.name), read);
+  const mount = async (): Promise<string[]> => {
+    const changed: string[] = [];
+    for (const volume of spec.volumes)
+      changed.push(...swapFiles(join(folder, volume.name), await contentOf(volume, read)));
+    return changed;
+  };
+  await mount();
   /** A path in the container, as it is on this machine. */
   const local = (value: string): string => {
     const found = container.volumeMounts.find(({ mountPath }) => value.startsWith(`${mountPath}/`));
@@ -138,10 +146,13 @@ export const startPodProcess = async (options: PodOptions): Promise<PodProcess> 
     execArgv: [],
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
-  return follow(child, options.onLine);
+  return { ...follow(child, options.onLine), refresh: mount };
 };
 
-const follow = (child: ChildProcess, onLine: ((line: string) => void) | undefined): PodProcess => {
+const follow = (
+  child: ChildProcess,
+  onLine: ((line: string) => void) | undefined,
+): Omit<PodProcess, "refresh"> => {
   const output: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     if (stream === null) continue;

@@ -12,7 +12,7 @@ import { Agent, request } from "undici";
 import { StringMap } from "../../hooks/kubernetes.ts";
 import { startApiServer } from "../control-plane/api/server.ts";
 import { startDeploymentController } from "../control-plane/engine/deployment-controller.ts";
-import { startEngine } from "../control-plane/engine/engine.ts";
+import { type SyncRecord, startEngine } from "../control-plane/engine/engine.ts";
 import { type ChatRoom, openChatRoom } from "./chat-room.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
@@ -39,6 +39,10 @@ export interface StackOptions {
   readonly agentEnv?: Readonly<Record<string, string>>;
   /** The same for the webhook. */
   readonly webhookEnv?: Readonly<Record<string, string>>;
+  /** Told how each sync ended. */
+  readonly onSync?: (record: SyncRecord) => void;
+  /** The port of this machine that stands between Metacontroller's stand-in and the webhook, if there is one. */
+  readonly webhookBehind?: number;
 }
 
 export interface Stack {
@@ -58,6 +62,10 @@ export interface Stack {
   bearer(role: Role): Promise<string>;
   start(role: Role): Promise<void>;
   stop(role: Role, signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** Brings the files of a running role's pod up to date, and answers with those that differ. */
+  refresh(role: Role): Promise<string[]>;
+  /** Resolves when no sync runs or waits for a worker. */
+  idle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -235,10 +243,13 @@ const assemble = async (
       }
     });
   };
-  const stop = async (role: Role, signal?: "SIGTERM" | "SIGKILL") => {
+  const runningOf = (role: Role): PodProcess => {
     const process = running.get(role);
     if (process === undefined) throw new Error(`the ${role} does not run`);
-    await process.stop(signal);
+    return process;
+  };
+  const stop = async (role: Role, signal?: "SIGTERM" | "SIGKILL") => {
+    await runningOf(role).stop(signal);
     running.delete(role);
   };
   closers.push(async () => {
@@ -252,7 +263,10 @@ const assemble = async (
     apiUrl: api.url,
     applyStrategy: options.applyStrategy ?? "server-side-apply",
     resolveService: (host) =>
-      host === "keyswitch-webhook.keyswitch.svc" ? { host: "127.0.0.1", port: ports.webhook } : undefined,
+      host === "keyswitch-webhook.keyswitch.svc"
+        ? { host: "127.0.0.1", port: options.webhookBehind ?? ports.webhook }
+        : undefined,
+    ...(options.onSync && { onSync: options.onSync }),
     log: { debug: write, info: write, warn: write },
   });
   closers.push(() => engine.close());
@@ -274,6 +288,8 @@ const assemble = async (
     bearer: async (role) => tokens[role],
     start,
     stop,
+    refresh: (role) => runningOf(role).refresh(),
+    idle: () => engine.idle(),
     close,
   };
 };
