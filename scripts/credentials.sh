@@ -6,13 +6,16 @@ umask 077
 
 usage() {
   cat <<'USAGE'
-usage: scripts/credentials.sh [--apply | --dir DIR] [options]
+usage: scripts/credentials.sh [--apply | --dir DIR | --reread] [options]
 
-Without --apply or --dir, prints the Secrets' manifests (for a pipe into sealing or encrypting tools).
+Without --apply, --dir or --reread, prints the Secrets' manifests (for a pipe into sealing or encrypting tools).
   --apply               create the Secrets with kubectl; refuses if one exists
   --dir DIR             write plain files for a local run (mode 0600), valid for localhost too
-  --rotate              replace what exists
-  --rotate-tokens STEP  with --apply: replace the tokens while old ones still work; STEP is add, then use, then drop
+  --reread              have Metacontroller read the CA and the token of its hooks again, and do nothing else
+  --rotate              replace what exists; with --apply, certificates and tokens while the old ones still work
+  --wait SECONDS        how long --rotate waits, twice, until each pod has seen a changed Secret (default 120; with 0 hooks
+                        are refused until then)
+  --rotate-tokens STEP  with --apply: the same for tokens, a step at a time; STEP is add, then use, then drop
   --only LIST           a comma-separated choice of tls, tokens, pin (default: these; never the PIN with --dir), bot;
                         or write, with --apply: the token for writing alone, into the Secret that has the one for reading
   --pin-file FILE       read the PIN from FILE in place of asking for it
@@ -28,20 +31,20 @@ fail() {
   exit 1
 }
 
-mode=print dir= rotate=false step= only=tls,tokens,pin pin_file= ca_dir= days=825 namespace=keyswitch
+mode=print dir= rotate=false step= only=tls,tokens,pin pin_file= ca_dir= days=825 namespace=keyswitch pods_see=120
 extra_webhook=() extra_agent=() extra_bot=()
 
 while [ $# -gt 0 ]; do
   case $1 in
-    --apply) [ "$mode" = print ] || fail "--apply and --dir exclude each other"; mode=apply; shift; continue ;;
+    --apply | --reread) [ "$mode" = print ] || fail "--apply, --dir and --reread exclude each other"; mode=${1#--}; shift; continue ;;
     --rotate) rotate=true; shift; continue ;;
     -h | --help) usage; exit 0 ;;
-    --dir | --rotate-tokens | --only | --pin-file | --keep-ca | --san | --days | --namespace)
+    --dir | --rotate-tokens | --only | --pin-file | --keep-ca | --san | --days | --namespace | --wait)
       { [ $# -ge 2 ] && [ -n "$2" ]; } || fail "$1 needs a value" ;;
     *) usage >&2; fail "unknown option: $1" ;;
   esac
   case $1 in
-    --dir) [ "$mode" = print ] || fail "--apply and --dir exclude each other"; mode=dir dir=$2 ;;
+    --dir) [ "$mode" = print ] || fail "--apply, --dir and --reread exclude each other"; mode=dir dir=$2 ;;
     --rotate-tokens) step=$2 ;;
     --only) only=$2 ;;
     --pin-file) pin_file=$2 ;;
@@ -55,6 +58,7 @@ while [ $# -gt 0 ]; do
         *=*) fail "--san: SERVICE must be webhook, agent or bot" ;;
         *) extra_webhook+=("$2") extra_agent+=("$2") extra_bot+=("$2") ;;
       esac ;;
+    --wait) case $2 in *[!0-9]*) fail "--wait must be a number of seconds" ;; esac; pods_see=$2 ;;
     --days) case $2 in *[!0-9]*) fail "--days must be a number of days" ;; esac; days=$2 ;;
     --namespace) case $2 in *[!a-z0-9-]*) fail "--namespace: not a namespace's name: $2" ;; esac; namespace=$2 ;;
   esac
@@ -62,6 +66,7 @@ while [ $# -gt 0 ]; do
 done
 case $step in "" | add | use | drop) ;; *) fail "--rotate-tokens must be add, use or drop" ;; esac
 [ -z "$step" ] || [ "$mode" = apply ] || fail "--rotate-tokens needs --apply"
+[ "$mode" != reread ] || [ "$rotate" = false ] || fail "--rotate goes with --apply or --dir"
 if [ "$only" = write ]; then
   [ "$mode" = apply ] && [ -z "$step" ] || fail "--only write is for --apply, without --rotate-tokens"
 else
@@ -78,7 +83,7 @@ if [ "$mode" = print ] && [ -t 1 ]; then
   fail "standard output is a terminal, and keys don't belong there: use --apply, --dir, or a pipe"
 fi
 command -v openssl >/dev/null || fail "openssl is not installed"
-[ "$mode" != apply ] || command -v kubectl >/dev/null || fail "kubectl is not installed"
+[ "$mode" = print ] || [ "$mode" = dir ] || command -v kubectl >/dev/null || fail "kubectl is not installed"
 
 # Everything secret is a file in here, or goes through a pipe: never an argument of a process.
 work=$(mktemp -d)
@@ -173,84 +178,65 @@ print_secret() {
   done
 }
 
+# print_tls STATE: new, or a step of a rotation, in which the old and the new CA are trusted.
+print_tls() {
+  local service old ca
+  for service in webhook agent; do
+    case $1 in
+      new | drop) old= ca=ca.crt ;;
+      use) old= ca=$service.both.crt ;;
+      add) old=old. ca=$service.both.crt ;;
+    esac
+    print_secret "keyswitch-$service-tls" kubernetes.io/tls "tls.crt=$old$service.crt" "tls.key=$old$service.key" "ca.crt=$ca"
+  done
+}
+
+# Metacontroller sends the whole of token; the webhook accepts each line of accepted.
 print_tokens() {
-  print_secret keyswitch-hook-token Opaque token=hook-token
+  print_secret keyswitch-hook-token Opaque token=hook-token accepted=hook-tokens
   local agent=(read=agent-read-token)
   # An agent that nobody may write to has none.
   [ ! -e "$work/agent-write-token" ] || agent+=(write=agent-write-token)
   print_secret keyswitch-agent-token Opaque "${agent[@]}"
 }
 
+# print_part PART: the Secrets of one of the parts of --only.
+print_part() {
+  case $1 in
+    tls) print_tls new ;;
+    tokens) print_tokens ;;
+    pin) print_secret keyswitch-pkcs11 Opaque pin=pin ;;
+    bot)
+      print_secret keyswitch-bot-tls kubernetes.io/tls tls.crt=bot.crt tls.key=bot.key ca.crt=ca.crt
+      print_secret keyswitch-bot-metrics Opaque token=bot-metrics-token ;;
+  esac
+}
+
 print_secrets() {
-  if wants tls; then
-    print_secret keyswitch-webhook-tls kubernetes.io/tls tls.crt=webhook.crt tls.key=webhook.key ca.crt=ca.crt
-    print_secret keyswitch-agent-tls kubernetes.io/tls tls.crt=agent.crt tls.key=agent.key ca.crt=ca.crt
-  fi
-  ! wants tokens || print_tokens
-  ! wants pin || print_secret keyswitch-pkcs11 Opaque pin=pin
-  if wants bot; then
-    print_secret keyswitch-bot-tls kubernetes.io/tls tls.crt=bot.crt tls.key=bot.key ca.crt=ca.crt
-    print_secret keyswitch-bot-metrics Opaque token=bot-metrics-token
-  fi
+  local part
+  for part in tls tokens pin bot; do
+    ! wants "$part" || print_part "$part"
+  done
+}
+
+secrets_of() {
+  case $1 in
+    tls) printf '%s\n' keyswitch-webhook-tls keyswitch-agent-tls ;;
+    tokens) printf '%s\n' keyswitch-hook-token keyswitch-agent-token ;;
+    pin) printf '%s\n' keyswitch-pkcs11 ;;
+    bot) printf '%s\n' keyswitch-bot-tls keyswitch-bot-metrics ;;
+  esac
 }
 
 secret_names() {
-  ! wants tls || printf '%s\n' keyswitch-webhook-tls keyswitch-agent-tls
-  ! wants tokens || printf '%s\n' keyswitch-hook-token keyswitch-agent-token
-  ! wants pin || printf '%s\n' keyswitch-pkcs11
-  ! wants bot || printf '%s\n' keyswitch-bot-tls keyswitch-bot-metrics
+  local part
+  for part in tls tokens pin bot; do
+    ! wants "$part" || secrets_of "$part"
+  done
 }
 
 # Not a client-side apply: that would copy the values into an annotation.
 replace_secrets() { kubectl apply --server-side --force-conflicts --field-manager=keyswitch-credentials -f -; }
-
-# Metacontroller reads the CA and the token of a hook when its CompositeController changes.
-touch_controllers() {
-  local controller
-  for controller in hsmsecret toggle; do
-    [ -n "$(kubectl get compositecontroller "$controller" --ignore-not-found -o name)" ] || continue
-    kubectl annotate --overwrite compositecontroller "$controller" "hsm.j5t.io/credentials-of=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
-  done
-}
-
-# ---- rotating tokens ----
-
-# The servers accept each line of a token file; the webhook sends the first. Metacontroller sends the whole value, so
-# that the hook's token must be one line again before Metacontroller reads it. A line name:token is somebody's own token, and
-# stays.
-rotate_tokens() {
-  local entry secret key file old new
-  for entry in keyswitch-hook-token/token/hook-token keyswitch-agent-token/read/agent-read-token keyswitch-agent-token/write/agent-write-token; do
-    IFS=/ read -r secret key file <<<"$entry"
-    kubectl -n "$namespace" get secret "$secret" -o "jsonpath={.data.$key}" | openssl base64 -d -A >"$work/$file.now"
-    sed -n '/:/p' "$work/$file.now" >"$work/$file.named"
-    sed '/:/d' "$work/$file.now" >"$work/$file.plain"
-    old=$(sed -n 1p "$work/$file.plain") new=$(sed -n 2p "$work/$file.plain")
-    if [ -z "$old" ]; then
-      [ "$key" = write ] || fail "the Secret $secret has no key $key"
-      [ ! -s "$work/$file.named" ] || cp "$work/$file.now" "$work/$file"
-      continue
-    fi
-    case $step in
-      add)
-        [ -z "$new" ] || fail "$secret/$key already holds two tokens: go on with --rotate-tokens use"
-        make_token "$file.new"
-        printf '%s\n%s' "$old" "$(cat "$work/$file.new")" >"$work/$file" ;;
-      use)
-        [ -n "$new" ] || fail "$secret/$key holds one token: begin with --rotate-tokens add"
-        if [ "$file" = hook-token ]; then printf '%s' "$new"; else printf '%s\n%s' "$new" "$old"; fi >"$work/$file" ;;
-      drop) printf '%s' "$old" >"$work/$file" ;;
-    esac
-    [ ! -s "$work/$file.named" ] || { echo; cat "$work/$file.named"; } >>"$work/$file"
-  done
-  print_tokens | replace_secrets
-  [ "$step" != use ] || touch_controllers
-  case $step in
-    add) echo "Both tokens are accepted once each pod has seen the change: wait two minutes, then --rotate-tokens use." >&2 ;;
-    use) echo "The new tokens are in use within a minute or two: wait two minutes, then --rotate-tokens drop." >&2 ;;
-    drop) echo "Only the new tokens are accepted now." >&2 ;;
-  esac
-}
 
 # The Secret keeps its other keys: to the API server this is another manager's field.
 set_write_token() {
@@ -265,8 +251,17 @@ set_write_token() {
 
 # ---- the steps ----
 
+# shellcheck source=scripts/credentials-rotation.sh
+. "$(dirname "${BASH_SOURCE[0]}")/credentials-rotation.sh"
+
+if [ "$mode" = reread ]; then
+  reread_credentials
+  exit 0
+fi
 if [ -n "$step" ]; then
-  rotate_tokens
+  stepwise=tokens
+  rotation_step "$step"
+  say_next "$step"
   exit 0
 fi
 if [ "$only" = write ]; then
@@ -301,13 +296,17 @@ if [ "$rotate" = false ]; then
   esac
 fi
 
+stepwise=
+if [ "$mode" = apply ] && [ "$rotate" = true ]; then choose_stepwise; fi
+
 if wants tls || wants bot; then make_ca; fi
 if wants tls; then
   make_certificate webhook ${extra_webhook[@]+"${extra_webhook[@]}"}
   make_certificate agent ${extra_agent[@]+"${extra_agent[@]}"}
 fi
-if wants tokens; then
+if wants tokens && ! goes_stepwise tokens; then
   for file in hook-token agent-read-token agent-write-token; do make_token "$file"; done
+  cp "$work/hook-token" "$work/hook-tokens"
 fi
 ! wants pin || read_pin
 if wants bot; then
@@ -326,8 +325,7 @@ case $mode in
     done ;;
   apply)
     if [ "$rotate" = true ]; then
-      print_secrets | replace_secrets
-      if wants tls || wants tokens; then touch_controllers; fi
+      rotate_all
     else
       print_secrets | kubectl create -f -
     fi ;;

@@ -16,6 +16,7 @@ const hook = (resource: string, name: string) => ({
       type: "Bearer",
       secretRef: { name: "keyswitch-hook-token", namespace: "keyswitch", key: "token" },
     },
+    // No path: credentials.sh counts there, and applying the manifests must leave it as it is.
   },
 });
 

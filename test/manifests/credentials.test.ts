@@ -83,12 +83,14 @@ t.test(
       [
         ["keyswitch-webhook-tls", "kubernetes.io/tls", ["tls.crt", "tls.key", "ca.crt"]],
         ["keyswitch-agent-tls", "kubernetes.io/tls", ["tls.crt", "tls.key", "ca.crt"]],
-        ["keyswitch-hook-token", "Opaque", ["token"]],
+        ["keyswitch-hook-token", "Opaque", ["token", "accepted"]],
         ["keyswitch-agent-token", "Opaque", ["read", "write"]],
         ["keyswitch-pkcs11", "Opaque", ["pin"]],
       ],
     );
     t.equal(made.get("keyswitch-pkcs11")?.data.get("pin")?.toString(), pin);
+    const hook = made.get("keyswitch-hook-token")?.data;
+    t.same(hook?.get("accepted"), hook?.get("token"), "the webhook accepts what Metacontroller sends");
     const certificate = new X509Certificate(made.get("keyswitch-webhook-tls")?.data.get("tls.crt") ?? "");
     t.ok(certificate.checkHost("keyswitch-webhook.other.svc"));
     t.notOk(certificate.checkHost("localhost"), "a certificate for a cluster is not one for localhost");
@@ -154,6 +156,9 @@ for (const [args, message] of [
   [["--namespace", "A"], /--namespace: not a namespace's name/],
   [["--rotate-tokens", "add"], /needs --apply/],
   [["--dir"], /--dir needs a value/],
+  [["--apply", "--reread"], /exclude each other/],
+  [["--reread", "--rotate"], /--rotate goes with --apply or --dir/],
+  [["--wait", "2m"], /--wait must be a number of seconds/],
   [["--pin", "1234"], /unknown option: --pin\b/],
   [["--only", "pin"], /no terminal to ask for the PIN: use --pin-file/],
   [["--pin-file", "/nonexistent"], /--pin-file: \/nonexistent can't be read/],
