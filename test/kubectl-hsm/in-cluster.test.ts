@@ -61,6 +61,32 @@ t.test("import of Kubernetes Secrets, by name and by label", async (t) => {
       { path: "secrets/shop/mirrored", outcome: "skipped", message: "it comes from the token" },
     ],
   });
+  // One that no token can hold does not stop the others.
+  await makeSecret(cluster, "odd", { _metadata: "1", ok: "2" }, { labels });
+  await makeSecret(cluster, "fine", { a: value }, { labels });
+  await makeSecret(cluster, "n".repeat(253), { a: "1" }, { labels });
+  for (const more of [["--dry-run"], []]) {
+    const some = await cluster.run(["import", "-l", "app=web", "-o", "json", ...more]);
+    t.equal(some.code, 6, some.stderr);
+    const { summary, results } = JSON.parse(some.stdout);
+    t.match(summary, { created: 1, unchanged: 1, skipped: 3, failed: 2 });
+    t.match(
+      results.filter(({ outcome }: { outcome: string }) => outcome === "failed"),
+      [
+        {
+          path: `Secret shop/${"n".repeat(253)}`,
+          message: /255 bytes at most/,
+        },
+        { path: "secrets/shop/odd", message: /Secret shop\/odd: a key of secrets\/shop\/odd can't be one/ },
+      ],
+    );
+  }
+  t.equal(await valueAt(store, "secrets/shop/fine", "a"), value);
+  t.match(await store.read("secrets/shop/odd"), { kind: "absent" });
+  t.match(await cluster.run(["import", "--from-secret=odd", "--from-secret=fine"]), {
+    code: 2,
+    stderr: /a key of secrets\/shop\/odd can't be one/,
+  });
   const binary = await store.read("secrets/shop/web");
   t.ok(binary.kind === "found" && Buffer.from([0, 255, 128]).equals(binary.data.get("key") ?? Buffer.of()));
   t.match(await cluster.run(["import", "--from-secret", "none"]), {

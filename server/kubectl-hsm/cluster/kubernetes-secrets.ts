@@ -26,7 +26,13 @@ const OWN_TYPES = [
   "bootstrap.kubernetes.io/token",
 ];
 
-export type SecretImport = { incoming: Incoming[]; skipped: { path: string; why: string }[] };
+export type SecretImport = {
+  incoming: Incoming[];
+  /** Not meant for a token. */
+  skipped: { path: string; why: string }[];
+  /** Meant for one that can't hold them, or under that name. */
+  failed: { path: string; why: string }[];
+};
 
 /** The named Secrets of a namespace. @throws CommandFailed where one is missing or has nothing in it. */
 export const namedSecrets = async (
@@ -43,12 +49,15 @@ export const namedSecrets = async (
     if (object === undefined) throw new CommandFailed("absent", `there is no Secret ${namespace}/${name}`);
     if (!kubeSecret.Check(object))
       throw new CommandFailed("unreachable", "kubectl's Secret can't be understood");
-    found.push(await incomingOf(object.metadata, object.data ?? {}, object.type, await pathOf(name)));
+    found.push(incomingOf(object.metadata, object.data ?? {}, object.type, await pathOf(name)));
   }
   return found;
 };
 
-/** Those that a label selector finds. What a controller made, or an HSMSecret, is left out. */
+/**
+ * Those that a label selector finds. What a controller made, or an HSMSecret, is left out. One that no token can hold does
+ * not stop the others.
+ */
 export const selectedSecrets = async (
   kubectl: Kubectl,
   namespace: string,
@@ -56,15 +65,21 @@ export const selectedSecrets = async (
   pathOf: (name: string) => Promise<string>,
 ): Promise<SecretImport> => {
   const list = await kubectl.get(["secrets", "-n", namespace, `--selector=${selector}`]);
-  if (list === undefined) return { incoming: [], skipped: [] };
+  if (list === undefined) return { incoming: [], skipped: [], failed: [] };
   if (!kubeSecretList.Check(list))
     throw new CommandFailed("unreachable", "kubectl's list of Secrets can't be understood");
-  const result: SecretImport = { incoming: [], skipped: [] };
+  const result: SecretImport = { incoming: [], skipped: [], failed: [] };
   for (const { metadata, type, data = {} } of list.items) {
-    const path = await pathOf(metadata.name);
-    const why = whyNot(metadata.ownerReferences ?? [], type, data);
-    if (why === undefined) result.incoming.push(await incomingOf(metadata, data, type, path));
-    else result.skipped.push({ path, why });
+    let path = `Secret ${metadata.namespace}/${metadata.name}`;
+    try {
+      path = await pathOf(metadata.name);
+      const why = whyNot(metadata.ownerReferences ?? [], type, data);
+      if (why === undefined) result.incoming.push(incomingOf(metadata, data, type, path));
+      else result.skipped.push({ path, why });
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      result.failed.push({ path, why: error.message });
+    }
   }
   return result;
 };
@@ -79,12 +94,12 @@ const whyNot = (
   return Object.keys(data).length === 0 ? "it has no key" : undefined;
 };
 
-const incomingOf = async (
+const incomingOf = (
   { name, namespace }: { name: string; namespace: string },
   data: StringMap,
   type: string | undefined,
   path: string,
-): Promise<Incoming> => {
+): Incoming => {
   const source = `Secret ${namespace}/${name}`;
   const values = Object.entries(data);
   if (values.length === 0) throw new CommandFailed("usage", `the ${source} has no key`);

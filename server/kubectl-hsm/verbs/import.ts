@@ -68,32 +68,21 @@ export const importSecrets = command({
       (files.length + options["from-secret"].length !== 1 || options.selector !== undefined)
     )
       throw new CommandFailed("usage", "--name goes with one FILE or one --from-secret");
-    const pathOf = (name: string) => context.pathOf(name, options.path);
     const read = await readFiles(context, files, options);
-    const skipped: Outcome[] = [];
-    if (fromCluster) {
-      const { name } = options;
-      const rename = (own: string) => pathOf(name ?? own);
-      const namespace = await context.namespace();
-      read.push(...(await namedSecrets(context.kubectl, namespace, options["from-secret"], rename)));
-      if (options.selector !== undefined) {
-        const found = await selectedSecrets(context.kubectl, namespace, options.selector, pathOf);
-        read.push(...found.incoming);
-        skipped.push(...found.skipped.map(({ path, why }) => ({ path, outcome: "skipped", message: why })));
-      }
-    }
+    const found = fromCluster ? await readCluster(context, options) : { incoming: [], left: [] };
+    read.push(...found.incoming);
     refuseRepeated(read);
     const ifExists = ifExistsOf(options["if-exists"]);
     const agent = await context.agent("write");
     if (options["dry-run"]) {
       const planned = await plan(agent, read, ifExists);
-      return reportOutcomes(context, [...planned, ...skipped], SHOWN, { dryRun: true });
+      return reportOutcomes(context, [...planned, ...found.left], SHOWN, { dryRun: true });
     }
     const batches = batchesOf(read.map(toImported), ({ data }) => JSON.stringify(data).length);
     const { outcomes, stopped } = await sendBatches(context, batches, "imported", (secrets) =>
       agent.import({ secrets, ifExists }),
     );
-    const exit = await reportOutcomes(context, [...outcomes, ...skipped], SHOWN, { stopped });
+    const exit = await reportOutcomes(context, [...outcomes, ...found.left], SHOWN, { stopped });
     if (stopped !== undefined)
       await context.output.note("Run it again to go on: what is written already is then unchanged.");
     return exit;
@@ -131,6 +120,30 @@ const readFiles = async (
     );
   }
   return found;
+};
+
+/** The Secrets of the namespace, and what is said of those that are not sent. */
+const readCluster = async (
+  context: Context,
+  options: { "from-secret": string[]; selector: string | undefined; name: string | undefined; path: boolean },
+): Promise<{ incoming: Incoming[]; left: Outcome[] }> => {
+  const { name, selector } = options;
+  const namespace = await context.namespace();
+  const pathOf = (own: string) => context.pathOf(own, options.path);
+  const named = await namedSecrets(context.kubectl, namespace, options["from-secret"], (own) =>
+    pathOf(name ?? own),
+  );
+  if (selector === undefined) return { incoming: named, left: [] };
+  const { incoming, skipped, failed } = await selectedSecrets(context.kubectl, namespace, selector, pathOf);
+  const leftAs = (outcome: string) => (one: { path: string; why: string }) => ({
+    path: one.path,
+    outcome,
+    message: one.why,
+  });
+  return {
+    incoming: [...named, ...incoming],
+    left: [...skipped.map(leftAs("skipped")), ...failed.map(leftAs("failed"))],
+  };
 };
 
 const refuseRepeated = (read: readonly Incoming[]): void => {
