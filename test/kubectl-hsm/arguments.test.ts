@@ -18,6 +18,14 @@ const big = file("big", "x".repeat(1024 * 1024 + 1));
 const badEnv = file("bad.env", `A=1\n${secret}\n`);
 const openEnv = file("open.env", `A=1\nB="${secret}\n`);
 const twiceEnv = file("twice.env", `A=1\nA=${secret}\n`);
+const unsureEnv = file("unsure.env", `A=1\nB= # ${secret}\n`);
+const twiceJson = file("twice.json", `{"a": 1,\n  "a": "${secret}"}`);
+const manyJson = file("many.json", `{"db": {"a": "1"},\n "web": {"a": "1",\n  "a": "${secret}"}}`);
+const dotsJson = file("dots.json", `{"db":{"a":"1"},"web":{  "..a":"${secret}"}}`);
+const dotsExport = file(
+  "dots-export.json",
+  JSON.stringify({ secrets: [{ path: "secrets/shop/a", data: { "..a": "AA==" } }] }),
+);
 const badJson = file("bad.json", `{"a": ${secret}`);
 const deepJson = file("deep.json", JSON.stringify({ a: { b: secret } }));
 const listJson = file("list.json", JSON.stringify([secret]));
@@ -71,7 +79,12 @@ const rows: [sentence: string, args: string[], expected: RegExp][] = [
   ],
   ["a key that can't be one", ["create", "x", `--from-literal=a b=${secret}`], /number 1: a key must be/],
   ["a key that is the agent's", ["create", "x", "--from-literal=_metadata=1"], /a key must be/],
-  ["a key of the language", ["create", "x", "--from-literal=__proto__=1"], /a key must be/],
+  ["a key that no Secret can hold", ["create", "x", "--from-literal=..data=1"], /number 1: a key must be/],
+  [
+    "a literal that is not UTF-8",
+    ["create", "x", "--from-literal=a=x\uFFFD"],
+    /number 1 holds bytes that are not UTF-8: give them with --from-file KEY=FILE/,
+  ],
   [
     "a key twice",
     ["create", "x", "--from-literal=a=1", "--from-literal=a=2"],
@@ -89,15 +102,62 @@ const rows: [sentence: string, args: string[], expected: RegExp][] = [
   ["a file that no Secret could hold", ["create", "x", "--from-file", big], /holds more than 1048576 bytes/],
   ["standard input without a key", ["create", "x", "--from-file", "-"], /needs a key: KEY=-/],
   ["standard input twice", ["create", "x", "--from-file=a=-", "--from-file=b=-"], /can be used once/],
-  [".env with a line that is none", ["create", "x", "--from-file", badEnv], /has no KEY=value in line 2/],
+  [
+    ".env with a line that is none",
+    ["create", "x", "--from-file", badEnv],
+    /has no KEY=value in line 2, column 1\n/,
+  ],
   [
     ".env with an open quotation",
     ["create", "x", "--from-file", openEnv],
-    /a quotation mark in line 2 that is not closed/,
+    /has a quotation mark that is not closed in line 2, column 3\n/,
   ],
-  [".env with a key twice", ["create", "x", "--from-file", twiceEnv], /sets a key a second time in line 2/],
-  [".env that is not text", ["create", "x", "--from-file", binaryEnv], /is not UTF-8 text/],
-  [".json that is none", ["create", "x", "--from-file", badJson], /is not JSON/],
+  [
+    ".env with a key twice",
+    ["create", "x", "--from-file", twiceEnv],
+    /sets a key a second time in line 2, column 1\n/,
+  ],
+  [
+    ".env with a line that programs read differently",
+    ["create", "x", "--from-file", unsureEnv],
+    /unsure\.env has a # between the = and any value in line 2, column 4: /,
+  ],
+  [
+    "an env file with a line that is none",
+    ["create", "x", "--from-env-file", badEnv],
+    /has no KEY=value in line 2, column 1: kubectl would take/,
+  ],
+  [
+    "an env file with a key twice",
+    ["create", "x", "--from-env-file", twiceEnv],
+    /sets a key a second time in line 2, column 1\n/,
+  ],
+  [
+    ".env that is not text",
+    ["create", "x", "--from-file", binaryEnv],
+    /is not UTF-8 text in line 1, column 3\n/,
+  ],
+  [".json that is none", ["create", "x", "--from-file", badJson], /is not JSON: .* in line 1, column \d+\n/],
+  [
+    ".json with a key twice",
+    ["create", "x", "--from-file", twiceJson],
+    /sets a key a second time in line 2, column 3\n/,
+  ],
+  [
+    "secrets by name with a key twice",
+    ["import", manyJson],
+    /sets a key a second time in line 3, column 3\n/,
+  ],
+  [
+    "secrets by name with a key that can't be one",
+    ["import", dotsJson],
+    /has a key that can't be one in line 1, column 26: a key must be/,
+  ],
+  [
+    "an export with a key that no Secret can hold",
+    ["import", dotsExport],
+    /a key of secrets\/shop\/a can't be one: it must be letters/,
+  ],
   [
     ".json with objects in it",
     ["create", "x", "--from-file", deepJson],
@@ -110,12 +170,18 @@ const rows: [sentence: string, args: string[], expected: RegExp][] = [
     ["create", "x", "--from-literal=a=1", "-l", secret],
     /--label number 1 must be KEY=VALUE/,
   ],
+  [
+    "a label twice",
+    ["create", "x", "--from-literal=a=1", "-l", "b=1", "-l", `b=${secret}`],
+    /--label number 2 gives a label a second time/,
+  ],
   ["a label of the agent's", ["create", "x", "--from-literal=a=1", "-l", "sync.x=1"], /are the agent's own/],
   ["--key with --show", ["get", "x", "--key=a", "--show"], /--key writes the value alone/],
   ["delete without a terminal", ["delete", "x"], /--yes says that you are sure/],
   ["repack without a terminal", ["repack"], /--yes says that you are sure/],
   ["repack of some and all", ["repack", "x", "-A"], /NAME and -A exclude each other/],
   ["a new name that can't be one", ["rename-key", "x", "a", "b/c"], /NEW must be/],
+  ["a new name that no Secret can hold", ["rename-key", "x", "a", "..b"], /NEW must be/],
   ["the same name", ["rename-key", "x", "a", "a"], /are the same/],
   ["import of nothing", ["import"], /nothing to import/],
   ["a file of no known kind", ["import", pin], /neither \.json nor \.env/],

@@ -134,6 +134,12 @@ t.test("--dry-run and --diff", async (t) => {
   const added = await agent.run(["create", "new", "-n", "shop", "--dry-run", "--diff", "--from-literal=a=b"]);
   t.match(added, { code: 1, stdout: /would be created \(dry run\)\n\+ a {3}1 B$/m });
   t.match(await agent.run(["create", "db", "-n", "shop", "--dry-run", "--from-literal=a=b"]), { code: 5 });
+  const odd = ["--from-literal=__proto__=1", "--from-literal=constructor=2", "--from-literal=toString=3"];
+  const ordinary = await agent.run(["create", "new", "-n", "shop", "--dry-run", "--diff", ...odd]);
+  t.match(ordinary, {
+    code: 1,
+    stdout: /\n\+ __proto__ {3}1 B\n\+ constructor {3}1 B\n\+ toString {3}1 B\n$/,
+  });
   t.equal(writes(), 0);
 
   t.match(await agent.run([...base, "--diff", "--from-literal=a=b"]), { code: 2, stderr: /--yes/ });
@@ -167,7 +173,7 @@ t.test("files: .env and .json give their keys, and KEY=FILE the file as it is", 
   const file = (name: string, content: string) => writeFileSync(join(folder, name), content);
   file(".env", "# comment\n\nexport USER=app\r\nPEM=\"line 1\nline 2\"\nURL='a#b' # why\nEMPTY=\n");
   file("more.json", '\uFEFF{"port": 5432, "tls": true, "name": "ä"}');
-  file("settings", "A=1\n");
+  file("settings", 'A="1" # x\n');
   const done = await agent.run(
     [
       "create",
@@ -195,7 +201,7 @@ t.test("files: .env and .json give their keys, and KEY=FILE the file as it is", 
     tls: "true",
     name: "ä",
     raw: '\uFEFF{"port": 5432, "tls": true, "name": "ä"}',
-    A: "1",
+    A: '"1" # x',
   });
 });
 

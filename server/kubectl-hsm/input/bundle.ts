@@ -4,17 +4,20 @@ import { basename } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";
 import { isHsmPath } from "../../../hooks/hsm-path.ts";
-import { isKeyName } from "../../agent/storage/path.ts";
 import { ImportedSecret, type SecretMetadata } from "../../agent-api.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { formatOfName, keysOfJson, type ParsedKeys, parseEnv, parseJson } from "./file-formats.ts";
+import { readDotenv } from "./dotenv.ts";
+import { formatOfName, keysOfJson } from "./file-formats.ts";
 import { MAX_SECRET_BYTES } from "./files.ts";
+import { isSecretKey, KEY_RULE, type Keys } from "./found-keys.ts";
+import { type Json, type Member, plainJson, readJson } from "./json.ts";
+import { type Read, readText } from "./refusal.ts";
 
 /** One secret to import. */
 export type Incoming = {
   path: string;
-  data: Map<string, Uint8Array>;
+  data: Keys;
   metadata?: SecretMetadata;
   /** The file or Secret that it is from. */
   source: string;
@@ -44,36 +47,48 @@ export const readBundle = async (
 ): Promise<Incoming[]> => {
   const format = options.format ?? formatOfName(file);
   if (format === "raw") return wrong(`${file}: neither .json nor .env by its name: say which with --format`);
-  if (format === "env") return [await oneSecret(file, parseEnv(contents), options)];
-  const parsed = parseJson(contents);
-  if (!parsed.ok) return wrong(`${file} ${parsed.message}`);
-  const { value } = parsed;
-  if (isExport(value)) return fromExport(file, value);
-  if (!isNested(value)) return [await oneSecret(file, keysOfJson(value), options)];
+  if (format === "env") return [await oneSecret(file, found(file, readDotenv(contents)), options)];
+  const json = found(
+    file,
+    readText(contents, (text) => jsonBundle(readJson(text))),
+  );
+  if (json.kind === "export") return fromExport(file, json.value);
+  if (json.kind === "one") return [await oneSecret(file, json.keys, options)];
   if (options.name !== undefined) return wrong(`--name is for one secret, and ${file} holds several`);
-  const found: Incoming[] = [];
-  for (const [index, [name, keys]] of Object.entries(value).entries()) {
+  const secrets: Incoming[] = [];
+  for (const [index, [name, data]] of json.secrets.entries()) {
     const path = await options
       .pathOf(name)
       .catch(() => wrong(`${file}: the name of secret ${index + 1} can't be one`));
-    found.push(
-      checked({ path, data: keysOrFail(file, keysOfJson(keys, ` in secret ${index + 1}`)), source: file }),
-    );
+    secrets.push(checked({ path, data, source: file }));
   }
-  return found;
+  return secrets;
 };
 
-/** `{device, secrets: [...]}`, as `export` writes it. */
-const isExport = (value: unknown): boolean =>
-  typeof value === "object" && value !== null && "secrets" in value && Array.isArray(value.secrets);
+/** What was read, or the end of the command with what is wrong in the file. */
+const found = <T>(file: string, read: Read<T>): T =>
+  read.ok ? read.value : wrong(`${file} ${read.message}`);
 
-/** Every value is an object: secrets by name. */
-const isNested = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" &&
-  value !== null &&
-  !Array.isArray(value) &&
-  Object.keys(value).length > 0 &&
-  Object.values(value).every((inner) => typeof inner === "object" && inner !== null && !Array.isArray(inner));
+type JsonBundle =
+  /** `{device, secrets: [...]}`, as `export` writes it. */
+  | { kind: "export"; value: unknown }
+  | { kind: "one"; keys: Keys }
+  /** Every value is an object: secrets by name. */
+  | { kind: "many"; secrets: [name: string, keys: Keys][] };
+
+/** Which of the three a JSON file is; a part of `readText`'s reader. */
+const jsonBundle = (json: Json): JsonBundle => {
+  const members = json.kind === "object" ? [...json.members] : [];
+  if (members.some(([key, { value }]) => key === "secrets" && value.kind === "array"))
+    return { kind: "export", value: plainJson(json) };
+  if (members.length === 0 || !members.every(isNested)) return { kind: "one", keys: keysOfJson(json) };
+  return {
+    kind: "many",
+    secrets: members.map(([name, { value }], index) => [name, keysOfJson(value, ` in secret ${index + 1}`)]),
+  };
+};
+
+const isNested = ([, { value }]: [string, Member]): boolean => value.kind === "object";
 
 const fromExport = (file: string, value: unknown): Incoming[] => {
   if (!exported.Check(value)) return wrong(`${file} looks like an export, and is none: ${firstFault(value)}`);
@@ -94,11 +109,7 @@ const firstFault = (value: unknown): string => {
   return pointer.replace(/[^\x20-\x7e]/g, "?").slice(0, 200) || "its outermost value";
 };
 
-const keysOrFail = (what: string, parsed: ParsedKeys): Map<string, Uint8Array> =>
-  parsed.ok ? parsed.keys : wrong(`${what} ${parsed.message}`);
-
-const oneSecret = async (file: string, parsed: ParsedKeys, options: BundleOptions): Promise<Incoming> => {
-  const data = keysOrFail(file, parsed);
+const oneSecret = async (file: string, data: Keys, options: BundleOptions): Promise<Incoming> => {
   const name =
     options.name ??
     basename(file)
@@ -113,8 +124,7 @@ const oneSecret = async (file: string, parsed: ParsedKeys, options: BundleOption
 export const checked = (incoming: Incoming): Incoming => {
   const { path, data, source } = incoming;
   for (const key of data.keys())
-    if (!isKeyName(key) || key === "__proto__")
-      wrong(`${source}: a key of ${path} can't be one: letters, digits, ".", "_" and "-", at most 253`);
+    if (!isSecretKey(key)) wrong(`${source}: a key of ${path} can't be one: it ${KEY_RULE}`);
   const size = [...data.values()].reduce((sum, { length }) => sum + length, 0);
   if (size > MAX_SECRET_BYTES)
     wrong(`${source}: ${path} has ${size} bytes; a Secret takes ${MAX_SECRET_BYTES}`);

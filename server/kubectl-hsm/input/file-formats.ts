@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// .env and JSON files as keys and values. Both are refused where anything in them is not understood; a message has the
-// place and never the content.
+// Which format a file has by its name, and JSON as keys and values.
 import { basename } from "node:path";
-import { parse } from "dotenv";
-
-/** Keys and their values, or what is wrong with the text; the message completes "<file> …". */
-export type ParsedKeys = { ok: true; keys: Map<string, Uint8Array> } | { ok: false; message: string };
+import { addKey, type Keys } from "./found-keys.ts";
+import { type Json, readJson } from "./json.ts";
+import { type Read, readText, refuse } from "./refusal.ts";
 
 export type FileFormat = "env" | "json" | "raw";
 
@@ -16,82 +14,23 @@ export const formatOfName = (path: string): FileFormat => {
   return name.endsWith(".json") ? "json" : "raw";
 };
 
-/** The text of a file, which must be UTF-8; its byte order mark goes. */
-export const utf8 = (contents: Uint8Array): string | undefined => {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(contents);
-  } catch {
-    return undefined;
+/** A JSON file that holds the keys and values of one secret. */
+export const readJsonKeys = (contents: Uint8Array): Read<Keys> =>
+  readText(contents, (text) => keysOfJson(readJson(text)));
+
+/** An object of keys. Numbers, true and false are the text as it is written; what has no one text is refused. */
+export const keysOfJson = (json: Json, where = ""): Keys => {
+  if (json.kind !== "object")
+    return refuse(json.at, `must be a JSON object of keys and values${where}, and is none`);
+  const keys: Keys = new Map();
+  for (const [key, { keyAt, value }] of json.members) {
+    if (value.kind === "object" || value.kind === "array" || (value.kind === "word" && value.text === "null"))
+      return refuse(
+        value.at,
+        `holds something else than text as value ${keys.size + 1}${where}`,
+        "to store the file as it is, give it a key: KEY=FILE",
+      );
+    addKey(keys, key, value.text, keyAt);
   }
-};
-
-const NOT_UTF8 = { ok: false, message: "is not UTF-8 text" } as const;
-const QUOTES = ["'", '"', "`"];
-
-/**
- * dotenv leaves out what it does not understand. So that no line gets lost, it is given one assignment at a time: a line,
- * and those that follow as long as its quotation mark is open.
- */
-export const parseEnv = (contents: Uint8Array): ParsedKeys => {
-  const text = utf8(contents);
-  if (text === undefined) return NOT_UTF8;
-  const keys = new Map<string, Uint8Array>();
-  let pending: { line: number; text: string } | undefined;
-  for (const [index, line] of text.split(/\r\n|\r|\n/).entries()) {
-    if (pending === undefined && (line.trim() === "" || line.trimStart().startsWith("#"))) continue;
-    pending =
-      pending === undefined
-        ? { line: index + 1, text: line }
-        : { ...pending, text: `${pending.text}\n${line}` };
-    const entries = Object.entries(parse(pending.text));
-    const [entry] = entries;
-    if (entry === undefined) return { ok: false, message: `has no KEY=value in line ${pending.line}` };
-    // The next assignment was taken in while the quotation mark was open.
-    if (entries.length > 1) break;
-    const [key, value] = entry;
-    if (isOpen(pending.text, value)) continue;
-    if (keys.has(key)) return { ok: false, message: `sets a key a second time in line ${pending.line}` };
-    keys.set(key, Buffer.from(value));
-    pending = undefined;
-  }
-  if (pending !== undefined)
-    return {
-      ok: false,
-      message: `has a quotation mark in line ${pending.line} that is not closed, or text behind it`,
-    };
-  return keys.size === 0 ? { ok: false, message: "sets no key" } : { ok: true, keys };
-};
-
-/** Whether the quotation mark that the value begins with is still there: dotenv takes it off where it finds the closing one. */
-const isOpen = (assignment: string, value: string): boolean => {
-  const mark = assignment.replace(/^\s*(?:export\s+)?[\w.-]+\s*[=:]\s*/, "").charAt(0);
-  return QUOTES.includes(mark) && value.startsWith(mark);
-};
-
-/** An object of keys. Numbers, true and false become their text; what has no one text is refused. */
-export const keysOfJson = (value: unknown, where = ""): ParsedKeys => {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    return { ok: false, message: `must be a JSON object of keys and values${where}` };
-  const keys = new Map<string, Uint8Array>();
-  for (const [index, [key, inner]] of Object.entries(value).entries()) {
-    if (typeof inner === "object")
-      return {
-        ok: false,
-        message: `holds something else than text as value ${index + 1}${where}; to store the file as it is, give it a key: KEY=FILE`,
-      };
-    keys.set(key, Buffer.from(String(inner)));
-  }
-  return keys.size === 0 ? { ok: false, message: `holds no key${where}` } : { ok: true, keys };
-};
-
-export const parseJson = (
-  contents: Uint8Array,
-): { ok: true; value: unknown } | { ok: false; message: string } => {
-  const text = utf8(contents);
-  if (text === undefined) return NOT_UTF8;
-  try {
-    return { ok: true, value: JSON.parse(text) };
-  } catch {
-    return { ok: false, message: "is not JSON" };
-  }
+  return keys.size === 0 ? refuse(where === "" ? undefined : json.at, `holds no key${where}`) : keys;
 };

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keys and values that create and update are given: literals, files, standard input, questions.
 import { basename } from "node:path";
-import { isKeyName } from "../../agent/storage/path.ts";
 import type { SecretMetadata } from "../../agent-api.ts";
 import type { Context } from "../context.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import type { OptionSpecs } from "../option-spec.ts";
-import { formatOfName, keysOfJson, type ParsedKeys, parseEnv, parseJson } from "./file-formats.ts";
+import { readDotenv } from "./dotenv.ts";
+import { readEnvFile } from "./env-file.ts";
+import { formatOfName, readJsonKeys } from "./file-formats.ts";
 import { createFileReader, MAX_SECRET_BYTES } from "./files.ts";
+import { isSecretKey, KEY_RULE, type Keys } from "./found-keys.ts";
+import { readLiteral } from "./literal.ts";
+import type { Read } from "./refusal.ts";
 import { askTwice } from "./terminal.ts";
 
 export const VALUE_OPTIONS = {
@@ -29,7 +33,7 @@ export const VALUE_OPTIONS = {
     value: "FILE",
     multiple: true,
     completes: "file",
-    help: "each line KEY=value of a file of any name",
+    help: "each line KEY=value of a file of any name, as kubectl create secret generic reads it: the value is all behind the =, quotation marks and # too",
   },
   interactive: { type: "boolean", short: "i", help: "ask for keys, and for values without showing them" },
   description: { type: "string", value: "TEXT", help: "what the secret is, for people" },
@@ -56,25 +60,22 @@ const wrong = (message: string): never => {
 };
 
 /** Every key with its value, in the order of options. @throws CommandFailed for the first thing that is wrong. */
-export const readValues = async (
-  context: Context,
-  options: ValueOptions,
-): Promise<Map<string, Uint8Array>> => {
-  const data = new Map<string, Uint8Array>();
+export const readValues = async (context: Context, options: ValueOptions): Promise<Keys> => {
+  const data: Keys = new Map();
   const add = (key: string, value: Uint8Array, where: string) => {
     checkKey(key, where);
     if (data.has(key)) wrong(`${where} gives the key ${key} a second time`);
     data.set(key, value);
   };
-  const addAll = (parsed: ParsedKeys, where: string) => {
-    if (!parsed.ok) return wrong(`${where} ${parsed.message}`);
-    for (const [key, value] of parsed.keys) add(key, value, where);
+  const addAll = (read: Read<Keys>, where: string) => {
+    if (!read.ok) return wrong(`${where} ${read.message}`);
+    for (const [key, value] of read.value) add(key, value, where);
   };
   for (const [index, literal] of options["from-literal"].entries()) {
-    const at = literal.indexOf("=");
     const where = `--from-literal number ${index + 1}`;
-    if (at < 1) wrong(`${where} must be KEY=VALUE`);
-    add(literal.slice(0, at), Buffer.from(literal.slice(at + 1)), where);
+    const read = readLiteral(literal);
+    if (!read.ok) return wrong(`${where}${read.message}`);
+    add(read.value.key, read.value.value, where);
   }
   const files = createFileReader(context.io);
   for (const [index, given] of options["from-file"].entries()) {
@@ -87,11 +88,11 @@ export const readValues = async (
     if (at > 0) checkKey(given.slice(0, at), `--from-file number ${index + 1}`);
     const contents = await files.read(path, { what });
     if (at > 0) add(given.slice(0, at), contents, `--from-file number ${index + 1}`);
-    else if (formatOfName(path) === "env") addAll(parseEnv(contents), path);
-    else if (formatOfName(path) === "json") addAll(jsonKeys(contents), path);
+    else if (formatOfName(path) === "env") addAll(readDotenv(contents), path);
+    else if (formatOfName(path) === "json") addAll(readJsonKeys(contents), path);
     else add(basename(path), contents, path);
   }
-  for (const path of options["from-env-file"]) addAll(parseEnv(await files.read(path)), path);
+  for (const path of options["from-env-file"]) addAll(readEnvFile(await files.read(path)), path);
   if (options.interactive) await askForKeys(context, add);
   const size = [...data.values()].reduce((sum, { length }) => sum + length, 0);
   if (size > MAX_SECRET_BYTES)
@@ -100,13 +101,7 @@ export const readValues = async (
 };
 
 const checkKey = (key: string, where: string): void => {
-  if (!isKeyName(key) || key === "__proto__")
-    wrong(`${where}: a key must be letters, digits, ".", "_" and "-", at most 253, and not "_metadata"`);
-};
-
-const jsonKeys = (contents: Uint8Array): ParsedKeys => {
-  const parsed = parseJson(contents);
-  return parsed.ok ? keysOfJson(parsed.value) : parsed;
+  if (!isSecretKey(key)) wrong(`${where}: a key ${KEY_RULE}`);
 };
 
 const askForKeys = async (
@@ -125,18 +120,20 @@ const askForKeys = async (
 
 /** What --description and --label say, or undefined where neither is given. */
 export const readMetadata = (options: ValueOptions): SecretMetadata | undefined => {
-  const labels = options.label.map((label, index) => {
+  const labels = new Map<string, string>();
+  for (const [index, label] of options.label.entries()) {
     const at = label.indexOf("=");
     if (at < 1) return wrong(`--label number ${index + 1} must be KEY=VALUE`);
     const [key, value] = [label.slice(0, at), label.slice(at + 1)];
     if (key.startsWith("sync.")) wrong("--label: labels that begin with sync. are the agent's own");
     if (value.length > 256) wrong(`--label number ${index + 1} has a value of more than 256 characters`);
-    return [key, value] as const;
-  });
-  if (options.description === undefined && labels.length === 0) return undefined;
+    if (labels.has(key)) wrong(`--label number ${index + 1} gives a label a second time`);
+    labels.set(key, value);
+  }
+  if (options.description === undefined && labels.size === 0) return undefined;
   if ((options.description?.length ?? 0) > 1024) wrong("--description has more than 1024 characters");
   return {
     ...(options.description !== undefined && { description: options.description }),
-    ...(labels.length > 0 && { labels: Object.fromEntries(labels) }),
+    ...(labels.size > 0 && { labels: Object.fromEntries(labels) }),
   };
 };

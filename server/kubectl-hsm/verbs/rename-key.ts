@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rename-key`: one value under another key, in one write.
-import { isKeyName } from "../../agent/storage/path.ts";
 import { toPatchBody } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
+import { isSecretKey, KEY_RULE } from "../input/found-keys.ts";
 import { reportWrite } from "../write-flow.ts";
 
 export const renameKey = command({
@@ -19,11 +19,7 @@ export const renameKey = command({
   },
   async run(context, { options, operands: [name = "", old = "", renamed = ""] }) {
     const path = await context.pathOf(name, options.path);
-    if (!isKeyName(renamed) || renamed === "__proto__")
-      throw new CommandFailed(
-        "usage",
-        'NEW must be letters, digits, ".", "_" and "-", at most 253, and not "_metadata"',
-      );
+    if (!isSecretKey(renamed)) throw new CommandFailed("usage", `NEW ${KEY_RULE}`);
     if (old === renamed) throw new CommandFailed("usage", "OLD and NEW are the same");
     const agent = await context.agent("write");
     const secret = await agent.read(path);
