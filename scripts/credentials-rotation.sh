@@ -1,6 +1,6 @@
-# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # The part of credentials.sh that replaces credentials in use, in an order in which nobody is refused.
+# shellcheck shell=bash
 #
 # Each connection has two sides, which see a changed Secret at different times: a pod after a minute or two,
 # Metacontroller when it starts a controller. So a rotation has three steps, and between them each pod has to catch up:
