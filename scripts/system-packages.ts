@@ -2,7 +2,7 @@
 // Finds the programs and libraries of the system that the local run and the tests use, and installs them from
 // Debian's packages where this process may.
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Where distributions put SoftHSM2's module. */
@@ -61,6 +61,17 @@ export const TEST_PROGRAMS: readonly Requirement[] = [
   program("openssl", "openssl"),
   program("gcc", "gcc"),
   ...SMART_CARD,
+  program("swtpm", "swtpm"),
+  {
+    name: "the driver of a TPM in software",
+    debian: "libtss2-tcti-swtpm0",
+    present: () => globSync("/usr/lib/*/libtss2-tcti-swtpm.so.0").length > 0,
+  },
+  {
+    name: "tpm2-pkcs11",
+    debian: "libtpm2-pkcs11-1",
+    present: () => globSync("/usr/lib/*/libtpm2_pkcs11.so.1").length > 0,
+  },
   program("kubectl", "kubernetes-client"),
   program("age", "age"),
   program("python3", "python3"),
