@@ -39,9 +39,10 @@ export const cardFixture = async (t: Test, options: Partial<CardOptions> = {}): 
   writeFileSync(pinFile, `${pin}\n`, { mode: 0o600 });
   const pcscd = await startPcscd();
   t.teardown(() => pcscd.close());
-  const card = insertCard(initialisedCard({ label: "keyswitch", pin, soPin, ...options }), pcscd.reader);
+  const { label = "keyswitch" } = options;
+  const card = insertCard(initialisedCard({ pin, soPin, ...options, label }), pcscd.reader);
   t.teardown(() => card.unplug());
-  const way = { module: openscModule(), label: "keyswitch", pinFile, env: pcscd.env };
+  const way = { module: openscModule(), label, pinFile, env: pcscd.env };
   return {
     card,
     pcscd,

@@ -29,6 +29,8 @@ export type CardOptions = {
   /** 16 hexadecimal digits. */
   soPin: string;
   label?: string;
+  /** As a Pico HSM has it: its label is the firmware's, which does not survive an attempt to write another. */
+  fixedLabel?: boolean;
   /** Wrong tries before the PIN is blocked. */
   tries?: number;
   /** The largest file, in bytes: 4,032 (firmware 6.6) or 4,096 (5.4). */
@@ -45,10 +47,14 @@ export type CardMemory = {
   files: Map<number, Buffer>;
   user: PinState;
   so: PinState;
+  fixedLabel: boolean;
   fileBytes: number;
   memoryBytes: number;
   firmware: readonly [number, number];
 };
+
+/** The device's own key, which initialising makes anew. */
+const deviceKey = (): [fid: number, file: Buffer][] => keyFiles(0, "ESPICOHSMTR");
 
 const pinState = (value: Buffer, tries: number): PinState => ({ value, left: tries, tries });
 
@@ -57,17 +63,19 @@ export const initialisedCard = (options: CardOptions): CardMemory => ({
   files: new Map([
     [EF_DEVICE_CERTIFICATE, cardVerifiable("ESPICOHSM00001")],
     [EF_TOKEN_INFO, tokenInfo(options.label ?? "Pico-HSM")],
-    ...keyFiles(0, "ESPICOHSMTR"), // the device's own key
+    ...deviceKey(),
   ]),
   user: pinState(Buffer.from(options.pin), options.tries ?? 3),
   so: pinState(Buffer.from(options.soPin, "hex"), 15),
+  fixedLabel: options.fixedLabel ?? false,
   fileBytes: options.fileBytes ?? 4_032,
   memoryBytes: options.memoryBytes ?? 1_000_000,
   firmware: options.firmware ?? [6, 6],
 });
 
 export type Applet = {
-  process(command: Command): Response;
+  /** Undefined: the firmware has ended at this command. */
+  process(command: Command): Response | undefined;
 };
 
 /** File control parameters (ISO/IEC 7816-4, section 7.4). */
@@ -147,9 +155,10 @@ export const powerOn = (memory: CardMemory): Applet => {
     return respond(SW.OK, file.subarray(offset, offset + (le ?? 0)));
   };
 
-  const update = ({ p1, p2, data }: Command): Response => {
+  const update = ({ p1, p2, data }: Command): Response | undefined => {
     if (!authenticated) return respond(SW.NOT_AUTHENTICATED);
     const fid = (p1 << 8) | p2 || current;
+    if (fid === EF_TOKEN_INFO && memory.fixedLabel) return undefined;
     const written = offsetAndData(data);
     if (written === undefined) return respond(SW.WRONG_DATA);
     if (fid === undefined) return respond(SW.FILE_NOT_FOUND);
@@ -210,7 +219,9 @@ export const powerOn = (memory: CardMemory): Applet => {
       const value = parts.find((part) => part.tag === tag)?.value;
       return value && Buffer.from(value);
     };
-    for (const fid of [...memory.files.keys()]) if (fid !== EF_DEVICE_CERTIFICATE) memory.files.delete(fid);
+    const stays = (fid: number): boolean =>
+      fid === EF_DEVICE_CERTIFICATE || (fid === EF_TOKEN_INFO && memory.fixedLabel);
+    memory.files = new Map([...[...memory.files].filter(([fid]) => stays(fid)), ...deviceKey()]);
     memory.user = pinState(partOf(0x81) ?? memory.user.value, partOf(0x91)?.[0] ?? 3);
     memory.so = pinState(partOf(0x82) ?? memory.so.value, 15);
     authenticated = true;

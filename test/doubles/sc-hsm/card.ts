@@ -99,6 +99,7 @@ export const insertCard = (memory: CardMemory, reader: string): VirtualCard => {
     const fault = faultOf(entry);
     if (fault === "cut" || fault === "stall") return fault;
     const response = typeof fault === "number" ? respond(fault) : applet.process(command);
+    if (response === undefined) return "cut";
     log.push({ ...entry, sw: response.sw });
     return fault === "cut-after" ? "cut" : encodeResponse(response);
   };
