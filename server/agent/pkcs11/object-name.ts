@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Label and application of a data object: how they are given to a module, and what is read of them.
 //
-// OpenSC and others read text attributes up to a NUL, whatever length PKCS#11 gives. Versions of Keyswitch before 0.2 passed
+// OpenSC and others read text attributes up to a NUL, whatever length PKCS#11 gives. Earlier versions of Keyswitch passed
 // them without one, so that what stood behind them in memory was written to the token as well. Such names are recognised here.
 import { JOURNAL_APPLICATION, PACKED_APPLICATION, PER_KEY_APPLICATION } from "../storage/path.ts";
 import type { ObjectName } from "../storage/secret.ts";

@@ -53,7 +53,6 @@ export type Supervisor = {
 
 const RESTLESS = unavailable("TOKEN_UNAVAILABLE", "the token kept changing while it was listed", 1);
 const OVERTAKEN = unavailable("TOKEN_UNAVAILABLE", "a write has made this view out of date", 1);
-const REMOVED = unavailable("TOKEN_UNAVAILABLE", "the token was removed, or its reader was", 1);
 const CLOSED = unavailable("TOKEN_UNAVAILABLE", "the agent is shutting down", 1);
 
 /** The longest that a call waits before a start is tried again. */
@@ -132,9 +131,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
 
   const probe = async (child: TokenChild): Promise<void> => {
     const { answer } = writes === undefined ? await child.call({ type: "probe" }) : PRESENT;
-    if (serving !== child) return;
-    if (answer.kind === "present" && !answer.present) child.kill(REMOVED);
-    else watchToken(child);
+    // Another process's load can end this child's session, too. A new child tells whether the token is there: if it is, it takes
+    // over, and else it ends this one.
+    if (serving === child && answer.kind === "present" && !answer.present) await start("refresh");
+    if (serving === child) watchToken(child);
   };
 
   const onEnded = (child: TokenChild, reason: Unavailable): void => {
