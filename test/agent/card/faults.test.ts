@@ -3,7 +3,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import t from "tap";
+import { eventually } from "../../../scripts/local/eventually.ts";
 import { someKeys } from "../kill-points.ts";
+import type { WatchedStore } from "../token-fixture.ts";
 import { type CardFixture, cardFixture, cardTest, ready } from "./card-fixture.ts";
 
 t.setTimeout(300_000);
@@ -14,6 +16,13 @@ const VERIFY = 0x20;
 
 const put = (names: readonly string[] = ["a"], bytes?: number) =>
   ({ type: "put", data: someKeys(names, bytes) }) as const;
+
+/** Resolves once pcscd has noticed that the card is gone. */
+const isGone = (store: WatchedStore): Promise<unknown> =>
+  eventually("the module shows no token", async () => {
+    const info = await store.info();
+    return info.kind === "unavailable" && /shows no token/.test(info.message);
+  });
 
 /** Runs pkcs11-tool with a log-in beside the agent. */
 const pkcs11Tool = async ({ way, pin }: CardFixture, ...args: string[]): Promise<number> => {
@@ -117,6 +126,7 @@ cardTest("a card that stops answering is given up, and well when it was plugged 
   card.failAt(2, "stall", ({ ins }) => ins === UPDATE);
   t.match(await store.change(PATH, put()), { kind: "uncertain" });
   card.unplug();
+  await isGone(store);
   card.plug();
   await ready(store);
   t.match(await store.read(PATH), {
