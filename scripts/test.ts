@@ -2,9 +2,11 @@
 // `npm test`: installs what the tests need, runs them, and prints `N passed, N failed, N skipped` as the last line.
 // With file names as arguments it runs those alone.
 import { spawn, spawnSync } from "node:child_process";
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { createWriteStream, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { prepareSynapseRoot } from "./homeserver/synapse-root.ts";
 import { provide, SOFTHSM, TEST_PROGRAMS } from "./system-packages.ts";
@@ -43,8 +45,23 @@ const failuresOf = (tap: string): string[] => {
 /** Of what is said about one failure. */
 const MOST_LINES = 40;
 
-/** Of one file. A wait has a limit of its own, so that only a machine under load, or a process that does not end, meets this. */
-const FILE_SECONDS = 600;
+/** Runs the files, says how each ended, and keeps all that they said in `output`. Answers the exit code. */
+const runFiles = async (files: readonly string[], folder: string, output: string): Promise<number> => {
+  const entry = fileURLToPath(new URL("./test-files.ts", import.meta.url));
+  const child = spawn(process.execPath, [entry, ...files], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+    // What Node makes of the sources, once for the hundreds of processes of a run.
+    env: { ...process.env, NODE_COMPILE_CACHE: join(folder, "compile-cache") },
+  });
+  const written = createWriteStream(output);
+  child.stdout.pipe(written);
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    if (/^(not )?ok \d+ - /.test(line)) say(line);
+  });
+  const [[code]] = await Promise.all([once(child, "exit"), once(written, "close")]);
+  return typeof code === "number" ? code : 1;
+};
 
 const run = async (): Promise<number> => {
   const missing = provide([SOFTHSM, ...TEST_PROGRAMS], say);
@@ -62,24 +79,7 @@ const run = async (): Promise<number> => {
   try {
     // Writes tap's class for the plugins that package.json leaves on.
     spawnSync("tap", ["build"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
-    const child = spawn(
-      "tap",
-      [
-        "run",
-        "--reporter=terse",
-        "--jobs=2",
-        `--timeout=${FILE_SECONDS}`,
-        `--output-file=${output}`,
-        ...files,
-      ],
-      {
-        cwd: root,
-        stdio: ["ignore", "inherit", "inherit"],
-        // What Node makes of the sources, once for the hundreds of processes of a run.
-        env: { ...process.env, NODE_COMPILE_CACHE: join(folder, "compile-cache") },
-      },
-    );
-    const code = await new Promise<number>((resolve) => child.once("exit", (status) => resolve(status ?? 1)));
+    const code = await runFiles(files, folder, output);
     const tap = readFileSync(output, "utf8");
     if (code !== 0) for (const line of failuresOf(tap)) say(line);
     const counts = countsOf(tap);
@@ -90,8 +90,6 @@ const run = async (): Promise<number> => {
     }
     // A file that ended early fails the run without a failed assertion.
     const failed = code !== 0 && counts.failed === 0 ? 1 : counts.failed;
-    // The reporter ends with a control sequence and no line break.
-    say("");
     say(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
     return code;
   } finally {
