@@ -18,7 +18,9 @@ const nodeArguments = Value.Decode(Package, JSON.parse(packageJson)).tap["node-a
 
 t.jobs = AT_ONCE;
 t.setTimeout(0);
+// Without it a file gives itself half a minute.
+const env = { ...process.env, TAP_TIMEOUT: `${FILE_SECONDS}` };
 for (const file of process.argv.slice(2)) {
-  const options = { buffered: true, timeout: FILE_SECONDS * 1000 };
+  const options = { buffered: true, timeout: FILE_SECONDS * 1000, env };
   void t.spawn(process.execPath, [...nodeArguments, file], options, file);
 }

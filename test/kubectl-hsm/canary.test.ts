@@ -73,6 +73,7 @@ t.test("no value is printed or passed on without --show or --key", async (t) => 
   await run(["export", "-r", canary()], 2);
   store.put("secrets/shop/old", { a: canary() }, { layout: "per-key" });
   await run(["repack", "--yes"], 0);
+  await run(["repair", "--yes"], 0);
 
   const [current, next] = [file("pin", cluster.agent.pin), file("new", canary())];
   await run(["rotate-pin", "--current-pin-file", file("wrong", canary()), "--new-pin-file", next], 4);
