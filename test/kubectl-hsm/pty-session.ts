@@ -3,13 +3,40 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-const PTY = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])) % 256)";
+/** What was typed behind this byte reaches the program when its terminal shows no keys. */
+const HIDDEN = "\0";
+
+const PTY = `
+import os, pty, sys, termios, time
+
+terminal = None
+
+def show(fd):
+    global terminal
+    terminal = fd
+    return os.read(fd, 1024)
+
+def enter(fd):
+    keys = os.read(fd, 1024)
+    if not keys.startswith(b"\\0"):
+        return keys
+    while termios.tcgetattr(terminal)[3] & termios.ECHO:
+        time.sleep(0.005)
+    return keys[1:]
+
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], show, enter)) % 256)
+`;
 
 export type PtySession = {
   /** Waits until the terminal shows `text` behind what was waited for before. */
   until(text: string): Promise<void>;
   /** What a keyboard sends: Enter is \r, Ctrl-C \u0003. */
   type(keys: string): void;
+  /**
+   * Types at a prompt for a password, once the terminal shows no keys: a program that prompts first and then turns the echo off
+   * with TCSAFLUSH (pkcs11-tool) throws away what was typed between.
+   */
+  typeHidden(keys: string): void;
   /** Everything that the terminal has shown, once the program has ended, and how. */
   end(): Promise<{ code: number | null; shown: string }>;
 };
@@ -45,6 +72,9 @@ export const onTerminal = (command: readonly string[], env: Record<string, strin
     },
     type: (keys) => {
       child.stdin.write(keys);
+    },
+    typeHidden: (keys) => {
+      child.stdin.write(HIDDEN + keys);
     },
     async end() {
       const code = await closed;

@@ -162,7 +162,7 @@ const firstSecret = async (t: Test, scene: Scene): Promise<void> => {
   writeFileSync(join(shell.folder, "readme"), `cd ${shell.folder}\n${readme}\n`);
   const terminal = onTerminal(["bash", "-e", join(shell.folder, "readme")], shell.env);
   await terminal.until("Please enter User PIN: ");
-  terminal.type(`${answers.get("PIN")}\n`);
+  terminal.typeHidden(`${answers.get("PIN")}\n`);
   const { code, shown: said } = await terminal.end();
   t.equal(code, 0, said);
   await besideAgent(t, scene, ["password", "port", "username"]);
@@ -208,9 +208,9 @@ cardTest("SoftHSM2", async (t) => {
   const terminal = onTerminal(["bash", "-e", join(folder, "commands")], env);
   for (const [prompt, pin] of ["SO PIN", "user PIN"].map((name) => [name, digits(8)])) {
     await terminal.until(`enter ${prompt}: `);
-    terminal.type(`${pin}\r`);
+    terminal.typeHidden(`${pin}\r`);
     await terminal.until(`enter ${prompt}: `);
-    terminal.type(`${pin}\r`);
+    terminal.typeHidden(`${pin}\r`);
   }
   const { code, shown } = await terminal.end();
   t.match({ code, shown }, { code: 0, shown: /Label: +keyswitch/ });
