@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import t from "tap";
 import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
+import { settling } from "../settling.ts";
 import {
   create,
   isOn,
@@ -95,23 +96,19 @@ const faultAtRest = (world: World): string | undefined => {
     : `rests with ${model.replicas} replicas, ${desiredReplicas} wanted`;
 };
 
-const sameWorld = (a: World, b: World): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-/** Once everybody is quiet, a few syncs bring it to rest, and nobody asks for another one. */
-const settles = (world: World): string | undefined => {
-  let now = world;
-  for (let round = 0; round < 8; round += 1) {
-    const { world: synced, resync } = step(orphan(now));
-    const next = rollOut(synced);
-    const rests = sameWorld(now, next);
-    now = next;
-    if (!rests) continue;
-    const waits = now.until === "future" && isOn(now) && now.deletion === "none";
-    if ((resync === undefined) === waits) return `asks for a sync after ${resync} seconds`;
-    return faultAtRest(now);
-  }
-  return "never rests";
+/** What a world comes to in which everybody is quiet: with no fault, and with nobody who asks for another sync. */
+const faultOfRest = (world: World): string | undefined => {
+  const { resync } = step(orphan(world));
+  const waits = world.until === "future" && isOn(world) && world.deletion === "none";
+  return (resync === undefined) === waits ? `asks for a sync after ${resync} seconds` : faultAtRest(world);
 };
+
+const settles = settling<World>({
+  keyOf: JSON.stringify,
+  next: (world) => rollOut(step(orphan(world)).world),
+  faultAtRest: faultOfRest,
+  rounds: 8,
+});
 
 const CASES: Record<string, Partial<ToggleSpec>> = {
   Fixed: {},
