@@ -72,6 +72,12 @@ export const TEST_PROGRAMS: readonly Requirement[] = [
     debian: "libtpm2-pkcs11-1",
     present: () => globSync("/usr/lib/*/libtpm2_pkcs11.so.1").length > 0,
   },
+  program("p11-kit", "p11-kit"),
+  {
+    name: "p11-kit's client module",
+    debian: "p11-kit-modules",
+    present: () => globSync("/usr/lib/*/pkcs11/p11-kit-client.so").length > 0,
+  },
   program("kubectl", "kubernetes-client"),
   program("age", "age"),
   program("python3", "python3"),

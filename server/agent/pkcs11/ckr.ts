@@ -18,6 +18,7 @@ const NAMES: Readonly<Record<number, string>> = {
   48: "CKR_DEVICE_ERROR",
   49: "CKR_DEVICE_MEMORY",
   50: "CKR_DEVICE_REMOVED",
+  96: "CKR_KEY_HANDLE_INVALID",
   84: "CKR_FUNCTION_NOT_SUPPORTED",
   130: "CKR_OBJECT_HANDLE_INVALID",
   144: "CKR_OPERATION_ACTIVE",
@@ -42,6 +43,7 @@ const NAMES: Readonly<Record<number, string>> = {
   401: "CKR_CRYPTOKI_ALREADY_INITIALIZED",
 };
 
+export const CKR_CANT_LOCK = 0x0a;
 export const CKR_USER_ALREADY_LOGGED_IN = 0x100;
 export const CKR_USER_NOT_LOGGED_IN = 0x101;
 const CKR_SESSION_CLOSED = 0xb0;
@@ -50,6 +52,7 @@ const CKR_ATTRIBUTE_SENSITIVE = 0x11;
 const CKR_ATTRIBUTE_TYPE_INVALID = 0x12;
 const CKR_ATTRIBUTE_VALUE_INVALID = 0x13;
 const CKR_DEVICE_REMOVED = 0x32;
+const CKR_KEY_HANDLE_INVALID = 0x60;
 const CKR_OBJECT_HANDLE_INVALID = 0x82;
 const CKR_PIN_INVALID = 0xa1;
 const CKR_PIN_LEN_RANGE = 0xa2;
@@ -72,8 +75,9 @@ export const ckrName = (value: number): string => NAMES[value] ?? `CKR 0x${value
 /** What C_Login's return value says about the PIN; undefined where it says nothing about it. */
 export const pinVerdict = (value: number): PinRefusal | undefined => PIN_CODES[value];
 
-/** Whether the object behind a handle is gone: another process has deleted or replaced it. */
-export const isStaleHandle = (value: number): boolean => value === CKR_OBJECT_HANDLE_INVALID;
+/** Whether the object behind a handle is gone: another process has deleted or replaced it. tpm2-pkcs11 takes each for a key's. */
+export const isStaleHandle = (value: number): boolean =>
+  value === CKR_OBJECT_HANDLE_INVALID || value === CKR_KEY_HANDLE_INVALID;
 
 /** Whether the fault is one object's: it has no attribute of the kind asked for, or none that can be read. */
 export const isUnreadableAttribute = (value: number): boolean =>

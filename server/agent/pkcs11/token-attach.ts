@@ -12,6 +12,7 @@ import {
   TokenFlag,
 } from "graphene-pk11";
 import {
+  CKR_CANT_LOCK,
   CKR_USER_ALREADY_LOGGED_IN,
   CKR_USER_NOT_LOGGED_IN,
   ckrName,
@@ -68,8 +69,21 @@ const loadModule = (path: string): Module => {
       `${path} can't be loaded as a PKCS#11 module; check PKCS11_MODULE`,
     );
   }
-  callModule("C_Initialize", () => module.initialize());
+  initialize(module);
   return module;
+};
+
+/** CKF_OS_LOCKING_OK: the module may use the system's locks. */
+const OS_LOCKING_OK = { flags: 2 };
+
+/** One thread calls the module, which so needs no locks; p11-kit's client wants to have them all the same. */
+const initialize = (module: Module): void => {
+  try {
+    callModule("C_Initialize", () => module.initialize());
+  } catch (error) {
+    if (!(error instanceof CkrError && error.value === CKR_CANT_LOCK)) throw error;
+    callModule("C_Initialize", () => module.initialize(OS_LOCKING_OK));
+  }
 };
 
 type PresentToken = { slot: Slot; number: bigint; token: Token };
