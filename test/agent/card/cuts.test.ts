@@ -5,13 +5,13 @@ import { cardFixture, cardTest } from "./card-fixture.ts";
 import { type CutTable, cutAtApdus, isChanging, printTable, scenarios } from "./cut-points.ts";
 
 /**
- * Every APDU with KEYSWITCH_ALL_CUTS=1. Otherwise those that change the card, in the per-key layout every second of its many, and
+ * Every APDU with KEYSWITCH_ALL_CUTS=1. Otherwise those that change the card, in the per-key layout a quarter of its many, and
  * some of the others: between two changes the card is the same at all of them, and cut after one it is as if cut at the next.
  */
 const ALL = process.env.KEYSWITCH_ALL_CUTS === "1";
 
 const isChosen = (layout: "packed" | "per-key", fault: "cut" | "cut-after", nth: number): boolean =>
-  fault === "cut-after" ? nth % 4 === 0 : layout === "packed" || nth % 2 === 0;
+  nth % (fault === "cut-after" ? 8 : layout === "packed" ? 1 : 4) === 0;
 
 const OTHERS = 30;
 

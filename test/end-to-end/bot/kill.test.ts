@@ -17,7 +17,7 @@ import { type Scene, setScene } from "./scene.ts";
 import { recordSpecChanges } from "./spec-changes.ts";
 
 /** At random times; some come in pairs. */
-const RANDOM_KILLS = 20;
+const RANDOM_KILLS = 10;
 
 /** What the homeserver and the user's client know of the bot's device. */
 const deviceOf = async ({ alice, account, synapse }: Scene) => {

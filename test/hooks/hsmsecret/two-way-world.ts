@@ -14,6 +14,7 @@ import {
 } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
+import { settling } from "../settling.ts";
 import { context, request, secret, UID, unavailable } from "./request.ts";
 
 const OWNER = `k:${JSON.stringify({ uid: UID })}`;
@@ -494,30 +495,10 @@ const faultOfRest = (rest: World): string | undefined => {
   return undefined;
 };
 
-/**
- * Where the user has not to choose, both sides are equal once it is quiet; where he has, either choice makes them so.
- * Remembers what it has seen, for most worlds come to rest on the way of another.
- */
+/** Where the user has not to choose, both sides are equal once it is quiet; where he has, either choice makes them so. */
 export const createSettling = (): ((world: World) => string | undefined) => {
-  const known = new Map<string, { fault: string | undefined }>();
-  return (world) => {
-    const passed: string[] = [];
-    let now: World = { ...world, outage: false };
-    let verdict: { fault: string | undefined } | undefined;
-    while (verdict === undefined) {
-      const key = canonical(now);
-      verdict = known.get(key);
-      if (verdict !== undefined) break;
-      if (passed.at(-1) === key) verdict = { fault: faultOfRest(now) };
-      else if (passed.length > 10) verdict = { fault: "never rests" };
-      else {
-        passed.push(key);
-        now = step(now);
-      }
-    }
-    for (const key of passed) known.set(key, verdict);
-    return verdict.fault;
-  };
+  const settles = settling({ keyOf: canonical, next: step, faultAtRest: faultOfRest, rounds: 11 });
+  return (world) => settles({ ...world, outage: false });
 };
 
 const LATER: StringMap = { password: "bGF0ZXI=", user: "bGF0ZXI=" };
