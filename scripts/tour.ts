@@ -3,6 +3,9 @@
 import type { Stack } from "./local/stack.ts";
 import { stepsOf } from "./tour-steps.ts";
 
+/** How many steps it has. */
+export const TOUR_STEPS = 17;
+
 /** A row of the table at the end. */
 export interface StepResult {
   readonly title: string;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything on this machine, without a cluster: control plane, Metacontroller's stand-in, token, agent and webhook,
-// set up from manifests/ the way docs/install.md does it in a cluster.
+// Everything on this machine: control plane, token, agent, webhook and a chat room, set up from manifests/ the way
+// docs/install.md does it in a cluster.
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,14 +10,14 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { Agent, request } from "undici";
 import { StringMap } from "../../hooks/kubernetes.ts";
-import { startApiServer } from "../control-plane/api/server.ts";
-import { startDeploymentController } from "../control-plane/engine/deployment-controller.ts";
-import { type SyncRecord, startEngine } from "../control-plane/engine/engine.ts";
+import type { SyncRecord } from "../control-plane/engine/engine.ts";
 import { type ChatRoom, openChatRoom } from "./chat-room.ts";
+import { type ApplyStrategy, type OpenControlPlane, openLocalControlPlane } from "./control-plane.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 import { type Kubectl, kubectlWith } from "./kubectl.ts";
 import { type LocalToken, makeLocalToken } from "./local-token.ts";
+import { overlayFor } from "./manifests-overlay.ts";
 import { asWorkload, type DataReader, type PodProcess, startPodProcess } from "./pod-process.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -32,7 +32,9 @@ export interface StackOptions {
   readonly say?: (line: string) => void;
   /** Told each line that a process prints. */
   readonly onLine?: (role: Role, line: string) => void;
-  readonly applyStrategy?: "server-side-apply" | "dynamic-apply";
+  readonly applyStrategy?: ApplyStrategy;
+  /** What it runs against; scripts/control-plane, if not given. */
+  readonly controlPlane?: OpenControlPlane;
   /** The best that there is on this machine, if not given. */
   readonly token?: LocalToken["kind"];
   /** Variables of the agent that differ from the manifests. */
@@ -132,14 +134,17 @@ const assemble = async (
   const log = (line: string) => {
     lines.push(line);
   };
-  const write = (fields: Record<string, unknown>, message: string) =>
-    log(JSON.stringify({ role: "engine", ...fields, msg: message }));
   const ports: Record<Role, number> = { agent: await freePort(), webhook: await freePort() };
-  const api = await startApiServer({ log });
-  closers.push(() => api.close());
-  const kubeconfig = join(folder, "kubeconfig");
-  await api.kubeconfig(kubeconfig);
+  const controlPlane = await (options.controlPlane ?? openLocalControlPlane)({
+    folder,
+    applyStrategy: options.applyStrategy ?? "server-side-apply",
+    log,
+    onSync: options.onSync,
+  });
+  closers.push(() => controlPlane.close());
+  const { kubeconfig } = controlPlane;
   const kubectl = kubectlWith(kubeconfig);
+  const webhookPort = options.webhookBehind ?? ports.webhook;
 
   const tokenFolder = join(folder, "token");
   mkdirSync(tokenFolder);
@@ -149,7 +154,10 @@ const assemble = async (
 
   await kubectl(["apply", "-k", join(root, "manifests/namespace")]);
   await makeCredentials(kubeconfig, token.pinFile);
-  await kubectl(["apply", "-k", join(root, "manifests")]);
+  const manifests = controlPlane.resolvesServices
+    ? join(root, "manifests")
+    : overlayFor(join(folder, "overlay"), webhookPort);
+  await kubectl(["apply", "-k", manifests]);
   say("applied manifests/ and the credentials of scripts/credentials.sh");
 
   const read = dataReader(kubectl);
@@ -185,7 +193,7 @@ const assemble = async (
   const urls = {
     agent: `https://127.0.0.1:${ports.agent}`,
     webhook: `https://127.0.0.1:${ports.webhook}`,
-    api: api.url,
+    api: controlPlane.url,
   };
   const secretOf = async (name: string, key: string) =>
     Buffer.from((await read("secret", name))[key] ?? "", "base64").toString();
@@ -259,23 +267,15 @@ const assemble = async (
   await start("webhook");
   say(`agent and webhook listen on ${urls.agent} and ${urls.webhook}`);
 
-  const engine = await startEngine({
-    apiUrl: api.url,
-    applyStrategy: options.applyStrategy ?? "server-side-apply",
-    resolveService: (host) =>
-      host === "keyswitch-webhook.keyswitch.svc"
-        ? { host: "127.0.0.1", port: options.webhookBehind ?? ports.webhook }
-        : undefined,
-    ...(options.onSync && { onSync: options.onSync }),
-    log: { debug: write, info: write, warn: write },
+  await controlPlane.startEngine(webhookPort);
+  const chat = await openChatRoom({
+    apiUrl: controlPlane.url,
+    folder: join(folder, "chat"),
+    namespace: DEMO,
+    log,
   });
-  closers.push(() => engine.close());
-  // There are no nodes here: Deployments become ready because it says so.
-  const deployments = startDeploymentController({ apiUrl: api.url });
-  closers.push(() => deployments.close());
-  const chat = await openChatRoom({ apiUrl: api.url, folder: join(folder, "chat"), namespace: DEMO, log });
   closers.push(() => chat.close());
-  say(`the control plane serves ${api.url}`);
+  say(`the control plane serves ${controlPlane.url}`);
   return {
     kubeconfig,
     kubectl,
@@ -289,7 +289,7 @@ const assemble = async (
     start,
     stop,
     refresh: (role) => runningOf(role).refresh(),
-    idle: () => engine.idle(),
+    idle: () => controlPlane.idle(),
     close,
   };
 };

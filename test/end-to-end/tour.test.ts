@@ -2,14 +2,16 @@
 // The tour of `npm start -- --once`, step by step, and that it fails where Keyswitch does not work.
 import t from "tap";
 import { startStack } from "../../scripts/local/stack.ts";
-import { runTour, tableOf } from "../../scripts/tour.ts";
+import { runTour, TOUR_STEPS, tableOf } from "../../scripts/tour.ts";
 
 for (const token of ["SoftHSM2", "in memory"] as const) {
   t.test(`every step of the tour passes on the whole stack, token ${token}`, async (t) => {
     const stack = await startStack({ token });
     t.teardown(() => stack.close());
     t.equal(stack.token.kind, token);
-    for (const { title, ok, detail } of await runTour(stack, () => {})) t.ok(ok, `${title}: ${detail}`);
+    const results = await runTour(stack, () => {});
+    for (const { title, ok, detail } of results) t.ok(ok, `${title}: ${detail}`);
+    t.equal(results.length, TOUR_STEPS);
   });
 }
 

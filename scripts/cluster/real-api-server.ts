@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real API server with its controllers, on loopback and for one run: etcd, kube-apiserver, kube-controller-manager.
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { request } from "undici";
+import { freePort } from "../local/free-port.ts";
+import { kubectlWith } from "../local/kubectl.ts";
+import type { ApiServerPrograms } from "./engine-programs.ts";
+import { type ServerProgram, startServerProgram } from "./server-program.ts";
+
+export type RealApiServer = {
+  readonly kubeconfig: string;
+  close(): Promise<void>;
+};
+
+type Place = { folder: string; log: (line: string) => void };
+
+const isServing = async (url: string): Promise<boolean> => {
+  try {
+    const { statusCode, body } = await request(url);
+    await body.dump();
+    return statusCode === 200;
+  } catch {
+    // It does not listen yet.
+    return false;
+  }
+};
+
+const startEtcd = async (command: string, { folder, log }: Place): Promise<[ServerProgram, string]> => {
+  const [client, peer] = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
+  const args = [
+    `--data-dir=${join(folder, "etcd")}`,
+    `--listen-client-urls=${client}`,
+    `--advertise-client-urls=${client}`,
+    `--listen-peer-urls=${peer}`,
+    `--initial-advertise-peer-urls=${peer}`,
+    `--initial-cluster=default=${peer}`,
+    // Nothing here outlives the run.
+    "--unsafe-no-fsync",
+    "--log-level=warn",
+  ];
+  const program = await startServerProgram({
+    command,
+    args,
+    log,
+    isReady: () => isServing(`${client}/health`),
+  });
+  return [program, client ?? ""];
+};
+
+/** A kubeconfig for `user`; kube-apiserver writes the certificate that it makes for itself, with its CA. */
+const writeKubeconfig = (folder: string, port: number, user: string, token: string): string => {
+  const file = join(folder, `${user}.kubeconfig`);
+  const ca = join(folder, "pki", "apiserver.crt");
+  const config = {
+    apiVersion: "v1",
+    kind: "Config",
+    "current-context": "engine",
+    clusters: [
+      { name: "engine", cluster: { server: `https://127.0.0.1:${port}`, "certificate-authority": ca } },
+    ],
+    users: [{ name: user, user: { token } }],
+    contexts: [{ name: "engine", context: { cluster: "engine", user } }],
+  };
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+  return file;
+};
+
+const writeServiceAccountKeys = (folder: string): { privateKey: string; publicKey: string } => {
+  const pair = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: "pkcs1", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  });
+  const files = { privateKey: join(folder, "sa.key"), publicKey: join(folder, "sa.pub") };
+  writeFileSync(files.privateKey, pair.privateKey, { mode: 0o600 });
+  writeFileSync(files.publicKey, pair.publicKey);
+  return files;
+};
+
+const isReadyAt = (kubeconfig: string) => async (): Promise<boolean> =>
+  (await kubectlWith(kubeconfig).try(["get", "--raw", "/readyz"])).code === 0;
+
+/** Starts all of it; `folder` is its own and holds its data. */
+export const startRealApiServer = async (
+  programs: ApiServerPrograms,
+  place: Place,
+): Promise<RealApiServer> => {
+  const { folder, log } = place;
+  mkdirSync(folder, { mode: 0o700 });
+  const running: ServerProgram[] = [];
+  const close = async () => {
+    for (const program of running.splice(0).reverse()) await program.stop();
+  };
+  try {
+    const [etcd, etcdUrl] = await startEtcd(programs.etcd, place);
+    running.push(etcd);
+    const [port, managerPort] = [await freePort(), await freePort()];
+    const tokens = { admin: randomBytes(16).toString("hex"), manager: randomBytes(16).toString("hex") };
+    const tokenFile = join(folder, "tokens.csv");
+    const users = `${tokens.admin},admin,admin,"system:masters"\n${tokens.manager},system:kube-controller-manager,manager\n`;
+    writeFileSync(tokenFile, users, { mode: 0o600 });
+    const keys = writeServiceAccountKeys(folder);
+    const kubeconfig = writeKubeconfig(folder, port, "admin", tokens.admin);
+    running.push(
+      await startServerProgram({
+        command: programs.apiServer,
+        args: [
+          `--etcd-servers=${etcdUrl}`,
+          ["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", `--secure-port=${port}`],
+          // A Service of the API server itself can't lead to loopback, and nobody needs it.
+          "--endpoint-reconciler-type=none",
+          `--cert-dir=${join(folder, "pki")}`,
+          `--token-auth-file=${tokenFile}`,
+          `--service-account-key-file=${keys.publicKey}`,
+          `--service-account-signing-key-file=${keys.privateKey}`,
+          "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+          "--service-cluster-ip-range=10.0.0.0/24",
+          ["--authorization-mode=RBAC", "--allow-privileged=true"],
+        ].flat(),
+        log,
+        isReady: isReadyAt(kubeconfig),
+      }),
+    );
+    const managed = writeKubeconfig(folder, port, "manager", tokens.manager);
+    running.push(
+      await startServerProgram({
+        command: programs.controllerManager,
+        args: [
+          ...["", "authentication-", "authorization-"].map((use) => `--${use}kubeconfig=${managed}`),
+          ["--bind-address=127.0.0.1", `--secure-port=${managerPort}`, `--cert-dir=${join(folder, "pki")}`],
+          `--service-account-private-key-file=${keys.privateKey}`,
+          `--root-ca-file=${join(folder, "pki", "apiserver.crt")}`,
+          ["--use-service-account-credentials=true", "--leader-elect=false"],
+        ].flat(),
+        log,
+        // Its controllers have made this of the new cluster.
+        isReady: async () =>
+          (await kubectlWith(kubeconfig).try(["get", "serviceaccount", "default"])).code === 0,
+      }),
+    );
+    return { kubeconfig, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};

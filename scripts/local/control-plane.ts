@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Kubernetes API and the engine that everything here runs against: those of scripts/control-plane, or real ones.
+import { join } from "node:path";
+import { startApiServer } from "../control-plane/api/server.ts";
+import { startDeploymentController } from "../control-plane/engine/deployment-controller.ts";
+import { type SyncRecord, startEngine } from "../control-plane/engine/engine.ts";
+
+/** Metacontroller's --apply-strategy. */
+export type ApplyStrategy = "server-side-apply" | "dynamic-apply";
+
+export interface ControlPlane {
+  readonly kubeconfig: string;
+  /** The API over plain HTTP, with an administrator's rights: `http://127.0.0.1:1234`. */
+  readonly url: string;
+  /** Where the engine finds the webhook's Service: at its name, or only on a port of this machine. */
+  readonly resolvesServices: boolean;
+  /** Runs the CompositeControllers that are there, whose webhook listens on `webhookPort` of this machine. */
+  startEngine(webhookPort: number): Promise<void>;
+  /** Resolves when no sync runs or waits for a worker. */
+  idle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ControlPlaneOptions {
+  /** Of its own; it exists, and its owner removes it. */
+  readonly folder: string;
+  readonly applyStrategy: ApplyStrategy;
+  /** Told each line that the API server logs, or the engine. */
+  readonly log: (line: string) => void;
+  /** Told how each sync ended, by the local engine alone. */
+  readonly onSync?: ((record: SyncRecord) => void) | undefined;
+}
+
+export type OpenControlPlane = (options: ControlPlaneOptions) => Promise<ControlPlane>;
+
+/** The API server and the engine of scripts/control-plane, in this process. */
+export const openLocalControlPlane: OpenControlPlane = async ({ folder, applyStrategy, log, onSync }) => {
+  const api = await startApiServer({ log });
+  const closers: (() => Promise<void>)[] = [() => api.close()];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  const kubeconfig = join(folder, "kubeconfig");
+  await api.kubeconfig(kubeconfig);
+  const write = (fields: Record<string, unknown>, message: string) =>
+    log(JSON.stringify({ role: "engine", ...fields, msg: message }));
+  let idle = async () => {};
+  return {
+    kubeconfig,
+    url: api.url,
+    resolvesServices: true,
+    startEngine: async (port) => {
+      const engine = await startEngine({
+        apiUrl: api.url,
+        applyStrategy,
+        resolveService: (host) =>
+          host === "keyswitch-webhook.keyswitch.svc" ? { host: "127.0.0.1", port } : undefined,
+        ...(onSync && { onSync }),
+        log: { debug: write, info: write, warn: write },
+      });
+      closers.push(() => engine.close());
+      idle = () => engine.idle();
+      // There are no nodes here: Deployments become ready because it says so.
+      const deployments = startDeploymentController({ apiUrl: api.url });
+      closers.push(() => deployments.close());
+    },
+    idle: () => idle(),
+    close,
+  };
+};

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// `npm run test:cluster`: the tour against a real API server and Metacontroller, under both apply strategies. Prints `N passed,
+// N failed, N skipped` as the last line; where no engine is named, says so and counts its steps as skipped.
+import { findEngine } from "./cluster/engine-programs.ts";
+import { openRealControlPlane } from "./cluster/real-control-plane.ts";
+import type { ApplyStrategy } from "./local/control-plane.ts";
+import { startStack } from "./local/stack.ts";
+import { provide, SOFTHSM, TEST_PROGRAMS } from "./system-packages.ts";
+import { runTour, type StepResult, TOUR_STEPS, tableOf } from "./tour.ts";
+
+const STRATEGIES: readonly ApplyStrategy[] = ["server-side-apply", "dynamic-apply"];
+/** The longest that a step waits for one thing: a real garbage collector knows a new kind after half a minute. */
+const STEP_SECONDS = 60;
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+const runAll = async (controlPlane: ReturnType<typeof openRealControlPlane>): Promise<StepResult[]> => {
+  const results: StepResult[] = [];
+  for (const applyStrategy of STRATEGIES) {
+    say(`Metacontroller with --apply-strategy=${applyStrategy}`);
+    const stack = await startStack({ say, controlPlane, applyStrategy });
+    try {
+      const ran = await runTour(stack, say, STEP_SECONDS);
+      say(tableOf(ran));
+      results.push(...ran);
+    } finally {
+      await stack.close();
+    }
+  }
+  return results;
+};
+
+const found = findEngine(process.env);
+if ("missing" in found) {
+  say(`Nothing was tried: ${found.missing}.`);
+  say(`0 passed, 0 failed, ${STRATEGIES.length * TOUR_STEPS} skipped`);
+} else {
+  const needed = [SOFTHSM, ...TEST_PROGRAMS.filter(({ name }) => name === "openssl" || name === "kubectl")];
+  const missing = provide(needed, say).filter((requirement) => requirement !== SOFTHSM);
+  if (missing.length > 0) throw new Error(`missing: ${missing.map(({ debian }) => debian).join(", ")}`);
+  const results = await runAll(openRealControlPlane(found.engine));
+  const failed = results.filter(({ ok }) => !ok).length;
+  say(`${results.length - failed} passed, ${failed} failed, 0 skipped`);
+  process.exitCode = failed === 0 ? 0 : 1;
+}
