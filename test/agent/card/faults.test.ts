@@ -19,10 +19,15 @@ const put = (names: readonly string[] = ["a"], bytes?: number) =>
 
 /** Resolves once pcscd has noticed that the card is gone. */
 const isGone = (store: WatchedStore): Promise<unknown> =>
-  eventually("the module shows no token", async () => {
-    const info = await store.info();
-    return info.kind === "unavailable" && /shows no token/.test(info.message);
-  });
+  eventually(
+    "the module shows no token",
+    async () => {
+      const info = await store.info();
+      return info.kind === "unavailable" && /shows no token/.test(info.message);
+    },
+    // Of a call that hangs, pcscd notices late that the card is gone.
+    { seconds: 90 },
+  );
 
 /** Runs pkcs11-tool with a log-in beside the agent. */
 const pkcs11Tool = async ({ way, pin }: CardFixture, ...args: string[]): Promise<number> => {
