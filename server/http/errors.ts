@@ -66,7 +66,7 @@ export const errors = {
   PIN_LOCKED: { status: 503, text: "The token's PIN is locked, or one try is left and is not used." },
   PIN_INCORRECT: {
     status: 503,
-    text: "The token refused the PIN; it is not tried again until the PIN file changes.",
+    text: "The token refused the PIN, or may have; it is not tried again until the PIN file changes.",
   },
   TIMEOUT: { status: 503, text: "The token did not answer in time." },
   WRITE_UNCERTAIN: {

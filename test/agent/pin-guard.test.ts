@@ -3,7 +3,8 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import t from "tap";
-import { createPinGuard } from "../../server/agent/pkcs11/pin-guard.ts";
+import type { LoginFlags } from "../../server/agent/pkcs11/messages.ts";
+import { createPinGuard, type PinOfToken } from "../../server/agent/pkcs11/pin-guard.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
 t.setTimeout(180_000);
@@ -76,34 +77,49 @@ t.test("PINs that take turns in the file are tried once each", async (t) => {
   t.equal(module.calls("C_Login"), 2);
 });
 
-t.test("the guard forgets a PIN that failed only when one is accepted", async (t) => {
-  const guard = createPinGuard(3);
-  const fails = (pin: string): boolean => {
-    const tried = guard.refusal(pin, true) === undefined;
-    if (tried) guard.refused("PIN_INCORRECT");
+const FREE: LoginFlags = { locked: false, finalTry: false, countLow: false };
+const LOW: LoginFlags = { ...FREE, countLow: true };
+const ofToken = (pin: string, token = "one"): PinOfToken => ({ token, pin });
+
+t.test("the guard forgets a PIN that failed only when the same token accepts one", async (t) => {
+  const guard = createPinGuard(4);
+  const fails = (pin: string, token?: string): boolean => {
+    const tried = guard.begin(ofToken(pin, token), LOW) === undefined;
+    if (tried) guard.ended("incorrect");
     return tried;
   };
-  t.equal(guard.refusal("good", false), undefined);
-  guard.accepted();
-  t.same(["a", "b", "a", "b"].map(fails), [true, true, false, false], "each is tried once");
-  t.equal(guard.refusal("c", true), undefined);
-  guard.unanswered();
-  t.ok(guard.refusal("c", true), "nor is one that may have been wrong");
-  t.same(["a", "b", "d"].map(fails), [false, false, false], "when it can remember no more, none is tried");
-  t.equal(guard.refusal("good", true), undefined, "except the one that worked");
-  guard.accepted();
-  t.same(["d", "d"].map(fails), [true, false]);
+  t.equal(guard.begin(ofToken("good"), FREE), undefined);
+  guard.ended("accepted");
+  t.same(
+    ["a", "b", "a", "b"].map((pin) => fails(pin)),
+    [true, true, false, false],
+    "each is tried once",
+  );
+  t.ok(fails("a", "two"), "another token has a PIN of its own");
+  t.equal(guard.begin(ofToken("d"), FREE), "too-many", "when it can remember no more, none is tried");
+  t.equal(guard.begin(ofToken("good"), LOW), undefined, "except the one that worked");
+  guard.ended("accepted");
+  t.same([fails("a", "two"), fails("a"), fails("a")], [false, true, false]);
 });
 
 t.test("one try at a time", async (t) => {
   const guard = createPinGuard();
-  t.equal(guard.refusal("a", false), undefined);
-  t.ok(guard.refusal("a", false), "not while one is under way");
-  guard.refused("PIN_LOCKED");
-  t.equal(guard.refusal("a", false), "PIN_LOCKED", "not after it failed, for the reason it failed");
-  t.equal(guard.refusal("b", false), undefined);
-  guard.accepted();
-  t.equal(guard.refusal("b", true), undefined, "a good one whatever the token says");
-  guard.refused("PIN_INCORRECT");
-  t.equal(guard.refusal("b", false), "PIN_INCORRECT", "but not after it failed once");
+  t.equal(guard.begin(ofToken("a"), FREE), undefined);
+  t.equal(guard.begin(ofToken("a"), FREE), "busy", "not while one is under way");
+  t.equal(guard.begin(ofToken("b"), FREE), "busy");
+  guard.ended("locked");
+  t.equal(guard.begin(ofToken("a"), FREE), "locked", "not after it failed, for the reason it failed");
 });
+
+t.test(
+  "a PIN that has been replaced on the token is not tried again, its successor is known to be good",
+  async (t) => {
+    const guard = createPinGuard();
+    t.equal(guard.begin(ofToken("old"), FREE), undefined);
+    guard.ended("accepted", "new");
+    t.equal(guard.begin(ofToken("old"), FREE), "incorrect");
+    t.equal(guard.begin(ofToken("new"), FREE), undefined);
+    guard.ended("accepted", "new");
+    t.equal(guard.begin(ofToken("new"), FREE), undefined, "one that replaces itself stays good");
+  },
+);

@@ -25,14 +25,36 @@ t.test(
   },
 );
 
-t.test("a login that never answered is repeated when the token says nothing against the PIN", async (t) => {
+t.test(
+  "a login that never answered is repeated when somebody asks and nothing is said against the PIN",
+  async (t) => {
+    const { token, module, openStore } = await tokenFixture(t);
+    module.control("hang C_Login 1");
+    await token.putPerKey(PATH, { user: "1" });
+    const store = openStore({ operationTimeoutMs: 3_000 });
+    await store.healthIs(false);
+    t.equal(await codeOf(store), "found");
+    t.equal(module.calls("C_Login"), 2);
+  },
+);
+
+t.test("a write does not end another child in its log-in, which could cost a try", async (t) => {
   const { token, module, openStore } = await tokenFixture(t);
-  module.control("hang C_Login 1");
   await token.putPerKey(PATH, { user: "1" });
-  const store = openStore({ operationTimeoutMs: 3_000 });
-  await store.healthIs(true);
+  const store = openStore({ pkcs11: { cache: "cached" } });
   t.equal(await codeOf(store), "found");
-  t.equal(module.calls("C_Login"), 2);
+  for (let n = 0; n < 3; n += 1) {
+    module.control("delay C_Login 1000 1");
+    const logins = module.calls("C_Login");
+    const fresh = store.read(PATH, { fresh: true });
+    while (module.calls("C_Login") === logins) await new Promise((resolve) => setTimeout(resolve, 20));
+    const data = new Map([["n", Buffer.from(String(n))]]);
+    const written = await store.change("secrets/a/other", { type: "put", data });
+    t.match(written, { kind: "written" });
+    await fresh;
+  }
+  writeFileSync(token.pinFile, `${token.pin}\n`);
+  t.match(await store.read(PATH, { fresh: true }), { kind: "found" }, "the PIN is as good as before");
 });
 
 t.test("a PIN that the token refuses ends what is served from memory", async (t) => {

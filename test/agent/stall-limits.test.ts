@@ -18,12 +18,22 @@ t.test(
 
 t.test("a step that was quick is given up after ten times that, and at least a second", async (t) => {
   const limits = createStallLimits(10_000);
+  limits.completed("attach", 5);
+  t.equal(limits.limit("attach"), 1_000);
+  limits.completed("attach", 400);
+  t.equal(limits.limit("attach"), 4_000);
+  limits.completed("attach", 10);
+  t.equal(limits.limit("attach"), 4_000, "the longest time counts");
+});
+
+t.test("a log-in is never given up early, as that may cost a try of the PIN", async (t) => {
+  const limits = createStallLimits(10_000);
   limits.completed("login", 5);
-  t.equal(limits.limit("login"), 1_000);
-  limits.completed("login", 400);
-  t.equal(limits.limit("login"), 4_000);
-  limits.completed("login", 10);
-  t.equal(limits.limit("login"), 4_000, "the longest time counts");
+  t.equal(limits.limit("login"), 10_000);
+  limits.stalled("login");
+  t.equal(limits.limit("login"), 20_000);
+  limits.completed("login", 3_000);
+  t.equal(limits.limit("login"), 30_000);
 });
 
 t.test(

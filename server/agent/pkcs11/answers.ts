@@ -142,9 +142,6 @@ export const Answer = Type.Union([
     kind: Type.Literal("pin"),
     outcome: Type.Union([Type.Literal("changed"), Type.Literal("mismatch"), Type.Literal("refused")]),
     message: Type.String(),
-    /** HMACs of the PIN that was in use and of the one that is now. */
-    current: Type.String(),
-    next: Type.String(),
   }),
   /** `invalid`: paths whose objects can't be understood. */
   Type.Object({

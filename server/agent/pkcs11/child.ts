@@ -2,7 +2,7 @@
 // Entry of the PKCS#11 child process: the only process that loads the module and reads the PIN. Does one call at a time.
 import { SlotFlag } from "graphene-pk11";
 import type { Answer } from "./answers.ts";
-import { ckrName, isUnfitPin } from "./ckr.ts";
+import { ckrName } from "./ckr.ts";
 import {
   type ChildMessage,
   isWrite,
@@ -12,7 +12,9 @@ import {
   type Stage,
 } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
-import { type Attached, attachToken, StartFault, startFailure } from "./token-attach.ts";
+import { StartFault } from "./start-fault.ts";
+import { type Attached, attachToken, startFailure } from "./token-attach.ts";
+import { changePin, type PinGate, pinDigest } from "./token-login.ts";
 import { openView, type View } from "./token-view.ts";
 
 const send = (message: ChildMessage): void => {
@@ -51,25 +53,22 @@ const inTurnAt = (path: string, work: () => Promise<Answer>): Promise<Answer> =>
   });
 
 /** Changes the PIN of the token, if `current` is the one that this process has logged in with. */
-const setPin = ({ session, pin, hmac }: Attached, current: string, next: string): Answer => {
-  const said = { kind: "pin", message: "", current: pin ?? "", next: hmac(next) } as const;
-  if (pin === undefined || hmac(current) !== pin) return { ...said, outcome: "mismatch" };
-  try {
-    callModule("C_SetPIN", () => session.lib.C_SetPIN(session.handle, current, next));
-  } catch (error) {
-    if (!(error instanceof CkrError) || !isUnfitPin(error.value)) throw error;
-    return {
-      ...said,
-      outcome: "refused",
-      message: `the token does not take the new PIN: ${error.call} returned ${ckrName(error.value)}; tokens ask for a length, often 6 to 16 digits`,
-    };
+const setPin = async (held: Attached, current: string, next: string): Promise<Answer> => {
+  const { guarded, pin } = held;
+  if (pin === undefined || pinDigest(guarded.key, current) !== pin) {
+    return { kind: "pin", message: "", outcome: "mismatch" };
   }
-  if (attached !== undefined) attached.pin = said.next;
-  return { ...said, outcome: "changed" };
+  const unfit = await changePin(guarded, current, next);
+  if (unfit === undefined) {
+    held.pin = pinDigest(guarded.key, next);
+    return { kind: "pin", message: "", outcome: "changed" };
+  }
+  const message = `the token does not take the new PIN: C_SetPIN returned ${ckrName(unfit)}; tokens ask for a length, often 6 to 16 digits`;
+  return { kind: "pin", message, outcome: "refused" };
 };
 
 /** Whether the slot has its token and the session is still one: neither touches the card with modules that cache. */
-const isPresent = ({ session, slot }: Attached): boolean => {
+const isPresent = ({ guarded: { session, slot } }: Attached): boolean => {
   try {
     const { flags } = callModule("C_GetSlotInfo", () => session.lib.C_GetSlotInfo(slot.handle));
     callModule("C_GetSessionInfo", () => session.lib.C_GetSessionInfo(session.handle));
@@ -78,6 +77,17 @@ const isPresent = ({ session, slot }: Attached): boolean => {
     if (error instanceof CkrError) return false;
     throw error;
   }
+};
+
+/** The guard in the parent. */
+const gate: PinGate = {
+  ask: (intent) =>
+    new Promise((resolve) => {
+      answerLogin = resolve;
+      send({ type: "loginIntent", ...intent });
+    }),
+  ended: (outcome, replacedBy) =>
+    send({ type: "loginOutcome", outcome, ...(replacedBy !== undefined && { replacedBy }) }),
 };
 
 const work = async (current: View, held: Attached, operation: Operation): Promise<Answer> => {
@@ -104,7 +114,7 @@ const work = async (current: View, held: Attached, operation: Operation): Promis
     case "repair":
       return inTurn(() => current.writer.repair(operation.dryRun));
     case "setPin":
-      return inTurn(async () => setPin(held, operation.current, operation.next));
+      return inTurn(() => setPin(held, operation.current, operation.next));
   }
 };
 
@@ -138,12 +148,7 @@ process.on("message", async (message: unknown) => {
   switch (message.type) {
     case "configure": {
       try {
-        const ask = (pin: string, countLow: boolean): Promise<PinRefusal | undefined> =>
-          new Promise((resolve) => {
-            answerLogin = resolve;
-            send({ type: "loginIntent", pin, countLow });
-          });
-        attached = await attachToken(message, ask, progress);
+        attached = await attachToken(message, gate, progress);
         view = await openView(attached, () => progress("load"));
         send({ type: "ready", view: view.token, entries: view.entries() });
       } catch (error) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one place where a PKCS#11 module's return values get names and a meaning (PKCS#11 2.40, section 11.1).
-import type { PinRefusal } from "./messages.ts";
+import type { LoginOutcome } from "./messages.ts";
 
 /** Values that the agent tells apart, and the most likely others by name alone. */
 const NAMES: Readonly<Record<number, string>> = {
@@ -43,8 +43,9 @@ const NAMES: Readonly<Record<number, string>> = {
   401: "CKR_CRYPTOKI_ALREADY_INITIALIZED",
 };
 
+const CKR_OK = 0;
 export const CKR_CANT_LOCK = 0x0a;
-export const CKR_USER_ALREADY_LOGGED_IN = 0x100;
+const CKR_USER_ALREADY_LOGGED_IN = 0x100;
 export const CKR_USER_NOT_LOGGED_IN = 0x101;
 const CKR_SESSION_CLOSED = 0xb0;
 const CKR_SESSION_HANDLE_INVALID = 0xb3;
@@ -61,19 +62,26 @@ const CKR_TOKEN_NOT_PRESENT = 0xe0;
 const CKR_TOKEN_WRITE_PROTECTED = 0xe2;
 
 /** Values of C_Login that blame the PIN itself. Trying the same one again may block the token. */
-const PIN_CODES: Readonly<Record<number, PinRefusal>> = {
-  160: "PIN_INCORRECT",
-  161: "PIN_INCORRECT",
-  162: "PIN_INCORRECT",
-  163: "PIN_INCORRECT",
-  164: "PIN_LOCKED",
+const PIN_CODES: Readonly<Record<number, LoginOutcome>> = {
+  160: "incorrect",
+  161: "incorrect",
+  162: "incorrect",
+  163: "incorrect",
+  164: "locked",
 };
 
 /** The name of a return value, or its number in hex. */
 export const ckrName = (value: number): string => NAMES[value] ?? `CKR 0x${value.toString(16)}`;
 
-/** What C_Login's return value says about the PIN; undefined where it says nothing about it. */
-export const pinVerdict = (value: number): PinRefusal | undefined => PIN_CODES[value];
+/**
+ * What C_Login's return value says about the PIN. Whatever is neither a verdict on it nor an end before it was compared is
+ * `unclear`: there are tokens that answer a wrong PIN with CKR_GENERAL_ERROR, and a token that is pulled out has counted.
+ */
+export const loginOutcome = (value: number): LoginOutcome => {
+  if (value === CKR_OK) return "accepted";
+  if (value === CKR_USER_ALREADY_LOGGED_IN) return "not-compared";
+  return PIN_CODES[value] ?? "unclear";
+};
 
 /** Whether the object behind a handle is gone: another process has deleted or replaced it. tpm2-pkcs11 takes each for a key's. */
 export const isStaleHandle = (value: number): boolean =>

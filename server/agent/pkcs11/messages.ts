@@ -93,13 +93,40 @@ export type Operation = Static<typeof Operation>;
 export const isWrite = ({ type }: Operation): boolean =>
   ["change", "tidy", "undo", "recover", "repair", "setPin"].includes(type);
 
-/** Why a PIN is not tried. */
-export const PinRefusal = Type.Union([Type.Literal("PIN_INCORRECT"), Type.Literal("PIN_LOCKED")]);
+/** Why a PIN is not tried: see pin-guard.ts. */
+export const PinRefusal = Type.Union([
+  Type.Literal("incorrect"),
+  Type.Literal("locked"),
+  Type.Literal("last-try"),
+  Type.Literal("spent"),
+  Type.Literal("unasked"),
+  Type.Literal("busy"),
+  Type.Literal("too-many"),
+]);
 export type PinRefusal = Static<typeof PinRefusal>;
+
+/** What the token's flags say of its user PIN. `countLow`: a wrong one came last. */
+export const LoginFlags = Type.Object({
+  locked: Type.Boolean(),
+  finalTry: Type.Boolean(),
+  countLow: Type.Boolean(),
+});
+export type LoginFlags = Static<typeof LoginFlags>;
+
+/** How a try of a PIN ended. */
+export const LoginOutcome = Type.Union([
+  Type.Literal("accepted"),
+  Type.Literal("incorrect"),
+  Type.Literal("locked"),
+  /** It says nothing of the PIN, which the token may have found wrong. */
+  Type.Literal("unclear"),
+  Type.Literal("not-compared"),
+]);
+export type LoginOutcome = Static<typeof LoginOutcome>;
 
 export const ParentMessage = Type.Union([
   Configure,
-  /** The answer to `loginIntent`: without a refusal, C_Login may be called. */
+  /** The answer to `loginIntent`: without a refusal, the token may be asked to compare the PIN. */
   Type.Object({ type: Type.Literal("login"), refusal: Type.Optional(PinRefusal) }),
   Type.Object({ type: Type.Literal("call"), id: Id, operation: Operation }),
 ]);
@@ -116,10 +143,12 @@ export type Stage = Static<typeof Stage>;
 /** Why a child could not start. The child exits after it. */
 export const StartFailure = Type.Object({
   type: Type.Literal("failed"),
-  code: Type.Union([Type.Literal("TOKEN_UNAVAILABLE"), PinRefusal]),
+  code: Type.Union([
+    Type.Literal("TOKEN_UNAVAILABLE"),
+    Type.Literal("PIN_INCORRECT"),
+    Type.Literal("PIN_LOCKED"),
+  ]),
   message: Type.String(),
-  /** True where C_Login has refused this PIN. */
-  pinRefused: Type.Boolean(),
   /** True where there is positively no such token, so that no older view of it may be served any more. */
   gone: Type.Boolean(),
 });
@@ -128,8 +157,19 @@ export type StartFailure = Static<typeof StartFailure>;
 export const ChildMessage = Type.Union([
   /** Sent whenever a step is behind it, so that slow can be told from stuck. */
   Type.Object({ type: Type.Literal("progress"), stage: Stage }),
-  /** Asks before C_Login: HMAC of the PIN, and whether the token says that a wrong PIN was tried last. */
-  Type.Object({ type: Type.Literal("loginIntent"), pin: Type.String(), countLow: Type.Boolean() }),
+  /** Asks before C_Login or C_SetPIN: HMACs of the token and of the PIN, and what the token's flags say. */
+  Type.Object({
+    type: Type.Literal("loginIntent"),
+    token: Type.String(),
+    pin: Type.String(),
+    flags: LoginFlags,
+  }),
+  /** Tells, before anything else, how that ended. `replacedBy`: HMAC of the PIN that the token has from now on. */
+  Type.Object({
+    type: Type.Literal("loginOutcome"),
+    outcome: LoginOutcome,
+    replacedBy: Type.Optional(Type.String()),
+  }),
   /** `entries`: all that a caching module shows. */
   Type.Object({ type: Type.Literal("ready"), view: TokenView, entries: Type.Array(Entry) }),
   StartFailure,

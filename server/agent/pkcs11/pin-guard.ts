@@ -1,70 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which PINs may be tried: never one that failed, across all children of this agent. PINs are known by their HMAC alone.
-import type { PinRefusal } from "./messages.ts";
+// Which PINs the token may be asked to compare, across all children of this agent: one state machine for each PIN.
+// docs/hsm-setup.md draws its states. PINs are known by their HMAC alone.
+import type { LoginFlags, LoginOutcome, PinRefusal } from "./messages.ts";
 
-export type PinGuard = {
-  /**
-   * Why a child may not call C_Login with the PIN, or undefined where it may. Then exactly one of the three below must
-   * follow.
-   */
-  refusal(pin: string, countLow: boolean): PinRefusal | undefined;
-  accepted(): void;
-  refused(why: PinRefusal): void;
-  /** The child died or was killed before C_Login answered. */
-  unanswered(): void;
-  /** The token's PIN has been changed: the old one is never tried again, the new one is known to be good. */
-  changed(before: string, after: string): void;
+/**
+ * How many tries of one PIN may end without a word about the PIN. Some tokens answer a wrong PIN so, and never set their
+ * flags (ePass2003): of the three tries that they give, one is left.
+ */
+export const MAX_UNCLEAR_TRIES = 2;
+
+/** What is known of one PIN on one token, while it is not tried. */
+export type RestingPin =
+  | { kind: "untried" }
+  | { kind: "good" }
+  /** `tries` of it ended without a word about it. `asked`: somebody has asked for something since. */
+  | { kind: "unclear"; tries: number; asked: boolean; wasGood: boolean }
+  | { kind: "spent" }
+  | { kind: "refused" }
+  | { kind: "locked" };
+
+/** The same at any time. */
+export type PinState = RestingPin | { kind: "trying"; before: RestingPin };
+
+/** What changes a state: a try begins, ends, or somebody asks the agent for something. */
+export type PinEvent = "try" | "request" | LoginOutcome;
+
+const UNTRIED: PinState = { kind: "untried" };
+
+const afterUnclear = (before: RestingPin): RestingPin => {
+  const tries = before.kind === "unclear" ? before.tries + 1 : 1;
+  if (tries >= MAX_UNCLEAR_TRIES) return { kind: "spent" };
+  const wasGood = before.kind === "good" || (before.kind === "unclear" && before.wasGood);
+  return { kind: "unclear", tries, asked: false, wasGood };
 };
 
-/** PINs that failed or were left unanswered; one more is not tried, as forgetting any would allow it a second try. */
+const afterTry = (before: RestingPin, outcome: LoginOutcome): RestingPin => {
+  switch (outcome) {
+    case "accepted":
+      return { kind: "good" };
+    case "incorrect":
+      return { kind: "refused" };
+    case "locked":
+      return { kind: "locked" };
+    case "not-compared":
+      return before;
+    case "unclear":
+      return afterUnclear(before);
+  }
+};
+
+/** The state after an event. One that can't happen in a state leaves it as it is. */
+export const nextPinState = (state: PinState, event: PinEvent): PinState => {
+  if (state.kind === "trying") {
+    return event === "try" || event === "request" ? state : afterTry(state.before, event);
+  }
+  if (event === "try") return { kind: "trying", before: state };
+  return event === "request" && state.kind === "unclear" ? { ...state, asked: true } : state;
+};
+
+/** Why a PIN in this state may not be tried on a token with these flags; undefined where it may. */
+export const whyNotTried = (state: PinState, flags: LoginFlags): PinRefusal | undefined => {
+  if (flags.locked) return "locked";
+  if (flags.finalTry) return "last-try";
+  switch (state.kind) {
+    case "untried":
+    case "good":
+      return undefined;
+    case "unclear":
+      // A wrong PIN came last: this one, unless it was good before and another program's was wrong.
+      if (flags.countLow && !state.wasGood) return "spent";
+      return state.asked ? undefined : "unasked";
+    case "spent":
+      return "spent";
+    case "refused":
+      return "incorrect";
+    case "locked":
+      return "locked";
+    case "trying":
+      return "busy";
+  }
+};
+
+/** A PIN, and the token that it is for, as HMACs. */
+export type PinOfToken = { token: string; pin: string };
+
+export type PinGuard = {
+  /** Why a child may not have the token compare the PIN, or undefined where it may. Then `ended` must follow. */
+  begin(pin: PinOfToken, flags: LoginFlags): PinRefusal | undefined;
+  /**
+   * How the try ended; `unclear` where the child died or was killed in it. `replacedBy`: the token has another PIN now,
+   * which is known to be good.
+   */
+  ended(outcome: LoginOutcome, replacedBy?: string): void;
+  /** Somebody has asked the agent for something that needs the token. */
+  requested(): void;
+};
+
+/** PINs whose state is known; one more is not tried, as forgetting any would allow it a second try. */
 const CAPACITY = 256;
 
 /**
- * A guard that has seen nothing. It remembers each PIN that failed until one is accepted. A PIN whose try went
- * unanswered may have been wrong: it is tried again only if it worked before, or the token's flags do not say that a
- * wrong PIN came last (CKF_USER_PIN_COUNT_LOW).
+ * A guard that has seen nothing. It remembers each PIN that was tried until the same token accepts one, which has set the
+ * token's own count back.
  */
 export const createPinGuard = (capacity = CAPACITY): PinGuard => {
-  const failed = new Map<string, PinRefusal>();
-  const doubtful = new Set<string>();
-  let goodPin: string | undefined;
+  const known = new Map<string, PinOfToken & { state: PinState }>();
   let trying: string | undefined;
+  const keyOf = ({ token, pin }: PinOfToken): string => `${token} ${pin}`;
 
-  const mayTry = (pin: string, countLow: boolean): boolean =>
-    pin === goodPin || (doubtful.has(pin) ? !countLow : failed.size + doubtful.size < capacity);
+  /** The token has accepted the PIN: what was held against others is settled. */
+  const accept = (accepted: PinOfToken): void => {
+    for (const [key, { token }] of known) if (token === accepted.token) known.delete(key);
+    known.set(keyOf(accepted), { ...accepted, state: { kind: "good" } });
+  };
 
   return {
-    refusal: (pin, countLow) => {
-      if (trying !== undefined) return "PIN_INCORRECT";
-      const why = failed.get(pin);
-      if (why !== undefined) return why;
-      if (!mayTry(pin, countLow)) return "PIN_INCORRECT";
-      trying = pin;
+    begin: (pin, flags) => {
+      const key = keyOf(pin);
+      const state = known.get(key)?.state ?? UNTRIED;
+      const refusal = trying === undefined ? whyNotTried(state, flags) : "busy";
+      if (refusal !== undefined) return refusal;
+      if (!known.has(key) && known.size >= capacity) return "too-many";
+      known.set(key, { token: pin.token, pin: pin.pin, state: nextPinState(state, "try") });
+      trying = key;
       return undefined;
     },
-    accepted: () => {
-      goodPin = trying;
-      failed.clear();
-      doubtful.clear();
+    ended: (outcome, replacedBy) => {
+      const tried = known.get(trying ?? "");
       trying = undefined;
+      if (tried === undefined) return;
+      const { token, pin } = tried;
+      tried.state = nextPinState(tried.state, outcome);
+      if (outcome === "accepted") accept({ token, pin: replacedBy ?? pin });
+      const isReplaced = replacedBy !== undefined && replacedBy !== pin;
+      if (isReplaced) known.set(keyOf(tried), { token, pin, state: { kind: "refused" } });
+      else if (tried.state.kind === "untried") known.delete(keyOf(tried));
     },
-    refused: (why) => {
-      if (trying !== undefined) {
-        doubtful.delete(trying);
-        failed.set(trying, why);
-      }
-      if (goodPin === trying) goodPin = undefined;
-      trying = undefined;
-    },
-    changed: (before, after) => {
-      failed.delete(after);
-      doubtful.delete(after);
-      failed.set(before, "PIN_INCORRECT");
-      goodPin = after;
-    },
-    unanswered: () => {
-      if (trying !== undefined) doubtful.add(trying);
-      trying = undefined;
+    requested: () => {
+      for (const entry of known.values()) entry.state = nextPinState(entry.state, "request");
     },
   };
 };

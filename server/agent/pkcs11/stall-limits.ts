@@ -27,7 +27,7 @@ export type StallLimits = {
  * Limits around `operationTimeoutMs`. A stage that was completed before gets ten times its longest time, and at least a
  * second or half the timeout, so that a token which answers again is not waited for long; twice as long after every 30
  * failures in a row, for a token that has become slow for good. One that never was gets the timeout, twice as long after
- * each failure.
+ * each failure. A log-in always gets that: to give it up may cost a try of the PIN, of which there are few.
  */
 export const createStallLimits = (operationTimeoutMs: number): StallLimits => {
   const longest = new Map<Stage, number>();
@@ -38,6 +38,9 @@ export const createStallLimits = (operationTimeoutMs: number): StallLimits => {
       if (stage === "boot") return BOOT_MS;
       const failed = stalls.get(stage) ?? 0;
       const known = longest.get(stage);
+      if (stage === "login") {
+        return Math.min(LONGEST_MS, Math.max(operationTimeoutMs, (known ?? 0) * 10) * 2 ** failed);
+      }
       return Math.min(
         LONGEST_MS,
         known === undefined

@@ -6,7 +6,6 @@ import { type Clock, monotonicClock } from "../../clock.ts";
 import {
   type InfoResult,
   type ListResult,
-  type PinResult,
   type ReadResult,
   type SecretStore,
   type Unavailable,
@@ -17,6 +16,7 @@ import { createCallLane } from "./call-lane.ts";
 import { createFreshDebts } from "./fresh-debts.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
 import type { Configure, Operation } from "./messages.ts";
+import { changePinThrough } from "./pin-change.ts";
 import { createPinGuard } from "./pin-guard.ts";
 import { createStallLimits } from "./stall-limits.ts";
 import { createSupervisor, type TokenEvents } from "./supervisor.ts";
@@ -86,6 +86,12 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     },
   });
   const debts = createFreshDebts();
+
+  /** Somebody asks for something, at the time that this answers. */
+  const request = (): number => {
+    guard.requested();
+    return clock.now();
+  };
 
   type Call = { operation: Operation; asked: number };
   const perform = async ({ operation, asked }: Call): Promise<Reply> => {
@@ -213,7 +219,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
 
   return {
     read: async (path, { fresh = false, signal } = {}) => {
-      const asked = clock.now();
+      const asked = request();
       const result = await joinReads({
         key: fresh ? undefined : path,
         start: (abandoned) => (fresh ? readFresh(path, asked, abandoned) : readNow(path, asked, abandoned)),
@@ -227,7 +233,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       return result;
     },
     list: (prefix, { signal } = {}) => {
-      const asked = clock.now();
+      const asked = request();
       const start = async (abandoned: AbortSignal): Promise<ListResult> => {
         if (isLive()) {
           const failed = await supervisor.refreshedSince(asked, true);
@@ -243,7 +249,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       return joinLists({ key: prefix, start, deadlineMs: operationTimeoutMs, late, signal });
     },
     info: () => {
-      const asked = clock.now();
+      const asked = request();
       const start = async (): Promise<InfoResult> => {
         const child = await supervisor.acquire(asked);
         if ("kind" in child) return child;
@@ -265,30 +271,26 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       };
       return joinInfos({ key: "info", start, deadlineMs: operationTimeoutMs, late });
     },
-    change: (path, change, precondition = {}) =>
-      writes === undefined ? Promise.resolve(READ_ONLY) : changes.change(path, change, precondition),
+    change: async (path, change, precondition = {}) => {
+      if (writes === undefined) return READ_ONLY;
+      request();
+      return changes.change(path, change, precondition);
+    },
     refresh: async () => {
-      const failed = await changes.refresh(clock.now());
+      const failed = await changes.refresh(request());
       return failed ?? { kind: "refreshed" };
     },
-    repair: (dryRun) => (writes === undefined ? Promise.resolve(READ_ONLY) : changes.repair(dryRun)),
+    repair: async (dryRun) => {
+      if (writes === undefined) return READ_ONLY;
+      request();
+      return changes.repair(dryRun);
+    },
     setPin: async (current, next) => {
       if (writes === undefined) return READ_ONLY;
-      return changes.inTurn(async (): Promise<PinResult> => {
-        const child = await supervisor.acquire(clock.now());
-        if ("kind" in child) return child;
-        const { answer } = await child.call({ type: "setPin", current, next });
-        if (answer.kind === "unavailable") return answer;
-        if (answer.kind !== "pin") {
-          return unavailable(
-            "TOKEN_UNAVAILABLE",
-            "the token failed while its PIN was changed; try both PINs with care",
-          );
-        }
-        if (answer.outcome === "refused") return { kind: "refused", message: answer.message };
-        if (answer.outcome === "changed") guard.changed(answer.current, answer.next);
-        return { kind: answer.outcome };
-      });
+      request();
+      return changes.inTurn(async () =>
+        changePinThrough(await supervisor.acquire(clock.now()), current, next),
+      );
     },
     health: supervisor.health,
     close: supervisor.close,

@@ -168,7 +168,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       const outcome = await child.started;
       startingChild = undefined;
       if (closed) return child.kill(CLOSED);
-      if (overtaken.has(child)) return scheduleRefresh(0);
+      if (overtaken.has(child)) {
+        child.kill(OVERTAKEN);
+        return scheduleRefresh(0);
+      }
       if (outcome.kind !== "ready") return onStartFailed(began, outcome);
       failures = 0;
       lastStart = undefined;
@@ -190,8 +193,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     writes = promise;
     try {
       if (serving !== undefined && startingChild !== undefined) {
-        overtaken.add(startingChild);
-        startingChild.kill(OVERTAKEN);
+        const loading = startingChild;
+        overtaken.add(loading);
+        await loading.settledLogin();
+        loading.kill(OVERTAKEN);
         await starting;
       }
       return await work();

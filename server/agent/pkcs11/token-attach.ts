@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Getting from a configuration to a session that is logged in: module, slot, PIN guard, C_Login. Runs in the child.
-import { createHmac } from "node:crypto";
+// Getting from a configuration to a session that is logged in: module, slot, PIN file, log-in. Runs in the child.
 import { readFileSync } from "node:fs";
 import {
   Module,
@@ -11,31 +10,12 @@ import {
   type Token,
   TokenFlag,
 } from "graphene-pk11";
-import {
-  CKR_CANT_LOCK,
-  CKR_USER_ALREADY_LOGGED_IN,
-  CKR_USER_NOT_LOGGED_IN,
-  ckrName,
-  isTokenGone,
-  isWriteProtected,
-  pinVerdict,
-} from "./ckr.ts";
-import type { Configure, PinRefusal, StartFailure } from "./messages.ts";
+import { CKR_CANT_LOCK, CKR_USER_NOT_LOGGED_IN, ckrName, isTokenGone, isWriteProtected } from "./ckr.ts";
+import type { Configure, StartFailure } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
 import { type ModuleWays, waysOf } from "./module-ways.ts";
-
-/** A start that can't succeed as things are. */
-export class StartFault extends Error {
-  readonly failure: StartFailure;
-  constructor(
-    code: StartFailure["code"],
-    message: string,
-    { pinRefused = false, gone = false }: Partial<Pick<StartFailure, "pinRefused" | "gone">> = {},
-  ) {
-    super(message);
-    this.failure = { type: "failed", code, message, pinRefused, gone };
-  }
-}
+import { StartFault } from "./start-fault.ts";
+import { type GuardedToken, logIn, type PinGate } from "./token-login.ts";
 
 export type Attached = {
   module: Module;
@@ -47,14 +27,11 @@ export type Attached = {
    * attaching does.
    */
   logInAgain(): Promise<void>;
-  /** HMAC of the PIN that was accepted; undefined where the token asked for none. */
+  /** The slot and the session for whoever has the token compare a PIN. */
+  guarded: GuardedToken;
+  /** HMAC of the PIN that was accepted; undefined where the token compared none. */
   pin: string | undefined;
-  /** The HMAC by which PINs are compared. */
-  hmac(pin: string): string;
 };
-
-/** Asks why this PIN may not be tried now, if so; the parent remembers those that failed. */
-export type AskLogin = (pin: string, countLow: boolean) => Promise<PinRefusal | undefined>;
 
 const trimmed = (padded: string): string => padded.replace(/[\0 ]+$/, "");
 
@@ -158,69 +135,6 @@ const readPin = (file: string): string => {
   return pin;
 };
 
-const REFUSED: Readonly<Record<PinRefusal, string>> = {
-  PIN_INCORRECT:
-    "the token refused the PIN; it is not tried again until the content of PKCS11_PIN_FILE changes. Put the right PIN there",
-  PIN_LOCKED:
-    "the token's user PIN is locked; unblock it with the SO PIN (pkcs11-tool --init-pin), then put the new PIN into PKCS11_PIN_FILE",
-};
-
-const refused = (code: PinRefusal, pinRefused: boolean): StartFault =>
-  new StartFault(code, REFUSED[code], { pinRefused });
-
-/**
- * Logs in where the token asks for it, the token's flags allow it and the parent has not seen this PIN fail. Answers the
- * HMAC of the PIN.
- */
-const login = async (
-  slot: Slot,
-  session: Session,
-  config: Configure,
-  ask: AskLogin,
-): Promise<string | undefined> => {
-  const token = callModule("C_GetTokenInfo", () => slot.getToken());
-  const { flags } = token;
-  if ((flags & TokenFlag.LOGIN_REQUIRED) === 0) return undefined;
-  if ((flags & TokenFlag.USER_PIN_LOCKED) !== 0) throw refused("PIN_LOCKED", false);
-  if ((flags & TokenFlag.USER_PIN_FINAL_TRY) !== 0) {
-    throw new StartFault(
-      "PIN_LOCKED",
-      "the token says that one PIN try is left, and the agent never uses the last one. Log in once by hand with the right PIN (pkcs11-tool --login --list-objects), which resets the count",
-    );
-  }
-  const pin = readPin(config.pinFile);
-  checkLength(pin, token);
-  const digest = hmacWith(config.pinKey)(pin);
-  const refusal = await ask(digest, (flags & TokenFlag.USER_PIN_COUNT_LOW) !== 0);
-  if (refusal !== undefined) throw refused(refusal, false);
-  try {
-    callModule("C_Login", () => session.login(pin));
-  } catch (error) {
-    if (!(error instanceof CkrError)) throw error;
-    if (error.value === CKR_USER_ALREADY_LOGGED_IN) return digest;
-    const verdict = pinVerdict(error.value);
-    if (verdict === undefined) throw error;
-    throw refused(verdict, true);
-  }
-  return digest;
-};
-
-/**
- * A PIN that the token can't have is not tried.
- * @throws StartFault naming the limits
- */
-const checkLength = (pin: string, { minPinLen, maxPinLen }: Token): void => {
-  const length = Buffer.byteLength(pin);
-  if (maxPinLen < Math.max(1, minPinLen) || (length >= minPinLen && length <= maxPinLen)) return;
-  const message = `the PIN of PKCS11_PIN_FILE has ${length} bytes, and the token takes ${minPinLen} to ${maxPinLen}; it was not tried`;
-  throw new StartFault("PIN_INCORRECT", message);
-};
-
-const hmacWith =
-  (key: Uint8Array) =>
-  (pin: string): string =>
-    createHmac("sha256", key).update(pin).digest("hex");
-
 /** A session that may write if `writable`; a token that is write-protected can still be read. */
 const openSession = (slot: Slot, writable: boolean): Session => {
   const open = (flags: number): Session => callModule("C_OpenSession", () => slot.open(flags));
@@ -245,7 +159,7 @@ const logOut = (session: Session): void => {
 /** A session on the configured token, which may write where the configuration says so. Throws StartFault or CkrError; `progress` is told of each step. */
 export const attachToken = async (
   config: Configure,
-  ask: AskLogin,
+  gate: PinGate,
   progress: (stage: "attach" | "login") => void,
 ): Promise<Attached> => {
   const module = loadModule(config.module);
@@ -253,21 +167,24 @@ export const attachToken = async (
   const manufacturer = trimmed(callModule("C_GetInfo", () => module.lib.C_GetInfo()).manufacturerID);
   progress("attach");
   const session = openSession(slot, config.writable);
-  const pin = await login(slot, session, config, ask);
+  const guarded: GuardedToken = { slot, session, gate, key: config.pinKey };
+  const enter = (): Promise<string | undefined> => logIn(guarded, () => readPin(config.pinFile));
+  const pin = await enter();
   progress("login");
-  return {
+  const attached: Attached = {
     module,
     slot,
     session,
     ways: waysOf(manufacturer, config.cache),
+    guarded,
     pin,
-    hmac: hmacWith(config.pinKey),
     logInAgain: async () => {
       logOut(session);
-      await login(slot, session, config, ask);
+      attached.pin = await enter();
       progress("login");
     },
   };
+  return attached;
 };
 
 /** A start's error in the words of the protocol. Anything but the module's errors and start faults is a bug. */

@@ -9,12 +9,13 @@ import {
   type Configure,
   childMessage,
   isWrite,
+  type LoginFlags,
+  type LoginOutcome,
   type Operation,
   type ParentMessage,
-  type PinRefusal,
   type Stage,
 } from "./messages.ts";
-import type { PinGuard } from "./pin-guard.ts";
+import type { PinGuard, PinOfToken } from "./pin-guard.ts";
 import { createSecretMemory, type SecretMemory } from "./secret-memory.ts";
 import type { StallLimits } from "./stall-limits.ts";
 
@@ -51,6 +52,8 @@ export type TokenChild = {
   readonly ended: Promise<Unavailable>;
   /** One call. Reads run between the slices of a refresh or a list; otherwise calls are to be made one at a time. */
   call(operation: Operation): Promise<SeenAnswer>;
+  /** Resolves at once, or when the token has answered whether it takes the PIN: who ends the process before may cost a try. */
+  settledLogin(): Promise<void>;
   /** Kills the process now. What is under way is answered with `reason`. */
   kill(reason: Unavailable): void;
   /** Ends the process once what is under way is answered and nobody holds it. */
@@ -97,7 +100,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
   const memory = createSecretMemory();
   let stage: Stage = "boot";
   let stageSince = clock.now();
-  let trying = false;
+  let login: PromiseWithResolvers<void> | undefined;
   let killedFor: Unavailable | undefined;
   let over = false;
   let retiring = false;
@@ -132,7 +135,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
     over = true;
     memory.wipe();
     stopStartWatch();
-    if (trying) guard.unanswered();
+    loginEnded("unclear");
     for (const { resolve, stopWatch } of pending.values()) {
       stopWatch();
       resolve(reason);
@@ -142,11 +145,19 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
     ended.resolve(reason);
   }
 
-  const tryLogin = (pin: string, countLow: boolean): { refusal?: PinRefusal } => {
-    const refusal = guard.refusal(pin, countLow);
-    trying = refusal === undefined;
-    return refusal === undefined ? {} : { refusal };
+  const beginLogin = (pin: PinOfToken, flags: LoginFlags): void => {
+    const refusal = guard.begin(pin, flags);
+    if (refusal === undefined) login = Promise.withResolvers<void>();
+    send({ type: "login", ...(refusal !== undefined && { refusal }) });
   };
+
+  /** Tells the guard, if a PIN is being tried, how that ended. */
+  function loginEnded(outcome: LoginOutcome, replacedBy?: string): void {
+    if (login === undefined) return;
+    guard.ended(outcome, replacedBy);
+    login.resolve();
+    login = undefined;
+  }
 
   const enter = (next: Stage): void => {
     stopStartWatch();
@@ -185,17 +196,16 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
     }
     switch (message.type) {
       case "progress":
-        if (trying && message.stage === "login") {
-          trying = false;
-          guard.accepted();
-        }
         if (view !== undefined) return renewWatches();
         completeStage();
         enter(NEXT_STAGE[message.stage]);
         if (message.stage === "boot") send(options.config);
         return;
       case "loginIntent":
-        send({ type: "login", ...tryLogin(message.pin, message.countLow) });
+        beginLogin(message, message.flags);
+        return;
+      case "loginOutcome":
+        loginEnded(message.outcome, message.replacedBy);
         return;
       case "ready":
         completeStage();
@@ -205,11 +215,6 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
         started.resolve({ kind: "ready" });
         return;
       case "failed": {
-        if (trying) {
-          trying = false;
-          if (message.pinRefused && message.code !== "TOKEN_UNAVAILABLE") guard.refused(message.code);
-          else guard.unanswered();
-        }
         gone = message.gone || message.code !== "TOKEN_UNAVAILABLE";
         const retryAfterSeconds = message.code === "TOKEN_UNAVAILABLE" ? 5 : 60;
         kill(unavailable(message.code, message.message, retryAfterSeconds));
@@ -254,6 +259,7 @@ export const startTokenChild = (options: TokenChildOptions): TokenChild => {
     },
     memory,
     started: started.promise,
+    settledLogin: () => login?.promise ?? Promise.resolve(),
     ended: ended.promise,
     kill,
     retire: () => {

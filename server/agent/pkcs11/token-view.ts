@@ -9,7 +9,8 @@ import { type Reading, readConsistently } from "./consistent-read.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
 import { CkrError } from "./module-call.ts";
 import { summaryOf } from "./secret-summary.ts";
-import { type Attached, StartFault } from "./token-attach.ts";
+import { StartFault } from "./start-fault.ts";
+import type { Attached } from "./token-attach.ts";
 import { describeToken } from "./token-description.ts";
 import { type Loaded, loadToken } from "./token-load.ts";
 import {
