@@ -144,6 +144,8 @@ make_token() { openssl rand -hex 32 | tr -d '\n' >"$work/$1"; }
 read_pin() {
   if [ -n "$pin_file" ]; then
     [ -r "$pin_file" ] || fail "--pin-file: $pin_file can't be read"
+    # Without the end of the line; a second line is not a part of the PIN.
+    { [ "$(wc -l <"$pin_file")" -le 1 ] && [ "$(tail -n +2 "$pin_file" | wc -c)" -eq 0 ]; } || fail "--pin-file: $pin_file holds more than one line"
     tr -d '\r\n' <"$pin_file" >"$work/pin"
   else
     local pin again
@@ -163,6 +165,9 @@ read_pin() {
     printf '%s' "$pin" >"$work/pin"
   fi
   [ -s "$work/pin" ] || fail "the PIN is empty"
+  # The agent refuses such a file before the token sees it.
+  LC_ALL=C tr -d '[:cntrl:]' <"$work/pin" | cmp -s - "$work/pin" || fail "the PIN holds a control character"
+  ! LC_ALL=C grep -Eq '^[[:space:]]|[[:space:]]$' "$work/pin" || fail "the PIN begins or ends with a blank"
 }
 
 # ---- writing ----

@@ -239,7 +239,11 @@ export const PinBody = Type.Object(
   {
     currentPin: Type.String({ minLength: 1, maxLength: 255 }),
     /** One line, as it has to stand in a PIN file. */
-    newPin: Type.String({ minLength: 4, maxLength: 255, pattern: "^[^\\x00-\\x1f\\x7f]*$" }),
+    newPin: Type.String({
+      minLength: 4,
+      maxLength: 255,
+      pattern: "^(?!\\s)[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*(?<!\\s)$",
+    }),
   },
   { additionalProperties: false },
 );

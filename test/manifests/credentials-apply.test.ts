@@ -34,6 +34,30 @@ t.test("--apply creates the Secrets, and no value is on the terminal or in an ar
   }
 });
 
+t.test(
+  "a PIN file that the agent would refuse, or that holds more than the PIN, makes no Secret",
+  async (t) => {
+    const { run, folder, pin, file } = cluster(t);
+    const rows: [contents: string, message: RegExp][] = [
+      [`${pin}\n${pin}`, /more than one line/],
+      [`${pin}\n${pin}\n`, /more than one line/],
+      [`${pin}\n\n`, /more than one line/],
+      [`${pin} \n`, /ends with a blank/],
+      [` ${pin}\n`, /begins or ends with a blank/],
+      [`${pin}\0\n`, /control character/],
+    ];
+    for (const [contents, message] of rows) {
+      writeFileSync(join(folder, "pin"), contents);
+      const { code, stderr } = run("--apply", "--pin-file", join(folder, "pin"));
+      t.equal(code, 1);
+      t.match(stderr, message);
+      t.equal(file("cluster/.log"), "");
+    }
+    writeFileSync(join(folder, "pin"), `${pin}\r\n`);
+    t.equal(run("--apply", "--pin-file", join(folder, "pin")).code, 0);
+  },
+);
+
 t.test("--apply refuses where one Secret exists, and makes none", async (t) => {
   const { run, folder, file } = cluster(t);
   writeFileSync(join(folder, "cluster/keyswitch-agent-token"), "read: AAAA\n");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Getting from a configuration to a session that is logged in: module, slot, PIN file, log-in. Runs in the child.
-import { readFileSync } from "node:fs";
 import {
   Module,
   type Session,
@@ -10,6 +9,8 @@ import {
   type Token,
   TokenFlag,
 } from "graphene-pk11";
+import { parsePin } from "../../config/pin-line.ts";
+import { readChecked } from "../../config/variables.ts";
 import { CKR_CANT_LOCK, CKR_USER_NOT_LOGGED_IN, ckrName, isTokenGone, isWriteProtected } from "./ckr.ts";
 import type { Configure, StartFailure } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
@@ -123,16 +124,18 @@ const chooseSlot = (module: Module, config: Configure): Slot => {
   return only.slot;
 };
 
-/** The PIN in `file`, without the end of the line. */
+const PIN_FILE_RULE =
+  "Put the PIN there alone, in one line (printf %s PIN > FILE), by scripts/credentials.sh or into the key pin of the Secret; the token was not asked";
+
+/** The PIN in `file`. What can't have been meant as one is never shown to the token. */
 const readPin = (file: string): string => {
-  let pin: string;
-  try {
-    pin = readFileSync(file, "utf8").replace(/\r?\n$/, "");
-  } catch {
-    throw new StartFault("TOKEN_UNAVAILABLE", `the PIN file ${file} can't be read; check PKCS11_PIN_FILE`);
-  }
-  if (pin === "") throw new StartFault("TOKEN_UNAVAILABLE", `the PIN file ${file} is empty`);
-  return pin;
+  const read = readChecked(file);
+  const parsed = read.ok ? parsePin(read.bytes) : read;
+  if (parsed.ok) return parsed.value;
+  throw new StartFault(
+    "TOKEN_UNAVAILABLE",
+    `the PIN file ${file} (PKCS11_PIN_FILE) ${parsed.message}. ${PIN_FILE_RULE}`,
+  );
 };
 
 /** A session that may write if `writable`; a token that is write-protected can still be read. */

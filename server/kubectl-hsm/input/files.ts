@@ -2,6 +2,7 @@
 // Files and standard input that the user names, read whole and up to a limit.
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
+import { parsePin } from "../../config/pin-line.ts";
 import { describeFileError } from "../../config/variables.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { type Io, readAll } from "../io.ts";
@@ -37,10 +38,9 @@ export const createFileReader = (io: Io): FileReader => {
   };
 };
 
-/** The one line of a file, such as a PIN's; the line break at its end is not part of it. */
-export const oneLineOf = (contents: Buffer, what: string): string => {
-  const line = contents.toString("utf8").replace(/\r?\n$/, "");
-  if (line === "") throw new CommandFailed("usage", `${what} is empty`);
-  if (/[\r\n]/.test(line)) throw new CommandFailed("usage", `${what} holds more than one line`);
-  return line;
+/** The PIN that is all of a file; the line break at its end is not part of it. */
+export const pinOf = (contents: Buffer, what: string): string => {
+  const pin = parsePin(contents);
+  if (!pin.ok) throw new CommandFailed("usage", `${what} ${pin.message}`);
+  return pin.value;
 };

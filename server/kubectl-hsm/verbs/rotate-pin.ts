@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rotate-pin`: a new PIN for the token, and then for the Secret from which the agent reads it.
 import { DNS_SUBDOMAIN } from "../../../hooks/kubernetes.ts";
+import { whyNoPin } from "../../config/pin-line.ts";
 import { bodyOf } from "../agent/answer.ts";
 import { command } from "../arguments.ts";
 import { readPinSecret, writePin } from "../cluster/pin-secret.ts";
 import type { Context } from "../context.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { createFileReader, oneLineOf } from "../input/files.ts";
+import { createFileReader, pinOf } from "../input/files.ts";
 import { askTwice } from "../input/terminal.ts";
 
 const DEFAULT_SECRET = "keyswitch-pkcs11";
@@ -77,7 +78,7 @@ const readPins = async (
 ): Promise<{ current: string; next: string }> => {
   const files = createFileReader(context.io);
   const fromFile = async (path: string, option: string) =>
-    oneLineOf(await files.read(path, { maxBytes: MAX_PIN_FILE, what: option }), option);
+    pinOf(await files.read(path, { maxBytes: MAX_PIN_FILE, what: option }), option);
   const terminal = () => {
     const found = context.terminal();
     if (found === undefined)
@@ -110,5 +111,7 @@ const checkNew = (current: string, next: string): void => {
       "usage",
       "the new PIN must be printable ASCII: nothing else can be typed everywhere",
     );
+  const fault = whyNoPin(next);
+  if (fault !== undefined) throw new CommandFailed("usage", `the new PIN ${fault}`);
   if (current === next) throw new CommandFailed("usage", "the new PIN is the current one");
 };
