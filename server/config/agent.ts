@@ -61,7 +61,8 @@ export type Pkcs11Config = {
   module: string;
   tokenLabel?: string;
   /** CK_SLOT_ID. */
-  slot?: number;
+  /** In decimal digits: a slot id has 64 bits. */
+  slot?: string;
   pinFile: string;
   cache: Pkcs11Cache;
 };
@@ -84,6 +85,8 @@ export type AgentConfig = ListenerConfig & {
 const KubernetesName = Type.String({ pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", maxLength: 253 });
 /** CK_TOKEN_INFO.label is 32 bytes. */
 const TokenLabel = Type.String({ minLength: 1, maxLength: 32 });
+/** CK_SLOT_ID is as wide as a pointer: no number of JavaScript holds all of them. */
+const SlotId = Type.String({ pattern: "^[0-9]{1,20}$" });
 const AbsolutePath = Type.String({ pattern: "^/" });
 
 /** The agent's configuration, frozen, or every fault of it. */
@@ -148,7 +151,7 @@ const readWrites = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): Write
 const readPkcs11 = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): Pkcs11Config | undefined => {
   const module = reader.required("PKCS11_MODULE", reader.file("PKCS11_MODULE"));
   const tokenLabel = reader.text("PKCS11_TOKEN_LABEL", TokenLabel, "a label of 1 to 32 characters");
-  const slot = reader.integer("PKCS11_SLOT", 0, Number.MAX_SAFE_INTEGER);
+  const slot = reader.text("PKCS11_SLOT", SlotId, "a slot id in decimal digits");
   const pinFile = reader.required("PKCS11_PIN_FILE", reader.file("PKCS11_PIN_FILE"));
   const cache = reader.oneOf("PKCS11_CACHE", PKCS11_CACHE_MODES);
   const hasLabel = reader.raw("PKCS11_TOKEN_LABEL") !== undefined;

@@ -11,6 +11,7 @@
 //   crash <function> abort|segv [<times>]
 //   flags <hex>                                   bits added to the flags of C_GetTokenInfo
 //   manufacturer <name>                           C_GetInfo names this manufacturer
+//   slots <hex>                                   these bits of every slot id are the other way round
 //   absent                                        no token: no slots, and every call on a session says it was removed
 //   kill any|changing <n>                         the process is killed in place of the n-th call from now on, or of the
 //                                                 n-th that makes or removes an object
@@ -189,7 +190,7 @@ static ul find_shown(ul session, ul *handles, ul max, ul *count) {
 }
 
 struct orders {
-  ul flags, room, no_room;
+  ul flags, room, no_room, slots;
   int absent, snapshot, conceal;
   char manufacturer[64];
 };
@@ -214,6 +215,7 @@ static ul obey(enum function function, struct orders *orders) {
       orders->no_room = strtoul(how, NULL, 16);
     }
     if (strcmp(what, "flags") == 0) orders->flags |= strtoul(whom, NULL, 16);
+    if (strcmp(what, "slots") == 0) orders->slots = strtoul(whom, NULL, 16);
     if (strcmp(what, "manufacturer") == 0) snprintf(orders->manufacturer, sizeof orders->manufacturer, "%s", whom);
     if (strcmp(whom, name) != 0) continue;
     if (strcmp(what, "hang") == 0) {
@@ -253,7 +255,7 @@ static ul forward(enum function function, ul a, ul b, ul c, ul d, ul e, ul f, ul
   char entry[64];
   snprintf(entry, sizeof entry, "%s\n", names[function]);
   append(setting("KEYSWITCH_TEST_LOG"), entry);
-  struct orders orders = {0, 0, 0, 0, 0, 0, ""};
+  struct orders orders = {0, 0, 0, 0, 0, 0, 0, ""};
   ul failure = obey(function, &orders);
   if (failure != CKR_OK) return failure;
   if (orders.absent) {
@@ -267,9 +269,13 @@ static ul forward(enum function function, ul a, ul b, ul c, ul d, ul e, ul f, ul
   if (function == I_C_Initialize && orders.snapshot) take_snapshot();
   if (function == I_C_CreateObject && orders.no_room != CKR_OK && count_objects(a) >= orders.room) return orders.no_room;
   if (function == I_C_CreateObject && orders.conceal != 0) conceal((struct attribute *)b, c, orders.conceal == 2);
+  if (function >= I_C_GetSlotInfo && function <= I_C_InitToken) a ^= orders.slots;
+  if (function == I_C_OpenSession || function == I_C_CloseAllSessions) a ^= orders.slots;
   if (function == I_C_FindObjects) return find_shown(a, (ul *)b, c, (ul *)d);
   ul result = target->functions[function](a, b, c, d, e, f, g, h);
   if (result != CKR_OK) return result;
+  if (function == I_C_GetSlotList && b != 0)
+    for (ul i = 0; i < *(ul *)c; i++) ((ul *)b)[i] ^= orders.slots;
   if (function == I_C_GetTokenInfo) ((struct token_info_head *)b)->flags |= orders.flags;
   if (function == I_C_GetInfo && orders.manufacturer[0] != '\0') {
     unsigned char *manufacturer = ((struct info_head *)a)->manufacturer;

@@ -12,7 +12,7 @@ export const Configure = Type.Object({
   type: Type.Literal("configure"),
   module: Type.String({ minLength: 1 }),
   tokenLabel: Type.Optional(Type.String()),
-  slot: Type.Optional(Type.Integer({ minimum: 0 })),
+  slot: Type.Optional(Type.String({ pattern: "^[0-9]{1,20}$" })),
   pinFile: Type.String({ minLength: 1 }),
   cache: Type.Union([Type.Literal("auto"), Type.Literal("live"), Type.Literal("cached")]),
   /** Whether the session may write. */

@@ -94,6 +94,9 @@ const presentTokens = (module: Module): PresentToken[] => {
 const hasLabel = (token: Token, label: string): boolean =>
   token.label === label || token.label === `${label} (UserPIN)`.slice(0, 32).trimEnd();
 
+const inWords = ({ number, token }: PresentToken): string =>
+  `${JSON.stringify(token.label)} (slot ${number}, serial number ${JSON.stringify(token.serialNumber)})`;
+
 /** The one slot that the configuration means. */
 const chooseSlot = (module: Module, config: Configure): Slot => {
   const tokens = presentTokens(module);
@@ -111,14 +114,14 @@ const chooseSlot = (module: Module, config: Configure): Slot => {
       .filter((part) => part !== "")
       .join(" and ") || "any label";
   if (only === undefined) {
-    const seen = tokens.map(({ token }) => JSON.stringify(token.label)).join(", ") || "no token";
+    const seen = tokens.map(inWords).join(", ") || "no token";
     const message = `no token with ${wanted} is present; the module shows ${seen}`;
     throw new StartFault("TOKEN_UNAVAILABLE", message, { gone: true });
   }
   if (others.length > 0) {
     throw new StartFault(
       "TOKEN_UNAVAILABLE",
-      `${meant.length} tokens have ${wanted}; name one with PKCS11_TOKEN_LABEL or PKCS11_SLOT`,
+      `${meant.length} tokens have ${wanted}: ${meant.map(inWords).join(", ")}. Name one by its slot, with PKCS11_SLOT in place of PKCS11_TOKEN_LABEL`,
     );
   }
   return only.slot;
