@@ -77,7 +77,22 @@ export const SecretSummary = Type.Object({
 });
 export type SecretSummary = Static<typeof SecretSummary>;
 
-export const SecretListBody = Type.Object({ secrets: Type.Array(SecretSummary) });
+/**
+ * What a list can't show as a secret. `label`: an object whose label can't be a key's; `path` is the secret that it was meant for, null
+ * where that can't be told. `content`: a path whose objects can't be understood, which is also its label.
+ */
+export const ObjectProblem = Type.Object({
+  label: Type.String(),
+  path: Type.Union([Type.String(), Type.Null()]),
+  problem: Type.Union([Type.Literal("label"), Type.Literal("content")]),
+});
+export type ObjectProblem = Static<typeof ObjectProblem>;
+
+/** `invalid` names what is left out; at most 1,000 objects. */
+export const SecretListBody = Type.Object({
+  secrets: Type.Array(SecretSummary),
+  invalid: Type.Optional(Type.Array(ObjectProblem)),
+});
 export type SecretListBody = Static<typeof SecretListBody>;
 
 // Not a pattern of quartets: at 8 MiB it would overflow V8's stack for regular expressions.
@@ -276,6 +291,8 @@ export const DeviceInfo = Type.Object({
   /** Data objects whose name has more behind it than was meant, and those whose value can't be read: `kubectl hsm repair`. */
   damagedNames: Type.Integer({ minimum: 0 }),
   unreadableObjects: Type.Integer({ minimum: 0 }),
+  /** Data objects whose label can't be a key's, and which so count for nothing: `kubectl hsm list --invalid`. */
+  invalidLabels: Type.Integer({ minimum: 0 }),
   /** The largest value of one object; a larger secret is split over several. Null: the token sets no limit. */
   maxObjectBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
   /** Which layout writes make. */

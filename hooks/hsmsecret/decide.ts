@@ -77,7 +77,8 @@ const unavailable = (
   return leaveAlone(
     situation,
     {
-      reason: "HSMUnavailable",
+      // That the token can't be read passes by itself; a label that can't be a key has to be mended.
+      reason: reading.code === "LABEL_INVALID" ? "InvalidKey" : "HSMUnavailable",
       message: `${reading.code}: ${reading.message} ${kept}`,
       syncStatus: observed.owned === undefined ? "Pending" : "Error",
     },

@@ -10,6 +10,7 @@ export type UnavailableCode =
   | "PIN_INCORRECT"
   | "TIMEOUT"
   | "STORAGE_INVALID"
+  | "LABEL_INVALID"
   | "AGENT_UNREACHABLE"
   | "AGENT_REFUSED"
   | "AGENT_UNKNOWN";

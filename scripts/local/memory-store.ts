@@ -113,6 +113,7 @@ export const createMemoryStore = (label = "memory", options: MemoryStoreOptions 
         objectLimitSource: null,
         damagedNames: 0,
         unreadableObjects: 0,
+        invalidLabels: 0,
         maxObjectBytes: null,
         layout: "packed",
         writable: true,

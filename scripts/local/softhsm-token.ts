@@ -16,6 +16,14 @@ import type { WriteRequest } from "./softhsm-writer.ts";
 
 type Keys = Readonly<Record<string, Uint8Array | string>>;
 
+/** An object exactly as given; its application is the label unless given, as pkcs11-tool does it. */
+export type PutObject = {
+  label: string | Uint8Array;
+  application?: string;
+  value: Uint8Array;
+  isPublic?: boolean;
+};
+
 export type TestToken = {
   /** What a process needs in its environment to see this token. */
   env: { SOFTHSM2_CONF: string };
@@ -32,7 +40,7 @@ export type TestToken = {
     options?: { version?: number; metadata?: Metadata; maxBytes?: number; replace?: boolean },
   ): Promise<void>;
   /** Objects exactly as given, in one go; nothing is removed. */
-  putObjects(objects: readonly { label: string; application?: string; value: Uint8Array }[]): Promise<void>;
+  putObjects(objects: readonly PutObject[]): Promise<void>;
   /** Gives an object another label in place. */
   relabel(from: string, to: string): Promise<void>;
   /** Removes every object whose label is one of these. */
@@ -114,7 +122,7 @@ export const makeToken = async (
   const made = new Map<string, Set<string>>();
 
   const put = async (path: string, removeFirst: string[], create: WriteRequest["create"]): Promise<void> => {
-    made.set(path, new Set([...(made.get(path) ?? []), ...create.map((object) => object.label)]));
+    made.set(path, new Set([...(made.get(path) ?? []), ...create.map(({ label: name }) => String(name))]));
     await writer.write({ removeFirst, create, relabel: [] });
   };
 
@@ -144,10 +152,9 @@ export const makeToken = async (
       writer.write({
         removeFirst: [],
         relabel: [],
-        create: objects.map(({ label: name, application, value }) => ({
-          label: name,
-          application: application ?? name,
-          value,
+        create: objects.map(({ application, ...object }) => ({
+          ...object,
+          application: application ?? Buffer.from(object.label).toString("utf8"),
         })),
       }),
     relabel: (from, to) => writer.write({ removeFirst: [], create: [], relabel: [{ from, to }] }),

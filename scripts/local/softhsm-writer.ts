@@ -4,8 +4,15 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { Module, ObjectClass, SessionFlag, UserType } from "graphene-pk11";
+import pkcs11js from "pkcs11js";
 
-const Create = Type.Object({ label: Type.String(), application: Type.String(), value: Type.Uint8Array() });
+/** `isPublic`: shown without a log-in, too. */
+const Create = Type.Object({
+  label: Type.Union([Type.String(), Type.Uint8Array()]),
+  application: Type.String(),
+  value: Type.Uint8Array(),
+  isPublic: Type.Optional(Type.Boolean()),
+});
 
 /** One piece of writing; answered when all of it is done. */
 export const WriteRequest = Type.Object({
@@ -35,15 +42,15 @@ const serve = ({ module: path, label, pin }: WriterStart): void => {
   process.on("message", (request: unknown) => {
     if (!Value.Check(WriteRequest, request)) throw new Error("not a write request");
     for (const wanted of request.removeFirst) session.destroy({ class: ObjectClass.DATA, label: wanted });
-    for (const { label: name, application, value } of request.create) {
-      session.create({
-        class: ObjectClass.DATA,
-        token: true,
-        private: true,
-        label: name,
-        application,
-        value: Buffer.from(value),
-      });
+    for (const { label: name, application, value, isPublic = false } of request.create) {
+      session.lib.C_CreateObject(session.handle, [
+        { type: pkcs11js.CKA_CLASS, value: ObjectClass.DATA },
+        { type: pkcs11js.CKA_TOKEN, value: true },
+        { type: pkcs11js.CKA_PRIVATE, value: !isPublic },
+        { type: pkcs11js.CKA_LABEL, value: Buffer.from(name) },
+        { type: pkcs11js.CKA_APPLICATION, value: Buffer.from(application) },
+        { type: pkcs11js.CKA_VALUE, value: Buffer.from(value) },
+      ]);
     }
     for (const { from, to } of request.relabel) {
       session.find({ class: ObjectClass.DATA, label: from }).items(0).setAttribute({ label: to });

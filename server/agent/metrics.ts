@@ -60,7 +60,7 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
   objectLimit.remove();
   const problems = new Gauge({
     name: "keyswitch_agent_object_problems",
-    help: "Data objects on the token that kubectl hsm repair is for, by problem: unreadable or damaged-name.",
+    help: "Data objects on the token by problem: unreadable and damaged-name (kubectl hsm repair), label (kubectl hsm list --invalid).",
     labelNames: ["problem"],
     registers,
   });
@@ -81,6 +81,7 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
         objects.set(view.objects);
         problems.set({ problem: "unreadable" }, view.unreadableObjects);
         problems.set({ problem: "damaged-name" }, view.damagedNames);
+        problems.set({ problem: "label" }, view.invalidLabels);
         if (limit === null) objectLimit.remove();
         else objectLimit.set(limit);
       },

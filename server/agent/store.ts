@@ -4,6 +4,7 @@ import type {
   DeviceInfo,
   Layout,
   MetadataPatch,
+  ObjectProblem,
   RepairResult,
   SecretMetadata,
   SecretSummary,
@@ -16,7 +17,8 @@ export type UnavailableCode =
   | "PIN_LOCKED"
   | "PIN_INCORRECT"
   | "TIMEOUT"
-  | "STORAGE_INVALID";
+  | "STORAGE_INVALID"
+  | "LABEL_INVALID";
 
 /** The store can't tell what the token holds. It never means that a secret is absent. */
 export type Unavailable = {
@@ -46,6 +48,8 @@ export type ListResult =
       secrets: SecretSummary[];
       /** Paths below the prefix whose objects can't be understood: a read of one is STORAGE_INVALID. Sorted. */
       invalid?: string[];
+      /** Objects below the prefix that count for nothing. */
+      problems?: ObjectProblem[];
     }
   | Unavailable;
 

@@ -73,6 +73,10 @@ export const errors = {
     status: 503,
     text: "The write was cut off, or can't be seen. The token holds the old secret or the new one, whole: read it, then try again.",
   },
+  LABEL_INVALID: {
+    status: 503,
+    text: "An object of this secret has a label that can't be a key; kubectl hsm list --invalid names it.",
+  },
   STORAGE_INVALID: { status: 503, text: "What the token holds at this path can't be understood." },
   TOKEN_FULL: {
     status: 507,

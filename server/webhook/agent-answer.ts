@@ -30,6 +30,7 @@ export const TOKEN_CODES = [
   "PIN_INCORRECT",
   "TIMEOUT",
   "STORAGE_INVALID",
+  "LABEL_INVALID",
 ] as const satisfies readonly UnavailableCode[];
 
 /** Retry-After of more seconds than this is not believed. */

@@ -138,6 +138,7 @@ t.test("absent is 404, and what is not known to be absent is 503", async (t) => 
     "PIN_INCORRECT",
     "TIMEOUT",
     "STORAGE_INVALID",
+    "LABEL_INVALID",
   ];
   for (const code of codes) {
     store.fail(unavailable(code, "the reason", 7));

@@ -58,3 +58,28 @@ t.test("create, update, rename, move, export, delete, import, change the PIN", a
   t.match(await store.setPin(pin, "1234"), { kind: "mismatch" });
   t.match(await ok("health"), /1 data object|objects/);
 });
+
+t.test("what is on the token and can't be a secret is listed and counted", async (t) => {
+  const { token, openStore } = await tokenFixture(t);
+  const store = openStore();
+  const { run } = await startAgent(t, { over: () => store });
+  const invalid = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await run(["list", "--invalid", ...args]);
+    t.equal(code, 0, stderr);
+    return stdout + stderr;
+  };
+  t.match(await invalid("-n", "shop"), "Nothing is invalid.");
+  await token.putObjects([
+    { label: "secrets/shop/db/pass word", value: Buffer.from("1") },
+    { label: "secrets/shop/broken/_metadata", value: Buffer.from("no JSON") },
+    { label: "pass word", application: "hsm-secrets-operator", value: Buffer.from("1") },
+  ]);
+  await run(["refresh", "-n", "shop"]);
+  const listed = await invalid("-n", "shop");
+  t.match(listed, /"secrets\/shop\/db\/pass word"\s+secrets\/shop\/db\s+the label can't be a key/);
+  t.match(listed, /secrets\/shop\/broken\s+can't be understood/);
+  t.notMatch(listed, '"pass word"', "what belongs to no path belongs to no namespace");
+  t.match(await invalid("-A"), /"pass word"\s+the label/, "but to the token");
+  t.match(JSON.parse(await invalid("-A", "-o", "json")), { invalid: [{}, {}, {}] });
+  t.match((await run(["health", "-n", "shop"])).stdout, /2 with a label that can't be a key/);
+});

@@ -162,6 +162,7 @@ for (const code of [
   "PIN_INCORRECT",
   "TIMEOUT",
   "STORAGE_INVALID",
+  "LABEL_INVALID",
 ] as const)
   rows.push([
     `${code} is passed on`,

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the PKCS#11 child process answers to each operation, as schemas: messages.ts has the operations.
 import { type Static, Type } from "@sinclair/typebox";
-import { DeviceInfo, Layout, RepairResult, SecretSummary, StoredMetadata } from "../../agent-api.ts";
+import {
+  DeviceInfo,
+  Layout,
+  ObjectProblem,
+  RepairResult,
+  SecretSummary,
+  StoredMetadata,
+} from "../../agent-api.ts";
 
 /** A checksum, or null for nothing. */
 export const Before = Type.Union([Type.String(), Type.Null()]);
@@ -24,7 +31,10 @@ export const TokenView = Type.Object({
     "objects",
     "damagedNames",
     "unreadableObjects",
+    "invalidLabels",
   ]).properties,
+  /** The objects that count for nothing, by label; no more than MAX_PROBLEMS. */
+  problems: Type.Array(ObjectProblem),
   /** Objects of all kinds that the module shows, and the most that it ever shows; null where it shows all. */
   shown: Type.Union([Type.Object({ objects: Type.Integer(), limit: Type.Integer() }), Type.Null()]),
   /** Paths at which a cut write may have left something. */
@@ -99,7 +109,12 @@ const ChangeAnswer = Type.Union([
 export type ChangeAnswer = Static<typeof ChangeAnswer> | Static<typeof Absent> | Static<typeof Invalid>;
 
 const Absent = Type.Object({ kind: Type.Literal("absent") });
-const Invalid = Type.Object({ kind: Type.Literal("invalid"), message: Type.String() });
+/** `code`: what it is where it is not STORAGE_INVALID. */
+const Invalid = Type.Object({
+  kind: Type.Literal("invalid"),
+  message: Type.String(),
+  code: Type.Optional(Type.Literal("LABEL_INVALID")),
+});
 
 const Found = Type.Object({
   kind: Type.Literal("found"),

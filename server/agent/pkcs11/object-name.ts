@@ -41,22 +41,20 @@ const CONTROL = /[\x00-\x1f\x7f]/;
 export type ReadName = ObjectName & { damaged: boolean };
 
 /**
- * The name in the attributes' bytes; undefined where the label is no UTF-8 and so none of ours. A packed object or a journal
+ * The name in the attributes' bytes; what is no UTF-8 in it is shown as U+FFFD, which no label of ours has. A packed object or a journal
  * has a path as its label, so that anything else behind one is damage. An object of the shared per-key layout may have any
  * label: it counts as damaged where its application is, or where it has control characters.
  */
-export const readName = (label: Uint8Array, application: Uint8Array): ReadName | undefined => {
+export const readName = (label: Uint8Array, application: Uint8Array): ReadName => {
   const applicationText = lenient.decode(application);
   const own = ownApplication(applicationText);
   const text = asText(label);
-  if (own === undefined) {
-    return text === undefined ? undefined : { label: text, application: applicationText, damaged: false };
-  }
   const shown = text ?? lenient.decode(label);
+  if (own === undefined) return { label: shown, application: applicationText, damaged: false };
   const isCut = own !== PER_KEY_APPLICATION || own !== applicationText || CONTROL.test(shown);
-  if (!isCut && text === undefined) return undefined;
+  if (!isCut && text === undefined) return { label: shown, application: own, damaged: false };
   const ownLabel = isCut ? beginning(shown) : shown;
-  if (ownLabel === "") return undefined;
+  if (ownLabel === "") return { label: shown, application: own, damaged: false };
   return {
     label: ownLabel,
     application: own,

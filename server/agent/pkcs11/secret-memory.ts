@@ -25,7 +25,7 @@ const wipeContent = (content: Content | undefined): void => {
 /** The result that a content stands for. Its values are copies, which outlive a wipe for as long as an answer is made. */
 const resultOf = (content: Content | undefined): ReadResult => {
   if (content === undefined || content.kind === "absent") return { kind: "absent" };
-  if (content.kind === "invalid") return unavailable("STORAGE_INVALID", content.message, 60);
+  if (content.kind === "invalid") return unavailable(content.code ?? "STORAGE_INVALID", content.message, 60);
   const { keys, ...rest } = content;
   return { ...rest, data: new Map(keys.map(([key, value]) => [key, Buffer.from(value)])) };
 };

@@ -16,6 +16,7 @@ import { createCallLane } from "./call-lane.ts";
 import { createFreshDebts } from "./fresh-debts.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
 import type { Configure, Operation } from "./messages.ts";
+import { withProblems } from "./object-problems.ts";
 import { changePinThrough } from "./pin-change.ts";
 import { createPinGuard } from "./pin-guard.ts";
 import { createStallLimits } from "./stall-limits.ts";
@@ -47,9 +48,8 @@ const QUEUE_CAPACITY = 1_000;
 /** How often a read or list starts over because the token changed under it. */
 const STALE_TRIES = 3;
 
-/** An answer with the view that it was given from; what could not be asked was seen by none. */
-type Reply = SeenAnswer;
-const unseen = (answer: Unavailable): Reply => ({
+/** What could not be asked was seen by no view. */
+const unseen = (answer: Unavailable): SeenAnswer => ({
   answer,
   loadedSince: Number.NEGATIVE_INFINITY,
   live: true,
@@ -94,7 +94,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   };
 
   type Call = { operation: Operation; asked: number };
-  const perform = async ({ operation, asked }: Call): Promise<Reply> => {
+  const perform = async ({ operation, asked }: Call): Promise<SeenAnswer> => {
     const child = await supervisor.acquire(asked);
     if ("kind" in child) return unseen(child);
     const reply = await child.call(operation);
@@ -109,8 +109,8 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   };
   const changed = (): void =>
     options.events.queueLength(reads.length + lists.length + (changes?.length ?? 0));
-  const reads = createCallLane<Call, Reply>(QUEUE_CAPACITY, perform, () => changed());
-  const lists = createCallLane<Call, Reply>(QUEUE_CAPACITY, perform, () => changed());
+  const reads = createCallLane<Call, SeenAnswer>(QUEUE_CAPACITY, perform, () => changed());
+  const lists = createCallLane<Call, SeenAnswer>(QUEUE_CAPACITY, perform, () => changed());
   const writeLimits = createWriteLimits(writes ?? {}, clock);
   const changes = createTokenChanges({
     supervisor,
@@ -185,7 +185,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       case "unavailable":
         return reply;
       case "invalid":
-        return unavailable("STORAGE_INVALID", reply.message, 60);
+        return unavailable(reply.code ?? "STORAGE_INVALID", reply.message, 60);
       case "stale":
         return restless(path);
       default:
@@ -241,9 +241,11 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
         }
         const child = await supervisor.acquire(asked);
         if ("kind" in child) return child;
-        if (child.view?.cache === "cached") return child.memory.list(prefix);
+        if (child.view?.cache === "cached")
+          return withProblems(child.memory.list(prefix), child.view, prefix);
         const reply = await ask(lists, { type: "list", prefix }, asked, abandoned, () => false);
-        if (reply.kind === "listed" || reply.kind === "unavailable") return reply;
+        if (reply.kind === "listed") return withProblems(reply, supervisor.serving()?.view, prefix);
+        if (reply.kind === "unavailable") return reply;
         return reply.kind === "stale" ? restless(prefix) : outOfTurn();
       };
       return joinLists({ key: prefix, start, deadlineMs: operationTimeoutMs, late, signal });
@@ -255,7 +257,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
         if ("kind" in child) return child;
         if (child.view === undefined) return outOfTurn();
         const viewAgeMs = Math.round(clock.now() - child.loadedSince);
-        const { unsettled: _, shown: __, ...view } = child.view;
+        const { unsettled: _, shown: __, problems: ___, ...view } = child.view;
         const { objects, maxObjectBytes } = writeLimits.current(child.view);
         return {
           kind: "info",

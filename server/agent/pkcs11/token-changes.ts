@@ -184,7 +184,7 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
           return unavailable("TOKEN_UNAVAILABLE", said, 60);
         }
         case "invalid":
-          return unavailable("STORAGE_INVALID", answer.message, 60);
+          return unavailable(answer.code ?? "STORAGE_INVALID", answer.message, 60);
         case "stale":
           return "stale";
         default:

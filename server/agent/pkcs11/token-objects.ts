@@ -58,12 +58,12 @@ const find = (session: Session, template: pkcs11js.Template): Buffer[] => {
   }
 };
 
-/** The name of the object behind a handle; `nameless` where it has none that could be ours, `stale` where it is gone. */
+/** The name of the object behind a handle; `nameless` where it has none that can be read, `stale` where it is gone. */
 export const objectName = (session: Session, handle: Buffer): IndexedObject | "nameless" | "stale" => {
   try {
     const [label, application] = attributes(session, handle, [pkcs11js.CKA_LABEL, pkcs11js.CKA_APPLICATION]);
     const name = readName(label ?? new Uint8Array(), application ?? new Uint8Array());
-    return name === undefined ? "nameless" : { handle, ...name };
+    return { handle, ...name };
   } catch (error) {
     if (error instanceof CkrError && isStaleHandle(error.value)) return "stale";
     if (error instanceof CkrError && isUnreadableAttribute(error.value)) return "nameless";
@@ -131,7 +131,7 @@ export const readObject = (
       pkcs11js.CKA_VALUE,
     ]);
     const name = readName(label ?? new Uint8Array(), application ?? new Uint8Array());
-    if (name?.label !== object.label || name.application !== object.application || value === undefined) {
+    if (name.label !== object.label || name.application !== object.application || value === undefined) {
       return "stale";
     }
     return { ...name, value, handle: object.handle };

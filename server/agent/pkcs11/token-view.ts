@@ -8,6 +8,7 @@ import { isVague } from "./ckr.ts";
 import { type Reading, readConsistently } from "./consistent-read.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
 import { CkrError } from "./module-call.ts";
+import { problemsAmong } from "./object-problems.ts";
 import { summaryOf } from "./secret-summary.ts";
 import { StartFault } from "./start-fault.ts";
 import type { Attached } from "./token-attach.ts";
@@ -135,6 +136,7 @@ export const openView = async (attached: Attached, progress: () => void): Promis
     ...token,
     objects: loaded.count,
     damagedNames: loaded.index.objects().filter(({ damaged }) => damaged === true).length,
+    ...problemsAmong(loaded.index.objects()),
     unreadableObjects: loaded.contents?.unread.size ?? 0,
     shown:
       loaded.shown === undefined || ways.shownObjects === null

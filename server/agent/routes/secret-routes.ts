@@ -3,11 +3,11 @@
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
 import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
-import { ErrorBody, SecretBody, SecretListBody } from "../../agent-api.ts";
+import { ErrorBody, type ObjectProblem, SecretBody, SecretListBody } from "../../agent-api.ts";
 import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { AgentMetrics } from "../metrics.ts";
-import type { SecretStore, Unavailable } from "../store.ts";
+import type { ListResult, SecretStore, Unavailable } from "../store.ts";
 import { callerGone, startAudit } from "./audit.ts";
 import { checkedPath } from "./checked-path.ts";
 import { shownMetadata } from "./shown-metadata.ts";
@@ -32,6 +32,17 @@ const namesTag = (header: string | undefined, tag: string): boolean =>
 /** Whether the caller asks for a look at the token itself (RFC 9111, section 5.2.1.4). */
 const asksFresh = (cacheControl: string | undefined): boolean =>
   cacheControl?.split(",").some((one) => one.trim().toLowerCase() === "no-cache") ?? false;
+
+/** What the list can't show as a secret. */
+const problemsOf = ({
+  invalid = [],
+  problems = [],
+}: Extract<ListResult, { kind: "listed" }>): ObjectProblem[] => [
+  ...problems,
+  ...invalid
+    .filter((path) => !problems.some((one) => one.path === path))
+    .map((path): ObjectProblem => ({ label: path, path, problem: "content" })),
+];
 
 /** Values as bodies have them. */
 export const encodedValues = (data: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
@@ -63,7 +74,7 @@ export const addSecretRoutes = (
         return sendUnavailable(reply, result);
       }
       audit({ outcome: "listed", prefix, count: result.secrets.length });
-      return { secrets: result.secrets };
+      return { secrets: result.secrets, invalid: problemsOf(result) };
     },
   );
 

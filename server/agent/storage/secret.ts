@@ -4,29 +4,34 @@ import { checksum } from "../../../hooks/checksum.ts";
 import type { Secret } from "../store.ts";
 import { settle } from "./journal.ts";
 import { decodePacked, highestPackedVersion } from "./packed.ts";
-import { isPerKey, JOURNAL_APPLICATION, listedPath, owners, type TokenObject } from "./path.ts";
+import { isPerKey, JOURNAL_APPLICATION, meantPath, owners, shownPath, type TokenObject } from "./path.ts";
 import { decodePerKey, type LayoutContent } from "./per-key.ts";
 
 /** What a token says about a path, once all its objects are known. */
 export type Decoded =
   | ({ kind: "found" } & Secret)
   | { kind: "absent" }
-  | { kind: "invalid"; message: string };
+  | { kind: "invalid"; message: string; code?: "LABEL_INVALID" };
 
 /** Label and application of an object, which is all that an index needs. */
 export type ObjectName = Pick<TokenObject, "label" | "application">;
 
-/** The paths whose reading needs the object. */
+/** The paths whose reading needs the object; that of a per-key label which no key can have is the one that it was meant for. */
 export const pathsOf = ({ label, application }: ObjectName): string[] =>
   isPerKey(application)
-    ? owners(label).map((owner) => owner.path)
+    ? (meantFor(label) ?? owners(label).map((owner) => owner.path))
     : owners(label).some((owner) => owner.path === label)
       ? [label]
       : [];
 
+const meantFor = (label: string): string[] | undefined => {
+  const path = meantPath(label);
+  return path === undefined ? undefined : [path];
+};
+
 /** The path under which a list shows the object; it is shown only where reading that path finds a secret. */
 export const listedPathOf = (object: ObjectName): string | undefined =>
-  isPerKey(object.application) ? listedPath(object.label) : pathsOf(object)[0];
+  isPerKey(object.application) ? shownPath(object.label) : pathsOf(object)[0];
 
 /**
  * Which of the objects that can't be read would count at `path`, if no journal explains them. Not a journal: it is removed
@@ -71,6 +76,10 @@ export const decodeSecret = (
   }
   const packed = decodePacked(path, settled.objects);
   const perKey = decodePerKey(path, settled.objects);
+  const unfit = settled.objects.find(
+    ({ label, application }) => isPerKey(application) && meantPath(label) === path,
+  );
+  if (unfit !== undefined && !speaksAlone(packed, perKey)) return mislabelled(path, unfit);
   if (perKey.kind === "invalid" && perKey.version === undefined) return perKey;
   if (packed.kind === "invalid" && perKey.kind !== "secret") return packed;
   const winner = versionOf(packed) >= versionOf(perKey) ? packed : perKey;
@@ -85,6 +94,17 @@ export const decodeSecret = (
     metadata: winner.metadata,
   };
 };
+
+/** Whether what is packed makes the per-key objects superfluous. */
+const speaksAlone = (packed: LayoutContent, perKey: LayoutContent): boolean =>
+  ["secret", "tombstone"].includes(packed.kind) && versionOf(packed) >= versionOf(perKey);
+
+/** A key is missing that somebody meant to be there. */
+const mislabelled = (path: string, { label }: ObjectName): Decoded => ({
+  kind: "invalid",
+  code: "LABEL_INVALID",
+  message: `${path}: the object ${JSON.stringify(label)} belongs to it and has a label that can't be a key; write the key under a name of letters, digits, ".", "_" and "-", and remove this object (kubectl hsm list --invalid names all)`,
+});
 
 /** How many of the objects that can't be read are no journals. */
 export const countUnread = (unread: readonly ObjectName[]): number =>

@@ -5,7 +5,14 @@ import type { Content } from "../content-after.ts";
 import { digestOf, journalObject } from "./journal.ts";
 import { DELETED_LABEL, TIMESTAMP_LABEL, VERSION_LABEL } from "./metadata.ts";
 import { encodePacked } from "./packed.ts";
-import { isPerKey, listedPath, PACKED_APPLICATION, PER_KEY_APPLICATION, type TokenObject } from "./path.ts";
+import {
+  isPerKey,
+  listedPath,
+  PACKED_APPLICATION,
+  PER_KEY_APPLICATION,
+  shownPath,
+  type TokenObject,
+} from "./path.ts";
 import { encodePerKey } from "./per-key.ts";
 
 /** What the token takes. Sizes are bytes; null is no limit that is known. */
@@ -78,7 +85,7 @@ const refused = (code: PlanRefusal["code"], message: string): PlanRefusal => ({
 /** The labels that a list shows under another path than this. */
 const strangers = (path: string, objects: readonly Pick<TokenObject, "label" | "application">[]): string[] =>
   objects
-    .filter(({ label, application }) => isPerKey(application) && listedPath(label) !== path)
+    .filter(({ label, application }) => isPerKey(application) && shownPath(label) !== path)
     .map(({ label }) => label);
 
 const ambiguous = (path: string, labels: readonly string[]): PlanRefusal =>

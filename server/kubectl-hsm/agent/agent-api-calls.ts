@@ -79,8 +79,12 @@ export const agentCalls = (client: AgentClient) => ({
     return held(path, bodyOf(answer, path));
   },
   async list(prefix: string): Promise<SecretSummary[]> {
+    return (await this.listAll(prefix)).secrets;
+  },
+  /** With what can't be shown as a secret. */
+  async listAll(prefix: string): Promise<SecretListBody> {
     const path = `/v1/secrets${prefixQuery(prefix)}`;
-    return bodyOf(await client.send({ method: "GET", path }, schemas.list), "the list").secrets;
+    return bodyOf(await client.send({ method: "GET", path }, schemas.list), "the list");
   },
   async export(prefix: string): Promise<ExportBody> {
     const path = `/v1/export${prefixQuery(prefix)}`;

@@ -56,12 +56,17 @@ const reasonsOf = (text: string): string[] => {
   }
 };
 
-const problemLines = ({ unreadableObjects, damagedNames }: DeviceInfo): string[] => {
+const problemLines = ({ unreadableObjects, damagedNames, invalidLabels }: DeviceInfo): string[] => {
   const problems = [
     unreadableObjects > 0 ? `${unreadableObjects} can't be read` : "",
     damagedNames > 0 ? `${damagedNames} with a damaged name` : "",
   ].filter((problem) => problem !== "");
-  return problems.length === 0 ? [] : [`problems:  ${problems.join(", ")} (kubectl hsm repair)`];
+  return [
+    ...(problems.length === 0 ? [] : [`problems:  ${problems.join(", ")} (kubectl hsm repair)`]),
+    ...(invalidLabels === 0
+      ? []
+      : [`ignored:   ${invalidLabels} with a label that can't be a key (kubectl hsm list --invalid)`]),
+  ];
 };
 
 const infoLines = (info: DeviceInfo): string[] => {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `list`: the secrets of a namespace, or of the whole token, without values.
+import type { ObjectProblem } from "../../agent-api.ts";
 import { command } from "../arguments.ts";
+import type { Context } from "../context.ts";
+import type { ExitName } from "../exit-codes.ts";
 import { table } from "../output.ts";
 
 export const list = command({
@@ -8,11 +11,13 @@ export const list = command({
   summary: "list the secrets of the namespace, or with -A all",
   operands: [],
   options: {
+    invalid: { type: "boolean", help: "what is on the token and can't be a secret, in place of the secrets" },
     "all-namespaces": { type: "boolean", short: "A", help: "everything on the token, by whole paths" },
   },
   async run(context, { options }) {
     const prefix = options["all-namespaces"] ? "" : `secrets/${await context.namespace()}/`;
     const agent = await context.agent("read");
+    if (options.invalid) return listInvalid(context, (await agent.listAll(prefix)).invalid ?? []);
     const secrets = (await agent.list(prefix)).map((row) => ({
       name: row.path.slice(prefix.length),
       ...row,
@@ -39,3 +44,24 @@ export const list = command({
     return "done";
   },
 });
+
+const PROBLEMS: Readonly<Record<ObjectProblem["problem"], string>> = {
+  label: "the label can't be a key",
+  content: "can't be understood",
+};
+
+/** Labels are quoted: what is wrong with one may not be visible. */
+const listInvalid = async ({ output }: Context, invalid: readonly ObjectProblem[]): Promise<ExitName> => {
+  if (invalid.length === 0 && output.format === "text") {
+    await output.note("Nothing is invalid.");
+    return "done";
+  }
+  await output.result(
+    { invalid },
+    table(
+      ["LABEL", "SECRET", "PROBLEM"],
+      invalid.map(({ label, path, problem }) => [JSON.stringify(label), path ?? "", PROBLEMS[problem]]),
+    ),
+  );
+  return "done";
+};

@@ -74,6 +74,19 @@ checkRows([
     expect: { reason: "HSMUnavailable", syncStatus: "Error", ready: "False", children: ["app"], data: token },
   },
   {
+    name: "a label on the token that can't be a key is a fault to be mended, and the Secret stays",
+    given: { owned: [secret(token)], status: inSync(), spec: { onMissing: "Delete" } },
+    reading: { outcome: "unavailable", code: "LABEL_INVALID", message: "m" },
+    expect: {
+      reason: "InvalidKey",
+      syncStatus: "Error",
+      ready: "False",
+      error: /LABEL_INVALID.*kept/,
+      children: ["app"],
+      data: token,
+    },
+  },
+  {
     name: "with the HSM unavailable a Secret of an earlier secretName stays",
     given: { owned: [secret(token, { name: "old" })], spec: { secretName: "new" }, status: inSync() },
     reading: unavailable,
