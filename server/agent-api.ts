@@ -79,12 +79,12 @@ export type SecretSummary = Static<typeof SecretSummary>;
 
 /**
  * What a list can't show as a secret. `label`: an object whose label can't be a key's; `path` is the secret that it was meant for, null
- * where that can't be told. `content`: a path whose objects can't be understood, which is also its label.
+ * where that can't be told. `public`: an object that anybody can have made without the PIN. `content`: a path whose objects can't be understood, which is also its label.
  */
 export const ObjectProblem = Type.Object({
   label: Type.String(),
   path: Type.Union([Type.String(), Type.Null()]),
-  problem: Type.Union([Type.Literal("label"), Type.Literal("content")]),
+  problem: Type.Union([Type.Literal("label"), Type.Literal("public"), Type.Literal("content")]),
 });
 export type ObjectProblem = Static<typeof ObjectProblem>;
 
@@ -293,6 +293,8 @@ export const DeviceInfo = Type.Object({
   unreadableObjects: Type.Integer({ minimum: 0 }),
   /** Data objects whose label can't be a key's, and which so count for nothing: `kubectl hsm list --invalid`. */
   invalidLabels: Type.Integer({ minimum: 0 }),
+  /** Data objects of secrets that are not private, so that anybody can have made them without the PIN. */
+  publicObjects: Type.Integer({ minimum: 0 }),
   /** The largest value of one object; a larger secret is split over several. Null: the token sets no limit. */
   maxObjectBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
   /** Which layout writes make. */

@@ -114,6 +114,7 @@ export const createMemoryStore = (label = "memory", options: MemoryStoreOptions 
         damagedNames: 0,
         unreadableObjects: 0,
         invalidLabels: 0,
+        publicObjects: 0,
         maxObjectBytes: null,
         layout: "packed",
         writable: true,

@@ -60,7 +60,7 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
   objectLimit.remove();
   const problems = new Gauge({
     name: "keyswitch_agent_object_problems",
-    help: "Data objects on the token by problem: unreadable and damaged-name (kubectl hsm repair), label (kubectl hsm list --invalid).",
+    help: "Data objects on the token by problem: unreadable and damaged-name (kubectl hsm repair), label and public (kubectl hsm list --invalid).",
     labelNames: ["problem"],
     registers,
   });
@@ -82,6 +82,7 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
         problems.set({ problem: "unreadable" }, view.unreadableObjects);
         problems.set({ problem: "damaged-name" }, view.damagedNames);
         problems.set({ problem: "label" }, view.invalidLabels);
+        problems.set({ problem: "public" }, view.publicObjects);
         if (limit === null) objectLimit.remove();
         else objectLimit.set(limit);
       },

@@ -28,6 +28,7 @@ export const AGENT_VARIABLES = {
   PKCS11_MODULE: null,
   PKCS11_TOKEN_LABEL: null,
   PKCS11_SLOT: null,
+  PKCS11_PUBLIC_OBJECTS: "refuse",
   PKCS11_PIN_FILE: null,
   PKCS11_CACHE: "auto",
   PKCS11_MAX_OBJECTS: null,
@@ -61,6 +62,8 @@ export type Pkcs11Config = {
   module: string;
   tokenLabel?: string;
   /** CK_SLOT_ID. */
+  /** Whether public objects of the per-key layout are believed where there is no private one. */
+  readsPublic?: boolean;
   /** In decimal digits: a slot id has 64 bits. */
   slot?: string;
   pinFile: string;
@@ -85,6 +88,8 @@ export type AgentConfig = ListenerConfig & {
 const KubernetesName = Type.String({ pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", maxLength: 253 });
 /** CK_TOKEN_INFO.label is 32 bytes. */
 const TokenLabel = Type.String({ minLength: 1, maxLength: 32 });
+/** Whether objects that are not private are believed: never, or in the per-key layout where there is no private one. */
+const PUBLIC_OBJECTS = ["refuse", "per-key"] as const;
 /** CK_SLOT_ID is as wide as a pointer: no number of JavaScript holds all of them. */
 const SlotId = Type.String({ pattern: "^[0-9]{1,20}$" });
 const AbsolutePath = Type.String({ pattern: "^/" });
@@ -154,6 +159,7 @@ const readPkcs11 = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): Pkcs1
   const slot = reader.text("PKCS11_SLOT", SlotId, "a slot id in decimal digits");
   const pinFile = reader.required("PKCS11_PIN_FILE", reader.file("PKCS11_PIN_FILE"));
   const cache = reader.oneOf("PKCS11_CACHE", PKCS11_CACHE_MODES);
+  const publicObjects = reader.oneOf("PKCS11_PUBLIC_OBJECTS", PUBLIC_OBJECTS);
   const hasLabel = reader.raw("PKCS11_TOKEN_LABEL") !== undefined;
   const hasSlot = reader.raw("PKCS11_SLOT") !== undefined;
   if (hasLabel && hasSlot) reader.fault("PKCS11_SLOT", "must not be set beside PKCS11_TOKEN_LABEL");
@@ -163,6 +169,7 @@ const readPkcs11 = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): Pkcs1
     module,
     ...(tokenLabel !== undefined && { tokenLabel }),
     ...(slot !== undefined && { slot }),
+    ...(publicObjects === "per-key" && { readsPublic: true }),
     pinFile,
     cache,
   };

@@ -32,6 +32,7 @@ export const TokenView = Type.Object({
     "damagedNames",
     "unreadableObjects",
     "invalidLabels",
+    "publicObjects",
   ]).properties,
   /** The objects that count for nothing, by label; no more than MAX_PROBLEMS. */
   problems: Type.Array(ObjectProblem),

@@ -17,7 +17,7 @@ export type LabelIndex = {
   isListed(path: string): boolean;
   /** All objects. */
   objects(): IndexedObject[];
-  /** The paths at which a cut write may have left something: a journal stands there, or several packed objects. */
+  /** The paths at which a cut write may have left something: a private journal stands there, or several packed objects. */
   unsettled(): string[];
   has(handle: Buffer): boolean;
   add(object: IndexedObject): void;
@@ -83,6 +83,7 @@ export const indexLabels = (objects: readonly IndexedObject[]): LabelIndex => {
     objects: () => [...byHandle.values()],
     unsettled: () =>
       [...byPath]
+        .map(([path, there]) => [path, there.filter(({ isPublic = false }) => !isPublic)] as const)
         .filter(
           ([path, there]) =>
             there.some(({ application }) => application === JOURNAL_APPLICATION) ||

@@ -15,6 +15,8 @@ export const Configure = Type.Object({
   slot: Type.Optional(Type.String({ pattern: "^[0-9]{1,20}$" })),
   pinFile: Type.String({ minLength: 1 }),
   cache: Type.Union([Type.Literal("auto"), Type.Literal("live"), Type.Literal("cached")]),
+  /** Whether public objects of the per-key layout are believed where there is no private one. */
+  readsPublic: Type.Optional(Type.Boolean()),
   /** Whether the session may write. */
   writable: Type.Boolean(),
   /** Key of the HMAC by which PINs are compared. Random for each agent process. */

@@ -1,24 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 // The token's objects that count for nothing: how they are named, and which of them a list tells of.
 import type { ObjectProblem } from "../../agent-api.ts";
-import { isMislabelled, meantPath } from "../storage/path.ts";
-import type { ObjectName } from "../storage/secret.ts";
+import { isMislabelled } from "../storage/path.ts";
+import { listedPathOf, type ObjectName, pathsOf } from "../storage/secret.ts";
 import type { ListResult } from "../store.ts";
 import type { TokenView } from "./answers.ts";
 
 /** So many are named; their number is told in any case. */
 const MAX_PROBLEMS = 1_000;
 
-/** What a view tells of the objects that count for nothing. */
+/** What a view tells of the objects that count for nothing, or would not if the configuration did not say so. */
 export const problemsAmong = (
   objects: readonly ObjectName[],
-): Pick<TokenView, "invalidLabels" | "problems"> => {
+): Pick<TokenView, "invalidLabels" | "publicObjects" | "problems"> => {
   const mislabelled = objects.filter(isMislabelled);
-  const problems = mislabelled
-    .slice(0, MAX_PROBLEMS)
-    .map(({ label }): ObjectProblem => ({ label, path: meantPath(label) ?? null, problem: "label" }));
-  return { invalidLabels: mislabelled.length, problems };
+  const open = objects.filter((object) => object.isPublic === true && isOurs(object));
+  const problems = [
+    ...open.map((object) => problemOf(object, "public")),
+    ...mislabelled.filter((object) => !open.includes(object)).map((object) => problemOf(object, "label")),
+  ];
+  return {
+    invalidLabels: mislabelled.length,
+    publicObjects: open.length,
+    problems: problems.sort((a, b) => (a.label < b.label ? -1 : 1)).slice(0, MAX_PROBLEMS),
+  };
 };
+
+const isOurs = (object: ObjectName): boolean => pathsOf(object).length > 0 || isMislabelled(object);
+
+const problemOf = (object: ObjectName, problem: ObjectProblem["problem"]): ObjectProblem => ({
+  label: object.label,
+  path: listedPathOf(object) ?? null,
+  problem,
+});
 
 /** The same list with those of the problems that are below its prefix. */
 export const withProblems = <R extends ListResult>(

@@ -23,6 +23,8 @@ export type Attached = {
   slot: Slot;
   session: Session;
   ways: ModuleWays;
+  /** Whether public objects of the per-key layout are believed where there is no private one. */
+  readsPublic: boolean;
   /**
    * Logs in again, through the same guard: another process may have ended this one's session on the card. Throws as
    * attaching does.
@@ -182,6 +184,7 @@ export const attachToken = async (
     slot,
     session,
     ways: waysOf(manufacturer, config.cache),
+    readsPublic: config.readsPublic ?? false,
     guarded,
     pin,
     logInAgain: async () => {

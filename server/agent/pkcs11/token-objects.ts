@@ -7,7 +7,7 @@ import type { TokenObject } from "../storage/path.ts";
 import { isStaleHandle, isUnreadableAttribute } from "./ckr.ts";
 import type { IndexedObject } from "./label-index.ts";
 import { CkrError, callModule } from "./module-call.ts";
-import { readName, textAttribute } from "./object-name.ts";
+import { type ReadName, readName, textAttribute } from "./object-name.ts";
 
 /** How many handles one C_FindObjects asks for. It is asked until it has no more. */
 const FIND_BATCH = 256;
@@ -58,12 +58,33 @@ const find = (session: Session, template: pkcs11js.Template): Buffer[] => {
   }
 };
 
+/** Label and application of an object, whether it is public, and the value if that is among `more`. */
+const named = (
+  session: Session,
+  handle: Buffer,
+  more: readonly number[],
+): ReadName & { isPublic?: boolean; value?: Uint8Array } => {
+  const types = [pkcs11js.CKA_LABEL, pkcs11js.CKA_APPLICATION, ...more];
+  const read = (): { isPrivate: Uint8Array | undefined; rest: Uint8Array[] } => {
+    try {
+      const [isPrivate, ...rest] = attributes(session, handle, [pkcs11js.CKA_PRIVATE, ...types]);
+      return { isPrivate, rest };
+    } catch (error) {
+      if (!(error instanceof CkrError && isUnreadableAttribute(error.value))) throw error;
+      // What the module does not say is private is none; or it is another attribute that can't be read.
+      return { isPrivate: undefined, rest: attributes(session, handle, types) };
+    }
+  };
+  const { isPrivate, rest } = read();
+  const [label = new Uint8Array(), application = new Uint8Array(), value] = rest;
+  const isPublic = isPrivate?.[0] !== 1;
+  return { ...readName(label, application), ...(isPublic && { isPublic }), ...(value && { value }) };
+};
+
 /** The name of the object behind a handle; `nameless` where it has none that can be read, `stale` where it is gone. */
 export const objectName = (session: Session, handle: Buffer): IndexedObject | "nameless" | "stale" => {
   try {
-    const [label, application] = attributes(session, handle, [pkcs11js.CKA_LABEL, pkcs11js.CKA_APPLICATION]);
-    const name = readName(label ?? new Uint8Array(), application ?? new Uint8Array());
-    return { handle, ...name };
+    return { handle, ...named(session, handle, []) };
   } catch (error) {
     if (error instanceof CkrError && isStaleHandle(error.value)) return "stale";
     if (error instanceof CkrError && isUnreadableAttribute(error.value)) return "nameless";
@@ -125,12 +146,7 @@ export const readObject = (
   tolerant = false,
 ): ReadObject | "stale" | "unreadable" => {
   try {
-    const [label, application, value] = attributes(session, object.handle, [
-      pkcs11js.CKA_LABEL,
-      pkcs11js.CKA_APPLICATION,
-      pkcs11js.CKA_VALUE,
-    ]);
-    const name = readName(label ?? new Uint8Array(), application ?? new Uint8Array());
+    const { value, ...name } = named(session, object.handle, [pkcs11js.CKA_VALUE]);
     if (name.label !== object.label || name.application !== object.application || value === undefined) {
       return "stale";
     }

@@ -2,10 +2,11 @@
 // The child's view of the token: what the last load found, kept true by its own writes, and the answers given from it.
 import type { SecretSummary } from "../../agent-api.ts";
 import { withoutLeftovers } from "../storage/leftovers.ts";
-import { countUnread, type Decoded, decodeSecret, pathsOf } from "../storage/secret.ts";
+import { countUnread, type Decoded, pathsOf } from "../storage/secret.ts";
+import { decodeTrusted, type Trusted, trustedOf } from "../storage/trust.ts";
 import type { Answer, Entry, TokenView } from "./answers.ts";
 import { isVague } from "./ckr.ts";
-import { type Reading, readConsistently } from "./consistent-read.ts";
+import { readConsistently } from "./consistent-read.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
 import { CkrError } from "./module-call.ts";
 import { problemsAmong } from "./object-problems.ts";
@@ -94,13 +95,19 @@ export const openView = async (attached: Attached, progress: () => void): Promis
     }
   };
 
-  const objectsOf = (path: string): Reading<IndexedObject, ReadObject> | "stale" =>
-    agree(path) ? readConsistently(loaded.index.objectsOf(path), readOne) : "stale";
+  const objectsOf = (path: string): Trusted<IndexedObject, ReadObject> | "stale" => {
+    const reading = agree(path) ? readConsistently(loaded.index.objectsOf(path), readOne) : "stale";
+    return reading === "stale" ? reading : trustedOf(reading, attached.readsPublic);
+  };
 
   const readSecret = (path: string): Decoded | "stale" => {
-    const reading = objectsOf(path);
-    return reading === "stale" ? reading : decodeSecret(path, reading.objects, reading.unread);
+    const trusted = objectsOf(path);
+    return trusted === "stale" ? trusted : decodeTrusted(path, trusted);
   };
+
+  /** A public one is not mended: it counts for nothing, or its module can't do better. */
+  const damaged = (): IndexedObject[] =>
+    loaded.index.objects().filter((object) => object.damaged === true && object.isPublic !== true);
 
   const read = (path: string): Answer => {
     const decoded = readSecret(path);
@@ -135,7 +142,7 @@ export const openView = async (attached: Attached, progress: () => void): Promis
   const describe = (): TokenView => ({
     ...token,
     objects: loaded.count,
-    damagedNames: loaded.index.objects().filter(({ damaged }) => damaged === true).length,
+    damagedNames: damaged().length,
     ...problemsAmong(loaded.index.objects()),
     unreadableObjects: loaded.contents?.unread.size ?? 0,
     shown:
@@ -216,7 +223,7 @@ export const openView = async (attached: Attached, progress: () => void): Promis
     objectsOf,
     unsettled,
     unreadable: () => [...(loaded.contents?.unread.values() ?? [])],
-    damaged: () => loaded.index.objects().filter((object) => object.damaged === true),
+    damaged,
     count: () => loaded.count,
     seen: (handles) => (isLive ? compareWith(handles) : Promise.resolve()),
     made,

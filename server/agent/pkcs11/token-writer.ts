@@ -8,11 +8,11 @@ import { withoutLeftovers } from "../storage/leftovers.ts";
 import { JOURNAL_APPLICATION, type TokenObject } from "../storage/path.ts";
 import { isShared } from "../storage/per-key.ts";
 import { countUnread, type Decoded, decodeSecret, highestVersion } from "../storage/secret.ts";
+import { decodeTrusted, type Trusted } from "../storage/trust.ts";
 import { type PlannedContent, type PlanRequest, planWrite, type WritePlan } from "../storage/write-plan.ts";
 import type { Change } from "../store.ts";
 import type { Answer } from "./answers.ts";
 import { isNoRoom } from "./ckr.ts";
-import type { Reading } from "./consistent-read.ts";
 import type { IndexedObject } from "./label-index.ts";
 import type { ChangeOperation, Operation } from "./messages.ts";
 import { CkrError } from "./module-call.ts";
@@ -29,8 +29,8 @@ export type WriterView = {
   logInAgain(): Promise<void>;
   /** Brings the view up to date with other processes' writes as far as that is cheap. */
   catchUp(path: string): Promise<void>;
-  /** All objects of a path with their values, and those whose values can't be read. */
-  objectsOf(path: string): Reading<IndexedObject, ReadObject> | "stale";
+  /** All objects of a path that are believed, with their values, those whose values can't be read, and those that are not believed. */
+  objectsOf(path: string): Trusted<IndexedObject, ReadObject> | "stale";
   /** The paths at which a cut write may have left something. */
   unsettled(): string[];
   /** Objects of the whole token whose values can't be read, and those whose names are damaged. */
@@ -98,23 +98,33 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
   };
 
   /** What is to be removed goes; then the journal. */
-  const complete = async (plan: WritePlan<ReadObject>, made: readonly ReadObject[]): Promise<void> => {
+  const complete = async (
+    plan: WritePlan<ReadObject>,
+    made: readonly ReadObject[],
+    distrusted: readonly ReadObject[],
+  ): Promise<void> => {
     const journals = made.filter(({ application }) => application === JOURNAL_APPLICATION);
     await remove(plan.remove);
     await remove(journals);
+    await remove(distrusted);
   };
 
-  type SettledPath = { objects: ReadObject[]; standing: ReadObject[]; unread: IndexedObject[] };
+  type SettledPath = {
+    objects: ReadObject[];
+    standing: ReadObject[];
+    unread: IndexedObject[];
+    distrusted: ReadObject[];
+  };
 
   /** What counts at the path, once what a cut write has left there is gone. */
   const settled = async (path: string): Promise<SettledPath | "stale" | { invalid: string }> => {
     const reading = view.objectsOf(path);
     if (reading === "stale") return reading;
-    const { objects, unread } = reading;
+    const { objects, unread, distrusted } = reading;
     const result = withoutLeftovers(path, objects, countUnread(unread));
     if (result.kind === "invalid") return { invalid: result.message };
     await removeLeftovers(result.surplus);
-    return { objects: result.objects, standing: result.standing, unread };
+    return { objects: result.objects, standing: result.standing, unread, distrusted };
   };
 
   const outcomeOf = (current: Decoded, wanted: Wanted | undefined, change: Change): Outcome => {
@@ -162,8 +172,8 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
     const there = await settled(path);
     if (there === "stale") return { kind: "stale" };
     if ("invalid" in there) return { kind: "invalid", message: there.invalid };
-    const { objects, standing, unread } = there;
-    const current = decodeSecret(path, [...objects, ...standing], unread);
+    const { objects, standing, unread, distrusted } = there;
+    const current = decodeTrusted(path, { objects: [...objects, ...standing], unread, distrusted });
     if (current.kind === "invalid" && !isRepair(operation)) return current;
     const next = wantedOf(operation, current, objects);
     if ("kind" in next) return next;
@@ -181,7 +191,7 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
       const begun = {
         journal: plan.journal !== undefined,
         make: plan.make.map(digestOf),
-        remove: plan.remove.map(digestOf),
+        remove: [...plan.remove, ...distrusted].map(digestOf),
       };
       unconfirmed = { path, made };
       const largestBytes = largestOf(plan.journal ? [plan.journal, ...plan.make] : plan.make);
@@ -190,14 +200,16 @@ export const createTokenWriter = (view: WriterView): TokenWriter => {
     if (failed !== undefined || notShown) return undone(result, version, used);
     for (const object of made) view.made(object);
     if (handles !== undefined) await view.seen(handles);
-    await complete(plan, made);
+    await complete(plan, made, distrusted);
     return outcome;
   };
 
   const tidy = async (path: string, digests: readonly string[] = []): Promise<Answer> => {
     const reading = view.objectsOf(path);
     if (reading === "stale") return { kind: "stale" };
-    await removeLeftovers(reading.objects.filter((object) => digests.includes(digestOf(object))));
+    await removeLeftovers(
+      [...reading.objects, ...reading.distrusted].filter((object) => digests.includes(digestOf(object))),
+    );
     const there = await settled(path);
     return there === "stale" ? { kind: "stale" } : { kind: "tidied" };
   };

@@ -31,13 +31,15 @@ const Encoded = Type.Object({
   stuck: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 
-/** The digest of an object. Its parts are framed by their lengths; a damaged name is another one than the right one. */
-export const digestOf = ({ label, application, value, damaged = false }: TokenObject): Digest => {
+/** The digest of an object. Its parts are framed by their lengths; a damaged name, and a public object, is another one than the right one. */
+export const digestOf = (object: TokenObject): Digest => {
+  const { label, application, value, damaged = false, isPublic = false } = object;
   const hash = createHash("sha256");
   for (const part of [Buffer.from(label), Buffer.from(application), value]) {
     hash.update(`${part.length}:`).update(part);
   }
   if (damaged) hash.update("damaged");
+  if (isPublic) hash.update("public");
   return hash.digest("hex").slice(0, 2 * DIGEST_BYTES);
 };
 

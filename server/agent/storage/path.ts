@@ -23,9 +23,15 @@ export const BARE_KEY = "data";
 
 /**
  * One data object of the token, read. `label` and `application` are UTF-8 text. `damaged`: on the token there is more behind
- * one of them (see pkcs11/object-name.ts), so that a write replaces it.
+ * one of them (see pkcs11/object-name.ts), so that a write replaces it. `isPublic`: it is not CKA_PRIVATE (see trust.ts).
  */
-export type TokenObject = { label: string; application: string; value: Uint8Array; damaged?: boolean };
+export type TokenObject = {
+  label: string;
+  application: string;
+  value: Uint8Array;
+  damaged?: boolean;
+  isPublic?: boolean;
+};
 
 /** How one per-key object belongs to a path: as its metadata, or as the value of a key. */
 export type Ownership = { path: string; role: "metadata" } | { path: string; role: "key"; key: string };

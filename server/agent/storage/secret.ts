@@ -13,8 +13,8 @@ export type Decoded =
   | { kind: "absent" }
   | { kind: "invalid"; message: string; code?: "LABEL_INVALID" };
 
-/** Label and application of an object, which is all that an index needs. */
-export type ObjectName = Pick<TokenObject, "label" | "application">;
+/** What an index knows of an object. */
+export type ObjectName = Pick<TokenObject, "label" | "application" | "isPublic">;
 
 /** The paths whose reading needs the object; that of a per-key label which no key can have is the one that it was meant for. */
 export const pathsOf = ({ label, application }: ObjectName): string[] =>

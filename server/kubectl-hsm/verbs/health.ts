@@ -56,16 +56,23 @@ const reasonsOf = (text: string): string[] => {
   }
 };
 
-const problemLines = ({ unreadableObjects, damagedNames, invalidLabels }: DeviceInfo): string[] => {
+const problemLines = ({
+  unreadableObjects,
+  damagedNames,
+  invalidLabels,
+  publicObjects,
+}: DeviceInfo): string[] => {
   const problems = [
     unreadableObjects > 0 ? `${unreadableObjects} can't be read` : "",
     damagedNames > 0 ? `${damagedNames} with a damaged name` : "",
   ].filter((problem) => problem !== "");
+  const odd = [
+    invalidLabels > 0 ? `${invalidLabels} with a label that can't be a key` : "",
+    publicObjects > 0 ? `${publicObjects} that are not private` : "",
+  ].filter((problem) => problem !== "");
   return [
     ...(problems.length === 0 ? [] : [`problems:  ${problems.join(", ")} (kubectl hsm repair)`]),
-    ...(invalidLabels === 0
-      ? []
-      : [`ignored:   ${invalidLabels} with a label that can't be a key (kubectl hsm list --invalid)`]),
+    ...(odd.length === 0 ? [] : [`invalid:   ${odd.join(", ")} (kubectl hsm list --invalid)`]),
   ];
 };
 

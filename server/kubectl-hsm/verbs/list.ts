@@ -47,6 +47,7 @@ export const list = command({
 
 const PROBLEMS: Readonly<Record<ObjectProblem["problem"], string>> = {
   label: "the label can't be a key",
+  public: "anybody can have made it without the PIN",
   content: "can't be understood",
 };
 
