@@ -170,7 +170,7 @@ for (const [what, line] of wholeRows) {
     await token.putPerKey(PATH, { user: "1" });
     module.control(line);
     const store = openStore();
-    for (let n = 0; n < 3; n += 1) await store.healthIs(false);
+    for (let n = 0; n < 2; n += 1) await store.healthIs(false);
     t.equal(module.calls("C_Login"), 1, "the agent by itself does not try again");
     t.ok(store.starts.length > 1, "although it looks for the token");
     const codes = [await codeOf(store), await codeOf(store), await codeOf(store)];

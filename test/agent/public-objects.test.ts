@@ -6,6 +6,8 @@ import type { PutObject } from "../../scripts/local/softhsm-token.ts";
 import { journalObject } from "../../server/agent/storage/journal.ts";
 import { encodePacked } from "../../server/agent/storage/packed.ts";
 import { encodePerKey } from "../../server/agent/storage/per-key.ts";
+import type { ObjectName } from "../../server/agent/storage/secret.ts";
+import { decodeTrusted, trustedOf } from "../../server/agent/storage/trust.ts";
 import { someKeys } from "./kill-points.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
@@ -135,3 +137,21 @@ for (const layout of ["packed", "per-key"] as const) {
     }
   });
 }
+
+t.test("a public object that can't be read is no absence, and nothing beside a private one", async (t) => {
+  const decoded = (objects: PutObject[], unread: ObjectName[]): string => {
+    const read = objects.map(({ label, application = "", value, isPublic = false }) => ({
+      label: String(label),
+      application,
+      value,
+      isPublic,
+    }));
+    return decodeTrusted(PATH, trustedOf({ objects: read, unread }, false)).kind;
+  };
+  for (const application of ["keyswitch/1", "hsm-secrets-operator"]) {
+    const unread = [{ label: PATH, application, isPublic: true }];
+    t.equal(decoded([], unread), "invalid", application);
+    t.equal(decoded(perKey(REAL, false), unread), "found", application);
+    t.equal(decoded(packed(REAL, 1, false), unread), "found", application);
+  }
+});

@@ -49,11 +49,9 @@ const QUEUE_CAPACITY = 1_000;
 const STALE_TRIES = 3;
 
 /** What could not be asked was seen by no view. */
-const unseen = (answer: Unavailable): SeenAnswer => ({
-  answer,
-  loadedSince: Number.NEGATIVE_INFINITY,
-  live: true,
-});
+const unseen = (answer: Unavailable): SeenAnswer => {
+  return { answer, loadedSince: Number.NEGATIVE_INFINITY, live: true };
+};
 
 const READ_ONLY = unavailable("TOKEN_UNAVAILABLE", "the agent has no WRITE_TOKEN_FILE and is read-only", 60);
 
@@ -244,9 +242,9 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
         if (child.view?.cache === "cached")
           return withProblems(child.memory.list(prefix), child.view, prefix);
         const reply = await ask(lists, { type: "list", prefix }, asked, abandoned, () => false);
-        if (reply.kind === "listed") return withProblems(reply, supervisor.serving()?.view, prefix);
-        if (reply.kind === "unavailable") return reply;
-        return reply.kind === "stale" ? restless(prefix) : outOfTurn();
+        if (reply.kind !== "listed" && reply.kind !== "unavailable")
+          return reply.kind === "stale" ? restless(prefix) : outOfTurn();
+        return withProblems(reply, supervisor.serving()?.view, prefix);
       };
       return joinLists({ key: prefix, start, deadlineMs: operationTimeoutMs, late, signal });
     },

@@ -19,7 +19,8 @@ export const trustedOf = <Name extends ObjectName, Read extends TokenObject>(
     !isPublic || (readsPublic && !hasPrivate && application !== PACKED_APPLICATION);
   return {
     objects: objects.filter(isBelieved),
-    unread: unread.filter(isBelieved),
+    // Beside a private object it is none that could be missing; alone, the path is not absent.
+    unread: unread.filter((object) => isBelieved(object) || !hasPrivate),
     distrusted: objects.filter((object) => !isBelieved(object)),
   };
 };
