@@ -63,6 +63,9 @@ export const Step = Type.Union([
 ]);
 export type Step = Static<typeof Step>;
 
+/** The verb of an entry that stands for messages that were not read, however many. */
+export const UNREAD = "unread";
+
 export const Entry = Type.Object({
   /** The order in which messages came. */
   sequence: Type.Integer(),

@@ -41,8 +41,8 @@ export type Journal = {
   pending(): Pending[];
   /** The message whose answer has the event id `answer`. */
   answeredBy(answer: string): Pending | undefined;
-  /** Turns what was missed in a room into one notice, made by `text` of their number; with the notices not sent yet. */
-  notices(text: (count: number) => string): (Notice & { room: string })[];
+  /** Turns what was missed in a room into one notice, made by `text` of it; with the notices not sent yet. */
+  notices(text: (missed: readonly Entry[]) => string): (Notice & { room: string })[];
   noticeSent(room: string): void;
   /** Drops what is long done. `now`: ms since the epoch. */
   forget(now: number): void;
@@ -102,7 +102,7 @@ export const openJournal = (options: JournalOptions): Journal => {
           // A notice under way has to be sent as it is; the next one waits for it.
           if (first === undefined || store.get(AREA, NOTICE + room) !== undefined) continue;
           const notice: Notice = {
-            text: text(missed.length),
+            text: text(missed.map(({ entry }) => entry)),
             transaction: transactionOf(first.id, "missed"),
           };
           store.put(AREA, NOTICE + room, JSON.stringify(notice));

@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells a room, once, how many commands were not run because they came too late or were too many.
+// Tells a room, once, how many commands were not run because they came too late or were too many, or were not read.
 
 import type { Clock } from "../clock.ts";
 import type { Chat } from "./chat.ts";
 import type { Journal } from "./journal.ts";
-import type { Notice } from "./journal-entry.ts";
+import { type Entry, type Notice, UNREAD } from "./journal-entry.ts";
 import type { Sending } from "./sending.ts";
 
 /** Gathers what is missed within it into one notice. */
 const GATHER_MS = 1_000;
 const NOTICE_FOR_MS = 3_600_000;
 
-const missedText = (count: number): string =>
+const UNREAD_TEXT =
+  "I can't read all that was written here while I was away. Send again what you still want of me.";
+
+const notRunText = (count: number): string =>
   count === 1
     ? "1 command was not run: it came while I was away, or behind too many others. Send it again if you still want it."
     : `${count} commands were not run: they came while I was away, or were too many at once. Send again what you still want.`;
+
+/** What a room is told of what was missed in it. */
+export const missedText = (missed: readonly Pick<Entry, "verb">[]): string => {
+  const commands = missed.filter(({ verb }) => verb !== UNREAD).length;
+  return [
+    ...(commands > 0 ? [notRunText(commands)] : []),
+    ...(commands < missed.length ? [UNREAD_TEXT] : []),
+  ].join(" ");
+};
 
 export type Missed = {
   /** Something was missed, or may have been before a restart. */

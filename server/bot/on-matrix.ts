@@ -76,6 +76,10 @@ const handlersFor = (options: OnMatrixOptions, listening: () => Listening): Inco
       if (!notices.heard(message)) void runner.tell(reason, message);
     },
     onRefresh: (answer, speaker) => void listening().runner.refresh(answer, speaker),
+    onUnreadGap(room, id) {
+      logger.warn({ room }, "messages of a room were left out by the homeserver, and are not all read");
+      listening().runner.unread(room, id);
+    },
     onLeft: (room, by) => logger.info({ room, by }, "the bot has left a room"),
   };
 };

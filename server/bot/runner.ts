@@ -10,7 +10,7 @@ import type { Chat, Message } from "./chat.ts";
 import { commandOf, type Verb } from "./command.ts";
 import { type Decision, endSwitch, lateDecision, runReading, runSwitch } from "./execute.ts";
 import { openJournal, type Pending } from "./journal.ts";
-import type { Entry, Step } from "./journal-entry.ts";
+import { type Entry, type Step, UNREAD } from "./journal-entry.ts";
 import { createLanes } from "./lanes.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createMissed } from "./missed.ts";
@@ -60,6 +60,8 @@ export type CommandRunner = {
    * @throws Error when the runner is closed or the store can't be written; the message is then not taken.
    */
   accept(message: Message, delivery: { readonly resumed: boolean }): void;
+  /** Messages of a room can't be read, and there may be commands among them: the room is told, once for each `id`. */
+  unread(room: string, id: string): void;
   /** Of a message that can't be decrypted, or that came unencrypted to an encrypted room. */
   readonly tell: ShortNotes["tell"];
   /** Of a reaction 🔄 on an answer of ours. */
@@ -191,6 +193,11 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
       const echo = options.echo ? { echo: `🦞 ${shorten(text, MAX_ECHO)}` } : {};
       const added = journal.add(id, { ...entry, step: { state: "accepted", command, ...echo } });
       if (added !== undefined) run(added);
+    },
+    unread(room, id) {
+      const now = clock.now();
+      const entry = { at: now, room, sender: "", sentAt: now, verb: UNREAD };
+      if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
     },
     tell: notes.tell,
     refresh,

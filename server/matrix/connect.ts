@@ -18,6 +18,7 @@ import type { Session } from "./login/outcome.ts";
 import { createMessageReplays } from "./message-replays.ts";
 import { createRooms } from "./rooms.ts";
 import type { OpenedSession } from "./session.ts";
+import { readTimelineGap } from "./timeline-gap.ts";
 
 /** Why the connection has ended by itself: the process is to end as well, and to be started anew. */
 export type EndReason =
@@ -130,6 +131,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     lateKeys,
     replays: createMessageReplays(store),
     invitations,
+    readGap: (bounds) => readTimelineGap(requests, bounds, signal),
     mayTalk,
     handlers,
   });

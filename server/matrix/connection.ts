@@ -17,8 +17,8 @@ type Outcome = { outcome: SyncOutcome; what?: string; retryAfterMs?: number | un
 export type ConnectionOptions = {
   requests: Pick<AuthorizedRequests, "request">;
   store: Pick<BotStore, "get" | "put">;
-  /** Takes in one sync. When it throws, the same sync comes again. `resumed`: there was a stored position. */
-  process(sync: SyncResponse, delivery: { resumed: boolean }): Promise<void>;
+  /** Takes in one sync. When it throws, the same sync comes again. `since`: the position that it goes on from. */
+  process(sync: SyncResponse, since: string | undefined): Promise<void>;
   /** Writes all that the sync changed, and what `also` writes, in one transaction. */
   flush(also: () => void): Promise<void>;
   /** No longer than this may the next sync wait for news; undefined: as long as usual. Milliseconds. */
@@ -74,7 +74,7 @@ export const createConnection = (options: ConnectionOptions): Connection => {
 
   const takeIn = async (sync: SyncResponse): Promise<Outcome> => {
     try {
-      await options.process(sync, { resumed: since !== undefined });
+      await options.process(sync, since);
       await options.flush(() => store.put("sync", TOKEN, sync.next_batch));
       since = sync.next_batch;
       return { outcome: "ok" };

@@ -17,6 +17,7 @@ import {
   type TimelineEvent,
   timelineEvent,
 } from "./sync-response.ts";
+import type { GapBounds, TimelineGap } from "./timeline-gap.ts";
 
 /** A message that was not read, or does not count. */
 export type Unread = Omit<Message, "text">;
@@ -36,14 +37,22 @@ export type IncomingHandlers = {
   onRefused(message: Unread, reason: RefusalReason): void;
   /** Somebody reacted to the event `answer` with 🔄 or 🔁. */
   onRefresh(answer: string, by: { readonly room: string; readonly sender: string }): void;
+  /** Messages of a room were left out by a sync and can't be read, or are too many; `id` is the same each time. */
+  onUnreadGap(room: string, id: string): void;
   /** The bot left a room, or was removed from it. */
   onLeft(room: string, by: string): void;
 };
 
 export type Incoming = {
-  /** @throws RequestFailed, and what a handler throws: then the same sync has to come again */
-  process(sync: SyncResponse, delivery: { readonly resumed: boolean }): Promise<void>;
+  /**
+   * @param since the position that the sync goes on from; undefined for the first of a store
+   * @throws RequestFailed, and what a handler throws: then the same sync has to come again
+   */
+  process(sync: SyncResponse, since: string | undefined): Promise<void>;
 };
+
+/** `unread`: names a gap before its events. */
+type Timeline = { room: string; events: readonly unknown[]; unread?: string };
 
 export type IncomingOptions = {
   userId: string;
@@ -52,6 +61,8 @@ export type IncomingOptions = {
   lateKeys: LateKeys;
   replays: MessageReplays;
   invitations: Pick<Invitations, "take">;
+  /** See readTimelineGap. @throws RequestFailed */
+  readGap: (bounds: GapBounds) => Promise<TimelineGap>;
   /** Only their messages are waited for when the key is late. */
   mayTalk: (user: string) => boolean;
   handlers: IncomingHandlers;
@@ -59,6 +70,19 @@ export type IncomingOptions = {
 
 export const createIncoming = (options: IncomingOptions): Incoming => {
   const { userId, rooms, crypto, lateKeys, replays, invitations, mayTalk, handlers } = options;
+
+  /** A room's timeline with what the sync left out of it. */
+  const wholeTimeline = async (
+    room: string,
+    { timeline }: JoinedRoom,
+    since: string | undefined,
+  ): Promise<Timeline> => {
+    const { events = [], limited, prev_batch: from } = timeline ?? {};
+    // Without a position there is no gap but history.
+    if (!limited || from === undefined || since === undefined) return { room, events };
+    const { events: left, whole } = await options.readGap({ room, from, to: since });
+    return { room, events: [...left, ...events], ...(!whole && { unread: `gap ${room} ${from}` }) };
+  };
 
   /** Text or a reaction, in a room that is not encrypted or out of an event that was. */
   const deliver = (room: string, event: TimelineEvent, { resumed }: { resumed: boolean }): void => {
@@ -102,8 +126,10 @@ export const createIncoming = (options: IncomingOptions): Incoming => {
   };
 
   return {
-    async process(sync, { resumed }) {
+    async process(sync, since) {
       const joined = Object.entries(sync.rooms?.join ?? {});
+      const timelines: Timeline[] = [];
+      for (const [room, one] of joined) timelines.push(await wholeTimeline(room, one, since));
       // Members first: their devices are then asked for together with the rest, before their messages are read.
       for (const [room, joinedRoom] of joined) await rooms.apply(room, stateOf(joinedRoom));
       const isBefore = mattersToMessages(sync, joined);
@@ -118,9 +144,10 @@ export const createIncoming = (options: IncomingOptions): Incoming => {
       // Synapse repeats an invitation that was followed since the last sync.
       for (const [room, { invite_state: state }] of Object.entries(sync.rooms?.invite ?? {}))
         if (sync.rooms?.join?.[room] === undefined) invitations.take(room, stateEvents(state?.events));
-      for (const [room, { timeline }] of joined)
-        for (const event of sinceInvited(timeline?.events ?? [], userId))
-          await takeEvent(room, event, resumed);
+      for (const { room, events, unread: gap } of timelines) {
+        if (gap !== undefined) handlers.onUnreadGap(room, gap);
+        for (const event of sinceInvited(events, userId)) await takeEvent(room, event, since !== undefined);
+      }
       for (const { room, event } of lateKeys.expired()) handlers.onUndecryptable(unread(room, event));
       if (!isBefore) await crypto.receive(sync);
     },

@@ -4,6 +4,8 @@
 /** State that says who gets keys, and whether and how a room is encrypted. */
 const STATE_TYPES = ["m.room.member", "m.room.encryption", "m.room.history_visibility"];
 
+const TIMELINE_TYPES = ["m.room.message", "m.room.encrypted", "m.reaction", ...STATE_TYPES];
+
 const NOTHING = { not_types: ["*"] };
 
 /**
@@ -17,9 +19,12 @@ export const SYNC_FILTER = {
     account_data: NOTHING,
     ephemeral: NOTHING,
     state: { types: STATE_TYPES, lazy_load_members: false },
-    timeline: { types: ["m.room.message", "m.room.encrypted", "m.reaction", ...STATE_TYPES], limit: 50 },
+    timeline: { types: TIMELINE_TYPES, limit: 50 },
   },
 } as const;
+
+/** Of what a sync left out of a timeline: the same events. */
+export const GAP_FILTER = { types: TIMELINE_TYPES, lazy_load_members: false } as const;
 
 /**
  * Invitations and nothing else: they are in every answer without `since`, and are no part of the timeline.

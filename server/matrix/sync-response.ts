@@ -13,6 +13,8 @@ const JoinedRoom = Type.Object({
       events: Type.Optional(Type.Array(Type.Unknown())),
       /** Events are missing between the last sync and the first of `events`. */
       limited: Type.Optional(Type.Boolean()),
+      /** Where `events` begins. */
+      prev_batch: Type.Optional(Type.String()),
     }),
   ),
 });

@@ -106,6 +106,7 @@ const joinWith = async (
         onMessage: () => {},
         onPlainText: () => {},
         onUndecryptable: () => {},
+        onUnreadGap: () => {},
         onRefused: () => {},
         onRefresh: () => {},
         onLeft: () => {},

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Notices about missed commands: one room that takes none does not keep them from another.
 import t from "tap";
-import { createMissed } from "../../server/bot/missed.ts";
+import { createMissed, missedText } from "../../server/bot/missed.ts";
 import { createSending } from "../../server/bot/sending.ts";
+
+t.test("messages that were not read are no number of commands", async (t) => {
+  const unread = { verb: "unread" };
+  t.match(missedText([unread, unread]), /^I can't read all that was written here while I was away\./);
+  t.notMatch(missedText([unread]), /not run/);
+  t.match(missedText([unread, { verb: "stop" }]), /^1 command was not run: .*I can't read all/);
+  t.notMatch(missedText([{ verb: "stop" }]), /can't read/);
+});
 
 t.test("a room that the bot was removed from holds up no other", async (t) => {
   const timers = new Set<() => void>();

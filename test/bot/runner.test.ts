@@ -123,6 +123,18 @@ t.test("old messages: history is passed over, missed ones are told once a room",
   t.same(world.effects, []);
 });
 
+t.test("messages that could not be read are told once", async (t) => {
+  const world = makeWorld();
+  const { runner } = world.live();
+  runner.unread(ROOM, "gap 1");
+  runner.unread(ROOM, "gap 1");
+  await world.pass(5000);
+  runner.unread(ROOM, "gap 1");
+  await world.pass(5000);
+  t.match(world.said, [{ room: ROOM, text: /^I can't read all that was written here/ }]);
+  t.equal(world.said.length, 1);
+});
+
 t.test("a message from the future counts as sent now", async (t) => {
   const world = makeWorld();
   const { runner } = world.live();

@@ -55,8 +55,8 @@ const connect = (
       get: (_area, key) => (stored.has(key) ? Buffer.from(stored.get(key) ?? "") : undefined),
       put: (_area, key, value) => void stored.set(key, String(value)),
     },
-    process: async (_sync, delivery) => {
-      resumed.push(delivery.resumed);
+    process: async (_sync, since) => {
+      resumed.push(since !== undefined);
       await options.process?.();
     },
     flush: async (also) => also(),

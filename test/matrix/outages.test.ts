@@ -3,6 +3,7 @@
 import t from "tap";
 import type { Sleep } from "../../server/matrix/backoff.ts";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";
+import { startGate } from "../kubernetes/tcp-gate.ts";
 import { sleepFor, startBotConnection } from "./bot-connection.ts";
 import { devicesOf } from "./login/devices.ts";
 import { plainUser } from "./plain-user.ts";
@@ -51,6 +52,30 @@ t.test("on a real homeserver", async (t) => {
       await bot.stop();
     },
   );
+
+  t.test("what a sync leaves out after a long absence is read as well, in its order", async (t) => {
+    const gate = await startGate(t, synapse.baseUrl);
+    const other = await synapse.registerUser("away");
+    const homeserver = { ...synapse, baseUrl: gate.url };
+    const bot = await startBotConnection(t, { homeserver, account: other, folder: t.testdir(), allowed });
+    const room = await alice.room([other.userId]);
+    await bot.until("invitation accepted");
+    await alice.say(room, "before");
+    await bot.until("message before");
+    const from = bot.told.length;
+    await gate.shut();
+    await bot.until("sync unreachable");
+    const said = ["stop", ...Array.from({ length: 155 }, (_, index) => `chatter ${index}`)];
+    for (const text of said) await alice.say(room, text);
+    await gate.open();
+    await bot.until("message chatter 154");
+    const read = bot.told.slice(from).flatMap(({ what }) => (what.startsWith("message") ? [what] : []));
+    t.same(
+      read,
+      said.map((text) => `message ${text}`),
+    );
+    await bot.stop();
+  });
 
   t.test("a homeserver that hangs does not hold up the end", async (t) => {
     const bot = await startBotConnection(t, { homeserver: synapse, account, folder, allowed });
