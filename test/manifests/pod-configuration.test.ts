@@ -106,7 +106,7 @@ t.test("the agent's pod", async (t) => {
   );
   t.not(read, write);
   t.same([read?.length, write?.length], [64, 64]);
-  t.hasStrict(config.pkcs11, { slot: 0, cache: "auto" });
+  t.hasStrict(config.pkcs11, { slot: "0", cache: "auto" });
 });
 
 t.test("the agent's pod where nobody may write", async (t) => {
