@@ -4,7 +4,7 @@
 import { parseArgs } from "node:util";
 import { runPrompt } from "./local/prompt.ts";
 import { type Role, startStack } from "./local/stack.ts";
-import { provide, SOFTHSM, TEST_PROGRAMS } from "./system-packages.ts";
+import { provideForStack } from "./system-packages.ts";
 import { runTour, tableOf } from "./tour.ts";
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -46,8 +46,7 @@ const once = async (): Promise<number> => {
 
 const { once: tour, verbose } = options();
 const onLine = verbose ? (role: Role, line: string) => say(`[${role}] ${line}`) : () => {};
-const needed = [SOFTHSM, ...TEST_PROGRAMS.filter(({ name }) => name === "openssl" || name === "kubectl")];
-const missing = provide(needed, say).filter((requirement) => requirement !== SOFTHSM);
+const missing = provideForStack(say);
 if (missing.length > 0) {
   for (const { name, debian } of missing) say(`${name} is missing. On Debian: apt-get install ${debian}`);
   process.exitCode = 1;

@@ -112,3 +112,12 @@ export const provide = (
   apt("install", "-y", "-qq", "--no-install-recommends", ...missing.map(({ debian }) => debian));
   return missing.filter(({ present }) => !present());
 };
+
+/**
+ * Installs what all of Keyswitch on this machine needs, as `provide` does. Without SoftHSM2 a token in memory does, so that it is not
+ * among what is still missing.
+ */
+export const provideForStack = (say: (line: string) => void): readonly Requirement[] => {
+  const programs = TEST_PROGRAMS.filter(({ name }) => name === "openssl" || name === "kubectl");
+  return provide([SOFTHSM, ...programs], say).filter((requirement) => requirement !== SOFTHSM);
+};

@@ -5,7 +5,7 @@ import { findEngine } from "./cluster/engine-programs.ts";
 import { openRealControlPlane } from "./cluster/real-control-plane.ts";
 import type { ApplyStrategy } from "./local/control-plane.ts";
 import { startStack } from "./local/stack.ts";
-import { provide, SOFTHSM, TEST_PROGRAMS } from "./system-packages.ts";
+import { provideForStack } from "./system-packages.ts";
 import { runTour, type StepResult, TOUR_STEPS, tableOf } from "./tour.ts";
 
 const STRATEGIES: readonly ApplyStrategy[] = ["server-side-apply", "dynamic-apply"];
@@ -35,8 +35,7 @@ if ("missing" in found) {
   say(`Nothing was tried: ${found.missing}.`);
   say(`0 passed, 0 failed, ${STRATEGIES.length * TOUR_STEPS} skipped`);
 } else {
-  const needed = [SOFTHSM, ...TEST_PROGRAMS.filter(({ name }) => name === "openssl" || name === "kubectl")];
-  const missing = provide(needed, say).filter((requirement) => requirement !== SOFTHSM);
+  const missing = provideForStack(say);
   if (missing.length > 0) throw new Error(`missing: ${missing.map(({ debian }) => debian).join(", ")}`);
   const results = await runAll(openRealControlPlane(found.engine));
   const failed = results.filter(({ ok }) => !ok).length;

@@ -3,11 +3,10 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { request } from "undici";
 import { freePort } from "../local/free-port.ts";
 import { kubectlWith } from "../local/kubectl.ts";
 import type { ApiServerPrograms } from "./engine-programs.ts";
-import { type ServerProgram, startServerProgram } from "./server-program.ts";
+import { answerOf, type ServerProgram, startServerProgram } from "./server-program.ts";
 
 export type RealApiServer = {
   readonly kubeconfig: string;
@@ -15,17 +14,6 @@ export type RealApiServer = {
 };
 
 type Place = { folder: string; log: (line: string) => void };
-
-const isServing = async (url: string): Promise<boolean> => {
-  try {
-    const { statusCode, body } = await request(url);
-    await body.dump();
-    return statusCode === 200;
-  } catch {
-    // It does not listen yet.
-    return false;
-  }
-};
 
 const startEtcd = async (command: string, { folder, log }: Place): Promise<[ServerProgram, string]> => {
   const [client, peer] = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
@@ -44,7 +32,7 @@ const startEtcd = async (command: string, { folder, log }: Place): Promise<[Serv
     command,
     args,
     log,
-    isReady: () => isServing(`${client}/health`),
+    isReady: async () => (await answerOf(`${client}/health`)) !== undefined,
   });
   return [program, client ?? ""];
 };
@@ -79,8 +67,55 @@ const writeServiceAccountKeys = (folder: string): { privateKey: string; publicKe
   return files;
 };
 
-const isReadyAt = (kubeconfig: string) => async (): Promise<boolean> =>
-  (await kubectlWith(kubeconfig).try(["get", "--raw", "/readyz"])).code === 0;
+/** Who may do what, as kube-apiserver's --token-auth-file has it, and the kubeconfig of each. */
+const writeUsers = (folder: string, port: number) => {
+  const [admin, manager] = [randomBytes(16).toString("hex"), randomBytes(16).toString("hex")];
+  const file = join(folder, "tokens.csv");
+  const users = `${admin},admin,admin,"system:masters"\n${manager},system:kube-controller-manager,manager\n`;
+  writeFileSync(file, users, { mode: 0o600 });
+  return {
+    file,
+    admin: writeKubeconfig(folder, port, "admin", admin),
+    manager: writeKubeconfig(folder, port, "manager", manager),
+  };
+};
+
+type Users = ReturnType<typeof writeUsers>;
+type Keys = ReturnType<typeof writeServiceAccountKeys>;
+
+const apiServerArguments = (
+  folder: string,
+  port: number,
+  etcd: string,
+  users: Users,
+  keys: Keys,
+): string[] => [
+  `--etcd-servers=${etcd}`,
+  "--bind-address=127.0.0.1",
+  "--advertise-address=127.0.0.1",
+  `--secure-port=${port}`,
+  // A Service of the API server itself can't lead to loopback, and nobody needs it.
+  "--endpoint-reconciler-type=none",
+  `--cert-dir=${join(folder, "pki")}`,
+  `--token-auth-file=${users.file}`,
+  `--service-account-key-file=${keys.publicKey}`,
+  `--service-account-signing-key-file=${keys.privateKey}`,
+  "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+  "--service-cluster-ip-range=10.0.0.0/24",
+  "--authorization-mode=RBAC",
+  "--allow-privileged=true",
+];
+
+const managerArguments = (folder: string, port: number, users: Users, keys: Keys): string[] => [
+  ...["", "authentication-", "authorization-"].map((use) => `--${use}kubeconfig=${users.manager}`),
+  "--bind-address=127.0.0.1",
+  `--secure-port=${port}`,
+  `--cert-dir=${join(folder, "pki")}`,
+  `--service-account-private-key-file=${keys.privateKey}`,
+  `--root-ca-file=${join(folder, "pki", "apiserver.crt")}`,
+  "--use-service-account-credentials=true",
+  "--leader-elect=false",
+];
 
 /** Starts all of it; `folder` is its own and holds its data. */
 export const startRealApiServer = async (
@@ -93,54 +128,24 @@ export const startRealApiServer = async (
   const close = async () => {
     for (const program of running.splice(0).reverse()) await program.stop();
   };
+  const start = async (command: string, args: readonly string[], isReady: () => Promise<boolean>) => {
+    running.push(await startServerProgram({ command, args, log, isReady }));
+  };
   try {
     const [etcd, etcdUrl] = await startEtcd(programs.etcd, place);
     running.push(etcd);
     const [port, managerPort] = [await freePort(), await freePort()];
-    const tokens = { admin: randomBytes(16).toString("hex"), manager: randomBytes(16).toString("hex") };
-    const tokenFile = join(folder, "tokens.csv");
-    const users = `${tokens.admin},admin,admin,"system:masters"\n${tokens.manager},system:kube-controller-manager,manager\n`;
-    writeFileSync(tokenFile, users, { mode: 0o600 });
-    const keys = writeServiceAccountKeys(folder);
-    const kubeconfig = writeKubeconfig(folder, port, "admin", tokens.admin);
-    running.push(
-      await startServerProgram({
-        command: programs.apiServer,
-        args: [
-          `--etcd-servers=${etcdUrl}`,
-          ["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", `--secure-port=${port}`],
-          // A Service of the API server itself can't lead to loopback, and nobody needs it.
-          "--endpoint-reconciler-type=none",
-          `--cert-dir=${join(folder, "pki")}`,
-          `--token-auth-file=${tokenFile}`,
-          `--service-account-key-file=${keys.publicKey}`,
-          `--service-account-signing-key-file=${keys.privateKey}`,
-          "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-          "--service-cluster-ip-range=10.0.0.0/24",
-          ["--authorization-mode=RBAC", "--allow-privileged=true"],
-        ].flat(),
-        log,
-        isReady: isReadyAt(kubeconfig),
-      }),
-    );
-    const managed = writeKubeconfig(folder, port, "manager", tokens.manager);
-    running.push(
-      await startServerProgram({
-        command: programs.controllerManager,
-        args: [
-          ...["", "authentication-", "authorization-"].map((use) => `--${use}kubeconfig=${managed}`),
-          ["--bind-address=127.0.0.1", `--secure-port=${managerPort}`, `--cert-dir=${join(folder, "pki")}`],
-          `--service-account-private-key-file=${keys.privateKey}`,
-          `--root-ca-file=${join(folder, "pki", "apiserver.crt")}`,
-          ["--use-service-account-credentials=true", "--leader-elect=false"],
-        ].flat(),
-        log,
-        // Its controllers have made this of the new cluster.
-        isReady: async () =>
-          (await kubectlWith(kubeconfig).try(["get", "serviceaccount", "default"])).code === 0,
-      }),
-    );
-    return { kubeconfig, close };
+    const [users, keys] = [writeUsers(folder, port), writeServiceAccountKeys(folder)];
+    const gets =
+      (...args: string[]) =>
+      async (): Promise<boolean> =>
+        (await kubectlWith(users.admin).try(["get", ...args])).code === 0;
+    const served = apiServerArguments(folder, port, etcdUrl, users, keys);
+    await start(programs.apiServer, served, gets("--raw", "/readyz"));
+    const managed = managerArguments(folder, managerPort, users, keys);
+    // Its controllers have made this of the new cluster.
+    await start(programs.controllerManager, managed, gets("serviceaccount", "default"));
+    return { kubeconfig: users.admin, close };
   } catch (error) {
     await close();
     throw error;

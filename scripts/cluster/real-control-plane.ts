@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { request } from "undici";
 import { parse } from "yaml";
 import type { ApplyStrategy, ControlPlane, OpenControlPlane } from "../local/control-plane.ts";
 import { eventually } from "../local/eventually.ts";
@@ -15,7 +14,7 @@ import { type Kubectl, kubectlWith } from "../local/kubectl.ts";
 import type { Engine } from "./engine-programs.ts";
 import { keepPodsReady } from "./ready-pods.ts";
 import { startRealApiServer } from "./real-api-server.ts";
-import { startServerProgram } from "./server-program.ts";
+import { answerOf, startServerProgram } from "./server-program.ts";
 
 type Close = () => Promise<void>;
 
@@ -55,17 +54,6 @@ const argumentsOf = (applyStrategy: ApplyStrategy): string[] => {
   );
 };
 
-const answers = async (url: string): Promise<string | undefined> => {
-  try {
-    const { statusCode, body } = await request(url);
-    const text = await body.text();
-    return statusCode === 200 ? text : undefined;
-  } catch {
-    // It does not listen yet.
-    return undefined;
-  }
-};
-
 /** How many items its queues hold, and how many seconds it has worked on one. */
 const restOf = (metrics: string): number =>
   [...metrics.matchAll(/^workqueue_(?:depth|unfinished_work_seconds)\{.*\} (\S+)$/gm)].reduce(
@@ -89,9 +77,9 @@ const startMetacontroller = async (
     ],
     env: { KUBECONFIG: options.kubeconfig },
     log: options.log,
-    isReady: async () => (await answers(`http://127.0.0.1:${health}/readyz`)) !== undefined,
+    isReady: async () => (await answerOf(`http://127.0.0.1:${health}/readyz`)) !== undefined,
   });
-  const isIdle = async () => restOf((await answers(`http://127.0.0.1:${metrics}/metrics`)) ?? "") === 0;
+  const isIdle = async () => restOf((await answerOf(`http://127.0.0.1:${metrics}/metrics`)) ?? "") === 0;
   return { idle: () => eventually("Metacontroller rests", isIdle).then(() => {}), close: program.stop };
 };
 

@@ -4,12 +4,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { basename } from "node:path";
 import { createInterface } from "node:readline";
+import { request } from "undici";
 import { eventually } from "../local/eventually.ts";
 import { inheritedEnv } from "../local/inherited-env.ts";
 
 export type ServerProgram = {
-  /** The lines that it has printed so far, the last ones alone. */
-  readonly lastLines: () => string;
   /** Ends it, by SIGKILL where it takes more than ten seconds. */
   stop(): Promise<void>;
 };
@@ -26,6 +25,18 @@ export type ServerProgramOptions = {
 const START_SECONDS = 120;
 const KEPT_LINES = 12;
 const STOP_MS = 10_000;
+
+/** What a server says at `url`; undefined where it is not ready, or does not listen yet. */
+export const answerOf = async (url: string): Promise<string | undefined> => {
+  try {
+    const { statusCode, body } = await request(url);
+    const text = await body.text();
+    return statusCode === 200 ? text : undefined;
+  } catch {
+    // It does not listen yet.
+    return undefined;
+  }
+};
 
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;
 
@@ -65,5 +76,5 @@ export const startServerProgram = async (options: ServerProgramOptions): Promise
     await stop();
     throw error;
   }
-  return { lastLines, stop };
+  return { stop };
 };
