@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
 import type { Secret, StringMap } from "../kubernetes.ts";
+import { own } from "../own.ts";
 import { BASE, baseOf, baseText, heldData, mappedPart, placeholderFor, REPLACED } from "./base.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { isTemplateKey } from "./template.ts";
@@ -26,7 +27,7 @@ export interface SecretChild extends Record<string, unknown> {
 
 /** Whether `actual` has every entry of `wanted`. */
 const includes = (actual: StringMap | undefined, wanted: StringMap): boolean =>
-  Object.entries(wanted).every(([key, value]) => actual?.[key] === value);
+  Object.entries(wanted).every(([key, value]) => actual !== undefined && own(actual, key) === value);
 
 /** `map` with its keys in order, so that the same content gives the same bytes. */
 const sorted = (map: StringMap): StringMap =>

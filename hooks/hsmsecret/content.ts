@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From what the token holds at a path to the data of a Secret, or the one reason why Kubernetes would not take it.
 import type { StringMap } from "../kubernetes.ts";
+import { own } from "../own.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** Kubernetes' limit on the sum of a Secret's values, in bytes (core/v1 MaxSecretSize). */
@@ -41,8 +42,8 @@ export const contentOf = (spec: ResolvedSpec, token: StringMap): Content => {
       `A Secret can't have the key ${listed(unfit.sort())} (allowed: letters, digits, "-", "_" and "."; at most 253). Rename it on the token, or map it in spec.data.`,
     );
   }
-  const data = Object.fromEntries(mapping.map(({ key, hsmKey }) => [key, token[hsmKey] ?? ""]));
-  const lacking = (REQUIRED_KEYS[spec.secretType] ?? []).filter(
+  const data = Object.fromEntries(mapping.map(({ key, hsmKey }) => [key, own(token, hsmKey) ?? ""]));
+  const lacking = (own(REQUIRED_KEYS, spec.secretType) ?? []).filter(
     (group) => !group.some((key) => Object.hasOwn(data, key)),
   );
   if (lacking.length > 0) {

@@ -2,6 +2,7 @@
 // Under writeBack: who changed since the Secret and the token were last the same, and what follows from it.
 import { checksumOfBase64 } from "../checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
+import { own } from "../own.ts";
 import { mayWrite, type PathPolicy } from "../path-policy.ts";
 import { baseOf, commonOf, heldData, mappedPart, noteOf, scopeOf } from "./base.ts";
 import { contentOf } from "./content.ts";
@@ -52,8 +53,8 @@ type Wanted =
 const wantedOf = (spec: ResolvedSpec, held: StringMap, token: StringMap): Wanted => {
   const wanted = new Map<string, { key: string; value: string }[]>();
   for (const { key, hsmKey } of spec.data ?? Object.keys(held).map((name) => ({ key: name, hsmKey: name }))) {
-    const value = held[key];
-    if (value === undefined || value === token[hsmKey]) continue;
+    const value = own(held, key);
+    if (value === undefined || value === own(token, hsmKey)) continue;
     wanted.set(hsmKey, [...(wanted.get(hsmKey) ?? []), { key, value }]);
   }
   const torn = [...wanted.values()].find((claims) => new Set(claims.map(({ value }) => value)).size > 1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a sync request shows of the Secret that an HSMSecret names: ours, somebody else's, none, or nothing known.
 import type { Secret } from "../kubernetes.ts";
+import { own } from "../own.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMSecretSyncRequest } from "./schema.ts";
 
@@ -27,8 +28,8 @@ export const observe = (request: HSMSecretSyncRequest, spec: ResolvedSpec): Obse
   const key = `${namespace}/${spec.secretName}`;
   const children = request.children[SECRETS] ?? {};
   const related = request.related[SECRETS];
-  const child = children[key];
-  const named = related?.[key];
+  const child = own(children, key);
+  const named = related && own(related, key);
   const owned = child ?? (named !== undefined && controllerOf(named)?.uid === uid ? named : undefined);
   const stale = Object.entries(children)
     .filter(([name]) => name !== key)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
+import { own } from "../own.ts";
 import { isUnedited } from "./base.ts";
 import { relisted } from "./child.ts";
 import type { Decision } from "./decide.ts";
@@ -106,7 +107,7 @@ export const failureFinding = (
   });
   switch (failure.outcome) {
     case "refused": {
-      const remedy = REMEDIES[failure.code];
+      const remedy = own(REMEDIES, failure.code);
       const words = `${failure.code}: ${failure.message}${remedy === undefined ? "" : ` ${remedy}`}`;
       return { ...finding(words), stalled: true, after: spec.syncInterval };
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
+import { own } from "../own.ts";
 import { controllerOf, type Deployment, isOwnedBy } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { ToggleSyncRequest } from "./schema.ts";
@@ -51,8 +52,8 @@ export const observe = (request: ToggleSyncRequest, spec: ResolvedSpec): Observe
   const key = `${namespace}/${spec.deploymentName}`;
   const children = request.children[DEPLOYMENTS] ?? {};
   const related = request.related[DEPLOYMENTS];
-  const child = children[key];
-  const deployment = child ?? related?.[key];
+  const child = own(children, key);
+  const deployment = child ?? (related && own(related, key));
   const nobody: Named = { state: related === undefined ? "unknown" : "absent" };
   const named = deployment === undefined ? nobody : whose(deployment, child !== undefined, uid, spec);
   return {
@@ -61,7 +62,7 @@ export const observe = (request: ToggleSyncRequest, spec: ResolvedSpec): Observe
       .filter(([name]) => name !== key || named.state !== "ours")
       .map(([, other]) => other),
     hidden: inOrder(related ?? {})
-      .filter(([name, other]) => children[name] === undefined && isOwnedBy(other, uid))
+      .filter(([name, other]) => own(children, name) === undefined && isOwnedBy(other, uid))
       .map(([, other]) => other),
   };
 };

@@ -20,6 +20,7 @@ import { answerBrokenRequest, answerUnknownRoute, handleError, type RouteMethods
 import { sendError } from "./errors.ts";
 import { limitInFlight } from "./in-flight.ts";
 import type { KeyswitchServer } from "./instance.ts";
+import { parseJsonBodies } from "./json-body.ts";
 import { addProbes, type Readiness } from "./probes.ts";
 import { requestId } from "./request-id.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
@@ -82,7 +83,8 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
 
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
-  app.removeContentTypeParser("text/plain");
+  app.removeAllContentTypeParsers();
+  parseJsonBodies(app, "application/json");
   app.decorateRequest("errorCode", null);
   app.decorateRequest("tokenName", null);
   const methods: RouteMethods = new Map();

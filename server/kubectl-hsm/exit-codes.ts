@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `kubectl hsm` exits with, and how a command ends early. docs/kubectl-hsm.md is checked against the table.
+import { own } from "../../hooks/own.ts";
 import type { errors } from "../http/errors.ts";
 
 /** Name → code and the sentence of the help. */
@@ -44,7 +45,7 @@ const BY_CODE: Readonly<Record<string, ExitName>> = {
 
 /** The exit that an error answer of the agent comes to. */
 export const exitOfAnswer = (status: number, code: string | undefined): ExitName => {
-  const named = code === undefined ? undefined : BY_CODE[code];
+  const named = code === undefined ? undefined : own(BY_CODE, code);
   if (named !== undefined) return named;
   if (status === 401 || status === 403) return "forbidden";
   if (status === 409 || status === 412) return "conflict";

@@ -5,6 +5,7 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { DeleteBody, ErrorBody, PatchBody, PutBody, WriteBody } from "../../agent-api.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
+import { parseJsonBodies } from "../../http/json-body.ts";
 import type { Change, Precondition } from "../store.ts";
 import { startWriteAudit, type WriteOperation } from "./audit.ts";
 import { auditedChange, failureOf, sendFailure } from "./change-end.ts";
@@ -90,11 +91,7 @@ export const addWriteRoutes = (app: KeyswitchServer, { store, metrics, device }:
   // A context of its own, because the media type is PATCH's alone.
   app.register(async (context) => {
     const patches = context.withTypeProvider<TypeBoxTypeProvider>();
-    patches.addContentTypeParser(
-      MERGE_PATCH,
-      { parseAs: "string" },
-      patches.getDefaultJsonParser("error", "error"),
-    );
+    parseJsonBodies(patches, MERGE_PATCH);
     patches.patch(
       SECRET,
       {
