@@ -37,13 +37,24 @@ const matchesGlob = (glob: string, text: string): boolean => {
   return true;
 };
 
-/** Whether the leading segments of `path` match all of `globs`; what follows them is below the prefix. */
+/**
+ * Whether the leading segments of `path` match all of `globs`; what follows them is below the prefix. A `**` takes as little as
+ * it can, and more only where what follows does not fit: at most globs × segments steps.
+ */
 const isBelow = (globs: readonly string[], path: readonly string[]): boolean => {
-  const [glob, ...rest] = globs;
-  if (glob === undefined) return true;
-  if (glob === "**") return isBelow(rest, path) || (path.length > 0 && isBelow(globs, path.slice(1)));
-  const [segment, ...below] = path;
-  return segment !== undefined && matchesGlob(glob, segment) && isBelow(rest, below);
+  let [glob, at] = [0, 0];
+  let last: { glob: number; at: number } | undefined;
+  while (glob < globs.length) {
+    const wanted = globs[glob] ?? "";
+    const segment = path[at];
+    if (wanted === "**") last = { glob: ++glob, at };
+    else if (segment !== undefined && matchesGlob(wanted, segment)) [glob, at] = [glob + 1, at + 1];
+    else if (last !== undefined && last.at < path.length) {
+      last.at += 1;
+      [glob, at] = [last.glob, last.at];
+    } else return false;
+  }
+  return true;
 };
 
 const covers = (rule: PathPolicyRule, namespace: string, path: string): boolean =>

@@ -31,6 +31,20 @@ const rows: [string, PathPolicyRule[], string, string, boolean][] = [
   ["several *s match in order", [{ namespace: "*", prefix: "a*b*c" }], "dev", "a1b2c", true],
   ["a ** spans segments", [{ namespace: "*", prefix: "a/**/z" }], "dev", "a/b/c/z", true],
   ["a ** may span none", [{ namespace: "*", prefix: "a/**/z" }], "dev", "a/z/below", true],
+  [
+    "a ** takes more where what follows does not fit at first",
+    [{ namespace: "*", prefix: "**/a/b/**/z" }],
+    "dev",
+    "a/c/a/b/z",
+    true,
+  ],
+  [
+    "many of them are no more work",
+    [{ namespace: "*", prefix: `${"**/a/".repeat(20)}z` }],
+    "dev",
+    Array(120).fill("a").join("/"),
+    false,
+  ],
   ["a ** still needs what follows it", [{ namespace: "*", prefix: "a/**/z" }], "dev", "a/b/c", false],
 ];
 
