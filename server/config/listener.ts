@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { Type } from "@sinclair/typebox";
 import { parseTokens } from "../http/token-file.ts";
+import { holdsCertificates } from "./ca-certificates.ts";
 import { isLoopback } from "./loopback.ts";
 import { readChecked, type VariableReader } from "./variables.ts";
 
@@ -87,7 +88,7 @@ export const checkCa = <Name extends string>(
   if (path === undefined) return;
   const ca = readChecked(path);
   if (!ca.ok) reader.fault(name, `${path} ${ca.message}`);
-  else if (!ca.bytes.includes("-----BEGIN CERTIFICATE-----") || !isUsable({ ca: ca.bytes }))
+  else if (!holdsCertificates(ca.bytes) || !isUsable({ ca: ca.bytes }))
     reader.fault(name, `${path} holds no PEM certificate`);
 };
 

@@ -3,6 +3,7 @@
 import { createSecureContext } from "node:tls";
 import type { Logger } from "pino";
 import { Pool } from "undici";
+import { holdsCertificates } from "../config/ca-certificates.ts";
 import { type Parsed, type RereadFile, rereadFiles } from "../config/reread-file.ts";
 import type { Secret } from "../config/secret.ts";
 import { parseTokens } from "./token-file.ts";
@@ -53,9 +54,9 @@ export type HttpPool = {
 type KeyPair = { cert: string | Buffer; key: string | Buffer };
 
 const certificates = (contents: Buffer): Parsed<Buffer> =>
-  contents.includes("-----BEGIN CERTIFICATE-----")
+  holdsCertificates(contents)
     ? { ok: true, value: contents }
-    : { ok: false, message: "holds no PEM certificate" };
+    : { ok: false, message: "does not hold whole PEM certificates" };
 
 const keyPair = (cert: Buffer, key: Buffer): Parsed<KeyPair> => {
   try {

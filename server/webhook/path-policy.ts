@@ -11,6 +11,9 @@ const MAX_FAULTS = 10;
 
 /** The policy that a file's bytes hold. A message names the fields that are wrong, not their values. */
 export const loadPathPolicy = (contents: Buffer): Parsed<PathPolicy> => {
+  // Emptied by mistake, or not written yet.
+  if (contents.toString("utf8").trim() === "")
+    return { ok: false, message: "is empty; a policy without rules is []" };
   let document: unknown;
   try {
     // JSON is a subset of YAML 1.2. No aliases: a small file can't grow by them. The level "silent" would hide errors.

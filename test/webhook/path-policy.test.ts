@@ -22,6 +22,8 @@ const bad: [sentence: string, text: string, message: RegExp][] = [
   ["text that is neither", '{"a": canary', /^is neither JSON nor YAML \(line \d+\)$/],
   ["an object", '{"namespace":"canary"}', /^is not a path policy: document: Expected array$/],
   ["an unknown field", '[{"namespace":"a","prefix":"b","canary":1}]', /\[0\]\.canary: Unexpected property/],
+  ["an emptied file", "", /^is empty; a policy without rules is \[\]$/],
+  ["blank lines alone", " \n\n", /^is empty/],
   ["a missing field", '[{"namespace":"a"}]', /\[0\]\.prefix: /],
   ["a wrong type", '[{"namespace":"a","prefix":"b","write":"canary"}]', /\[0\]\.write: Expected boolean/],
   ["a prefix with blanks", '[{"namespace":"a","prefix":"canary canary"}]', /\[0\]\.prefix: /],
