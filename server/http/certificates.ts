@@ -3,15 +3,21 @@
 import type { Server } from "node:https";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { FastifyBaseLogger } from "fastify";
+import { holdsCertificates } from "../config/ca-certificates.ts";
 import type { TlsFiles } from "../config/listener.ts";
 import { type Parsed, type RereadFile, rereadFiles } from "../config/reread-file.ts";
 
 /** How often the files are looked at. */
 const CHECK_EVERY_MS = 1000;
 
-const usable = (context: SecureContextOptions): Parsed<SecureContextOptions> => {
+const usable = (context: SecureContextOptions & { ca?: Buffer }): Parsed<SecureContextOptions> => {
   try {
     createSecureContext(context);
+    if (context.ca !== undefined && !holdsCertificates(context.ca))
+      return {
+        ok: false,
+        message: "do not fit together: the last of them does not hold whole PEM certificates",
+      };
     return { ok: true, value: context };
   } catch {
     return { ok: false, message: "do not fit together" };
@@ -50,9 +56,15 @@ export const followCertificates = (
   files: TlsFiles,
   servers: ReadonlySet<Server>,
   logger: FastifyBaseLogger,
+  /** Called when another client CA is in force: who came in by the former one must show a certificate again. */
+  onNewCa: () => void,
 ): (() => void) => {
+  let { ca } = certificateSource(files, logger, () => {}).get();
   const source = certificateSource(files, logger, (material) => {
     for (const server of servers) server.setSecureContext(material);
+    const same = String(ca) === String(material.ca);
+    ca = material.ca;
+    if (!same) onNewCa();
   });
   const timer = setInterval(() => source.get(), CHECK_EVERY_MS);
   timer.unref();

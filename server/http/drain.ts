@@ -9,6 +9,8 @@ const LONGEST_MS = 10_000;
 export type Drain = {
   /** Watches the connections of one more server. */
   watch(server: Server): void;
+  /** A request is under way; to call what is answered when it no longer is. */
+  begun(): () => void;
   /** To be called when closing begins. Node would wait for a connection that has not sent a request yet. */
   begin(): void;
 };
@@ -31,14 +33,14 @@ export const createDrain = (): Drain => {
         sockets.add(socket);
         socket.once("close", () => sockets.delete(socket));
       });
-      server.on("request", (_request, response) => {
-        underWay += 1;
-        response.once("close", () => {
-          underWay -= 1;
-          // After the answer's last bytes have been handed to the socket.
-          setImmediate(endIfIdle);
-        });
-      });
+    },
+    begun: () => {
+      underWay += 1;
+      return () => {
+        underWay -= 1;
+        // After the answer's last bytes have been handed to the socket.
+        setImmediate(endIfIdle);
+      };
     },
     begin: () => {
       closing = true;

@@ -1,24 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounds how many hook requests are worked on at once; the rest is told to come back.
+import type { Connections } from "./connections.ts";
 import { sendError } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";
 
 /** Metacontroller requeues the object after this long without an error event. */
 const RETRY_AFTER_SECONDS = 1;
 
+/** `/hooks/toggle` of `/hooks/toggle/sync`: those that wait for a token must not take the places of the others. */
+const resourceOf = (url: string): string => url.slice(0, url.lastIndexOf("/"));
+
 /**
- * Answers 429 TOO_BUSY to hook requests above `maximum`, before their bodies are read. Must come after authentication,
+ * Answers 429 TOO_BUSY to hook requests of one resource above `maximum`, before their bodies are read. Must come after authentication,
  * so that strangers can't fill the places.
  */
-export const limitInFlight = (app: KeyswitchServer, maximum: number): void => {
-  let inFlight = 0;
+export const limitInFlight = (
+  app: KeyswitchServer,
+  maximum: number,
+  whenOver: Connections["whenOver"],
+): void => {
+  const inFlight = new Map<string, number>();
   app.addHook("onRequest", async (request, reply) => {
     if (request.routeOptions.config.scope !== "hook") return;
-    if (inFlight >= maximum) return sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });
-    inFlight += 1;
+    const resource = resourceOf(request.routeOptions.url ?? "");
+    const others = inFlight.get(resource) ?? 0;
+    if (others >= maximum) return sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    inFlight.set(resource, others + 1);
     // Not fastify's onResponse, which is not called for a caller that hangs up.
-    reply.raw.once("close", () => {
-      inFlight -= 1;
-    });
+    whenOver(reply.raw, () => inFlight.set(resource, (inFlight.get(resource) ?? 1) - 1));
   });
 };

@@ -19,6 +19,12 @@ declare module "fastify" {
     /** Who may call the route; a route without it is a bug that shows when it is added. */
     scope?: Scope;
   }
+  interface FastifyReply {
+    /**
+     * Waits until there is room in memory for an answer with so many bytes of values. False: the caller has gone meanwhile.
+     */
+    roomFor(bytes: number): Promise<boolean>;
+  }
   interface FastifyRequest {
     /** The name of the bearer token that the caller showed, where it is one of ours. */
     tokenName: string | null;

@@ -14,7 +14,9 @@ import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";
 import { type AuthOptions, createAuthenticator } from "./auth.ts";
+import { limitBytes } from "./byte-limits.ts";
 import { certificateSource, followCertificates } from "./certificates.ts";
+import { type Connections, createConnections } from "./connections.ts";
 import { createDrain, type Drain } from "./drain.ts";
 import { answerBrokenRequest, answerUnknownRoute, handleError, type RouteMethods } from "./error-handler.ts";
 import { sendError } from "./errors.ts";
@@ -24,18 +26,20 @@ import { parseJsonBodies } from "./json-body.ts";
 import { addProbes, type Readiness } from "./probes.ts";
 import { requestId } from "./request-id.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
+import { TRAFFIC_LIMITS, type TrafficLimits } from "./traffic-limits.ts";
 import { compileValidator } from "./validation.ts";
 
-export type Limits = {
+export type Limits = TrafficLimits & {
   /** Bodies above this many bytes are refused with 413. */
   bodyBytes: number;
-  /** Hook requests worked on at once. */
+  /** Hook requests of one resource worked on at once. */
   hooksInFlight: number;
   /** How long a whole request may take to arrive, in milliseconds. */
   requestTimeoutMs: number;
 };
 
 export const DEFAULT_LIMITS: Limits = {
+  ...TRAFFIC_LIMITS,
   bodyBytes: 8 * 1024 * 1024,
   hooksInFlight: 64,
   requestTimeoutMs: 15_000,
@@ -60,7 +64,8 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   const { logger, registry, ready, tls } = options;
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
   const drain = createDrain();
-  const { serverFactory, tlsServers } = createServers(tls, limits, logger, drain);
+  const connections = createConnections(limits);
+  const { serverFactory, tlsServers } = createServers(tls, limits, logger, { drain, connections });
   const loggerInstance: FastifyBaseLogger = logger;
   const settings: FastifyServerOptions<Server> = {
     serverFactory,
@@ -102,11 +107,12 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
     const { scope } = request.routeOptions.config;
     const decision = allow(scope ?? "write", request.headers.authorization, request.raw.socket);
     request.tokenName = decision.token ?? null;
-    if (decision.ok) return;
+    if (decision.ok) return scope === "open" ? undefined : connections.recognise(request.raw.socket);
     if (decision.challenge !== undefined) reply.header("www-authenticate", decision.challenge);
     return sendError(reply, decision.code);
   });
-  limitInFlight(app, limits.hooksInFlight);
+  limitInFlight(app, limits.hooksInFlight, connections.whenOver);
+  limitBytes(app, limits, connections.whenOver);
 
   const metrics = createRequestMetrics(registry);
   app.addHook("onResponse", async (request, reply) => {
@@ -114,9 +120,10 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
     logRequest(request, reply);
   });
   app.addHook("preClose", async () => drain.begin());
+  app.addHook("onClose", async () => connections.close());
   addProbes(app, { registry, ready, ...(options.alive && { alive: options.alive }) });
   if (tls) {
-    const stop = followCertificates(tls, tlsServers, logger);
+    const stop = followCertificates(tls, tlsServers, logger, () => connections.endAll());
     app.addHook("onClose", async () => stop());
   }
   return app;
@@ -139,7 +146,12 @@ const logRequest = (request: FastifyRequest, reply: FastifyReply): void => {
 };
 
 /** How servers are made; fastify makes two for a name such as localhost that has two addresses. */
-const createServers = (tls: TlsFiles | undefined, limits: Limits, logger: Logger, drain: Drain) => {
+const createServers = (
+  tls: TlsFiles | undefined,
+  limits: Limits,
+  logger: Logger,
+  { drain, connections }: { drain: Drain; connections: Connections },
+) => {
   const tlsServers = new Set<HttpsServer>();
   const timeouts = {
     requestTimeout: limits.requestTimeoutMs,
@@ -148,19 +160,23 @@ const createServers = (tls: TlsFiles | undefined, limits: Limits, logger: Logger
     // Longer than the 90 s after which Go's clients, Metacontroller among them, close an idle connection themselves.
     keepAliveTimeout: 120_000,
   };
-  const serverFactory = (listener: RequestListener): Server => {
-    if (tls === undefined) {
-      const server = createServer(timeouts, listener);
-      drain.watch(server);
-      return server;
-    }
+  const watched = <S extends Server>(server: S): S => {
+    drain.watch(server);
+    connections.watch(server);
+    return server;
+  };
+  const serverFactory = (handle: RequestListener): Server => {
+    const listener = connections.guard((request, response) => {
+      connections.whenOver(response, drain.begun());
+      handle(request, response);
+    });
+    if (tls === undefined) return watched(createServer(timeouts, listener));
     // A caller without a certificate gets through the handshake and reaches the open routes alone: see auth.ts.
     const clients = tls.clientCaFile !== undefined && { requestCert: true, rejectUnauthorized: false };
     const material = certificateSource(tls, logger, () => {}).get();
     const server = new HttpsServer({ ...timeouts, ...material, ...clients }, listener);
     tlsServers.add(server);
-    drain.watch(server);
-    return server;
+    return watched(server);
   };
   return { serverFactory, tlsServers };
 };

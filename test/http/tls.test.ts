@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // TLS on real connections: client certificates, open probes, resumed sessions, and certificates that are replaced.
 import { once } from "node:events";
-import { copyFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { type RequestOptions, request } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -15,6 +15,7 @@ import { recordedLog } from "./recorded-log.ts";
 
 const authority = createAuthority(t.testdir({}), "ours");
 const stranger = createAuthority(t.testdirName, "theirs");
+const root = t.testdirName;
 const server = authority.issue("server");
 const next = authority.issue("next-server");
 const client = authority.issue("client");
@@ -76,6 +77,38 @@ t.test("who needs a certificate", async (t) => {
       t.equal(answer.status, status);
       if (code !== undefined) t.match(answer.body, { code });
     });
+});
+
+t.test("a client CA that is emptied, cut or broken is not taken", async (t) => {
+  const caFile = join(root, "changing-ca.pem");
+  writeFileSync(caFile, authority.ca);
+  const { get, log } = await listen(t, caFile);
+  const text = authority.ca.toString();
+  const cut = text.slice(0, text.length / 2);
+  for (const content of ["", cut, text + cut, text.replace(/[A-Za-z]{20}/, "A".repeat(20))]) {
+    const before = log.lines.length;
+    writeFileSync(caFile, content);
+    await log.waitFor((line) => log.lines.indexOf(line) >= before && line.level === "error");
+    t.match(
+      log.lines.at(-1)?.msg,
+      /holds? .*certificate.*; the former content stays in use$|do not fit together/,
+    );
+    t.equal((await get("/read", client)).status, 200);
+  }
+});
+
+t.test("a kept connection does not outlive the client CA that let it in", async (t) => {
+  const caFile = join(root, "changing-ca.pem");
+  writeFileSync(caFile, authority.ca);
+  const { port, log } = await listen(t, caFile);
+  const socket = connect({ host: "127.0.0.1", port, ca: authority.ca, cert: client.cert, key: client.key });
+  const ended = once(socket, "close");
+  socket.write("GET /read HTTP/1.1\r\nHost: a\r\n\r\n");
+  const [answer] = await once(socket, "data");
+  t.match(String(answer), /^HTTP\/1.1 200 /);
+  writeFileSync(caFile, stranger.ca);
+  await log.waitFor(({ msg }) => msg === "certificate read again");
+  await ended;
 });
 
 t.test("a session that began without a certificate does not count when it is resumed", async (t) => {

@@ -29,12 +29,14 @@ const readAll = async (
   store: SecretStore,
   prefix: string,
   signal: AbortSignal,
+  roomFor: (bytes: number) => Promise<boolean>,
 ): Promise<Exported | TooMuch | Unavailable> => {
   const listed = await store.list(prefix, { signal });
   if (listed.kind === "unavailable") return listed;
   if (listed.invalid !== undefined && listed.invalid.length > 0) return notWhole(listed.invalid);
   const bytes = listed.secrets.reduce((total, secret) => total + secret.bytes, 0);
   if (bytes > EXPORT_BYTES) return { kind: "too-much", bytes };
+  await roomFor(bytes);
   const secrets: ExportedSecret[] = [];
   for (const { path } of listed.secrets) {
     const read = await store.read(path, { signal });
@@ -60,7 +62,7 @@ export const addExportRoute = (app: KeyswitchServer, { store, metrics, device }:
     async (request, reply) => {
       const { prefix = "" } = request.query;
       const audit = startWriteAudit(request, metrics, "export");
-      const all = await readAll(store, prefix, callerGone(reply));
+      const all = await readAll(store, prefix, callerGone(reply), (bytes) => reply.roomFor(bytes));
       if (all.kind === "unavailable") {
         audit({ prefix, outcome: all.code });
         return sendFailure(reply, failureOf(all));

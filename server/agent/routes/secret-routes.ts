@@ -48,6 +48,9 @@ const problemsOf = ({
 export const encodedValues = (data: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
   Object.fromEntries([...data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]));
 
+const bytesOf = (data: ReadonlyMap<string, Uint8Array>): number =>
+  [...data.values()].reduce((sum, { length }) => sum + length, 0);
+
 /** Answers 503 with the reason and when to come back. */
 export const sendUnavailable = (
   reply: FastifyReply,
@@ -109,6 +112,7 @@ export const addSecretRoutes = (
         audit({ outcome: "unchanged", path, checksum });
         return reply.code(304).send();
       }
+      if (!(await reply.roomFor(bytesOf(result.data)))) return sendError(reply, "TOO_BUSY");
       audit({ outcome: "found", path, checksum });
       const data = encodedValues(result.data);
       return { path, data, checksum, version, device, layout, ...shownMetadata(result.metadata) };

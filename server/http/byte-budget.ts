@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bounds the bytes that are in memory for requests or answers at once.
+
+export type ByteBudget = {
+  /** Takes room at once; undefined where there is none. The answer gives it back. */
+  tryTake(bytes: number): (() => void) | undefined;
+  /** Waits for room, first come, first served; undefined when `signal` ends the wait. */
+  take(bytes: number, signal: AbortSignal): Promise<(() => void) | undefined>;
+};
+
+/** A budget of so many bytes. What is larger than all of it is let in when nothing else is. */
+export const createByteBudget = (maximum: number): ByteBudget => {
+  let taken = 0;
+  const waiting = new Set<{ bytes: number; enter: () => void }>();
+  const fits = (bytes: number): boolean => taken === 0 || taken + bytes <= maximum;
+  const grant = (bytes: number): (() => void) => {
+    taken += bytes;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      taken -= bytes;
+      for (const one of waiting) {
+        if (!fits(one.bytes)) break;
+        waiting.delete(one);
+        one.enter();
+      }
+    };
+  };
+  return {
+    tryTake: (bytes) => (fits(bytes) ? grant(bytes) : undefined),
+    take: (bytes, signal) => {
+      if (signal.aborted) return Promise.resolve(undefined);
+      if (waiting.size === 0 && fits(bytes)) return Promise.resolve(grant(bytes));
+      return new Promise((resolve) => {
+        const one = { bytes, enter: () => resolve(grant(bytes)) };
+        waiting.add(one);
+        signal.addEventListener("abort", () => waiting.delete(one) && resolve(undefined), { once: true });
+      });
+    },
+  };
+};

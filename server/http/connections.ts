@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bounds the connections of a process: how many, how long before the first request, how many unanswered requests, and how
+// long an unread answer is kept.
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { TrafficLimits } from "./traffic-limits.ts";
+
+/** How often the times are looked at. */
+const SWEEP_MS = 1000;
+
+type Connection = {
+  sockets: Socket[];
+  connectedAt: number;
+  asked: boolean;
+  /** Whether it is to be closed as soon as nothing is under way. */
+  ending: boolean;
+  exchanges: Set<Exchange>;
+};
+
+type Exchange = { answeredAt?: number; over: boolean; ends: (() => void)[] };
+
+export type Connections = {
+  /** Watches the connections of one more server. */
+  watch(server: Server): void;
+  /** Lets through to `listener` the requests that a connection may have. */
+  guard(listener: RequestListener): RequestListener;
+  /** A caller with credentials is on this socket: others are closed before it. */
+  recognise(socket: Socket): void;
+  /** Calls `done` when the answer is on its way or nobody waits for it any more; once. */
+  whenOver(response: ServerResponse, done: () => void): void;
+  /** Ends every connection that is there, each after what is under way on it. */
+  endAll(): void;
+  close(): void;
+};
+
+/** Connections of no server yet. `now` is in milliseconds, monotonic. */
+export const createConnections = (limits: TrafficLimits, now = () => performance.now()): Connections => {
+  // Both in the order in which they are given up: strangers by age, known callers by their last request.
+  const strangers = new Set<Connection>();
+  const known = new Set<Connection>();
+  const bySocket = new WeakMap<Socket, Connection>();
+  const byAddress = new Map<string, Connection>();
+  const byResponse = new WeakMap<ServerResponse, Exchange>();
+
+  const drop = (connection: Connection): void => {
+    strangers.delete(connection);
+    known.delete(connection);
+    for (const socket of connection.sockets) socket.destroy();
+  };
+  const makeRoom = (): boolean => {
+    if (strangers.size + known.size < limits.connections) return true;
+    const idle = () => [...known].find(({ exchanges }) => exchanges.size === 0);
+    const least = strangers.values().next().value ?? idle();
+    if (least !== undefined) drop(least);
+    return least !== undefined;
+  };
+  const connect = (socket: Socket): void => {
+    if (!makeRoom()) return void socket.destroy();
+    const connection: Connection = {
+      sockets: [socket],
+      connectedAt: now(),
+      asked: false,
+      ending: false,
+      exchanges: new Set(),
+    };
+    const address = addressOf(socket);
+    strangers.add(connection);
+    bySocket.set(socket, connection);
+    byAddress.set(address, connection);
+    socket.once("close", () => {
+      drop(connection);
+      if (byAddress.get(address) === connection) byAddress.delete(address);
+      for (const exchange of connection.exchanges) over(connection, exchange);
+    });
+  };
+  const over = (connection: Connection, exchange: Exchange): void => {
+    if (!connection.exchanges.delete(exchange)) return;
+    exchange.over = true;
+    for (const end of exchange.ends) end();
+    // After the answer's last bytes have been handed to the socket.
+    if (connection.ending && connection.exchanges.size === 0) setImmediate(() => drop(connection));
+  };
+  const admit = (request: IncomingMessage, response: ServerResponse): boolean => {
+    const connection = bySocket.get(request.socket);
+    if (connection === undefined || request.socket.destroyed) return false;
+    if (
+      connection.exchanges.size >= limits.pipelined ||
+      (connection.ending && connection.exchanges.size === 0)
+    ) {
+      drop(connection);
+      return false;
+    }
+    connection.asked = true;
+    const exchange: Exchange = { over: false, ends: [] };
+    connection.exchanges.add(exchange);
+    byResponse.set(response, exchange);
+    response.once("prefinish", () => {
+      exchange.answeredAt = now();
+    });
+    response.once("close", () => over(connection, exchange));
+    return true;
+  };
+  const isLate = ({ asked, connectedAt, exchanges }: Connection, at: number): boolean =>
+    (!asked && at - connectedAt > limits.firstRequestMs) ||
+    [...exchanges].some(({ answeredAt = at }) => at - answeredAt > limits.answerMs);
+  const sweep = setInterval(() => {
+    const at = now();
+    for (const connection of [...strangers, ...known]) if (isLate(connection, at)) drop(connection);
+  }, SWEEP_MS).unref();
+
+  return {
+    watch: (server) => {
+      server.on("connection", connect);
+      // TLS wraps the socket; its peer is what both have in common.
+      server.on("secureConnection", (socket: Socket) => {
+        const connection = byAddress.get(addressOf(socket));
+        if (connection === undefined) return void socket.destroy();
+        connection.sockets.push(socket);
+        bySocket.set(socket, connection);
+      });
+    },
+    guard: (listener) => (request, response) => {
+      if (admit(request, response)) listener(request, response);
+    },
+    recognise: (socket) => {
+      const connection = bySocket.get(socket);
+      if (connection === undefined || !(strangers.delete(connection) || known.delete(connection))) return;
+      known.add(connection);
+    },
+    whenOver: (response, done) => {
+      const exchange = byResponse.get(response);
+      if (exchange === undefined) response.once("close", done);
+      else if (exchange.over) done();
+      else exchange.ends.push(done);
+    },
+    endAll: () => {
+      for (const connection of [...strangers, ...known]) {
+        connection.ending = true;
+        if (connection.exchanges.size === 0) drop(connection);
+      }
+    },
+    close: () => clearInterval(sweep),
+  };
+};
+
+const addressOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
+  [remoteAddress, remotePort, localAddress, localPort].join(" ");

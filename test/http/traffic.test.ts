@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a caller can't take from the others: connections, time, unanswered requests and memory, on real connections.
+import { once } from "node:events";
+import { request as startRequest } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
+import { Registry } from "prom-client";
+import t, { type Test } from "tap";
+import { buildServer, type Limits } from "../../server/http/server.ts";
+import { createAuthority } from "./authority.ts";
+import { recordedLog } from "./recorded-log.ts";
+
+const authority = createAuthority(t.testdir({}), "ours");
+const { certFile, keyFile } = authority.issue("server");
+const token = "a-token-of-this-test";
+const GET = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+const READ = `GET /read HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+
+const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
+  const path = join(t.testdir({ token }), "token");
+  const app = buildServer({
+    logger: recordedLog().logger,
+    registry: new Registry(),
+    auth: {
+      tokenFiles: [{ variable: "T", path, scopes: ["read", "hook"] }],
+      clientCertificates: false,
+      loopback: true,
+    },
+    ready: () => [],
+    limits,
+    ...(tls && { tls: { certFile, keyFile } }),
+  });
+  const waiting: (() => void)[] = [];
+  let handled = 0;
+  const wait = () => new Promise<void>((resolve) => waiting.push(resolve));
+  app.get("/read", { config: { scope: "read" } }, async () => "ok");
+  app.get("/wait", { config: { scope: "open" } }, async () => {
+    handled += 1;
+    await wait();
+  });
+  app.get("/large", { config: { scope: "open" } }, async (_request, reply) => {
+    handled += 1;
+    return (await reply.roomFor(40_000_000)) ? Buffer.alloc(40_000_000) : "";
+  });
+  for (const url of ["/hooks/a/sync", "/hooks/a/finalize", "/hooks/b/sync"])
+    app.post(url, { config: { scope: "hook" } }, async () => {
+      handled += 1;
+      await wait();
+      return "done";
+    });
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const sockets: Socket[] = [];
+  t.teardown(async () => {
+    for (const one of waiting) one();
+    for (const socket of sockets) socket.destroy();
+    await app.close();
+  });
+  const open = async (): Promise<Socket> => {
+    const socket = connect(port, "127.0.0.1");
+    sockets.push(socket.on("error", () => {}));
+    await once(socket, "connect");
+    return socket;
+  };
+  const answered = async (socket: Socket, what: string) => {
+    socket.write(what);
+    const [answer] = await once(socket, "data");
+    return String(answer).slice(9, 12);
+  };
+  const hook = (url: string, body: string, headers = {}) => {
+    const outgoing = startRequest({
+      host: "127.0.0.1",
+      port,
+      path: url,
+      method: "POST",
+      agent: false,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
+    });
+    outgoing.on("error", () => {}).end(body);
+    return once(outgoing, "response").then(async ([answer]) => {
+      await text(answer);
+      return answer.statusCode;
+    });
+  };
+  const until = async (reached: () => boolean) => {
+    while (!reached()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  return {
+    port,
+    open,
+    answered,
+    hook,
+    until,
+    handled: () => handled,
+    release: () => waiting.splice(0).map((one) => one()),
+  };
+};
+
+t.test("above the number of connections the oldest stranger goes, and who has a token stays", async (t) => {
+  const { open, answered } = await listen(t, { connections: 5 });
+  const known = await open();
+  t.equal(await answered(known, READ), "200");
+  const probe = await open();
+  t.equal(await answered(probe, GET), "200");
+  const gone = once(probe, "close");
+  for (let i = 0; i < 30; i += 1) await open();
+  await gone;
+  t.equal(await answered(await open(), GET), "200", "a probe comes in");
+  const second = await open();
+  t.equal(await answered(second, READ), "200", "and so does another with a token");
+  t.equal(await answered(known, READ), "200");
+});
+
+t.test("of known callers the one that has asked for nothing for longest goes", async (t) => {
+  const { open, answered } = await listen(t, { connections: 2 });
+  const [first, second] = [await open(), await open()];
+  for (const socket of [first, second, first]) t.equal(await answered(socket, READ), "200");
+  const gone = once(second, "close");
+  t.equal(await answered(await open(), READ), "200");
+  await gone;
+  t.equal(await answered(first, READ), "200");
+});
+
+t.test("who sends no request is shown out, in the midst of a handshake too", async (t) => {
+  for (const tls of [false, true]) {
+    const { port, open } = await listen(t, { firstRequestMs: 50 }, tls);
+    const silent = await open();
+    await once(silent.resume(), "close");
+    if (!tls) continue;
+    const shaken = connectTls({ port, host: "127.0.0.1", ca: authority.ca });
+    await once(shaken, "secureConnect");
+    await once(shaken.resume(), "close");
+  }
+});
+
+t.test("more unanswered requests than a connection may have end it, and no more are worked on", async (t) => {
+  const { open, until, handled } = await listen(t, { pipelined: 3 });
+  const three = await open();
+  three.write("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3));
+  await until(() => handled() === 3);
+  t.notOk(three.destroyed);
+  const four = await open();
+  four.resume().write("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2000));
+  await once(four, "close");
+  t.equal(handled(), 6);
+});
+
+t.test("an answer that is not read ends its connection, and lets the next one in", async (t) => {
+  const { open, until, handled } = await listen(t, { answerMs: 50, answerBytes: 1000 });
+  const [first, second] = [await open(), await open()];
+  for (const socket of [first, second]) socket.pause().write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+  await until(() => handled() === 2);
+  const third = await open();
+  third.write("GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  t.ok((await text(third)).length > 40_000_000, "the two before it were given up");
+});
+
+t.test("bodies that find no room are refused before they are read, and room is given back", async (t) => {
+  const { hook, until, handled, release } = await listen(t, { requestBytes: 100_000 });
+  const body = JSON.stringify("x".repeat(60_000));
+  const first = hook("/hooks/a/sync", body);
+  await until(() => handled() === 1);
+  t.equal(await hook("/hooks/a/sync", body), 429);
+  t.equal(
+    await hook("/hooks/a/sync", body, { "transfer-encoding": "chunked" }),
+    429,
+    "a length that is not told",
+  );
+  const small = hook("/hooks/a/sync", '"x"');
+  await until(() => handled() === 2);
+  release();
+  t.same(await Promise.all([first, small]), [200, 200]);
+  const larger = hook("/hooks/a/sync", JSON.stringify("x".repeat(200_000)));
+  await until(() => handled() === 3);
+  release();
+  t.equal(await larger, 200, "one that is larger than all the room, alone");
+});
+
+t.test("hooks of one resource do not take the places of another's", async (t) => {
+  const { hook, until, handled, release } = await listen(t, { hooksInFlight: 1 });
+  const first = hook("/hooks/a/sync", "{}");
+  await until(() => handled() === 1);
+  t.equal(await hook("/hooks/a/finalize", "{}"), 429);
+  const other = hook("/hooks/b/sync", "{}");
+  await until(() => handled() === 2);
+  release();
+  t.same(await Promise.all([first, other]), [200, 200]);
+});
