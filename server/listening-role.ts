@@ -34,10 +34,6 @@ export const listeningRole =
     if (!parsed.ok) return fail(`keyswitch ${name}: ${describeFaults(parsed.faults)}`);
     const { config } = parsed;
     const logger = createLogger({ level: config.logLevel, role: name });
-    if (role.announce) {
-      logger.info({ node: process.version }, "starting");
-      await role.announce(config, env, logger);
-    } else logger.info({ config, node: process.version }, "starting");
     let running: Promise<Running> | undefined;
     let end: string | undefined;
     const grace = closeWithGrace({ delay: DRAIN_MS, logger: false }, async ({ signal, err }) => {
@@ -50,6 +46,8 @@ export const listeningRole =
       if (end !== undefined) throw new Error(end);
     });
     try {
+      // After the signals are taken: who reads this line may send one at once.
+      await announce(role, config, env, logger);
       running = role.run(config, logger);
       const { ready, ended } = await running;
       ended?.then((reason) => {
@@ -69,6 +67,16 @@ export const listeningRole =
       process.exit();
     }
   };
+
+const announce = async <Config extends ListenerConfig>(
+  role: Role<Config>,
+  config: Config,
+  env: Environment,
+  logger: Logger,
+): Promise<void> => {
+  logger.info({ ...(role.announce === undefined && { config }), node: process.version }, "starting");
+  await role.announce?.(config, env, logger);
+};
 
 /** Every fault on a line of its own. */
 const describeFaults = (faults: readonly ConfigFault[]): string => {
