@@ -4,10 +4,11 @@
 import { Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { checksum, checksumOfBase64 } from "../checksum.ts";
+import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
-/** The annotation of a Secret under writeBack: the checksum of the data that Keyswitch last gave it. Never a value. */
+/** The annotation of a Secret under writeBack: the keyed checksum of the data that Keyswitch last gave it. Never a value. */
 export const BASE = "hsm.j5t.io/base";
 
 /**
@@ -18,7 +19,7 @@ export const BASE = "hsm.j5t.io/base";
 export const REPLACED = "hsm.j5t.io/replaced-resource-version";
 
 const Base = Type.Object({
-  /** Of the data, without the keys of `removing`. */
+  /** Of the data, without the keys of `removing`; see keyed-checksum.ts. */
   checksum: Type.String(),
   /** What the data were made of: path, mapping and device of the spec. */
   scope: Type.String(),
@@ -47,10 +48,16 @@ export const baseOf = (secret: Secret): Base | undefined => {
   }
 };
 
-/** The annotation for `data`; the same data give the same text. */
-export const baseText = (spec: ResolvedSpec, data: StringMap, removing: readonly string[] = []): string =>
+/** The annotation for `data`; the same data give the same text, and the one that `secret` has stays while it is right. */
+export const baseText = (
+  spec: ResolvedSpec,
+  checksums: KeyedChecksums,
+  data: StringMap,
+  secret?: Secret,
+  removing: readonly string[] = [],
+): string =>
   JSON.stringify({
-    checksum: checksumOfBase64(data),
+    checksum: checksums.kept(secret && baseOf(secret)?.checksum, checksumOfBase64(data)),
     scope: scopeOf(spec),
     ...(removing.length === 0 ? {} : { removing: [...removing].sort() }),
   });
@@ -85,10 +92,13 @@ export const mappedPart = (spec: ResolvedSpec, held: StringMap): StringMap => {
   return Object.fromEntries(Object.entries(held).filter(([key]) => names === undefined || names.has(key)));
 };
 
-/** Whether `secret` holds what Keyswitch last gave it. Without a base nobody knows. */
-export const isUnedited = (secret: Secret): boolean | undefined => {
+/**
+ * Whether `secret` is known to hold what Keyswitch last gave it. Without a base nobody knows; one that can't be compared
+ * any more vouches for nothing.
+ */
+export const isUnedited = (secret: Secret, checksums: KeyedChecksums): boolean | undefined => {
   const known = baseOf(secret);
-  return known && known.checksum === checksumOfBase64(heldData(secret));
+  return known && checksums.fits(known.checksum, checksumOfBase64(heldData(secret)));
 };
 
 /** What every note begins with that was left since `secret` was last given something. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
+import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
 import { BASE, baseOf, baseText, heldData, mappedPart, placeholderFor, REPLACED } from "./base.ts";
@@ -137,31 +138,49 @@ const annotated = (child: SecretChild, annotations: StringMap): SecretChild => (
 });
 
 /** `child`, so that it is really applied over `observed`, and takes away the keys that it does not have. */
-export const replacing = (spec: ResolvedSpec, child: SecretChild, observed: Secret): SecretChild => {
+export const replacing = (
+  spec: ResolvedSpec,
+  checksums: KeyedChecksums,
+  child: SecretChild,
+  observed: Secret,
+): SecretChild => {
   const going = takenOver(child, observed);
   const marked = annotated(child, {
     [REPLACED]: observed.metadata.resourceVersion ?? "",
-    ...(spec.writeBack === "Never" ? {} : { [BASE]: baseText(spec, child.data, Object.keys(going)) }),
+    ...(spec.writeBack === "Never"
+      ? {}
+      : { [BASE]: baseText(spec, checksums, child.data, observed, Object.keys(going)) }),
   });
   return { ...marked, data: sorted({ ...child.data, ...going }) };
 };
 
 /** `child` for a Secret that is not there yet. */
-export const creating = (spec: ResolvedSpec, child: SecretChild): SecretChild =>
-  spec.writeBack === "Never" ? child : annotated(child, { [BASE]: baseText(spec, child.data) });
+export const creating = (spec: ResolvedSpec, checksums: KeyedChecksums, child: SecretChild): SecretChild =>
+  spec.writeBack === "Never" ? child : annotated(child, { [BASE]: baseText(spec, checksums, child.data) });
 
 /** `child`, which `observed` is already, with a base that says that the token holds the same. */
-export const agreed = (spec: ResolvedSpec, child: SecretChild, observed: Secret): SecretChild => {
+export const agreed = (
+  spec: ResolvedSpec,
+  checksums: KeyedChecksums,
+  child: SecretChild,
+  observed: Secret,
+): SecretChild => {
   if (spec.writeBack === "Never") return child;
-  const base = baseText(spec, child.data);
+  const base = baseText(spec, checksums, child.data, observed);
   return observed.metadata.annotations?.[BASE] === base
     ? child
     : annotated(child, { [REPLACED]: observed.metadata.resourceVersion ?? "", [BASE]: base });
 };
 
 /** `observed` as it is, with a base that says that nothing is left to be told of what it holds. */
-export const accepted = (spec: ResolvedSpec, observed: Secret): SecretChild =>
+export const accepted = (spec: ResolvedSpec, checksums: KeyedChecksums, observed: Secret): SecretChild =>
   annotated(relisted(spec, observed), {
     [REPLACED]: observed.metadata.resourceVersion ?? "",
-    [BASE]: baseText(spec, mappedPart(spec, heldData(observed)), baseOf(observed)?.removing),
+    [BASE]: baseText(
+      spec,
+      checksums,
+      mappedPart(spec, heldData(observed)),
+      observed,
+      baseOf(observed)?.removing,
+    ),
   });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
+import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { isMisleading } from "./base.ts";
 import {
@@ -43,12 +44,17 @@ export interface Situation {
   readonly observed: Observed;
   readonly secretChecksum: string | null;
   readonly verdict: Verdict;
+  readonly checksums: KeyedChecksums;
 }
 
 const list = (observed: Observed): Secret[] => [
   ...(observed.owned === undefined ? [] : [observed.owned]),
   ...observed.stale,
 ];
+
+/** Whether a status shows this checksum of the Secret; one of no Secret it does not show. */
+const isShownAs = (shown: string | undefined, plain: string | null, checksums: KeyedChecksums): boolean =>
+  plain !== null && checksums.fits(shown, plain);
 
 /** Leaves the data of every Secret as it is and says why. */
 const leaveAlone = (
@@ -91,7 +97,7 @@ const absent = (
   reading: Extract<Reading, { outcome: "absent" }>,
   obeyed: Pair | undefined,
 ): Decision => {
-  const { spec, observed } = situation;
+  const { spec, observed, checksums } = situation;
   const finding = {
     reason: "ObjectNotFound" as const,
     syncStatus: "OutOfSync" as const,
@@ -109,7 +115,7 @@ const absent = (
     const left = leaveAlone(situation, { ...finding, message: `${nothing} ${kept}`, syncStatus }, after);
     if (obeyed === undefined || observed.owned === undefined) return left;
     // The user has accepted that the token holds nothing: from here on, what the Secret holds is no edit.
-    return { ...left, children: [accepted(spec, observed.owned), ...left.children.slice(1)] };
+    return { ...left, children: [accepted(spec, checksums, observed.owned), ...left.children.slice(1)] };
   }
   return {
     children: [],
@@ -130,7 +136,7 @@ const present = (
   learned: Pick<Finding, "device"> & { hsmChecksum?: string },
   note?: string,
 ): Decision => {
-  const { parent, spec, observed, secretChecksum } = situation;
+  const { parent, spec, observed, secretChecksum, checksums } = situation;
   const { namespace } = parent.metadata;
   const before = previousStatus(parent);
   const secret = observed.owned ?? observed.foreign;
@@ -149,7 +155,7 @@ const present = (
   if (isApplied(child, observed.owned) && !misled) {
     const leaks = observed.owned.metadata.annotations?.[LAST_APPLIED] !== undefined;
     return {
-      children: [agreed(spec, child, observed.owned)],
+      children: [agreed(spec, checksums, child, observed.owned)],
       finding: {
         ...learned,
         reason: "Synced",
@@ -180,13 +186,15 @@ const present = (
   const edited =
     observed.owned !== undefined &&
     before.syncStatus === "InSync" &&
-    (before.secretChecksum !== secretChecksum ||
+    (!isShownAs(before.secretChecksum, secretChecksum, checksums) ||
       (before.observedGeneration === parent.metadata.generation &&
-        before.hsmChecksum === (learned.hsmChecksum ?? before.hsmChecksum)));
+        (learned.hsmChecksum === undefined || checksums.fits(before.hsmChecksum, learned.hsmChecksum))));
   return {
     // Secrets of an earlier secretName go only after the one of the new name is there.
     children: [
-      observed.owned === undefined ? creating(spec, child) : replacing(spec, child, observed.owned),
+      observed.owned === undefined
+        ? creating(spec, checksums, child)
+        : replacing(spec, checksums, child, observed.owned),
       ...observed.stale.map((stale) => relisted(spec, stale)),
     ],
     finding: {
@@ -206,11 +214,11 @@ const present = (
 
 /** Without a reading, because autoSync is off and nothing asks for one. */
 const unread = (situation: Situation): Decision => {
-  const { parent, spec, observed, secretChecksum } = situation;
+  const { parent, spec, observed, secretChecksum, checksums } = situation;
   const before = previousStatus(parent);
   const reason = readyReason(before);
-  const intact = observed.owned === undefined || isAgreed(spec, observed.owned);
-  if (before.secretChecksum === secretChecksum && reason === "Synced" && intact) {
+  const intact = observed.owned === undefined || isAgreed(spec, observed.owned, checksums);
+  if (isShownAs(before.secretChecksum, secretChecksum, checksums) && reason === "Synced" && intact) {
     return present(situation, observed.owned?.data ?? {}, {});
   }
   if (before.syncStatus === "InSync" || reason === "Drifted") {
@@ -270,13 +278,16 @@ export const decide = (
   const learned = learnedFrom(reading);
   switch (verdict.verdict) {
     case "token": {
-      const decision = keepingEdits(spec, observed, following(situation, reading, verdict.obeyed));
+      const decision = keepingEdits(situation, following(situation, reading, verdict.obeyed));
       // While it is being obeyed the conflict stays in the status, for the choice is bound to it.
       const conflict = verdict.obeyed ?? (reading.outcome === "unavailable" ? undefined : null);
       return conflict === undefined ? decision : { ...decision, finding: { ...decision.finding, conflict } };
     }
     case "conflict":
-      return leaveAlone(situation, { ...learned, ...conflictFinding(parent, spec, verdict) });
+      return leaveAlone(situation, {
+        ...learned,
+        ...conflictFinding(parent, spec, verdict, context.checksums),
+      });
     case "withheld":
       return leaveAlone(situation, { ...learned, ...withheldFinding(parent, spec, verdict) });
     case "write": {

@@ -109,7 +109,7 @@ export const finalize = (
     response: {
       finalized: false,
       children,
-      status: nextStatus(parent, { ...why, syncStatus: "Error" }, context.now),
+      status: nextStatus(parent, { ...why, syncStatus: "Error" }, context),
       resyncAfterSeconds: resyncAfter(parent.metadata.uid, after),
     },
     events: told ? [] : [{ type: "Warning", reason: why.reason, message: why.message }],

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Under writeBack: who changed since the Secret and the token were last the same, and what follows from it.
 import { checksumOfBase64 } from "../checksum.ts";
+import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
-import { mayWrite, type PathPolicy } from "../path-policy.ts";
+import { mayWrite } from "../path-policy.ts";
 import { baseOf, commonOf, heldData, mappedPart, noteOf, scopeOf } from "./base.ts";
 import { contentOf } from "./content.ts";
+import type { HookContext } from "./plan.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { type HSMSecret, RESOLVE } from "./schema.ts";
@@ -66,21 +68,28 @@ const wantedOf = (spec: ResolvedSpec, held: StringMap, token: StringMap): Wanted
 };
 
 /** Whether the status already shows the conflict of this very pair. */
-export const isShown = (parent: HSMSecret, pair: Pair): boolean => {
+export const isShown = (parent: HSMSecret, pair: Pair, checksums: KeyedChecksums): boolean => {
   const { conflict } = previousStatus(parent);
-  return conflict?.secretChecksum === pair.secretChecksum && conflict.hsmChecksum === pair.hsmChecksum;
+  if (conflict === undefined || !checksums.fits(conflict.secretChecksum, pair.secretChecksum)) return false;
+  return pair.hsmChecksum === undefined
+    ? conflict.hsmChecksum === undefined
+    : checksums.fits(conflict.hsmChecksum, pair.hsmChecksum);
 };
 
 /** What the user chose for the conflict of `pair`; a choice counts only once the status has shown that conflict. */
-export const choiceFor = (parent: HSMSecret, pair: Pair): "hsm" | "secret" | undefined => {
+export const choiceFor = (
+  parent: HSMSecret,
+  pair: Pair,
+  checksums: KeyedChecksums,
+): "hsm" | "secret" | undefined => {
   const choice = parent.metadata.annotations?.[RESOLVE];
-  if (!isShown(parent, pair) || choice === previousStatus(parent).lastResolve) return undefined;
+  if (!isShown(parent, pair, checksums) || choice === previousStatus(parent).lastResolve) return undefined;
   return choice === "hsm" || choice === "secret" ? choice : undefined;
 };
 
 /** The write of the data that `owned` holds over what `reading` showed, or why there is none. */
 const writing = (
-  { parent, spec, policy, owned, reading }: Case,
+  { parent, spec, context, owned, reading }: Case,
   held: StringMap,
   obeyed: Pair | undefined,
 ): Verdict => {
@@ -95,7 +104,8 @@ const writing = (
   const after = mapped ? { ...token, ...data } : data;
   const lacking = (spec.data ?? []).filter(({ hsmKey }) => !Object.hasOwn(after, hsmKey));
   if (lacking.length > 0) return withheld({ why: "incomplete", keys: lacking.map(({ key }) => key).sort() });
-  if (!mayWrite(policy, parent.metadata.namespace, spec.hsmPath)) return withheld({ why: "forbidden" });
+  if (!mayWrite(context.policy, parent.metadata.namespace, spec.hsmPath))
+    return withheld({ why: "forbidden" });
   if (reading.mirror) return withheld({ why: "mirror", device: reading.device });
   const content = contentOf(spec, after);
   const write: Write = {
@@ -114,7 +124,7 @@ const writing = (
 interface Case {
   readonly parent: HSMSecret;
   readonly spec: ResolvedSpec;
-  readonly policy: PathPolicy;
+  readonly context: HookContext;
   readonly owned: Secret;
   readonly reading: Answered;
 }
@@ -123,29 +133,30 @@ const FOLLOW: Verdict = { verdict: "token" };
 
 /** Who changed: `nobody` but the token perhaps, the `secret` alone, or one of the causes of a conflict. */
 const changesOf = (
-  { parent, spec, owned, reading }: Case,
+  { parent, spec, context: { checksums }, owned, reading }: Case,
   held: StringMap,
 ): "nobody" | "secret" | ConflictCause => {
   const base = baseOf(owned);
-  if (base === undefined) {
-    // Nothing was ever given under writeBack: only a status that calls this very content synced vouches for it.
+  if (base === undefined || !checksums.knows(base.checksum)) {
+    // Nothing was ever given under writeBack, or nothing that can be compared: only a status that calls this very content synced vouches for it.
     const { syncStatus, secretChecksum } = previousStatus(parent);
-    const vouched = syncStatus === "InSync" && secretChecksum === checksumOfBase64(owned.data ?? {});
+    const vouched =
+      syncStatus === "InSync" && checksums.fits(secretChecksum, checksumOfBase64(owned.data ?? {}));
     if (vouched) return "nobody";
     return reading.outcome === "absent" ? "absent" : "unknown";
   }
   if (base.scope !== scopeOf(spec)) {
-    if (checksumOfBase64(held) === base.checksum) return "nobody";
+    if (checksums.fits(base.checksum, checksumOfBase64(held))) return "nobody";
     return reading.outcome === "absent" ? "absent" : "unknown";
   }
   const secretNow = checksumOfBase64(mappedPart(spec, held));
-  if (reading.outcome === "absent") return secretNow === base.checksum ? "nobody" : "absent";
+  if (reading.outcome === "absent") return checksums.fits(base.checksum, secretNow) ? "nobody" : "absent";
   const content = contentOf(spec, reading.data);
   if (!content.ok) return "nobody";
   const tokenNow = checksumOfBase64(content.data);
   const common = commonOf(owned, base, reading.source);
-  if (secretNow === common) return "nobody";
-  return tokenNow === common ? "secret" : "both";
+  if (checksums.fits(common, secretNow)) return "nobody";
+  return checksums.fits(common, tokenNow) ? "secret" : "both";
 };
 
 /** Whether the Secret has nothing to say that the token does not hold already: equal, or keys that are put back. */
@@ -163,13 +174,13 @@ const saysNothingNew = ({ spec, reading }: Case, held: StringMap): boolean => {
 export const judge = (
   parent: HSMSecret,
   spec: ResolvedSpec,
-  policy: PathPolicy,
+  context: HookContext,
   owned: Secret | undefined,
   reading: Reading | undefined,
 ): Verdict => {
   if (spec.writeBack === "Never" || owned === undefined) return FOLLOW;
   if (reading?.outcome !== "found" && reading?.outcome !== "absent") return FOLLOW;
-  const given: Case = { parent, spec, policy, owned, reading };
+  const given: Case = { parent, spec, context, owned, reading };
   if ((owned.type ?? "Opaque") !== spec.secretType) return FOLLOW;
   if (reading.outcome === "found" && !contentOf(spec, reading.data).ok) return FOLLOW;
   const held = heldData(owned);
@@ -181,7 +192,7 @@ export const judge = (
     secretChecksum: checksumOfBase64(mappedPart(spec, held)),
     ...(reading.outcome === "found" ? { hsmChecksum: reading.checksum } : {}),
   };
-  const choice = choiceFor(parent, pair);
+  const choice = choiceFor(parent, pair, context.checksums);
   if (choice === undefined) return { verdict: "conflict", cause: changes, pair };
   return choice === "hsm" ? { verdict: "token", obeyed: pair } : writing(given, held, pair);
 };

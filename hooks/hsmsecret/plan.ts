@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a sync needs the token, and what it asks of it: decided before the shell does any I/O.
 import { checksumOfBase64 } from "../checksum.ts";
+import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret } from "../kubernetes.ts";
 import { mayRead, type PathPolicy } from "../path-policy.ts";
 import { baseOf, isUnedited, scopeOf } from "./base.ts";
@@ -10,9 +11,10 @@ import { FORCE_SYNC, type HSMSecret, type HSMSecretSyncRequest, RESOLVE } from "
 import { previousStatus, readyReason } from "./status.ts";
 import { templateFault } from "./template.ts";
 
-/** What beside the request decides: the path policy, and the time as RFC 3339. */
+/** What beside the request decides: the path policy, the keys of checksums, and the time as RFC 3339. */
 export interface HookContext {
   readonly policy: PathPolicy;
+  readonly checksums: KeyedChecksums;
   readonly now: string;
 }
 
@@ -23,7 +25,7 @@ export type ReadPlan =
       readonly read: true;
       readonly path: string;
       readonly device?: string;
-      /** Checksum of what the Secret holds already; the answer "unchanged" is enough then. */
+      /** Checksum of what the Secret holds already, as the status shows it; the answer "unchanged" is enough then. */
       readonly ifNoneMatch?: string;
       readonly fresh: boolean;
     };
@@ -47,8 +49,9 @@ const isChoosing = (parent: HSMSecret): boolean => {
 };
 
 /** Whether a Secret that a status calls synced is also by its base what the token held. Without writeBack it needs none. */
-export const isAgreed = (spec: ResolvedSpec, secret: Secret): boolean =>
-  spec.writeBack === "Never" || (isUnedited(secret) === true && baseOf(secret)?.scope === scopeOf(spec));
+export const isAgreed = (spec: ResolvedSpec, secret: Secret, checksums: KeyedChecksums): boolean =>
+  spec.writeBack === "Never" ||
+  (isUnedited(secret, checksums) === true && baseOf(secret)?.scope === scopeOf(spec));
 
 /** What is wrong with the HSMSecret before the token is asked, if anything: its path, its template, or its Secret. */
 export const refusalOf = (
@@ -87,12 +90,19 @@ const refusalOfForeign = (spec: ResolvedSpec, secret: Secret): Refusal | undefin
   };
 };
 
+/** Whether what the last sync noted can still be compared: its key may have gone since. */
+const isComparable = (parent: HSMSecret, owned: Secret, checksums: KeyedChecksums): boolean => {
+  const noted = [previousStatus(parent).secretChecksum, baseOf(owned)?.checksum];
+  return noted.every((shown) => shown === undefined || checksums.knows(shown));
+};
+
 /** Whether the spec or the user asks for a reading although autoSync is off, or asked for one that failed. */
-const isDue = (parent: HSMSecret, observed: Observed): boolean => {
+const isDue = (parent: HSMSecret, { owned }: Observed, checksums: KeyedChecksums): boolean => {
   const status = previousStatus(parent);
   const reason = readyReason(status);
   return (
-    observed.owned === undefined ||
+    owned === undefined ||
+    !isComparable(parent, owned, checksums) ||
     status.observedGeneration !== parent.metadata.generation ||
     reason === "Applying" ||
     reason === "HSMUnavailable" ||
@@ -110,21 +120,24 @@ export const plan = (request: HSMSecretSyncRequest, context: HookContext): ReadP
   if (request.finalizing || refusalOf(parent, spec, observed, context.policy) !== undefined) {
     return { read: false };
   }
-  if (!spec.autoSync && !isDue(parent, observed)) return { read: false };
+  if (!spec.autoSync && !isDue(parent, observed, context.checksums)) return { read: false };
   const status = previousStatus(parent);
   // Under writeBack the note beside the data has to be seen, which an answer "unchanged" does not carry.
+  const { checksums } = context;
   const trusted =
     spec.writeBack === "Never" &&
     status.syncStatus === "InSync" &&
     status.observedGeneration === parent.metadata.generation &&
     observed.owned !== undefined &&
     (observed.owned.type ?? "Opaque") === spec.secretType &&
-    status.secretChecksum === checksumOfBase64(observed.owned.data ?? {});
+    checksums.fits(status.secretChecksum, checksumOfBase64(observed.owned.data ?? {}));
+  const seen = status.hsmChecksum;
+  const named = trusted && seen !== undefined && checksums.knows(seen) && !checksums.isOutdated(seen);
   return {
     read: true,
     path: spec.hsmPath,
     ...(spec.device === undefined ? {} : { device: spec.device }),
-    ...(trusted && status.hsmChecksum !== undefined ? { ifNoneMatch: status.hsmChecksum } : {}),
+    ...(named ? { ifNoneMatch: seen } : {}),
     fresh: pendingForceSync(parent) !== undefined,
   };
 };

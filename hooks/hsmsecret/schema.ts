@@ -182,10 +182,10 @@ export const HSMSecretStatus = Type.Object({
     ),
   ),
   hsmChecksum: Type.Optional(
-    Type.String({ description: "Checksum of the path's content, as last read from the token." }),
+    Type.String({ description: "Keyed checksum of the path's content, as last read from the token." }),
   ),
   secretChecksum: Type.Optional(
-    Type.String({ description: "Checksum of the Secret's data, as last observed." }),
+    Type.String({ description: "Keyed checksum of the Secret's data, as last observed." }),
   ),
   lastError: Type.Optional(
     Type.String({ description: "What is wrong now and what to do. Absent when nothing is." }),
@@ -207,7 +207,7 @@ export const HSMSecretStatus = Type.Object({
       },
       {
         description:
-          "Checksums of the Secret and of the token's content that can't both stay. Without hsmChecksum the token holds nothing.",
+          "Keyed checksums of the Secret and of the token's content that can't both stay. Without hsmChecksum the token holds nothing.",
       },
     ),
   ),

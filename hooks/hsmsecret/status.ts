@@ -2,6 +2,7 @@
 // The status of an HSMSecret: made of the one before, so that nothing in it changes unless something happened.
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { nextCondition } from "../condition.ts";
+import { isPlain, type KeyedChecksums } from "../keyed-checksum.ts";
 import { resolveSpec } from "./resolved-spec.ts";
 import { type HSMSecret, HSMSecretStatus, type SyncStatus } from "./schema.ts";
 
@@ -28,7 +29,7 @@ export interface Finding {
   /** In words, with what to do where something is wrong. Never a value. */
   readonly message: string;
   readonly syncStatus: SyncStatus;
-  /** Facts that this sync learned; a fact that it did not learn stays as it was, `null` forgets it. */
+  /** Facts that this sync learned; a fact that it did not learn stays as it was, `null` forgets it. Checksums are plain. */
   readonly hsmChecksum?: string | null;
   readonly secretChecksum?: string | null;
   readonly device?: string;
@@ -73,23 +74,63 @@ const fact = <K extends string>(
   return value === undefined ? {} : ({ [name]: value } as Record<K, string>);
 };
 
+/** The checksum that a status shows, in the form of today: earlier versions showed the plain one. */
+const inTodaysForm = (shown: string | undefined, checksums: KeyedChecksums): string | undefined =>
+  shown !== undefined && isPlain(shown) ? checksums.of(shown) : shown;
+
+/** What to show for a checksum that was learned (plain), forgotten (null), or is as it was. */
+const shownFor = (
+  learned: string | null | undefined,
+  before: string | undefined,
+  checksums: KeyedChecksums,
+): string | null => {
+  if (learned === undefined) return before ?? null;
+  return learned === null ? null : checksums.kept(before, learned);
+};
+
+/** The conflict of a finding as the status shows it. */
+const shownConflict = (
+  learned: Finding["conflict"],
+  before: HSMSecretStatus["conflict"],
+  checksums: KeyedChecksums,
+): HSMSecretStatus["conflict"] => {
+  if (learned == null) return learned === undefined ? before : undefined;
+  return {
+    secretChecksum: checksums.kept(before?.secretChecksum, learned.secretChecksum),
+    ...fact(
+      "hsmChecksum",
+      learned.hsmChecksum && checksums.kept(before?.hsmChecksum, learned.hsmChecksum),
+      undefined,
+    ),
+  };
+};
+
 /** The status of `parent` after `finding`, at the time `now` (RFC 3339). */
-export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HSMSecretStatus => {
+export const nextStatus = (
+  parent: HSMSecret,
+  finding: Finding,
+  { now, checksums }: { readonly now: string; readonly checksums: KeyedChecksums },
+): HSMSecretStatus => {
   const before = previousStatus(parent);
   const synced = finding.reason === "Synced";
   const { hsmPath } = resolveSpec(parent);
+  // A checksum of another path's content says nothing of this one's.
+  const hsmBefore = before.hsmPath === hsmPath ? inTodaysForm(before.hsmChecksum, checksums) : undefined;
+  const secretBefore = inTodaysForm(before.secretChecksum, checksums);
   const facts = {
-    // A checksum of another path's content says nothing of this one's.
-    ...fact("hsmChecksum", finding.hsmChecksum, before.hsmPath === hsmPath ? before.hsmChecksum : undefined),
-    ...fact("secretChecksum", finding.secretChecksum, before.secretChecksum),
+    ...fact("hsmChecksum", shownFor(finding.hsmChecksum, hsmBefore, checksums), undefined),
+    ...fact("secretChecksum", shownFor(finding.secretChecksum, secretBefore, checksums), undefined),
   };
+  const isAsBefore = (was: string | undefined, learned: string | null | undefined): boolean =>
+    learned === undefined || (learned === null ? was === undefined : checksums.fits(was, learned));
   const happened =
     before.syncStatus !== "InSync" ||
-    before.hsmChecksum !== facts.hsmChecksum ||
-    before.secretChecksum !== facts.secretChecksum;
+    before.hsmPath !== hsmPath ||
+    !isAsBefore(hsmBefore, finding.hsmChecksum) ||
+    !isAsBefore(secretBefore, finding.secretChecksum);
   const namespace = parent.metadata.namespace;
   const name = finding.secretName === undefined ? before.secretRef?.name : finding.secretName;
-  const conflict = finding.conflict === undefined ? before.conflict : finding.conflict;
+  const conflict = shownConflict(finding.conflict, before.conflict, checksums);
   const { reason, message, leak } = finding;
   const condition = (type: string, status: "True" | "False", why: Reason, words: string) =>
     nextCondition(before.conditions, now, { type, status, reason: why, message: words });
@@ -107,7 +148,7 @@ export const nextStatus = (parent: HSMSecret, finding: Finding, now: string): HS
     ...fact("device", finding.device, before.device),
     ...(name == null ? {} : { secretRef: { name, namespace } }),
     ...fact("lastForceSync", finding.lastForceSync, before.lastForceSync),
-    ...(conflict == null ? {} : { conflict }),
+    ...(conflict === undefined ? {} : { conflict }),
     ...fact("lastResolve", finding.lastResolve, before.lastResolve),
     conditions,
   };

@@ -3,6 +3,7 @@
 // Secret that shall be.
 import { checksumOfBase64 } from "../checksum.ts";
 import type { HookEvent } from "../hook-event.ts";
+import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { SyncResponse } from "../metacontroller.ts";
 import { decide } from "./decide.ts";
 import { isShown, judge, type Verdict } from "./judge.ts";
@@ -56,6 +57,7 @@ const eventsOf = (parent: HSMSecret, finding: Finding): HookEvent[] => {
  */
 const usedChoice = (
   parent: HSMSecret,
+  checksums: KeyedChecksums,
   verdict: Verdict,
   reading: Reading | undefined,
 ): string | null | undefined => {
@@ -63,7 +65,7 @@ const usedChoice = (
   if (choice === undefined) return null;
   if (reading === undefined || reading.outcome === "unavailable") return undefined;
   if (verdict.verdict !== "conflict") return verdict.obeyed === undefined ? choice : undefined;
-  return isShown(parent, verdict.pair) ? undefined : choice;
+  return isShown(parent, verdict.pair, checksums) ? undefined : choice;
 };
 
 /** The write that a sync wants after `reading`, if any. The shell does it and tells sync what came of it. */
@@ -74,7 +76,7 @@ export const planWrite = (
 ): Write | undefined => {
   const { parent } = request;
   const spec = resolveSpec(parent);
-  const verdict = judge(parent, spec, context.policy, observe(request, spec).owned, reading);
+  const verdict = judge(parent, spec, context, observe(request, spec).owned, reading);
   return verdict.verdict === "write" ? verdict.write : undefined;
 };
 
@@ -105,12 +107,13 @@ export const sync = (
   const spec = resolveSpec(parent);
   const observed = observe(request, spec);
   const secretChecksum = observed.owned === undefined ? null : checksumOfBase64(observed.owned.data ?? {});
-  const verdict = judge(parent, spec, context.policy, observed.owned, reading);
-  const situation = { parent, spec, observed, secretChecksum, verdict };
+  const verdict = judge(parent, spec, context, observed.owned, reading);
+  const { checksums } = context;
+  const situation = { parent, spec, observed, secretChecksum, verdict, checksums };
   const { children, finding, after } = decide(situation, context, reading, failure);
   const wanted =
     reading === undefined || reading.outcome === "unavailable" ? undefined : pendingForceSync(parent);
-  const used = usedChoice(parent, verdict, reading);
+  const used = usedChoice(parent, context.checksums, verdict, reading);
   const full = {
     ...finding,
     ...(wanted === undefined ? {} : { lastForceSync: wanted }),
@@ -118,7 +121,7 @@ export const sync = (
   };
   return {
     response: {
-      status: nextStatus(parent, full, context.now),
+      status: nextStatus(parent, full, context),
       children: [...children],
       ...(after !== undefined && (spec.autoSync || isUnfinished(finding.reason, observed))
         ? { resyncAfterSeconds: resyncAfter(parent.metadata.uid, after) }

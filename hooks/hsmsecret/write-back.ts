@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
+
+import type { KeyedChecksums } from "../keyed-checksum.ts";
 import { own } from "../own.ts";
 import { isUnedited } from "./base.ts";
 import { relisted } from "./child.ts";
-import type { Decision } from "./decide.ts";
+import type { Decision, Situation } from "./decide.ts";
 import { type ConflictCause, choiceFor, type Verdict, type Withheld } from "./judge.ts";
-import type { Observed } from "./observed.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { type HSMSecret, RESOLVE } from "./schema.ts";
 import type { Finding } from "./status.ts";
@@ -27,7 +28,7 @@ const CAUSES: Readonly<Record<ConflictCause, string>> = {
 };
 
 /** How to choose, or what is wrong with the choice that was made. */
-const adviceOf = (parent: HSMSecret, pair: Of<"conflict">["pair"]): string => {
+const adviceOf = (parent: HSMSecret, pair: Of<"conflict">["pair"], checksums: KeyedChecksums): string => {
   const { name, namespace } = parent.metadata;
   const annotate = `kubectl annotate hsmsecret -n ${namespace} ${name}`;
   const choose = `${annotate} ${RESOLVE}=secret writes the Secret to the token, ${RESOLVE}=hsm follows the token.`;
@@ -36,7 +37,7 @@ const adviceOf = (parent: HSMSecret, pair: Of<"conflict">["pair"]): string => {
   if (choice !== "hsm" && choice !== "secret") {
     return `The annotation ${RESOLVE} must be hsm or secret. ${choose}`;
   }
-  if (choiceFor(parent, pair) !== undefined) return choose;
+  if (choiceFor(parent, pair, checksums) !== undefined) return choose;
   return `The annotation ${RESOLVE}=${choice} is older than this conflict and does not resolve it: remove it (${annotate} ${RESOLVE}-), then choose. ${choose}`;
 };
 
@@ -45,9 +46,10 @@ export const conflictFinding = (
   parent: HSMSecret,
   spec: ResolvedSpec,
   { cause, pair }: Of<"conflict">,
+  checksums: KeyedChecksums,
 ): Found => ({
   reason: "Conflict",
-  message: `${CAUSES[cause]} (Secret ${spec.secretName}, path ${spec.hsmPath}). Neither is overwritten. ${adviceOf(parent, pair)}`,
+  message: `${CAUSES[cause]} (Secret ${spec.secretName}, path ${spec.hsmPath}). Neither is overwritten. ${adviceOf(parent, pair, checksums)}`,
   syncStatus: "OutOfSync",
   conflict: pair,
 });
@@ -146,11 +148,11 @@ export const writtenText = (spec: ResolvedSpec, { device, path, method, data }: 
  * `decision`, but without letting go of a Secret of an earlier secretName that was edited and whose edit nobody has
  * taken to the token.
  */
-export const keepingEdits = (spec: ResolvedSpec, observed: Observed, decision: Decision): Decision => {
+export const keepingEdits = ({ spec, observed, checksums }: Situation, decision: Decision): Decision => {
   if (spec.writeBack === "Never") return decision;
   const listed = new Set(decision.children.map(({ metadata }) => metadata.name));
   const edited = observed.stale.filter(
-    (secret) => isUnedited(secret) === false && !listed.has(secret.metadata.name),
+    (secret) => isUnedited(secret, checksums) === false && !listed.has(secret.metadata.name),
   );
   if (edited.length === 0) return decision;
   const names = edited.map(({ metadata }) => metadata.name).join(", ");

@@ -5,7 +5,7 @@ import { Registry } from "prom-client";
 import { createLogger } from "../../server/log.ts";
 import { createAgentWriter } from "../../server/webhook/agent-writer.ts";
 import { buildWebhookApp } from "../../server/webhook/app.ts";
-import { foundReading, ServerStart } from "./sync-bodies.ts";
+import { CHECKSUMS, foundReading, ServerStart } from "./sync-bodies.ts";
 
 process.once("message", async (message: unknown) => {
   if (!Value.Check(ServerStart, message)) throw new Error("not a start");
@@ -18,6 +18,7 @@ process.once("message", async (message: unknown) => {
     agents: { read: async () => reading, states: () => [] },
     writer: createAgentWriter({ agents: [], logger }),
     policy: { get: () => [], fault: () => undefined },
+    checksums: () => CHECKSUMS,
   });
   const address = await app.listen({ host: "127.0.0.1", port: 0 });
   process.send?.({ port: Number(new URL(address).port) });

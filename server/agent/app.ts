@@ -6,6 +6,7 @@ import { TypeCompiler } from "@sinclair/typebox/compiler";
 import type { FastifySerializerCompiler } from "fastify/types/schema.js";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
+import { checksumKeys } from "../checksum-keys.ts";
 import type { TlsFiles } from "../config/listener.ts";
 import type { AuthOptions } from "../http/auth.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
@@ -64,6 +65,7 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
   };
   const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }) });
   app.setSerializerCompiler(compileSerializer);
+  app.decorate("checksums", checksumKeys({ tokenFiles: auth.tokenFiles.map(({ path }) => path), logger }));
   addSecretRoutes(app, { store, metrics, device });
   addWriteRoutes(app, { store, metrics, device });
   addImportRoute(app, { store, metrics, device });

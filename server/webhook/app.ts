@@ -2,6 +2,7 @@
 // Builds the webhook's server from its parts, without listening.
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
+import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";
 import type { TlsFiles } from "../config/listener.ts";
 import type { AuthOptions } from "../http/auth.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
@@ -22,6 +23,8 @@ export type WebhookAppOptions = {
   agents: Pick<AgentClient, "read" | "states">;
   writer: Pick<AgentWriter, "write" | "remove">;
   policy: PathPolicySource;
+  /** How checksums are shown in statuses and annotations. */
+  checksums: () => KeyedChecksums;
   events?: Pick<EventSink, "post">;
   metrics?: HookMetrics;
   tls?: TlsFiles;
@@ -37,7 +40,7 @@ export type WebhookAppOptions = {
  * service, because the hooks then still answer and tell the truth.
  */
 export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => {
-  const { logger, registry, auth, agents, writer, policy, tls, limits } = options;
+  const { logger, registry, auth, agents, writer, policy, checksums, tls, limits } = options;
   const ready = (): ReadyCheck[] => [policyCheck(policy), ...agentChecks(agents)];
   const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }), ...(limits && { limits }) });
   const events = options.events ?? noEvents;
@@ -48,6 +51,7 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
     agents,
     writer,
     policy: () => policy.get(),
+    checksums,
     events,
     metrics,
     clock,

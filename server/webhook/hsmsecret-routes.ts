@@ -3,6 +3,7 @@
 import type { FastifyRequest } from "fastify";
 import type { HookContext, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import * as hsmSecret from "../../hooks/hsmsecret/index.ts";
+import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";
 import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
 import type { PathPolicy } from "../../hooks/path-policy.ts";
 import { sendError } from "../http/errors.ts";
@@ -17,6 +18,7 @@ export type HsmSecretRouteOptions = {
   agents: Pick<AgentClient, "read">;
   writer: Pick<AgentWriter, "write" | "remove">;
   policy: () => PathPolicy;
+  checksums: () => KeyedChecksums;
   events: Pick<EventSink, "post">;
   metrics: HookMetrics;
   /** Wall clock. */
@@ -38,8 +40,21 @@ const TOO_LATE: WriteOutcome = {
 
 /** Adds POST /hooks/hsmsecret/{customize,sync,finalize}. */
 export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRouteOptions): void => {
-  const { agents, writer, policy, events, metrics, clock, now = () => performance.now() } = options;
-  const context = (): HookContext => ({ policy: policy(), now: timestamp(clock()) });
+  const {
+    agents,
+    writer,
+    policy,
+    checksums,
+    events,
+    metrics,
+    clock,
+    now = () => performance.now(),
+  } = options;
+  const context = (): HookContext => ({
+    policy: policy(),
+    checksums: checksums(),
+    now: timestamp(clock()),
+  });
 
   const done = createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] });
 

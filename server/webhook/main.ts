@@ -2,6 +2,7 @@
 // Runs the webhook: wires configuration, agents, policy and events to the app, and listens.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
+import { checksumKeys } from "../checksum-keys.ts";
 import { isLoopback } from "../config/loopback.ts";
 import type { WebhookConfig } from "../config/webhook.ts";
 import { createAgentClient } from "./agent-client.ts";
@@ -50,6 +51,10 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     agents,
     writer,
     policy: pathPolicySource(config.pathPolicyFile, logger),
+    checksums: checksumKeys({
+      tokenFiles: agentTokenFile === undefined ? [] : [agentTokenFile],
+      logger,
+    }),
     events,
     ...(tls && { tls }),
   });

@@ -187,7 +187,7 @@ t.test("each operation is audited and counted, without values", async (t) => {
       audit: "read",
       path: "secrets/a/db",
       outcome: "found",
-      checksum: /^sha256:/,
+      checksum: /^hmac-sha256:/,
       requestId: "correlation-1",
       scope: "read",
       client: "127.0.0.1",

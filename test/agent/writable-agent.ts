@@ -4,9 +4,11 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Registry } from "prom-client";
 import type { Test } from "tap";
+import { keyedChecksums } from "../../hooks/keyed-checksum.ts";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
 import { agentTokenFiles } from "../../server/agent/token-files.ts";
+import { checksumKeyOf } from "../../server/checksum-keys.ts";
 import type { LogLevel } from "../../server/config/listener.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
@@ -69,6 +71,8 @@ export const writableAgent = (t: Test, { reader = true, writer = true, level = "
       ...(body !== undefined && { payload: body }),
       ...(payload !== undefined && { payload }),
     });
+  /** A checksum as the log shows it: under the key of the first token. */
+  const shown = (plain: string) => keyedChecksums([checksumKeyOf(tokens.reader)], false).of(plain);
   const audits = () => log.lines.filter(({ msg }) => msg === "audit");
   /** All that the store holds. */
   const held = async () => {
@@ -80,5 +84,5 @@ export const writableAgent = (t: Test, { reader = true, writer = true, level = "
       await store.setPin(pin, pin),
     ];
   };
-  return { app, store, log, ask, audits, held, tokens, pin };
+  return { app, store, log, ask, audits, held, shown, tokens, pin };
 };

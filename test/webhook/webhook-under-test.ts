@@ -6,6 +6,7 @@ import { createAgentClient } from "../../server/webhook/agent-client.ts";
 import { createAgentWriter } from "../../server/webhook/agent-writer.ts";
 import { buildWebhookApp, type WebhookAppOptions } from "../../server/webhook/app.ts";
 import { createHookMetrics } from "../../server/webhook/hook-metrics.ts";
+import { checksums } from "../hooks/hsmsecret/request.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 export const startWebhook = (
@@ -31,6 +32,7 @@ export const startWebhook = (
     agents,
     writer,
     policy: { get: () => [], fault: () => undefined },
+    checksums: () => checksums,
     auth: { tokenFiles: [], clientCertificates: false, loopback: true },
     clock: () => new Date("2026-01-02T03:04:05.678Z"),
     events: { post: (parent, event) => events.push({ uid: parent.metadata.uid, ...event }) },

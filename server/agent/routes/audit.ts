@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The audit line and the metrics of one operation on the token: who asked for what, and how it ended. Never a value.
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import { certificateSubject } from "../../http/auth.ts";
 import type { AgentMetrics } from "../metrics.ts";
+
+declare module "fastify" {
+  interface FastifyInstance {
+    /** Of the agent: how the log shows checksums, and what webhooks know of secrets. */
+    checksums: () => KeyedChecksums;
+  }
+}
 
 /** What an operation came to: `found`, `absent`, `unchanged`, `listed`, or the code of the error. */
 export type Audited = { outcome: string; path?: string; prefix?: string; checksum?: string; count?: number };
@@ -39,7 +47,14 @@ export const startAudit = (request: FastifyRequest, metrics: AgentMetrics, opera
     const ms = performance.now() - startedAt;
     metrics.operation(operation, audited.outcome, ms / 1000);
     const scope = request.routeOptions.config.scope;
-    const line = { audit: operation, ...audited, scope, client: request.ip, durationMs: rounded(ms) };
+    const line = {
+      audit: operation,
+      ...audited,
+      ...keyed(request, audited, ["checksum"]),
+      scope,
+      client: request.ip,
+      durationMs: rounded(ms),
+    };
     request.log.info(line, "audit");
   };
 };
@@ -85,8 +100,23 @@ const writeLine = (
     ...(request.tokenName !== null && { token: request.tokenName }),
     ...(certificate !== undefined && { certificate }),
   };
-  const line = { audit: operation, who, ...audited, client: request.ip, durationMs: rounded(ms) };
+  const shown = keyed(request, audited, ["before", "after"]);
+  const line = { audit: operation, who, ...audited, ...shown, client: request.ip, durationMs: rounded(ms) };
   request.log.info(line, "audit");
+};
+
+/** The checksums of a line as people may see them who may not see values. */
+const keyed = <K extends string>(
+  { server }: FastifyRequest,
+  line: { readonly [N in K]?: string | null },
+  names: readonly K[],
+): { [N in K]?: string } => {
+  const shown: { [N in K]?: string } = {};
+  for (const name of names) {
+    const plain = line[name];
+    if (plain != null) shown[name] = server.checksums().of(plain);
+  }
+  return shown;
 };
 
 const rounded = (ms: number): number => Math.round(ms * 10) / 10;

@@ -3,6 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
 import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
+import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import { ErrorBody, type ObjectProblem, SecretBody, SecretListBody } from "../../agent-api.ts";
 import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
@@ -25,9 +26,16 @@ const SecretHeaders = Type.Object({
   "cache-control": Type.Optional(Type.String({ maxLength: 8192 })),
 });
 
-/** Whether a list of entity tags names this one (RFC 9110, section 13.1.2: weak comparison). */
-const namesTag = (header: string | undefined, tag: string): boolean =>
-  header?.split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === tag) ?? false;
+/**
+ * The tag by which a list of entity tags names the secret (RFC 9110, section 13.1.2: weak comparison): its checksum, or that
+ * checksum as the webhook shows it in a status.
+ */
+const namedTag = (header: string | undefined, checksum: string, keys: KeyedChecksums): string | undefined => {
+  const tag = `"${checksum}"`;
+  const tags = header?.split(",").map((one) => one.trim().replace(/^W\//, "")) ?? [];
+  if (tags.some((one) => one === "*" || one === tag)) return tag;
+  return tags.find((one) => one.startsWith('"hmac-') && keys.fits(one.slice(1, -1), checksum));
+};
 
 /** Whether the caller asks for a look at the token itself (RFC 9111, section 5.2.1.4). */
 const asksFresh = (cacheControl: string | undefined): boolean =>
@@ -106,9 +114,9 @@ export const addSecretRoutes = (
         return sendError(reply, "SECRET_NOT_FOUND");
       }
       const { checksum, version, layout } = result;
-      const tag = `"${checksum}"`;
-      reply.header("etag", tag);
-      if (namesTag(request.headers["if-none-match"], tag)) {
+      const named = namedTag(request.headers["if-none-match"], checksum, app.checksums());
+      reply.header("etag", named ?? `"${checksum}"`);
+      if (named !== undefined) {
         audit({ outcome: "unchanged", path, checksum });
         return reply.code(304).send();
       }

@@ -121,7 +121,7 @@ const read = (world: World, ifNoneMatch: string | undefined): Reading => {
   if (world.outage) return unavailable;
   if (world.token === "absent") return absent;
   const reading = found(CONTENT[world.token]);
-  return reading.checksum === ifNoneMatch ? unchanged : reading;
+  return context.checksums.fits(ifNoneMatch, reading.checksum) ? unchanged : reading;
 };
 
 /** One sync; throws where an answer breaks an invariant. */

@@ -4,11 +4,16 @@
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { HookContext, HSMSecretSyncRequest, Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
+import { type ChecksumKey, keyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import type { ObjectMeta, Secret, StringMap } from "../../../hooks/kubernetes.ts";
 
 export const UID = "68455439-0481-4aba-a161-cd23399165db";
-export const context: HookContext = { policy: [], now: "2026-11-22T10:00:00Z" };
-export const later: HookContext = { policy: [], now: "2026-11-22T11:30:00Z" };
+
+/** A key of checksums of this id (8 hex digits). */
+export const checksumKey = (id: string): ChecksumKey => ({ id, secret: Buffer.from(`key ${id} of a test`) });
+export const checksums = keyedChecksums([checksumKey("aaaaaaaa")], false);
+export const context: HookContext = { policy: [], checksums, now: "2026-11-22T10:00:00Z" };
+export const later: HookContext = { policy: [], checksums, now: "2026-11-22T11:30:00Z" };
 
 /** `data` with its values in base64. */
 export const base64 = (data: StringMap): StringMap =>

@@ -37,7 +37,7 @@ t.test("lastSyncTime moves when the Secret comes to hold a change, and at no oth
 });
 
 t.test("If-None-Match is sent only where the Secret is known to hold what the checksum says", async (t) => {
-  const checksum = checksumOfBase64(base64(token));
+  const checksum = context.checksums.of(checksumOfBase64(base64(token)));
   const match = (parts: RequestParts) => {
     const planned = plan(request(parts), context);
     return planned.read ? planned.ifNoneMatch : "not read";

@@ -134,7 +134,8 @@ export const areEqual = (world: World): boolean => text(tokenSays(world)) === te
  */
 const remembered = (world: World): World => {
   if (!areEqual(world)) return world;
-  const told = world.secret === undefined || isUnedited(shownSecret(world.secret)) === true;
+  const told =
+    world.secret === undefined || isUnedited(shownSecret(world.secret), context.checksums) === true;
   const { torn } = world.memory;
   const open = told || torn === undefined ? {} : { torn };
   // While the status shows a Conflict, the choice in it holds, also where it comes to the same two contents once more.
@@ -207,7 +208,7 @@ export const readToken = (world: World, ifNoneMatch: string | undefined): Readin
   if (world.token === undefined) return { outcome: "absent", device: "pico" };
   const { data, source } = world.token;
   const checksum = checksumOfBase64(data);
-  if (checksum === ifNoneMatch) return { outcome: "unchanged", device: "pico" };
+  if (context.checksums.fits(ifNoneMatch, checksum)) return { outcome: "unchanged", device: "pico" };
   return {
     outcome: "found",
     data,

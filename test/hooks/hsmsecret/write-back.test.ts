@@ -20,6 +20,7 @@ import { other, token } from "./sync-rows.ts";
 const BASE = "hsm.j5t.io/base";
 const edited = { ...token, password: "edited" };
 const checksum = (data: StringMap) => checksumOfBase64(base64(data));
+const shown = (data: StringMap) => context.checksums.of(checksum(data));
 
 interface Scene {
   readonly spec?: HSMSecretSpec;
@@ -86,7 +87,7 @@ t.test("with a mapping only the mapped keys are written, by their names on the t
     scene({
       spec,
       now: { key: "edited" },
-      status: { conflict: { secretChecksum: checksum({ key: "edited" }) } },
+      status: { conflict: { secretChecksum: shown({ key: "edited" }) } },
       metadata: { annotations: { "hsm.j5t.io/resolve": "secret" } },
     }),
     absent,
@@ -116,7 +117,7 @@ t.test("a Conflict writes nothing, lists the Secret as it is and says how to cho
   t.same(response.children[0]?.data, base64(edited));
   t.match(status, {
     syncStatus: "OutOfSync",
-    conflict: { secretChecksum: checksum(edited), hsmChecksum: checksum(other) },
+    conflict: { secretChecksum: shown(edited), hsmChecksum: shown(other) },
     lastError: /kubectl annotate hsmsecret -n demo app hsm\.j5t\.io\/resolve=secret .*resolve=hsm/,
   });
   t.ok(status.conditions?.some(({ type, reason }) => type === "Stalled" && reason === "Conflict"));
@@ -125,24 +126,20 @@ t.test("a Conflict writes nothing, lists the Secret as it is and says how to cho
 });
 
 t.test("a choice counts for the Conflict that is shown, once", async (t) => {
-  const shown = { conflict: { secretChecksum: checksum(edited), hsmChecksum: checksum(other) } };
+  const open = { conflict: { secretChecksum: shown(edited), hsmChecksum: shown(other) } };
   const choosing = (choice: string, status: Record<string, unknown>, now = edited) =>
     judged(scene({ now, status, metadata: { annotations: { "hsm.j5t.io/resolve": choice } } }), found(other));
-  t.match(choosing("secret", shown).write, { data: base64(edited), ifMatch: checksum(other) });
-  const hsm = choosing("hsm", shown);
+  t.match(choosing("secret", open).write, { data: base64(edited), ifMatch: checksum(other) });
+  const hsm = choosing("hsm", open);
   t.same(hsm.response.children[0]?.data, base64(other));
-  t.match(hsm.status, { conditions: [{ reason: "Applying" }], ...shown }, "it stays shown until it is done");
+  t.match(hsm.status, { conditions: [{ reason: "Applying" }], ...open }, "it stays shown until it is done");
   t.equal(hsm.status.lastResolve, undefined, "and is not used up before");
   const early = choosing("secret", {});
   t.equal(early.write, undefined, "one that was there before its conflict was shown is not obeyed");
   t.match(early.status, { lastResolve: "secret", lastError: /older than this conflict.*resolve-\)/ });
-  t.equal(
-    choosing("secret", { ...shown, lastResolve: "secret" }).write,
-    undefined,
-    "nor one that is used up",
-  );
-  t.equal(choosing("secret", shown, { ...edited, user: "eve" }).write, undefined, "nor for other contents");
-  t.match(choosing("token", shown).status.lastError, /must be hsm or secret/);
+  t.equal(choosing("secret", { ...open, lastResolve: "secret" }).write, undefined, "nor one that is used up");
+  t.equal(choosing("secret", open, { ...edited, user: "eve" }).write, undefined, "nor for other contents");
+  t.match(choosing("token", open).status.lastError, /must be hsm or secret/);
   const done = judged(
     scene({ now: other, given: other, metadata: { annotations: { "hsm.j5t.io/resolve": "hsm" } } }),
     found(other),
@@ -155,8 +152,8 @@ t.test("an edited Secret and an absent path", async (t) => {
   const conflict = judged(scene({ now: edited, spec: { onMissing: "Delete" } }), absent);
   t.equal(conflict.outcome, "Conflict");
   t.equal(conflict.response.children.length, 1, "it is not removed");
-  t.same(conflict.status.conflict, { secretChecksum: checksum(edited) });
-  const status = { conflict: { secretChecksum: checksum(edited) } };
+  t.same(conflict.status.conflict, { secretChecksum: shown(edited) });
+  const status = { conflict: { secretChecksum: shown(edited) } };
   const hsm = { annotations: { "hsm.j5t.io/resolve": "hsm" } };
   const removed = judged(
     scene({ now: edited, spec: { onMissing: "Delete" }, status, metadata: hsm }),
@@ -166,7 +163,7 @@ t.test("an edited Secret and an absent path", async (t) => {
   const kept = judged(scene({ now: edited, status, metadata: hsm }), absent);
   t.equal(kept.outcome, "ObjectNotFound");
   const annotations = (kept.response.children[0]?.metadata as { annotations: StringMap }).annotations;
-  t.match(annotations[BASE], checksum(edited), "from here on what it holds is no edit");
+  t.match(annotations[BASE], shown(edited), "from here on what it holds is no edit");
 });
 
 t.test("what is not written, and why", async (t) => {
@@ -219,7 +216,7 @@ t.test(
         request({
           spec: { writeBack: "OnChange" },
           owned: [secret(now)],
-          status: { syncStatus: "InSync", secretChecksum: checksum(token), hsmChecksum: checksum(token) },
+          status: { syncStatus: "InSync", secretChecksum: shown(token), hsmChecksum: shown(token) },
         }),
         found(other),
       );
@@ -273,8 +270,8 @@ t.test("autoSync false: an edit waits for force-sync, a failed write and a choic
   const status = (reason: string, rest = {}) => ({
     observedGeneration: 1,
     syncStatus: "InSync",
-    secretChecksum: checksum(token),
-    hsmChecksum: checksum(token),
+    secretChecksum: shown(token),
+    hsmChecksum: shown(token),
     conditions: [{ type: "Ready", status: "True", reason, message: "", lastTransitionTime: "" }],
     ...rest,
   });
