@@ -3,6 +3,7 @@
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
+import { APPLIED } from "./applied.ts";
 import { BASE, baseOf, baseText, heldData, mappedPart, placeholderFor, REPLACED } from "./base.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { isTemplateKey } from "./template.ts";
@@ -38,7 +39,7 @@ const sameEntries = (a: StringMap, b: StringMap): boolean =>
   Object.keys(a).length === Object.keys(b).length && includes(a, b);
 
 /**
- * Builds the child with `data`; the mark of an earlier change is carried on, so that it does not come and go. Under
+ * Builds the child with `data`; the marks of an earlier change are carried on, so that they do not come and go. Under
  * writeBack so is the base, for an annotation that is left out is removed.
  */
 export const secretChild = (
@@ -48,10 +49,11 @@ export const secretChild = (
   type: string,
   observed: Secret | undefined,
 ): SecretChild => {
-  const { [REPLACED]: replaced, [BASE]: base } = observed?.metadata.annotations ?? {};
+  const { [REPLACED]: replaced, [APPLIED]: applied, [BASE]: base } = observed?.metadata.annotations ?? {};
   const annotations = {
     ...spec.annotations,
     ...(replaced === undefined ? {} : { [REPLACED]: replaced }),
+    ...(applied === undefined ? {} : { [APPLIED]: applied }),
     ...(base === undefined || spec.writeBack === "Never" ? {} : { [BASE]: base }),
   };
   return {
@@ -137,6 +139,10 @@ const annotated = (child: SecretChild, annotations: StringMap): SecretChild => (
   metadata: { ...child.metadata, annotations: { ...child.metadata.annotations, ...annotations } },
 });
 
+/** `child` with the mark of the reading that its data were made of, where that is known. */
+export const marked = (child: SecretChild, applied: string | undefined): SecretChild =>
+  applied === undefined ? child : annotated(child, { [APPLIED]: applied });
+
 /** `child`, so that it is really applied over `observed`, and takes away the keys that it does not have. */
 export const replacing = (
   spec: ResolvedSpec,
@@ -145,31 +151,35 @@ export const replacing = (
   observed: Secret,
 ): SecretChild => {
   const going = takenOver(child, observed);
-  const marked = annotated(child, {
+  const replaced = annotated(child, {
     [REPLACED]: observed.metadata.resourceVersion ?? "",
     ...(spec.writeBack === "Never"
       ? {}
       : { [BASE]: baseText(spec, checksums, child.data, observed, Object.keys(going)) }),
   });
-  return { ...marked, data: sorted({ ...child.data, ...going }) };
+  return { ...replaced, data: sorted({ ...child.data, ...going }) };
 };
 
 /** `child` for a Secret that is not there yet. */
 export const creating = (spec: ResolvedSpec, checksums: KeyedChecksums, child: SecretChild): SecretChild =>
   spec.writeBack === "Never" ? child : annotated(child, { [BASE]: baseText(spec, checksums, child.data) });
 
-/** `child`, which `observed` is already, with a base that says that the token holds the same. */
+/**
+ * `child`, which `observed` is already, with a base that says that the token holds the same. Where that is news, it is
+ * `applied`: the child with the mark of the reading.
+ */
 export const agreed = (
   spec: ResolvedSpec,
   checksums: KeyedChecksums,
   child: SecretChild,
+  applied: SecretChild,
   observed: Secret,
 ): SecretChild => {
   if (spec.writeBack === "Never") return child;
   const base = baseText(spec, checksums, child.data, observed);
   return observed.metadata.annotations?.[BASE] === base
     ? child
-    : annotated(child, { [REPLACED]: observed.metadata.resourceVersion ?? "", [BASE]: base });
+    : annotated(applied, { [REPLACED]: observed.metadata.resourceVersion ?? "", [BASE]: base });
 };
 
 /** `observed` as it is, with a base that says that nothing is left to be told of what it holds. */

@@ -2,6 +2,7 @@
 // The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
+import { appliedText } from "./applied.ts";
 import { isMisleading } from "./base.ts";
 import {
   accepted,
@@ -9,6 +10,7 @@ import {
   creating,
   isApplied,
   LAST_APPLIED,
+  marked,
   relisted,
   replacing,
   type SecretChild,
@@ -21,7 +23,7 @@ import { type HookContext, isAgreed, refusalOf } from "./plan.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { FORCE_SYNC, type HSMSecret } from "./schema.ts";
-import { type Finding, previousStatus, readyReason } from "./status.ts";
+import { type Finding, type Learned, learnedFrom, previousStatus, readyReason } from "./status.ts";
 import { conflictFinding, failureFinding, keepingEdits, withheldFinding } from "./write-back.ts";
 import type { FailedWrite } from "./writing.ts";
 
@@ -101,8 +103,7 @@ const absent = (
   const finding = {
     reason: "ObjectNotFound" as const,
     syncStatus: "OutOfSync" as const,
-    hsmChecksum: null,
-    device: reading.device,
+    ...learnedFrom(reading),
   };
   const after = Math.min(spec.syncInterval, MISSING_SECONDS);
   const nothing = `The token of ${reading.device} holds nothing at ${spec.hsmPath}.`;
@@ -133,9 +134,10 @@ const absent = (
 const present = (
   situation: Situation,
   data: StringMap,
-  learned: Pick<Finding, "device"> & { hsmChecksum?: string },
-  note?: string,
+  reading?: Extract<Reading, { outcome: "found" | "unchanged" }>,
 ): Decision => {
+  const learned: Learned = reading === undefined ? {} : learnedFrom(reading);
+  const found = reading?.outcome === "found" ? reading : undefined;
   const { parent, spec, observed, secretChecksum, checksums } = situation;
   const { namespace } = parent.metadata;
   const before = previousStatus(parent);
@@ -151,11 +153,13 @@ const present = (
     });
   }
   const child = secretChild(spec, namespace, data, spec.secretType, observed.owned);
-  const misled = spec.writeBack !== "Never" && observed.owned && isMisleading(observed.owned, note, data);
+  const applied = marked(child, found && appliedText(spec, found));
+  const misled =
+    spec.writeBack !== "Never" && observed.owned && isMisleading(observed.owned, found?.source, data);
   if (isApplied(child, observed.owned) && !misled) {
     const leaks = observed.owned.metadata.annotations?.[LAST_APPLIED] !== undefined;
     return {
-      children: [agreed(spec, checksums, child, observed.owned)],
+      children: [agreed(spec, checksums, child, applied, observed.owned)],
       finding: {
         ...learned,
         reason: "Synced",
@@ -188,13 +192,13 @@ const present = (
     before.syncStatus === "InSync" &&
     (!isShownAs(before.secretChecksum, secretChecksum, checksums) ||
       (before.observedGeneration === parent.metadata.generation &&
-        (learned.hsmChecksum === undefined || checksums.fits(before.hsmChecksum, learned.hsmChecksum))));
+        (found === undefined || checksums.fits(before.hsmChecksum, found.checksum))));
   return {
     // Secrets of an earlier secretName go only after the one of the new name is there.
     children: [
       observed.owned === undefined
-        ? creating(spec, checksums, child)
-        : replacing(spec, checksums, child, observed.owned),
+        ? creating(spec, checksums, applied)
+        : replacing(spec, checksums, applied, observed.owned),
       ...observed.stale.map((stale) => relisted(spec, stale)),
     ],
     finding: {
@@ -219,7 +223,7 @@ const unread = (situation: Situation): Decision => {
   const reason = readyReason(before);
   const intact = observed.owned === undefined || isAgreed(spec, observed.owned, checksums);
   if (isShownAs(before.secretChecksum, secretChecksum, checksums) && reason === "Synced" && intact) {
-    return present(situation, observed.owned?.data ?? {}, {});
+    return present(situation, observed.owned?.data ?? {});
   }
   if (before.syncStatus === "InSync" || reason === "Drifted") {
     return leaveAlone(situation, {
@@ -244,13 +248,12 @@ const following = (situation: Situation, reading: Reading, obeyed: Pair | undefi
     case "absent":
       return absent(situation, reading, obeyed);
     case "unchanged":
-      return present(situation, observed.owned?.data ?? {}, { device: reading.device });
+      return present(situation, observed.owned?.data ?? {}, reading);
     case "found": {
       const content = contentOf(spec, reading.data);
-      const learned = { device: reading.device, hsmChecksum: reading.checksum };
       return content.ok
-        ? present(situation, content.data, learned, reading.source)
-        : leaveAlone(situation, { ...learned, ...content, syncStatus: "Error" });
+        ? present(situation, content.data, reading)
+        : leaveAlone(situation, { ...learnedFrom(reading), ...content, syncStatus: "Error" });
     }
   }
 };
@@ -294,19 +297,5 @@ export const decide = (
       const { after, ...finding } = failureFinding(spec, verdict, failure);
       return leaveAlone(situation, { ...learned, ...finding }, Math.min(spec.syncInterval, after));
     }
-  }
-};
-
-/** What a reading says for the status, whatever follows from it. */
-const learnedFrom = (reading: Reading): Pick<Finding, "device" | "hsmChecksum"> => {
-  switch (reading.outcome) {
-    case "found":
-      return { device: reading.device, hsmChecksum: reading.checksum };
-    case "absent":
-      return { device: reading.device, hsmChecksum: null };
-    case "unchanged":
-      return { device: reading.device };
-    case "unavailable":
-      return {};
   }
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HSMSecret hooks as the webhook calls them: plan a reading, do it, plan a write, do it, and let sync decide.
+export { believed } from "./applied.ts";
 export { customize } from "./customize.ts";
 export { type FinalizeResult, finalize, planRemoval } from "./finalize.ts";
 export { type HookContext, plan, type ReadPlan } from "./plan.ts";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a sync needs the token, and what it asks of it: decided before the shell does any I/O.
-import { checksumOfBase64 } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret } from "../kubernetes.ts";
 import { mayRead, type PathPolicy } from "../path-policy.ts";
+import { isAsSynced } from "./applied.ts";
 import { baseOf, isUnedited, scopeOf } from "./base.ts";
 import { controllerOf, type Observed, observe } from "./observed.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
@@ -11,9 +11,11 @@ import { FORCE_SYNC, type HSMSecret, type HSMSecretSyncRequest, RESOLVE } from "
 import { previousStatus, readyReason } from "./status.ts";
 import { templateFault } from "./template.ts";
 
-/** What beside the request decides: the path policy, the keys of checksums, and the time as RFC 3339. */
+/** What beside the request decides: the path policy, the agents, the keys of checksums, and the time as RFC 3339. */
 export interface HookContext {
   readonly policy: PathPolicy;
+  /** Names of the agents that are configured. */
+  readonly agents: readonly string[];
   readonly checksums: KeyedChecksums;
   readonly now: string;
 }
@@ -126,11 +128,8 @@ export const plan = (request: HSMSecretSyncRequest, context: HookContext): ReadP
   const { checksums } = context;
   const trusted =
     spec.writeBack === "Never" &&
-    status.syncStatus === "InSync" &&
-    status.observedGeneration === parent.metadata.generation &&
     observed.owned !== undefined &&
-    (observed.owned.type ?? "Opaque") === spec.secretType &&
-    checksums.fits(status.secretChecksum, checksumOfBase64(observed.owned.data ?? {}));
+    isAsSynced(parent, spec, observed.owned, checksums);
   const seen = status.hsmChecksum;
   const named = trusted && seen !== undefined && checksums.knows(seen) && !checksums.isOutdated(seen);
   return {

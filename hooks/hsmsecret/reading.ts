@@ -13,7 +13,9 @@ export type UnavailableCode =
   | "LABEL_INVALID"
   | "AGENT_UNREACHABLE"
   | "AGENT_REFUSED"
-  | "AGENT_UNKNOWN";
+  | "AGENT_UNKNOWN"
+  /** An older version than was applied already: see applied.ts. */
+  | "AGENT_BEHIND";
 
 /** `mirror` is set where an agent answered that is not the first of those to ask: nothing is written there. */
 export type Reading =

@@ -184,6 +184,15 @@ export const HSMSecretStatus = Type.Object({
   hsmChecksum: Type.Optional(
     Type.String({ description: "Keyed checksum of the path's content, as last read from the token." }),
   ),
+  lastReading: Type.Optional(
+    Type.Object(
+      {
+        version: Type.Integer({ format: "int64", minimum: 0, description: "It counts writes." }),
+        device: Type.String({ description: "Device whose token had it." }),
+      },
+      { description: "Which version of the path's content was last read in full." },
+    ),
+  ),
   secretChecksum: Type.Optional(
     Type.String({ description: "Keyed checksum of the Secret's data, as last observed." }),
   ),

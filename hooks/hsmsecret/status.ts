@@ -3,6 +3,7 @@
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { nextCondition } from "../condition.ts";
 import { isPlain, type KeyedChecksums } from "../keyed-checksum.ts";
+import type { Reading } from "./reading.ts";
 import { resolveSpec } from "./resolved-spec.ts";
 import { type HSMSecret, HSMSecretStatus, type SyncStatus } from "./schema.ts";
 
@@ -31,6 +32,7 @@ export interface Finding {
   readonly syncStatus: SyncStatus;
   /** Facts that this sync learned; a fact that it did not learn stays as it was, `null` forgets it. Checksums are plain. */
   readonly hsmChecksum?: string | null;
+  readonly lastReading?: HSMSecretStatus["lastReading"] | null;
   readonly secretChecksum?: string | null;
   readonly device?: string;
   readonly lastForceSync?: string;
@@ -42,6 +44,25 @@ export interface Finding {
   /** The Secret leaks its data in the annotation of dynamic apply: what to do. */
   readonly leak?: string;
 }
+
+/** What a reading says for the status, whatever follows from it. */
+export type Learned = Pick<Finding, "device" | "hsmChecksum" | "lastReading">;
+
+/** The facts that `reading` teaches. */
+export const learnedFrom = (reading: Reading): Learned => {
+  switch (reading.outcome) {
+    case "found": {
+      const { device, version, checksum } = reading;
+      return { device, hsmChecksum: checksum, lastReading: { version, device } };
+    }
+    case "absent":
+      return { device: reading.device, hsmChecksum: null, lastReading: null };
+    case "unchanged":
+      return { device: reading.device };
+    case "unavailable":
+      return {};
+  }
+};
 
 /** Reasons that stay until somebody changes something; kstatus calls that stalled. */
 const STALLED: ReadonlySet<Reason> = new Set([
@@ -65,13 +86,13 @@ export const readyReason = (status: HSMSecretStatus): Reason | undefined => {
 };
 
 /** A fact: learned now, forgotten now (null), or as it was. */
-const fact = <K extends string>(
+const fact = <K extends string, T>(
   name: K,
-  learned: string | null | undefined,
-  before: string | undefined,
-): Partial<Record<K, string>> => {
+  learned: T | null | undefined,
+  before: T | undefined,
+): Partial<Record<K, T>> => {
   const value = learned === undefined ? before : (learned ?? undefined);
-  return value === undefined ? {} : ({ [name]: value } as Record<K, string>);
+  return value === undefined ? {} : ({ [name]: value } as Record<K, T>);
 };
 
 /** The checksum that a status shows, in the form of today: earlier versions showed the plain one. */
@@ -119,6 +140,7 @@ export const nextStatus = (
   const secretBefore = inTodaysForm(before.secretChecksum, checksums);
   const facts = {
     ...fact("hsmChecksum", shownFor(finding.hsmChecksum, hsmBefore, checksums), undefined),
+    ...fact("lastReading", finding.lastReading, before.hsmPath === hsmPath ? before.lastReading : undefined),
     ...fact("secretChecksum", shownFor(finding.secretChecksum, secretBefore, checksums), undefined),
   };
   const isAsBefore = (was: string | undefined, learned: string | null | undefined): boolean =>

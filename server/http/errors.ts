@@ -59,6 +59,10 @@ export const errors = {
   INTERNAL: { status: 500, text: "Something went wrong here; the log has more under the request id." },
   AGENT_REFUSED: { status: 502, text: "The agent's answer can't be used." },
   AGENT_UNKNOWN: { status: 502, text: "No agent of that name is configured." },
+  AGENT_BEHIND: {
+    status: 502,
+    text: "The agent that answered holds an older version of the secret than was applied, or one that can't be placed.",
+  },
   AGENT_UNREACHABLE: { status: 502, text: "The agent can't be reached." },
   NOT_ALIVE: { status: 503, text: "Nothing has succeeded for long; checks say what. A restart may help." },
   NOT_READY: { status: 503, text: "Not ready; checks say why." },

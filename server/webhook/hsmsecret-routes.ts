@@ -15,7 +15,7 @@ import type { HookMetrics } from "./hook-metrics.ts";
 import { createHookReport, timestamp } from "./hook-report.ts";
 
 export type HsmSecretRouteOptions = {
-  agents: Pick<AgentClient, "read">;
+  agents: Pick<AgentClient, "read" | "states">;
   writer: Pick<AgentWriter, "write" | "remove">;
   policy: () => PathPolicy;
   checksums: () => KeyedChecksums;
@@ -52,6 +52,7 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
   } = options;
   const context = (): HookContext => ({
     policy: policy(),
+    agents: agents.states().map(({ name }) => name),
     checksums: checksums(),
     now: timestamp(clock()),
   });
@@ -115,7 +116,8 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       // One context for the plan and the decision: a policy that changes in between must not split them.
       const during = context();
       const plan = hsmSecret.plan(request.body, during);
-      const reading = plan.read ? await agents.read({ ...plan, requestId: request.id }) : undefined;
+      const answer = plan.read ? await agents.read({ ...plan, requestId: request.id }) : undefined;
+      const reading = hsmSecret.believed(request.body, during, answer);
       if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
       const write = hsmSecret.planWrite(request.body, during, reading);
       const written = write && (await writeBack(request, write, { startedAt, begunAt }));

@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type ServerOptions } from "node:https"
 import type { AddressInfo } from "node:net";
 import type { Test } from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
+import { checksums } from "../hooks/hsmsecret/request.ts";
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -60,20 +61,30 @@ export const answerJson =
   };
 
 /** The body for a path that holds `values`. */
-export const secretBody = (path: string, values: Record<string, string>, device = "token-device") => {
+export const secretBody = (
+  path: string,
+  values: Record<string, string>,
+  { version = 3, device = "token-device" } = {},
+) => {
   const data = Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
   );
-  return { path, data, checksum: checksumOfBase64(data), version: 3, device };
+  return { path, data, checksum: checksumOfBase64(data), version, device };
 };
 
-/** Answers as a healthy agent that holds `values` at `path`, 304 included. */
-export const holding = (path: string, values: Record<string, string>): Answer => {
-  const body = secretBody(path, values);
+/** Answers as a healthy agent that holds `values` at `path`, 304 for the plain checksum and the keyed one included. */
+export const holding = (
+  path: string,
+  values: Record<string, string>,
+  how: { version?: number } = {},
+): Answer => {
+  const body = secretBody(path, values, how);
   const etag = `"${body.checksum}"`;
   return (request, response) => {
     if (request.url !== `/v1/secrets/${path}`) return missing(request, response);
-    if (request.headers["if-none-match"] === etag) return response.writeHead(304, { etag }).end();
+    const asked = request.headers["if-none-match"];
+    if (asked !== undefined && checksums.fits(asked.slice(1, -1), body.checksum))
+      return response.writeHead(304, { etag: asked }).end();
     answerJson(200, body, { etag })(request, response);
   };
 };

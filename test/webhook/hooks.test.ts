@@ -44,6 +44,26 @@ t.test("sync makes the Secret, and finds nothing to do once it is there", async 
   });
 });
 
+t.test(
+  "what the second agent holds of an earlier version is not applied while the first is down",
+  async (t) => {
+    const agents = [await startAgent(t, held), await startAgent(t, held)] as const;
+    const { post, log } = startWebhook(t, agents, { policy });
+    const body = structuredClone(first);
+    agents[0].answer = holding(path, { password: secretValue }, { version: 6 });
+    body.parent.status = (await post("sync", body)).json().status;
+    await agents[0].stop();
+    agents[1].answer = holding(path, { password: randomBytes(9).toString("hex") }, { version: 5 });
+    const { status, children } = (await post("sync", body)).json();
+    t.match(status, { lastError: /AGENT_BEHIND.*agent b holds version 5/ });
+    t.same(children, []);
+    t.match(
+      log.lines.findLast(({ msg }) => msg === "hook"),
+      { code: "AGENT_BEHIND" },
+    );
+  },
+);
+
 t.test("the same request gets the same bytes", async (t) => {
   const agent = await startAgent(t, held);
   const { post } = startWebhook(t, [agent], { policy });

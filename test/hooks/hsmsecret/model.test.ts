@@ -21,6 +21,7 @@ import {
 } from "./request.ts";
 
 const DEPTH = 8;
+const MARK = "hsm.j5t.io/replaced-resource-version";
 const OWNER = `k:${JSON.stringify({ uid: UID })}`;
 
 /** The child of an answer, as far as the model looks at it. */
@@ -40,7 +41,7 @@ interface Spec {
 interface Cluster {
   readonly label: boolean;
   readonly version: number;
-  readonly mark?: string;
+  readonly annotations: StringMap;
   readonly keys: Readonly<Record<string, { readonly value: string; readonly owners: readonly string[] }>>;
 }
 
@@ -70,9 +71,7 @@ const shown = (cluster: Cluster): Secret =>
         "controller-uid": UID,
         ...(cluster.label && { team: "x" }),
       },
-      ...(cluster.mark === undefined
-        ? {}
-        : { annotations: { "hsm.j5t.io/replaced-resource-version": cluster.mark } }),
+      annotations: cluster.annotations,
       managedFields: ["metacontroller", "kubectl-edit"].map((manager) => ({
         manager,
         operation: manager === "metacontroller" ? "Apply" : "Update",
@@ -91,7 +90,6 @@ const shown = (cluster: Cluster): Secret =>
 
 /** Server-side apply by Metacontroller, with force: what differs becomes its own, what it drops loses it as an owner. */
 const apply = (before: Cluster | undefined, { data, metadata }: Child, clock: number): Cluster => {
-  const mark = metadata.annotations?.["hsm.j5t.io/replaced-resource-version"];
   const keys: Record<string, { value: string; owners: string[] }> = {};
   for (const [key, { value, owners }] of Object.entries(before?.keys ?? {})) {
     const wanted = data[key];
@@ -103,7 +101,7 @@ const apply = (before: Cluster | undefined, { data, metadata }: Child, clock: nu
   }
   for (const [key, value] of Object.entries(data)) keys[key] ??= { value, owners: ["metacontroller"] };
   const label = metadata.labels.team !== undefined;
-  return { version: clock, label, keys, ...(mark === undefined ? {} : { mark }) };
+  return { version: clock, label, keys, annotations: metadata.annotations ?? {} };
 };
 
 const inOrder = (data: StringMap): string => JSON.stringify(Object.entries(data).sort());
@@ -220,14 +218,14 @@ const canonical = (world: World): string => {
     status: { ...world.status, observedGeneration: 0 },
     secret: world.secret && { ...world.secret, keys: 0 },
   });
-  const versions = [String(world.secret?.version ?? ""), world.secret?.mark ?? ""];
+  const versions = [String(world.secret?.version ?? ""), world.secret?.annotations[MARK] ?? ""];
   versions.push(world.applied?.match(/replaced-resource-version":"(\d+)"/)?.[1] ?? "");
   const ranks = [...new Set(versions)].sort((a, b) => Number(a) - Number(b));
   const keys = Object.entries(world.secret?.keys ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   return (
     text
       .replace(/"version":\d+/, "")
-      .replace(/"mark":"\d+"/, "")
+      .replace(/(replaced-resource-version":")\d+/, "$1")
       .replace(/(replaced-resource-version\\":\\")\d+/, "$1") +
     JSON.stringify(keys) +
     versions.map((version) => ranks.indexOf(version)).join()

@@ -12,8 +12,10 @@ export const UID = "68455439-0481-4aba-a161-cd23399165db";
 /** A key of checksums of this id (8 hex digits). */
 export const checksumKey = (id: string): ChecksumKey => ({ id, secret: Buffer.from(`key ${id} of a test`) });
 export const checksums = keyedChecksums([checksumKey("aaaaaaaa")], false);
-export const context: HookContext = { policy: [], checksums, now: "2026-11-22T10:00:00Z" };
-export const later: HookContext = { policy: [], checksums, now: "2026-11-22T11:30:00Z" };
+/** The agents in order; readings are of the first unless they say otherwise. */
+const agents = ["pico", "second"];
+export const context: HookContext = { policy: [], agents, checksums, now: "2026-11-22T10:00:00Z" };
+export const later: HookContext = { policy: [], agents, checksums, now: "2026-11-22T11:30:00Z" };
 
 /** `data` with its values in base64. */
 export const base64 = (data: StringMap): StringMap =>

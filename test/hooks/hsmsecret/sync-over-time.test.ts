@@ -82,12 +82,13 @@ t.test(
       ).response.children;
     t.notSame(edited("9"), calm.children);
     t.notSame(edited("9"), edited("10"), "and from the repair before");
-    const mark = { "hsm.j5t.io/replaced-resource-version": "9" };
-    const repaired = request({ owned: [secret(token, { annotations: mark })], status: calm.status ?? {} });
+    const marks = (edited("9")[0]?.metadata as { annotations: Record<string, string> }).annotations;
+    t.equal(marks["hsm.j5t.io/replaced-resource-version"], "9");
+    const repaired = request({ owned: [secret(token, { annotations: marks })], status: calm.status ?? {} });
     t.same(
       sync(repaired, context, unchanged).response.children,
       edited("9"),
-      "and the mark stays afterwards",
+      "and the marks stay afterwards",
     );
   },
 );

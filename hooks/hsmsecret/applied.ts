@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which write of the path the Secret's data are, so that an agent whose token lags behind is not believed.
+import { Type } from "@sinclair/typebox";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { checksumOfBase64 } from "../checksum.ts";
+import type { KeyedChecksums } from "../keyed-checksum.ts";
+import type { Secret } from "../kubernetes.ts";
+import { isUnedited } from "./base.ts";
+import { contentOf } from "./content.ts";
+import { observe } from "./observed.ts";
+import type { HookContext } from "./plan.ts";
+import type { Reading } from "./reading.ts";
+import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
+import type { HSMSecret, HSMSecretSyncRequest } from "./schema.ts";
+import { previousStatus } from "./status.ts";
+
+/** The annotation of a Secret: path, version and device of the reading that its data were made of. */
+export const APPLIED = "hsm.j5t.io/applied";
+
+const Applied = Type.Object({
+  path: Type.String(),
+  /** As the agent counts writes of the path; 0 where its writer does not count. */
+  version: Type.Integer({ minimum: 0 }),
+  device: Type.String(),
+});
+
+/** The content of the annotation. */
+interface Applied {
+  readonly path: string;
+  readonly version: number;
+  readonly device: string;
+}
+
+const applied = TypeCompiler.Compile(Applied);
+
+type Found = Extract<Reading, { outcome: "found" }>;
+
+/** The annotation for data that were made of `reading`. */
+export const appliedText = ({ hsmPath }: ResolvedSpec, { version, device }: Found): string =>
+  JSON.stringify({ path: hsmPath, version, device });
+
+const annotationOf = (secret: Secret | undefined): Applied | undefined => {
+  const text = secret?.metadata.annotations?.[APPLIED];
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return applied.Check(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** What was last read or applied of the path: by the status, or by the Secret, which a status may lag behind. */
+const lastKnown = (parent: HSMSecret, path: string, owned: Secret | undefined): Applied | undefined => {
+  const noted = annotationOf(owned);
+  const { hsmPath, lastReading } = previousStatus(parent);
+  const read = hsmPath === path && lastReading !== undefined ? { path, ...lastReading } : undefined;
+  if (noted?.path !== path) return read;
+  return read !== undefined && read.version > noted.version ? read : noted;
+};
+
+/** Whether `owned` holds what a sync last called synced under this generation of the spec. */
+export const isAsSynced = (
+  parent: HSMSecret,
+  spec: ResolvedSpec,
+  owned: Secret,
+  checksums: KeyedChecksums,
+) => {
+  const { syncStatus, observedGeneration, secretChecksum } = previousStatus(parent);
+  return (
+    syncStatus === "InSync" &&
+    observedGeneration === parent.metadata.generation &&
+    (owned.type ?? "Opaque") === spec.secretType &&
+    checksums.fits(secretChecksum, checksumOfBase64(owned.data ?? {}))
+  );
+};
+
+/** Whether `reading` may be what the path held before `last`, or something that has never followed it. */
+const isBehind = (
+  parent: HSMSecret,
+  last: Applied | undefined,
+  reading: Found,
+  context: HookContext,
+): boolean => {
+  // What one token holds is what it holds, also where its versions begin anew.
+  if (last === undefined || last.device === reading.device) return false;
+  // An agent that has gone for good, or has another name now, does not hold up the one in its place.
+  if (reading.mirror !== true && !context.agents.includes(last.device)) return false;
+  if (reading.version !== last.version) return reading.version < last.version;
+  if (reading.mirror !== true) return false;
+  const { hsmPath, lastReading, hsmChecksum } = previousStatus(parent);
+  const isKnown = hsmPath === last.path && lastReading?.version === last.version;
+  return !(isKnown && context.checksums.fits(hsmChecksum, reading.checksum));
+};
+
+/** Whether the Secret holds what `reading` says, and nobody has edited it to be so. */
+const isHeld = (
+  parent: HSMSecret,
+  spec: ResolvedSpec,
+  owned: Secret,
+  reading: Found,
+  context: HookContext,
+) => {
+  const { checksums } = context;
+  if (!isAsSynced(parent, spec, owned, checksums)) return false;
+  if (spec.writeBack !== "Never" && isUnedited(owned, checksums) !== true) return false;
+  const content = contentOf(spec, reading.data);
+  return content.ok && checksumOfBase64(content.data) === checksumOfBase64(owned.data ?? {});
+};
+
+/**
+ * `reading` as far as it can be believed. Where several agents are asked in order, the first may be down and the next may
+ * have a token that lags: an older version than was applied is no news, and one that nobody can place is none either
+ * where a Secret is there. Where spec.device names the agent, its token counts, whatever it holds.
+ */
+export const believed = (
+  request: HSMSecretSyncRequest,
+  context: HookContext,
+  reading: Reading | undefined,
+): Reading | undefined => {
+  const { parent } = request;
+  const spec = resolveSpec(parent);
+  if (reading?.outcome !== "found" || spec.device !== undefined) return reading;
+  const { owned } = observe(request, spec);
+  const last = lastKnown(parent, spec.hsmPath, owned);
+  const isUnplaced = last === undefined && reading.mirror === true && owned !== undefined;
+  if (!isUnplaced && !isBehind(parent, last, reading, context)) return reading;
+  if (owned !== undefined && isHeld(parent, spec, owned, reading, context)) {
+    return { outcome: "unchanged", device: reading.device, ...(reading.mirror && { mirror: true }) };
+  }
+  const known = last === undefined ? "an unknown version" : `version ${last.version} of ${last.device}`;
+  return {
+    outcome: "unavailable",
+    code: "AGENT_BEHIND",
+    message: `agent ${reading.device} holds version ${reading.version} of ${spec.hsmPath}, and ${known} was applied: what may be older is not. Write the secret to the first of the agents, or name the one that counts in spec.device.`,
+  };
+};
