@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The framed checksum of a secret: the one measure by which a token's content and a Secret's are compared.
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import { hash } from "node:crypto";
 import type { StringMap } from "./kubernetes.ts";
 
-/** The length of `bytes` as an unsigned 64-bit big-endian number. */
-const frame = (bytes: Uint8Array): Uint8Array => {
-  const length = Buffer.alloc(8);
-  length.writeUInt32BE(Math.floor(bytes.length / 2 ** 32), 0);
-  length.writeUInt32BE(bytes.length >>> 0, 4);
-  return length;
+/** Writes the length of what follows as an unsigned 64-bit big-endian number, then what follows. */
+const writeFramed = (framed: Buffer, at: number, bytes: Uint8Array): number => {
+  framed.writeUInt32BE(Math.floor(bytes.length / 2 ** 32), at);
+  framed.writeUInt32BE(bytes.length >>> 0, at + 4);
+  framed.set(bytes, at + 8);
+  return at + 8 + bytes.length;
 };
 
 /**
@@ -17,12 +16,13 @@ const frame = (bytes: Uint8Array): Uint8Array => {
  * unsigned 64-bit big-endian number. The framing tells `{a: bc}` from `{ab: c}`.
  */
 export const checksum = (keys: Iterable<readonly [string, Uint8Array]>): string => {
-  const hash = sha256.create();
   const named = Array.from(keys, ([key, value]) => [Buffer.from(key), value] as const);
+  const framed = Buffer.alloc(named.reduce((sum, [name, value]) => sum + 16 + name.length + value.length, 0));
+  let at = 0;
   for (const [name, value] of named.sort(([a], [b]) => Buffer.compare(a, b))) {
-    hash.update(frame(name)).update(name).update(frame(value)).update(value);
+    at = writeFramed(framed, writeFramed(framed, at, name), value);
   }
-  return `sha256:${bytesToHex(hash.digest())}`;
+  return `sha256:${hash("sha256", framed)}`;
 };
 
 /** The checksum of a Secret's `data`, whose values are base64. */

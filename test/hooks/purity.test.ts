@@ -15,7 +15,7 @@ t.test("hooks/ imports only itself and pure packages", async (t) => {
     for (const [, from = ""] of text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)) {
       t.match(
         from,
-        /^(\.{1,2}\/(?!.*(server|scripts)\/)|@sinclair\/typebox|@noble\/hashes)/,
+        /^(\.{1,2}\/(?!.*(server|scripts)\/)|@sinclair\/typebox|node:crypto$)/,
         `${file} imports ${from}`,
       );
     }
@@ -27,6 +27,8 @@ const IMPURE = {
   "the server": 'import "../server/log.ts";',
   "the clock": "export const now = Date.now();",
   "the environment": "export const home = process.env.HOME;",
+  "random bytes": 'import { randomBytes } from "node:crypto";',
+  "all of node:crypto": 'import * as crypto from "node:crypto";',
   "the network": 'export const page = fetch("x");',
 };
 
