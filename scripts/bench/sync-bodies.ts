@@ -50,7 +50,11 @@ const recordedAs = (index: number): HSMSecretSyncRequest => {
 /** The request, after what the hook answers to it has been done often enough for nothing to be left to do. */
 const settle = (request: HSMSecretSyncRequest, reading: Reading): object => {
   for (let round = 0; round < 4; round += 1) {
-    const { outcome, response } = sync(request, { policy: [], agents: [], checksums: CHECKSUMS, now: NOW }, reading);
+    const { outcome, response } = sync(
+      request,
+      { policy: [], agents: [], checksums: CHECKSUMS, now: NOW },
+      reading,
+    );
     request.parent.status = response.status ?? {};
     if (outcome === "Synced" && round > 0) return response;
     for (const group of [request.children["Secret.v1"], request.related["Secret.v1"]]) {

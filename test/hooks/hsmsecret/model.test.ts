@@ -6,6 +6,7 @@ import t from "tap";
 import { plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
+import { idOf, idOfText } from "../interned.ts";
 import { settling } from "../settling.ts";
 import {
   absent,
@@ -208,28 +209,38 @@ const ACTIONS: Record<string, (world: World) => World> = {
   "restart the engine": (world) => ({ ...world, applied: undefined }),
 };
 
+const MARKED = /(replaced-resource-version\\?":\\?")(\d+)/;
+
+/** A status without the generation that it speaks of. */
+const statusText = (status: Record<string, unknown>): string =>
+  JSON.stringify({ ...status, observedGeneration: 0 });
+
+/** A Secret without its versions. */
+const secretText = ({ label, keys, annotations }: Cluster): string =>
+  JSON.stringify([
+    label,
+    Object.entries(keys).sort(([a], [b]) => (a < b ? -1 : 1)),
+    { ...annotations, [MARK]: annotations[MARK] === undefined ? "none" : "some" },
+  ]);
+
 /** The world with its versions renamed by rank: only which of them are equal matters. */
-const canonical = (world: World): string => {
-  const observed = world.status?.observedGeneration === world.generation;
-  const text = JSON.stringify({
-    ...world,
-    clock: 0,
-    generation: observed,
-    status: { ...world.status, observedGeneration: 0 },
-    secret: world.secret && { ...world.secret, keys: 0 },
-  });
-  const versions = [String(world.secret?.version ?? ""), world.secret?.annotations[MARK] ?? ""];
-  versions.push(world.applied?.match(/replaced-resource-version":"(\d+)"/)?.[1] ?? "");
+const canonical = ({ token, outage, spec, generation, secret, foreign, applied, status }: World): string => {
+  const versions = [String(secret?.version ?? ""), secret?.annotations[MARK] ?? ""];
+  versions.push(applied?.match(MARKED)?.[2] ?? "");
   const ranks = [...new Set(versions)].sort((a, b) => Number(a) - Number(b));
-  const keys = Object.entries(world.secret?.keys ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  return (
-    text
-      .replace(/"version":\d+/, "")
-      .replace(/(replaced-resource-version":")\d+/, "$1")
-      .replace(/(replaced-resource-version\\":\\")\d+/, "$1") +
-    JSON.stringify(keys) +
-    versions.map((version) => ranks.indexOf(version)).join()
-  );
+  return [
+    token,
+    outage,
+    foreign,
+    spec.onMissing,
+    spec.label,
+    spec.mapped,
+    status?.observedGeneration === generation,
+    status && idOf(status, statusText),
+    secret && idOf(secret, secretText),
+    applied && idOfText(applied.replace(MARKED, "$1")),
+    ...versions.map((version) => ranks.indexOf(version)),
+  ].join();
 };
 
 const faultAtRest = (world: World): string | undefined => {
