@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a sync needs the token, and what it asks of it: decided before the shell does any I/O.
+import { checksumOfBase64 } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret } from "../kubernetes.ts";
 import { mayRead, type PathPolicy } from "../path-policy.ts";
@@ -114,6 +115,22 @@ const isDue = (parent: HSMSecret, { owned }: Observed, checksums: KeyedChecksums
   );
 };
 
+/** Whether `owned` holds all that the last reading found at the path, as it does when a sync that made it is followed by the next. */
+const isAsRead = (
+  parent: HSMSecret,
+  spec: ResolvedSpec,
+  owned: Secret,
+  checksums: KeyedChecksums,
+): boolean => {
+  const { hsmPath, hsmChecksum, observedGeneration } = previousStatus(parent);
+  return (
+    spec.data === undefined &&
+    observedGeneration === parent.metadata.generation &&
+    hsmPath === spec.hsmPath &&
+    checksums.fits(hsmChecksum, checksumOfBase64(owned.data ?? {}))
+  );
+};
+
 /** Plans the reading of a sync. The path is named only where the policy allows it. */
 export const plan = (request: HSMSecretSyncRequest, context: HookContext): ReadPlan => {
   const { parent } = request;
@@ -129,7 +146,8 @@ export const plan = (request: HSMSecretSyncRequest, context: HookContext): ReadP
   const trusted =
     spec.writeBack === "Never" &&
     observed.owned !== undefined &&
-    isAsSynced(parent, spec, observed.owned, checksums);
+    (isAsSynced(parent, spec, observed.owned, checksums) ||
+      isAsRead(parent, spec, observed.owned, checksums));
   const seen = status.hsmChecksum;
   const named = trusted && seen !== undefined && checksums.knows(seen) && !checksums.isOutdated(seen);
   return {

@@ -58,6 +58,21 @@ t.test("If-None-Match is sent only where the Secret is known to hold what the ch
   );
 });
 
+t.test("a new HSMSecret is read in full once", async (t) => {
+  const first = sync(request(), context, found(token)).response;
+  const annotations =
+    (first.children[0]?.metadata as { annotations?: Record<string, string> }).annotations ?? {};
+  const made = { owned: [secret(token, { annotations })], status: first.status ?? {} };
+  t.match(plan(request(made), context), {
+    ifNoneMatch: context.checksums.of(checksumOfBase64(base64(token))),
+  });
+  t.equal(sync(request(made), context, unchanged).outcome, "Synced");
+  const mapped = { spec: { data: [{ key: "password", hsmKey: "password" }] }, ...made };
+  t.notOk(Object.hasOwn(plan(request(mapped), context), "ifNoneMatch"), "a part of the content says less");
+  const moved = { spec: { hsmPath: "secrets/demo/else" }, ...made };
+  t.notOk(Object.hasOwn(plan(request(moved), context), "ifNoneMatch"), "and nothing of another path");
+});
+
 t.test("force-sync asks for a fresh view until a healthy token has answered", async (t) => {
   const metadata = { annotations: { "hsm.j5t.io/force-sync": "now" } };
   const spec = { autoSync: false };
