@@ -44,7 +44,7 @@ export const PodTemplate = Type.Object(
   },
   {
     description:
-      "Pod template. With it the Toggle makes the Deployment where there is none, and deletes it with itself. A Deployment that was there before is only scaled.",
+      "Pod template, where the installation allows it (TOGGLE_TEMPLATES). With it the Toggle makes the Deployment where there is none, and deletes it with itself. A Deployment that was there before is only scaled.",
   },
 );
 export type PodTemplate = Static<typeof PodTemplate>;

@@ -11,9 +11,12 @@ import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
 import type { Phase, Toggle, ToggleStatus, ToggleSyncRequest } from "./schema.ts";
 import { type Finding, nextStatus, previousStatus } from "./status.ts";
 
-/** What beside the request decides: the time, as RFC 3339. */
+/** What beside the request decides. */
 export interface HookContext {
+  /** The time, as RFC 3339. */
   readonly now: string;
+  /** Whether this installation lets a Toggle make pods of its spec.template. */
+  readonly templates: boolean;
 }
 
 export interface SyncResult {
@@ -25,6 +28,8 @@ export interface SyncResult {
 
 /** Seconds after which an adoption that is under way is looked at again. */
 const ADOPTION_SECONDS = 5;
+/** Seconds after which a template that is not allowed is looked at again: no event tells that the installation allows it now. */
+const FORBIDDEN_SECONDS = 300;
 /** The longest wait for spec.until, in seconds; Metacontroller counts in nanoseconds, and far dates overflow. */
 const MAX_WAIT_SECONDS = 86_400;
 
@@ -42,6 +47,7 @@ interface Situation {
   readonly spec: ResolvedSpec;
   readonly observed: Observed;
   readonly before: ToggleStatus;
+  readonly templates: boolean;
 }
 
 const selectorText = ({ matchLabels }: ResolvedSpec): string =>
@@ -63,15 +69,42 @@ const othersText = ({ observed, spec }: Situation): string | undefined => {
     : `The selector ${selectorText(spec)} also matches ${namesOf(others)}, which this Toggle holds but does not switch. Narrow spec.selector.`;
 };
 
-const refused = (situation: Situation, phase: "Missing" | "Conflict", message: string): Decision => ({
+const refused = (
+  situation: Situation,
+  phase: "Missing" | "Conflict" | "Blocked",
+  message: string,
+): Decision => ({
   finding: {
     phase,
     message,
     stuck: true,
     desired: countOf(situation.spec, situation.before, undefined).desired,
-    ...(phase === "Missing" ? { deployment: null } : {}),
+    ...(phase === "Conflict" ? {} : { deployment: null }),
   },
 });
+
+const NOT_ALLOWED = "this installation does not allow templates (TOGGLE_TEMPLATES of the webhook)";
+
+/** A template that is not allowed: nothing is made of it, and a Deployment that was made of it before stays as it is. */
+const forbidden = (situation: Situation, deployment: Deployment | undefined): Decision => {
+  const { parent, spec, before } = situation;
+  const instead = `Take spec.template out, and make the Deployment ${spec.deploymentName} yourself.`;
+  if (deployment === undefined) {
+    const message = `spec.template is not used: ${NOT_ALLOWED}. ${instead}`;
+    return { ...refused(situation, "Blocked", message), after: FORBIDDEN_SECONDS };
+  }
+  return {
+    child: relisted(parent, spec, deployment),
+    finding: {
+      phase: "Blocked",
+      message: `The Deployment ${spec.deploymentName} stays as it is: it was made of spec.template, and ${NOT_ALLOWED}. Take spec.template out, and it is switched again.`,
+      stuck: true,
+      desired: countOf(spec, before, deployment).desired,
+      deployment,
+    },
+    after: FORBIDDEN_SECONDS,
+  };
+};
 
 const conflict = (situation: Situation, named: Extract<Named, { state: "foreign" }>): Decision => {
   const { spec } = situation;
@@ -116,10 +149,12 @@ const remembering = (spec: ResolvedSpec, { remembered }: Count): Pick<Finding, "
 });
 
 const switched = (situation: Situation, deployment: Deployment): Decision => {
-  const { parent, spec, before } = situation;
+  const { parent, spec, before, templates } = situation;
+  const isMade = deployment.metadata.annotations?.[MADE_BY] !== undefined;
+  if (spec.template !== undefined && isMade && !templates) return forbidden(situation, deployment);
   const count = countOf(spec, before, deployment);
   const { phase, message, stuck } = phaseOf(deployment, count.desired, before);
-  const unused = spec.template !== undefined && deployment.metadata.annotations?.[MADE_BY] === undefined;
+  const advice = templates ? "Delete it, and the Toggle makes its own." : `Besides, ${NOT_ALLOWED}.`;
   const why = spec.expired ? ` It is off since ${spec.until} (spec.until).` : "";
   return {
     child: scaled(parent, spec, deployment, count),
@@ -130,17 +165,18 @@ const switched = (situation: Situation, deployment: Deployment): Decision => {
       desired: count.desired,
       deployment,
       ...remembering(spec, count),
-      ...(unused
-        ? {
-            templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. Delete it, and the Toggle makes its own.`,
-          }
-        : {}),
+      ...(spec.template === undefined || isMade
+        ? {}
+        : {
+            templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. ${advice}`,
+          }),
     },
   };
 };
 
 const making = (situation: Situation, template: NonNullable<ResolvedSpec["template"]>): Decision => {
-  const { parent, spec, before } = situation;
+  const { parent, spec, before, templates } = situation;
+  if (!templates) return forbidden(situation, undefined);
   const count = countOf(spec, before, undefined);
   return {
     child: made(parent, spec, template, count),
@@ -177,8 +213,9 @@ const decide = (situation: Situation): Decision => {
     case "absent":
       return spec.template === undefined ? missing(situation) : making(situation, spec.template);
     case "unknown":
-      return spec.template === undefined
-        ? missing(situation)
+      if (spec.template === undefined) return missing(situation);
+      return !situation.templates
+        ? forbidden(situation, undefined)
         : refused(
             situation,
             "Conflict",
@@ -209,7 +246,7 @@ export const sync = (request: ToggleSyncRequest, context: HookContext): SyncResu
   const spec = resolveSpec(parent, context.now);
   const observed = observe(request, spec);
   const before = previousStatus(parent);
-  const situation = { parent, spec, observed, before };
+  const situation = { parent, spec, observed, before, templates: context.templates };
   const { child, finding, after } = decide(situation);
   const others = othersText(situation);
   const full = { ...finding, ...(others === undefined ? {} : { others }) };

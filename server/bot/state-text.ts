@@ -44,7 +44,7 @@ const WORDS: Readonly<Record<Phase, string>> = {
   Degraded: "degraded",
   Missing: "without a Deployment",
   Conflict: "in conflict",
-  Blocked: "being deleted, which is held up",
+  Blocked: "held up",
 };
 
 const isStalled = (status: ToggleStatus): boolean =>

@@ -109,7 +109,7 @@ export const parseBotConfig = (
   const recoveryKeyFile = reader.file("MATRIX_RECOVERY_KEY_FILE");
   const { allowedUsers, identities } = readPeople(reader);
   const toggle = readToggle(reader, isSet);
-  const echoMode = readBoolean(reader, "ECHO_MODE");
+  const echoMode = reader.boolean("ECHO_MODE");
   const commandMaxAgeSeconds = reader.integer("COMMAND_MAX_AGE_SECONDS", 1, 86_400);
   const storePath = readStorePath(reader);
   const engine = reader.oneOf("CRYPTO_ENGINE", CRYPTO_ENGINES);
@@ -177,14 +177,6 @@ const readToggle = (
     reader.fault("TOGGLE_NAMESPACE", "must be the same as DEPLOYMENT_NAMESPACE, or one of the two unset");
   const namespace = ofToggle ?? ofDeployment;
   return name === undefined || namespace === undefined ? undefined : { name, namespace };
-};
-
-const readBoolean = (reader: BotReader, name: "ECHO_MODE"): boolean | undefined => {
-  const value = reader.raw(name)?.toLowerCase() ?? "";
-  if (["true", "1", "yes"].includes(value)) return true;
-  if (["false", "0", "no"].includes(value)) return false;
-  reader.fault(name, "must be true or false (or 1, 0, yes, no)");
-  return undefined;
 };
 
 const readStorePath = (reader: BotReader): string | undefined => {

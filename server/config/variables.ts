@@ -23,6 +23,8 @@ export type VariableReader<Name extends string> = {
   /** Text that passes `schema`; `expected` completes "must be …". */
   text(name: Name, schema: TSchema, expected: string): string | undefined;
   integer(name: Name, minimum: number, maximum: number): number | undefined;
+  /** `true`, `1`, `yes`, `false`, `0` or `no`, in any case. */
+  boolean(name: Name): boolean | undefined;
   oneOf<const T extends string>(name: Name, choices: readonly T[]): T | undefined;
   /** The path of a file that exists and can be read. */
   file(name: Name): string | undefined;
@@ -92,6 +94,14 @@ export const readVariables = <Name extends string>(
       const accept = (value: string) => /^\d+$/.test(value) && Value.Check(schema, Number(value));
       const value = checked(name, accept, `a whole number from ${minimum} to ${maximum}`);
       return value === undefined ? undefined : Number(value);
+    },
+    boolean(name) {
+      const value = raw(name)?.toLowerCase();
+      if (value === undefined) return undefined;
+      if (["true", "1", "yes"].includes(value)) return true;
+      if (["false", "0", "no"].includes(value)) return false;
+      fault(name, "must be true or false (or 1, 0, yes, no)");
+      return undefined;
     },
     oneOf(name, choices) {
       const value = checked(name, (v) => choices.some((c) => c === v), `one of ${choices.join(", ")}`);

@@ -29,6 +29,7 @@ export const WEBHOOK_VARIABLES = {
   AGENT_WRITE_TOKEN_FILE: null,
   AGENT_CA_FILE: null,
   PATH_POLICY_FILE: null,
+  TOGGLE_TEMPLATES: "false",
   ...KUBERNETES_VARIABLES,
 } as const;
 
@@ -41,6 +42,8 @@ export type WebhookConfig = ListenerConfig & {
   agentWriteTokenFile?: string;
   agentCaFile?: string;
   pathPolicyFile?: string;
+  /** Whether a Toggle may make pods of its template. */
+  toggleTemplates: boolean;
   /** Where events go; absent outside a cluster. */
   inCluster?: InCluster;
 };
@@ -69,8 +72,9 @@ export const parseWebhookConfig = (
     const policy = file.ok ? loadPathPolicy(file.bytes) : file;
     if (!policy.ok) reader.fault("PATH_POLICY_FILE", `${pathPolicyFile} ${policy.message}`);
   }
+  const toggleTemplates = reader.boolean("TOGGLE_TEMPLATES");
   const inCluster = readInCluster(reader, serviceAccountDirectory);
-  if (reader.faults.length > 0) return { ok: false, faults: reader.faults };
+  if (reader.faults.length > 0 || toggleTemplates === undefined) return { ok: false, faults: reader.faults };
   const config: WebhookConfig = {
     ...listener,
     ...(hookTokenFile !== undefined && { hookTokenFile }),
@@ -79,6 +83,7 @@ export const parseWebhookConfig = (
     ...(agentWriteTokenFile !== undefined && { agentWriteTokenFile }),
     ...(agentCaFile !== undefined && { agentCaFile }),
     ...(pathPolicyFile !== undefined && { pathPolicyFile }),
+    toggleTemplates,
     ...(inCluster && { inCluster }),
   };
   return { ok: true, config: deepFreeze(config) };

@@ -25,6 +25,8 @@ export type WebhookAppOptions = {
   policy: PathPolicySource;
   /** How checksums are shown in statuses and annotations. */
   checksums: () => KeyedChecksums;
+  /** Whether a Toggle may make pods of its template; false, if not given. */
+  toggleTemplates?: boolean;
   events?: Pick<EventSink, "post">;
   metrics?: HookMetrics;
   tls?: TlsFiles;
@@ -57,7 +59,7 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
     clock,
     ...(now && { now }),
   });
-  addToggleRoutes(app, { events, metrics, clock });
+  addToggleRoutes(app, { events, metrics, templates: options.toggleTemplates ?? false, clock });
   return app;
 };
 

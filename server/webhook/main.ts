@@ -55,6 +55,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
       tokenFiles: agentTokenFile === undefined ? [] : [agentTokenFile],
       logger,
     }),
+    toggleTemplates: config.toggleTemplates,
     events,
     ...(tls && { tls }),
   });

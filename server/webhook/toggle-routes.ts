@@ -11,14 +11,16 @@ import { createHookReport, timestamp } from "./hook-report.ts";
 export type ToggleRouteOptions = {
   events: Pick<EventSink, "post">;
   metrics: Pick<HookMetrics, "hook">;
+  /** Whether a Toggle may make pods of its template. */
+  templates: boolean;
   /** Wall clock. */
   clock: () => Date;
 };
 
 /** Adds POST /hooks/toggle/{customize,sync,finalize}. */
 export const addToggleRoutes = (app: KeyswitchServer, options: ToggleRouteOptions): void => {
-  const { events, metrics, clock } = options;
-  const context = (): HookContext => ({ now: timestamp(clock()) });
+  const { events, metrics, templates, clock } = options;
+  const context = (): HookContext => ({ now: timestamp(clock()), templates });
 
   const done = createHookReport({ resource: "toggle", events, metrics, quiet: ["Off", "Running"] });
 

@@ -88,11 +88,7 @@ for (const [toggle, text, settled] of [
     true,
   ],
   [withStatus({ phase: "Conflict" }), "web is in conflict. The hook's words.", true],
-  [
-    withStatus({ phase: "Blocked", ...stalled }),
-    /^web is being deleted, which is held up: .* The hook's words\.$/,
-    true,
-  ],
+  [withStatus({ phase: "Blocked", ...stalled }), /^web is held up: .* The hook's words\.$/, true],
 ] as const) {
   const said = stateText(toggle, START);
   if (typeof text === "string") t.equal(said, text);

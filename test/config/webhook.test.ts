@@ -32,6 +32,7 @@ t.test("the least configuration takes the defaults and is frozen", async (t) => 
       listenHost: "127.0.0.1",
       listenPort: 8443,
       agents: [{ name: "hsm-a", origin: "https://hsm-a.keyswitch:8444" }],
+      toggleTemplates: false,
     },
   });
   if (!result.ok) return;
@@ -52,6 +53,7 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
     AGENT_WRITE_TOKEN_FILE: at("token"),
     AGENT_CA_FILE: authority.caFile,
     PATH_POLICY_FILE: at("policy"),
+    TOGGLE_TEMPLATES: "True",
     KUBERNETES_SERVICE_HOST: "10.96.0.1",
     KUBERNETES_SERVICE_PORT: "443",
   });
@@ -72,6 +74,7 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
       agentWriteTokenFile: at("token"),
       agentCaFile: authority.caFile,
       pathPolicyFile: at("policy"),
+      toggleTemplates: true,
       inCluster: {
         origin: "https://10.96.0.1:443",
         tokenFile: at("service-account/token"),

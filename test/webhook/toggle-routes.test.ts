@@ -12,7 +12,7 @@ import { type RecordedBody, recordedBody } from "./recorded-request.ts";
 const started = recordedBody("toggle-sync-enabled-while-at-zero");
 
 /** The routes on a bare server. */
-const startToggleHooks = (t: Test) => {
+const startToggleHooks = (t: Test, { templates = false } = {}) => {
   const log = recordedLog();
   const registry = new Registry();
   const events: { uid: string; type: string; reason: string }[] = [];
@@ -25,6 +25,7 @@ const startToggleHooks = (t: Test) => {
   addToggleRoutes(app, {
     events: { post: (parent, event) => events.push({ uid: parent.metadata.uid, ...event }) },
     metrics: createHookMetrics(registry),
+    templates,
     clock: () => new Date("2026-11-22T10:00:00.678Z"),
   });
   t.teardown(() => app.close());
@@ -72,6 +73,16 @@ t.test("the answer carries resyncAfterSeconds where spec.until is to come", asyn
   const body = structuredClone(started);
   body.parent.spec.until = "2026-11-22T12:00:00Z";
   t.equal((await post("sync", body)).json().resyncAfterSeconds, 7200);
+});
+
+t.test("a template makes pods where the installation allows it, and only there", async (t) => {
+  const body = structuredClone(started);
+  body.parent.spec.template = { spec: { containers: [{ name: "x" }] } };
+  const without = { ...body, children: {}, related: { "Deployment.apps/v1": {} } };
+  const answer = async (templates?: boolean) =>
+    (await startToggleHooks(t, { templates }).post("sync", without)).json();
+  t.match(await answer(true), { children: [{ spec: { template: {} } }], status: { phase: "Starting" } });
+  t.match(await answer(), { children: [], status: { phase: "Blocked" } });
 });
 
 t.test("finalize blocks, and ends once the garbage collector has let go", async (t) => {

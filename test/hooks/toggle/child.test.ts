@@ -107,6 +107,19 @@ t.test("a Deployment that the Toggle made follows the template", async (t) => {
   ]);
 });
 
+t.test("where templates are not allowed it is answered with the pods that it has", async (t) => {
+  const given = request({ spec: { template, enabled: false }, owned: [ours()] });
+  const { response } = sync(given, { ...context, templates: false });
+  t.strictSame(response.children, [
+    {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "web", namespace: "demo", labels: managed, annotations: madeBy(UID) },
+      spec: { replicas: 2, selector: ours().spec.selector, template: ours().spec.template },
+    },
+  ]);
+});
+
 t.test("it keeps its pods when the template is taken out of the spec", async (t) => {
   t.match(children({ owned: [ours()] }), [
     { spec: { selector: ours().spec.selector, template: ours().spec.template } },

@@ -15,9 +15,9 @@ import { controller, namespace, startCluster, toggles } from "../../control-plan
 import { type Answer, startHook } from "../../control-plane/engine/throw-away-hook.ts";
 
 const hooks: Answer = ({ path, body }) => {
-  const now = new Date().toISOString();
+  const context = { now: new Date().toISOString(), templates: true };
   if (Value.Check(ToggleSyncRequest, body)) {
-    const { response } = path.endsWith("finalize") ? finalize(body, { now }) : sync(body, { now });
+    const { response } = path.endsWith("finalize") ? finalize(body, context) : sync(body, context);
     return { body: response };
   }
   if (Value.Check(ToggleCustomizeRequest, body)) return { body: customize(body.parent) };

@@ -2,14 +2,29 @@
 // What must hold at every sync of the model check: nothing lost, nothing foreign touched, counts and phases that are true.
 import { REPLICAS_WHEN_ON } from "../../../hooks/toggle/deployment.ts";
 import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";
-import { all, type Child, check, isChild, isOn, type Name, named, type World } from "./model-world.ts";
+import {
+  all,
+  type Child,
+  check,
+  isChild,
+  isForbidden,
+  isOn,
+  type Model,
+  type Name,
+  named,
+  type World,
+} from "./model-world.ts";
+
+/** Whether the spec's template, which is not allowed, holds the named Deployment as it is. */
+const isHeld = (world: World, model: Model | undefined): boolean =>
+  isForbidden(world) && (model === undefined || (isChild(model) && model.made));
 
 /** No owned Deployment is left out, and none but the named one is changed. */
 export const checkAnswer = (world: World, children: readonly Child[], finalizing: boolean): void => {
   for (const [name, model] of all(world)) {
     const child = children.find(({ metadata }) => metadata.name === name);
     check(child !== undefined || !isChild(model), `${name} is owned and left out`);
-    if (child === undefined || (name === named(world) && !finalizing)) continue;
+    if (child === undefined || (name === named(world) && !finalizing && !isHeld(world, model))) continue;
     check(child.spec.replicas === model.replicas, `${name} has ${model.replicas} and is listed otherwise`);
   }
 };
@@ -21,6 +36,7 @@ export const checkPhase = (world: World, status: ToggleStatus): void => {
   const ours = model !== undefined && isChild(model);
   const reported = ours && model.seen >= model.generation;
   const truth = ((): string[] => {
+    if (isHeld(world, model)) return ["Blocked"];
     if (model === undefined)
       return world.spec.template === undefined ? ["Missing"] : ["Starting", "Stopping"];
     if (!ours) return ["Conflict"];
@@ -37,7 +53,7 @@ export const checkPhase = (world: World, status: ToggleStatus): void => {
 /** The count that is asked for is the one that the spec, an autoscaler or the past says. */
 export const checkCount = (world: World, child: Child | undefined): void => {
   const model = world.deployments[named(world)];
-  if (model === undefined || child === undefined || !isOn(world)) return;
+  if (model === undefined || child === undefined || !isOn(world) || isHeld(world, model)) return;
   const { replicas: wanted, replicaPolicy } = world.spec;
   const had = world.had[named(world)];
   const floor = wanted ?? 1;
@@ -58,7 +74,7 @@ const remember = (world: World, status: ToggleStatus): number | undefined => {
   const model = world.deployments[named(world)];
   const had = world.had[named(world)];
   const { lastReplicas } = status;
-  if (model === undefined || !isChild(model)) return had;
+  if (model === undefined || !isChild(model) || isHeld(world, model)) return had;
   if (isOn(world)) {
     const expected = model.replicas === 0 ? (had ?? status.desiredReplicas) : status.desiredReplicas;
     check(lastReplicas === expected, `${lastReplicas} remembered while on, not ${expected}`);

@@ -28,6 +28,8 @@ export interface Model {
 export interface World {
   readonly spec: Partial<ToggleSpec>;
   readonly until: "none" | "future" | "past";
+  /** Whether the installation allows spec.template, and whether that may change. */
+  readonly templates: "always" | "allowed" | "forbidden";
   readonly deployments: Readonly<Partial<Record<Name, Model>>>;
   /** What Metacontroller last applied, by name: bytes of the child, and the generation after it. */
   readonly applied: Readonly<Partial<Record<Name, { bytes: string; generation: number }>>>;
@@ -44,6 +46,9 @@ export interface Child {
 }
 
 export const named = (world: World): Name => (world.spec.deploymentName ?? "web") as Name;
+/** Whether the spec has a template that is not allowed. */
+export const isForbidden = ({ spec, templates }: World): boolean =>
+  spec.template !== undefined && templates === "forbidden";
 export const isOn = (world: World): boolean => world.spec.enabled !== false && world.until !== "past";
 
 /** Throws where an invariant is broken. */
@@ -168,6 +173,7 @@ const applyChild = (world: World, child: Child): World => {
   });
   if (before === undefined) {
     check(child.spec.template !== undefined, `${name} is made without a template`);
+    check(!isForbidden(world), `${name} is made of a template that is not allowed`);
     return applied(1, create(world, name, { replicas: count, owner: "us", made: true, annotations }));
   }
   check(isChild(before), `${name} is not ours and is touched`);
@@ -189,7 +195,8 @@ export const step = (before: World, mishap: Mishap = "none"): Stepped => {
   const world = claim(before);
   const input = requestOf(world);
   const finalizing = world.deletion !== "none";
-  const { response } = finalizing ? finalize(input, context) : sync(input, context);
+  const here = { ...context, templates: world.templates !== "forbidden" };
+  const { response } = finalizing ? finalize(input, here) : sync(input, here);
   const children = response.children as unknown as Child[];
   const status = response.status as ToggleStatus | undefined;
   const resync = response.resyncAfterSeconds;

@@ -7,6 +7,7 @@ import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
 import { settling } from "../settling.ts";
 import {
   create,
+  isForbidden,
   isOn,
   type Name,
   named,
@@ -52,6 +53,10 @@ const ACTIONS: Record<string, (world: World) => World> = {
   "switch on or off": (world) => edit(world, { enabled: world.spec.enabled === false }),
   "set until": (world) => ({ ...world, until: world.until === "none" ? "future" : "none" }),
   "until passes": (world) => (world.until === "future" ? { ...world, until: "past" } : world),
+  "allow or forbid templates": (world) =>
+    world.templates === "always"
+      ? world
+      : { ...world, templates: world.templates === "allowed" ? "forbidden" : "allowed" },
   "name the other": (world) => edit(world, { deploymentName: named(world) === "web" ? "api" : "web" }),
   "scale to 5 by hand": (world) => scale(world, "web", 5),
   "scale to 0 by hand": (world) => scale(world, "web", 0),
@@ -85,6 +90,8 @@ const faultAtRest = (world: World): string | undefined => {
   }
   const model = world.deployments[named(world)];
   const { phase, desiredReplicas } = world.status ?? {};
+  if (isForbidden(world) && (model === undefined || (model.owner === "us" && model.made)))
+    return phase === "Blocked" ? undefined : `rests in ${phase} with a template that is not allowed`;
   if (model?.owner !== "us") {
     const expected = model === undefined ? "Missing" : "Conflict";
     return phase === expected ? undefined : `rests in ${phase}, not ${expected}`;
@@ -99,7 +106,9 @@ const faultAtRest = (world: World): string | undefined => {
 /** What a world comes to in which everybody is quiet: with no fault, and with nobody who asks for another sync. */
 const faultOfRest = (world: World): string | undefined => {
   const { resync } = step(orphan(world));
-  const waits = world.until === "future" && isOn(world) && world.deletion === "none";
+  const isAlive = world.deletion === "none";
+  const isBlocked = isForbidden(world) && world.status?.phase === "Blocked";
+  const waits = isAlive && ((world.until === "future" && isOn(world)) || isBlocked);
   return (resync === undefined) === waits ? `asks for a sync after ${resync} seconds` : faultAtRest(world);
 };
 
@@ -110,17 +119,20 @@ const settles = settling<World>({
   rounds: 8,
 });
 
+const FORBIDDABLE = "with a template that may be forbidden";
 const CASES: Record<string, Partial<ToggleSpec>> = {
   Fixed: {},
   "Fixed at 2": { replicas: 2 },
   Floor: { replicaPolicy: "Floor" },
   "Floor of 2": { replicaPolicy: "Floor", replicas: 2 },
   "with a template": { template },
+  [FORBIDDABLE]: { template },
   "deletionPolicy Delete": { deletionPolicy: "Delete" },
 };
 
-const startOf = (spec: Partial<ToggleSpec>): World => ({
-  spec,
+const startOf = (name: string): World => ({
+  spec: CASES[name] ?? {},
+  templates: name === FORBIDDABLE ? "allowed" : "always",
   until: "none",
   deployments: {},
   applied: {},
@@ -130,9 +142,9 @@ const startOf = (spec: Partial<ToggleSpec>): World => ({
 });
 
 let states = 0;
-for (const [name, spec] of Object.entries(CASES)) {
+for (const name of Object.keys(CASES)) {
   t.test(`${name}: no interleaving deletes, forgets, lies or never rests`, async (t) => {
-    const start = startOf(spec);
+    const start = startOf(name);
     const seen = new Set<string>();
     let frontier: { world: World; path: readonly string[] }[] = [
       { world: start, path: [] },
@@ -181,7 +193,7 @@ t.test("long walks break nothing either", async (t) => {
     fc.property(walks, ([name, actions, end]) => {
       const before = [...actions, end].reduce(
         (world, action) => ACTIONS[action]?.(world) ?? world,
-        startOf(CASES[name] ?? {}),
+        startOf(name),
       );
       const fault = settles(before);
       if (fault !== undefined) throw new Error(fault);

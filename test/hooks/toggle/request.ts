@@ -6,8 +6,8 @@ import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index
 import type { PodTemplate, ToggleSpec } from "../../../hooks/toggle/schema.ts";
 
 export const UID = "78fc6342-6667-472a-9e90-2d6d4d3f3487";
-export const context: HookContext = { now: "2026-11-22T10:00:00Z" };
-export const later: HookContext = { now: "2026-11-22T11:30:00Z" };
+export const context: HookContext = { now: "2026-11-22T10:00:00Z", templates: true };
+export const later: HookContext = { ...context, now: "2026-11-22T11:30:00Z" };
 
 export const template: PodTemplate = {
   metadata: { labels: { tier: "front" } },

@@ -23,6 +23,8 @@ export const failed = (reason: string): Deployment["status"] => ({
 export interface Row {
   readonly name: string;
   readonly given: RequestParts;
+  /** Whether the installation allows templates; it does, if not given. */
+  readonly templates?: boolean;
   readonly expect: {
     readonly phase: string;
     /** Name and replicas of each child of the answer. */

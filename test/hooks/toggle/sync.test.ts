@@ -8,16 +8,18 @@ import { previousStatus } from "../../../hooks/toggle/status.ts";
 import { countingRows } from "./counting-rows.ts";
 import { phaseRows } from "./phase-rows.ts";
 import { context, deployment, later, ownerReference, request } from "./request.ts";
-import { running, soon } from "./sync-row.ts";
+import { type Row, running, soon } from "./sync-row.ts";
+import { templateRows } from "./template-rows.ts";
 
-const rows = [...countingRows, ...phaseRows];
+const rows = [...countingRows, ...phaseRows, ...templateRows];
+const during = ({ templates = true }: Row, when = context) => ({ ...when, templates });
 
 for (const row of rows) {
   t.test(row.name, async (t) => {
     const input = request(row.given);
-    const { response, outcome, events } = sync(input, context);
+    const { response, outcome, events } = sync(input, during(row));
     const { expect } = row;
-    const again = sync(structuredClone(input), context).response;
+    const again = sync(structuredClone(input), during(row)).response;
     t.equal(JSON.stringify(again), JSON.stringify(response), "same bytes again");
     t.ok(Value.Check(ToggleStatus, response.status));
     const status = previousStatus({ ...input.parent, status: response.status ?? {} });
@@ -50,13 +52,13 @@ for (const row of rows) {
 
 t.test("a status that nothing happened to does not change with the time, and posts no event", async (t) => {
   for (const row of rows) {
-    const status = sync(request(row.given), context).response.status ?? {};
-    const once = sync(request({ ...row.given, status }), context);
+    const status = sync(request(row.given), during(row)).response.status ?? {};
+    const once = sync(request({ ...row.given, status }), during(row));
     // A row may move on once with its own status, such as from Starting to Running; from there it rests.
     const settled = once.response.status ?? {};
     const spec = { ...row.given.spec };
     if (spec.until === soon) delete spec.until;
-    const again = sync(request({ ...row.given, spec, status: settled }), later);
+    const again = sync(request({ ...row.given, spec, status: settled }), during(row, later));
     t.strictSame(again.response.status, settled, row.name);
     t.strictSame(again.events, [], row.name);
   }
