@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's HTTP API (JSON) as schemas, shared by the agent that serves it and the webhook that calls it.
 import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
+import { Quota } from "../hooks/quota.ts";
 
 /** `sha256:` and 64 hex digits; see hooks/checksum.ts. */
 export const Checksum = Type.String({ pattern: "^sha256:[0-9a-f]{64}$" });
@@ -113,6 +114,7 @@ export const PutBody = Type.Object(
   {
     data: Type.Record(Type.String(), Base64, { minProperties: 1 }),
     metadata: Type.Optional(SecretMetadata),
+    quota: Type.Optional(Quota),
   },
   { additionalProperties: false },
 );
@@ -123,6 +125,7 @@ export const PatchBody = Type.Object(
   {
     data: Type.Optional(Type.Record(Type.String(), Type.Union([Base64, Type.Null()]))),
     metadata: Type.Optional(MetadataPatch),
+    quota: Type.Optional(Quota),
   },
   { additionalProperties: false },
 );

@@ -4,7 +4,7 @@ import { checksumOfBase64 } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
-import { mayWrite } from "../path-policy.ts";
+import { mayWrite, quotaOf } from "../path-policy.ts";
 import { baseOf, commonOf, heldData, mappedPart, noteOf, scopeOf } from "./base.ts";
 import { contentOf } from "./content.ts";
 import type { HookContext } from "./plan.ts";
@@ -116,6 +116,7 @@ const writing = (
     ...(reading.outcome === "found" ? { ifMatch: reading.checksum } : {}),
     source: noteOf(owned, checksumOfBase64(content.ok ? content.data : after)),
     checksum: checksumOfBase64(after),
+    quota: quotaOf(context.policy, parent.metadata.namespace),
   };
   return { verdict: "write", write, ...chosen };
 };

@@ -88,6 +88,8 @@ const PENDING_SECONDS = 5;
 
 const REMEDIES: Readonly<Record<string, string>> = {
   TOKEN_FULL: "Remove something from the token.",
+  QUOTA_EXCEEDED:
+    "Remove secrets of this namespace from the token, or ask whoever runs Keyswitch for a larger quota in the path policy.",
   VALUE_EMPTY: "Leave the empty key out, or have the agent use the packed layout.",
   SECRET_TOO_LARGE: "Make the Secret smaller, or split it over several paths.",
   WRITE_NOT_SHOWN: "Remove something from the token, or use another token.",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a hook wants the shell to write to the token or to remove from it, and what that can come to.
 import type { StringMap } from "../kubernetes.ts";
+import type { Quota } from "../quota.ts";
 
 /** One write of one path, on the condition that the token still holds what the reading showed. */
 export interface Write {
@@ -17,6 +18,8 @@ export interface Write {
   readonly source: string;
   /** The checksum that the path has after the write. */
   readonly checksum: string;
+  /** What the namespace may have on the token; the agent sees to it. */
+  readonly quota: Quota;
 }
 
 /** Removes the data of a path, whatever they are. Without `device`, from the agent that is asked first. */

@@ -13,6 +13,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
+import { createQuotaKeeper } from "./quota.ts";
 import { addDeviceRoutes } from "./routes/device-routes.ts";
 import { addExportRoute } from "./routes/export-route.ts";
 import { addImportRoute } from "./routes/import-route.ts";
@@ -35,6 +36,8 @@ export type AgentAppOptions = {
   /** SYSFS_ROOT; `/sys` unless given. */
   sysfsRoot?: string;
   tls?: TlsFiles;
+  /** RESERVED_OBJECTS: data objects that writes with a quota leave free. */
+  reservedObjects?: number;
   /** Made from the registry unless given; a registry takes them once. */
   metrics?: AgentMetrics;
 };
@@ -67,7 +70,8 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
   app.setSerializerCompiler(compileSerializer);
   app.decorate("checksums", checksumKeys({ tokenFiles: auth.tokenFiles.map(({ path }) => path), logger }));
   addSecretRoutes(app, { store, metrics, device });
-  addWriteRoutes(app, { store, metrics, device });
+  const quotas = createQuotaKeeper(store, options.reservedObjects);
+  addWriteRoutes(app, { store, quotas, metrics, device });
   addImportRoute(app, { store, metrics, device });
   addExportRoute(app, { store, metrics, device });
   addRepackRoute(app, { store, metrics, device });

@@ -69,6 +69,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       device: config.deviceName,
       node: config.nodeName,
       sysfsRoot: config.sysfsRoot,
+      ...(config.writes.reservedObjects !== undefined && { reservedObjects: config.writes.reservedObjects }),
       ...(tls && { tls }),
     });
     const address = await app.listen({ host: config.listenHost, port: config.listenPort });

@@ -111,6 +111,8 @@ export type ChangeResult =
   /** The precondition does not hold. */
   | { kind: "precondition"; before: string | null }
   | { kind: "refused"; code: RefusalCode; message: string }
+  /** The token would take it; who wrote it may not have so much. */
+  | { kind: "over-quota"; message: string }
   /** The write began and was cut off, or can't be seen: the token holds the old secret or the new one, whole. */
   | { kind: "uncertain"; message: string }
   /** The write did not begin. */

@@ -33,6 +33,7 @@ export const AGENT_VARIABLES = {
   PKCS11_CACHE: "auto",
   PKCS11_MAX_OBJECTS: null,
   PKCS11_MAX_OBJECT_BYTES: null,
+  RESERVED_OBJECTS: null,
   STORAGE_LAYOUT: "packed",
   OPERATION_TIMEOUT_MS: "10000",
   REFRESH_INTERVAL_MS: "30000",
@@ -54,6 +55,8 @@ export type WriteConfig = {
   maxObjects?: number;
   /** Bytes that one object takes. */
   maxObjectBytes?: number;
+  /** Data objects that writes for a namespace leave free; a tenth of what the token takes, if not given. */
+  reservedObjects?: number;
 };
 
 /** How to reach the token. Exactly one of `tokenLabel` and `slot` is there. */
@@ -145,9 +148,11 @@ const readWrites = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): Write
   const layout = reader.oneOf("STORAGE_LAYOUT", STORAGE_LAYOUTS);
   const maxObjects = reader.integer("PKCS11_MAX_OBJECTS", 1, 1_000_000);
   const maxObjectBytes = reader.integer("PKCS11_MAX_OBJECT_BYTES", 512, 1_048_576);
+  const reservedObjects = reader.integer("RESERVED_OBJECTS", 0, 1_000_000);
   if (layout === undefined) return undefined;
   return {
     layout,
+    ...(reservedObjects !== undefined && { reservedObjects }),
     ...(maxObjects !== undefined && { maxObjects }),
     ...(maxObjectBytes !== undefined && { maxObjectBytes }),
   };

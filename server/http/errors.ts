@@ -86,6 +86,10 @@ export const errors = {
     status: 507,
     text: "The token has no room for this; nothing was changed. The message says what it holds.",
   },
+  QUOTA_EXCEEDED: {
+    status: 507,
+    text: "The namespace has used up its quota on the token, or what is left is kept for the administrator; nothing was changed.",
+  },
   WRITE_NOT_SHOWN: {
     status: 507,
     text: "The token took the write but does not show it; the secret is as it was.",

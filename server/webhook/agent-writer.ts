@@ -81,10 +81,10 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
 
   return {
     write: (write, how) => {
-      const { method, path, device, data, ifMatch, source, checksum } = write;
+      const { method, path, device, data, ifMatch, source, checksum, quota } = write;
       const condition: Record<string, string> =
         ifMatch === undefined ? { "if-none-match": "*" } : { "if-match": `"${ifMatch}"` };
-      const body = JSON.stringify({ data, metadata: { source } });
+      const body = JSON.stringify({ data, metadata: { source }, quota });
       const request = { method: method === "put" ? "PUT" : "PATCH", path, headers: condition, body } as const;
       const outcomeOf = (agent: string, answer: WireAnswer): WriteOutcome =>
         writeOutcomeOf({ agent, path, checksum }, answer);

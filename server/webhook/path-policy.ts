@@ -3,7 +3,7 @@
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
 import { parse as parseYaml, YAMLError } from "yaml";
-import { PathPolicy } from "../../hooks/path-policy.ts";
+import { PathPolicy, ruleFault } from "../../hooks/path-policy.ts";
 import { type Parsed, rereadFiles } from "../config/reread-file.ts";
 
 /** At most this many faults of a policy are named. */
@@ -22,14 +22,24 @@ export const loadPathPolicy = (contents: Buffer): Parsed<PathPolicy> => {
     const line = error instanceof YAMLError ? error.linePos?.[0].line : undefined;
     return { ok: false, message: `is neither JSON nor YAML${line === undefined ? "" : ` (line ${line})`}` };
   }
-  if (Value.Check(PathPolicy, document)) return { ok: true, value: document };
-  const faults = [...Value.Errors(PathPolicy, document)].map(
-    ({ path, message }) => `${fieldName(path)}: ${message}`,
-  );
+  const faults = faultsOf(document);
+  if (Value.Check(PathPolicy, document) && faults.length === 0) return { ok: true, value: document };
   return {
     ok: false,
     message: `is not a path policy: ${[...new Set(faults)].slice(0, MAX_FAULTS).join("; ")}`,
   };
+};
+
+/** What is wrong with a policy, each fault with its field. */
+const faultsOf = (document: unknown): string[] => {
+  if (!Value.Check(PathPolicy, document))
+    return [...Value.Errors(PathPolicy, document)].map(
+      ({ path, message }) => `${fieldName(path)}: ${message}`,
+    );
+  return document.flatMap((rule, index) => {
+    const [field, why] = ruleFault(rule) ?? [];
+    return field === undefined ? [] : [`[${index}].${field}: ${why}`];
+  });
 };
 
 /** `/0/prefix` as `[0].prefix`. */

@@ -95,7 +95,7 @@ t.test("the names", async (t) => {
       ([, code = ""]) => code,
     ),
   );
-  const variables = /_(FILE|ROOT|MS|NAME|CACHE)$/;
+  const variables = /_(FILE|ROOT|MS|NAME|CACHE|OBJECTS)$/;
   for (const code of [...codes].filter((name) => !variables.test(name))) t.ok(code in errors, code);
   const registry = new Registry();
   const app = buildAgentApp({

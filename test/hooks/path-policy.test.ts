@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may read which path of the token.
+// Who may read and write which path of the token, and how much.
 import t from "tap";
-import { mayRead, type PathPolicyRule } from "../../hooks/path-policy.ts";
+import { mayRead, mayWrite, type PathPolicyRule, quotaOf } from "../../hooks/path-policy.ts";
 
 const rows: [string, PathPolicyRule[], string, string, boolean][] = [
   ["a namespace reads below its own name", [], "prod", "secrets/prod/db", true],
@@ -51,3 +51,55 @@ const rows: [string, PathPolicyRule[], string, string, boolean][] = [
 for (const [name, policy, namespace, path, allowed] of rows) {
   t.test(name, async (t) => t.equal(mayRead(policy, namespace, path), allowed, `${namespace} ${path}`));
 }
+
+const own = (namespace: string, write: boolean): PathPolicyRule => ({ namespace, write });
+const at = (prefix: string, write: boolean): PathPolicyRule => ({ namespace: "prod", prefix, write });
+const writeRows: [string, PathPolicyRule[], string, boolean][] = [
+  ["a namespace writes below its own name", [], "secrets/prod/db", true],
+  ["and nowhere else", [], "secrets/shared/db", false],
+  [
+    "a rule without write reads alone",
+    [{ namespace: "prod", prefix: "secrets/shared" }],
+    "secrets/shared/db",
+    false,
+  ],
+  ["one with write writes", [at("secrets/shared", true)], "secrets/shared/db", true],
+  [
+    "write: false without a prefix takes its own from a namespace",
+    [own("prod", false)],
+    "secrets/prod/db",
+    false,
+  ],
+  ["and from every namespace that it names", [own("p*", false)], "secrets/prod/db", false],
+  ["and from no other", [own("dev", false)], "secrets/prod/db", true],
+  ["write: false takes a prefix of its own", [at("secrets/prod/ca", false)], "secrets/prod/ca/key", false],
+  ["and leaves the rest", [at("secrets/prod/ca", false)], "secrets/prod/db", true],
+  ["write: true goes before write: false", [own("prod", true), own("*", false)], "secrets/prod/db", true],
+  ["in either order", [own("*", false), own("prod", true)], "secrets/prod/db", true],
+  ["and gives back a part", [own("*", false), at("secrets/prod/app", true)], "secrets/prod/app/db", true],
+  ["no rule without a prefix gives another's", [own("*", true)], "secrets/dev/db", false],
+  ["not even with dots", [own("*", true)], "secrets/prod/../dev/db", false],
+];
+
+for (const [name, policy, path, allowed] of writeRows) {
+  t.test(name, async (t) => {
+    t.equal(mayWrite(policy, "prod", path), allowed);
+    if (path.startsWith("secrets/prod/") && !path.includes(".."))
+      t.ok(mayRead(policy, "prod", path), "it reads");
+  });
+}
+
+t.test("a rule without a prefix adds nothing that may be read", async (t) => {
+  t.notOk(mayRead([own("*", true), { namespace: "*", quota: { objects: 1 } }], "prod", "secrets/dev/db"));
+});
+
+t.test("the first quota that is for the namespace counts", async (t) => {
+  const policy: PathPolicyRule[] = [
+    own("*", true),
+    { namespace: "prod", quota: { objects: 50 } },
+    { namespace: "*", quota: { objects: 5, bytes: 1000 } },
+  ];
+  t.same(quotaOf(policy, "prod"), { prefix: "secrets/prod/", objects: 50 });
+  t.same(quotaOf(policy, "dev"), { prefix: "secrets/dev/", objects: 5, bytes: 1000 });
+  t.same(quotaOf([], "dev"), { prefix: "secrets/dev/" });
+});

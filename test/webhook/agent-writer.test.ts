@@ -13,7 +13,17 @@ const path = "secrets/team-a/db";
 const data = { password: randomBytes(9).toString("base64") };
 const checksum = checksumOfBase64(data);
 const ifMatch = checksumOfBase64({ password: "b2xk" });
-const write: Write = { method: "put", path, device: "b", data, ifMatch, source: "keyswitch:x", checksum };
+const quota = { prefix: "secrets/team-a/", objects: 3 };
+const write: Write = {
+  method: "put",
+  path,
+  device: "b",
+  data,
+  ifMatch,
+  source: "keyswitch:x",
+  checksum,
+  quota,
+};
 const how = { requestId: "id-1", timeoutMs: 2000 };
 const written = answerJson(200, {
   path,
@@ -54,7 +64,11 @@ t.test("a write goes to the agent that gave the reading, with its condition, not
       },
     },
   ]);
-  t.same(JSON.parse(agents[1]?.requests[0]?.body ?? ""), { data, metadata: { source: "keyswitch:x" } });
+  t.same(JSON.parse(agents[1]?.requests[0]?.body ?? ""), {
+    data,
+    metadata: { source: "keyswitch:x" },
+    quota,
+  });
   const { ifMatch: _, ...created } = write;
   await writer.write(created, how);
   t.equal(agents[1]?.requests[1]?.headers["if-none-match"], "*", "where nothing was, nothing must be");

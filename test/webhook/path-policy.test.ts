@@ -10,6 +10,16 @@ const rule = { namespace: "team-a", prefix: "shared/" };
 const good: [sentence: string, text: string, policy: object[]][] = [
   ["JSON", '[{"namespace":"team-a","prefix":"shared/"}]', [rule]],
   ["YAML", "- namespace: team-a\n  prefix: shared/\n  write: true\n", [{ ...rule, write: true }]],
+  [
+    "write: false for a namespace's own paths",
+    '[{"namespace":"*","write":false}]',
+    [{ namespace: "*", write: false }],
+  ],
+  [
+    "a quota",
+    "- namespace: team-a\n  quota: {objects: 20, bytes: 65536}\n",
+    [{ namespace: "team-a", quota: { objects: 20, bytes: 65536 } }],
+  ],
   ["an empty list", "[]", []],
   ["an empty file", "# nothing yet\n", []],
 ];
@@ -24,7 +34,20 @@ const bad: [sentence: string, text: string, message: RegExp][] = [
   ["an unknown field", '[{"namespace":"a","prefix":"b","canary":1}]', /\[0\]\.canary: Unexpected property/],
   ["an emptied file", "", /^is empty; a policy without rules is \[\]$/],
   ["blank lines alone", " \n\n", /^is empty/],
-  ["a missing field", '[{"namespace":"a"}]', /\[0\]\.prefix: /],
+  [
+    "a rule that says nothing",
+    '[{"namespace":"a"}]',
+    /\[0\]\.prefix: is missing, and so are write and quota/,
+  ],
+  ["a missing namespace", '[{"prefix":"a"}]', /\[0\]\.namespace: /],
+  [
+    "a quota beside a prefix, among good rules",
+    '[{"namespace":"a","prefix":"b"},{"namespace":"a","prefix":"b","quota":{"objects":1}}]',
+    /: \[1\]\.quota: is about the namespace's own paths/,
+  ],
+  ["a quota without a limit", '[{"namespace":"a","quota":{}}]', /\[0\]\.quota: /],
+  ["a quota below nothing", '[{"namespace":"a","quota":{"bytes":-1}}]', /\[0\]\.quota\.bytes: /],
+  ["a quota of something else", '[{"namespace":"a","quota":{"canary":1}}]', /\[0\]\.quota/],
   ["a wrong type", '[{"namespace":"a","prefix":"b","write":"canary"}]', /\[0\]\.write: Expected boolean/],
   ["a prefix with blanks", '[{"namespace":"a","prefix":"canary canary"}]', /\[0\]\.prefix: /],
   ["an alias", "- &a {namespace: a, prefix: b}\n- *a\n", /^is neither JSON nor YAML/],
@@ -38,7 +61,8 @@ for (const [sentence, text, message] of bad)
   t.test(`${sentence} is not`, async (t) => {
     const result = loadPathPolicy(Buffer.from(text));
     t.match(result, { ok: false, message });
-    if (sentence !== "an unknown field") t.notMatch(JSON.stringify(result), /canary/);
+    if (!["an unknown field", "a quota of something else"].includes(sentence))
+      t.notMatch(JSON.stringify(result), /canary/);
   });
 
 t.test("without a file nothing is added", async (t) => {

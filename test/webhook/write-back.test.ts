@@ -23,7 +23,14 @@ const encoded = (value: string) => Buffer.from(value).toString("base64");
 const recorded = recordedBody("hsmsecret-sync-no-child");
 const { namespace, name, uid } = recorded.parent.metadata;
 const path = recorded.parent.spec.hsmPath ?? `secrets/${namespace}/${name}`;
-const policy = { get: () => [{ namespace, prefix: path, write: true }], fault: () => undefined };
+const quota = { objects: 3 };
+const policy = {
+  get: () => [
+    { namespace, prefix: path, write: true },
+    { namespace, quota },
+  ],
+  fault: () => undefined,
+};
 const held = holding(path, { password: before });
 const checksum = checksumOfBase64({ password: encoded(after) });
 const written = answerJson(200, {
@@ -66,7 +73,9 @@ t.test("an edited Secret is written, and Metacontroller is asked to call again",
   t.equal(answer.json().code, "SYNC_AGAIN");
   const put = agent.requests.at(-1);
   t.match(put, { method: "PUT", headers: { "x-request-id": "shared-id" } });
-  t.same(JSON.parse(put?.body ?? "").data, { password: encoded(after) });
+  const sent = JSON.parse(put?.body ?? "");
+  t.same(sent.data, { password: encoded(after) });
+  t.same(sent.quota, { prefix: `secrets/${namespace}/`, ...quota }, "what the policy gives the namespace");
   t.match(events, [{ uid, type: "Normal", reason: "WrittenBack", message: /1 key\)/ }]);
   t.match(
     log.lines.find(({ msg }) => msg === "token change"),
@@ -91,6 +100,7 @@ t.test("a write that does not get there is told in the status, and keeps the edi
     ["without a token to write with", written, /^FORBIDDEN: .*AGENT_WRITE_TOKEN_FILE/, false],
     ["the token refused", failing(403, "FORBIDDEN"), /^FORBIDDEN: .*WRITE_TOKEN_FILE/],
     ["the device is full", failing(507, "TOKEN_FULL"), /^TOKEN_FULL: /],
+    ["the namespace has too much", failing(507, "QUOTA_EXCEEDED"), /^QUOTA_EXCEEDED: .* ask whoever runs/],
     ["it changed in between", failing(412, "PRECONDITION_FAILED"), /^PRECONDITION_FAILED: /],
     ["it was cut off", failing(503, "WRITE_UNCERTAIN"), /^WRITE_UNCERTAIN: /],
     ["the connection broke", (request) => request.socket.destroy(), /^AGENT_UNREACHABLE: /],

@@ -29,6 +29,8 @@ export const failureOf = (result: NotDone): Failure => {
       return { code: "PRECONDITION_FAILED" };
     case "refused":
       return { code: result.code, message: result.message };
+    case "over-quota":
+      return { code: "QUOTA_EXCEEDED", message: result.message };
     case "uncertain":
       return { code: "WRITE_UNCERTAIN", message: result.message, retryAfterSeconds: 1 };
     case "unavailable":

@@ -3,9 +3,11 @@
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Quota } from "../../../hooks/quota.ts";
 import { DeleteBody, ErrorBody, PatchBody, PutBody, WriteBody } from "../../agent-api.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { parseJsonBodies } from "../../http/json-body.ts";
+import type { QuotaKeeper } from "../quota.ts";
 import type { Change, Precondition } from "../store.ts";
 import { startWriteAudit, type WriteOperation } from "./audit.ts";
 import { auditedChange, failureOf, sendFailure } from "./change-end.ts";
@@ -22,6 +24,10 @@ import {
 } from "./secret-input.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
+export type SecretWriteOptions = WriteRouteOptions & {
+  quotas: QuotaKeeper;
+};
+
 const SecretParams = Type.Object({ "*": Type.String() });
 const NoQuery = Type.Object({}, { additionalProperties: false });
 const DeleteQuery = Type.Object({ key: Type.Optional(Type.String()) }, { additionalProperties: false });
@@ -33,7 +39,8 @@ const deleteOperation = ({ query }: FastifyRequest): WriteOperation =>
   typeof query === "object" && query !== null && "key" in query ? "delete-key" : "delete";
 
 /** Adds the three routes. */
-export const addWriteRoutes = (app: KeyswitchServer, { store, metrics, device }: WriteRouteOptions): void => {
+export const addWriteRoutes = (app: KeyswitchServer, options: SecretWriteOptions): void => {
+  const { store, quotas, metrics, device } = options;
   type Asked = {
     request: FastifyRequest;
     reply: FastifyReply;
@@ -41,6 +48,7 @@ export const addWriteRoutes = (app: KeyswitchServer, { store, metrics, device }:
     path: string;
     change: Change & { type: WriteOperation };
     keys: string[];
+    quota?: Quota | undefined;
   };
 
   /** Makes the change, whether or not the caller waits for it, tells the audit log how it ended, and answers. */
@@ -51,9 +59,12 @@ export const addWriteRoutes = (app: KeyswitchServer, { store, metrics, device }:
     path,
     change,
     keys,
+    quota,
   }: Asked): Promise<FastifyReply> => {
     const audit = startWriteAudit(request, metrics, change.type);
-    const result = await store.change(path, change, condition);
+    const result = await (quota === undefined
+      ? store.change(path, change, condition)
+      : quotas.change(path, change, condition, quota));
     audit({ path, ...(keys.length > 0 && { keys }), ...auditedChange(result) });
     // The bodies are checked against the route's schema when they leave.
     if (result.kind === "deleted")
@@ -78,13 +89,13 @@ export const addWriteRoutes = (app: KeyswitchServer, { store, metrics, device }:
     },
     async (request, reply) => {
       const path = checkedWritePath(request.params["*"]);
-      const { data, metadata } = request.body;
+      const { data, metadata, quota } = request.body;
       refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
       refuseOversize(data);
       const values = decodedValues(data);
       const change = { type: "put" as const, data: values, ...(metadata && { metadata }) };
       const condition = precondition(request);
-      return carryOut({ request, reply, condition, path, change, keys: [...values.keys()] });
+      return carryOut({ request, reply, condition, path, change, keys: [...values.keys()], quota });
     },
   );
 
@@ -106,13 +117,13 @@ export const addWriteRoutes = (app: KeyswitchServer, { store, metrics, device }:
       },
       async (request, reply) => {
         const path = checkedWritePath(request.params["*"]);
-        const { data = {}, metadata } = request.body;
+        const { data = {}, metadata, quota } = request.body;
         refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
         refuseOversize(data);
         const values = decodedPatch(data);
         const change = { type: "patch" as const, data: values, ...(metadata && { metadata }) };
         const condition = precondition(request);
-        return carryOut({ request, reply, condition, path, change, keys: [...values.keys()] });
+        return carryOut({ request, reply, condition, path, change, keys: [...values.keys()], quota });
       },
     );
   });
