@@ -122,7 +122,7 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
     opened: (opened) => {
       machine = opened;
     },
-    decrypted: (event, result) => origins.note(event, result),
+    decrypted: (event, result, device) => origins.note(event, result, device),
     identitiesUpdated: () => pins.check(),
     signatures: (made) => {
       uploadSignatures(made).catch((err: unknown) =>

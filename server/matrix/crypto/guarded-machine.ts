@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The machine as matrix-bot-sdk gets it, of either engine: without the traps, and telling what goes through it.
+import type { DeviceNow } from "./message-origins.ts";
 import { type CryptoRequest, type DecryptedRoomEvent, type OlmMachine, RequestType } from "./olm-machine.ts";
 
 /** What a machine tells. */
 export type MachineObserver = {
-  /** An event was decrypted; `event` is the JSON of the encrypted one. */
-  decrypted(event: string, result: DecryptedRoomEvent): void;
+  /** An event was decrypted; `event` is the JSON of the encrypted one, `device` its sender's as the machine knows it now. */
+  decrypted(event: string, result: DecryptedRoomEvent, device: DeviceNow): void;
   /** The machine has learned the devices and identities of users anew. */
   identitiesUpdated(): Promise<void>;
   /** The machine wants to publish signatures, which matrix-bot-sdk can't. */
@@ -19,6 +20,16 @@ const SENT_BY_BOT_SDK: readonly number[] = [
   RequestType.keysClaim,
   RequestType.toDevice,
 ];
+
+/** The result itself goes by the identity that its owner had when the session's key came. */
+const deviceNow = async (
+  machine: OlmMachine,
+  { sender, senderDevice }: DecryptedRoomEvent,
+): Promise<DeviceNow> => {
+  const device = sender && senderDevice && (await machine.getDevice(sender, senderDevice));
+  if (!device) return "unknown";
+  return device.isCrossSignedByOwner() ? "signed" : "unsigned";
+};
 
 /** The methods that are not mentioned are the machine's own. */
 export const guardMachine = (machine: OlmMachine, observer: MachineObserver): OlmMachine => {
@@ -45,7 +56,7 @@ export const guardMachine = (machine: OlmMachine, observer: MachineObserver): Ol
     },
     async decryptRoomEvent(event, room) {
       const result = await machine.decryptRoomEvent(event, room);
-      observer.decrypted(event, result);
+      observer.decrypted(event, result, await deviceNow(machine, result));
       return result;
     },
     // matrix-bot-sdk gives milliseconds, as the room's settings do. Unchanged, a weekly rotation would come every ten minutes.

@@ -17,9 +17,12 @@ export type MessageOrigin = {
   readonly state: "signed" | "unsigned" | "unknown" | "mismatched";
 };
 
+/** Whether the identity that a device's owner has now has signed it; `unknown`: there is no such device any more. */
+export type DeviceNow = "signed" | "unsigned" | "unknown";
+
 export type MessageOrigins = {
   /** `event` is the JSON of the encrypted event. */
-  note(event: string, result: DecryptedRoomEvent): void;
+  note(event: string, result: DecryptedRoomEvent, device: DeviceNow): void;
   /** Undefined when the event was not decrypted by us, or long ago. */
   of(eventId: string): MessageOrigin | undefined;
 };
@@ -42,15 +45,17 @@ const stateOf = (code: number | undefined): MessageOrigin["state"] => {
 export const createMessageOrigins = (): MessageOrigins => {
   const origins = new Map<string, MessageOrigin>();
   return {
-    note(text, result) {
+    note(text, result, device) {
       const event: unknown = JSON.parse(text);
       if (!Value.Check(EncryptedEvent, event)) return;
+      // Not strict: that would call a device signed or not by one name, that of an identity nobody verified by hand.
+      const found = stateOf(result.shieldState(false)?.code);
       origins.delete(event.event_id);
       origins.set(event.event_id, {
         sender: event.sender,
         device: result.senderDevice?.toString(),
-        // Not strict: that would call a device signed or not by one name, that of an identity nobody verified by hand.
-        state: stateOf(result.shieldState(false)?.code),
+        // A session keeps the answer of the day it came, and outlives the identity that vouched for its device.
+        state: found === "signed" ? device : found,
       });
       for (const oldest of origins.keys()) {
         if (origins.size <= REMEMBERED) break;

@@ -68,6 +68,18 @@ t.test("on a real homeserver", async (t) => {
       t.strictSame(await verdictOn("accepted by the operator"), { obey: true });
 
       await bot.kill();
+      await stranger.crossSign();
+      const next = (await stranger.masterKey()) ?? "";
+      t.not(next, key);
+      bot = startBot({ ...settings, identities: [{ user: alice.userId, masterKey: next }] });
+      await bot.report("ready");
+      t.strictSame(
+        await verdictOn("in a session that the former identity vouched for"),
+        policy === "warn" ? { obey: true } : { obey: false, reason: "unsigned-device" },
+      );
+      t.strictSame(await verdictOn("from the new identity's device", stranger), { obey: true });
+
+      await bot.kill();
       await user.crossSign();
       bot = startBot(settings);
       await bot.report("ready");
