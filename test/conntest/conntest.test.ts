@@ -85,7 +85,7 @@ t.test("with Keycloak and a homeserver", async (t) => {
     [
       "the long options",
       ["--auth-method=jwt", "--login-type", "com.famedly.login.token"],
-      { ...full, MATRIX_USER: "idbot" },
+      { ...full, MATRIX_USER: "idbot", KEYCLOAK_CLIENT_ID: "keyswitch-hs512" },
       0,
       /PASSED/,
     ],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A double of Keycloak for tests: one realm on loopback that gives tokens for passwords and signs users on in a browser.
 // It answers as Keycloak 26 does; every token is signed with a key that is made for the test.
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { exportJWK, exportSPKI, generateKeyPair, jwtVerify, SignJWT } from "jose";
@@ -25,6 +25,8 @@ export type KeycloakClient = {
   /** Absent for a public client. */
   secret?: string;
   directAccessGrants?: boolean;
+  /** Access token signature algorithm: RS256 unless it is given. */
+  accessTokenAlgorithm?: "RS256" | "HS512";
   redirectUris?: string[];
 };
 
@@ -44,6 +46,8 @@ export type Keycloak = {
   readonly issuer: string;
   /** The realm's public key, PEM (SPKI). */
   readonly publicKey: string;
+  /** The text that the realm's key for HS512 was made of. */
+  readonly hmacSecret: string;
   /** Changes the claims of access tokens, as mappers do. A claim that is undefined is left out. */
   mapClaims: ((claims: Record<string, unknown>) => Record<string, unknown>) | undefined;
   /** What the token endpoint answers instead. */
@@ -71,6 +75,7 @@ export const startKeycloak = async (t: Test, options: KeycloakOptions): Promise<
   type User = (typeof users)[number];
   const { privateKey, publicKey } = await generateKeyPair("RS256", { extractable: true });
   const kid = randomUUID();
+  const hmacSecret = randomBytes(48).toString("base64url");
   const base = () => `${double.url}/realms/${realm}`;
   const signOn = createSignOn({
     realm,
@@ -82,8 +87,10 @@ export const startKeycloak = async (t: Test, options: KeycloakOptions): Promise<
     },
   });
 
-  const sign = (claims: Record<string, unknown>) =>
-    new SignJWT(claims).setProtectedHeader({ alg: "RS256", typ: "JWT", kid }).sign(privateKey);
+  const sign = (claims: Record<string, unknown>, alg: KeycloakClient["accessTokenAlgorithm"] = "RS256") =>
+    new SignJWT(claims)
+      .setProtectedHeader({ alg, typ: "JWT", kid: alg === "RS256" ? kid : "hs512" })
+      .sign(alg === "RS256" ? privateKey : Buffer.from(hmacSecret));
 
   const tokens = async (user: User, client: KeycloakClient, nonce?: string): Promise<Reply> => {
     const iat = Math.floor(Date.now() / 1000);
@@ -97,7 +104,7 @@ export const startKeycloak = async (t: Test, options: KeycloakOptions): Promise<
       scope: "openid profile email",
       ...profile,
     };
-    const accessToken = await sign(double.mapClaims?.(claims) ?? claims);
+    const accessToken = await sign(double.mapClaims?.(claims) ?? claims, client.accessTokenAlgorithm);
     const idToken = await sign({
       ...common,
       aud: client.id,
@@ -241,6 +248,7 @@ export const startKeycloak = async (t: Test, options: KeycloakOptions): Promise<
     realm,
     issuer: `${url}/realms/${realm}`,
     publicKey: await exportSPKI(publicKey),
+    hmacSecret,
     mapClaims: undefined,
     canned: undefined,
     given: [],

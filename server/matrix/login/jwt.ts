@@ -54,7 +54,7 @@ const advice: Readonly<Record<JwtAuth["loginType"], string>> = {
   "org.matrix.login.jwt":
     "Check Synapse's jwt_config: the realm's key, the algorithm, issuer, audiences and subject_claim. Its log says which failed.",
   "com.famedly.login.token":
-    "Check the module's jwt section (keyfile, algorithm), that the user exists or allow_registration is on, " +
+    "Check the module's jwt section (secret, algorithm), that the user exists or allow_registration is on, " +
     "and that MATRIX_USER is the sub claim. Synapse's log says which failed.",
   "com.famedly.login.token.oauth":
     "Check the module's oauth section (jwks_endpoint, validator, username_type, localpart_path), " +

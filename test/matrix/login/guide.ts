@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Synapse that is set up as docs/matrix-login.md says: the guide's own snippets, with this machine's Keycloak in them.
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
 import { parse } from "yaml";
@@ -12,9 +12,11 @@ import { synapseFor } from "../synapse.ts";
 
 export const GUIDE = join(import.meta.dirname, "../../../docs/matrix-login.md");
 
-/** The guide's clients. The secret of the second stands in its snippet, so it is no secret. */
+/** The guide's clients. The secret of the last stands in its snippet, so it is no secret. */
 export const guideClients = (secret: string, homeserverPort: number): KeycloakClient[] => [
   { id: "keyswitch", secret },
+  // The same client with the guide's step 2.4, which the other login types can't do with.
+  { id: "keyswitch-hs512", secret, accessTokenAlgorithm: "HS512" },
   {
     id: "synapse",
     secret: "the secret of the client synapse",
@@ -40,6 +42,29 @@ export const withAudience = (claims: Record<string, unknown>): Record<string, un
   aud: ["account", "keyswitch"],
 });
 
+/** A stand-in's place in a root. */
+export type StandIn = {
+  /** As a configuration names it. */
+  readonly module: string;
+  /** The place itself, seen from within the root. */
+  readonly inside: string;
+};
+
+/** Puts the stand-in for the module into `root` until `t` ends. */
+export const placeStandIn = (t: Test, root: string): StandIn => {
+  // `python3 -m` looks for modules from the root's top folder on, where Synapse starts.
+  mkdirSync(join(root, "var/tmp"), { recursive: true });
+  const folder = mkdtempSync(join(root, "var/tmp/keyswitch_module_"));
+  const guard = removeWhenAbandoned(folder);
+  t.teardown(() => {
+    rmSync(folder, { recursive: true, force: true });
+    guard.release();
+  });
+  const inside = folder.slice(join(root, ".").length);
+  copyFileSync(join(import.meta.dirname, "token_login.py"), join(folder, "token_login.py"));
+  return { module: `${inside.slice(1).replaceAll("/", ".")}.token_login.TokenLogin`, inside };
+};
+
 /** Synapse with all four snippets; its port is the one that Keycloak's client `synapse` was given. */
 export const synapseOfGuide = async (
   t: Test,
@@ -49,26 +74,13 @@ export const synapseOfGuide = async (
 ): Promise<Homeserver | undefined> => {
   const found = findSynapseRoot();
   if (found.state === "unavailable") return synapseFor(t);
-  // `python3 -m` looks for modules from the root's top folder on, where Synapse starts.
-  mkdirSync(join(found.root, "var/tmp"), { recursive: true });
-  const folder = mkdtempSync(join(found.root, "var/tmp/keyswitch_module_"));
-  const guard = removeWhenAbandoned(folder);
-  t.teardown(() => {
-    rmSync(folder, { recursive: true, force: true });
-    guard.release();
-  });
-  const inside = folder.slice(join(found.root, ".").length + 1);
-  copyFileSync(join(import.meta.dirname, "token_login.py"), join(folder, "token_login.py"));
-  writeFileSync(join(folder, "realm.pem"), keycloak.publicKey);
+  const { module } = placeStandIn(t, found.root);
   const local = (name: Snippet) =>
     parse(
       snippet(name)
         .replaceAll("https://keycloak.example.org/realms/matrix", keycloak.issuer)
-        .replace(
-          "synapse_token_authenticator.TokenAuthenticator",
-          `${inside.replaceAll("/", ".")}.token_login.TokenLogin`,
-        )
-        .replace("/etc/matrix-synapse/keycloak-realm.pem", `/${inside}/realm.pem`)
+        .replace("synapse_token_authenticator.TokenAuthenticator", module)
+        .replace("the text of the realm's HS512 key", keycloak.hmacSecret)
         .replace(
           / {4}-----BEGIN PUBLIC KEY-----[\s\S]*-----END PUBLIC KEY-----/,
           keycloak.publicKey.trim().replace(/^/gm, "    "),

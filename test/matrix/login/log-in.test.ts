@@ -36,7 +36,12 @@ t.test("with Keycloak and a homeserver", async (t) => {
     ],
     [
       "jwt as the module's plain type",
-      { ...jwt, JWT_LOGIN_TYPE: "com.famedly.login.token", MATRIX_USER: "idbot" },
+      {
+        ...jwt,
+        JWT_LOGIN_TYPE: "com.famedly.login.token",
+        MATRIX_USER: "idbot",
+        KEYCLOAK_CLIENT_ID: "keyswitch-hs512",
+      },
       "@idbot:keyswitch.test",
     ],
     ["sso, the provider named as in Synapse's configuration", sso, "@bot:keyswitch.test"],
