@@ -3,6 +3,7 @@
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../hooks/toggle/status.ts";
 import { secondsSinceEpoch } from "../../hooks/toggle/until.ts";
+import { lastSwitchOf } from "../kubernetes/last-switch.ts";
 import { oneLine, shorten } from "./shown-text.ts";
 
 /** The longest part of a status message, a reason or a name that is repeated in chat. */
@@ -94,14 +95,20 @@ export const stateText = (toggle: Toggle, now: number): string => {
   return `${name} is ${WORDS[phase]}${counted}.${untilText(toggle, now)}${adviceText(toggle, status)}`;
 };
 
-/** Who switched `toggle` last, and why, with a space before it; empty where that is not known. */
-export const whoText = ({ spec }: Toggle): string => {
-  if (spec.requestedBy === undefined || spec.requestedBy === "") return "";
+/**
+ * Who switched `toggle` last, and why, with a space before it; empty where that is not known, or nobody was ever named. Only
+ * what chat itself has switched bears the name of a user, who would be blamed for it.
+ */
+export const whoText = (toggle: Toggle): string => {
+  const { requestedBy = "", reason = "" } = toggle.spec;
+  const last = lastSwitchOf(toggle);
+  if (requestedBy === "" || last === undefined) return "";
   const why =
-    spec.reason === undefined || spec.reason === "" || DEFAULT_REASON.test(spec.reason)
+    !last.explained || reason === "" || DEFAULT_REASON.test(reason)
       ? ""
-      : `, because ${shorten(spec.reason, MAX_REASON_SHOWN)}`;
-  return ` Switched by ${shorten(spec.requestedBy, MAX_REASON_SHOWN)}${why}.`;
+      : `, because ${shorten(reason, MAX_REASON_SHOWN)}`;
+  if (last.by === "manager") return ` Switched with ${shorten(last.manager, MAX_REASON_SHOWN)}${why}.`;
+  return ` Switched ${last.named ? `by ${shorten(requestedBy, MAX_REASON_SHOWN)}` : "in chat"}${why}.`;
 };
 
 /** The state in a few words, for a list. */

@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { Toggle } from "../../hooks/toggle/schema.ts";
 import { deepFreeze } from "../config/variables.ts";
 import { compileSchema } from "../http/validation.ts";
+import { switchRecordsOf } from "./last-switch.ts";
 import type { ToggleChange } from "./toggles.ts";
 
 const readable = compileSchema(Toggle);
@@ -21,9 +22,8 @@ const Named = Type.Object({
 /** An object of the API server's as a Toggle of `namespace`; undefined where it is none that we can read. */
 export const readToggle = (object: unknown, namespace: string): Toggle | undefined => {
   if (!readable.Check(object) || object.metadata.namespace !== namespace) return undefined;
-  // By far the largest part of an object that is patched often, and of no use to a chat.
-  const { managedFields: _, ...metadata } = object.metadata;
-  return deepFreeze({ ...object, metadata });
+  const { managedFields, ...metadata } = object.metadata;
+  return deepFreeze({ ...object, metadata: { ...metadata, managedFields: switchRecordsOf(managedFields) } });
 };
 
 export type ToggleMemory = {

@@ -8,11 +8,9 @@ import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { ApiFailure } from "./api-failure.ts";
 import type { ApiAnswer, KubernetesClient } from "./client.ts";
+import { FIELD_MANAGER } from "./last-switch.ts";
 import { readToggle } from "./toggle-memory.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult } from "./toggles.ts";
-
-/** Names our changes in metadata.managedFields. */
-export const FIELD_MANAGER = "keyswitch-bot";
 
 /** `.` and `..` and whatever else would make another path of it is no name. */
 const Name = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: 253 });

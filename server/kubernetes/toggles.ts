@@ -33,7 +33,7 @@ export type ToggleResult =
  */
 export type ToggleChange = { readonly name: string; readonly toggle: Toggle | undefined };
 
-/** Toggles are frozen and come without metadata.managedFields. */
+/** Toggles are frozen. Of metadata.managedFields they have only what lastSwitchOf reads. */
 export type Toggles = {
   readonly namespace: string;
   /** From the watch's memory, by name, as of the last change; empty before the first list. */

@@ -96,12 +96,20 @@ for (const [toggle, text, settled] of [
   t.equal(isSettled(toggle, START), settled, said);
 }
 
+const byChat = (reason: string) => {
+  const toggle = toggleNamed("web", { requestedBy: ALICE, reason });
+  const fieldsV1 = { "f:spec": { "f:enabled": {}, "f:requestedBy": {}, "f:reason": {} } };
+  return {
+    ...toggle,
+    metadata: { ...toggle.metadata, managedFields: [{ manager: "keyswitch-bot", fieldsV1 }] },
+  };
+};
 t.equal(
-  statusText(toggleNamed("web", { requestedBy: ALICE, reason: "the\nsale" }), START),
+  statusText(byChat("the\nsale"), START),
   `web is running: 3 desired, 3 ready, 3 available. Switched by ${ALICE}, because the sale.`,
 );
 t.equal(
-  statusText(toggleNamed("web", { requestedBy: ALICE, reason: `"stop" in chat room ${ROOM}` }), START),
+  statusText(byChat(`"stop" in chat room ${ROOM}`), START),
   `web is running: 3 desired, 3 ready, 3 available. Switched by ${ALICE}.`,
 );
 t.equal(statusOfAllText([api, web], START).split("\n").length, 2);

@@ -6,6 +6,7 @@ import { createAccess } from "../../server/bot/access.ts";
 import type { Chat } from "../../server/bot/chat.ts";
 import { type CommandRunner, createRunner, type RunnerOptions } from "../../server/bot/runner.ts";
 import type { Clock } from "../../server/clock.ts";
+import { FIELD_MANAGER } from "../../server/kubernetes/last-switch.ts";
 import type { ToggleChange, ToggleFailure, ToggleResult, Toggles } from "../../server/kubernetes/toggles.ts";
 import type { Area, BotStore } from "../../server/matrix/bot-store.ts";
 import { toggleNamed } from "./toggle-named.ts";
@@ -66,13 +67,16 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
       if (life.alive && mood.watch) listener({ name: toggle.metadata.name, toggle });
     }
   };
-  const edit = (name: string, spec: Partial<ToggleSpec>) => {
+  const edit = (name: string, spec: Partial<ToggleSpec>, manager = "kubectl-edit") => {
     const before = toggles.get(name);
     if (before === undefined) return;
     const next = { ...before.spec, ...spec };
     const changed = JSON.stringify(next) !== JSON.stringify(before.spec);
     const generation = (before.metadata.generation ?? 0) + (changed ? 1 : 0);
-    put({ ...before, metadata: { ...before.metadata, generation }, spec: next });
+    const fields = Object.keys(spec).map((field) => [`f:${field}`, {}]);
+    const managedFields = [{ manager, fieldsV1: { "f:spec": Object.fromEntries(fields) } }];
+    const record = changed ? { managedFields } : {};
+    put({ ...before, metadata: { ...before.metadata, generation, ...record }, spec: next });
     return changed;
   };
   /** The hook has seen the spec, and the Deployment is so far. */
@@ -158,7 +162,8 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
             }
             const { until: _, ...spec } = before.spec;
             toggles.set(name, { ...before, spec });
-            const changed = edit(name, { ...patch, ...(until === null ? {} : { until }) });
+            const sent = { ...patch, ...(until === null ? {} : { until }) };
+            const changed = edit(name, sent, FIELD_MANAGER);
             if (changed) effects.push(patch.reason);
             if (changed) effectTimes.push(now);
             if (changed) effectSteps.push(++steps);

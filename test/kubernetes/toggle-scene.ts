@@ -14,6 +14,7 @@ import {
 } from "../../scripts/control-plane/api/server.ts";
 import type { Clock } from "../../server/clock.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "../../server/config/kubernetes.ts";
+import { switchRecordsOf } from "../../server/kubernetes/last-switch.ts";
 import type { TogglePatch } from "../../server/kubernetes/toggles.ts";
 import {
   openToggles,
@@ -182,9 +183,9 @@ export const watchToggles = (
 /** What a fresh list of the API server's says, as `list` shows it. */
 export const freshList = async (api: TestApi): Promise<object[]> => {
   const answer = await api.call("GET", COLLECTION);
-  const items = (answer as { items: { metadata: { managedFields?: unknown } }[] }).items;
+  const items = (answer as { items: { metadata: { managedFields?: unknown[] } }[] }).items;
   return items.map((item) => {
-    const { managedFields: _, ...metadata } = item.metadata;
-    return { ...item, metadata };
+    const { managedFields, ...metadata } = item.metadata;
+    return { ...item, metadata: { ...metadata, managedFields: switchRecordsOf(managedFields) } };
   });
 };
