@@ -116,7 +116,9 @@ export const parseMatrixConfig = (env: Environment): ConfigResult<MatrixConfig> 
 const readAuth = (reader: VariableReader<MatrixVariable>): MatrixAuth | undefined => {
   const method = reader.oneOf("AUTH_METHOD", AUTH_METHODS);
   const user = reader.text("MATRIX_USER", UserName, "a Matrix id such as @bot:example.org or its localpart");
-  if (method === undefined) return undefined;
+  // Of a method that can't be read, what most of them need is asked for as well: all faults are told at once.
+  const hasToken = ["MATRIX_ACCESS_TOKEN", "MATRIX_ACCESS_TOKEN_FILE"] as const;
+  if (method === undefined && hasToken.some((name) => reader.raw(name) !== undefined)) return undefined;
   if (method === "token") {
     const accessToken = requiredSecret(reader, "MATRIX_ACCESS_TOKEN");
     return accessToken && { method, accessToken, ...(user !== undefined && { user }) };
@@ -127,7 +129,7 @@ const readAuth = (reader: VariableReader<MatrixVariable>): MatrixAuth | undefine
   const loginType = method === "jwt" ? reader.oneOf("JWT_LOGIN_TYPE", JWT_LOGIN_TYPES) : undefined;
   const idpId =
     method === "sso" ? reader.text("SSO_IDP_ID", Segment, "the idp_id of a provider of Synapse") : undefined;
-  if (name === undefined || password === undefined) return undefined;
+  if (method === undefined || name === undefined || password === undefined) return undefined;
   if (method === "password") return { method, user: name, password };
   if (method === "sso") return idpId === undefined ? undefined : { method, user: name, password, idpId };
   if (keycloak === undefined || loginType === undefined) return undefined;

@@ -89,6 +89,20 @@ const faults: [sentence: string, env: Record<string, string>, faults: string[]][
     ["AUTH_METHOD must be one of password, jwt, sso, token"],
   ],
   [
+    "a method that is none, and nothing else",
+    { AUTH_METHOD: "magic" },
+    [
+      "AUTH_METHOD must be one of password, jwt, sso, token",
+      "MATRIX_USER is required",
+      "MATRIX_PASSWORD or MATRIX_PASSWORD_FILE is required",
+    ],
+  ],
+  [
+    "a method that is none, beside a token",
+    { AUTH_METHOD: "magic", MATRIX_ACCESS_TOKEN: secret() },
+    ["AUTH_METHOD must be one of password, jwt, sso, token"],
+  ],
+  [
     "a login type is not known",
     { ...jwt, JWT_LOGIN_TYPE: "m.login.password" },
     [
