@@ -64,12 +64,17 @@ const Pin = Type.Object({
   /** The last identity that differed from the trusted one: its change has been found. */
   differed: Type.Optional(Type.String()),
   /** A change that nobody has acknowledged. */
-  untold: Type.Optional(
-    Type.Object({ number: Type.Integer(), from: Type.String(), to: Type.String(), isObeyed: Type.Boolean() }),
-  ),
+  untold: Type.Optional(Type.Object({ number: Type.Integer(), from: Type.String(), to: Type.String() })),
 });
 
 type Pin = Static<typeof Pin>;
+
+const consequence = (policy: TrustPolicy, isObeyed: boolean): string => {
+  if (policy === "warn") return "TRUST_POLICY=warn: the user is obeyed all the same";
+  return isObeyed
+    ? "the user has the trusted one now, and is obeyed"
+    : "the user is not obeyed until TRUSTED_IDENTITIES has the new key";
+};
 
 export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins => {
   const { store, logger, policy, allowedUsers, accepted, onChange } = options;
@@ -86,18 +91,21 @@ export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins =
   };
   const save = (user: string, pin: Pin): void => store.put("identities", user, JSON.stringify(pin));
 
+  /** What the operator accepts counts more than what was pinned. */
+  const trustedOf = (user: string): string | undefined => accepted.get(user) ?? load(user)?.pinned;
+
   const tell = (user: string, untold: NonNullable<Pin["untold"]>): void => {
-    const { number, ...rest } = untold;
-    const change: IdentityChange = { id: `${user} ${number}`, user, ...rest };
-    if (told.has(change.id)) return;
-    told.add(change.id);
+    const { number, from, to } = untold;
+    const id = `${user} ${number}`;
+    if (told.has(id)) return;
+    told.add(id);
+    // As it is now: the operator may have accepted it since, or the user is back at the one before.
+    const isObeyed = policy === "warn" || (current.get(user) ?? to) === trustedOf(user);
     logger.warn(
-      { user, from: change.from, to: change.to, obeyed: change.isObeyed },
-      change.isObeyed
-        ? "an allowed user's identity has changed; TRUST_POLICY=warn: the user is obeyed all the same"
-        : "an allowed user's identity has changed; the user is not obeyed until TRUSTED_IDENTITIES has the new key",
+      { user, from, to, obeyed: isObeyed },
+      `an allowed user's identity has changed; ${consequence(policy, isObeyed)}`,
     );
-    onChange(change);
+    onChange({ id, user, from, to, isObeyed });
   };
 
   const checkUser = (user: string, key: string): void => {
@@ -120,7 +128,7 @@ export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins =
       // Where the pin follows, the next look finds nothing different, unless the operator's list still says otherwise.
       ...((!isObeyed || operators !== undefined) && { differed: key }),
       changes: number,
-      untold: { number, from: trusted, to: key, isObeyed },
+      untold: { number, from: trusted, to: key },
     });
   };
 
@@ -147,7 +155,7 @@ export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins =
     verdict(sender, origin) {
       if (origin === undefined) return refuse("not-encrypted");
       if (origin.state === "mismatched" || origin.sender !== sender) return refuse("mismatched-sender");
-      const trusted = accepted.get(sender) ?? load(sender)?.pinned;
+      const trusted = trustedOf(sender);
       if (policy === "refuse" && trusted !== undefined) {
         if (current.get(sender) !== trusted) return refuse("identity-changed");
         if (origin.state !== "signed") return refuse("unsigned-device");

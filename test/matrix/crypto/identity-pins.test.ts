@@ -87,6 +87,19 @@ t.test("refuse: a change is told once, and refused until it is accepted", async 
   t.strictSame(bot.told(), []);
 });
 
+t.test("refuse: what was accepted before it was told is told as it is now", async (t) => {
+  const bot = start(t, "refuse");
+  await bot.see("one");
+  await bot.see("two");
+  await bot.restart({ [USER]: "two" });
+  t.strictSame(bot.told(), [{ from: "one", to: "two", isObeyed: true }]);
+  t.match(bot.lines.at(-1), "the user has the trusted one now, and is obeyed");
+  await bot.see("three");
+  t.strictSame(bot.told().slice(1), [{ from: "two", to: "three", isObeyed: false }]);
+  await bot.restart({ [USER]: "two" });
+  t.strictSame(bot.told(), [{ from: "two", to: "three", isObeyed: false }]);
+});
+
 t.test("refuse: the operator's list counts more than the pin", async (t) => {
   const bot = start(t, "refuse");
   await bot.see("one");
