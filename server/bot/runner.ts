@@ -99,7 +99,7 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
   const progress = createProgress({ toggles, clock, chat, sending, journal, track });
   const answering = createAnswering({ chat, access, clock, journal, sending, progress, metrics, logger });
   const missed = createMissed({ chat, clock, sending, journal, track });
-  const notes = createShortNotes({ chat, clock, access, sending, maxAgeMs });
+  const notes = createShortNotes({ chat, clock, access, sending, maxAgeMs, track });
   const refresh = createRefresh({ toggles, access, clock, chat, sending, journal, defaultName });
   const context = { toggles, access, clock, defaultName };
   const timers = new Set<() => void>();
@@ -217,6 +217,7 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
       sending.stop();
       progress.close();
       missed.close();
+      notes.close();
       await atMost(CLOSE_MS, lanes.idle());
       for (const cancel of [...timers]) cancel();
       timers.clear();

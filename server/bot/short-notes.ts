@@ -22,9 +22,22 @@ const TEXTS = {
 
 export type NoteAbout = keyof typeof TEXTS;
 
+/** Of further ones, where the first was told a moment ago. */
+const moreText = (about: NoteAbout, count: number): string => {
+  const messages = count === 1 ? "another message" : `${count} more messages`;
+  return about === "undecryptable"
+    ? `I couldn't decrypt ${messages} of yours. Please send ${count === 1 ? "it" : "them"} again.`
+    : `I didn't act on ${messages} of yours, for the same reason.`;
+};
+
 export type ShortNotes = {
-  /** Answers `message` unless its sender may not talk, it is old, or was told so within the last minute. */
+  /**
+   * Answers `message` unless its sender may not talk, or it is old. Of those that follow within a minute there is one answer,
+   * at its end.
+   */
   tell(about: NoteAbout, message: UnreadMessage): Promise<void>;
+  /** What waits for the end of its minute is not told any more. */
+  close(): void;
 };
 
 const QUIET_MS = 60_000;
@@ -36,21 +49,41 @@ export const createShortNotes = (options: {
   access: Pick<Access, "mayTalk">;
   sending: Sending;
   maxAgeMs: number;
+  /** Takes work under way, which may fail. */
+  track(work: Promise<void>): void;
 }): ShortNotes => {
-  const { chat, clock, access, sending, maxAgeMs } = options;
-  /** When a sender was last told what, in a room. */
-  const told = new Map<string, number>();
+  const { chat, clock, access, sending, maxAgeMs, track } = options;
+  /** The minutes after what a sender was told in a room: the messages that it was not told of, and what ends it. */
+  const quiet = new Map<string, { untold: UnreadMessage[]; cancel: () => void }>();
+
+  const say = async (about: NoteAbout, { id, room, sender }: UnreadMessage, text: string): Promise<void> => {
+    const key = keyOf(about, room, sender);
+    const untold: UnreadMessage[] = [];
+    const cancel = clock.after(QUIET_MS, () => {
+      quiet.delete(key);
+      const [first] = untold;
+      if (first !== undefined) track(say(about, first, moreText(about, untold.length)));
+    });
+    quiet.set(key, { untold, cancel });
+    await sending.attempt({ part: "notice", room, forMs: SEND_FOR_MS }, () =>
+      chat.send(room, text, transactionOf(id, about)),
+    );
+  };
+
   return {
-    async tell(about, { id, room, sender, sentAt }) {
-      const now = clock.now();
-      if (!access.mayTalk(sender) || now - sentAt > maxAgeMs) return;
-      for (const [key, at] of told) if (now - at >= QUIET_MS) told.delete(key);
-      const key = JSON.stringify([about, room, sender]);
-      if (told.has(key)) return;
-      told.set(key, now);
-      await sending.attempt({ part: "notice", room, forMs: SEND_FOR_MS }, () =>
-        chat.send(room, TEXTS[about], transactionOf(id, about)),
-      );
+    async tell(about, message) {
+      const { room, sender, sentAt } = message;
+      if (!access.mayTalk(sender) || clock.now() - sentAt > maxAgeMs) return;
+      const minute = quiet.get(keyOf(about, room, sender));
+      if (minute === undefined) await say(about, message, TEXTS[about]);
+      else minute.untold.push(message);
+    },
+    close() {
+      for (const { cancel } of quiet.values()) cancel();
+      quiet.clear();
     },
   };
 };
+
+const keyOf = (...parts: readonly [about: NoteAbout, room: string, sender: string]): string =>
+  JSON.stringify(parts);
