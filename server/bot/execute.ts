@@ -7,7 +7,7 @@ import type { Access, Speaker } from "./access.ts";
 import { patientGet } from "./api-deadline.ts";
 import type { Command, SwitchCommand } from "./command.ts";
 import type { Begun } from "./journal-entry.ts";
-import { failureText, noChoiceText } from "./refusal-text.ts";
+import { failureText, noChoiceText, type Refusal, watchRefusal } from "./refusal-text.ts";
 import { resolveToggle, type ToggleView, visibleTo } from "./resolve-toggle.ts";
 import { stateText } from "./state-text.ts";
 import { resumeSwitch, type Switched, switchOnce } from "./switch-once.ts";
@@ -29,6 +29,7 @@ export type Outcome =
   | "interrupted"
   | "unavailable"
   | "forbidden"
+  | "no-crd"
   | "invalid"
   | "changed";
 
@@ -66,12 +67,19 @@ const noToggle = (context: ExecuteContext, name: string | undefined, speaker: Sp
   }),
 });
 
-const FAILURES = {
+const FAILURES: Readonly<Record<Refusal, Outcome>> = {
   unavailable: "unavailable",
   forbidden: "forbidden",
+  "no-toggles": "no-crd",
   refused: "invalid",
   changed: "changed",
-} as const;
+};
+
+const failure = (why: Refusal, name?: string): Decision => ({
+  outcome: FAILURES[why],
+  text: failureText(why, name),
+  ...(name === undefined ? {} : { toggle: name }),
+});
 
 /** `stop web`, as an answer cites a command. */
 const cited = (verb: string, toggle?: string): string =>
@@ -110,9 +118,10 @@ const decisionOf = (
     case "hidden":
       return noToggle(context, name, speaker);
     case "failed":
-      return result.why === "not-found"
-        ? noToggle(context, name, speaker)
-        : { outcome: FAILURES[result.why], text: failureText(result.why, name), toggle: name };
+      if (result.why !== "not-found") return failure(result.why, name);
+      return watchRefusal(context.toggles) === "no-toggles"
+        ? failure("no-toggles")
+        : noToggle(context, name, speaker);
   }
 };
 
@@ -125,7 +134,7 @@ export const runSwitch = async (
 ): Promise<Decision> => {
   const { access, clock } = context;
   const chosen = await resolveToggle(viewOf(context), command.toggle, speaker);
-  if (chosen.state === "failed") return { outcome: FAILURES[chosen.why], text: failureText(chosen.why) };
+  if (chosen.state === "failed") return failure(chosen.why);
   if (chosen.state !== "one") {
     return {
       outcome: chosen.state === "which" ? "which-toggle" : "no-toggle",
@@ -160,11 +169,10 @@ const runStatus = async (
   speaker: Speaker,
 ): Promise<Decision> => {
   const now = () => context.clock.now();
-  const unreachable: Decision = { outcome: "unavailable", text: failureText("unavailable") };
   if (name === undefined) {
     const visible = visibleTo(context, speaker);
     const [only] = visible;
-    if (!context.toggles.state().ok) return unreachable;
+    if (!context.toggles.state().ok) return failure(watchRefusal(context.toggles));
     return {
       outcome: "told",
       text: statusOfAllText(visible, now()),
@@ -175,7 +183,7 @@ const runStatus = async (
   if (chosen.state === "one") {
     return { outcome: "told", text: statusText(chosen.toggle, now()), toggle: chosen.toggle.metadata.name };
   }
-  if (chosen.state === "failed") return { outcome: FAILURES[chosen.why], text: failureText(chosen.why) };
+  if (chosen.state === "failed") return failure(chosen.why);
   return { outcome: "no-toggle", text: noChoiceText(chosen) };
 };
 
@@ -194,7 +202,7 @@ export const runReading = async (
             outcome: "told",
             text: listText(visibleTo(context, speaker), context.defaultName, context.clock.now()),
           }
-        : { outcome: "unavailable", text: failureText("unavailable") };
+        : failure(watchRefusal(context.toggles));
     case "help":
       return { outcome: "told", text: helpText(namesOf(context, speaker)) };
     case "unknown":

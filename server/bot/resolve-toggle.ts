@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds the Toggle of a command: in the watch's memory while that is current, else by asking the API server.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
-import type { ToggleFailure, Toggles } from "../kubernetes/toggles.ts";
+import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Access, Speaker } from "./access.ts";
+import { type Refusal, watchRefusal } from "./refusal-text.ts";
 import { type Choice, whichToggle } from "./which-toggle.ts";
 
-export type Resolved =
-  | Choice
-  | { readonly state: "failed"; readonly why: Exclude<ToggleFailure, "not-found"> };
+export type Resolved = Choice | { readonly state: "failed"; readonly why: Refusal };
 
 export type ToggleView = {
   readonly toggles: Pick<Toggles, "list" | "get" | "state">;
@@ -38,5 +37,6 @@ export const resolveToggle = async (
     return view.access.mayUse(found.toggle, speaker) ? { state: "one", toggle: found.toggle } : none;
   if (found.why !== "not-found") return { state: "failed", why: found.why };
   // Which others there are is not known now.
-  return name === undefined ? { state: "failed", why: "unavailable" } : none;
+  const why = watchRefusal(view.toggles);
+  return name === undefined || why === "no-toggles" ? { state: "failed", why } : none;
 };

@@ -31,6 +31,8 @@ export type ToggleRequestsOptions = {
   readonly logger: Logger;
   /** As the watch has it, which may be old. */
   readonly remembered?: (name: string) => Toggle | undefined;
+  /** A request had no answer; `what` completes "the API server …". */
+  readonly onUnanswered?: (what: string) => void;
 };
 
 const WHY: Readonly<Record<ApiFailure["kind"], ToggleFailure>> = {
@@ -59,6 +61,7 @@ export const createToggleRequests = (options: ToggleRequestsOptions): ToggleRequ
     if (!answer.ok) {
       if (answer.kind !== "not-found")
         logger.warn({ toggle: name, fault: answer.what }, "the API server did not do as it was asked");
+      if (answer.status === 0) options.onUnanswered?.(answer.what);
       return failed(WHY[answer.kind]);
     }
     const toggle = readToggle(answer.body, namespace);

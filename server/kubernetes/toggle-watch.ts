@@ -4,10 +4,11 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
 import type { Clock } from "../clock.ts";
-import { unavailable } from "./api-failure.ts";
+import { type ApiFailure, unavailable } from "./api-failure.ts";
 import type { KubernetesClient } from "./client.ts";
 import { pause } from "./pause.ts";
 import type { ToggleMemory } from "./toggle-memory.ts";
+import type { WatchState } from "./toggles.ts";
 import type { WatchEnd } from "./watch-request.ts";
 
 const List = Type.Object({
@@ -34,23 +35,27 @@ export type ToggleWatchOptions = {
 };
 
 export type ToggleWatch = {
-  state(): { readonly ok: boolean; readonly message?: string };
+  state(): WatchState;
   /** Resolves after the first list, or when it is closed before. */
   readonly listed: Promise<void>;
-  /** Lists and watches anew: what is shown may be old. */
-  renew(): void;
+  /** Lists and watches anew, because what is shown may be old; `what` completes "the API server …". */
+  renew(what: string): void;
   close(): Promise<void>;
 };
 
 const FIRST_PAUSE_MS = 1000;
-const LONGEST_PAUSE_MS = 30_000;
+/** A list is cheap, there is one bot, and until it has come a chat gets no states. */
+const LONGEST_PAUSE_MS = 5_000;
 /** A watch that lived so long was none that fails at once: the next one needs no pause. */
 const STEADY_MS = 1000;
 /** How long a watch may last; the rest is drawn, so that the watches of many clients don't end together. */
 const SHORTEST_WATCH_S = 240;
 const WATCH_SPREAD_S = 240;
 
-/** Milliseconds before attempt number `failures` (from 1): 1 s up to what has doubled, 30 s at most. */
+/** Why it is down. */
+type Down = Pick<ApiFailure, "what" | "kind">;
+
+/** Milliseconds before attempt number `failures` (from 1): 1 s up to what has doubled, 5 s at most. */
 export const watchPause = (failures: number, random: number): number => {
   const longest = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
   return FIRST_PAUSE_MS + random * (longest - FIRST_PAUSE_MS);
@@ -62,19 +67,23 @@ export const startToggleWatch = (options: ToggleWatchOptions): ToggleWatch => {
   const first = Promise.withResolvers<void>();
   let renewing = new AbortController();
   let isUp = false;
-  let down = { what: "has not been asked for its Toggles yet", since: wallClock() };
+  let down: Down & { since: number } = {
+    what: "has not been asked for its Toggles yet",
+    kind: "unavailable",
+    since: wallClock(),
+  };
   let failures = 0;
   let isFirst = true;
   let openedAt: number | undefined;
 
-  const goDown = ({ what }: { what: string }): void => {
+  const goDown = ({ what, kind }: Down): void => {
     if (isUp) {
       isUp = false;
-      down = { what, since: wallClock() };
+      down = { what, kind, since: wallClock() };
       onWatch?.("down");
       logger.warn({ fault: what }, "Toggles are not watched");
     } else if (down.what !== what) {
-      down = { ...down, what };
+      down = { ...down, what, kind };
       logger.warn({ fault: what }, "Toggles are not watched");
     }
   };
@@ -123,9 +132,9 @@ export const startToggleWatch = (options: ToggleWatchOptions): ToggleWatch => {
   const pauseAfter = (end: WatchEnd, wasSteady: boolean): number => {
     const isRenewed = renewing.signal.aborted;
     if (!end.ok) goDown(end);
-    else if (end.end === "silent") goDown({ what: "has been silent for too long" });
-    else if (isRenewed) goDown({ what: "did not show a change in time" });
-    else if (!wasSteady) goDown({ what: "ended the watch at once" });
+    else if (end.end === "silent") goDown(unavailable("has been silent for too long"));
+    else if (isRenewed) goDown(unavailable(String(renewing.signal.reason)));
+    else if (!wasSteady) goDown(unavailable("ended the watch at once"));
     const asked = end.ok ? 0 : (end.retryAfterMs ?? 0);
     if (wasSteady) failures = 0;
     if (wasSteady || isRenewed) return asked;
@@ -150,10 +159,11 @@ export const startToggleWatch = (options: ToggleWatchOptions): ToggleWatch => {
     state() {
       if (isUp) return { ok: true };
       const message = `the API server ${down.what} (since ${new Date(down.since).toISOString()})`;
-      return { ok: false, message };
+      const { kind } = down;
+      return { ok: false, message, why: kind === "forbidden" || kind === "not-found" ? kind : "unavailable" };
     },
     listed: first.promise,
-    renew: () => renewing.abort(),
+    renew: (what) => renewing.abort(what),
     async close() {
       closing.abort();
       first.resolve();

@@ -33,6 +33,14 @@ export type ToggleResult =
  */
 export type ToggleChange = { readonly name: string; readonly toggle: Toggle | undefined };
 
+/** Whether the watch is up: what `list` and `find` say is then current. The message says since when it is not. */
+export type WatchState = {
+  readonly ok: boolean;
+  readonly message?: string;
+  /** Why it is not: `not-found` is that of Toggles as such, whose CRD is gone. */
+  readonly why?: Extract<ToggleFailure, "forbidden" | "not-found" | "unavailable">;
+};
+
 /** Toggles are frozen. Of metadata.managedFields they have only what lastSwitchOf reads. */
 export type Toggles = {
   readonly namespace: string;
@@ -45,7 +53,6 @@ export type Toggles = {
   patch(name: string, patch: TogglePatch, ifGeneration?: number): Promise<ToggleResult>;
   /** Calls `listener` for each later change; the answer ends that. */
   subscribe(listener: (change: ToggleChange) => void): () => void;
-  /** Whether the watch is up: what `list` and `find` say is then current. The message says since when it is not. */
-  state(): { readonly ok: boolean; readonly message?: string };
+  state(): WatchState;
   close(): Promise<void>;
 };

@@ -50,7 +50,17 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     logger,
     ...(onWatch && { onUnreadable: () => onWatch("unreadable") }),
   });
-  const requests = createToggleRequests({ client, path, namespace, logger, remembered: memory.find });
+  const requests = createToggleRequests({
+    client,
+    path,
+    namespace,
+    logger,
+    remembered: memory.find,
+    // Bookmarks are a minute apart, so that the watch alone would find it out minutes later.
+    onUnanswered: (what) => {
+      if (watch.state().ok) watch.renew(what);
+    },
+  });
   const watch = startToggleWatch({
     client,
     path,
@@ -77,7 +87,7 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     const cancel = clock.after(OWN_PATCH_SEEN_MS, () => {
       end();
       logger.warn({ toggle: name }, "the watch does not show a patch: it is renewed");
-      watch.renew();
+      watch.renew("did not show a change in time");
     });
     const unsubscribe = memory.subscribe((change) => {
       if (change.name === name) end();

@@ -178,7 +178,7 @@ t.test("a short failure is bridged, also where the patch had been applied", asyn
 
 t.test("what the API server refuses is told without its words", async (t) => {
   for (const [why, text] of [
-    ["forbidden", /^The cluster doesn't let me change or read web\./],
+    ["forbidden", /^The cluster doesn't let me change or read web\. Sending it again won't help/],
     ["refused", /^The cluster refused this change of web\./],
     ["not-found", /^There is no Toggle web here\./],
   ] as const) {
@@ -205,6 +205,34 @@ t.test("while the watch is down the Toggle is asked for, and no old state is tol
   t.equal(world.said.length, 4);
 });
 
+for (const [why, what, says] of [
+  [
+    "forbidden",
+    "may not be read",
+    /^The cluster doesn't let me change or read \S+ Sending it again won't help/,
+  ],
+  ["not-found", "are not known", /^The cluster knows no Toggles\. Sending it again won't help/],
+] as const)
+  t.test(`where Toggles ${what} at all, each command says that asking again does not help`, async (t) => {
+    const world = makeWorld();
+    world.mood.watch = false;
+    world.mood.api = why;
+    const live = world.live();
+    await live.runner.close();
+    const toggles = { ...live.toggles, list: () => [], state: () => ({ ok: false, why }) };
+    const { runner } = world.live(() => true, { toggles });
+    for (const text of ["status", "list", "status web", "stop", "stop web"]) {
+      runner.accept(world.message(text), now);
+      await world.pass(6000);
+    }
+    t.equal(world.said.length, 5);
+    for (const { text } of world.said) t.match(text, says);
+    t.same(
+      new Set(world.commands.map(({ outcome }) => outcome)),
+      new Set([why === "forbidden" ? why : "no-crd"]),
+    );
+  });
+
 t.test("more commands than a room may have waiting are not run, and told", async (t) => {
   const world = makeWorld();
   world.mood.api = "hangs";
@@ -214,22 +242,41 @@ t.test("more commands than a room may have waiting are not run, and told", async
   t.match(world.said.at(-1)?.text, /^10 commands were not run/);
 });
 
-t.test("undecryptable and plain messages are told once a minute for each sender and room", async (t) => {
-  const world = makeWorld();
-  const { runner } = world.live();
-  for (const about of ["undecryptable", "undecryptable", "plain-text"] as const) {
-    await runner.tell(about, world.message(""));
-  }
-  await runner.tell("undecryptable", world.message("", { sender: BOB }));
-  await runner.tell("undecryptable", world.message("", { room: OTHER_ROOM, age: 300_000 }));
-  t.match(
-    world.said.map(({ text }) => text.slice(0, 17)),
-    ["I couldn't decryp", "This room is encr", "I couldn't decryp"],
-  );
-  await world.pass(60_000);
-  await runner.tell("undecryptable", world.message(""));
-  t.equal(world.said.length, 4);
-});
+t.test(
+  "undecryptable and plain messages are told at once, and further ones at the end of a minute",
+  async (t) => {
+    const world = makeWorld();
+    const { runner } = world.live();
+    for (const about of ["undecryptable", "undecryptable", "plain-text"] as const) {
+      await runner.tell(about, world.message(""));
+    }
+    await runner.tell("undecryptable", world.message("", { sender: BOB }));
+    await runner.tell("undecryptable", world.message("", { room: OTHER_ROOM, age: 300_000 }));
+    t.match(
+      world.said.map(({ text }) => text.slice(0, 17)),
+      ["I couldn't decryp", "This room is encr", "I couldn't decryp"],
+    );
+    await world.pass(60_000);
+    t.equal(world.said[3]?.text, "I couldn't decrypt another message of yours. Please send it again.");
+    for (const about of ["undecryptable", "undecryptable", "plain-text"] as const) {
+      await runner.tell(about, world.message(""));
+    }
+    t.match(world.said[4]?.text, /^This room is encrypted/, "its minute is over");
+    await runner.tell("plain-text", world.message(""));
+    await world.pass(60_000);
+    t.same(
+      world.said.slice(5).map(({ text }) => text),
+      [
+        "I couldn't decrypt 2 more messages of yours. Please send them again.",
+        "I didn't act on another message of yours, for the same reason.",
+      ],
+    );
+    await runner.tell("undecryptable", world.message(""));
+    await runner.close();
+    await world.pass(60_000);
+    t.equal(world.said.length, 7);
+  },
+);
 
 t.test("a status right after a switch does not tell what the watch remembers of before", async (t) => {
   const world = makeWorld();

@@ -21,6 +21,8 @@ export type Seen = {
 export type Instead =
   | { status: number; headers?: Record<string, string>; body?: string }
   | "hangUp"
+  /** Begins an answer that never has anything in it. */
+  | "silent"
   /** Passes the request on and then closes the connection in place of the answer. */
   | "hangUpAfterwards";
 
@@ -68,6 +70,7 @@ export const startFront = async (t: Test, target: string, tls?: ServerOptions): 
     front.seen.push(seen);
     const instead = await front.answer(seen);
     if (instead === "hangUp") return request.socket.destroy();
+    if (instead === "silent") return response.writeHead(200).flushHeaders();
     if (instead !== undefined && instead !== "hangUpAfterwards") {
       return response.writeHead(instead.status, instead.headers).end(instead.body);
     }
