@@ -8,6 +8,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
+import type { DeviceStanding } from "./own-device.ts";
 
 export type BotAppOptions = {
   logger: Logger;
@@ -17,6 +18,8 @@ export type BotAppOptions = {
   lastSyncAt: () => number | undefined;
   /** Undefined before the watch was started. */
   toggles: () => Pick<Toggles, "state"> | undefined;
+  /** Undefined before it is known. */
+  device: () => DeviceStanding | undefined;
   /** Milliseconds, monotonic: a wall clock that is set must not restart the bot. */
   now: () => number;
   tls?: TlsFiles;
@@ -30,7 +33,7 @@ export const ALIVE_WITHIN_MS = 20 * 60_000;
 
 /** The bot. It is alive while it syncs now and then, and ready while it syncs and sees the Toggles. */
 export const buildBotApp = (options: BotAppOptions): KeyswitchServer => {
-  const { logger, registry, auth, tls, lastSyncAt, toggles, now } = options;
+  const { logger, registry, auth, tls, lastSyncAt, toggles, device, now } = options;
   const startedAt = now();
   const synced = (withinMs: number, since: number | undefined): ReadyCheck => {
     const age = since === undefined ? Number.POSITIVE_INFINITY : now() - since;
@@ -45,12 +48,21 @@ export const buildBotApp = (options: BotAppOptions): KeyswitchServer => {
     const { ok, message } = toggles()?.state() ?? { ok: false, message: "the watch was not started yet" };
     return { name: "toggles", ok, required: true, ...(message !== undefined && { message }) };
   };
+  /** Never a reason to be unready: the bot works, but clients warn of it. */
+  const signed = (): ReadyCheck[] => {
+    const standing = device();
+    if (standing === undefined) return [];
+    const { isSigned: ok } = standing;
+    return [
+      { name: "device", ok, required: false, ...(!standing.isSigned && { message: standing.message }) },
+    ];
+  };
   return buildServer({
     logger,
     registry,
     auth,
     alive: () => [synced(ALIVE_WITHIN_MS, lastSyncAt() ?? startedAt)],
-    ready: () => [synced(READY_WITHIN_MS, lastSyncAt()), watching()],
+    ready: () => [synced(READY_WITHIN_MS, lastSyncAt()), watching(), ...signed()],
     ...(tls && { tls }),
   });
 };

@@ -34,7 +34,11 @@ export type JoinOptions = {
   >;
 };
 
-export type Joined = { readonly connection: MatrixConnection; readonly encryption: Encryption };
+export type Joined = {
+  readonly connection: MatrixConnection;
+  readonly encryption: Encryption;
+  readonly deviceId: string;
+};
 
 /** `reason` is for the operator: what is wrong and what to do. */
 export type JoinResult = ({ readonly ok: true } & Joined) | { readonly ok: false; readonly reason: string };
@@ -90,7 +94,7 @@ const attempt = async (options: JoinOptions): Promise<Attempt> => {
       logger,
       sleep: options.sleep,
     });
-    return { ok: true, connection, encryption };
+    return { ok: true, connection, encryption, deviceId: session.deviceId };
   } catch (error) {
     await encryption.close();
     if (!(error instanceof RequestFailed)) throw error;

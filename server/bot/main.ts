@@ -16,7 +16,7 @@ import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
 import { createBotMetrics } from "./metrics.ts";
 import { runOnMatrix } from "./on-matrix.ts";
-import { readRecoveryKey } from "./own-device.ts";
+import { type DeviceStanding, readRecoveryKey } from "./own-device.ts";
 
 const now = () => performance.now();
 
@@ -46,6 +46,7 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
   const synced = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<string>();
   let lastSyncAt: () => number | undefined = () => undefined;
+  let device: DeviceStanding | undefined;
   const app = buildBotApp({
     logger,
     registry,
@@ -59,6 +60,7 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
     },
     lastSyncAt: () => lastSyncAt(),
     toggles: () => toggles,
+    device: () => device,
     now,
     ...(tls && { tls }),
   });
@@ -80,6 +82,10 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
     sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
     signal: closing.signal,
     recoveryKey,
+    onStanding(standing) {
+      device = standing;
+      metrics.deviceSigned(standing.isSigned);
+    },
     onSynced: synced.resolve,
     onEnded: ended.resolve,
   });

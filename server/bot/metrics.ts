@@ -30,6 +30,8 @@ export type BotMetrics = {
   watching(up: boolean): void;
   /** One request to the API server: `get`, `list`, `watch` or `patch`, and `ok` or why it failed. */
   apiRequest(verb: string, outcome: string): void;
+  /** Whether the bot's own device is signed by its account's identity. */
+  deviceSigned(signed: boolean): void;
   /** The library that encrypts: `native` or `wasm`. */
   cryptoEngine(engine: string): void;
 };
@@ -66,6 +68,7 @@ export const createBotMetrics = (registry: Registry, clock: () => number = Date.
   const identities = counter("identity_changes_total", "Changes of an allowed user's identity.");
   const invitations = counter("invitations_total", "Invitations by outcome.", "outcome");
   const watch = gauge("toggles_watch_up", "1 while the Toggles are watched, else 0.");
+  const signed = gauge("device_signed", "1 while the bot's device is signed by its identity, else 0.");
   const requests = counter(
     "api_requests_total",
     "Requests to the API server by verb and outcome.",
@@ -93,6 +96,7 @@ export const createBotMetrics = (registry: Registry, clock: () => number = Date.
     invitation: (outcome) => invitations.inc({ outcome: bounded(outcome) }),
     watching: (up) => watch.set(up ? 1 : 0),
     apiRequest: (verb, outcome) => requests.inc({ verb: bounded(verb), outcome: bounded(outcome) }),
+    deviceSigned: (isSigned) => signed.set(isSigned ? 1 : 0),
     cryptoEngine(name) {
       engine.reset();
       engine.set({ engine: bounded(name) }, 1);

@@ -11,7 +11,8 @@ import type { Access } from "./access.ts";
 import { createIdentityNotices, type IdentityNotices } from "./identity-notices.ts";
 import { type Joined, type JoinOptions, joinMatrix } from "./join-matrix.ts";
 import type { BotMetrics } from "./metrics.ts";
-import { signOwnDevice } from "./own-device.ts";
+import { tellOtherDevices } from "./other-devices.ts";
+import { type DeviceStanding, signOwnDevice } from "./own-device.ts";
 import { type CommandRunner, createRunner } from "./runner.ts";
 
 export type OnMatrixOptions = Pick<
@@ -25,6 +26,8 @@ export type OnMatrixOptions = Pick<
   /** Milliseconds, monotonic. */
   readonly now: () => number;
   readonly recoveryKey: Uint8Array | undefined;
+  /** Whether the bot's device is signed, as often as that is looked at. */
+  readonly onStanding: (standing: DeviceStanding) => void;
   /** After the first good sync. */
   readonly onSynced: () => void;
   /** It can't go on; the reason is for the operator. */
@@ -142,7 +145,7 @@ export const runOnMatrix = (options: OnMatrixOptions): OnMatrix => {
     if (result === undefined) return;
     if (!result.ok) return onEnded(result.reason);
     joined = result;
-    const { connection, encryption } = result;
+    const { connection, encryption, deviceId } = result;
     // What the journal holds is about Toggles; where the API server is away, the bot says so rather than wait for it.
     await Promise.race([toggles.listed, sleep(TOGGLES_MS, signal)]);
     // The end may have come before there was anything to end.
@@ -150,7 +153,10 @@ export const runOnMatrix = (options: OnMatrixOptions): OnMatrix => {
     runner = startRunner(options, connection);
     connection.start();
     const request = requestsOf(connection.sdk);
-    await signOwnDevice({ ...options, encryption, request, auth: options.config.matrix.auth });
+    const { homeserver, auth } = options.config.matrix;
+    await signOwnDevice({ ...options, encryption, request, auth });
+    if (signal.aborted) return;
+    await tellOtherDevices({ request, homeserver, userId: connection.userId, deviceId, logger });
   };
   const life = live().catch((err: unknown) => {
     logger.error({ err }, "the bot failed inside");

@@ -13,12 +13,17 @@ const RETRY_MS = 30_000;
 
 const WHAT_TO_DO: Readonly<Record<Exclude<UnsignedReason, "unavailable">, string>> = {
   "identity-elsewhere":
-    "the bot's account has a cross-signing identity whose keys are not here: give its recovery key in MATRIX_RECOVERY_KEY_FILE. Until then clients show the bot's device as unverified, and some may stop sharing keys with it",
+    "the bot's account has a cross-signing identity whose keys are not here: give its recovery key in MATRIX_RECOVERY_KEY_FILE, or reset the identity as docs/chat.md says. Until then clients show the bot's device as unverified, and some may stop sharing keys with it",
   "wrong-recovery-key":
     "the recovery key in MATRIX_RECOVERY_KEY_FILE does not open the account's secret storage: correct the file",
   "password-needed":
     "the homeserver wants the account's password to make a cross-signing identity, and has not got the right one: start once with AUTH_METHOD=password, or give MATRIX_RECOVERY_KEY_FILE",
 };
+
+/** Whether the device is signed, in words for /readyz. */
+export type DeviceStanding =
+  | { readonly isSigned: true }
+  | { readonly isSigned: false; readonly message: string };
 
 /** The bytes of MATRIX_RECOVERY_KEY_FILE. @throws Error when it holds no recovery key */
 export const readRecoveryKey = (path: string | undefined): Uint8Array | undefined => {
@@ -27,6 +32,15 @@ export const readRecoveryKey = (path: string | undefined): Uint8Array | undefine
   if (key === undefined)
     throw new Error(`MATRIX_RECOVERY_KEY_FILE ${path} holds no recovery key, or one with a typing error`);
   return key;
+};
+
+const standingOf = (outcome: CrossSigningOutcome): DeviceStanding => {
+  if (outcome.state === "signed") return { isSigned: true };
+  const why =
+    outcome.reason === "unavailable"
+      ? "the homeserver did not answer about the bot's identity"
+      : WHAT_TO_DO[outcome.reason];
+  return { isSigned: false, message: `the bot's device is not signed: ${why}` };
 };
 
 const report = (outcome: CrossSigningOutcome, logger: Pick<Logger, "info" | "warn">): void => {
@@ -45,6 +59,8 @@ export type OwnDeviceOptions = {
   readonly auth: BotConfig["matrix"]["auth"];
   readonly recoveryKey: Uint8Array | undefined;
   readonly logger: Pick<Logger, "info" | "warn">;
+  /** Called after each try. */
+  readonly onStanding: (standing: DeviceStanding) => void;
   readonly sleep: Sleep;
   readonly signal: AbortSignal;
 };
@@ -64,6 +80,7 @@ export const signOwnDevice = async (options: OwnDeviceOptions): Promise<void> =>
     });
     if (signal.aborted) return;
     report(outcome, logger);
+    options.onStanding(standingOf(outcome));
     if (outcome.state === "signed" || outcome.reason !== "unavailable") return;
     logger.warn(
       { delayMs: RETRY_MS },

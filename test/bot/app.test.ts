@@ -5,14 +5,18 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { ALIVE_WITHIN_MS, buildBotApp, READY_WITHIN_MS } from "../../server/bot/app.ts";
+import type { DeviceStanding } from "../../server/bot/own-device.ts";
 import type { AuthOptions } from "../../server/http/auth.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 /** A bot whose clock, last sync and watch a test sets. The process started at 5 s of a clock that does not begin at 0. */
 const bot = (t: Test, auth?: AuthOptions) => {
-  const state: { now: number; lastSyncAt?: number; watch?: { ok: boolean; message?: string } } = {
-    now: 5000,
-  };
+  const state: {
+    now: number;
+    lastSyncAt?: number;
+    watch?: { ok: boolean; message?: string };
+    device?: DeviceStanding;
+  } = { now: 5000 };
   const app = buildBotApp({
     logger: recordedLog().logger,
     registry: new Registry(),
@@ -22,6 +26,7 @@ const bot = (t: Test, auth?: AuthOptions) => {
       const { watch } = state;
       return watch && { state: () => watch };
     },
+    device: () => state.device,
     now: () => state.now,
   });
   t.teardown(() => app.close());
@@ -122,6 +127,19 @@ t.test("without the API server it is not ready, and alive: a restart would not h
     },
   });
   t.match(await ask("/healthz"), { status: 200 });
+});
+
+t.test("a device that is not signed is told, and the bot is ready all the same", async (t) => {
+  const { state, ask } = bot(t);
+  state.lastSyncAt = state.now;
+  state.watch = { ok: true };
+  state.device = { isSigned: false, message: "it is not signed" };
+  t.match(await ask("/readyz"), {
+    status: 200,
+    body: { checks: [{}, {}, { name: "device", ok: false, required: false, message: "it is not signed" }] },
+  });
+  state.device = { isSigned: true };
+  t.same((await ask("/readyz")).body.checks[2], { name: "device", ok: true, required: false });
 });
 
 t.test("probes are open, metrics need the token", async (t) => {

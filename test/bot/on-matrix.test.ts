@@ -85,6 +85,7 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
       }),
     signal: closing.signal,
     recoveryKey: undefined,
+    onStanding: () => {},
     onSynced: () => {},
     onEnded: (reason) => asked.push(`ended: ${reason}`),
   });
