@@ -7,11 +7,15 @@ import type { Answer, Chat } from "./chat.ts";
 import type { Journal } from "./journal.ts";
 import type { Following } from "./journal-entry.ts";
 import type { Sending } from "./sending.ts";
-import { isSettled, stateText } from "./state-text.ts";
+import { isSettled, overdueText, stateText } from "./state-text.ts";
 import { transactionOf } from "./transaction.ts";
 
-/** How long an answer is kept up to date at most. */
-export const FOLLOWED_MS = 10 * 60_000;
+const MINUTE_MS = 60_000;
+/**
+ * How long an answer is kept up to date at most: longer than the ten minutes after which a Deployment's controller says that it
+ * gets no further (spec.progressDeadlineSeconds).
+ */
+export const FOLLOWED_MS = 12 * MINUTE_MS;
 const BETWEEN_EDITS_MS = 1_000;
 /** A change that the watch did not tell is seen after this long. */
 const LOOK_MS = 5_000;
@@ -80,7 +84,10 @@ const sightOf = (
   const text = stateText(toggle, now);
   if (generation > following.generation) return { text: `Changed again since. ${text}`, last: true };
   if (generation === following.generation && isSettled(toggle, now)) return { text, last: true };
-  if (over) return { text: `${text} For more, write status ${name}.`, last: true };
+  if (over) {
+    const minutes = Math.floor((now - following.endsAt + FOLLOWED_MS) / MINUTE_MS);
+    return { text: overdueText(toggle, now, minutes), last: true };
+  }
   return generation < following.generation ? undefined : { text, last: false };
 };
 

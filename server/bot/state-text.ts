@@ -9,6 +9,7 @@ import { oneLine, shorten } from "./shown-text.ts";
 /** The longest part of a status message, a reason or a name that is repeated in chat. */
 const MAX_QUOTE = 600;
 const MAX_REASON_SHOWN = 200;
+const MINUTE_MS = 60_000;
 
 /** The reason that a switch has where its user gave none; it is not worth showing. */
 export const defaultReason = (verb: "start" | "stop", room: string): string =>
@@ -72,14 +73,15 @@ const untilText = (toggle: Toggle, now: number): string => {
   return until > now ? ` It goes off at ${utc(until)}.` : ` Its time was over at ${utc(until)}.`;
 };
 
+const lookText = ({ metadata, spec }: Toggle): string =>
+  `Look with: kubectl describe deployment ${spec.deploymentName ?? metadata.name} -n ${metadata.namespace}`;
+
 /** What the phase asks somebody to do. The hooks' messages say it, except for a Deployment that fails. */
 const adviceText = (toggle: Toggle, status: ToggleStatus): string => {
   const { phase, message = "" } = status;
   if (phase === undefined || !["Degraded", "Missing", "Conflict", "Blocked"].includes(phase)) return "";
   const said = ` ${shorten(message, MAX_QUOTE)}`;
-  if (phase !== "Degraded") return said;
-  const deployment = toggle.spec.deploymentName ?? toggle.metadata.name;
-  return `${said} Look with: kubectl describe deployment ${deployment} -n ${toggle.metadata.namespace}`;
+  return phase === "Degraded" ? `${said} ${lookText(toggle)}` : said;
 };
 
 /** The state of `toggle` in a line: what it does, its counts, when it goes off, and what to do where something is wrong. */
@@ -93,6 +95,32 @@ export const stateText = (toggle: Toggle, now: number): string => {
   const left = phase === "Stopping" && replicas > 0 ? `, ${replicas} left` : "";
   const counted = phase === "Missing" || phase === "Conflict" ? "" : `: ${counts(status)}${left}`;
   return `${name} is ${WORDS[phase]}${counted}.${untilText(toggle, now)}${adviceText(toggle, status)}`;
+};
+
+/** Since when it has not been as it was asked for, with a space before it; empty where it is, and within the first minute. */
+export const sinceText = (toggle: Toggle, now: number): string => {
+  const status = previousStatus(toggle);
+  if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) return "";
+  const ready = status.conditions?.find(({ type }) => type === "Ready");
+  const since = ready?.status === "False" ? Date.parse(ready.lastTransitionTime) : Number.NaN;
+  const minutes = Math.floor((now - since) / MINUTE_MS);
+  if (!(minutes >= 1)) return "";
+  return ` Not ${status.phase === "Stopping" ? "off" : "ready"} since ${utc(since)} (${minutes} min).`;
+};
+
+/** The last word on a switch that has not come to its end in `minutes`. */
+export const overdueText = (toggle: Toggle, now: number, minutes: number): string => {
+  const { name } = toggle.metadata;
+  const status = previousStatus(toggle);
+  const after = `after ${minutes} minutes`;
+  const more = `For more, write status ${name}.`;
+  if (!isCurrent(toggle, status) || isExpiring(toggle, status, now))
+    return `${name} is not switched ${isOn(toggle, now) ? "on" : "off"} ${after}: nothing in the cluster has taken it up. ${more}`;
+  const { phase, message = "" } = status;
+  // What the other phases have to say does not depend on the time.
+  if (phase !== "Starting" && phase !== "Stopping") return `${stateText(toggle, now)} ${more}`;
+  const missing = phase === "Stopping" ? "off" : "ready";
+  return `${name} isn't ${missing} ${after}. ${shorten(message, MAX_QUOTE)} ${more} ${lookText(toggle)}`;
 };
 
 /**

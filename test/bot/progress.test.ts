@@ -23,7 +23,7 @@ t.test("a newer switch ends the progress of the older answer", async (t) => {
 });
 
 t.test(
-  "progress ends after ten minutes, when the Toggle is deleted, and goes on after a restart",
+  "progress ends after twelve minutes, when the Toggle is deleted, and goes on after a restart",
   async (t) => {
     const world = makeWorld([toggleNamed("web"), toggleNamed("api")]);
     const first = world.live();
@@ -38,12 +38,71 @@ t.test(
     await world.pass(1000);
     t.equal(world.said[1]?.edits.at(-1), "api was deleted.");
     t.match(world.said[0]?.edits.at(-1), /^web is stopping/);
-    await world.pass(600_000);
-    t.match(world.said[0]?.edits.at(-1), /For more, write status web\.$/);
+    await world.pass(660_000);
+    t.match(world.said[0]?.edits.at(-1), /^web is stopping/);
+    await world.pass(60_000);
+    t.equal(
+      world.said[0]?.edits.at(-1),
+      "web isn't off after 12 minutes. The Deployment web: Stopping. For more, write status web. Look with: kubectl describe deployment web -n demo",
+    );
     t.equal(world.said.length, 2);
     await runner.close();
   },
 );
+
+t.test(
+  "a Deployment that never gets ready: the answer ends with that, and status says since when",
+  async (t) => {
+    const world = makeWorld([toggleNamed("web", { enabled: false })]);
+    const { runner } = world.live();
+    runner.accept(world.message("start"), now);
+    await world.pass(0);
+    const message = "0 of 3 replicas of the Deployment web available.";
+    const ready = (status: string, reason: string, lastTransitionTime: string) => ({
+      conditions: [{ type: "Ready", status, reason, message, lastTransitionTime }],
+    });
+    world.becomes("web", "Starting", { message, ...ready("False", "Starting", "2026-11-22T08:00:00Z") });
+    await world.pass(30_000);
+    t.equal(world.said[0]?.edits.at(-1), "web is starting: 3 desired, 0 ready, 0 available.");
+    runner.accept(world.message("status web"), now);
+    await world.pass(720_000);
+    t.match(
+      world.said[1]?.text,
+      /^web is starting: 3 desired, 0 ready, 0 available\. Switched by/,
+      "in the first minute",
+    );
+    t.equal(
+      world.said[0]?.edits.at(-1),
+      `web isn't ready after 12 minutes. ${message} For more, write status web. Look with: kubectl describe deployment web -n demo`,
+    );
+    const edits = world.said[0]?.edits.length;
+    runner.accept(world.message("status web"), now);
+    await world.pass(1000);
+    t.match(
+      world.said[2]?.text,
+      /^web is starting: 3 desired, 0 ready, 0 available\. Not ready since 2026-11-22 08:00 UTC \(12 min\)\. Switched/,
+    );
+    world.becomes("web", "Degraded", { message, ...ready("False", "Degraded", "2026-11-22T08:00:00Z") });
+    runner.accept(world.message("status"), now);
+    await world.pass(1000);
+    t.match(
+      world.said[3]?.text,
+      /^web is degraded: .*0 of 3 replicas .* Not ready since 2026-11-22 08:00 UTC \(12 min\)\./,
+    );
+    t.equal(world.said[0]?.edits.length, edits, "an answer that has had its last word is not edited");
+  },
+);
+
+t.test("a switch that nothing takes up: the answer says so in the end", async (t) => {
+  const world = makeWorld();
+  const { runner } = world.live();
+  runner.accept(world.message("stop"), now);
+  await world.pass(725_000);
+  t.match(
+    world.said[0]?.edits.at(-1),
+    /^web is not switched off after 12 minutes: nothing in the cluster has taken it up\./,
+  );
+});
 
 t.test("a homeserver that is away for a minute gets the answer and the last state afterwards", async (t) => {
   const world = makeWorld();

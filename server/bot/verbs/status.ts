@@ -2,14 +2,14 @@
 // The command status: what one Toggle does, or all that the user may see.
 import type { Toggle } from "../../../hooks/toggle/schema.ts";
 import { noChoiceText } from "../refusal-text.ts";
-import { stateText, whoText } from "../state-text.ts";
+import { sinceText, stateText, whoText } from "../state-text.ts";
 
 /** More lines than these are not read in a chat. */
 const MAX_LINES = 30;
 
 /** One Toggle. `now`: ms since the epoch. */
 export const statusText = (toggle: Toggle, now: number): string =>
-  `${stateText(toggle, now)}${whoText(toggle)}`;
+  `${stateText(toggle, now)}${sinceText(toggle, now)}${whoText(toggle)}`;
 
 /** All of `visible`, a line each. */
 export const statusOfAllText = (visible: readonly Toggle[], now: number): string => {
