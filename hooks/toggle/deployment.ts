@@ -12,6 +12,7 @@ export const Deployment = Type.Object({
   metadata: ObjectMeta,
   spec: Type.Object({
     replicas: Type.Optional(Type.Integer({ minimum: 0 })),
+    paused: Type.Optional(Type.Boolean()),
     selector: Type.Optional(Type.Object({ matchLabels: Type.Optional(StringMap) })),
     template: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   }),

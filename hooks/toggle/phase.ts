@@ -19,34 +19,55 @@ const replicasText = (count: number): string => (count === 1 ? "1 replica" : `${
 const isReported = ({ metadata, status }: Deployment): boolean =>
   (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
 
-/** Why the Deployment can't get further, in its controller's words. */
-const failureOf = ({ status }: Deployment): string | undefined => {
+/** Why the Deployment can't get further, in its controller's words. Paused is Progressing=Unknown, and no failure. */
+const failureOf = ({ status }: Deployment, ...types: readonly string[]): string | undefined => {
   const failed = status?.conditions?.find(
-    ({ type, status }) =>
-      (type === "ReplicaFailure" && status === "True") || (type === "Progressing" && status === "False"),
+    ({ type, status }) => types.includes(type) && status === (type === "Progressing" ? "False" : "True"),
   );
-  return failed && (failed.message ?? failed.reason ?? failed.type).slice(0, MAX_QUOTE);
+  if (failed === undefined) return undefined;
+  const { type, reason = type, message } = failed;
+  return (message === undefined ? reason : `${reason}: ${message}`).slice(0, MAX_QUOTE);
 };
 
 const phaseOff = (deployment: Deployment): PhaseFound => {
   const { name } = deployment.metadata;
   const { replicas = 0, terminatingReplicas = 0 } = deployment.status ?? {};
   const left = replicas + terminatingReplicas;
-  if (replicasOf(deployment) === 0 && isReported(deployment) && left === 0) {
+  const isSet = replicasOf(deployment) === 0 && isReported(deployment);
+  if (isSet && left === 0) {
     return { phase: "Off", message: `The Deployment ${name} has no replicas.`, stuck: false };
   }
+  const failure = isSet ? failureOf(deployment, "ReplicaFailure") : undefined;
   const rest = left === 0 ? "" : `; ${replicasText(left)} left`;
-  return { phase: "Stopping", message: `The Deployment ${name} is going down to 0${rest}.`, stuck: false };
+  const why = failure === undefined ? "" : ` ${failure}`;
+  return {
+    phase: "Stopping",
+    message: `The Deployment ${name} is going down to 0${rest}.${why}`,
+    stuck: failure !== undefined,
+  };
+};
+
+/** What a rollout has still to do, in words; undefined where every pod is of the newest template and none is too many. */
+const rolloutOf = ({ spec, status }: Deployment, desired: number): string | undefined => {
+  const { replicas = 0, updatedReplicas = 0 } = status ?? {};
+  const paused = spec.paused === true ? " The rollout is paused (spec.paused of the Deployment)." : "";
+  if (updatedReplicas < desired) {
+    const newest = updatedReplicas < replicas ? `; ${updatedReplicas} of the newest template` : "";
+    return `${newest}.${paused}`;
+  }
+  return replicas > desired ? `; ${replicas - desired} more than that still there.` : undefined;
 };
 
 /**
  * The phase of `deployment`, which shall have `desired` replicas. A count that fell after it had been reached is Degraded,
- * one that was not reached yet is Starting; the last status, `before`, tells them apart.
+ * one that was not reached yet is Starting; the last status, `before`, tells them apart. A failed rollout, a pod of an older
+ * template and one too many count as they do for kstatus, whatever is available:
+ * https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/status/core.go (deploymentConditions).
  */
 export const phaseOf = (deployment: Deployment, desired: number, before: ToggleStatus): PhaseFound => {
   if (desired === 0) return phaseOff(deployment);
   const { name } = deployment.metadata;
-  const { availableReplicas = 0, updatedReplicas = 0 } = deployment.status ?? {};
+  const { availableReplicas = 0, conditions = [] } = deployment.status ?? {};
   const so = `${availableReplicas} of ${replicasText(desired)} of the Deployment ${name} available`;
   if (replicasOf(deployment) !== desired || !isReported(deployment)) {
     return {
@@ -55,15 +76,18 @@ export const phaseOf = (deployment: Deployment, desired: number, before: ToggleS
       stuck: false,
     };
   }
-  if (availableReplicas >= desired) return { phase: "Running", message: `${so}.`, stuck: false };
-  const failure = failureOf(deployment);
+  const failure = failureOf(deployment, "ReplicaFailure", "Progressing");
   if (failure !== undefined) return { phase: "Degraded", message: `${so}. ${failure}`, stuck: true };
+  const rollout = rolloutOf(deployment, desired);
+  // While pods of a new template replace the old ones, fewer are available on purpose.
+  if (rollout !== undefined) return { phase: "Starting", message: `${so}${rollout}`, stuck: false };
+  const unavailable = conditions.some(({ type, status }) => type === "Available" && status === "False");
+  if (availableReplicas >= desired && !unavailable) {
+    return { phase: "Running", message: `${so}.`, stuck: false };
+  }
   const wasUp =
     (before.phase === "Running" || before.phase === "Degraded") &&
     before.deploymentName === name &&
     before.desiredReplicas === desired;
-  // While pods of a new template replace the old ones, fewer are available on purpose.
-  return updatedReplicas >= desired && wasUp
-    ? { phase: "Degraded", message: `${so}.`, stuck: false }
-    : { phase: "Starting", message: `${so}.`, stuck: false };
+  return { phase: wasUp ? "Degraded" : "Starting", message: `${so}.`, stuck: false };
 };

@@ -19,6 +19,25 @@ export const failed = (reason: string): Deployment["status"] => ({
   updatedReplicas: 3,
   conditions: [{ type: "Progressing", status: "False", reason, message: `${reason} says why` }],
 });
+/** `serving` of 3 pods available, `updated` of them of the newest template, under the given conditions. */
+export const rolling = (
+  updated: number,
+  serving: number,
+  conditions: readonly (readonly [type: string, status: string, reason: string])[] = [],
+  replicas = 3,
+): Deployment["status"] => ({
+  observedGeneration: 1,
+  replicas,
+  updatedReplicas: updated,
+  readyReplicas: serving,
+  availableReplicas: serving,
+  conditions: conditions.map(([type, status, reason]) => ({
+    type,
+    status,
+    reason,
+    message: `${reason} says why`,
+  })),
+});
 /** A situation, and what the hook must answer. */
 export interface Row {
   readonly name: string;

@@ -8,10 +8,11 @@ import { previousStatus } from "../../../hooks/toggle/status.ts";
 import { countingRows } from "./counting-rows.ts";
 import { phaseRows } from "./phase-rows.ts";
 import { context, deployment, later, ownerReference, request } from "./request.ts";
+import { rolloutRows } from "./rollout-rows.ts";
 import { type Row, running, soon } from "./sync-row.ts";
 import { templateRows } from "./template-rows.ts";
 
-const rows = [...countingRows, ...phaseRows, ...templateRows];
+const rows = [...countingRows, ...phaseRows, ...rolloutRows, ...templateRows];
 const during = ({ templates = true }: Row, when = context) => ({ ...when, templates });
 
 for (const row of rows) {
