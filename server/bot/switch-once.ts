@@ -3,7 +3,13 @@
 // Each patch is bound to the generation that was written down before it: it can only be the next change.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Clock } from "../clock.ts";
-import type { ToggleFailure, TogglePatch, ToggleResult, Toggles } from "../kubernetes/toggles.ts";
+import {
+  isApplied,
+  type ToggleFailure,
+  type TogglePatch,
+  type ToggleResult,
+  type Toggles,
+} from "../kubernetes/toggles.ts";
 import { startDeadline } from "./api-deadline.ts";
 import type { Begun } from "./journal-entry.ts";
 
@@ -25,13 +31,6 @@ export type SwitchContext = {
   /** Written down before the patch is sent. */
   onBegin(begun: Begun): void;
 };
-
-/** Whether the spec is as the patch makes it. */
-const isApplied = ({ spec }: Toggle, { enabled, until, requestedBy, reason }: TogglePatch): boolean =>
-  (spec.enabled ?? true) === enabled &&
-  (spec.until ?? null) === until &&
-  spec.requestedBy === requestedBy &&
-  spec.reason === reason;
 
 const failed = (why: ToggleFailure): Switched => ({ state: "failed", why });
 

@@ -10,7 +10,7 @@ import type { ApiFailure } from "./api-failure.ts";
 import type { ApiAnswer, KubernetesClient } from "./client.ts";
 import { FIELD_MANAGER } from "./last-switch.ts";
 import { readToggle } from "./toggle-memory.ts";
-import type { ToggleFailure, TogglePatch, ToggleResult } from "./toggles.ts";
+import { isApplied, type ToggleFailure, type TogglePatch, type ToggleResult } from "./toggles.ts";
 
 /** `.` and `..` and whatever else would make another path of it is no name. */
 const Name = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: 253 });
@@ -100,10 +100,10 @@ export const createToggleRequests = (options: ToggleRequestsOptions): ToggleRequ
       if (resourceVersion === undefined) {
         const read = resultOf(name, await get(name));
         if (!read.ok) return isKnown ? read : failed("unavailable");
-        const { metadata, spec } = read.toggle;
+        const { metadata } = read.toggle;
         if (metadata.generation !== generation) {
           if (isKnown) return failed("changed");
-          return isApplied(spec, patch) ? read : failed("unavailable");
+          return isApplied(read.toggle, patch) ? read : failed("unavailable");
         }
         resourceVersion = metadata.resourceVersion;
       }
@@ -128,13 +128,3 @@ export const createToggleRequests = (options: ToggleRequestsOptions): ToggleRequ
     },
   };
 };
-
-/** Whether the spec is as the patch makes it. */
-const isApplied = (
-  spec: Extract<ToggleResult, { ok: true }>["toggle"]["spec"],
-  patch: TogglePatch,
-): boolean =>
-  spec.enabled === patch.enabled &&
-  (spec.until ?? null) === patch.until &&
-  spec.requestedBy === patch.requestedBy &&
-  spec.reason === patch.reason;

@@ -10,6 +10,13 @@ export type TogglePatch = {
   readonly reason: string;
 } & { readonly [K in Exclude<keyof ToggleSpec, "enabled" | "until" | "requestedBy" | "reason">]?: never };
 
+/** Whether the spec is as the patch makes it. Without enabled nobody has switched yet, which is neither on nor off. */
+export const isApplied = ({ spec }: Pick<Toggle, "spec">, patch: TogglePatch): boolean =>
+  spec.enabled === patch.enabled &&
+  (spec.until ?? null) === patch.until &&
+  spec.requestedBy === patch.requestedBy &&
+  spec.reason === patch.reason;
+
 /** Why the API server did not do as it was asked. No text of the server's: it is for the log, not for a chat. */
 export type ToggleFailure =
   /** There is no such Toggle. */

@@ -90,6 +90,20 @@ t.test(
   },
 );
 
+t.test("resumed: a Toggle that nobody has switched is not taken for one that is on", async (t) => {
+  const world = makeWorld();
+  const { context, toggle } = begin(world);
+  const { enabled: _, ...spec } = toggle.spec;
+  world.toggles.set("web", { ...toggle, spec: { ...spec, requestedBy: ALICE, reason: "r" } });
+  const begun = { toggle: "web", uid: "uid-web", generation: 1, patch: { ...patch, enabled: true } };
+  const { state } = await ended(
+    world,
+    resumeSwitch(context, begun, () => false),
+  );
+  t.equal(state, "switched");
+  t.same([world.effects.length, world.toggles.get("web")?.spec.enabled], [1, true]);
+});
+
 t.test("whoever lost the right in between does not switch", async (t) => {
   const world = makeWorld();
   const { context, toggle } = begin(world);
