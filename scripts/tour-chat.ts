@@ -41,7 +41,7 @@ export const chatStep = async ({ kubectl, chat }: Stack, seconds: number): Promi
     apiVersion: "toggle.j5t.io/v1alpha1",
     kind: "Toggle",
     metadata: { name: NAME, namespace: NAMESPACE },
-    spec: { selector: { matchLabels: { app: NAME } } },
+    spec: { enabled: true, selector: { matchLabels: { app: NAME } } },
   };
   await kubectl(["apply", "-f", "-"], JSON.stringify(toggle));
   const timeout = `--timeout=${Math.ceil(seconds)}s`;

@@ -23,6 +23,14 @@ const countOfPresent = (spec: ResolvedSpec, before: ToggleStatus, deployment: De
   // The note is as old as the 0 that it was written with; the status may have missed that write.
   const noted = observed === 0 || wasOff ? notedCount(deployment) : undefined;
   const known = noted ?? knownCount(spec, before);
+  if (!spec.switched) {
+    const remembered = observed > 0 ? observed : known;
+    return {
+      desired: observed,
+      stored: remembered === knownCount(spec, before),
+      ...(remembered === undefined ? {} : { remembered }),
+    };
+  }
   const follows = spec.replicaPolicy === "Floor" && observed > 0;
   if (spec.on) {
     // Under Floor what is there counts, and is answered as it is: an autoscaler's count is never put back.

@@ -79,21 +79,38 @@ const fieldsAt = (fields: unknown, path: readonly string[]): unknown =>
     fields,
   );
 
-/**
- * Whether the Toggle with `uid` made `deployment`. The note alone is no proof, because people copy Deployments and because
- * server-side apply takes over what somebody made at the same moment: nobody but the engine may have written the selector,
- * which only the maker of a Deployment must write. The engine is whoever wrote our ownerReference.
- */
-export const isMadeBy = (deployment: Deployment, uid: string): boolean => {
-  if (deployment.metadata.annotations?.[MADE_BY] !== uid) return false;
-  const entries = deployment.metadata.managedFields ?? [];
+/** The field managers that are the engine: whoever wrote the ownerReference of the Toggle with `uid`. */
+const enginesOf = ({ metadata }: Deployment, uid: string): ReadonlySet<string | undefined> => {
   const reference = ["f:metadata", "f:ownerReferences", `k:{"uid":"${uid}"}`];
-  const engines = new Set(
-    entries
+  return new Set(
+    (metadata.managedFields ?? [])
       .filter(({ fieldsV1 }) => fieldsAt(fieldsV1, reference) !== undefined)
       .map(({ manager }) => manager),
   );
-  return entries.every(
+};
+
+/** The field managers beside the engine that set the replicas which `deployment` has, in order. */
+export const scalersOf = (deployment: Deployment, uid: string): string[] => {
+  const engines = enginesOf(deployment, uid);
+  const others = (deployment.metadata.managedFields ?? []).flatMap(({ manager, fieldsV1 }) =>
+    manager === undefined ||
+    engines.has(manager) ||
+    fieldsAt(fieldsV1, ["f:spec", "f:replicas"]) === undefined
+      ? []
+      : [manager],
+  );
+  return [...new Set(others)].sort();
+};
+
+/**
+ * Whether the Toggle with `uid` made `deployment`. The note alone is no proof, because people copy Deployments and because
+ * server-side apply takes over what somebody made at the same moment: nobody but the engine may have written the selector,
+ * which only the maker of a Deployment must write.
+ */
+export const isMadeBy = (deployment: Deployment, uid: string): boolean => {
+  if (deployment.metadata.annotations?.[MADE_BY] !== uid) return false;
+  const engines = enginesOf(deployment, uid);
+  return (deployment.metadata.managedFields ?? []).every(
     ({ manager, fieldsV1 }) =>
       engines.has(manager) || fieldsAt(fieldsV1, ["f:spec", "f:selector"]) === undefined,
   );

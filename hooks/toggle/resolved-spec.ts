@@ -10,6 +10,9 @@ export interface ResolvedSpec {
   readonly uid: string;
   readonly deploymentName: string;
   readonly matchLabels: StringMap;
+  /** Whether enabled, or a time that has passed, says what the count shall be. If not, it stays as it is. */
+  readonly switched: boolean;
+  /** Without a switch: whether a Deployment that is made of the template is made with replicas, which it is. */
   readonly on: boolean;
   /** Seconds until spec.until switches it off, where it will. */
   readonly secondsLeft?: number;
@@ -28,13 +31,14 @@ const sorted = (map: StringMap): StringMap =>
 
 /** `parent`'s spec at the time `now` (RFC 3339), with the defaults of the CRD and of its name filled in. */
 export const resolveSpec = ({ metadata, spec }: Toggle, now: string): ResolvedSpec => {
-  const enabled = spec.enabled ?? true;
+  const enabled = spec.enabled !== false;
   const left = enabled && spec.until !== undefined ? secondsUntil(spec.until, now) : undefined;
   const expired = left !== undefined && left <= 0;
   return {
     uid: metadata.uid,
     deploymentName: spec.deploymentName ?? metadata.name,
     matchLabels: sorted(spec.selector.matchLabels),
+    switched: spec.enabled !== undefined || expired,
     on: enabled && !expired,
     ...(left === undefined || expired ? {} : { secondsLeft: left }),
     expired,

@@ -52,7 +52,12 @@ export type PodTemplate = Static<typeof PodTemplate>;
 /** spec of a Toggle. What is left out takes the default; deploymentName defaults to the object's name. */
 export const ToggleSpec = Type.Object(
   {
-    enabled: Type.Optional(Type.Boolean({ default: true, description: "On or off." })),
+    enabled: Type.Optional(
+      Type.Boolean({
+        description:
+          "On or off. Without it the Deployment is left at the replicas that it has, until somebody sets it.",
+      }),
+    ),
     selector: Type.Object(
       { matchLabels: labels({ minProperties: 1, description: "Labels that the Deployment carries." }) },
       {
@@ -134,6 +139,25 @@ export type Phase = (typeof PHASES)[number];
 const count = (description: string, minimum = 0) =>
   Type.Optional(Type.Integer({ minimum, format: "int32", description }));
 
+/** status.lastScaled: the last time that an answer gave the Deployment another count than it had. */
+export const LastScaled = Type.Object(
+  {
+    generation: Type.Integer({ format: "int64", description: "Generation that the Deployment had before." }),
+    putBacks: Type.Integer({
+      minimum: 0,
+      format: "int32",
+      description: "How often in a row the same count had to be set again; not counted beyond 3.",
+    }),
+    time: Type.String({
+      crdFormat: "date-time",
+      pattern: TIME_PATTERN,
+      description: "When; while the Toggle is contended it moves once a minute at the most.",
+    }),
+  },
+  { description: "When the Deployment was last given another count than it had." },
+);
+export type LastScaled = Static<typeof LastScaled>;
+
 /** status of a Toggle. It changes only when something happened. */
 export const ToggleStatus = Type.Object({
   observedGeneration: Type.Optional(
@@ -146,11 +170,12 @@ export const ToggleStatus = Type.Object({
   availableReplicas: count("Replicas that are available."),
   lastReplicas: count("Replicas that the Deployment gets back when it is switched on.", 1),
   deploymentName: Type.Optional(Type.String({ description: "Deployment that lastReplicas was counted of." })),
+  lastScaled: Type.Optional(LastScaled),
   message: Type.Optional(
     Type.String({ description: "The phase in words, and what to do where something is wrong." }),
   ),
   conditions: Type.Optional(
-    conditions("Ready; Reconciling, Stalled, SelectorTooWide and TemplateUnused where they hold."),
+    conditions("Ready; Reconciling, Stalled, SelectorTooWide, TemplateUnused and Contended where they hold."),
   ),
 });
 export type ToggleStatus = Static<typeof ToggleStatus>;

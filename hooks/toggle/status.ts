@@ -4,10 +4,10 @@ import { Value } from "@sinclair/typebox/value";
 import { nextCondition } from "../condition.ts";
 import type { Condition } from "../kubernetes.ts";
 import type { Deployment } from "./deployment.ts";
-import { type Phase, type Toggle, ToggleStatus } from "./schema.ts";
+import { type LastScaled, type Phase, type Toggle, ToggleStatus } from "./schema.ts";
 
 /** The reasons of the conditions: Ready, Reconciling and Stalled have the phase, the others their own. */
-export const OTHER_REASONS = ["OtherDeployments", "NotMadeByToggle"] as const;
+export const OTHER_REASONS = ["OtherDeployments", "NotMadeByToggle", "ScaledByOthers"] as const;
 
 /** What one sync found out. */
 export interface Finding {
@@ -25,6 +25,9 @@ export interface Finding {
   readonly others?: string;
   /** Why the template is not applied. */
   readonly templateUnused?: string;
+  /** Who scales the Deployment against the Toggle. */
+  readonly contended?: string;
+  readonly lastScaled?: LastScaled;
 }
 
 /**
@@ -44,7 +47,7 @@ export const previousStatus = ({ status = {} }: Toggle): ToggleStatus => {
 const isReady = (phase: Phase): boolean => phase === "Off" || phase === "Running";
 
 const conditionsOf = (before: ToggleStatus, finding: Finding, now: string): Condition[] => {
-  const { phase, message, stuck, others, templateUnused } = finding;
+  const { phase, message, stuck, others, templateUnused, contended } = finding;
   const condition = (type: string, status: Condition["status"], reason: string, words: string) =>
     nextCondition(before.conditions, now, { type, status, reason, message: words });
   const isTrue = (type: string, reason: string, why: string) => condition(type, "True", reason, why);
@@ -54,6 +57,7 @@ const conditionsOf = (before: ToggleStatus, finding: Finding, now: string): Cond
     ...(ready ? [] : [isTrue(stuck ? "Stalled" : "Reconciling", phase, message)]),
     ...(others === undefined ? [] : [isTrue("SelectorTooWide", "OtherDeployments", others)]),
     ...(templateUnused === undefined ? [] : [isTrue("TemplateUnused", "NotMadeByToggle", templateUnused)]),
+    ...(contended === undefined ? [] : [isTrue("Contended", "ScaledByOthers", contended)]),
   ];
 };
 
@@ -61,9 +65,8 @@ const conditionsOf = (before: ToggleStatus, finding: Finding, now: string): Cond
 export const nextStatus = (parent: Toggle, finding: Finding, now: string): ToggleStatus => {
   const before = previousStatus(parent);
   const { phase, desired, deployment } = finding;
-  const message = [finding.message, finding.others, finding.templateUnused]
-    .filter((part) => part !== undefined)
-    .join(" ");
+  const parts = [finding.message, finding.contended, finding.others, finding.templateUnused];
+  const message = [...new Set(parts)].filter((part) => part !== undefined).join(" ");
   const remembered = finding.remembered ?? before;
   const counted = deployment?.status ?? {};
   return {
@@ -79,6 +82,7 @@ export const nextStatus = (parent: Toggle, finding: Finding, now: string): Toggl
         }),
     ...(remembered.lastReplicas === undefined ? {} : { lastReplicas: remembered.lastReplicas }),
     ...(remembered.deploymentName === undefined ? {} : { deploymentName: remembered.deploymentName }),
+    ...(finding.lastScaled === undefined ? {} : { lastScaled: finding.lastScaled }),
     message,
     conditions: conditionsOf(before, finding, now),
   };

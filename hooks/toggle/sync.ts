@@ -3,10 +3,11 @@
 import type { HookEvent } from "../hook-event.ts";
 import type { SyncResponse } from "../metacontroller.ts";
 import { type DeploymentChild, made, relisted, scaled } from "./child.ts";
+import { contentionOf } from "./contention.ts";
 import { type Count, countOf } from "./count.ts";
 import { type Deployment, MADE_BY } from "./deployment.ts";
 import { type Named, type Observed, observe } from "./observed.ts";
-import { phaseOf } from "./phase.ts";
+import { type PhaseFound, phaseOf } from "./phase.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
 import type { Phase, Toggle, ToggleStatus, ToggleSyncRequest } from "./schema.ts";
 import { type Finding, nextStatus, previousStatus } from "./status.ts";
@@ -48,6 +49,8 @@ interface Situation {
   readonly observed: Observed;
   readonly before: ToggleStatus;
   readonly templates: boolean;
+  /** RFC 3339. */
+  readonly now: string;
 }
 
 const selectorText = ({ matchLabels }: ResolvedSpec): string =>
@@ -69,6 +72,10 @@ const othersText = ({ observed, spec }: Situation): string | undefined => {
     : `The selector ${selectorText(spec)} also matches ${namesOf(others)}, which this Toggle holds but does not switch. Narrow spec.selector.`;
 };
 
+/** The count of a Deployment that can't be scaled now; none is wanted where nobody has switched yet. */
+const desiredOfAbsent = ({ spec, before }: Situation): { desired?: number } =>
+  spec.switched ? { desired: countOf(spec, before, undefined).desired } : {};
+
 const refused = (
   situation: Situation,
   phase: "Missing" | "Conflict" | "Blocked",
@@ -78,7 +85,7 @@ const refused = (
     phase,
     message,
     stuck: true,
-    desired: countOf(situation.spec, situation.before, undefined).desired,
+    ...desiredOfAbsent(situation),
     ...(phase === "Conflict" ? {} : { deployment: null }),
   },
 });
@@ -148,22 +155,37 @@ const remembering = (spec: ResolvedSpec, { remembered }: Count): Pick<Finding, "
   },
 });
 
+/** While something else scales it again and again, the phase of one moment is not that of the next. */
+const fought = ({ desired }: Count, message: string): PhaseFound => ({
+  phase: desired === 0 ? "Stopping" : "Degraded",
+  message,
+  stuck: true,
+});
+
+/** What of the spec explains the count, with a space before it. */
+const whyText = (spec: ResolvedSpec): string => {
+  if (spec.expired) return ` It is off since ${spec.until} (spec.until).`;
+  return spec.switched ? "" : " It has not been switched yet: spec.enabled is not set.";
+};
+
 const switched = (situation: Situation, deployment: Deployment): Decision => {
-  const { parent, spec, before, templates } = situation;
+  const { parent, spec, before, now, templates } = situation;
   const isMade = deployment.metadata.annotations?.[MADE_BY] !== undefined;
   if (spec.template !== undefined && isMade && !templates) return forbidden(situation, deployment);
   const count = countOf(spec, before, deployment);
-  const { phase, message, stuck } = phaseOf(deployment, count.desired, before);
+  const { going, after, ...contention } = contentionOf(parent, spec, before, deployment, count.desired, now);
+  const seen = phaseOf(deployment, count.desired, before);
+  const { phase, message, stuck } = going ? fought(count, contention.contended ?? seen.message) : seen;
   const advice = templates ? "Delete it, and the Toggle makes its own." : `Besides, ${NOT_ALLOWED}.`;
-  const why = spec.expired ? ` It is off since ${spec.until} (spec.until).` : "";
   return {
     child: scaled(parent, spec, deployment, count),
     finding: {
       phase,
-      message: `${message}${why}`,
+      message: `${message}${whyText(spec)}`,
       stuck,
       desired: count.desired,
       deployment,
+      ...contention,
       ...remembering(spec, count),
       ...(spec.template === undefined || isMade
         ? {}
@@ -171,6 +193,7 @@ const switched = (situation: Situation, deployment: Deployment): Decision => {
             templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. ${advice}`,
           }),
     },
+    ...(after === undefined ? {} : { after }),
   };
 };
 
@@ -206,7 +229,7 @@ const decide = (situation: Situation): Decision => {
           phase: "Missing",
           message: `The Deployment ${spec.deploymentName} is being deleted.`,
           stuck: false,
-          desired: countOf(spec, situation.before, undefined).desired,
+          ...desiredOfAbsent(situation),
           deployment: named.deployment,
         },
       };
@@ -246,7 +269,7 @@ export const sync = (request: ToggleSyncRequest, context: HookContext): SyncResu
   const spec = resolveSpec(parent, context.now);
   const observed = observe(request, spec);
   const before = previousStatus(parent);
-  const situation = { parent, spec, observed, before, templates: context.templates };
+  const situation = { parent, spec, observed, before, templates: context.templates, now: context.now };
   const { child, finding, after } = decide(situation);
   const others = othersText(situation);
   const full = { ...finding, ...(others === undefined ? {} : { others }) };

@@ -28,10 +28,13 @@ const untilOf = ({ spec }: Toggle): number | undefined => {
   return seconds === undefined || Math.abs(seconds) > 8.64e12 ? undefined : seconds * 1000;
 };
 
-/** Whether the spec says on at the time `now` (ms since the epoch). */
+/** Whether the spec says on at the time `now` (ms since the epoch); without a switch the Deployment stays as it is. */
 export const isOn = (toggle: Toggle, now: number): boolean => {
   const until = untilOf(toggle);
-  return (toggle.spec.enabled ?? true) && (until === undefined || until > now);
+  return (
+    (toggle.spec.enabled ?? (previousStatus(toggle).desiredReplicas ?? 0) > 0) &&
+    (until === undefined || until > now)
+  );
 };
 
 /** Whether the status speaks of the spec as it is now. */
@@ -64,6 +67,12 @@ export const isSettled = (toggle: Toggle, now: number): boolean => {
 const isExpiring = (toggle: Toggle, { desiredReplicas = 0 }: ToggleStatus, now: number): boolean =>
   desiredReplicas > 0 && !isOn(toggle, now);
 
+/** What a Toggle does whose status does not speak of its spec yet. */
+const switchingText = (toggle: Toggle, now: number): string => {
+  if (toggle.spec.enabled === undefined && untilOf(toggle) === undefined) return "not switched yet";
+  return `switching ${isOn(toggle, now) ? "on" : "off"}…`;
+};
+
 const counts = ({ desiredReplicas = 0, readyReplicas = 0, availableReplicas = 0 }: ToggleStatus): string =>
   `${desiredReplicas} desired, ${readyReplicas} ready, ${availableReplicas} available`;
 
@@ -89,7 +98,7 @@ export const stateText = (toggle: Toggle, now: number): string => {
   const { name } = toggle.metadata;
   const status = previousStatus(toggle);
   if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) {
-    return `${name} is switching ${isOn(toggle, now) ? "on" : "off"}…${untilText(toggle, now)}`;
+    return `${name} is ${switchingText(toggle, now)}${untilText(toggle, now)}`;
   }
   const { phase = "Off", replicas = 0 } = status;
   const left = phase === "Stopping" && replicas > 0 ? `, ${replicas} left` : "";
@@ -143,7 +152,7 @@ export const whoText = (toggle: Toggle): string => {
 export const briefState = (toggle: Toggle, now: number): string => {
   const status = previousStatus(toggle);
   if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) {
-    return `switching ${isOn(toggle, now) ? "on" : "off"}…`;
+    return switchingText(toggle, now);
   }
   return WORDS[status.phase ?? "Off"];
 };

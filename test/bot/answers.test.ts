@@ -76,6 +76,12 @@ for (const [toggle, text, settled] of [
   ],
   [withStatus({ observedGeneration: 0, phase: "Off" }), "web is switching on…", false],
   [{ ...web, status: { phase: "nonsense" } }, "web is switching on…", false],
+  [{ ...web, spec: { selector: web.spec.selector }, status: {} }, "web is not switched yet", false],
+  [
+    { ...withStatus({ phase: "Running", ...counts }), spec: { selector: web.spec.selector } },
+    "web is running: 3 desired, 2 ready, 1 available.",
+    true,
+  ],
   [
     withStatus({ phase: "Degraded", ...counts }),
     "web is degraded: 3 desired, 2 ready, 1 available. The hook's words. Look with: kubectl describe deployment web -n demo",

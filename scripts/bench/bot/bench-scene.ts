@@ -94,7 +94,7 @@ export const setBenchScene = async (root: string, folder: string): Promise<Bench
       apiVersion: "toggle.j5t.io/v1alpha1",
       kind: "Toggle",
       metadata: { name: TOGGLE, namespace: NAMESPACE },
-      spec: { selector: { matchLabels: { app: TOGGLE } } },
+      spec: { enabled: true, selector: { matchLabels: { app: TOGGLE } } },
     };
     await kubectl(["apply", "-f", "-"], JSON.stringify(object));
     await eventually("the Toggle runs", async () => {

@@ -121,7 +121,7 @@ export const setScene = async (
         apiVersion: "toggle.j5t.io/v1alpha1",
         kind: "Toggle",
         metadata: { name, namespace: NAMESPACE, annotations },
-        spec: { selector: { matchLabels: { app: name } } },
+        spec: { enabled: true, selector: { matchLabels: { app: name } } },
       };
       await kubectl(["apply", "-f", "-"], JSON.stringify(object));
       await eventually(`${name} runs`, async () => (await toggle(name)).status?.phase === "Running");

@@ -31,6 +31,8 @@ const toggle = (name: string, spec: JsonObject = {}): JsonObject => ({
   spec: { selector: { matchLabels: { app: "web" } }, ...spec },
 });
 
+const on = { enabled: true };
+
 /** A cluster with a Deployment demo/web of 3 replicas, app=web. */
 async function scene(t: Test) {
   const cluster = await startCluster(t);
@@ -96,9 +98,24 @@ t.test("off, on, off, off, on around 3 replicas, with restarts of the engine in 
   }
 });
 
+t.test("a Deployment that is at 0 on purpose stays there until somebody sets enabled", async (t) => {
+  const { apply, set, kubectl, settle, replicas, status } = await scene(t);
+  await kubectl("scale", "deployment", "web", "--replicas=0");
+  await apply(toggle("web"));
+  t.equal(await replicas("web"), 0);
+  t.match(await status("web"), { phase: "Off", message: /not been switched yet/ });
+  await kubectl("scale", "deployment", "web", "--replicas=2");
+  await settle();
+  t.equal(await replicas("web"), 2);
+  await set("web", { enabled: false });
+  t.equal(await replicas("web"), 0);
+  await set("web", { enabled: true });
+  t.equal(await replicas("web"), 2);
+});
+
 t.test("a count by hand is put back under Fixed and kept under Floor", async (t) => {
   const { apply, set, kubectl, settle, replicas } = await scene(t);
-  await apply(toggle("web"));
+  await apply(toggle("web", on));
   await kubectl("scale", "deployment", "web", "--replicas=7");
   await settle();
   t.equal(await replicas("web"), 3);

@@ -3,7 +3,39 @@
 import { deployment, UID } from "./request.ts";
 import { note, off, past, type Row, running, soon, stopped, stranger } from "./sync-row.ts";
 
+const notSwitched = true;
+
 export const countingRows: readonly Row[] = [
+  {
+    name: "without enabled a Deployment that is at 0 on purpose stays there",
+    given: { notSwitched, owned: [deployment(0)] },
+    expect: { phase: "Off", children: { web: 0 }, desired: 0, message: /not been switched yet/ },
+  },
+  {
+    name: "without enabled a Deployment keeps the count it has, whatever spec.replicas says",
+    given: { notSwitched, owned: [deployment(3)], spec: { replicas: 5 } },
+    expect: { phase: "Running", children: { web: 3 }, desired: 3, last: 3, message: /not been switched yet/ },
+  },
+  {
+    name: "without enabled what others scale is left",
+    given: { notSwitched, owned: [deployment(7)], status: running },
+    expect: { phase: "Running", children: { web: 7 }, desired: 7, last: 7 },
+  },
+  {
+    name: "without enabled a Deployment at 0 stays there, and the count that it had stays remembered",
+    given: { notSwitched, owned: [deployment(0, note(UID))], status: { ...stopped, lastReplicas: 4 } },
+    expect: { phase: "Off", children: { web: 0 }, desired: 0, last: 4 },
+  },
+  {
+    name: "a time that has passed switches off without enabled too",
+    given: { notSwitched, owned: [deployment(3)], spec: { until: past }, status: running },
+    expect: { phase: "Stopping", children: { web: 0 }, desired: 0, last: 3, message: /off since/ },
+  },
+  {
+    name: "without enabled a Deployment that is not there has no count to reach",
+    given: { notSwitched },
+    expect: { phase: "Missing", children: {}, desired: "none" },
+  },
   {
     name: "an adopted Deployment that runs keeps the count it has, and the count is remembered",
     given: { owned: [deployment(3, stranger)] },

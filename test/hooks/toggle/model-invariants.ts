@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What must hold at every sync of the model check: nothing lost, nothing foreign touched, counts and phases that are true.
 import { REPLICAS_WHEN_ON } from "../../../hooks/toggle/deployment.ts";
+import { type HookContext, sync, type ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";
 import {
   all,
   type Child,
   check,
   isChild,
+  isContended,
   isForbidden,
   isOn,
+  isSwitched,
   type Model,
   type Name,
   named,
@@ -16,7 +19,7 @@ import {
 } from "./model-world.ts";
 
 /** Whether the spec's template, which is not allowed, holds the named Deployment as it is. */
-const isHeld = (world: World, model: Model | undefined): boolean =>
+export const isHeld = (world: World, model: Model | undefined): boolean =>
   isForbidden(world) && (model === undefined || (isChild(model) && model.made));
 
 /** No owned Deployment is left out, and none but the named one is changed. */
@@ -40,20 +43,49 @@ export const checkPhase = (world: World, status: ToggleStatus): void => {
     if (model === undefined)
       return world.spec.template === undefined ? ["Missing"] : ["Starting", "Stopping"];
     if (!ours) return ["Conflict"];
-    if (!isOn(world)) return [reported && model.replicas === 0 && model.pods === 0 ? "Off" : "Stopping"];
+    const fought = isContended({ ...world, status });
+    if (fought) return [desired === 0 ? "Stopping" : "Degraded"];
+    if (!isOn(world) || desired === 0)
+      return [reported && model.replicas === 0 && model.pods === 0 ? "Off" : "Stopping"];
     if (!reported || model.replicas !== desired) return ["Starting"];
     return model.pods >= model.replicas ? ["Running"] : ["Starting", "Degraded"];
   })();
   check(truth.includes(phase ?? ""), `the phase is ${phase} and not ${truth.join(" or ")}`);
-  check((desired === 0) === !isOn(world), `desired is ${desired}`);
+  if (isSwitched(world)) check((desired === 0) === !isOn(world), `desired is ${desired}`);
+  else if (ours) check(desired === model.replicas, `desired is ${desired}, and nobody has switched`);
   const counted = status.availableReplicas;
   check(counted === (ours ? model.pods : model ? undefined : 0), `it counts ${counted} available`);
+};
+
+/**
+ * Somebody else is told to fight only where somebody scaled three times since it was quiet. A second look at the same
+ * cluster says the same.
+ */
+export const checkContention = (
+  world: World,
+  status: ToggleStatus,
+  input: ToggleSyncRequest,
+  context: HookContext,
+): void => {
+  const contended = isContended({ ...world, status });
+  check(!contended || world.raises === 3, `contended after ${world.raises} raises`);
+  const again = sync({ ...input, parent: { ...input.parent, status } }, context).response.status;
+  const { phase, desiredReplicas } = status;
+  const once = sync({ ...input, parent: { ...input.parent, status: again ?? {} } }, context).response.status;
+  check(JSON.stringify(once) === JSON.stringify(again), `${phase} at ${desiredReplicas} changes by itself`);
 };
 
 /** The count that is asked for is the one that the spec, an autoscaler or the past says. */
 export const checkCount = (world: World, child: Child | undefined): void => {
   const model = world.deployments[named(world)];
   if (model === undefined || child === undefined || !isOn(world) || isHeld(world, model)) return;
+  if (!isSwitched(world)) {
+    check(
+      child.spec.replicas === model.replicas,
+      `${child.spec.replicas} asked for, and nobody has switched`,
+    );
+    return;
+  }
   const { replicas: wanted, replicaPolicy } = world.spec;
   const had = world.had[named(world)];
   const floor = wanted ?? 1;
@@ -75,6 +107,11 @@ const remember = (world: World, status: ToggleStatus): number | undefined => {
   const had = world.had[named(world)];
   const { lastReplicas } = status;
   if (model === undefined || !isChild(model) || isHeld(world, model)) return had;
+  if (!isSwitched(world)) {
+    const expected = model.replicas === 0 ? had : model.replicas;
+    check(lastReplicas === expected, `${lastReplicas} remembered while not switched, not ${expected}`);
+    return lastReplicas;
+  }
   if (isOn(world)) {
     const expected = model.replicas === 0 ? (had ?? status.desiredReplicas) : status.desiredReplicas;
     check(lastReplicas === expected, `${lastReplicas} remembered while on, not ${expected}`);

@@ -3,9 +3,16 @@
 // applying and skipping children. A step that breaks an invariant throws.
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import type { Deployment } from "../../../hooks/toggle/deployment.ts";
-import { finalize, sync, type ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
+import { finalize, type HookContext, sync, type ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import type { ToggleSpec, ToggleStatus } from "../../../hooks/toggle/schema.ts";
-import { checkAnswer, checkCount, checkPhase, hadAfter, type Mishap } from "./model-invariants.ts";
+import {
+  checkAnswer,
+  checkContention,
+  checkCount,
+  checkPhase,
+  hadAfter,
+  type Mishap,
+} from "./model-invariants.ts";
 import { context, deployment, ownerReference, request, UID } from "./request.ts";
 
 export type Name = "web" | "api";
@@ -35,6 +42,12 @@ export interface World {
   readonly applied: Readonly<Partial<Record<Name, { bytes: string; generation: number }>>>;
   readonly status: ToggleStatus | undefined;
   readonly deletion: "none" | "background" | "orphan" | "done";
+  /** Moves to and fro with each edit of a spec that a status speaks of, where the status has a count that was set. */
+  readonly generation: 1 | 2;
+  /** Quiet times that have passed, each of eleven minutes. */
+  readonly quiet: number;
+  /** How often somebody else scaled the named Deployment, or made it anew, since the last quiet time; as far as three. */
+  readonly raises: number;
   /** The count that each Deployment must get back, as the model knows it. */
   readonly had: Readonly<Partial<Record<Name, number>>>;
 }
@@ -49,6 +62,11 @@ export const named = (world: World): Name => (world.spec.deploymentName ?? "web"
 /** Whether the spec has a template that is not allowed. */
 export const isForbidden = ({ spec, templates }: World): boolean =>
   spec.template !== undefined && templates === "forbidden";
+export const isSwitched = (world: World): boolean =>
+  world.spec.enabled !== undefined || world.until === "past";
+export const isContended = ({ status }: World): boolean =>
+  status?.conditions?.some(({ type }) => type === "Contended") === true;
+/** On, or not switched and so on as far as a Deployment that is made of the template goes. */
 export const isOn = (world: World): boolean => world.spec.enabled !== false && world.until !== "past";
 
 /** Throws where an invariant is broken. */
@@ -75,8 +93,20 @@ export const put = (world: World, name: Name, change: Partial<Model> | undefined
   return { ...world, deployments: { ...rest, [name]: { ...before, ...change } } };
 };
 
+/** The world after somebody else has given `name` a count of its own; before the first status nothing is put back. */
+export const raised = (world: World, name: Name): World =>
+  name !== named(world) || world.status === undefined
+    ? world
+    : { ...world, raises: Math.min(3, world.raises + 1) };
+
+/** Writes a count as somebody else does. */
+export const scaleByOthers = (world: World, name: Name, replicas: number): World => {
+  const scaled = scale(world, name, replicas);
+  return scaled === world ? world : raised(scaled, name);
+};
+
 /** Writes a count as anybody may: a change moves the generation. */
-export const scale = (world: World, name: Name, replicas: number): World => {
+const scale = (world: World, name: Name, replicas: number): World => {
   const before = world.deployments[name];
   if (before === undefined || before.replicas === replicas) return world;
   return put(world, name, { replicas, generation: before.generation + 1 });
@@ -144,12 +174,14 @@ const requestOf = (world: World): ToggleSyncRequest => {
     world.until
   ];
   return request({
+    notSwitched: world.spec.enabled === undefined,
     spec: { ...world.spec, ...(until === undefined ? {} : { until }) },
     ...(world.status === undefined ? {} : { status: world.status }),
     metadata:
       world.deletion === "none"
-        ? {}
+        ? { generation: world.generation }
         : {
+            generation: world.generation,
             deletionTimestamp: context.now,
             finalizers: ["m", ...(world.deletion === "orphan" ? ["orphan"] : [])],
           },
@@ -184,6 +216,12 @@ const applyChild = (world: World, child: Child): World => {
   return applied(scaled.deployments[name]?.generation ?? 0, scaled);
 };
 
+/** The time at which the world's next sync is. */
+const contextOf = ({ quiet, templates }: World): HookContext => ({
+  templates: templates !== "forbidden",
+  now: `2026-11-22T10:${String(11 * quiet).padStart(2, "0")}:00Z`,
+});
+
 export interface Stepped {
   readonly world: World;
   readonly resync: number | undefined;
@@ -195,8 +233,7 @@ export const step = (before: World, mishap: Mishap = "none"): Stepped => {
   const world = claim(before);
   const input = requestOf(world);
   const finalizing = world.deletion !== "none";
-  const here = { ...context, templates: world.templates !== "forbidden" };
-  const { response } = finalizing ? finalize(input, here) : sync(input, here);
+  const { response } = finalizing ? finalize(input, contextOf(world)) : sync(input, contextOf(world));
   const children = response.children as unknown as Child[];
   const status = response.status as ToggleStatus | undefined;
   const resync = response.resyncAfterSeconds;
@@ -209,6 +246,7 @@ export const step = (before: World, mishap: Mishap = "none"): Stepped => {
   if (finalizing) check(status.phase === "Blocked", `the phase is ${status.phase} while it is deleted`);
   else {
     checkPhase(world, status);
+    checkContention(world, status, input, contextOf(world));
     checkCount(
       world,
       children.find(({ metadata }) => metadata.name === named(world)),

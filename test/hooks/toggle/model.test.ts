@@ -5,16 +5,20 @@ import fc from "fast-check";
 import t from "tap";
 import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
 import { settling } from "../settling.ts";
+import { isHeld } from "./model-invariants.ts";
 import {
   create,
+  isContended,
   isForbidden,
   isOn,
+  isSwitched,
   type Name,
   named,
   orphan,
   put,
+  raised,
   rollOut,
-  scale,
+  scaleByOthers,
   step,
   type World,
 } from "./model-world.ts";
@@ -24,18 +28,53 @@ import { template } from "./request.ts";
 const DEPTH = 4;
 const DEEPER: ReadonlySet<string> = new Set(["Fixed", "Floor", "with a template"]);
 const WALKS = 5000;
+/** So often it may be quiet for eleven minutes. */
+const MAX_QUIET = 1;
 
 const edit = (world: World, spec: Partial<ToggleSpec>): World =>
-  world.deletion === "done" ? world : { ...world, spec: { ...world.spec, ...spec } };
+  world.deletion === "done"
+    ? world
+    : { ...world, spec: { ...world.spec, ...spec }, generation: nextGeneration(world) };
+
+const nextGeneration = ({ generation, status }: World): 1 | 2 =>
+  status?.observedGeneration === generation && status.lastScaled !== undefined
+    ? generation === 1
+      ? 2
+      : 1
+    : generation;
+
+/** Something else sets the count again and again, and each time a sync sees it. */
+const contend = (before: World): World => {
+  const name = named(before);
+  if (before.status === undefined || before.deployments[name]?.matches !== true) return before;
+  const other = (world: World) => (world.deployments[name]?.replicas === 7 ? 8 : 7);
+  const after = [1, 2, 3, 4].reduce((world) => step(scaleByOthers(world, name, other(world))).world, before);
+  const model = after.deployments[name];
+  const held = model !== undefined && model.owner === "us" && model.matches && after.deletion === "none";
+  const fixed = after.spec.replicaPolicy !== "Floor" || !isOn(after);
+  if (held && fixed && isSwitched(after) && !isHeld(after, model) && !isContended(after))
+    throw new Error("nothing is told of a fight");
+  return after;
+};
+
+/** Nobody does anything for eleven minutes, but what goes by itself. */
+const quiet = (before: World): World => {
+  if (before.quiet === MAX_QUIET || before.status?.lastScaled === undefined) return before;
+  const rested = [1, 2, 3].reduce((world) => rollOut(step(world).world), before);
+  return { ...rested, quiet: before.quiet + 1, raises: 0 };
+};
 
 /** An autoscaler leaves a Deployment at 0 alone. */
 const autoscale = (world: World, replicas: number): World =>
-  (world.deployments.web?.replicas ?? 0) === 0 ? world : scale(world, "web", replicas);
+  (world.deployments.web?.replicas ?? 0) === 0 ? world : scaleByOthers(world, "web", replicas);
 
 const take = (world: World, owner: "other" | "nobody"): World => {
   const from = owner === "other" ? "nobody" : "other";
   return world.deployments.web?.owner === from ? put(world, "web", { owner }) : world;
 };
+
+const createByOthers = (world: World, fields: { replicas?: number }): World =>
+  world.deployments.web === undefined ? raised(create(world, "web", fields), "web") : world;
 
 const relabel = (world: World, name: Name): World => {
   const matches = world.deployments[name]?.matches;
@@ -58,20 +97,22 @@ const ACTIONS: Record<string, (world: World) => World> = {
       ? world
       : { ...world, templates: world.templates === "allowed" ? "forbidden" : "allowed" },
   "name the other": (world) => edit(world, { deploymentName: named(world) === "web" ? "api" : "web" }),
-  "scale to 5 by hand": (world) => scale(world, "web", 5),
-  "scale to 0 by hand": (world) => scale(world, "web", 0),
+  "scale to 5 by hand": (world) => scaleByOthers(world, "web", 5),
+  "scale to 0 by hand": (world) => scaleByOthers(world, "web", 0),
+  "another controller scales again and again": contend,
+  "eleven quiet minutes pass": quiet,
   "the autoscaler wants 4": (world) => autoscale(world, 4),
   "the autoscaler wants 2": (world) => autoscale(world, 2),
   "pods come or go as asked": rollOut,
   "a pod dies": (world) => put(world, "web", { pods: Math.max(0, (world.deployments.web?.pods ?? 0) - 1) }),
   "delete web": (world) => put(world, "web", undefined),
-  "create web": (world) => create(world, "web", {}),
-  "create web at 0": (world) => create(world, "web", { replicas: 0 }),
+  "create web": (world) => createByOthers(world, {}),
+  "create web at 0": (world) => createByOthers(world, { replicas: 0 }),
   "relabel web": (world) => relabel(world, "web"),
   "another controller takes web": (world) => take(world, "other"),
   "another controller leaves web": (world) => take(world, "nobody"),
   "create api, which matches too": (world) => create(world, "api", { replicas: 2 }),
-  "scale api by hand": (world) => scale(world, "api", 1),
+  "scale api by hand": (world) => scaleByOthers(world, "api", 1),
   "relabel api": (world) => relabel(world, "api"),
   "delete the Toggle": (world) => (world.deletion === "none" ? { ...world, deletion: "background" } : world),
   "delete the Toggle with orphan": (world) =>
@@ -96,9 +137,11 @@ const faultAtRest = (world: World): string | undefined => {
     const expected = model === undefined ? "Missing" : "Conflict";
     return phase === expected ? undefined : `rests in ${phase}, not ${expected}`;
   }
-  const expected = isOn(world) ? "Running" : "Off";
+  const on = isSwitched(world) ? isOn(world) : model.replicas > 0;
+  const fought = on ? "Degraded" : "Stopping";
+  const expected = isContended(world) ? fought : on ? "Running" : "Off";
   if (phase !== expected) return `rests in ${phase}, not ${expected}`;
-  return model.replicas === desiredReplicas && model.replicas > 0 === isOn(world)
+  return model.replicas === desiredReplicas && model.replicas > 0 === on
     ? undefined
     : `rests with ${model.replicas} replicas, ${desiredReplicas} wanted`;
 };
@@ -108,8 +151,18 @@ const faultOfRest = (world: World): string | undefined => {
   const { resync } = step(orphan(world));
   const isAlive = world.deletion === "none";
   const isBlocked = isForbidden(world) && world.status?.phase === "Blocked";
-  const waits = isAlive && ((world.until === "future" && isOn(world)) || isBlocked);
-  return (resync === undefined) === waits ? `asks for a sync after ${resync} seconds` : faultAtRest(world);
+  const waits = (isAlive && ((world.until === "future" && isOn(world)) || isBlocked)) || isContended(world);
+  return (resync === undefined) === waits
+    ? `asks for a sync after ${resync} seconds`
+    : (faultAtRest(world) ?? faultAfterFight(world));
+};
+
+/** What is wrong after eleven quiet minutes with a Toggle that was contended. */
+const faultAfterFight = (world: World): string | undefined => {
+  if (!isContended(world)) return undefined;
+  const { world: after } = step({ ...world, quiet: world.quiet + 1 });
+  if (isContended(after)) return "still contended when it has long been quiet";
+  return faultAtRest(after);
 };
 
 const settles = settling<World>({
@@ -121,13 +174,14 @@ const settles = settling<World>({
 
 const FORBIDDABLE = "with a template that may be forbidden";
 const CASES: Record<string, Partial<ToggleSpec>> = {
-  Fixed: {},
-  "Fixed at 2": { replicas: 2 },
-  Floor: { replicaPolicy: "Floor" },
-  "Floor of 2": { replicaPolicy: "Floor", replicas: 2 },
-  "with a template": { template },
-  [FORBIDDABLE]: { template },
-  "deletionPolicy Delete": { deletionPolicy: "Delete" },
+  "not switched yet": {},
+  Fixed: { enabled: true },
+  "Fixed at 2": { enabled: true, replicas: 2 },
+  Floor: { enabled: true, replicaPolicy: "Floor" },
+  "Floor of 2": { enabled: true, replicaPolicy: "Floor", replicas: 2 },
+  "with a template": { enabled: true, template },
+  [FORBIDDABLE]: { enabled: true, template },
+  "deletionPolicy Delete": { enabled: true, deletionPolicy: "Delete" },
 };
 
 const startOf = (name: string): World => ({
@@ -138,6 +192,9 @@ const startOf = (name: string): World => ({
   applied: {},
   status: undefined,
   deletion: "none",
+  generation: 1,
+  quiet: 0,
+  raises: 0,
   had: {},
 });
 
@@ -161,6 +218,8 @@ for (const name of Object.keys(CASES)) {
           if (fault !== undefined) failures.push(`${path.join(", ")}: ${fault}`);
           if (depth === deepest) continue;
           for (const [action, act] of Object.entries(ACTIONS)) {
+            // A fight is several steps in one already, and its cases are as deep without the other options.
+            if (DEEPER.has(name) && (act === contend || act === quiet)) continue;
             doing = action;
             const after = act(world);
             const key = JSON.stringify(after);

@@ -63,7 +63,10 @@ export const deployment = (
 });
 
 export interface RequestParts {
+  /** Beside the selector and enabled, which is true. */
   readonly spec?: Partial<ToggleSpec>;
+  /** Leaves enabled out. */
+  readonly notSwitched?: boolean;
   readonly status?: Record<string, unknown>;
   readonly metadata?: Partial<ObjectMeta>;
   /** Deployments that Metacontroller has claimed for the Toggle; the one named web is also shown under related. */
@@ -90,7 +93,11 @@ export const request = (parts: RequestParts = {}): ToggleSyncRequest => {
       apiVersion: "toggle.j5t.io/v1alpha1",
       kind: "Toggle",
       metadata: { name: "web", generation: 1, ...parts.metadata, namespace: "demo", uid: UID },
-      spec: { selector: { matchLabels: { app: "web" } }, ...parts.spec },
+      spec: {
+        ...(parts.notSwitched === true ? {} : { enabled: true }),
+        selector: { matchLabels: { app: "web" } },
+        ...parts.spec,
+      },
       ...(parts.status === undefined ? {} : { status: parts.status }),
     },
     children: { "Deployment.apps/v1": keyed(owned) },

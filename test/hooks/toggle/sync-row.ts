@@ -48,7 +48,8 @@ export interface Row {
     readonly phase: string;
     /** Name and replicas of each child of the answer. */
     readonly children: Record<string, number>;
-    readonly desired?: number;
+    /** "none" where the status says none. */
+    readonly desired?: number | "none";
     readonly last?: number | undefined;
     readonly message?: RegExp;
     readonly conditions?: Record<string, string>;

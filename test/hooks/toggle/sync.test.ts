@@ -32,7 +32,8 @@ for (const row of rows) {
       expect.children,
     );
     for (const child of answered) t.match(child, { metadata: { namespace: "demo", labels: { app: "web" } } });
-    if (expect.desired !== undefined) t.equal(status.desiredReplicas, expect.desired);
+    if (expect.desired === "none") t.equal(status.desiredReplicas, undefined);
+    else if (expect.desired !== undefined) t.equal(status.desiredReplicas, expect.desired);
     if ("last" in expect) t.equal(status.lastReplicas, expect.last);
     if (expect.message) t.match(status.message, expect.message);
     if (expect.counts === "none") t.equal(status.replicas, undefined);

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether something else scales the Deployment against the Toggle again and again: counted from what a sync sees and what
+// the status before says, in steps that are coarse enough for the status to rest while the two fight.
+import { type Deployment, replicasOf, scalersOf } from "./deployment.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+import type { LastScaled, Phase, Toggle, ToggleStatus } from "./schema.ts";
+import { secondsUntil } from "./until.ts";
+
+/** From this many put-backs in a row the Toggle is contended; the status counts no further. */
+const MANY = 3;
+/** Seconds after which a put-back is no longer in a row with the one before. */
+const ROW_SECONDS = 600;
+/** Seconds for which a put-back of a contended Toggle moves nothing in the status. */
+const STEP_SECONDS = 60;
+/** Seconds without a put-back after which the phase is again what the Deployment shows at the moment. */
+const HELD_SECONDS = 2 * STEP_SECONDS;
+/** Seconds after which a contended Toggle is no longer: ten quiet minutes, for the last put-back may be a step late. */
+const QUIET_SECONDS = 600 + STEP_SECONDS;
+
+/** What a sync found out about others that scale. */
+export interface Contention {
+  /** For the status. */
+  readonly lastScaled?: LastScaled;
+  /** Who scales, and what to do; undefined where nobody fights. */
+  readonly contended?: string;
+  /** Whether the fight is going on, so that the phase of the moment says nothing. */
+  readonly going: boolean;
+  /** Seconds until this is to be looked at again. */
+  readonly after?: number;
+}
+
+/** Phases in which the Deployment was not there or not ours: what it has afterwards is no change of a count that was set. */
+const APART: ReadonlySet<Phase | undefined> = new Set<Phase>(["Missing", "Conflict", "Blocked"]);
+
+/** What the last status says of the same count for the same Deployment by the same spec. */
+const sameBefore = (
+  parent: Toggle,
+  before: ToggleStatus,
+  deployment: Deployment,
+  desired: number,
+): ToggleStatus | undefined =>
+  before.observedGeneration === parent.metadata.generation &&
+  before.desiredReplicas === desired &&
+  before.deploymentName === deployment.metadata.name &&
+  !APART.has(before.phase) &&
+  (deployment.metadata.generation ?? 0) >= (before.lastScaled?.generation ?? 0)
+    ? before
+    : undefined;
+
+/**
+ * The note of a sync that sets the count. Our apply moves the generation by one and the change of somebody else by another:
+ * at less than two more, it is the change that was answered before, seen again.
+ */
+const scaledNow = (same: ToggleStatus | undefined, generation: number, now: string): LastScaled => {
+  if (same === undefined) return { generation, putBacks: 0, time: now };
+  const last = same.lastScaled;
+  if (last === undefined) return { generation, putBacks: 1, time: now };
+  if (generation < last.generation + 2) return last;
+  const age = secondsUntil(now, last.time);
+  const putBacks = age > ROW_SECONDS ? 1 : Math.min(last.putBacks + 1, MANY);
+  const isKnown = last.putBacks === MANY && putBacks === MANY && age < STEP_SECONDS;
+  return isKnown ? last : { generation, putBacks, time: now };
+};
+
+const adviceOf = (spec: ResolvedSpec, desired: number): string => {
+  if (desired === 0) return "Pause what scales it, or delete the Toggle with --cascade=orphan.";
+  return spec.replicaPolicy === "Floor"
+    ? `Give the autoscaler a minimum of at least ${desired}, or stop what scales it.`
+    : "Set spec.replicaPolicy to Floor if that is an autoscaler, or stop it.";
+};
+
+const contendedText = (spec: ResolvedSpec, deployment: Deployment, desired: number): string => {
+  const scalers = scalersOf(deployment, spec.uid);
+  const who = scalers.length === 0 ? "" : ` (field manager ${scalers.slice(0, 3).join(", ")})`;
+  const to = desired === 1 ? "1 replica" : `${desired} replicas`;
+  return `Something else${who} scales the Deployment ${spec.deploymentName}, which is put back to ${to} again and again. ${adviceOf(spec, desired)}`;
+};
+
+/** Looks at the count that `deployment` has beside the one that it shall have, at the time `now` (RFC 3339). */
+export const contentionOf = (
+  parent: Toggle,
+  spec: ResolvedSpec,
+  before: ToggleStatus,
+  deployment: Deployment,
+  desired: number,
+  now: string,
+): Contention => {
+  const same = sameBefore(parent, before, deployment, desired);
+  const lastScaled =
+    replicasOf(deployment) === desired
+      ? same?.lastScaled
+      : scaledNow(same, deployment.metadata.generation ?? 0, now);
+  if (lastScaled === undefined) return { going: false };
+  if (lastScaled.putBacks < MANY) return { lastScaled, going: false };
+  const age = secondsUntil(now, lastScaled.time);
+  if (age >= QUIET_SECONDS) return { going: false };
+  // Who it was is seen only until the count is put back.
+  const told = same?.conditions?.find(({ type }) => type === "Contended")?.message;
+  const going = age < HELD_SECONDS;
+  return {
+    lastScaled,
+    contended: told ?? contendedText(spec, deployment, desired),
+    going,
+    after: Math.max(1, Math.ceil((going ? HELD_SECONDS : QUIET_SECONDS) - age)),
+  };
+};
