@@ -2,15 +2,16 @@
 // Bounds the bytes that are in memory for requests or answers at once.
 
 export type ByteBudget = {
-  /** Takes room at once; undefined where there is none. The answer gives it back. */
+  /** Takes room at once; undefined where there is none, or others wait for it. The answer gives it back. */
   tryTake(bytes: number): (() => void) | undefined;
-  /** Waits for room, first come, first served; undefined when `signal` ends the wait. */
+  /** Waits for room, first come, first served; undefined when `signal` ends the wait, or when too many bytes wait. */
   take(bytes: number, signal: AbortSignal): Promise<(() => void) | undefined>;
 };
 
 /** A budget of so many bytes. What is larger than all of it is let in when nothing else is. */
-export const createByteBudget = (maximum: number): ByteBudget => {
+export const createByteBudget = (maximum: number, maximumWaiting = Number.POSITIVE_INFINITY): ByteBudget => {
   let taken = 0;
+  let waitingBytes = 0;
   const waiting = new Set<{ bytes: number; enter: () => void }>();
   const fits = (bytes: number): boolean => taken === 0 || taken + bytes <= maximum;
   const grant = (bytes: number): (() => void) => {
@@ -22,20 +23,27 @@ export const createByteBudget = (maximum: number): ByteBudget => {
       taken -= bytes;
       for (const one of waiting) {
         if (!fits(one.bytes)) break;
-        waiting.delete(one);
         one.enter();
       }
     };
   };
   return {
-    tryTake: (bytes) => (fits(bytes) ? grant(bytes) : undefined),
+    tryTake: (bytes) => (waiting.size === 0 && fits(bytes) ? grant(bytes) : undefined),
     take: (bytes, signal) => {
       if (signal.aborted) return Promise.resolve(undefined);
       if (waiting.size === 0 && fits(bytes)) return Promise.resolve(grant(bytes));
+      if (waiting.size > 0 && waitingBytes + bytes > maximumWaiting) return Promise.resolve(undefined);
       return new Promise((resolve) => {
-        const one = { bytes, enter: () => resolve(grant(bytes)) };
+        const leave = (): boolean => {
+          if (waiting.delete(one)) waitingBytes -= bytes;
+          signal.removeEventListener("abort", giveUp);
+          return true;
+        };
+        const one = { bytes, enter: () => leave() && resolve(grant(bytes)) };
+        const giveUp = (): void => void (leave() && resolve(undefined));
         waiting.add(one);
-        signal.addEventListener("abort", () => waiting.delete(one) && resolve(undefined), { once: true });
+        waitingBytes += bytes;
+        signal.addEventListener("abort", giveUp);
       });
     },
   };

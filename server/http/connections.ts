@@ -3,12 +3,13 @@
 // long an unread answer is kept.
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { createPlaces, type Guest } from "./connection-places.ts";
 import type { TrafficLimits } from "./traffic-limits.ts";
 
 /** How often the times are looked at. */
 const SWEEP_MS = 1000;
 
-type Connection = {
+type Connection = Guest & {
   sockets: Socket[];
   connectedAt: number;
   asked: boolean;
@@ -17,15 +18,16 @@ type Connection = {
   exchanges: Set<Exchange>;
 };
 
-type Exchange = { answeredAt?: number; over: boolean; ends: (() => void)[] };
+/** `answeredAt`: when the answer was first seen to be on its way. */
+type Exchange = { response: ServerResponse; answeredAt?: number; over: boolean; ends: (() => void)[] };
 
 export type Connections = {
   /** Watches the connections of one more server. */
   watch(server: Server): void;
   /** Lets through to `listener` the requests that a connection may have. */
   guard(listener: RequestListener): RequestListener;
-  /** A caller with credentials is on this socket: others are closed before it. */
-  recognise(socket: Socket): void;
+  /** A caller with credentials is on this socket: others are closed before it. False: there are too many such callers. */
+  recognise(socket: Socket): boolean;
   /** Calls `done` when the answer is on its way or nobody waits for it any more; once. */
   whenOver(response: ServerResponse, done: () => void): void;
   /** Ends every connection that is there, each after what is under way on it. */
@@ -35,36 +37,27 @@ export type Connections = {
 
 /** Connections of no server yet. `now` is in milliseconds, monotonic. */
 export const createConnections = (limits: TrafficLimits, now = () => performance.now()): Connections => {
-  // Both in the order in which they are given up: strangers by age, known callers by their last request.
-  const strangers = new Set<Connection>();
-  const known = new Set<Connection>();
   const bySocket = new WeakMap<Socket, Connection>();
   const byAddress = new Map<string, Connection>();
   const byResponse = new WeakMap<ServerResponse, Exchange>();
 
   const drop = (connection: Connection): void => {
-    strangers.delete(connection);
-    known.delete(connection);
+    places.leave(connection);
     for (const socket of connection.sockets) socket.destroy();
   };
-  const makeRoom = (): boolean => {
-    if (strangers.size + known.size < limits.connections) return true;
-    const idle = () => [...known].find(({ exchanges }) => exchanges.size === 0);
-    const least = strangers.values().next().value ?? idle();
-    if (least !== undefined) drop(least);
-    return least !== undefined;
-  };
+  const places = createPlaces<Connection>(limits, drop);
   const connect = (socket: Socket): void => {
-    if (!makeRoom()) return void socket.destroy();
     const connection: Connection = {
+      peer: socket.remoteAddress ?? "",
+      isBusy: () => connection.exchanges.size > 0,
       sockets: [socket],
       connectedAt: now(),
       asked: false,
       ending: false,
       exchanges: new Set(),
     };
+    if (!places.enter(connection)) return void socket.destroy();
     const address = addressOf(socket);
-    strangers.add(connection);
     bySocket.set(socket, connection);
     byAddress.set(address, connection);
     socket.once("close", () => {
@@ -91,21 +84,21 @@ export const createConnections = (limits: TrafficLimits, now = () => performance
       return false;
     }
     connection.asked = true;
-    const exchange: Exchange = { over: false, ends: [] };
+    const exchange: Exchange = { response, over: false, ends: [] };
     connection.exchanges.add(exchange);
     byResponse.set(response, exchange);
-    response.once("prefinish", () => {
-      exchange.answeredAt = now();
-    });
     response.once("close", () => over(connection, exchange));
     return true;
   };
   const isLate = ({ asked, connectedAt, exchanges }: Connection, at: number): boolean =>
     (!asked && at - connectedAt > limits.firstRequestMs) ||
-    [...exchanges].some(({ answeredAt = at }) => at - answeredAt > limits.answerMs);
+    [...exchanges].some((exchange) => {
+      if (exchange.response.headersSent) exchange.answeredAt ??= at;
+      return at - (exchange.answeredAt ?? at) > limits.answerMs;
+    });
   const sweep = setInterval(() => {
     const at = now();
-    for (const connection of [...strangers, ...known]) if (isLate(connection, at)) drop(connection);
+    for (const connection of places.all()) if (isLate(connection, at)) drop(connection);
   }, SWEEP_MS).unref();
 
   return {
@@ -124,8 +117,7 @@ export const createConnections = (limits: TrafficLimits, now = () => performance
     },
     recognise: (socket) => {
       const connection = bySocket.get(socket);
-      if (connection === undefined || !(strangers.delete(connection) || known.delete(connection))) return;
-      known.add(connection);
+      return connection === undefined || places.recognise(connection);
     },
     whenOver: (response, done) => {
       const exchange = byResponse.get(response);
@@ -134,7 +126,7 @@ export const createConnections = (limits: TrafficLimits, now = () => performance
       else exchange.ends.push(done);
     },
     endAll: () => {
-      for (const connection of [...strangers, ...known]) {
+      for (const connection of places.all()) {
         connection.ending = true;
         if (connection.exchanges.size === 0) drop(connection);
       }

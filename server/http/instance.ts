@@ -20,10 +20,10 @@ declare module "fastify" {
     scope?: Scope;
   }
   interface FastifyReply {
-    /**
-     * Waits until there is room in memory for an answer with so many bytes of values. False: the caller has gone meanwhile.
-     */
-    roomFor(bytes: number): Promise<boolean>;
+    /** Takes room in memory for an answer with so many bytes of values, until it is over. False: there is none now. */
+    tryRoomFor(bytes: number): boolean;
+    /** Waits until there is such room. False: the caller has gone meanwhile, or `signal` was aborted. */
+    roomFor(bytes: number, signal?: AbortSignal): Promise<boolean>;
   }
   interface FastifyRequest {
     /** The name of the bearer token that the caller showed, where it is one of ours. */

@@ -13,7 +13,7 @@ import Fastify, {
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";
-import { type AuthOptions, createAuthenticator } from "./auth.ts";
+import { type Authenticator, type AuthOptions, createAuthenticator } from "./auth.ts";
 import { limitBytes } from "./byte-limits.ts";
 import { certificateSource, followCertificates } from "./certificates.ts";
 import { type Connections, createConnections } from "./connections.ts";
@@ -23,6 +23,7 @@ import { sendError } from "./errors.ts";
 import { limitInFlight } from "./in-flight.ts";
 import type { KeyswitchServer } from "./instance.ts";
 import { parseJsonBodies } from "./json-body.ts";
+import { sendInPieces } from "./pieces.ts";
 import { addProbes, type Readiness } from "./probes.ts";
 import { requestId } from "./request-id.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
@@ -66,54 +67,18 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   const drain = createDrain();
   const connections = createConnections(limits);
   const { serverFactory, tlsServers } = createServers(tls, limits, logger, { drain, connections });
-  const loggerInstance: FastifyBaseLogger = logger;
-  const settings: FastifyServerOptions<Server> = {
-    serverFactory,
-    loggerInstance,
-    requestIdHeader: false,
-    genReqId: requestId,
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),
-    bodyLimit: limits.bodyBytes,
-    routerOptions: { maxParamLength: 1024 },
-    return503OnClosing: false,
-    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, logger),
-    frameworkErrors: (error, request: FastifyRequest, reply: FastifyReply) => {
-      reply.header("x-request-id", request.id);
-      handleError(error, request, reply);
-    },
-  };
+  const settings = { ...settingsOf(logger, limits), serverFactory };
   // The factory makes the server; this is what fastify takes the scheme of the address that it logs and returns from.
   if (tls) Object.assign(settings, { https: {} });
   const app = Fastify(settings).withTypeProvider<TypeBoxTypeProvider>();
-
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers();
   parseJsonBodies(app, "application/json");
-  app.decorateRequest("errorCode", null);
-  app.decorateRequest("tokenName", null);
-  const methods: RouteMethods = new Map();
-  app.addHook("onRoute", ({ url, method, config }) => {
-    if (config?.scope === undefined) throw new Error(`route ${url} names no scope`);
-    const known = methods.get(url) ?? new Set();
-    for (const one of [method].flat()) known.add(one);
-    methods.set(url, known);
-  });
-
-  const allow = createAuthenticator(options.auth, logger);
-  app.addHook("onRequest", async (request, reply) => {
-    reply.header("x-request-id", request.id);
-    if (request.is404) return answerUnknownRoute(methods, request, reply);
-    const { scope } = request.routeOptions.config;
-    const decision = allow(scope ?? "write", request.headers.authorization, request.raw.socket);
-    request.tokenName = decision.token ?? null;
-    if (decision.ok) return scope === "open" ? undefined : connections.recognise(request.raw.socket);
-    if (decision.challenge !== undefined) reply.header("www-authenticate", decision.challenge);
-    return sendError(reply, decision.code);
-  });
+  admitCallers(app, createAuthenticator(options.auth, logger), connections);
   limitInFlight(app, limits.hooksInFlight, connections.whenOver);
   limitBytes(app, limits, connections.whenOver);
-
+  sendInPieces(app);
   const metrics = createRequestMetrics(registry);
   app.addHook("onResponse", async (request, reply) => {
     metrics.observe(request, reply.statusCode, reply.elapsedTime);
@@ -127,6 +92,48 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
     app.addHook("onClose", async () => stop());
   }
   return app;
+};
+
+const settingsOf = (logger: FastifyBaseLogger, { bodyBytes }: Limits): FastifyServerOptions<Server> => ({
+  loggerInstance: logger,
+  requestIdHeader: false,
+  genReqId: requestId,
+  logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),
+  bodyLimit: bodyBytes,
+  routerOptions: { maxParamLength: 1024 },
+  return503OnClosing: false,
+  clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, logger),
+  frameworkErrors: (error, request: FastifyRequest, reply: FastifyReply) => {
+    reply.header("x-request-id", request.id);
+    handleError(error, request, reply);
+  },
+});
+
+/** Lets callers come as far as their credentials allow. Must come before whatever takes room for a request. */
+const admitCallers = (app: KeyswitchServer, allow: Authenticator, connections: Connections): void => {
+  app.decorateRequest("errorCode", null);
+  app.decorateRequest("tokenName", null);
+  const methods: RouteMethods = new Map();
+  app.addHook("onRoute", ({ url, method, config }) => {
+    if (config?.scope === undefined) throw new Error(`route ${url} names no scope`);
+    const known = methods.get(url) ?? new Set();
+    for (const one of [method].flat()) known.add(one);
+    methods.set(url, known);
+  });
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-request-id", request.id);
+    if (request.is404) return answerUnknownRoute(methods, request, reply);
+    const { scope } = request.routeOptions.config;
+    const decision = allow(scope ?? "write", request.headers.authorization, request.raw.socket);
+    request.tokenName = decision.token ?? null;
+    if (!decision.ok) {
+      if (decision.challenge !== undefined) reply.header("www-authenticate", decision.challenge);
+      return sendError(reply, decision.code);
+    }
+    // Metrics are served from what is kept free, as health is.
+    if (scope === "open" || connections.recognise(request.raw.socket) || scope === "metrics") return;
+    return sendError(reply.header("connection", "close"), "TOO_BUSY", { retryAfterSeconds: 1 });
+  });
 };
 
 /** One line a request: quiet for what went well, since the routes log what matters about it. */

@@ -2,8 +2,10 @@
 // What callers may take of a process, the same for every listener. docs/configuration.md tells them.
 
 export type TrafficLimits = {
-  /** Connections at once. Above it the one is closed that is worth least: see connections.ts. */
+  /** Connections at once. Above it the one is closed that is worth least: see connection-places.ts. */
   connections: number;
+  /** Of these, what callers with credentials never take from probes, which have none. */
+  forStrangers: number;
   /** From the connection to its first whole request head, the TLS handshake included, in milliseconds. */
   firstRequestMs: number;
   /** Requests of one connection that are not answered yet. */
@@ -12,17 +14,26 @@ export type TrafficLimits = {
   answerMs: number;
   /** Bytes of all request bodies that are worked on. A single larger one is taken when it is alone. */
   requestBytes: number;
-  /** Bytes of all secrets that are being answered. A single larger one is answered when it is alone. */
+  /** Bytes of request bodies that wait, unread, for others to be over; and for how long, in milliseconds. */
+  requestBytesWaiting: number;
+  requestWaitMs: number;
+  /** Bytes of all secrets that are being answered, also from an agent to the webhook. A single larger one is answered when it is alone. */
   answerBytes: number;
+  /** Garbage is collected after so many bytes of large bodies, at the latest. */
+  collectEveryBytes: number;
 };
 
 const MIB = 1024 * 1024;
 
 export const TRAFFIC_LIMITS: TrafficLimits = {
-  connections: 128,
+  connections: 96,
+  forStrangers: 16,
   firstRequestMs: 10_000,
   pipelined: 4,
   answerMs: 30_000,
-  requestBytes: 16 * MIB,
-  answerBytes: 8 * MIB,
+  requestBytes: 8 * MIB,
+  requestBytesWaiting: 32 * MIB,
+  requestWaitMs: 3000,
+  answerBytes: 2 * MIB,
+  collectEveryBytes: 4 * MIB,
 };

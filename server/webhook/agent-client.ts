@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import type { AgentEndpoint } from "../config/agents.ts";
 import { openHttpPool } from "../http/http-pool.ts";
-import { type AgentRead, readFromAgent } from "./agent-connection.ts";
+import { type AgentRead, MAX_ANSWER_BYTES, readFromAgent } from "./agent-connection.ts";
 
 /** A reading of any agent, or of the one that `device` names. */
 export type ReadRequest = AgentRead & { device?: string };
@@ -50,7 +50,7 @@ export const createAgentClient = (options: AgentClientOptions): AgentClient => {
       ...(options.tokenFile !== undefined && { tokenFile: options.tokenFile }),
       connectTimeoutMs: options.connectTimeoutMs ?? 500,
       connections: CONNECTIONS,
-      maxResponseBytes: options.maxResponseBytes ?? 4 * 1024 * 1024,
+      maxResponseBytes: options.maxResponseBytes ?? MAX_ANSWER_BYTES,
       logger,
       now,
     }),

@@ -14,7 +14,14 @@ export type AgentRead = {
   fresh: boolean;
   /** Passed on, so that both logs share it. */
   requestId: string;
+  /** Waits for room in memory for an answer of so many bytes, before any of it is read. False: there is none in time. */
+  roomFor?: (bytes: number, signal: AbortSignal) => Promise<boolean>;
 };
+
+/** The most that is read of an answer. */
+export const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
+class NoRoom extends Error {}
 
 /** The reading of one agent within `timeoutMs`. */
 export const readFromAgent = async (
@@ -37,6 +44,8 @@ export const readFromAgent = async (
         answer,
       );
     } catch (error) {
+      if (error instanceof NoRoom)
+        return unavailable("AGENT_UNREACHABLE", "answered, but too many large answers were worked on here");
       if (signal.aborted) return unavailable("AGENT_UNREACHABLE", "did not answer in time");
       const fault = connectionFault(error);
       if (fault.kind === "stale" && attempt === 1) continue;
@@ -59,5 +68,15 @@ const exchange = async (http: HttpPool, read: AgentRead, signal: AbortSignal): P
     },
     signal,
   });
+  if (statusCode === 200 && read.roomFor !== undefined && !(await read.roomFor(lengthOf(headers), signal))) {
+    body.on("error", () => {}).destroy();
+    throw new NoRoom();
+  }
   return { status: statusCode, headers, body: await body.text() };
+};
+
+/** What the agent says that it will send; without a length it may be all that is read of an answer. */
+const lengthOf = (headers: WireAnswer["headers"]): number => {
+  const length = headers["content-length"];
+  return length === undefined ? MAX_ANSWER_BYTES : Number(length);
 };

@@ -116,7 +116,8 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       // One context for the plan and the decision: a policy that changes in between must not split them.
       const during = context();
       const plan = hsmSecret.plan(request.body, during);
-      const answer = plan.read ? await agents.read({ ...plan, requestId: request.id }) : undefined;
+      const roomFor = (bytes: number, signal: AbortSignal) => reply.roomFor(bytes, signal);
+      const answer = plan.read ? await agents.read({ ...plan, requestId: request.id, roomFor }) : undefined;
       const reading = hsmSecret.believed(request.body, during, answer);
       if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
       const write = hsmSecret.planWrite(request.body, during, reading);

@@ -18,6 +18,9 @@ const token = "a-token-of-this-test";
 const GET = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
 const READ = `GET /read HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`;
 
+/** 20 MB: more than the kernel takes of an answer that is not read. */
+const LARGE = "\u{1f511}".repeat(5_000_000);
+
 const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
   const path = join(t.testdir({ token }), "token");
   const app = buildServer({
@@ -40,9 +43,10 @@ const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
     handled += 1;
     await wait();
   });
+  app.get("/wait-read", { config: { scope: "read" } }, wait);
   app.get("/large", { config: { scope: "open" } }, async (_request, reply) => {
     handled += 1;
-    return (await reply.roomFor(40_000_000)) ? Buffer.alloc(40_000_000) : "";
+    return (await reply.roomFor(20_000_000)) ? LARGE : "";
   });
   for (const url of ["/hooks/a/sync", "/hooks/a/finalize", "/hooks/b/sync"])
     app.post(url, { config: { scope: "hook" } }, async () => {
@@ -58,8 +62,8 @@ const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
     for (const socket of sockets) socket.destroy();
     await app.close();
   });
-  const open = async (): Promise<Socket> => {
-    const socket = connect(port, "127.0.0.1");
+  const open = async (localAddress = "127.0.0.1"): Promise<Socket> => {
+    const socket = connect({ port, host: "127.0.0.1", localAddress });
     sockets.push(socket.on("error", () => {}));
     await once(socket, "connect");
     return socket;
@@ -99,7 +103,7 @@ const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
 };
 
 t.test("above the number of connections the oldest stranger goes, and who has a token stays", async (t) => {
-  const { open, answered } = await listen(t, { connections: 5 });
+  const { open, answered } = await listen(t, { connections: 5, forStrangers: 2 });
   const known = await open();
   t.equal(await answered(known, READ), "200");
   const probe = await open();
@@ -114,7 +118,7 @@ t.test("above the number of connections the oldest stranger goes, and who has a 
 });
 
 t.test("of known callers the one that has asked for nothing for longest goes", async (t) => {
-  const { open, answered } = await listen(t, { connections: 2 });
+  const { open, answered } = await listen(t, { connections: 2, forStrangers: 0 });
   const [first, second] = [await open(), await open()];
   for (const socket of [first, second, first]) t.equal(await answered(socket, READ), "200");
   const gone = once(second, "close");
@@ -148,17 +152,17 @@ t.test("more unanswered requests than a connection may have end it, and no more 
 });
 
 t.test("an answer that is not read ends its connection, and lets the next one in", async (t) => {
-  const { open, until, handled } = await listen(t, { answerMs: 50, answerBytes: 1000 });
+  const { open, until, handled } = await listen(t, { answerMs: 500, answerBytes: 1000 });
   const [first, second] = [await open(), await open()];
   for (const socket of [first, second]) socket.pause().write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
   await until(() => handled() === 2);
   const third = await open();
   third.write("GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-  t.ok((await text(third)).length > 40_000_000, "the two before it were given up");
+  t.ok((await text(third)).endsWith(LARGE), "the two before it were given up");
 });
 
 t.test("bodies that find no room are refused before they are read, and room is given back", async (t) => {
-  const { hook, until, handled, release } = await listen(t, { requestBytes: 100_000 });
+  const { hook, until, handled, release } = await listen(t, { requestBytes: 100_000, requestWaitMs: 20 });
   const body = JSON.stringify("x".repeat(60_000));
   const first = hook("/hooks/a/sync", body);
   await until(() => handled() === 1);
@@ -188,3 +192,25 @@ t.test("hooks of one resource do not take the places of another's", async (t) =>
   release();
   t.same(await Promise.all([first, other]), [200, 200]);
 });
+
+t.test(
+  "a peer with many connections takes no other's place, nor callers with tokens those of probes",
+  async (t) => {
+    const { open, answered } = await listen(t, { connections: 6, forStrangers: 2 });
+    const other = await open("127.0.0.2");
+    t.equal(await answered(other, GET), "200");
+    const many = await Promise.all(Array.from({ length: 8 }, () => open()));
+    t.equal(await answered(other, GET), "200", "a stranger of another address is still there");
+    for (const socket of many) socket.destroy();
+    const known = await open("127.0.0.2");
+    t.equal(await answered(known, READ), "200");
+    for (let i = 0; i < 4; i += 1) {
+      const socket = await open();
+      socket.write(READ.replace("/read", "/wait-read"));
+      if (i === 3)
+        t.match(String((await once(socket, "data"))[0]), "429", "all places of known callers are busy");
+    }
+    t.equal(await answered(known, READ), "200", "who has fewer keeps its place");
+    t.equal(await answered(await open(), GET), "200", "a probe comes in");
+  },
+);

@@ -5,6 +5,7 @@ import type { FastifyReply } from "fastify";
 import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
 import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import { ErrorBody, type ObjectProblem, SecretBody, SecretListBody } from "../../agent-api.ts";
+import { makeWithRoom } from "../../http/byte-limits.ts";
 import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { AgentMetrics } from "../metrics.ts";
@@ -56,8 +57,36 @@ const problemsOf = ({
 export const encodedValues = (data: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
   Object.fromEntries([...data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]));
 
-const bytesOf = (data: ReadonlyMap<string, Uint8Array>): number =>
+const valueBytes = (data: ReadonlyMap<string, Uint8Array>): number =>
   [...data.values()].reduce((sum, { length }) => sum + length, 0);
+
+/** Paths whose last size is remembered. */
+const SIZES = 1000;
+
+/** How large the secrets at each path were when they were last read. */
+const createSizes = () => {
+  const sizes = new Map<string, { checksum: string; bytes: number }>();
+  return {
+    /** What an answer will take, as far as is known: nothing where the caller has the secret that was there. */
+    expected: (path: string, isKnown: (checksum: string) => boolean): number => {
+      const last = sizes.get(path);
+      return last === undefined || isKnown(last.checksum) ? 0 : last.bytes;
+    },
+    remember: (path: string, checksum: string, bytes: number): void => {
+      const [oldest] = sizes.keys();
+      if (oldest !== undefined && sizes.size >= SIZES) sizes.delete(oldest);
+      sizes.set(path, { checksum, bytes });
+    },
+  };
+};
+
+/** What a row of a list takes beside its path and keys. */
+const ROW_BYTES = 200;
+
+const listBytes = (result: ListResult): number =>
+  result.kind === "unavailable"
+    ? 0
+    : result.secrets.reduce((sum, { path, keys }) => sum + ROW_BYTES + path.length + keys.join().length, 0);
 
 /** Answers 503 with the reason and when to come back. */
 export const sendUnavailable = (
@@ -66,64 +95,81 @@ export const sendUnavailable = (
 ): FastifyReply => sendError(reply, code, { message, retryAfterSeconds });
 
 /** Adds the two routes. */
-export const addSecretRoutes = (
-  app: KeyswitchServer,
-  { store, metrics, device }: SecretRouteOptions,
-): void => {
+export const addSecretRoutes = (app: KeyswitchServer, options: SecretRouteOptions): void => {
+  addListRoute(app, options);
+  addReadRoute(app, options);
+};
+
+const addListRoute = (app: KeyswitchServer, { store, metrics }: SecretRouteOptions): void => {
   app.get(
     "/v1/secrets",
     {
       config: { scope: "read" },
-      schema: { querystring: ListQuery, response: { 200: SecretListBody, "5xx": ErrorBody } },
+      schema: {
+        querystring: ListQuery,
+        response: { 200: SecretListBody, "4xx": ErrorBody, "5xx": ErrorBody },
+      },
     },
     async (request, reply) => {
       const { prefix = "" } = request.query;
       const audit = startAudit(request, metrics, "list");
-      const result = await store.list(prefix, { signal: callerGone(reply) });
-      if (result.kind === "unavailable") {
-        audit({ outcome: result.code, prefix });
-        return sendUnavailable(reply, result);
+      const signal = callerGone(reply);
+      const result = await makeWithRoom(reply, 0, () => store.list(prefix, { signal }), listBytes);
+      if (result === undefined || result.kind === "unavailable") {
+        audit({ outcome: result?.code ?? "TOO_BUSY", prefix });
+        return result === undefined ? sendError(reply, "TOO_BUSY") : sendUnavailable(reply, result);
       }
       audit({ outcome: "listed", prefix, count: result.secrets.length });
       return { secrets: result.secrets, invalid: problemsOf(result) };
     },
   );
+};
 
-  app.get(
-    "/v1/secrets/*",
-    {
-      config: { scope: "read" },
-      schema: {
-        params: SecretParams,
-        headers: SecretHeaders,
-        response: { 200: SecretBody, 304: Type.Void(), "4xx": ErrorBody, "5xx": ErrorBody },
+const ReadSchema = {
+  params: SecretParams,
+  headers: SecretHeaders,
+  response: { 200: SecretBody, 304: Type.Void(), "4xx": ErrorBody, "5xx": ErrorBody },
+};
+
+const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRouteOptions): void => {
+  const sizes = createSizes();
+  app.get("/v1/secrets/*", { config: { scope: "read" }, schema: ReadSchema }, async (request, reply) => {
+    const path = checkedPath(request.params["*"]);
+    const audit = startAudit(request, metrics, "read");
+    const fresh = asksFresh(request.headers["cache-control"]);
+    const signal = callerGone(reply);
+    const keys = app.checksums();
+    const tagOf = (checksum: string) => namedTag(request.headers["if-none-match"], checksum, keys);
+    const isKnown = (checksum: string) => tagOf(checksum) !== undefined;
+    const result = await makeWithRoom(
+      reply,
+      sizes.expected(path, isKnown),
+      (again) => store.read(path, { fresh: fresh && !again, signal }),
+      (read) => {
+        if (read.kind !== "found") return 0;
+        const bytes = valueBytes(read.data);
+        sizes.remember(path, read.checksum, bytes);
+        return isKnown(read.checksum) ? 0 : bytes;
       },
-    },
-    async (request, reply) => {
-      const path = checkedPath(request.params["*"]);
-      const audit = startAudit(request, metrics, "read");
-      const fresh = asksFresh(request.headers["cache-control"]);
-      const result = await store.read(path, { fresh, signal: callerGone(reply) });
-      reply.header("cache-control", "no-store");
-      if (result.kind === "unavailable") {
-        audit({ outcome: result.code, path });
-        return sendUnavailable(reply, result);
-      }
-      if (result.kind === "absent") {
-        audit({ outcome: "absent", path });
-        return sendError(reply, "SECRET_NOT_FOUND");
-      }
-      const { checksum, version, layout } = result;
-      const named = namedTag(request.headers["if-none-match"], checksum, app.checksums());
-      reply.header("etag", named ?? `"${checksum}"`);
-      if (named !== undefined) {
-        audit({ outcome: "unchanged", path, checksum });
-        return reply.code(304).send();
-      }
-      if (!(await reply.roomFor(bytesOf(result.data)))) return sendError(reply, "TOO_BUSY");
-      audit({ outcome: "found", path, checksum });
-      const data = encodedValues(result.data);
-      return { path, data, checksum, version, device, layout, ...shownMetadata(result.metadata) };
-    },
-  );
+    );
+    reply.header("cache-control", "no-store");
+    if (result === undefined || result.kind === "unavailable") {
+      audit({ outcome: result?.code ?? "TOO_BUSY", path });
+      return result === undefined ? sendError(reply, "TOO_BUSY") : sendUnavailable(reply, result);
+    }
+    if (result.kind === "absent") {
+      audit({ outcome: "absent", path });
+      return sendError(reply, "SECRET_NOT_FOUND");
+    }
+    const { checksum, version, layout } = result;
+    const named = tagOf(checksum);
+    reply.header("etag", named ?? `"${checksum}"`);
+    if (named !== undefined) {
+      audit({ outcome: "unchanged", path, checksum });
+      return reply.code(304).send();
+    }
+    audit({ outcome: "found", path, checksum });
+    const data = encodedValues(result.data);
+    return { path, data, checksum, version, device, layout, ...shownMetadata(result.metadata) };
+  });
 };
