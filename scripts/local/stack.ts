@@ -177,7 +177,6 @@ const assemble = async (
       ...listen("agent"),
       ...token.env,
       SYSFS_ROOT: "/sys",
-      DEV_ROOT: "/dev",
       // So that a change made at the prompt shows at once.
       REFRESH_INTERVAL_MS: "1000",
       ...options.agentEnv,

@@ -38,7 +38,6 @@ export const AGENT_VARIABLES = {
   OPERATION_TIMEOUT_MS: "10000",
   REFRESH_INTERVAL_MS: "30000",
   SYSFS_ROOT: "/sys",
-  DEV_ROOT: "/dev",
 } as const;
 
 /** Whether the module sees what other processes write: `live` does, `cached` does not, `auto` lets the agent decide. */
@@ -84,7 +83,6 @@ export type AgentConfig = ListenerConfig & {
   operationTimeoutMs: number;
   refreshIntervalMs: number;
   sysfsRoot: string;
-  devRoot: string;
 };
 
 /** A Kubernetes name (RFC 1123 subdomain). */
@@ -115,7 +113,6 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
   const operationTimeoutMs = reader.integer("OPERATION_TIMEOUT_MS", 100, 600_000);
   const refreshIntervalMs = reader.integer("REFRESH_INTERVAL_MS", 100, 86_400_000);
   const sysfsRoot = reader.text("SYSFS_ROOT", AbsolutePath, "an absolute path");
-  const devRoot = reader.text("DEV_ROOT", AbsolutePath, "an absolute path");
   if (
     reader.faults.length > 0 ||
     deviceName === undefined ||
@@ -124,8 +121,7 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
     writes === undefined ||
     operationTimeoutMs === undefined ||
     refreshIntervalMs === undefined ||
-    sysfsRoot === undefined ||
-    devRoot === undefined
+    sysfsRoot === undefined
   )
     return { ok: false, faults: reader.faults };
   const config: AgentConfig = {
@@ -139,7 +135,6 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
     operationTimeoutMs,
     refreshIntervalMs,
     sysfsRoot,
-    devRoot,
   };
   return { ok: true, config: deepFreeze(config) };
 };

@@ -26,7 +26,6 @@ const defaults = {
   operationTimeoutMs: 10_000,
   refreshIntervalMs: 30_000,
   sysfsRoot: "/sys",
-  devRoot: "/dev",
 };
 
 t.test("the least configuration takes the defaults and is frozen", async (t) => {
@@ -53,7 +52,6 @@ t.test("a whole configuration", async (t) => {
     OPERATION_TIMEOUT_MS: "500",
     REFRESH_INTERVAL_MS: "1000",
     SYSFS_ROOT: "/host/sys",
-    DEV_ROOT: "/host/dev",
   });
   t.same(result, {
     ok: true,
@@ -74,7 +72,6 @@ t.test("a whole configuration", async (t) => {
       operationTimeoutMs: 500,
       refreshIntervalMs: 1000,
       sysfsRoot: "/host/sys",
-      devRoot: "/host/dev",
     },
   });
 });

@@ -2,11 +2,11 @@
 // docs/configuration.md lists exactly the variables and defaults of the code, and only server/config and the entries read them.
 import { readdirSync, readFileSync } from "node:fs";
 import t from "tap";
-import { AGENT_VARIABLES } from "../../server/config/agent.ts";
-import { BOT_VARIABLES } from "../../server/config/bot.ts";
+import { AGENT_VARIABLES, parseAgentConfig } from "../../server/config/agent.ts";
+import { BOT_VARIABLES, parseBotConfig } from "../../server/config/bot.ts";
 import { MATRIX_VARIABLES } from "../../server/config/matrix.ts";
 import type { VariableTable } from "../../server/config/variables.ts";
-import { WEBHOOK_VARIABLES } from "../../server/config/webhook.ts";
+import { parseWebhookConfig, WEBHOOK_VARIABLES } from "../../server/config/webhook.ts";
 import { EXIT_CODES } from "../../server/conntest/main.ts";
 import { USAGE } from "../../server/conntest/options.ts";
 
@@ -35,6 +35,55 @@ t.test("conntest's variables, options and exit codes are those of the code", asy
   t.same(options(section), options(USAGE));
   for (const code of Object.values(EXIT_CODES))
     t.match(section.split("It exits")[1], new RegExp(`\\b${code}\\b`));
+});
+
+const sources = (folder: string) =>
+  readdirSync(new URL(`../../server/${folder}`, import.meta.url), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => ({
+      file,
+      text: readFileSync(new URL(`../../server/${folder}${file}`, import.meta.url), "utf8"),
+    }));
+
+t.test("every variable is read by its parser", async (t) => {
+  const read = new Set<string>();
+  /** An environment that notes what is asked of it. */
+  const noting = (env: Record<string, string>) =>
+    new Proxy(env, {
+      get: (target, name) => {
+        read.add(String(name));
+        return Reflect.get(target, name);
+      },
+    });
+  parseWebhookConfig(noting({}));
+  parseAgentConfig(noting({}));
+  for (const AUTH_METHOD of ["password", "jwt", "sso", "token"]) {
+    for (const KUBERNETES_SERVICE_HOST of ["", "10.96.0.1"])
+      parseBotConfig(noting({ AUTH_METHOD, KUBERNETES_SERVICE_HOST }));
+  }
+  for (const [role, variables] of Object.entries(roles))
+    t.same(
+      Object.keys(variables).filter((name) => !read.has(name)),
+      [],
+      role,
+    );
+});
+
+t.test("every setting that a variable comes to is used outside of the configuration", async (t) => {
+  const used = sources("")
+    .filter(({ file }) => !file.startsWith("config/"))
+    .map(({ text }) => text)
+    .join("\n");
+  const fields = sources("config/").flatMap(({ text }) =>
+    [...text.matchAll(/^export type \w*Config = (?:\w+ & )?\{\n(.*?)^\};/gms)].flatMap(([, body = ""]) =>
+      [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, name = ""]) => name),
+    ),
+  );
+  t.ok(fields.length > 40, `${fields.length} settings`);
+  t.same(
+    fields.filter((name) => !new RegExp(`\\b${name}\\b`).test(used)),
+    [],
+  );
 });
 
 t.test("the environment is read in one place", async (t) => {

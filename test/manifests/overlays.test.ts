@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an overlay makes of the production manifests: several nodes, another PKCS#11 module, cert-manager.
-import { symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import t from "tap";
@@ -123,5 +123,21 @@ t.test(
       t.equal(secrets.get(`${service}-tls`)?.issuerRef.name, "keyswitch-ca");
     }
     t.equal(manifests.length, production.length + 5);
+  },
+);
+
+t.test(
+  "by what docs/install.md has people write, every container's image is named by its digest",
+  async (t) => {
+    const install = readFileSync(join(root, "docs/install.md"), "utf8");
+    const [images = ""] = install.match(/^images:\n {2}- name: keyswitch\n.*\n {4}digest: .*\n/m) ?? [];
+    const folder = t.testdir({
+      "kustomization.yaml": `resources: [keyswitch/manifests, keyswitch/manifests/bot]\n${images}`,
+    });
+    symlinkSync(root, join(folder, "keyswitch"));
+    const used = workloadsOf(rendered(folder)).flatMap(containersOf);
+    t.equal(used.length, 4);
+    for (const { image, name } of used)
+      t.match(image, /^registry\.example\.com\/keyswitch@sha256:[0-9a-f]{64}$/, name);
   },
 );
