@@ -64,6 +64,10 @@ export const errors = {
     text: "The agent that answered holds an older version of the secret than was applied, or one that can't be placed.",
   },
   AGENT_UNREACHABLE: { status: 502, text: "The agent can't be reached." },
+  PARENT_UNCONFIRMED: {
+    status: 502,
+    text: "The API server does not confirm the HSMSecret that a hook was called for; nothing was changed on the token.",
+  },
   NOT_ALIVE: { status: 503, text: "Nothing has succeeded for long; checks say what. A restart may help." },
   NOT_READY: { status: 503, text: "Not ready; checks say why." },
   TOKEN_UNAVAILABLE: { status: 503, text: "The token can't be read at the moment." },

@@ -13,6 +13,7 @@ import type { AgentWriter } from "./agent-writer.ts";
 import { type EventSink, noEvents } from "./events.ts";
 import { createHookMetrics, type HookMetrics } from "./hook-metrics.ts";
 import { addHsmSecretRoutes } from "./hsmsecret-routes.ts";
+import { noParentCheck, type ParentCheck } from "./parent-check.ts";
 import type { PathPolicySource } from "./path-policy.ts";
 import { addToggleRoutes } from "./toggle-routes.ts";
 
@@ -22,6 +23,8 @@ export type WebhookAppOptions = {
   auth: AuthOptions;
   agents: Pick<AgentClient, "read" | "states">;
   writer: Pick<AgentWriter, "write" | "remove">;
+  /** Outside a cluster nobody is asked. */
+  parents?: Pick<ParentCheck, "refusal">;
   policy: PathPolicySource;
   /** How checksums are shown in statuses and annotations. */
   checksums: () => KeyedChecksums;
@@ -52,6 +55,7 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
   addHsmSecretRoutes(app, {
     agents,
     writer,
+    parents: options.parents ?? noParentCheck,
     policy: () => policy.get(),
     checksums,
     events,

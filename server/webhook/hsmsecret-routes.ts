@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The three HSMSecret hooks over HTTP: do what the pure functions plan, let them decide, then log, count and post events.
 import type { FastifyRequest } from "fastify";
-import type { HookContext, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
+import type {
+  HookContext,
+  HSMSecret,
+  RemovalOutcome,
+  Write,
+  WriteOutcome,
+} from "../../hooks/hsmsecret/index.ts";
 import * as hsmSecret from "../../hooks/hsmsecret/index.ts";
 import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";
 import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
@@ -13,10 +19,13 @@ import type { AgentWriter } from "./agent-writer.ts";
 import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
 import { createHookReport, timestamp } from "./hook-report.ts";
+import type { ParentCheck } from "./parent-check.ts";
 
 export type HsmSecretRouteOptions = {
   agents: Pick<AgentClient, "read" | "states">;
   writer: Pick<AgentWriter, "write" | "remove">;
+  /** Asked before a token is changed. */
+  parents: Pick<ParentCheck, "refusal">;
   policy: () => PathPolicy;
   checksums: () => KeyedChecksums;
   events: Pick<EventSink, "post">;
@@ -43,6 +52,7 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
   const {
     agents,
     writer,
+    parents,
     policy,
     checksums,
     events,
@@ -61,14 +71,15 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
 
   const writeBack = async (
     request: FastifyRequest,
+    parent: HSMSecret,
     write: Write,
     { startedAt, begunAt }: { startedAt: number; begunAt: number },
   ): Promise<WriteOutcome> => {
+    const refusal = await parents.refusal(parent, "write");
     const timeoutMs = BUDGET_MS - (now() - begunAt);
+    const isLate = timeoutMs < LEAST_FOR_WRITE_MS;
     const outcome =
-      timeoutMs < LEAST_FOR_WRITE_MS
-        ? TOO_LATE
-        : await writer.write(write, { requestId: request.id, timeoutMs });
+      refusal ?? (isLate ? TOO_LATE : await writer.write(write, { requestId: request.id, timeoutMs }));
     const { path, device, data } = write;
     changed(request, "write", outcome, { path, device, keys: Object.keys(data).length, startedAt });
     return outcome;
@@ -121,7 +132,7 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       const reading = hsmSecret.believed(request.body, during, answer);
       if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
       const write = hsmSecret.planWrite(request.body, during, reading);
-      const written = write && (await writeBack(request, write, { startedAt, begunAt }));
+      const written = write && (await writeBack(request, request.body.parent, write, { startedAt, begunAt }));
       const agent = reading !== undefined && "device" in reading ? reading.device : undefined;
       const told = { hook: "sync", agent, startedAt } as const;
       if (write !== undefined && written?.outcome === "written") {
@@ -147,10 +158,13 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
     },
     async (request) => {
       const startedAt = performance.now();
+      const begunAt = now();
       const during = context();
       const wanted = hsmSecret.planRemoval(request.body, during);
+      const refusal = wanted && (await parents.refusal(request.body.parent, "remove"));
+      const timeoutMs = BUDGET_MS - (now() - begunAt);
       const removal =
-        wanted && (await writer.remove(wanted, { requestId: request.id, timeoutMs: BUDGET_MS }));
+        refusal ?? (wanted && (await writer.remove(wanted, { requestId: request.id, timeoutMs })));
       if (wanted && removal) changed(request, "remove", removal, { ...wanted, startedAt });
       const { response, outcome, events: told } = hsmSecret.finalize(request.body, during, removal);
       done(request, request.body.parent, { hook: "finalize", outcome, startedAt, events: told });

@@ -10,6 +10,7 @@ import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";
 import { eventSinkOf } from "./events.ts";
 import { createHookMetrics } from "./hook-metrics.ts";
+import { parentCheckOf } from "./parent-check.ts";
 import { pathPolicySource } from "./path-policy.ts";
 
 /** A process that listens. `close` waits for the requests under way. */
@@ -36,6 +37,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     logger,
   });
   const events = eventSinkOf(config.inCluster, logger);
+  const parents = parentCheckOf(config.inCluster, logger);
   const app = buildWebhookApp({
     logger,
     registry,
@@ -50,6 +52,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     },
     agents,
     writer,
+    parents,
     policy: pathPolicySource(config.pathPolicyFile, logger),
     checksums: checksumKeys({
       tokenFiles: agentTokenFile === undefined ? [] : [agentTokenFile],
@@ -64,7 +67,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     address,
     async close() {
       await app.close();
-      await Promise.all([agents.close(), writer.close(), events.close()]);
+      await Promise.all([agents.close(), writer.close(), events.close(), parents.close()]);
     },
   };
 };

@@ -91,10 +91,13 @@ const rulesOf = (name: string, kind = "ClusterRole"): Static<typeof Rules> =>
   as(Rules, pick(manifests, kind, name));
 
 t.test(
-  "the webhook may make events and nothing else; the agent has no token for the API server",
+  "the webhook may make events and get HSMSecrets, and nothing else; the agent has no token for the API server",
   async (t) => {
     t.same(rulesOf("keyswitch-webhook-events").rules, [
       { apiGroups: [""], resources: ["events"], verbs: ["create"] },
+    ]);
+    t.same(rulesOf("keyswitch-webhook-parents").rules, [
+      { apiGroups: ["hsm.j5t.io"], resources: ["hsmsecrets"], verbs: ["get"] },
     ]);
     const tokens = workloadsOf(manifests).map(({ metadata, spec }) => [
       metadata.name,
@@ -108,7 +111,11 @@ t.test(
     const bindings = manifests.filter(({ kind }) => kind.endsWith("RoleBinding"));
     t.same(
       bindings.map(({ kind, metadata }) => `${kind} ${metadata.name}`),
-      ["ClusterRoleBinding keyswitch-webhook-events", "RoleBinding keyswitch-bot"],
+      [
+        "ClusterRoleBinding keyswitch-webhook-events",
+        "ClusterRoleBinding keyswitch-webhook-parents",
+        "RoleBinding keyswitch-bot",
+      ],
     );
   },
 );

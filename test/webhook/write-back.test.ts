@@ -14,7 +14,8 @@ import {
   readAndWrite,
   startAgent,
 } from "./agent-double.ts";
-import { type RecordedBody, recordedBody } from "./recorded-request.ts";
+import { editedBody } from "./edited-body.ts";
+import { recordedBody } from "./recorded-request.ts";
 import { startWebhook } from "./webhook-under-test.ts";
 
 const before = randomBytes(12).toString("hex");
@@ -50,22 +51,9 @@ const scene = async (t: Test, answer: Answer, writable = true) => {
   return { agent, ...webhook };
 };
 
-/** The recorded request once the Secret is there as the hook made it, and somebody has edited it. */
-const editedBody = async (post: (hook: string, body: object) => Promise<{ json(): RecordedBody }>) => {
-  const body = structuredClone(recorded);
-  body.parent.spec = { ...body.parent.spec, writeBack: "OnChange" };
-  const [child] = (await post("sync", body)).json().children;
-  const owner = { apiVersion: body.parent.apiVersion, kind: "HSMSecret", name, uid, controller: true };
-  child.metadata = { ...child.metadata, uid: "s", resourceVersion: "7", ownerReferences: [owner] };
-  child.data = { password: encoded(after) };
-  body.children = { "Secret.v1": { [`${namespace}/${child.metadata.name}`]: child } };
-  body.related = structuredClone(body.children);
-  return body;
-};
-
 t.test("an edited Secret is written, and Metacontroller is asked to call again", async (t) => {
   const { agent, app, post, events, log } = await scene(t, readAndWrite(held, written));
-  const body = await editedBody(post);
+  const body = await editedBody(recorded, post, { password: encoded(after) });
   events.length = 0;
   const answer = await post("sync", body, { "x-request-id": "shared-id" });
   t.equal(answer.statusCode, 429, "which leaves the Secret and the status alone");
@@ -108,7 +96,9 @@ t.test("a write that does not get there is told in the status, and keeps the edi
   for (const [sentence, writing, error, writable] of rows)
     t.test(sentence, async (t) => {
       const { post, events, log } = await scene(t, readAndWrite(held, writing), writable);
-      const answer = (await post("sync", await editedBody(post))).json();
+      const answer = (
+        await post("sync", await editedBody(recorded, post, { password: encoded(after) }))
+      ).json();
       t.match(answer.status, { syncStatus: "OutOfSync", conditions: [{ reason: "WriteBackFailed" }] });
       t.match(answer.status.lastError, error);
       t.notMatch(answer.status.lastError, /canary/);
@@ -130,7 +120,7 @@ t.test("a reading that took most of the time leaves none for a write", async (t)
   const agent = await startAgent(t, readAndWrite(held, written));
   const writeTokenFile = join(t.testdir({ token: randomBytes(16).toString("hex") }), "token");
   const { post } = startWebhook(t, [agent], { policy, writeTokenFile, now: () => now });
-  const body = await editedBody(post);
+  const body = await editedBody(recorded, post, { password: encoded(after) });
   agent.answer = readAndWrite(slow, written);
   t.match((await post("sync", body)).json().status.lastError, /^TIMEOUT: .*not begun/);
   t.ok(agent.requests.every(({ method }) => method === "GET"));
@@ -138,7 +128,7 @@ t.test("a reading that took most of the time leaves none for a write", async (t)
 
 t.test("both changed: a Conflict, and nothing is sent but the reading", async (t) => {
   const { agent, post } = await scene(t, readAndWrite(held, written));
-  const body = await editedBody(post);
+  const body = await editedBody(recorded, post, { password: encoded(after) });
   agent.answer = readAndWrite(holding(path, { password: "meanwhile" }), written);
   const answer = (await post("sync", body)).json();
   t.match(answer.status, { conditions: [{ reason: "Conflict" }] });
@@ -147,7 +137,7 @@ t.test("both changed: a Conflict, and nothing is sent but the reading", async (t
 
 t.test("no value of a write reaches the log, the metrics, an event or a status", async (t) => {
   const { agent, app, post, events, log } = await scene(t, readAndWrite(held, written));
-  const body = await editedBody(post);
+  const body = await editedBody(recorded, post, { password: encoded(after) });
   const said: string[] = [];
   for (const writing of [written, missing, answerJson(500, { code: after, message: after }), written]) {
     agent.answer = readAndWrite(held, writing);
