@@ -14,15 +14,20 @@ import { startDeploymentController } from "../../../scripts/control-plane/engine
 import { controller, namespace, startCluster, toggles } from "../../control-plane/engine/cluster.ts";
 import { type Answer, startHook } from "../../control-plane/engine/throw-away-hook.ts";
 
-const hooks: Answer = ({ path, body }) => {
-  const context = { now: new Date().toISOString(), templates: true };
-  if (Value.Check(ToggleSyncRequest, body)) {
-    const { response } = path.endsWith("finalize") ? finalize(body, context) : sync(body, context);
-    return { body: response };
-  }
-  if (Value.Check(ToggleCustomizeRequest, body)) return { body: customize(body.parent) };
-  return { status: 400 };
-};
+/** What the installation of a test allows. */
+type Installation = { templates: boolean };
+
+const hooksOf =
+  (installation: Installation): Answer =>
+  ({ path, body }) => {
+    const context = { now: new Date().toISOString(), ...installation };
+    if (Value.Check(ToggleSyncRequest, body)) {
+      const { response } = path.endsWith("finalize") ? finalize(body, context) : sync(body, context);
+      return { body: response };
+    }
+    if (Value.Check(ToggleCustomizeRequest, body)) return { body: customize(body.parent) };
+    return { status: 400 };
+  };
 
 const toggle = (name: string, spec: JsonObject = {}): JsonObject => ({
   apiVersion: "toggle.j5t.io/v1alpha1",
@@ -36,7 +41,8 @@ const on = { enabled: true };
 /** A cluster with a Deployment demo/web of 3 replicas, app=web. */
 async function scene(t: Test) {
   const cluster = await startCluster(t);
-  const hook = await startHook(hooks);
+  const installation: Installation = { templates: true };
+  const hook = await startHook(hooksOf(installation));
   const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: 20 });
   t.teardown(deployments.close);
   t.teardown(hook.close);
@@ -66,6 +72,7 @@ async function scene(t: Test) {
   return {
     cluster,
     hook,
+    installation,
     kubectl,
     make,
     settle,
@@ -209,6 +216,28 @@ t.test("a Deployment that the Toggle made follows its template, comes back and g
   await kubectl("delete", "toggle", "job", "--timeout=20s");
   await settle();
   t.equal(await kubectl("get", "deployments", "-o", "name"), "deployment.apps/web\n");
+});
+
+t.test("one that the Toggle made stays as it is once templates are not allowed any more", async (t) => {
+  const { cluster, installation, apply, set, kubectl, settle, status } = await scene(t);
+  const template = (image: string) => ({ spec: { containers: [{ name: "x", image }] } });
+  const job = (name: string) =>
+    toggle(name, { selector: { matchLabels: { app: name } }, replicas: 2, template: template("a") });
+  await apply(job("job"));
+  const spec = async () => valueAt(await cluster.read(["deployment", "job", "-n", "demo"]), ["spec"]);
+  const before = await spec();
+  installation.templates = false;
+  await set("job", { template: template("b"), enabled: false });
+  t.match(await status("job"), { phase: "Blocked", desiredReplicas: 0, availableReplicas: 2 });
+  t.same(await spec(), before, "neither switched nor given the new pods");
+  await apply(job("another"));
+  t.match(await status("another"), { phase: "Blocked" });
+  t.equal(await kubectl("get", "deployment", "another", "--ignore-not-found", "-o", "name"), "");
+  await set("job", { template: null });
+  t.match(await status("job"), { phase: "Off" }, "without a template it is switched");
+  await kubectl("delete", "toggle", "job", "--timeout=20s");
+  await settle();
+  t.equal(await kubectl("get", "deployments", "-o", "name"), "deployment.apps/web\n", "and goes with it");
 });
 
 t.test("one that was orphaned is the next Toggle's to switch, and is not deleted with it", async (t) => {
