@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run test:cluster`: the tour against a real API server and Metacontroller, under both apply strategies. Prints `N passed,
+// `npm run test:cluster`: the tour, and what only a real API server can show, against a real API server and Metacontroller, under both apply strategies. Prints `N passed,
 // N failed, N skipped` as the last line; where no engine is named, says so and counts its steps as skipped.
+import { CLUSTER_STEPS, clusterSteps } from "./cluster/cluster-steps.ts";
 import { findEngine } from "./cluster/engine-programs.ts";
 import { openRealControlPlane } from "./cluster/real-control-plane.ts";
 import type { ApplyStrategy } from "./local/control-plane.ts";
 import { startStack } from "./local/stack.ts";
 import { provideForStack } from "./system-packages.ts";
-import { runTour, type StepResult, TOUR_STEPS, tableOf } from "./tour.ts";
+import { runSteps, runTour, type StepResult, TOUR_STEPS, tableOf } from "./tour.ts";
 
 const STRATEGIES: readonly ApplyStrategy[] = ["server-side-apply", "dynamic-apply"];
 /** The longest that a step waits for one thing: a real garbage collector knows a new kind after half a minute. */
@@ -20,7 +21,8 @@ const runAll = async (controlPlane: ReturnType<typeof openRealControlPlane>): Pr
     say(`Metacontroller with --apply-strategy=${applyStrategy}`);
     const stack = await startStack({ say, controlPlane, applyStrategy });
     try {
-      const ran = await runTour(stack, say, STEP_SECONDS);
+      const toured = await runTour(stack, say, STEP_SECONDS);
+      const ran = [...toured, ...(await runSteps(clusterSteps(stack, STEP_SECONDS), say))];
       say(tableOf(ran));
       results.push(...ran);
     } finally {
@@ -33,7 +35,7 @@ const runAll = async (controlPlane: ReturnType<typeof openRealControlPlane>): Pr
 const found = findEngine(process.env);
 if ("missing" in found) {
   say(`Nothing was tried: ${found.missing}.`);
-  say(`0 passed, 0 failed, ${STRATEGIES.length * TOUR_STEPS} skipped`);
+  say(`0 passed, 0 failed, ${STRATEGIES.length * (TOUR_STEPS + CLUSTER_STEPS)} skipped`);
 } else {
   const missing = provideForStack(say);
   if (missing.length > 0) throw new Error(`missing: ${missing.map(({ debian }) => debian).join(", ")}`);

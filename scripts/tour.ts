@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tour of `npm start -- --once`: runs its steps on the local stack, and draws the table of what came of them.
 import type { Stack } from "./local/stack.ts";
-import { stepsOf } from "./tour-steps.ts";
+import { type Step, stepsOf } from "./tour-steps.ts";
 
 /** How many steps it has. */
 export const TOUR_STEPS = 17;
@@ -14,14 +14,17 @@ export interface StepResult {
   readonly milliseconds: number;
 }
 
-/** Runs the tour, waiting `seconds` at most for each thing to come about; a step after one that failed still runs, so that the table is whole. */
-export const runTour = async (
-  stack: Stack,
+/** Runs the tour, waiting `seconds` at most for each thing to come about. */
+export const runTour = (stack: Stack, say: (line: string) => void, seconds = 20): Promise<StepResult[]> =>
+  runSteps(stepsOf(stack, seconds), say);
+
+/** Runs `steps`; one after another that failed still runs, so that the table is whole. */
+export const runSteps = async (
+  steps: readonly Step[],
   say: (line: string) => void,
-  seconds = 20,
 ): Promise<StepResult[]> => {
   const results: StepResult[] = [];
-  for (const { title, run } of stepsOf(stack, seconds)) {
+  for (const { title, run } of steps) {
     const begin = performance.now();
     const outcome = await run().then(
       (detail) => ({ ok: true, detail }),

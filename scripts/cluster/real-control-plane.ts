@@ -12,6 +12,7 @@ import { eventually } from "../local/eventually.ts";
 import { freePort } from "../local/free-port.ts";
 import { type Kubectl, kubectlWith } from "../local/kubectl.ts";
 import type { Engine } from "./engine-programs.ts";
+import { limitedKubeconfig, removeRights } from "./metacontroller-rights.ts";
 import { keepPodsReady } from "./ready-pods.ts";
 import { startRealApiServer } from "./real-api-server.ts";
 import { answerOf, startServerProgram } from "./server-program.ts";
@@ -107,6 +108,7 @@ const clean = async (kubectl: Kubectl, definitions: string): Promise<void> => {
   await kubectl.try(["delete", "-k", join(import.meta.dirname, "../../manifests"), ...gone]);
   await kubectl.try(["delete", "namespace", "demo", "keyswitch", ...gone]);
   await kubectl.try(["delete", "-f", definitions, ...gone]);
+  await removeRights(kubectl);
 };
 
 /** A control plane of `engine`, made for one run or, in a cluster that is there, removed after it. */
@@ -142,7 +144,8 @@ export const openRealControlPlane =
         url: proxy.url,
         resolvesServices: false,
         startEngine: async () => {
-          running = await startMetacontroller(engine, { kubeconfig, applyStrategy, log });
+          const limited = await limitedKubeconfig(kubectl, folder);
+          running = await startMetacontroller(engine, { kubeconfig: limited, applyStrategy, log });
           closers.push(running.close);
         },
         idle: async () => running?.idle(),
