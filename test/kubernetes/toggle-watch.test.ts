@@ -10,7 +10,6 @@ import {
   configOf,
   freshList,
   hurriedClock,
-  patchOf,
   startApi,
   toggle,
   watchToggles,
@@ -163,22 +162,6 @@ t.test("bookmarks are signs of life: a watch without changes is left alone", asy
   t.same(watch, ["up"]);
 });
 
-t.test(
-  "an own patch that a half-open watch does not show renews it long before the silence does",
-  async (t) => {
-    const api = await startApi(t);
-    const front = await startFront(t, api.url);
-    await api.make("web");
-    const watches = () => front.seen.filter(({ query }) => query.has("watch"));
-    front.answer = ({ query }) => (query.has("watch") && watches().length === 1 ? "silent" : undefined);
-    const { toggles, until, log } = watchToggles(t, configOf(front.url), patient);
-    await until(() => toggles.state().ok);
-    t.match(await toggles.patch("web", patchOf(false)), { ok: true });
-    await until(() => toggles.find("web")?.spec.enabled === false && toggles.state().ok);
-    t.ok(log.lines.some(({ msg }) => msg === "the watch does not show a patch: it is renewed"));
-  },
-);
-
 t.test("410 Gone, as an answer and as an event, leads to a new list", async (t) => {
   const api = await startApi(t);
   const front = await startFront(t, api.url);
@@ -253,22 +236,6 @@ t.test("a version that does not fit the schema is left out, told once, and count
     { toggle: "broken", resourceVersion: "8" },
   ]);
   t.equal(watch.filter((event) => event === "unreadable").length, warnings.length);
-});
-
-t.test("an API server that hangs: a request without an answer takes the watch down at once", async (t) => {
-  const api = await startApi(t);
-  const front = await startFront(t, api.url);
-  await api.make("web");
-  const { toggles, until } = watchToggles(t, configOf(front.url), { ...hurried, silentMs: 6_000_000 });
-  await until(() => toggles.state().ok);
-  const hanging = Promise.withResolvers<undefined>();
-  front.answer = () => hanging.promise;
-  t.same(await toggles.get("web"), { ok: false, why: "unavailable" });
-  await until(() => !toggles.state().ok);
-  t.match(toggles.state(), { message: /did not answer in time/, why: "unavailable" });
-  front.answer = () => undefined;
-  hanging.resolve(undefined);
-  await until(() => toggles.state().ok);
 });
 
 const tooMuch = { status: 200, body: `"${"x".repeat(33 * 1024 * 1024)}"` };

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// A watch that looks alive and is not: what else is asked of the API server shows it.
+import t from "tap";
+import { startFront } from "./http-front.ts";
+import { configOf, hurriedClock, patchOf, startApi, watchToggles } from "./toggle-scene.ts";
+
+t.test(
+  "an own patch that a half-open watch does not show renews it long before the silence does",
+  async (t) => {
+    const api = await startApi(t);
+    const front = await startFront(t, api.url);
+    await api.make("web");
+    const watches = () => front.seen.filter(({ query }) => query.has("watch"));
+    front.answer = ({ query }) => (query.has("watch") && watches().length === 1 ? "silent" : undefined);
+    const { toggles, until, log } = watchToggles(t, configOf(front.url), {
+      clock: hurriedClock,
+      timeoutMs: 100_000,
+    });
+    await until(() => toggles.state().ok);
+    t.match(await toggles.patch("web", patchOf(false)), { ok: true });
+    await until(() => toggles.find("web")?.spec.enabled === false && toggles.state().ok);
+    t.ok(log.lines.some(({ msg }) => msg === "the watch does not show a patch: it is renewed"));
+  },
+);
+
+t.test("an API server that hangs: a request without an answer takes the watch down at once", async (t) => {
+  const api = await startApi(t);
+  const front = await startFront(t, api.url);
+  await api.make("web");
+  const { toggles, until } = watchToggles(t, configOf(front.url), {
+    clock: hurriedClock,
+    silentMs: 6_000_000,
+  });
+  await until(() => toggles.state().ok);
+  const hanging = Promise.withResolvers<undefined>();
+  front.answer = () => hanging.promise;
+  t.same(await toggles.get("web"), { ok: false, why: "unavailable" });
+  await until(() => !toggles.state().ok);
+  t.match(toggles.state(), { message: /did not answer in time/, why: "unavailable" });
+  front.answer = () => undefined;
+  hanging.resolve(undefined);
+  await until(() => toggles.state().ok);
+});
