@@ -24,10 +24,13 @@ const SENT_BY_BOT_SDK: readonly number[] = [
 /** The result itself goes by the identity that its owner had when the session's key came. */
 const deviceNow = async (
   machine: OlmMachine,
-  { sender, senderDevice }: DecryptedRoomEvent,
+  { sender, senderDevice, senderCurve25519Key }: DecryptedRoomEvent,
 ): Promise<DeviceNow> => {
   const device = sender && senderDevice && (await machine.getDevice(sender, senderDevice));
   if (!device) return "unknown";
+  // The homeserver gives out device ids, and may give one anew to a device with other keys.
+  const key = device.curve25519Key?.toBase64();
+  if (key !== undefined && key !== senderCurve25519Key) return "unknown";
   return device.isCrossSignedByOwner() ? "signed" : "unsigned";
 };
 

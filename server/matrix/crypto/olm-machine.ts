@@ -36,7 +36,15 @@ export type DecryptedRoomEvent = {
   readonly event: string;
   readonly sender: Id | null;
   readonly senderDevice: Id | null;
+  /** Of the device that made the session, base64. */
+  readonly senderCurve25519Key: string | null;
   shieldState(strict: boolean): { readonly code: number } | null;
+};
+
+/** A device as the machine knows it now. The native package does not give its key. */
+export type KnownDevice = {
+  isCrossSignedByOwner(): boolean;
+  readonly curve25519Key?: PublicKey | undefined;
 };
 
 export type EncryptionSettings = {
@@ -84,7 +92,7 @@ export type NativeMachine = {
     readonly uploadSigningKeysReq: string;
     readonly uploadSignaturesReq: CryptoRequest;
   }>;
-  getDevice(user: Id, device: Id): Promise<{ isCrossSignedByOwner(): boolean } | null>;
+  getDevice(user: Id, device: Id): Promise<KnownDevice | null>;
   close(): void;
 };
 

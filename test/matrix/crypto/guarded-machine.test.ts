@@ -5,6 +5,7 @@ import { guardMachine, type MachineObserver } from "../../../server/matrix/crypt
 import type {
   CryptoRequest,
   EncryptionSettings,
+  KnownDevice,
   OlmMachine,
 } from "../../../server/matrix/crypto/olm-machine.ts";
 
@@ -87,6 +88,40 @@ t.test("a week of rotation is a week, and keys go to all devices", async (t) => 
   });
   t.match(settings(), { rotationPeriod: 604_800_000_000n, sharingStrategy: 0 });
 });
+
+const devices: [sentence: string, device: KnownDevice | null, says: string][] = [
+  ["signed", { isCrossSignedByOwner: () => true, curve25519Key: { toBase64: () => "key" } }, "signed"],
+  ["not signed", { isCrossSignedByOwner: () => false, curve25519Key: { toBase64: () => "key" } }, "unsigned"],
+  ["signed, of a package that gives no key", { isCrossSignedByOwner: () => true }, "signed"],
+  [
+    "signed, with other keys than the session's",
+    { isCrossSignedByOwner: () => true, curve25519Key: { toBase64: () => "another" } },
+    "unknown",
+  ],
+  ["gone", null, "unknown"],
+];
+for (const [sentence, device, says] of devices)
+  t.test(`the device of a message is looked up when it is decrypted: ${sentence}`, async (t) => {
+    const result = { sender: "@a:b", senderDevice: "D", senderCurve25519Key: "key" };
+    const told: unknown[] = [];
+    const machine = {
+      decryptRoomEvent: async () => result,
+      getDevice: async (...of: unknown[]) => {
+        told.push(of);
+        return device;
+      },
+    };
+    const guarded = guardMachine(machine as unknown as OlmMachine, {
+      decrypted: (event, _result, now) => told.push([event, now]),
+      identitiesUpdated: async () => {},
+      signatures: () => {},
+    });
+    t.equal(await guarded.decryptRoomEvent("{}", "!a"), result);
+    t.strictSame(told, [
+      ["@a:b", "D"],
+      ["{}", says],
+    ]);
+  });
 
 t.test("other methods are the machine's own", async (t) => {
   const { guarded } = start([]);

@@ -53,6 +53,7 @@ const decrypt = async (machine: wasm.OlmMachine, event: string, room: Id): Promi
       event: decrypted.event,
       sender: decrypted.sender,
       senderDevice: decrypted.senderDevice ?? null,
+      senderCurve25519Key: decrypted.senderCurve25519Key,
       shieldState: (strict) => ({ code: shieldCode(decrypted.shieldState(strict).code) }),
     };
   } catch (error) {
