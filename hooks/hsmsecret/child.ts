@@ -11,6 +11,16 @@ import { isTemplateKey } from "./template.ts";
 /** The annotation that dynamic apply leaves on a child: it holds the whole child, a Secret's data included. */
 export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
 
+/** What to say of those of `secrets` whose data stand in that annotation; undefined where none do. */
+export const leakOf = (secrets: readonly Secret[]): string | undefined => {
+  const names = secrets
+    .filter(({ metadata }) => metadata.annotations?.[LAST_APPLIED] !== undefined)
+    .map(({ metadata }) => metadata.name);
+  return names.length === 0
+    ? undefined
+    : `Metacontroller wrote the data of ${names.join(", ")} into the annotation ${LAST_APPLIED}, where kubectl describe shows it. Start Metacontroller with --apply-strategy=server-side-apply, then remove the annotation.`;
+};
+
 const MANAGED_BY = { "app.kubernetes.io/managed-by": "keyswitch" } as const;
 
 /** The child of the answer: only what we own of the Secret, so that server-side apply leaves the rest alone. */

@@ -16,6 +16,16 @@ const REQUIRED_KEYS: Readonly<Record<string, readonly (readonly string[])[]>> = 
   "kubernetes.io/basic-auth": [["username", "password"]],
 };
 
+/** Keys whose value the API server reads as a JSON object (core/v1 validation; `null` passes there). */
+const JSON_KEYS: Readonly<Record<string, string>> = {
+  "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
+  "kubernetes.io/dockercfg": ".dockercfg",
+};
+/** Keys whose value may not be empty. */
+const FILLED_KEYS: Readonly<Record<string, string>> = { "kubernetes.io/ssh-auth": "ssh-privatekey" };
+
+const SERVICE_ACCOUNT = "kubernetes.io/service-account.name";
+
 export type Content =
   | { readonly ok: true; readonly data: StringMap }
   | { readonly ok: false; readonly reason: "InvalidKey" | "TooLarge"; readonly message: string };
@@ -26,6 +36,35 @@ const isSecretKey = (key: string): boolean =>
 const listed = (keys: readonly string[]): string => keys.map((key) => JSON.stringify(key)).join(", ");
 
 const invalid = (message: string): Content => ({ ok: false, reason: "InvalidKey", message });
+
+const isJsonObject = (base64: string): boolean => {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(base64, "base64").toString());
+    return typeof value === "object" && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+};
+
+/** What the API server would refuse of `data` for their type, beside keys that are not there. Never tells a value. */
+const typeFault = (
+  { secretType, hsmPath, annotations }: ResolvedSpec,
+  data: StringMap,
+): string | undefined => {
+  const own = <V>(map: Readonly<Record<string, V>>) =>
+    Object.hasOwn(map, secretType) ? map[secretType] : undefined;
+  const json = own(JSON_KEYS);
+  if (json !== undefined && !isJsonObject(data[json] ?? "")) {
+    return `The key ${json} at ${hsmPath} is not a JSON object, which a Secret of type ${secretType} needs. Write it to the token anew, or set spec.secretType to Opaque.`;
+  }
+  const filled = own(FILLED_KEYS);
+  if (filled !== undefined && (data[filled] ?? "") === "") {
+    return `The key ${filled} at ${hsmPath} is empty, which a Secret of type ${secretType} can't have. Write it to the token anew, or set spec.secretType to Opaque.`;
+  }
+  return secretType === "kubernetes.io/service-account-token" && !annotations[SERVICE_ACCOUNT]
+    ? `A Secret of type ${secretType} needs the annotation ${SERVICE_ACCOUNT}. Kubernetes makes the data of such a Secret itself: choose another spec.secretType.`
+    : undefined;
+};
 
 /** The data of the Secret that `spec` asks for, made of the base64 values that the token holds at the path. */
 export const contentOf = (spec: ResolvedSpec, token: StringMap): Content => {
@@ -51,6 +90,8 @@ export const contentOf = (spec: ResolvedSpec, token: StringMap): Content => {
       `A Secret of type ${spec.secretType} needs the key ${lacking.map((group) => group.join(" or ")).join(" and ")}. Write it to the token at ${spec.hsmPath}, or map it in spec.data.`,
     );
   }
+  const fault = typeFault(spec, data);
+  if (fault !== undefined) return invalid(fault);
   const bytes = Object.values(data).reduce((sum, value) => sum + Buffer.byteLength(value, "base64"), 0);
   if (bytes > MAX_SECRET_BYTES) {
     return {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
 import type { KeyedChecksums } from "../keyed-checksum.ts";
-import type { Secret, StringMap } from "../kubernetes.ts";
+import type { StringMap } from "../kubernetes.ts";
 import { appliedText } from "./applied.ts";
 import { isMisleading } from "./base.ts";
 import {
@@ -9,7 +9,6 @@ import {
   agreed,
   creating,
   isApplied,
-  LAST_APPLIED,
   marked,
   relisted,
   replacing,
@@ -18,12 +17,13 @@ import {
 } from "./child.ts";
 import { contentOf } from "./content.ts";
 import type { Pair, Verdict } from "./judge.ts";
-import type { Observed } from "./observed.ts";
+import { type Observed, secretsOf } from "./observed.ts";
 import { type HookContext, isAgreed, refusalOf } from "./plan.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { FORCE_SYNC, type HSMSecret } from "./schema.ts";
 import { type Finding, type Learned, learnedFrom, previousStatus, readyReason } from "./status.ts";
+import { heldText, OVERDUE_SECONDS, overdueText, writingFor } from "./unwritten.ts";
 import { conflictFinding, failureFinding, keepingEdits, withheldFinding } from "./write-back.ts";
 import type { FailedWrite } from "./writing.ts";
 
@@ -47,12 +47,9 @@ export interface Situation {
   readonly secretChecksum: string | null;
   readonly verdict: Verdict;
   readonly checksums: KeyedChecksums;
+  /** RFC 3339. */
+  readonly now: string;
 }
-
-const list = (observed: Observed): Secret[] => [
-  ...(observed.owned === undefined ? [] : [observed.owned]),
-  ...observed.stale,
-];
 
 /** Whether a status shows this checksum of the Secret; one of no Secret it does not show. */
 const isShownAs = (shown: string | undefined, plain: string | null, checksums: KeyedChecksums): boolean =>
@@ -64,7 +61,7 @@ const leaveAlone = (
   finding: Omit<Finding, "secretChecksum">,
   after = spec.syncInterval,
 ): Decision => ({
-  children: list(observed).map((secret) => relisted(spec, secret)),
+  children: secretsOf(observed).map((secret) => relisted(spec, secret)),
   finding: {
     ...finding,
     secretChecksum,
@@ -107,7 +104,7 @@ const absent = (
   };
   const after = Math.min(spec.syncInterval, MISSING_SECONDS);
   const nothing = `The token of ${reading.device} holds nothing at ${spec.hsmPath}.`;
-  if (spec.onMissing === "Retain" || list(observed).length === 0) {
+  if (spec.onMissing === "Retain" || secretsOf(observed).length === 0) {
     const kept =
       observed.owned === undefined
         ? "Write the secret there, or correct spec.hsmPath."
@@ -138,7 +135,7 @@ const present = (
 ): Decision => {
   const learned: Learned = reading === undefined ? {} : learnedFrom(reading);
   const found = reading?.outcome === "found" ? reading : undefined;
-  const { parent, spec, observed, secretChecksum, checksums } = situation;
+  const { now, parent, spec, observed, secretChecksum, checksums } = situation;
   const { namespace } = parent.metadata;
   const before = previousStatus(parent);
   const secret = observed.owned ?? observed.foreign;
@@ -152,12 +149,15 @@ const present = (
       syncStatus: "OutOfSync",
     });
   }
+  const held = secret && heldText(secret);
+  if (held !== undefined) {
+    return leaveAlone(situation, { ...learned, reason: "Conflict", message: held, syncStatus: "OutOfSync" });
+  }
   const child = secretChild(spec, namespace, data, spec.secretType, observed.owned);
   const applied = marked(child, found && appliedText(spec, found));
   const misled =
     spec.writeBack !== "Never" && observed.owned && isMisleading(observed.owned, found?.source, data);
   if (isApplied(child, observed.owned) && !misled) {
-    const leaks = observed.owned.metadata.annotations?.[LAST_APPLIED] !== undefined;
     return {
       children: [agreed(spec, checksums, child, applied, observed.owned)],
       finding: {
@@ -169,11 +169,6 @@ const present = (
         syncStatus: "InSync",
         secretChecksum,
         secretName: spec.secretName,
-        ...(leaks
-          ? {
-              leak: `Metacontroller wrote the data of ${spec.secretName} into its annotation ${LAST_APPLIED}, where kubectl describe shows it. Start Metacontroller with --apply-strategy=server-side-apply.`,
-            }
-          : {}),
       },
       after: spec.syncInterval,
     };
@@ -193,6 +188,8 @@ const present = (
     (!isShownAs(before.secretChecksum, secretChecksum, checksums) ||
       (before.observedGeneration === parent.metadata.generation &&
         (found === undefined || checksums.fits(before.hsmChecksum, found.checksum))));
+  const waited = writingFor(before, now);
+  const overdue = waited >= OVERDUE_SECONDS;
   return {
     // Secrets of an earlier secretName go only after the one of the new name is there.
     children: [
@@ -204,15 +201,18 @@ const present = (
     finding: {
       ...learned,
       reason: "Applying",
-      message: edited
-        ? `The Secret ${name} was changed by somebody and is being put right.`
-        : `The Secret ${name} is being written.`,
+      message: overdue
+        ? overdueText(parent, spec.secretName)
+        : edited
+          ? `The Secret ${name} was changed by somebody and is being put right.`
+          : `The Secret ${name} is being written.`,
+      ...(overdue ? { overdue } : {}),
       syncStatus:
         before.syncStatus === undefined || before.syncStatus === "Pending" ? "Pending" : "OutOfSync",
       secretChecksum,
       secretName: spec.secretName,
     },
-    after: spec.syncInterval,
+    after: overdue ? spec.syncInterval : Math.min(spec.syncInterval, OVERDUE_SECONDS - waited),
   };
 };
 

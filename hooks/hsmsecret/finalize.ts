@@ -2,10 +2,11 @@
 // The finalize hook: lets the HSMSecret go. Its Secret goes with it, or stays where the user asked to orphan it; the data
 // on the token go before it, where the spec says so.
 import type { HookEvent } from "../hook-event.ts";
+import { isHsmPath } from "../hsm-path.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
 import { mayWrite } from "../path-policy.ts";
-import { relisted } from "./child.ts";
-import { type Observed, observe } from "./observed.ts";
+import { leakOf, relisted } from "./child.ts";
+import { type Observed, observe, secretsOf } from "./observed.ts";
 import type { HookContext } from "./plan.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
 import { resyncAfter } from "./resync.ts";
@@ -24,9 +25,6 @@ export interface FinalizeResult {
   readonly events: readonly HookEvent[];
   readonly outcome: "Finalized" | "Orphaning" | Reason;
 }
-
-/** The Secrets that a finalize request shows. */
-const secretsOf = ({ owned, stale }: Observed) => (owned === undefined ? stale : [owned, ...stale]);
 
 /** Whether the garbage collector has still to let go of a Secret: one that is left out meanwhile would be deleted. */
 const isOrphaning = (request: HSMSecretSyncRequest, observed: Observed): boolean =>
@@ -52,6 +50,8 @@ const reasonToStay = (
   removal: RemovalOutcome | undefined,
 ): Kept | undefined => {
   const { namespace } = request.parent.metadata;
+  // No token holds anything at a path that can't be.
+  if (!isHsmPath(spec.hsmPath)) return undefined;
   const stays = `The HSMSecret stays until the data at ${spec.hsmPath} are removed (spec.deletionPolicy: Delete). ${LET_GO}`;
   if (!mayWrite(context.policy, namespace, spec.hsmPath)) {
     return {
@@ -103,13 +103,15 @@ export const finalize = (
     return { response: { finalized: true, children: [] }, events: [], outcome: "Finalized" };
   }
   const { after, ...why } = kept;
+  const leak = leakOf(secretsOf(observed));
+  const finding: Finding = { ...why, syncStatus: "Error", ...(leak === undefined ? {} : { leak }) };
   const last = previousStatus(parent).conditions?.find(({ type }) => type === "Ready");
   const told = last?.reason === why.reason && last.message === why.message;
   return {
     response: {
       finalized: false,
       children,
-      status: nextStatus(parent, { ...why, syncStatus: "Error" }, context),
+      status: nextStatus(parent, finding, context),
       resyncAfterSeconds: resyncAfter(parent.metadata.uid, after),
     },
     events: told ? [] : [{ type: "Warning", reason: why.reason, message: why.message }],

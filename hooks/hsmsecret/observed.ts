@@ -22,6 +22,10 @@ export interface Observed {
 export const controllerOf = (secret: Secret): { kind: string; name: string; uid: string } | undefined =>
   secret.metadata.ownerReferences?.find((owner) => owner.controller === true);
 
+/** The Secrets of the HSMSecret: the one of its name first. */
+export const secretsOf = ({ owned, stale }: Observed): readonly Secret[] =>
+  owned === undefined ? stale : [owned, ...stale];
+
 /** Reads the children and the related objects of `request`. */
 export const observe = (request: HSMSecretSyncRequest, spec: ResolvedSpec): Observed => {
   const { namespace, uid } = request.parent.metadata;

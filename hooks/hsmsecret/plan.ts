@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a sync needs the token, and what it asks of it: decided before the shell does any I/O.
 import { checksumOfBase64 } from "../checksum.ts";
+import { MAX_PATH_BYTES } from "../hsm-path.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret } from "../kubernetes.ts";
 import { mayRead, type PathPolicy } from "../path-policy.ts";
@@ -63,7 +64,18 @@ export const refusalOf = (
   observed: Observed,
   policy: PathPolicy,
 ): Refusal | undefined => {
-  const { namespace } = parent.metadata;
+  const { namespace, name } = parent.metadata;
+  const bytes = Buffer.byteLength(spec.hsmPath);
+  if (bytes > MAX_PATH_BYTES) {
+    const whose =
+      parent.spec?.hsmPath === undefined
+        ? `the default, secrets/<namespace>/<name> with a namespace of ${namespace.length} and a name of ${name.length} bytes,`
+        : "the path";
+    return {
+      reason: "InvalidKey",
+      message: `spec.hsmPath: ${whose} has ${bytes} bytes, and a path on the token takes ${MAX_PATH_BYTES}. Set spec.hsmPath to a shorter one.`,
+    };
+  }
   if (!mayRead(policy, namespace, spec.hsmPath)) {
     return {
       reason: "Forbidden",

@@ -226,7 +226,7 @@ export const HSMSecretStatus = Type.Object({
         "Value of the annotation hsm.j5t.io/resolve that is used up: it resolves no later conflict until it is removed and set again.",
     }),
   ),
-  conditions: Type.Optional(conditions("Ready, and Reconciling or Stalled where they hold.")),
+  conditions: Type.Optional(conditions("Ready; Reconciling, Stalled and LastAppliedLeak where they hold.")),
 });
 export type HSMSecretStatus = Static<typeof HSMSecretStatus>;
 

@@ -39,6 +39,8 @@ export interface Finding {
   readonly secretName?: string | null;
   readonly conflict?: HSMSecretStatus["conflict"] | null;
   readonly lastResolve?: string | null;
+  /** Whether the Secret has been being written for so long that something must be in the way. */
+  readonly overdue?: true;
   /** Whether a failure stays until somebody changes something. */
   readonly stalled?: true;
   /** The Secret leaks its data in the annotation of dynamic apply: what to do. */
@@ -159,14 +161,20 @@ export const nextStatus = (
   const conditions = [condition("Ready", synced ? "True" : "False", reason, message)];
   if (reason === "Applying") conditions.push(condition("Reconciling", "True", reason, message));
   if (STALLED.has(reason) || finding.stalled) conditions.push(condition("Stalled", "True", reason, message));
-  else if (leak !== undefined) conditions.push(condition("Stalled", "True", "LastAppliedLeak", leak));
+  else if (synced && leak !== undefined)
+    conditions.push(condition("Stalled", "True", "LastAppliedLeak", leak));
+  if (leak !== undefined) conditions.push(condition("LastAppliedLeak", "True", "LastAppliedLeak", leak));
   return {
     ...(parent.metadata.generation === undefined ? {} : { observedGeneration: parent.metadata.generation }),
     syncStatus: finding.syncStatus,
     hsmPath,
     ...fact("lastSyncTime", synced && happened ? now : undefined, before.lastSyncTime),
     ...facts,
-    ...fact("lastError", synced || reason === "Applying" ? (leak ?? null) : message, undefined),
+    ...fact(
+      "lastError",
+      synced || (reason === "Applying" && !finding.overdue) ? (leak ?? null) : message,
+      undefined,
+    ),
     ...fact("device", finding.device, before.device),
     ...(name == null ? {} : { secretRef: { name, namespace } }),
     ...fact("lastForceSync", finding.lastForceSync, before.lastForceSync),

@@ -5,9 +5,10 @@ import { checksumOfBase64 } from "../checksum.ts";
 import type { HookEvent } from "../hook-event.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { SyncResponse } from "../metacontroller.ts";
+import { leakOf } from "./child.ts";
 import { decide } from "./decide.ts";
 import { isShown, judge, type Verdict } from "./judge.ts";
-import { type Observed, observe } from "./observed.ts";
+import { type Observed, observe, secretsOf } from "./observed.ts";
 import { type HookContext, pendingForceSync } from "./plan.ts";
 import type { Reading } from "./reading.ts";
 import { resolveSpec } from "./resolved-spec.ts";
@@ -44,10 +45,10 @@ const isUnfinished = (reason: Reason, observed: Observed): boolean =>
 /** The events of a sync: one where the reason changed, none where nothing happened. */
 const eventsOf = (parent: HSMSecret, finding: Finding): HookEvent[] => {
   const before = previousStatus(parent);
-  const { reason, message } = finding;
+  const { reason, message, overdue } = finding;
   const last = before.conditions?.find(({ type }) => type === "Ready");
   if (last?.reason === reason && last.message === message) return [];
-  const type = reason === "Synced" || reason === "Applying" ? "Normal" : "Warning";
+  const type = reason === "Synced" || (reason === "Applying" && !overdue) ? "Normal" : "Warning";
   return [{ type, reason, message }];
 };
 
@@ -109,13 +110,15 @@ export const sync = (
   const secretChecksum = observed.owned === undefined ? null : checksumOfBase64(observed.owned.data ?? {});
   const verdict = judge(parent, spec, context, observed.owned, reading);
   const { checksums } = context;
-  const situation = { parent, spec, observed, secretChecksum, verdict, checksums };
+  const situation = { parent, spec, observed, secretChecksum, verdict, checksums, now: context.now };
   const { children, finding, after } = decide(situation, context, reading, failure);
   const wanted =
     reading === undefined || reading.outcome === "unavailable" ? undefined : pendingForceSync(parent);
   const used = usedChoice(parent, context.checksums, verdict, reading);
+  const leak = leakOf(secretsOf(observed));
   const full = {
     ...finding,
+    ...(leak === undefined ? {} : { leak }),
     ...(wanted === undefined ? {} : { lastForceSync: wanted }),
     ...(used === undefined ? {} : { lastResolve: used }),
   };

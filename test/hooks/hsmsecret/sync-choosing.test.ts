@@ -69,6 +69,29 @@ checkRows([
     },
   },
   {
+    name: "a name that makes the default path too long is told so, with both lengths",
+    given: { metadata: { name: "n".repeat(253) } },
+    expect: {
+      reason: "InvalidKey",
+      syncStatus: "Error",
+      ready: "False",
+      children: [],
+      error: /namespace of 4 and a name of 253 bytes, has 266 bytes.*takes 255\. Set spec.hsmPath/,
+    },
+  },
+  {
+    name: "a path that is too long is told so, and not what the namespace may read",
+    given: { spec: { hsmPath: `secrets/demo/${"n".repeat(243)}` }, owned: [secret(token)] },
+    expect: {
+      reason: "InvalidKey",
+      syncStatus: "Error",
+      ready: "False",
+      children: ["app"],
+      data: token,
+      error: /the path has 256 bytes/,
+    },
+  },
+  {
     name: "a path that climbs out of the namespace is Forbidden",
     given: { spec: { hsmPath: "secrets/demo/../prod/db" } },
     expect: { reason: "Forbidden", syncStatus: "Error", ready: "False", children: [] },

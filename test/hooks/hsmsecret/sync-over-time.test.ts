@@ -2,7 +2,7 @@
 // What the sync hook does from one call to the next: stable statuses, If-None-Match, force-sync, repairs, events.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
-import { type HookContext, plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
+import { finalize, type HookContext, plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
 import {
   absent,
   base64,
@@ -138,6 +138,68 @@ t.test("a key that somebody added is overwritten, which makes it ours, and then 
     base64({ ...token, extra: "" }),
     "after a change from dynamic to server-side apply",
   );
+});
+
+t.test("the last-applied annotation is a condition of its own in every state", async (t) => {
+  const annotations = { "metacontroller.k8s.io/last-applied-configuration": "{}" };
+  const leaking = secret(token, { annotations });
+  const stale = secret(token, { name: "before", annotations });
+  const told = { type: "LastAppliedLeak", status: "True", reason: "LastAppliedLeak" };
+  for (const [reason, given, reading] of [
+    ["Synced", { owned: [leaking] }, found(token)],
+    ["Applying", { owned: [leaking] }, found(other)],
+    ["Applying", { owned: [stale] }, found(token)],
+    ["HSMUnavailable", { owned: [leaking] }, unavailable],
+    ["ObjectNotFound", { owned: [leaking] }, absent],
+    ["Forbidden", { owned: [leaking], spec: { hsmPath: "secrets/prod/db" } }, undefined],
+    ["Drifted", { owned: [leaking], spec: { autoSync: false }, status: inSync() }, undefined],
+  ] as const) {
+    const { response, outcome } = sync(request(given), context, reading);
+    const status = response.status as { conditions: { type: string }[] };
+    t.equal(outcome === "Synced" ? reason : outcome, reason);
+    t.match(
+      status.conditions.find(({ type }) => type === "LastAppliedLeak"),
+      told,
+      reason,
+    );
+  }
+  const deleting = request({
+    owned: [leaking],
+    spec: { deletionPolicy: "Delete" },
+    metadata: { deletionTimestamp: context.now },
+    finalizing: true,
+  });
+  t.match(JSON.stringify(finalize(deleting, context).response.status), /"type":"LastAppliedLeak"/);
+  const { status } = sync(request({ owned: [secret(token)] }), context, found(token)).response;
+  t.notMatch(JSON.stringify(status), /LastAppliedLeak/);
+});
+
+t.test("a Secret that is not written for long is told to be refused, once", async (t) => {
+  const at = (seconds: number): HookContext => ({
+    policy: [],
+    now: new Date(Date.UTC(2026, 10, 22, 10) + seconds * 1000).toISOString(),
+  });
+  const first = sync(request({}), at(0), found(token)).response;
+  t.ok((first.resyncAfterSeconds ?? Infinity) <= 60, "and is looked at again when that is so long");
+  const look = (status: Record<string, unknown> | undefined, seconds: number) =>
+    sync(request({ status: status ?? {} }), at(seconds), found(token));
+  const soon = look(first.status, 59);
+  t.same([soon.response.status, soon.events], [first.status, []]);
+  const late = look(first.status, 60);
+  t.match(late.response.status, {
+    lastError: /demo\/app has not been written.*ResourceQuota.*describe hsmsecret app -n demo/,
+  });
+  t.match(late.response.status, { conditions: [{ type: "Ready", status: "False", reason: "Applying" }] });
+  t.match(late.events, [{ type: "Warning", reason: "Applying" }]);
+  t.ok((late.response.children[0]?.metadata as { name: string }).name === "app", "and is asked for on");
+  const later = look(late.response.status, 600);
+  t.same([later.response.status, later.events], [late.response.status, []]);
+  const there = sync(
+    request({ owned: [secret(token)], status: late.response.status ?? {} }),
+    at(601),
+    found(token),
+  );
+  t.match(there, { outcome: "Synced", response: { status: { lastError: undefined } } });
 });
 
 t.test("the last-applied annotation is reported while the Secret stays in sync", async (t) => {

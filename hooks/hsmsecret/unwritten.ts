@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why a Secret is not written though every answer asks for it: it is being deleted and held, or the API server refuses it.
+import type { Secret } from "../kubernetes.ts";
+import { secondsSinceEpoch, secondsUntil } from "../toggle/until.ts";
+import type { HSMSecret, HSMSecretStatus } from "./schema.ts";
+
+/** Finalizers that the garbage collector takes off by itself. */
+const PASSING: ReadonlySet<string> = new Set(["foregroundDeletion", "orphan"]);
+
+/** What to say of a Secret that is being deleted and held; Metacontroller changes none that is. */
+export const heldText = ({ metadata }: Secret): string | undefined => {
+  const held = (metadata.finalizers ?? []).filter((name) => !PASSING.has(name));
+  return metadata.deletionTimestamp === undefined || held.length === 0
+    ? undefined
+    : `The Secret ${metadata.name} is being deleted and is held by the ${held.length === 1 ? "finalizer" : "finalizers"} ${held.join(", ")}. It is made anew once it is gone: have whoever set that take it off.`;
+};
+
+/** Seconds after which a Secret that is still not as it was asked for is told to be refused. */
+export const OVERDUE_SECONDS = 60;
+
+/** How long `before` has said that the Secret is being written, in seconds at the time `now`. */
+export const writingFor = (before: HSMSecretStatus, now: string): number => {
+  const since = before.conditions?.find(({ type }) => type === "Reconciling")?.lastTransitionTime;
+  return since === undefined || secondsSinceEpoch(since) === undefined ? 0 : secondsUntil(now, since);
+};
+
+/** What to say of such a Secret, and where to look. */
+export const overdueText = (parent: HSMSecret, secretName: string): string => {
+  const { name, namespace } = parent.metadata;
+  return `The Secret ${namespace}/${secretName} has not been written for more than ${OVERDUE_SECONDS} s: the API server refuses it, or Metacontroller does not get to it. Look for a ResourceQuota, an admission webhook or policy: kubectl describe hsmsecret ${name} -n ${namespace} shows Metacontroller's error, kubectl describe resourcequota -n ${namespace} what is used up.`;
+};
