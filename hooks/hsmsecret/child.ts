@@ -6,7 +6,7 @@ import { own } from "../own.ts";
 import { APPLIED } from "./applied.ts";
 import { BASE, baseOf, baseText, heldData, mappedPart, placeholderFor, REPLACED } from "./base.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-import { isTemplateKey } from "./template.ts";
+import { allowed } from "./template.ts";
 
 /** The annotation that dynamic apply leaves on a child: it holds the whole child, a Secret's data included. */
 export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
@@ -80,18 +80,14 @@ export const secretChild = (
   };
 };
 
-/** The entries of `map` that a template may have. */
-const allowed = (map: StringMap): StringMap =>
-  Object.fromEntries(Object.entries(map).filter(([key]) => isTemplateKey(key)));
-
 /** Lists a Secret with the name, the type and the data that were observed, and the labels and annotations of the spec. */
 export const relisted = (spec: ResolvedSpec, secret: Secret): SecretChild =>
   secretChild(
     {
       ...spec,
       secretName: secret.metadata.name,
-      labels: allowed(spec.labels),
-      annotations: allowed(spec.annotations),
+      labels: allowed("labels", spec.labels),
+      annotations: allowed("annotations", spec.annotations, secret.metadata.annotations),
     },
     secret.metadata.namespace ?? "",
     secret.data ?? {},

@@ -1,24 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Kubernetes would not take of spec.template: OpenAPI can't check the keys of a map, so the hook does.
+// What would be refused of spec.template: by Kubernetes, or because a key belongs to somebody else.
+import type { StringMap } from "../kubernetes.ts";
+import { type Field, faultOf, isFitting, isKey, isValue } from "../metadata-rules.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-
-/** A qualified name: an optional DNS prefix and a slash, then 63 characters at most. */
-const NAME = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
 /** Keys that belong to kubectl, Metacontroller and Keyswitch. */
 const isReserved = (key: string): boolean =>
   key === "controller-uid" || key.startsWith("hsm.j5t.io/") || key.endsWith("/last-applied-configuration");
 
-/** Whether a template may have `key` as the key of a label or an annotation. */
-export const isTemplateKey = (key: string): boolean => NAME.test(key) && !isReserved(key);
+/**
+ * The entries of a template's `map` that a Secret may get. Of annotations that are too long together, those that it has
+ * already: they fit.
+ */
+export const allowed = (field: Field, map: StringMap, has: StringMap = {}): StringMap =>
+  Object.fromEntries(
+    Object.entries(map).filter(
+      ([key, value]) =>
+        isKey(field, key) &&
+        isValue(field, value) &&
+        !isReserved(key) &&
+        (field === "labels" || has[key] === value || isFitting(map)),
+    ),
+  );
 
 /** The fault of the template in words, naming the field; undefined where there is none. */
 export const templateFault = (spec: ResolvedSpec): string | undefined => {
   for (const field of ["labels", "annotations"] as const) {
-    for (const key of Object.keys(spec[field])) {
-      const where = `spec.template.${field}: ${JSON.stringify(key)}`;
-      if (!NAME.test(key)) return `${where} is not a qualified name. Write it as example.com/name or name.`;
-      if (isReserved(key)) return `${where} can't be set in a template. Leave it out.`;
+    const fault = faultOf(field, spec[field]);
+    if (fault !== undefined) return `spec.template.${field}: ${fault}`;
+    const reserved = Object.keys(spec[field]).find(isReserved);
+    if (reserved !== undefined) {
+      return `spec.template.${field}: ${JSON.stringify(reserved)} can't be set in a template. Leave it out.`;
     }
   }
   return undefined;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Toggle's spec with every default filled in, and whether it is on at a given time.
 import type { StringMap } from "../kubernetes.ts";
+import { faultOf } from "../metadata-rules.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 import { secondsUntil } from "./until.ts";
 
@@ -22,8 +23,28 @@ export interface ResolvedSpec {
   readonly replicas?: number;
   readonly replicaPolicy: "Fixed" | "Floor";
   readonly deletionPolicy: "Orphan" | "Delete";
+  /** Left out where Kubernetes would refuse it. */
   readonly template?: PodTemplate;
+  /** What Kubernetes would refuse of the template, in words. */
+  readonly templateFault?: string;
 }
+
+/** The template of `spec` if Kubernetes takes its labels, with those of the selector, and its annotations. */
+const templateOf = ({
+  template,
+  selector,
+}: Toggle["spec"]): Pick<ResolvedSpec, "template" | "templateFault"> => {
+  if (template === undefined) return {};
+  const { labels = {}, annotations = {} } = template.metadata ?? {};
+  for (const [where, fault] of [
+    ["spec.selector.matchLabels", faultOf("labels", selector.matchLabels)],
+    ["spec.template.metadata.labels", faultOf("labels", labels)],
+    ["spec.template.metadata.annotations", faultOf("annotations", annotations)],
+  ]) {
+    if (fault !== undefined) return { templateFault: `The template is not used: ${where}: ${fault}` };
+  }
+  return { template };
+};
 
 /** `map` with its keys in order, so that the same content gives the same bytes. */
 const sorted = (map: StringMap): StringMap =>
@@ -46,6 +67,6 @@ export const resolveSpec = ({ metadata, spec }: Toggle, now: string): ResolvedSp
     ...(spec.replicas === undefined ? {} : { replicas: spec.replicas }),
     replicaPolicy: spec.replicaPolicy ?? "Fixed",
     deletionPolicy: spec.deletionPolicy ?? "Orphan",
-    ...(spec.template === undefined ? {} : { template: spec.template }),
+    ...templateOf(spec),
   };
 };

@@ -7,7 +7,12 @@ import type { Deployment } from "./deployment.ts";
 import { type LastScaled, type Phase, type Toggle, ToggleStatus } from "./schema.ts";
 
 /** The reasons of the conditions: Ready, Reconciling and Stalled have the phase, the others their own. */
-export const OTHER_REASONS = ["OtherDeployments", "NotMadeByToggle", "ScaledByOthers"] as const;
+export const OTHER_REASONS = [
+  "OtherDeployments",
+  "NotMadeByToggle",
+  "InvalidTemplate",
+  "ScaledByOthers",
+] as const;
 
 /** What one sync found out. */
 export interface Finding {
@@ -25,6 +30,8 @@ export interface Finding {
   readonly others?: string;
   /** Why the template is not applied. */
   readonly templateUnused?: string;
+  /** What Kubernetes would refuse of the template. */
+  readonly templateFault?: string;
   /** Who scales the Deployment against the Toggle. */
   readonly contended?: string;
   readonly lastScaled?: LastScaled;
@@ -47,7 +54,7 @@ export const previousStatus = ({ status = {} }: Toggle): ToggleStatus => {
 const isReady = (phase: Phase): boolean => phase === "Off" || phase === "Running";
 
 const conditionsOf = (before: ToggleStatus, finding: Finding, now: string): Condition[] => {
-  const { phase, message, stuck, others, templateUnused, contended } = finding;
+  const { phase, message, stuck, others, templateUnused, templateFault, contended } = finding;
   const condition = (type: string, status: Condition["status"], reason: string, words: string) =>
     nextCondition(before.conditions, now, { type, status, reason, message: words });
   const isTrue = (type: string, reason: string, why: string) => condition(type, "True", reason, why);
@@ -57,6 +64,7 @@ const conditionsOf = (before: ToggleStatus, finding: Finding, now: string): Cond
     ...(ready ? [] : [isTrue(stuck ? "Stalled" : "Reconciling", phase, message)]),
     ...(others === undefined ? [] : [isTrue("SelectorTooWide", "OtherDeployments", others)]),
     ...(templateUnused === undefined ? [] : [isTrue("TemplateUnused", "NotMadeByToggle", templateUnused)]),
+    ...(templateFault === undefined ? [] : [isTrue("TemplateUnused", "InvalidTemplate", templateFault)]),
     ...(contended === undefined ? [] : [isTrue("Contended", "ScaledByOthers", contended)]),
   ];
 };
@@ -65,7 +73,13 @@ const conditionsOf = (before: ToggleStatus, finding: Finding, now: string): Cond
 export const nextStatus = (parent: Toggle, finding: Finding, now: string): ToggleStatus => {
   const before = previousStatus(parent);
   const { phase, desired, deployment } = finding;
-  const parts = [finding.message, finding.contended, finding.others, finding.templateUnused];
+  const parts = [
+    finding.message,
+    finding.contended,
+    finding.others,
+    finding.templateUnused,
+    finding.templateFault,
+  ];
   const message = [...new Set(parts)].filter((part) => part !== undefined).join(" ");
   const remembered = finding.remembered ?? before;
   const counted = deployment?.status ?? {};

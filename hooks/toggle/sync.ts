@@ -131,9 +131,11 @@ const missing = (situation: Situation): Decision => {
   return refused(
     situation,
     "Missing",
-    observed.others.length === 0
-      ? `There is no Deployment ${name}. Make it with the labels ${selectorText(spec)}, or correct spec.deploymentName.`
-      : `There is no Deployment ${name}. Set spec.deploymentName to one that the selector matches.`,
+    spec.templateFault !== undefined
+      ? `There is no Deployment ${name}, and none is made.`
+      : observed.others.length === 0
+        ? `There is no Deployment ${name}. Make it with the labels ${selectorText(spec)}, or correct spec.deploymentName.`
+        : `There is no Deployment ${name}. Set spec.deploymentName to one that the selector matches.`,
   );
 };
 
@@ -272,7 +274,12 @@ export const sync = (request: ToggleSyncRequest, context: HookContext): SyncResu
   const situation = { parent, spec, observed, before, templates: context.templates, now: context.now };
   const { child, finding, after } = decide(situation);
   const others = othersText(situation);
-  const full = { ...finding, ...(others === undefined ? {} : { others }) };
+  const { templateFault } = spec;
+  const full = {
+    ...finding,
+    ...(others === undefined ? {} : { others }),
+    ...(templateFault === undefined ? {} : { templateFault }),
+  };
   return {
     response: {
       status: nextStatus(parent, full, context.now),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the API server would refuse of a Secret is told before it is asked: the type's keys and their form, and a Secret
-// that is being deleted. No value is ever in a message.
+// What the API server would refuse of a Secret is told before it is asked: the type's keys and their form, the
+// template, and a Secret that is being deleted. No value is ever in a message.
 import t from "tap";
 import { finalize, sync } from "../../../hooks/hsmsecret/index.ts";
 import { context, found, request, secret } from "./request.ts";
@@ -82,6 +82,52 @@ checkRows([
     },
     reading: found(other),
     expect: { ...taken, data: other },
+  },
+  {
+    name: "a template label whose prefix is no domain is refused",
+    given: { spec: { template: { labels: { "a..b/c": "d" } } } },
+    expect: {
+      reason: "InvalidKey",
+      syncStatus: "Error",
+      ready: "False",
+      children: [],
+      error: /template.labels: "a\.\.b\/c"/,
+    },
+  },
+  {
+    name: "a template label whose value is too long is refused, and the Secret is listed without it",
+    given: { spec: { template: { labels: { a: "v".repeat(64) } } }, owned: [secret(token)] },
+    expect: {
+      reason: "InvalidKey",
+      syncStatus: "Error",
+      ready: "False",
+      children: ["app"],
+      data: token,
+      error: /the value of "a" is none that a label can have/,
+    },
+  },
+  {
+    name: "an annotation may have capitals in its prefix, as Kubernetes takes it",
+    given: { spec: { template: { annotations: { "Example.COM/c": "any thing" } } } },
+    reading: found(token),
+    expect: { reason: "Applying", syncStatus: "Pending", ready: "False", children: ["app"], data: token },
+  },
+  {
+    name: "annotations that are too long together are refused with their length",
+    given: {
+      spec: {
+        template: {
+          annotations: Object.fromEntries([..."abcdefghijklmnop"].map((key) => [key, "x".repeat(16_384)])),
+        },
+      },
+    },
+    expect: {
+      reason: "InvalidKey",
+      syncStatus: "Error",
+      ready: "False",
+      children: [],
+      error: /template.annotations: they have 262160 bytes together, and 245760 can be given/,
+    },
   },
 ]);
 

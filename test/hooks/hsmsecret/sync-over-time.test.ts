@@ -176,7 +176,7 @@ t.test("the last-applied annotation is a condition of its own in every state", a
 
 t.test("a Secret that is not written for long is told to be refused, once", async (t) => {
   const at = (seconds: number): HookContext => ({
-    policy: [],
+    ...context,
     now: new Date(Date.UTC(2026, 10, 22, 10) + seconds * 1000).toISOString(),
   });
   const first = sync(request({}), at(0), found(token)).response;

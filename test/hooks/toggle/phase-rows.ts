@@ -210,6 +210,49 @@ export const phaseRows: readonly Row[] = [
     expect: { phase: "Missing", children: {}, message: /being deleted/, conditions: { Reconciling: "True" } },
   },
   {
+    name: "a template whose label Kubernetes refuses makes nothing, and the status names it",
+    given: { spec: { template: { ...template, metadata: { labels: { "a..b/c": "d" } } } } },
+    expect: {
+      phase: "Missing",
+      children: {},
+      message: /none is made\. The template is not used: spec.template.metadata.labels: "a\.\.b\/c"/,
+      conditions: { Ready: "False", Stalled: "True", TemplateUnused: "True" },
+    },
+  },
+  {
+    name: "annotations that are too long together are told with their length",
+    given: {
+      spec: {
+        template: {
+          ...template,
+          metadata: {
+            annotations: Object.fromEntries([..."abcdefghijklmnop"].map((key) => [key, "x".repeat(16_384)])),
+          },
+        },
+      },
+    },
+    expect: { phase: "Missing", children: {}, message: /annotations: they have 262160 bytes together/ },
+  },
+  {
+    name: "a selector that no label can have makes nothing",
+    given: { spec: { template, selector: { matchLabels: { "a b": "c" } } } },
+    expect: { phase: "Missing", children: {}, message: /spec.selector.matchLabels: "a b"/ },
+  },
+  {
+    name: "a Deployment that the Toggle made is switched with the template that it has, where the new one is refused",
+    given: {
+      spec: { ...off, template: { ...template, metadata: { labels: { "a b": "c" } } } },
+      owned: [deployment(3, { annotations: { "toggle.j5t.io/made-by": "u" } })],
+      status: running,
+    },
+    expect: {
+      phase: "Stopping",
+      children: { web: 0 },
+      message: /template is not used/,
+      conditions: { TemplateUnused: "True" },
+    },
+  },
+  {
     name: "with a template an adopted Deployment is only scaled, and the status says so",
     given: { spec: { template, ...off }, owned: [deployment(3)] },
     expect: {
