@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The status of a Toggle: made of the one before, so that nothing in it changes unless something happened.
-import { Value } from "@sinclair/typebox/value";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { nextCondition } from "../condition.ts";
 import type { Condition } from "../kubernetes.ts";
 import type { Deployment } from "./deployment.ts";
@@ -37,17 +37,22 @@ export interface Finding {
   readonly lastScaled?: LastScaled;
 }
 
+const isStatus = TypeCompiler.Compile(ToggleStatus);
+const FIELDS = Object.entries(ToggleStatus.properties).map(
+  ([name, schema]) => [name, TypeCompiler.Compile(schema)] as const,
+);
+
 /**
  * The status that `parent` carries, as far as it is one of ours: a field that is not is left out by itself, so that the
  * remembered count outlives a change of any other field.
  */
 export const previousStatus = ({ status = {} }: Toggle): ToggleStatus => {
   const ours = Object.fromEntries(
-    Object.entries(ToggleStatus.properties).flatMap(([name, schema]) =>
-      name in status && Value.Check(schema, status[name]) ? [[name, status[name]]] : [],
+    FIELDS.flatMap(([name, schema]) =>
+      Object.hasOwn(status, name) && schema.Check(status[name]) ? [[name, status[name]]] : [],
     ),
   );
-  return Value.Check(ToggleStatus, ours) ? ours : {};
+  return isStatus.Check(ours) ? ours : {};
 };
 
 /** Whether the Deployment is as it was asked for. */

@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import t from "tap";
 import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
+import { idOf } from "../interned.ts";
 import { settling } from "../settling.ts";
 import { isHeld } from "./model-invariants.ts";
 import {
@@ -165,8 +166,14 @@ const faultAfterFight = (world: World): string | undefined => {
   return faultAtRest(after);
 };
 
+/** The same for equal worlds alone. */
+const keyOf = (world: World): string =>
+  Object.entries(world)
+    .map(([name, part]) => `${name} ${typeof part === "object" ? idOf(part, JSON.stringify) : part}`)
+    .join();
+
 const settles = settling<World>({
-  keyOf: JSON.stringify,
+  keyOf,
   next: (world) => rollOut(step(orphan(world)).world),
   faultAtRest: faultOfRest,
   rounds: 8,
@@ -222,7 +229,7 @@ for (const name of Object.keys(CASES)) {
             if (DEEPER.has(name) && (act === contend || act === quiet)) continue;
             doing = action;
             const after = act(world);
-            const key = JSON.stringify(after);
+            const key = keyOf(after);
             if (seen.has(key)) continue;
             seen.add(key);
             next.push({ world: after, path: [...path, action] });
