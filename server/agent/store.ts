@@ -122,6 +122,8 @@ export type ChangeResult =
 export type PinResult =
   | { kind: "changed" }
   | { kind: "mismatch" }
+  /** Too many were not the one in use: none is compared for so long. */
+  | { kind: "withheld"; retryAfterSeconds: number }
   | { kind: "refused"; message: string }
   | Unavailable;
 

@@ -26,6 +26,7 @@ t.test("each end of a change of the PIN has its answer", async (t) => {
     [{ kind: "refused", message: "the token wants 6 to 15 characters" }, 422, "PIN_REFUSED"],
     [unavailable("PIN_LOCKED", "locked", 9), 503, "PIN_LOCKED"],
     [unavailable("TIMEOUT", "slow", 9), 503, "TIMEOUT"],
+    [{ kind: "withheld", retryAfterSeconds: 9 }, 429, "TOO_BUSY"],
   ];
   for (const [end, status, code] of ends) {
     const { ask, store, audits } = writableAgent(t);
@@ -37,7 +38,7 @@ t.test("each end of a change of the PIN has its answer", async (t) => {
     });
     t.equal(answer.statusCode, status);
     t.match(answer.json(), { code, ...("message" in end && { message: end.message }) });
-    t.equal(answer.headers["retry-after"], status === 503 ? "9" : undefined);
+    t.equal(answer.headers["retry-after"], status === 422 ? undefined : "9");
     t.match(audits(), [{ audit: "pin", outcome: code }]);
   }
 });

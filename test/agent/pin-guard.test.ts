@@ -123,3 +123,32 @@ t.test(
     t.equal(guard.begin(ofToken("new"), FREE), undefined, "one that replaces itself stays good");
   },
 );
+
+t.test("how often a PIN may be named that is not the one in use", async (t) => {
+  let ms = 0;
+  const guard = createPinGuard(4, () => ms);
+  const wrong = () => {
+    t.equal(guard.comparesAfterSeconds(), 0);
+    guard.mismatched();
+  };
+  const accepted = (pin: string, replacedBy?: string) => {
+    t.equal(guard.begin(ofToken(pin), FREE), undefined);
+    guard.ended("accepted", replacedBy);
+  };
+  accepted("good");
+  for (let n = 0; n < 3; n += 1) wrong();
+  t.equal(guard.comparesAfterSeconds(), 3600);
+  accepted("good");
+  t.equal(guard.comparesAfterSeconds(), 3600, "a log-in as all the others allows none");
+  ms += 3_599_000;
+  t.equal(guard.comparesAfterSeconds(), 1);
+  ms += 1000;
+  for (let n = 0; n < 3; n += 1) wrong();
+  t.equal(guard.comparesAfterSeconds(), 3600);
+  accepted("another");
+  wrong();
+  wrong();
+  accepted("another", "changed");
+  for (let n = 0; n < 3; n += 1) wrong();
+  t.equal(guard.comparesAfterSeconds(), 3600);
+});

@@ -41,3 +41,23 @@ t.test("a PIN is changed, and the PIN file follows", async (t) => {
   t.match(await store.read("secrets/a/b"), { kind: "found" });
   t.equal(module.calls("C_Login"), 1);
 });
+
+t.test(
+  "three PINs that are not the one in use are compared, and then none, not even the right one",
+  async (t) => {
+    const { token, module, openStore } = await tokenFixture(t);
+    const store = openStore();
+    await store.read("secrets/a/b");
+    module.control("flags 20000");
+    t.match(await store.setPin(newPin(), newPin()), { code: "PIN_LOCKED" }, "none while one try is left");
+    t.match(await store.setPin(token.pin, newPin()), { code: "PIN_LOCKED" });
+    module.control();
+    for (let n = 0; n < 3; n += 1) t.match(await store.setPin(newPin(), newPin()), { kind: "mismatch" });
+    module.forgetCalls();
+    const withheld = { kind: "withheld", retryAfterSeconds: 3600 };
+    t.same(await store.setPin(newPin(), newPin()), withheld);
+    t.same(await store.setPin(token.pin, newPin()), withheld);
+    t.equal(module.calls("C_SetPIN"), 0);
+    t.match(await store.read("secrets/a/b"), { kind: "absent" }, "the agent goes on");
+  },
+);

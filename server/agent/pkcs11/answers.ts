@@ -156,7 +156,13 @@ export const Answer = Type.Union([
   Type.Object({ kind: Type.Literal("recovered"), paths: Type.Array(Type.String()) }),
   Type.Object({
     kind: Type.Literal("pin"),
-    outcome: Type.Union([Type.Literal("changed"), Type.Literal("mismatch"), Type.Literal("refused")]),
+    outcome: Type.Union([
+      Type.Literal("changed"),
+      Type.Literal("mismatch"),
+      Type.Literal("refused"),
+      /** Or one try is left: the PIN was not compared. */
+      Type.Literal("locked"),
+    ]),
     message: Type.String(),
   }),
   /** `invalid`: paths whose objects can't be understood. */

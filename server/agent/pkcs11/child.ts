@@ -14,7 +14,7 @@ import {
 import { CkrError, callModule } from "./module-call.ts";
 import { StartFault } from "./start-fault.ts";
 import { type Attached, attachToken, startFailure } from "./token-attach.ts";
-import { changePin, type PinGate, pinDigest } from "./token-login.ts";
+import { changePin, type PinGate, pinDigest, refusalOf } from "./token-login.ts";
 import { openView, type View } from "./token-view.ts";
 
 const send = (message: ChildMessage): void => {
@@ -55,6 +55,8 @@ const inTurnAt = (path: string, work: () => Promise<Answer>): Promise<Answer> =>
 /** Changes the PIN of the token, if `current` is the one that this process has logged in with. */
 const setPin = async (held: Attached, current: string, next: string): Promise<Answer> => {
   const { guarded, pin } = held;
+  const refusal = refusalOf(guarded);
+  if (refusal !== undefined) return { kind: "pin", message: refusal, outcome: "locked" };
   if (pin === undefined || pinDigest(guarded.key, current) !== pin) {
     return { kind: "pin", message: "", outcome: "mismatch" };
   }

@@ -9,6 +9,11 @@ import type { LoginFlags, LoginOutcome, PinRefusal } from "./messages.ts";
  */
 export const MAX_UNCLEAR_TRIES = 2;
 
+/** How many PINs that are not the one in use may be named to the agent: each that is refused narrows down the right one. */
+export const MAX_MISMATCHES = 3;
+/** After this long as many may be named again. */
+const MISMATCHES_LAST_MS = 3_600_000;
+
 /** What is known of one PIN on one token, while it is not tried. */
 export type RestingPin =
   | { kind: "untried" }
@@ -94,6 +99,10 @@ export type PinGuard = {
   ended(outcome: LoginOutcome, replacedBy?: string): void;
   /** Somebody has asked the agent for something that needs the token. */
   requested(): void;
+  /** For how many more seconds no PIN is compared with the one in use; 0 where one may be. */
+  comparesAfterSeconds(): number;
+  /** A PIN was named that is not the one in use. */
+  mismatched(): void;
 };
 
 /** PINs whose state is known; one more is not tried, as forgetting any would allow it a second try. */
@@ -103,9 +112,11 @@ const CAPACITY = 256;
  * A guard that has seen nothing. It remembers each PIN that was tried until the same token accepts one, which has set the
  * token's own count back.
  */
-export const createPinGuard = (capacity = CAPACITY): PinGuard => {
+export const createPinGuard = (capacity = CAPACITY, now = () => performance.now()): PinGuard => {
   const known = new Map<string, PinOfToken & { state: PinState }>();
   let trying: string | undefined;
+  let mismatches = 0;
+  let lastMismatch = Number.NEGATIVE_INFINITY;
   const keyOf = ({ token, pin }: PinOfToken): string => `${token} ${pin}`;
 
   /** The token has accepted the PIN: what was held against others is settled. */
@@ -130,11 +141,23 @@ export const createPinGuard = (capacity = CAPACITY): PinGuard => {
       trying = undefined;
       if (tried === undefined) return;
       const { token, pin } = tried;
+      const wasGood = tried.state.kind === "trying" && tried.state.before.kind === "good";
       tried.state = nextPinState(tried.state, outcome);
+      // A log-in with the PIN that was good before proves nothing: the agent makes one at each load.
+      if (outcome === "accepted" && (!wasGood || replacedBy !== undefined)) mismatches = 0;
       if (outcome === "accepted") accept({ token, pin: replacedBy ?? pin });
       const isReplaced = replacedBy !== undefined && replacedBy !== pin;
       if (isReplaced) known.set(keyOf(tried), { token, pin, state: { kind: "refused" } });
       else if (tried.state.kind === "untried") known.delete(keyOf(tried));
+    },
+    comparesAfterSeconds: () => {
+      const left = lastMismatch + MISMATCHES_LAST_MS - now();
+      if (left <= 0) mismatches = 0;
+      return mismatches < MAX_MISMATCHES ? 0 : Math.ceil(left / 1000);
+    },
+    mismatched: () => {
+      mismatches += 1;
+      lastMismatch = now();
     },
     requested: () => {
       for (const entry of known.values()) entry.state = nextPinState(entry.state, "request");

@@ -66,7 +66,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     writable: writes !== undefined,
     pinKey: randomBytes(32),
   };
-  const guard = createPinGuard();
+  const guard = createPinGuard(undefined, () => clock.now());
   const limits = createStallLimits(operationTimeoutMs);
   const env = options.env ?? process.env;
   const supervisor = createSupervisor({
@@ -289,7 +289,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       if (writes === undefined) return READ_ONLY;
       request();
       return changes.inTurn(async () =>
-        changePinThrough(await supervisor.acquire(clock.now()), current, next),
+        changePinThrough(await supervisor.acquire(clock.now()), guard, current, next),
       );
     },
     health: supervisor.health,

@@ -6,6 +6,7 @@ import { type Session, type Slot, type Token, TokenFlag } from "graphene-pk11";
 import { ckrName, isTokenGone, isUnfitPin, loginOutcome } from "./ckr.ts";
 import type { LoginFlags, LoginOutcome, PinRefusal } from "./messages.ts";
 import { CkrError, callModule } from "./module-call.ts";
+import { whyNotTried } from "./pin-guard.ts";
 import { StartFault } from "./start-fault.ts";
 
 /** The agent's guard as a child sees it. */
@@ -65,6 +66,13 @@ const flagsOf = ({ flags }: Token): LoginFlags => ({
   finalTry: (flags & TokenFlag.USER_PIN_FINAL_TRY) !== 0,
   countLow: (flags & TokenFlag.USER_PIN_COUNT_LOW) !== 0,
 });
+
+/** Why no PIN may be tried on the token, whichever it is, in words; undefined where one may. */
+export const refusalOf = ({ slot }: GuardedToken): string | undefined => {
+  const flags = flagsOf(callModule("C_GetTokenInfo", () => slot.getToken()));
+  const reason = whyNotTried({ kind: "untried" }, flags);
+  return reason && REFUSALS[reason][1];
+};
 
 type Try = {
   /** The module's function, and the call of it. */

@@ -42,11 +42,16 @@ export const failureOf = (result: NotDone): Failure => {
   }
 };
 
+const PIN_WITHHELD =
+  "currentPin was wrong three times, and is not compared again for an hour, or until the agent has logged in with a new content of its PIN file, or is restarted.";
+
 /** The same for a PIN that was not changed. */
 export const pinFailureOf = (result: Exclude<PinResult, { kind: "changed" }>): Failure => {
   switch (result.kind) {
     case "mismatch":
       return { code: "PIN_MISMATCH" };
+    case "withheld":
+      return { code: "TOO_BUSY", message: PIN_WITHHELD, retryAfterSeconds: result.retryAfterSeconds };
     case "refused":
       return { code: "PIN_REFUSED", message: result.message };
     case "unavailable":
