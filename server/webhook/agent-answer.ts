@@ -63,6 +63,8 @@ export const readingOf = (asked: Asked, answer: WireAnswer): Reading => {
 const foundOf = (asked: Asked, answer: WireAnswer): Reading => {
   const body = parseJson(answer.body);
   if (!secretBody.Check(body)) return refused(asked, "answered something that is not a secret");
+  // No secret is without keys: it would empty the Secret, whatever the deletion policy says.
+  if (Object.keys(body.data).length === 0) return refused(asked, "answered a secret without keys");
   if (body.path !== asked.path) return refused(asked, "answered for another path");
   if (!Object.values(body.data).every(isBase64)) return refused(asked, "answered a value that is not base64");
   if (checksumOfBase64(body.data) !== body.checksum)

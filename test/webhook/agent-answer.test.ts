@@ -63,7 +63,13 @@ const rows: Row[] = [
     "a lost data object is not an empty secret",
     200,
     text({ ...good, data: {} }),
-    refused("answered data that does not fit its checksum"),
+    refused("answered a secret without keys"),
+  ],
+  [
+    "nor is one whose checksum fits",
+    200,
+    text(secretBody(path, {})),
+    refused("answered a secret without keys"),
   ],
   [
     "another path is not data",
