@@ -110,6 +110,7 @@ const badPaths: [what: string, path: string][] = [
   ["a slash at the end", "a/"],
   ["an empty segment", "a//b"],
   ["a segment of two dots", "a%2f..%2fb"],
+  ["an encoded slash", "secrets%2fa"],
   ["a segment of one dot", "a%2f.%2fb"],
   ["a space", "a%20b"],
   ["a NUL", "a%00"],

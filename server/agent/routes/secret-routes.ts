@@ -134,7 +134,7 @@ const ReadSchema = {
 const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRouteOptions): void => {
   const sizes = createSizes();
   app.get("/v1/secrets/*", { config: { scope: "read" }, schema: ReadSchema }, async (request, reply) => {
-    const path = checkedPath(request.params["*"]);
+    const path = checkedPath(request);
     const audit = startAudit(request, metrics, "read");
     const fresh = asksFresh(request.headers["cache-control"]);
     const signal = callerGone(reply);

@@ -88,7 +88,7 @@ export const addWriteRoutes = (app: KeyswitchServer, options: SecretWriteOptions
       },
     },
     async (request, reply) => {
-      const path = checkedWritePath(request.params["*"]);
+      const path = checkedWritePath(request);
       const { data, metadata, quota } = request.body;
       refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
       refuseOversize(data);
@@ -116,7 +116,7 @@ export const addWriteRoutes = (app: KeyswitchServer, options: SecretWriteOptions
         },
       },
       async (request, reply) => {
-        const path = checkedWritePath(request.params["*"]);
+        const path = checkedWritePath(request);
         const { data = {}, metadata, quota } = request.body;
         refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
         refuseOversize(data);
@@ -140,7 +140,7 @@ export const addWriteRoutes = (app: KeyswitchServer, options: SecretWriteOptions
       },
     },
     async (request, reply) => {
-      const path = checkedWritePath(request.params["*"]);
+      const path = checkedWritePath(request);
       const { key } = request.query;
       if (key !== undefined) refuseFaults(keyFault("querystring.key", key));
       const change = key === undefined ? { type: "delete" as const } : { type: "delete-key" as const, key };
