@@ -39,6 +39,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 # matrix-bot-sdk loads a package that Node warns about, in plain text between the lines of the log.
-ENV NODE_ENV=production NODE_OPTIONS=--disable-warning=DEP0060
+# SIGUSR1 would open a debugger, from the first moment on.
+ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=DEP0060 --disable-sigusr1"
 USER 1200:1200
 ENTRYPOINT ["/usr/bin/tini", "--", "node", "dist/server/main.js"]

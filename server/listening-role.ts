@@ -36,6 +36,8 @@ export const listeningRole =
     const logger = createLogger({ level: config.logLevel, role: name });
     let running: Promise<Running> | undefined;
     let end: string | undefined;
+    // Node would open its debugger, which reads all memory.
+    process.on("SIGUSR1", () => logger.warn({ signal: "SIGUSR1" }, "this signal is ignored"));
     const grace = closeWithGrace({ delay: DRAIN_MS, logger: false }, async ({ signal, err }) => {
       if (err) logger.fatal({ err }, "unexpected error");
       logger.info({ signal }, "stopping");

@@ -85,6 +85,15 @@ t.test("a webhook whose log nobody reads any more still ends with 0", async (t) 
   t.same(await exit, [0, null]);
 });
 
+t.test("SIGUSR1 opens no debugger", async (t) => {
+  const webhook = startProcess(t, "webhook", minimal);
+  await webhook.logged("ready");
+  webhook.child.kill("SIGUSR1");
+  await webhook.logged("this signal is ignored");
+  webhook.child.kill("SIGTERM");
+  t.match(await webhook.ended, { code: 0, stderr: "" });
+});
+
 t.test("a signal during the start ends it with 0", async (t) => {
   const webhook = startProcess(t, "webhook", minimal);
   await webhook.logged("starting");

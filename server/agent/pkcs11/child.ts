@@ -141,6 +141,8 @@ const answerOf = async (id: number, operation: Operation): Promise<ChildMessage>
 };
 
 process.on("disconnect", () => process.exit(0));
+// Node would open its debugger, which reads all memory.
+process.on("SIGUSR1", () => undefined);
 // A terminal's Ctrl-C reaches the whole process group; the agent decides when this process ends.
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => undefined);
