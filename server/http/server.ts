@@ -20,6 +20,7 @@ import { type Connections, createConnections } from "./connections.ts";
 import { createDrain, type Drain } from "./drain.ts";
 import { answerBrokenRequest, answerUnknownRoute, handleError, type RouteMethods } from "./error-handler.ts";
 import { sendError } from "./errors.ts";
+import { refuseOtherHosts } from "./host-header.ts";
 import { limitInFlight } from "./in-flight.ts";
 import type { KeyswitchServer } from "./instance.ts";
 import { parseJsonBodies } from "./json-body.ts";
@@ -75,6 +76,7 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers();
   parseJsonBodies(app, "application/json");
+  if (tls === undefined && options.auth.loopback) refuseOtherHosts(app);
   admitCallers(app, createAuthenticator(options.auth, logger), connections);
   limitInFlight(app, limits.hooksInFlight, connections.whenOver);
   limitBytes(app, limits, connections.whenOver);

@@ -88,7 +88,7 @@ t.test("a body that never ends is given up, and its place with it", async (t) =>
   const { port, hook, enters, release } = await listen(t, { hooksInFlight: 1, requestTimeoutMs: 200 });
   const socket = connect(port, "127.0.0.1");
   socket.write(
-    'POST /hook HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a":',
+    'POST /hook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a":',
   );
   const answer = await text(socket);
   t.match(answer, /^HTTP\/1\.1 408 /);

@@ -214,3 +214,27 @@ t.test("a route without a scope can't be added", async (t) => {
   t.teardown(() => app.close());
   t.throws(() => app.get("/forgotten", async () => "x"), { message: "route /forgotten names no scope" });
 });
+
+t.test("a plain listener on loopback answers none but its own names", async (t) => {
+  const app = buildServer({
+    logger: recordedLog().logger,
+    registry: new Registry(),
+    auth: { tokenFiles: [], clientCertificates: false, loopback: true },
+    ready: () => [],
+  });
+  t.teardown(() => app.close());
+  app.get("/read", { config: { scope: "read" } }, async () => "ok");
+  for (const host of ["localhost", "LOCALHOST:8444", "127.0.0.1:8444", "127.0.0.2", "[::1]:8444", "[::1]"])
+    t.equal((await app.inject({ url: "/read", headers: { host } })).statusCode, 200, host);
+  for (const host of [
+    "evil.example",
+    "evil.example:8444",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+  ])
+    for (const url of ["/read", "/healthz", "/none"]) {
+      const answer = await app.inject({ url, headers: { host } });
+      t.equal(answer.statusCode, 403, `${url} of ${host}`);
+      t.match(answer.json(), { code: "FORBIDDEN", message: /Host header/ });
+    }
+});

@@ -15,11 +15,14 @@ import { recordedLog } from "./recorded-log.ts";
 const authority = createAuthority(t.testdir({}), "ours");
 const { certFile, keyFile } = authority.issue("server");
 const token = "a-token-of-this-test";
-const GET = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
-const READ = `GET /read HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+const GET = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const READ = `GET /read HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`;
 
 /** 20 MB: more than the kernel takes of an answer that is not read. */
 const LARGE = "\u{1f511}".repeat(5_000_000);
+
+/** Also where it is reset. */
+const closed = (socket: Socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()));
 
 const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
   const path = join(t.testdir({ token }), "token");
@@ -108,7 +111,7 @@ t.test("above the number of connections the oldest stranger goes, and who has a 
   t.equal(await answered(known, READ), "200");
   const probe = await open();
   t.equal(await answered(probe, GET), "200");
-  const gone = once(probe, "close");
+  const gone = closed(probe);
   for (let i = 0; i < 30; i += 1) await open();
   await gone;
   t.equal(await answered(await open(), GET), "200", "a probe comes in");
@@ -121,7 +124,7 @@ t.test("of known callers the one that has asked for nothing for longest goes", a
   const { open, answered } = await listen(t, { connections: 2, forStrangers: 0 });
   const [first, second] = [await open(), await open()];
   for (const socket of [first, second, first]) t.equal(await answered(socket, READ), "200");
-  const gone = once(second, "close");
+  const gone = closed(second);
   t.equal(await answered(await open(), READ), "200");
   await gone;
   t.equal(await answered(first, READ), "200");
@@ -131,33 +134,34 @@ t.test("who sends no request is shown out, in the midst of a handshake too", asy
   for (const tls of [false, true]) {
     const { port, open } = await listen(t, { firstRequestMs: 50 }, tls);
     const silent = await open();
-    await once(silent.resume(), "close");
+    await closed(silent.resume());
     if (!tls) continue;
     const shaken = connectTls({ port, host: "127.0.0.1", ca: authority.ca });
     await once(shaken, "secureConnect");
-    await once(shaken.resume(), "close");
+    await closed(shaken.resume());
   }
 });
 
 t.test("more unanswered requests than a connection may have end it, and no more are worked on", async (t) => {
   const { open, until, handled } = await listen(t, { pipelined: 3 });
   const three = await open();
-  three.write("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3));
+  three.write("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3));
   await until(() => handled() === 3);
   t.notOk(three.destroyed);
   const four = await open();
-  four.resume().write("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2000));
-  await once(four, "close");
+  four.resume().write("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000));
+  await closed(four);
   t.equal(handled(), 6);
 });
 
 t.test("an answer that is not read ends its connection, and lets the next one in", async (t) => {
   const { open, until, handled } = await listen(t, { answerMs: 500, answerBytes: 1000 });
   const [first, second] = [await open(), await open()];
-  for (const socket of [first, second]) socket.pause().write("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+  for (const socket of [first, second])
+    socket.pause().write("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
   await until(() => handled() === 2);
   const third = await open();
-  third.write("GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  third.write("GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   t.ok((await text(third)).endsWith(LARGE), "the two before it were given up");
 });
 
