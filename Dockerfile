@@ -42,4 +42,5 @@ COPY --from=build /app/dist dist
 # SIGUSR1 would open a debugger, from the first moment on.
 ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=DEP0060 --disable-sigusr1"
 USER 1200:1200
-ENTRYPOINT ["/usr/bin/tini", "--", "node", "dist/server/main.js"]
+# A core dump of any of these processes would hold values.
+ENTRYPOINT ["/usr/bin/tini", "--", "/bin/sh", "-c", "ulimit -c 0 && exec node dist/server/main.js \"$@\"", "keyswitch"]

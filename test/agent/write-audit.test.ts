@@ -65,6 +65,15 @@ t.test("each write is one line that says who did what", async (t) => {
   await app.close();
 });
 
+t.test("of a write of many keys the line names the first, and how many there are", async (t) => {
+  const { ask, audits } = writableAgent(t);
+  const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`key-${i}`, ""]));
+  await ask({ method: "PUT", url, body: { data: many } });
+  const [told] = audits();
+  t.match(told, { audit: "put", outcome: "created", keyCount: 3000 });
+  t.same(told?.keys, Object.keys(many).slice(0, 50));
+});
+
 t.test("what is refused is told as well, once", async (t) => {
   const rows: [ask: Ask, line: object][] = [
     [

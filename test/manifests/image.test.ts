@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be said of the image without building it: its stages, its user, and what of this folder the build sees.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
@@ -90,12 +90,29 @@ t.test(
   },
 );
 
+const entrypoint = (): string[] => JSON.parse(of("ENTRYPOINT")[0] ?? "");
+
 t.test("it runs as user 1200, as the manifests have it, under an init", async (t) => {
   const lastStage = instructions.slice(
     instructions.findLastIndex(({ instruction }) => instruction === "FROM"),
   );
   t.equal(lastStage.find(({ instruction }) => instruction === "USER")?.rest, "1200:1200");
-  t.same(JSON.parse(of("ENTRYPOINT")[0] ?? ""), ["/usr/bin/tini", "--", "node", "dist/server/main.js"]);
+  const [init, end, shell, option, script, ...name] = entrypoint();
+  t.same([init, end, shell, option, ...name], ["/usr/bin/tini", "--", "/bin/sh", "-c", "keyswitch"]);
+  t.match(script, /exec node dist\/server\/main\.js/);
+});
+
+t.test("its processes dump no core, and have the arguments of the container", async (t) => {
+  const [, , shell = "", option = "", script = "", ...name] = entrypoint();
+  const inside = script.replace("node dist/server/main.js", "/bin/sh -c 'ulimit -c; echo \"$@\"' node");
+  const { stdout } = spawnSync(
+    "/bin/sh",
+    ["-c", 'ulimit -c 1024; exec "$@"', "-", shell, option, inside, ...name, "web hook"],
+    {
+      encoding: "utf8",
+    },
+  );
+  t.equal(stdout, "0\nweb hook\n");
 });
 
 t.test("nothing is copied wholesale, added, or set that is a secret", async (t) => {

@@ -32,7 +32,7 @@ export type AuditedWrite = {
   outcome: string;
   path?: string;
   prefix?: string;
-  /** The names that were to be set or removed. */
+  /** The names that were to be set or removed; the line has the first of them, and how many there are. */
   keys?: readonly string[];
   /** The checksum before and after, null where there was no secret; left out where that is not known. */
   before?: string | null;
@@ -58,6 +58,9 @@ export const startAudit = (request: FastifyRequest, metrics: AgentMetrics, opera
     request.log.info(line, "audit");
   };
 };
+
+/** A line with more names is of use to nobody, and a body can have tens of thousands. */
+const MAX_KEYS = 50;
 
 /** Requests that have their line. */
 const told = new WeakSet<FastifyRequest>();
@@ -100,7 +103,14 @@ const writeLine = (
     ...(request.tokenName !== null && { token: request.tokenName }),
     ...(certificate !== undefined && { certificate }),
   };
-  const shown = keyed(request, audited, ["before", "after"]);
+  const shown = {
+    ...keyed(request, audited, ["before", "after"]),
+    ...(audited.keys !== undefined &&
+      audited.keys.length > MAX_KEYS && {
+        keys: audited.keys.slice(0, MAX_KEYS),
+        keyCount: audited.keys.length,
+      }),
+  };
   const line = { audit: operation, who, ...audited, ...shown, client: request.ip, durationMs: rounded(ms) };
   request.log.info(line, "audit");
 };
