@@ -26,22 +26,31 @@ export const limitBytes = (
   const requests = createByteBudget(requestBytes, requestBytesWaiting);
   const answers = createByteBudget(answerBytes);
   const collect = createCollector(collectEveryBytes);
-  /** Gives back what a budget granted when `reply` is over. */
-  const giveBack = (reply: FastifyReply, bytes: number, release: (() => void) | undefined): boolean => {
+  /** Gives back what a budget granted when `reply` is over. What a caller has only said that it will send is no garbage. */
+  const giveBack = (
+    reply: FastifyReply,
+    budget: ByteBudget,
+    bytes: number,
+    release: (() => void) | undefined,
+  ): boolean => {
     if (release === undefined) return false;
+    const { socket } = reply.request.raw;
+    const readBefore = socket.bytesRead;
     whenOver(reply.raw, () => {
       release();
-      collect(bytes);
+      // An injected request has no socket that counts.
+      const received = socket.bytesRead - readBefore || 0;
+      collect(budget === answers ? bytes : Math.min(bytes, received));
     });
     return true;
   };
   const tryHold = (reply: FastifyReply, budget: ByteBudget, bytes: number): boolean =>
-    giveBack(reply, bytes, budget.tryTake(bytes));
+    giveBack(reply, budget, bytes, budget.tryTake(bytes));
   const hold = async (reply: FastifyReply, budget: ByteBudget, bytes: number, until?: AbortSignal) => {
     const gone = new AbortController();
     whenOver(reply.raw, () => gone.abort());
     const signals = until === undefined ? [gone.signal] : [gone.signal, until];
-    return giveBack(reply, bytes, await budget.take(bytes, AbortSignal.any(signals)));
+    return giveBack(reply, budget, bytes, await budget.take(bytes, AbortSignal.any(signals)));
   };
   app.addHook("onRequest", async (request, reply) => {
     const bytes = bodyBytes(request);
@@ -85,8 +94,8 @@ const fitting = <T>(
   return reply.tryRoomFor(bytes) ? { made } : { bytes };
 };
 
-/** What the caller says that it will send; without a length it may be all that the route takes. */
-const bodyBytes = ({ headers, routeOptions }: FastifyRequest): number =>
-  headers["transfer-encoding"] === undefined
-    ? Number(headers["content-length"] ?? 0)
-    : routeOptions.bodyLimit;
+/** What the caller says that it will send; without a length that is one it may be all that the route takes. */
+const bodyBytes = ({ headers, routeOptions }: FastifyRequest): number => {
+  const { "content-length": length = "0", "transfer-encoding": encoding } = headers;
+  return encoding === undefined && /^\d{1,15}$/.test(length) ? Number(length) : routeOptions.bodyLimit;
+};

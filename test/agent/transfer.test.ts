@@ -21,7 +21,7 @@ t.test("an import makes what is not there, and what is there is as ifExists says
     [{ ifExists: "fail" }, "failed", second],
   ];
   for (const [ifExists, outcome, expected] of rows) {
-    const { ask, store, audits } = writableAgent(t);
+    const { ask, store, audits, shown } = writableAgent(t);
     store.put("a/other", { user: second });
     store.put("a/same", { user: first });
     const secrets = [item("a/new"), item("a/other"), item("a/same")];
@@ -48,8 +48,8 @@ t.test("an import makes what is not there, and what is there is as ifExists says
         audit: "import",
         path: "a/other",
         outcome: outcome === "failed" ? "PRECONDITION_FAILED" : outcome,
-        before: sumOf({ user: second }),
-        after: sumOf({ user: after }),
+        before: shown(sumOf({ user: second })),
+        after: shown(sumOf({ user: after })),
       },
       { audit: "import", path: "a/same", outcome: "unchanged" },
     ]);
@@ -234,7 +234,7 @@ t.test("an export of too much is refused before anything is read", async (t) => 
 });
 
 t.test("a repack moves to the other layout and back", async (t) => {
-  const { ask, store, audits } = writableAgent(t);
+  const { ask, store, audits, shown } = writableAgent(t);
   store.put("a", { user: first });
   store.put("b", { user: first }, { layout: "per-key" });
   const repack = async (body: object) => ask({ method: "POST", url: "/v1/repack", body });
@@ -255,7 +255,7 @@ t.test("a repack moves to the other layout and back", async (t) => {
   });
   t.match(audits(), [
     { audit: "repack", path: "a", outcome: "unchanged" },
-    { audit: "repack", path: "b", outcome: "repacked", before: sumOf({ user: first }) },
+    { audit: "repack", path: "b", outcome: "repacked", before: shown(sumOf({ user: first })) },
     { audit: "repack", path: "c", outcome: "SECRET_NOT_FOUND" },
   ]);
   t.match(await store.read("b"), { layout: "packed" });
