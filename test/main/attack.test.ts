@@ -125,7 +125,9 @@ t.test("a webhook", async (t) => {
   });
 });
 
-for (const cache of ["live", "cached"])
+/** The one that holds values of its own, and so grows more; both with KEYSWITCH_ALL_ATTACKS=1. */
+const caches = process.env.KEYSWITCH_ALL_ATTACKS === "1" ? ["live", "cached"] : ["cached"];
+for (const cache of caches)
   t.test(`large answers of an agent whose module is ${cache}`, async (t) => {
     const token = randomBytes(20).toString("hex");
     const { token: hsm } = await tokenFixture(t);

@@ -25,9 +25,11 @@ import {
 } from "./model-world.ts";
 import { template } from "./request.ts";
 
-/** Steps after the start; the cases that differ most go one further. */
+/** Steps after the start; the cases that differ most go one further: one of them, and all with KEYSWITCH_DEEP_MODELS=1. */
 const DEPTH = 4;
-const DEEPER: ReadonlySet<string> = new Set(["Fixed", "Floor", "with a template"]);
+const DEEPER: ReadonlySet<string> = new Set(
+  process.env.KEYSWITCH_DEEP_MODELS === "1" ? ["Fixed", "Floor", "with a template"] : ["with a template"],
+);
 const WALKS = 5000;
 /** So often it may be quiet for eleven minutes. */
 const MAX_QUIET = 1;
