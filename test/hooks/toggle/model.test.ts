@@ -4,6 +4,7 @@
 import fc from "fast-check";
 import t from "tap";
 import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
+import { depthOf } from "../deep-models.ts";
 import { idOf } from "../interned.ts";
 import { settling } from "../settling.ts";
 import { isHeld } from "./model-invariants.ts";
@@ -25,11 +26,10 @@ import {
 } from "./model-world.ts";
 import { template } from "./request.ts";
 
-/** Steps after the start; the cases that differ most go one further: one of them, and all with KEYSWITCH_DEEP_MODELS=1. */
+/** Steps after the start; the cases that differ most can go one further. */
 const DEPTH = 4;
-const DEEPER: ReadonlySet<string> = new Set(
-  process.env.KEYSWITCH_DEEP_MODELS === "1" ? ["Fixed", "Floor", "with a template"] : ["with a template"],
-);
+const DEEPEST = depthOf(DEPTH, DEPTH + 1);
+const DEEPER: ReadonlySet<string> = new Set(["Fixed", "Floor", "with a template"]);
 const WALKS = 5000;
 /** So often it may be quiet for eleven minutes. */
 const MAX_QUIET = 1;
@@ -217,7 +217,8 @@ for (const name of Object.keys(CASES)) {
       { world: create(start, "web", {}), path: ["web is there"] },
     ];
     const failures: string[] = [];
-    const deepest = DEEPER.has(name) ? DEPTH + 1 : DEPTH;
+    const isDeeper = DEEPER.has(name) && DEEPEST > DEPTH;
+    const deepest = isDeeper ? DEEPEST : DEPTH;
     for (let depth = 0; depth <= deepest && failures.length === 0; depth += 1) {
       const next: typeof frontier = [];
       for (const { world, path } of frontier) {
@@ -228,7 +229,7 @@ for (const name of Object.keys(CASES)) {
           if (depth === deepest) continue;
           for (const [action, act] of Object.entries(ACTIONS)) {
             // A fight is several steps in one already, and its cases are as deep without the other options.
-            if (DEEPER.has(name) && (act === contend || act === quiet)) continue;
+            if (isDeeper && (act === contend || act === quiet)) continue;
             doing = action;
             const after = act(world);
             const key = keyOf(after);

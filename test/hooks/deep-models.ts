@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// How far a model check goes: every step more takes several times as long.
+
+/** `usual` steps, or `deep` with KEYSWITCH_DEEP_MODELS=1. */
+export const depthOf = (usual: number, deep: number): number =>
+  process.env.KEYSWITCH_DEEP_MODELS === "1" ? deep : usual;
