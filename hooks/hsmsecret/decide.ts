@@ -22,7 +22,7 @@ import { type HookContext, isAgreed, refusalOf } from "./plan.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { FORCE_SYNC, type HSMSecret } from "./schema.ts";
-import { type Finding, type Learned, learnedFrom, previousStatus, readyReason } from "./status.ts";
+import { type Finding, isShownAs, type Learned, learnedFrom, previousStatus, readyReason } from "./status.ts";
 import { heldText, OVERDUE_SECONDS, overdueText, writingFor } from "./unwritten.ts";
 import { conflictFinding, failureFinding, keepingEdits, withheldFinding } from "./write-back.ts";
 import type { FailedWrite } from "./writing.ts";
@@ -50,10 +50,6 @@ export interface Situation {
   /** RFC 3339. */
   readonly now: string;
 }
-
-/** Whether a status shows this checksum of the Secret; one of no Secret it does not show. */
-const isShownAs = (shown: string | undefined, plain: string | null, checksums: KeyedChecksums): boolean =>
-  plain !== null && checksums.fits(shown, plain);
 
 /** Leaves the data of every Secret as it is and says why. */
 const leaveAlone = (

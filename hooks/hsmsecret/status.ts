@@ -97,6 +97,13 @@ const fact = <K extends string, T>(
   return value === undefined ? {} : ({ [name]: value } as Record<K, T>);
 };
 
+/** Whether a status shows this checksum of the Secret; one of no Secret it does not show. */
+export const isShownAs = (
+  shown: string | undefined,
+  plain: string | null,
+  checksums: KeyedChecksums,
+): boolean => plain !== null && checksums.fits(shown, plain);
+
 /** The checksum that a status shows, in the form of today: earlier versions showed the plain one. */
 const inTodaysForm = (shown: string | undefined, checksums: KeyedChecksums): string | undefined =>
   shown !== undefined && isPlain(shown) ? checksums.of(shown) : shown;
