@@ -51,18 +51,23 @@ const hmacOf = (key: Uint8Array, text: string): string => {
   return hash("sha256", Buffer.concat([padded(key, 0x5c), inner]));
 };
 
-const keyed = (plain: string, { id, secret }: ChecksumKey): string =>
-  `hmac-sha256:${id}:${hmacOf(secret, plain)}`;
-
 /**
  * Checksums under the first of `keys`; those under the others can be compared. With `renews`, what was made under another
  * than the first counts as outdated: to be said only when everybody who compares has had the time to learn the first.
+ * It remembers what it has made, for a sync asks for the same several times: make one for each request.
  */
 export const keyedChecksums = (
   keys: readonly [ChecksumKey, ...ChecksumKey[]],
   renews: boolean,
 ): KeyedChecksums => {
   const [first] = keys;
+  const made = new Map<string, string>();
+  const keyed = (plain: string, { id, secret }: ChecksumKey): string => {
+    const asked = `${id} ${plain}`;
+    const shown = made.get(asked) ?? `hmac-sha256:${id}:${hmacOf(secret, plain)}`;
+    made.set(asked, shown);
+    return shown;
+  };
   const of = (plain: string): string => keyed(plain, first);
   const keyOf = (shown: string): ChecksumKey | undefined => {
     const wanted = keyIdOf(shown);
