@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which write of the path the Secret's data are, so that an agent whose token lags behind is not believed.
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { checksumOfBase64 } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret } from "../kubernetes.ts";
+import { annotationOf } from "./annotation.ts";
 import { isUnedited } from "./base.ts";
 import { contentOf } from "./content.ts";
 import { observe } from "./observed.ts";
@@ -24,12 +25,7 @@ const Applied = Type.Object({
   device: Type.String(),
 });
 
-/** The content of the annotation. */
-interface Applied {
-  readonly path: string;
-  readonly version: number;
-  readonly device: string;
-}
+type Applied = Static<typeof Applied>;
 
 const applied = TypeCompiler.Compile(Applied);
 
@@ -39,20 +35,9 @@ type Found = Extract<Reading, { outcome: "found" }>;
 export const appliedText = ({ hsmPath }: ResolvedSpec, { version, device }: Found): string =>
   JSON.stringify({ path: hsmPath, version, device });
 
-const annotationOf = (secret: Secret | undefined): Applied | undefined => {
-  const text = secret?.metadata.annotations?.[APPLIED];
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return applied.Check(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-};
-
 /** What was last read or applied of the path: by the status, or by the Secret, which a status may lag behind. */
 const lastKnown = (parent: HSMSecret, path: string, owned: Secret | undefined): Applied | undefined => {
-  const noted = annotationOf(owned);
+  const noted = owned && annotationOf(owned, APPLIED, applied);
   const { hsmPath, lastReading } = previousStatus(parent);
   const read = hsmPath === path && lastReading !== undefined ? { path, ...lastReading } : undefined;
   if (noted?.path !== path) return read;

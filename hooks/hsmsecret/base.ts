@@ -6,6 +6,7 @@ import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { checksum, checksumOfBase64 } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
+import { annotationOf } from "./annotation.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** The annotation of a Secret under writeBack: the keyed checksum of the data that Keyswitch last gave it. Never a value. */
@@ -37,16 +38,7 @@ export interface Base {
 const base = TypeCompiler.Compile(Base);
 
 /** The base that `secret` carries; undefined where it carries none or one that somebody has broken. */
-export const baseOf = (secret: Secret): Base | undefined => {
-  const text = secret.metadata.annotations?.[BASE];
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return base.Check(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-};
+export const baseOf = (secret: Secret): Base | undefined => annotationOf(secret, BASE, base);
 
 /** The annotation for `data`; the same data give the same text, and the one that `secret` has stays while it is right. */
 export const baseText = (
