@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why a Secret is not written though every answer asks for it: it is being deleted and held, or the API server refuses it.
 import type { Secret } from "../kubernetes.ts";
-import { secondsSinceEpoch, secondsUntil } from "../toggle/until.ts";
+import { secondsSinceEpoch, secondsUntil } from "../rfc3339.ts";
 import type { HSMSecret, HSMSecretStatus } from "./schema.ts";
 
 /** Finalizers that the garbage collector takes off by itself. */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether something else scales the Deployment against the Toggle again and again: counted from what a sync sees and what
 // the status before says, in steps that are coarse enough for the status to rest while the two fight.
+
+import { secondsUntil } from "../rfc3339.ts";
 import { type Deployment, replicasOf, scalersOf } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { LastScaled, Phase, Toggle, ToggleStatus } from "./schema.ts";
-import { secondsUntil } from "./until.ts";
 
 /** From this many put-backs in a row the Toggle is contended; the status counts no further. */
 const MANY = 3;

@@ -2,8 +2,8 @@
 // A Toggle's spec with every default filled in, and whether it is on at a given time.
 import type { StringMap } from "../kubernetes.ts";
 import { faultOf } from "../metadata-rules.ts";
+import { secondsUntil } from "../rfc3339.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
-import { secondsUntil } from "./until.ts";
 
 /** The spec as the hooks work with it: nothing is left open but what has no default. */
 export interface ResolvedSpec {

@@ -4,8 +4,8 @@ import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
 import { conditions, DNS_SUBDOMAIN, LABEL_VALUE, NamespacedMeta } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
+import { TIME_PATTERN } from "../rfc3339.ts";
 import { Deployment } from "./deployment.ts";
-import { TIME_PATTERN } from "./until.ts";
 
 /** The rest of a pod template is Kubernetes' own: the API server checks it when the Deployment is made. */
 const ANY_OTHER_FIELD = { "x-kubernetes-preserve-unknown-fields": true } as const;

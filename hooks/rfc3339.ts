@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times as RFC 3339: the two that decide are now and spec.until. Pure arithmetic, because a hook has no clock.
+// Times as RFC 3339, such as now and spec.until. Pure arithmetic, because a hook has no clock.
 
 /** RFC 3339 date-time, as spec.until may be written; also the pattern of the CRD (RE2). */
 export const TIME_PATTERN =

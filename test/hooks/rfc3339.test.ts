@@ -2,7 +2,7 @@
 // Times without a clock: every date-time that the API server takes is understood, and as Date understands it.
 import fc from "fast-check";
 import t from "tap";
-import { secondsSinceEpoch, secondsUntil, TIME_PATTERN } from "../../../hooks/toggle/until.ts";
+import { secondsSinceEpoch, secondsUntil, TIME_PATTERN } from "../../hooks/rfc3339.ts";
 
 t.test("times of any zone are the seconds that Date says", async () => {
   const offset = fc.constantFrom("Z", "z", "+00:00", "-00:30", "+01:00", "+14:00", "-23:59");
