@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
-
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import { own } from "../own.ts";
 import { isUnedited } from "./base.ts";

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Toggle's state in the words of a chat, and whether it will change by itself.
+
+import { secondsSinceEpoch } from "../../hooks/rfc3339.ts";
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../hooks/toggle/status.ts";
-import { secondsSinceEpoch } from "../../hooks/rfc3339.ts";
 import { lastSwitchOf } from "../kubernetes/last-switch.ts";
 import { oneLine, shorten } from "./shown-text.ts";
 

@@ -34,13 +34,14 @@ export const createByteBudget = (maximum: number, maximumWaiting = Number.POSITI
       if (waiting.size === 0 && fits(bytes)) return Promise.resolve(grant(bytes));
       if (waiting.size > 0 && waitingBytes + bytes > maximumWaiting) return Promise.resolve(undefined);
       return new Promise((resolve) => {
-        const leave = (): boolean => {
-          if (waiting.delete(one)) waitingBytes -= bytes;
+        const leave = (granted: (() => void) | undefined): void => {
+          waiting.delete(one);
+          waitingBytes -= bytes;
           signal.removeEventListener("abort", giveUp);
-          return true;
+          resolve(granted);
         };
-        const one = { bytes, enter: () => leave() && resolve(grant(bytes)) };
-        const giveUp = (): void => void (leave() && resolve(undefined));
+        const one = { bytes, enter: () => leave(grant(bytes)) };
+        const giveUp = (): void => leave(undefined);
         waiting.add(one);
         waitingBytes += bytes;
         signal.addEventListener("abort", giveUp);

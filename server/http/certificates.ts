@@ -59,13 +59,14 @@ export const followCertificates = (
   /** Called when another client CA is in force: who came in by the former one must show a certificate again. */
   onNewCa: () => void,
 ): (() => void) => {
-  let { ca } = certificateSource(files, logger, () => {}).get();
+  let ca: SecureContextOptions["ca"];
   const source = certificateSource(files, logger, (material) => {
     for (const server of servers) server.setSecureContext(material);
     const same = String(ca) === String(material.ca);
     ca = material.ca;
     if (!same) onNewCa();
   });
+  ({ ca } = source.get());
   const timer = setInterval(() => source.get(), CHECK_EVERY_MS);
   timer.unref();
   return () => clearInterval(timer);
