@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // `npm run test:cluster`: the tour, and what only a real API server can show, against a real API server and Metacontroller, under both apply strategies. Prints `N passed,
-// N failed, N skipped` as the last line; where no engine is named, says so and counts its steps as skipped.
+// N failed, N skipped` as the last line; where no engine is named, says so and counts its steps as skipped. With words as
+// arguments it runs only those cases of test/cases whose titles have one of them, and no tour.
+import { CASES } from "../test/cases/index.ts";
+import { runCases } from "../test/cases/run-cases.ts";
 import { CLUSTER_STEPS, clusterSteps } from "./cluster/cluster-steps.ts";
 import { findEngine } from "./cluster/engine-programs.ts";
 import { openRealControlPlane } from "./cluster/real-control-plane.ts";
 import type { ApplyStrategy } from "./local/control-plane.ts";
-import { startStack } from "./local/stack.ts";
+import { type Stack, startStack } from "./local/stack.ts";
 import { provideForStack } from "./system-packages.ts";
 import { runSteps, runTour, type StepResult, TOUR_STEPS, tableOf } from "./tour.ts";
 
@@ -15,14 +18,24 @@ const STEP_SECONDS = 60;
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
+const words = process.argv.slice(2);
+const isMeant = (title: string) => words.length === 0 || words.some((word) => title.includes(word));
+
+const runOn = async (stack: Stack, applyStrategy: ApplyStrategy): Promise<StepResult[]> => {
+  const meant = CASES.filter(({ title }) => isMeant(title));
+  const cases = () => runCases(meant, { stack, applyStrategy, seconds: STEP_SECONDS, say });
+  if (words.length > 0) return cases();
+  const toured = await runTour(stack, say, STEP_SECONDS);
+  return [...toured, ...(await cases()), ...(await runSteps(clusterSteps(stack, STEP_SECONDS), say))];
+};
+
 const runAll = async (controlPlane: ReturnType<typeof openRealControlPlane>): Promise<StepResult[]> => {
   const results: StepResult[] = [];
   for (const applyStrategy of STRATEGIES) {
     say(`Metacontroller with --apply-strategy=${applyStrategy}`);
     const stack = await startStack({ say, controlPlane, applyStrategy });
     try {
-      const toured = await runTour(stack, say, STEP_SECONDS);
-      const ran = [...toured, ...(await runSteps(clusterSteps(stack, STEP_SECONDS), say))];
+      const ran = await runOn(stack, applyStrategy);
       say(tableOf(ran));
       results.push(...ran);
     } finally {
@@ -35,7 +48,7 @@ const runAll = async (controlPlane: ReturnType<typeof openRealControlPlane>): Pr
 const found = findEngine(process.env);
 if ("missing" in found) {
   say(`Nothing was tried: ${found.missing}.`);
-  say(`0 passed, 0 failed, ${STRATEGIES.length * (TOUR_STEPS + CLUSTER_STEPS)} skipped`);
+  say(`0 passed, 0 failed, ${STRATEGIES.length * (TOUR_STEPS + CLUSTER_STEPS + CASES.length + 1)} skipped`);
 } else {
   const missing = provideForStack(say);
   if (missing.length > 0) throw new Error(`missing: ${missing.map(({ debian }) => debian).join(", ")}`);

@@ -10,6 +10,8 @@ import { answerOf, type ServerProgram, startServerProgram } from "./server-progr
 
 export type RealApiServer = {
   readonly kubeconfig: string;
+  /** Ends kube-apiserver and starts it at the same address; etcd and the controllers go on. */
+  restart(): Promise<void>;
   close(): Promise<void>;
 };
 
@@ -128,9 +130,6 @@ export const startRealApiServer = async (
   const close = async () => {
     for (const program of running.splice(0).reverse()) await program.stop();
   };
-  const start = async (command: string, args: readonly string[], isReady: () => Promise<boolean>) => {
-    running.push(await startServerProgram({ command, args, log, isReady }));
-  };
   try {
     const [etcd, etcdUrl] = await startEtcd(programs.etcd, place);
     running.push(etcd);
@@ -141,11 +140,29 @@ export const startRealApiServer = async (
       async (): Promise<boolean> =>
         (await kubectlWith(users.admin).try(["get", ...args])).code === 0;
     const served = apiServerArguments(folder, port, etcdUrl, users, keys);
-    await start(programs.apiServer, served, gets("--raw", "/readyz"));
-    const managed = managerArguments(folder, managerPort, users, keys);
-    // Its controllers have made this of the new cluster.
-    await start(programs.controllerManager, managed, gets("serviceaccount", "default"));
-    return { kubeconfig: users.admin, close };
+    const startApi = () =>
+      startServerProgram({
+        command: programs.apiServer,
+        args: served,
+        log,
+        isReady: gets("--raw", "/readyz"),
+      });
+    let api = await startApi();
+    running.push({ stop: () => api.stop() });
+    running.push(
+      await startServerProgram({
+        command: programs.controllerManager,
+        args: managerArguments(folder, managerPort, users, keys),
+        log,
+        // Its controllers have made this of the new cluster.
+        isReady: gets("serviceaccount", "default"),
+      }),
+    );
+    const restart = async () => {
+      await api.stop();
+      api = await startApi();
+    };
+    return { kubeconfig: users.admin, restart, close };
   } catch (error) {
     await close();
     throw error;

@@ -111,6 +111,10 @@ const clean = async (kubectl: Kubectl, definitions: string): Promise<void> => {
   await removeRights(kubectl);
 };
 
+const refuseRestart = async (): Promise<void> => {
+  throw new Error("the API server of a cluster that is there is not ours to restart");
+};
+
 /** A control plane of `engine`, made for one run or, in a cluster that is there, removed after it. */
 export const openRealControlPlane =
   (engine: Engine): OpenControlPlane =>
@@ -124,7 +128,7 @@ export const openRealControlPlane =
       const server =
         "etcd" in engine.api
           ? await startRealApiServer(engine.api, { folder: join(folder, "api-server"), log })
-          : { ...engine.api, close: async () => {} };
+          : { ...engine.api, restart: refuseRestart, close: async () => {} };
       closers.push(server.close);
       const { kubeconfig } = server;
       const kubectl = kubectlWith(kubeconfig);
@@ -139,15 +143,23 @@ export const openRealControlPlane =
       const nodes = await kubectl(["get", "nodes", "-o", "name"]);
       if (nodes.trim() === "") closers.push(keepPodsReady(proxy.url));
       let running: Running | undefined;
+      let strategy = applyStrategy;
+      const start = async () => {
+        const limited = await limitedKubeconfig(kubectl, folder);
+        running = await startMetacontroller(engine, { kubeconfig: limited, applyStrategy: strategy, log });
+      };
+      closers.push(async () => running?.close());
       return {
         kubeconfig,
         url: proxy.url,
         resolvesServices: false,
-        startEngine: async () => {
-          const limited = await limitedKubeconfig(kubectl, folder);
-          running = await startMetacontroller(engine, { kubeconfig: limited, applyStrategy, log });
-          closers.push(running.close);
+        startEngine: start,
+        restartEngine: async (other = strategy) => {
+          strategy = other;
+          await running?.close();
+          await start();
         },
+        restartApi: () => server.restart(),
         idle: async () => running?.idle(),
         close,
       };

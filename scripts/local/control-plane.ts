@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { startApiServer } from "../control-plane/api/server.ts";
 import { startDeploymentController } from "../control-plane/engine/deployment-controller.ts";
-import { type SyncRecord, startEngine } from "../control-plane/engine/engine.ts";
+import { type Engine, type SyncRecord, startEngine } from "../control-plane/engine/engine.ts";
 
 /** Metacontroller's --apply-strategy. */
 export type ApplyStrategy = "server-side-apply" | "dynamic-apply";
@@ -16,6 +16,10 @@ export interface ControlPlane {
   readonly resolvesServices: boolean;
   /** Runs the CompositeControllers that are there, whose webhook listens on `webhookPort` of this machine. */
   startEngine(webhookPort: number): Promise<void>;
+  /** Ends the engine, and starts it with `applyStrategy`, or as it was. */
+  restartEngine(applyStrategy?: ApplyStrategy): Promise<void>;
+  /** Ends the API server, every connection to it among them, and starts it at the same address with what it holds. */
+  restartApi(): Promise<void>;
   /** Resolves when no sync runs or waits for a worker. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -34,37 +38,47 @@ export interface ControlPlaneOptions {
 export type OpenControlPlane = (options: ControlPlaneOptions) => Promise<ControlPlane>;
 
 /** The API server and the engine of scripts/control-plane, in this process. */
-export const openLocalControlPlane: OpenControlPlane = async ({ folder, applyStrategy, log, onSync }) => {
+export const openLocalControlPlane: OpenControlPlane = async (options) => {
+  const { folder, log, onSync } = options;
   const api = await startApiServer({ log });
   const closers: (() => Promise<void>)[] = [() => api.close()];
-  const close = async () => {
-    for (const closer of closers.splice(0).reverse()) await closer();
-  };
   const kubeconfig = join(folder, "kubeconfig");
   await api.kubeconfig(kubeconfig);
   const write = (fields: Record<string, unknown>, message: string) =>
     log(JSON.stringify({ role: "engine", ...fields, msg: message }));
-  let idle = async () => {};
+  const start = (applyStrategy: ApplyStrategy, port: number) =>
+    startEngine({
+      apiUrl: api.url,
+      applyStrategy,
+      resolveService: (host) =>
+        host === "keyswitch-webhook.keyswitch.svc" ? { host: "127.0.0.1", port } : undefined,
+      ...(onSync && { onSync }),
+      log: { debug: write, info: write, warn: write },
+    });
+  let running: { engine: Engine; port: number } | undefined;
+  let { applyStrategy } = options;
+  closers.push(async () => running?.engine.close());
   return {
     kubeconfig,
     url: api.url,
     resolvesServices: true,
     startEngine: async (port) => {
-      const engine = await startEngine({
-        apiUrl: api.url,
-        applyStrategy,
-        resolveService: (host) =>
-          host === "keyswitch-webhook.keyswitch.svc" ? { host: "127.0.0.1", port } : undefined,
-        ...(onSync && { onSync }),
-        log: { debug: write, info: write, warn: write },
-      });
-      closers.push(() => engine.close());
-      idle = () => engine.idle();
+      running = { engine: await start(applyStrategy, port), port };
       // There are no nodes here: Deployments become ready because it says so.
       const deployments = startDeploymentController({ apiUrl: api.url });
       closers.push(() => deployments.close());
     },
-    idle: () => idle(),
-    close,
+    restartEngine: async (other = applyStrategy) => {
+      if (running === undefined) throw new Error("the engine does not run");
+      const { engine, port } = running;
+      await engine.close();
+      applyStrategy = other;
+      running = { engine: await start(applyStrategy, port), port };
+    },
+    restartApi: () => api.restart(),
+    idle: async () => running?.engine.idle(),
+    close: async () => {
+      for (const closer of closers.splice(0).reverse()) await closer();
+    },
   };
 };

@@ -66,6 +66,10 @@ export interface Stack {
   stop(role: Role, signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Brings the files of a running role's pod up to date, and answers with those that differ. */
   refresh(role: Role): Promise<string[]>;
+  /** Ends Metacontroller and starts it, with another --apply-strategy if one is given. */
+  restartEngine(applyStrategy?: ApplyStrategy): Promise<void>;
+  /** Ends the API server and starts it at the same address. */
+  restartApi(): Promise<void>;
   /** Resolves when no sync runs or waits for a worker. */
   idle(): Promise<void>;
   close(): Promise<void>;
@@ -288,6 +292,8 @@ const assemble = async (
     start,
     stop,
     refresh: (role) => runningOf(role).refresh(),
+    restartEngine: (applyStrategy) => controlPlane.restartEngine(applyStrategy),
+    restartApi: () => controlPlane.restartApi(),
     idle: () => controlPlane.idle(),
     close,
   };

@@ -29,6 +29,8 @@ export type ApiServer = {
   url: string;
   /** Writes a kubeconfig for this server. */
   kubeconfig: (path: string) => Promise<void>;
+  /** Ends every connection and listens anew at the same address, with the same objects. */
+  restart: () => Promise<void>;
   close: () => Promise<void>;
 };
 
@@ -44,20 +46,33 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
     void route(ctx, request, response, routerOptions);
   });
   server.keepAliveTimeout = 60_000;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  });
+  const listen = (port: number) =>
+    new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+  const unlisten = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
+  };
+  await listen(port);
   const address = server.address();
-  const url = `http://${host}:${typeof address === "object" && address ? address.port : port}`;
+  const taken = typeof address === "object" && address ? address.port : port;
+  const url = `http://${host}:${taken}`;
   return {
     url,
     kubeconfig: (path) => writeFile(path, kubeconfigText(url), { mode: 0o600 }),
+    restart: async () => {
+      await unlisten();
+      await listen(taken);
+    },
     close: async () => {
       for (const stop of stops) stop();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
+      await unlisten();
     },
   };
 }

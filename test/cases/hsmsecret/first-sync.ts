@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// A secret on the token becomes a Secret, and follows it.
+import type { Case } from "../case.ts";
+
+export const cases: readonly Case[] = [
+  {
+    title: "a new HSMSecret becomes a Secret of its content",
+    run: async (scene) => {
+      const data = { username: "app", password: scene.value() };
+      await scene.put("database", data);
+      await scene.apply("HSMSecret", "database", {});
+      const secret = await scene.settled("database", "True Synced", data);
+      const [owner] = secret?.metadata.ownerReferences ?? [];
+      if (owner?.kind !== "HSMSecret") throw new Error("the Secret has no owner");
+    },
+  },
+  {
+    title: "a change on the token reaches the Secret by the sync interval",
+    run: async (scene) => {
+      const [before, after] = [{ key: scene.value() }, { key: scene.value(), added: scene.value() }];
+      await scene.put("database", before);
+      await scene.apply("HSMSecret", "database", { syncInterval: 5 });
+      await scene.settled("database", "True Synced", before);
+      await scene.put("database", after);
+      await scene.settled("database", "True Synced", after);
+    },
+  },
+];

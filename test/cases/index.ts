@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// All cases, in the order in which they are shown.
+import type { Case } from "./case.ts";
+import { cases as restarts } from "./engine/restarts.ts";
+import { cases as firstSync } from "./hsmsecret/first-sync.ts";
+import { cases as switching } from "./toggle/switching.ts";
+
+export const CASES: readonly Case[] = [...firstSync, ...switching, ...restarts];

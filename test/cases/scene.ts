@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a case works with: a namespace of its own, kubectl in it, its secrets on the token, and waits for what comes about.
+import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { HSMSecretStatus } from "../../hooks/hsmsecret/schema.ts";
+import { Secret } from "../../hooks/kubernetes.ts";
+import { ToggleStatus } from "../../hooks/toggle/schema.ts";
+import type { KubeClient, KubeObject, ResourceInfo } from "../../scripts/control-plane/client.ts";
+import type { ApplyStrategy } from "../../scripts/local/control-plane.ts";
+import { eventually } from "../../scripts/local/eventually.ts";
+import { plainData, readyOf } from "../../scripts/local/hsmsecret-view.ts";
+import type { Kubectl } from "../../scripts/local/kubectl.ts";
+import type { Stack } from "../../scripts/local/stack.ts";
+
+const info = (apiVersion: string, kind: string, hasStatus = true): ResourceInfo => ({
+  apiVersion,
+  kind,
+  plural: `${kind.toLowerCase()}s`,
+  namespaced: true,
+  hasStatus,
+});
+
+/** The kinds that cases read. */
+const KINDS = {
+  HSMSecret: info("hsm.j5t.io/v1alpha1", "HSMSecret"),
+  Toggle: info("toggle.j5t.io/v1alpha1", "Toggle"),
+  Secret: info("v1", "Secret", false),
+  Deployment: info("apps/v1", "Deployment"),
+  Event: info("v1", "Event", false),
+};
+export type Kind = keyof typeof KINDS;
+
+type Data = Readonly<Record<string, string>>;
+/** Of an object that is applied, beside its name and namespace. */
+type Metadata = { labels?: Data; annotations?: Data };
+
+export type SceneOptions = {
+  readonly stack: Stack;
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly applyStrategy: ApplyStrategy;
+  /** The longest that anything is waited for. */
+  readonly seconds: number;
+  /** Told each value that is made, so that it can be looked for where it must not be. */
+  readonly onValue: (value: string) => void;
+};
+
+export type Scene = ReturnType<typeof createScene>;
+
+/** `kubectl` that works in `namespace`. */
+const within = (kubectl: Kubectl, namespace: string): Kubectl => {
+  const place = ["-n", namespace];
+  return Object.assign((args: readonly string[], input?: string) => kubectl([...place, ...args], input), {
+    try: (args: readonly string[], input?: string) => kubectl.try([...place, ...args], input),
+    get: (args: readonly string[]) => kubectl.get([...args, ...place]),
+  });
+};
+
+const describe = (object: KubeObject | undefined): string =>
+  object === undefined ? "There is none." : `Its status: ${JSON.stringify(object.status ?? {})}`;
+
+const createReader = ({ client, namespace, seconds }: SceneOptions) => {
+  /** The object, or undefined where there is none. */
+  const read = async (kind: Kind, name: string): Promise<KubeObject | undefined> => {
+    const answer = await client.get(KINDS[kind], { namespace, name });
+    if (answer.ok) return answer.value;
+    if (answer.status === 404 || answer.status === 0) return undefined;
+    throw new Error(`GET ${kind} ${name}: HTTP ${answer.status} ${answer.reason}`);
+  };
+  return {
+    read,
+    /** The objects of the namespace. */
+    list: async (kind: Kind): Promise<readonly KubeObject[]> => {
+      const answer = await client.list(KINDS[kind], namespace);
+      return answer.ok ? answer.value.items : [];
+    },
+    /** Waits until `isSo` holds of the object, and answers with it. */
+    until: async (
+      what: string,
+      [kind, name]: readonly [Kind, string],
+      isSo: (object: KubeObject | undefined) => boolean,
+    ): Promise<KubeObject | undefined> => {
+      let last: KubeObject | undefined;
+      const check = async () => {
+        last = await read(kind, name);
+        return isSo(last);
+      };
+      await eventually(`${kind} ${name}: ${what}`, check, { seconds, seen: () => describe(last) });
+      return last;
+    },
+  };
+};
+
+/** The status of an HSMSecret; empty where it has none. */
+export const hsmSecretStatusOf = (object: KubeObject | undefined): HSMSecretStatus =>
+  Value.Check(HSMSecretStatus, object?.status) ? object.status : {};
+
+/** The status of a Toggle; empty where it has none. */
+export const toggleStatusOf = (object: KubeObject | undefined): Partial<ToggleStatus> =>
+  Value.Check(ToggleStatus, object?.status) ? object.status : {};
+
+/** A Secret's data, decoded; undefined where there is none. */
+export const dataOf = (object: KubeObject | undefined): Record<string, string> | undefined =>
+  Value.Check(Secret, object) ? plainData(object) : undefined;
+
+const Replicas = Type.Object({ spec: Type.Object({ replicas: Type.Integer() }) });
+
+/** How many replicas a Deployment's spec has; undefined where there is none. */
+export const replicasOf = (object: KubeObject | undefined): number | undefined =>
+  Value.Check(Replicas, object) ? object.spec.replicas : undefined;
+
+/** What a case does to HSMSecrets, their paths and their Secrets. */
+const createSecrets = (options: SceneOptions, reader: ReturnType<typeof createReader>) => {
+  const { stack, namespace, seconds } = options;
+  const { token } = stack;
+  const pathOf = (name: string) => `secrets/${namespace}/${name}`;
+  return {
+    pathOf,
+    put: (name: string, data: Data) => token.put(pathOf(name), data),
+    remove: (name: string) => token.remove(pathOf(name)),
+    /** Waits until the Ready condition is `ready`, such as `True Synced`, and the Secret holds `data`; undefined: there is none. */
+    settled: async (
+      name: string,
+      ready: string,
+      data: Data | undefined,
+      secretName = name,
+    ): Promise<KubeObject | undefined> => {
+      let last = "";
+      let secret: KubeObject | undefined;
+      const check = async () => {
+        secret = await reader.read("Secret", secretName);
+        const parent = await reader.read("HSMSecret", name);
+        const [isHeld, said] = [isDeepStrictEqual(dataOf(secret), data), readyOf(hsmSecretStatusOf(parent))];
+        last = `The Secret ${isHeld ? "is" : "is not"} as it should be. ${describe(parent)}`;
+        return isHeld && said === ready;
+      };
+      await eventually(`${name} is ${ready}`, check, { seconds, seen: () => last });
+      return secret;
+    },
+  };
+};
+
+/** What a case does to Toggles and their Deployments. */
+const createToggles = (
+  { seconds }: SceneOptions,
+  reader: ReturnType<typeof createReader>,
+  kubectl: Kubectl,
+) => ({
+  /** Makes a Deployment whose Pods have the label `app: NAME`. */
+  deploy: (name: string, replicas: number) =>
+    kubectl(["create", "deployment", name, "--image=registry.example/none", `--replicas=${replicas}`]),
+  /** Waits until the Toggle's phase is `phase` and its Deployment's spec has `replicas`. */
+  becomes: async (name: string, phase: string, replicas: number, deployment = name): Promise<void> => {
+    let last = "";
+    const check = async () => {
+      const toggle = await reader.read("Toggle", name);
+      const count = replicasOf(await reader.read("Deployment", deployment));
+      last = `The Deployment has ${String(count)} replicas. ${describe(toggle)}`;
+      return toggleStatusOf(toggle).phase === phase && count === replicas;
+    };
+    await eventually(`${name} is ${phase} with ${replicas}`, check, { seconds, seen: () => last });
+  },
+});
+
+/** A scene in `options.namespace`, which is there. */
+export const createScene = (options: SceneOptions) => {
+  const { stack, namespace } = options;
+  const kubectl = within(stack.kubectl, namespace);
+  const reader = createReader(options);
+  return {
+    ...options,
+    ...reader,
+    ...createSecrets(options, reader),
+    ...createToggles(options, reader, kubectl),
+    kubectl,
+    /** A value that nobody else has. */
+    value: (): string => {
+      const made = randomBytes(12).toString("hex");
+      options.onValue(made);
+      return made;
+    },
+    /** `kubectl apply` of one of our resources. */
+    apply: (kind: "HSMSecret" | "Toggle", name: string, spec: object, metadata: Metadata = {}) =>
+      kubectl(
+        ["apply", "-f", "-"],
+        JSON.stringify({
+          apiVersion: KINDS[kind].apiVersion,
+          kind,
+          metadata: { name, namespace, ...metadata },
+          spec,
+        }),
+      ),
+    /** `kubectl patch --type=merge`. */
+    patch: (kind: Kind, name: string, change: object) =>
+      kubectl(["patch", kind.toLowerCase(), name, "--type=merge", "-p", JSON.stringify(change)]),
+    /** Asks for a sync now. */
+    forceSync: (name: string) =>
+      kubectl([
+        "annotate",
+        "hsmsecret",
+        name,
+        "--overwrite",
+        `hsm.j5t.io/force-sync=${randomBytes(6).toString("hex")}`,
+      ]),
+    /** Waits until the object is gone. */
+    gone: (kind: Kind, name: string) =>
+      reader.until("it is gone", [kind, name], (object) => object === undefined),
+  };
+};
