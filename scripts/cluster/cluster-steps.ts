@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only a real API server shows, after the tour: the bot's admission policy, a template that is not allowed, and
-// Metacontroller's rights.
+// What only a real API server shows, after the tour and the cases: the bot's admission policy, a template that is not
+// allowed, how fast new HSMSecrets are Ready, and Metacontroller's rights.
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { eventually } from "../local/eventually.ts";
 import type { Stack } from "../local/stack.ts";
 import type { Step } from "../tour-steps.ts";
+import { readyRateStep } from "./ready-rate.ts";
 
 /** How many steps there are. */
-export const CLUSTER_STEPS = 3;
+export const CLUSTER_STEPS = 4;
 
 const NAMESPACE = "demo";
 const NAME = "guarded";
@@ -151,6 +152,10 @@ export const clusterSteps = (stack: Stack, seconds: number): Step[] => [
   {
     title: "a Toggle's template makes nothing where templates are not allowed",
     run: () => templateStep(stack, seconds),
+  },
+  {
+    title: "new HSMSecrets become Ready, and how fast beside the parents of a trivial hook",
+    run: () => readyRateStep(stack),
   },
   {
     title: "Metacontroller needs no right that manifests/metacontroller/rights does not give it",

@@ -3,19 +3,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Calls `check` until it answers with something else than undefined or false, and answers with that.
+ * Calls `check`, each `paceMs`, until it answers with something else than undefined or false, and answers with that.
  * @throws Error naming `what` and the last `seen`, when `seconds` are over
  */
 export const eventually = async <T>(
   what: string,
   check: () => Promise<T | undefined | false>,
-  { seconds = 20, seen = () => "" }: { seconds?: number; seen?: () => string } = {},
+  {
+    seconds = 20,
+    paceMs = 50,
+    seen = () => "",
+  }: { seconds?: number; paceMs?: number; seen?: () => string } = {},
 ): Promise<T> => {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
     const result = await check();
     if (result !== undefined && result !== false) return result;
     if (performance.now() > deadline) throw new Error(`${what}: not within ${seconds} s. ${seen()}`.trim());
-    await sleep(50);
+    await sleep(paceMs);
   }
 };
