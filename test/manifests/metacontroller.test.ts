@@ -69,8 +69,8 @@ for (const [folder, kind] of [
     const flags = new Map(args.map((arg) => [arg.split("=")[0], arg.split("=")[1]]));
     t.equal(flags.size, args.length, "no argument is there twice");
     t.equal(flags.get("--apply-strategy"), "server-side-apply");
-    t.equal(flags.get("--client-go-qps"), "200");
-    t.equal(flags.get("--client-go-burst"), "400");
+    t.equal(flags.get("--client-go-qps"), "500");
+    t.equal(flags.get("--client-go-burst"), "1000");
     t.equal(flags.get("--workers"), "10");
     t.ok(Number(flags.get("--zap-log-level")) < 6, "webhook bodies are not logged");
   });
