@@ -23,7 +23,8 @@ type Close = () => Promise<void>;
 const startProxy = async (kubeconfig: string): Promise<{ url: string; close: Close }> => {
   const child = spawn("kubectl", ["proxy", "--port=0", "--address=127.0.0.1"], {
     env: { ...process.env, KUBECONFIG: kubeconfig },
-    stdio: ["ignore", "pipe", "inherit"],
+    // What it says of requests that fail is said by who asked.
+    stdio: ["ignore", "pipe", "ignore"],
   });
   const kill = () => child.kill();
   process.once("exit", kill);

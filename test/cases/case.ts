@@ -8,6 +8,8 @@ export type Case = {
   readonly title: string;
   /** It stops, restarts or reconfigures what the others use: it runs by itself, after them. */
   readonly alone?: true;
+  /** It restarts the API server, which a cluster that is there does not let it. */
+  readonly restartsApi?: true;
   /** What it needs of a real cluster that scripts/control-plane leaves out on purpose, as its README.md says. */
   readonly needs?: string;
   /** Throws where the promise is not kept. Everything that it makes lies in the namespace of its own scene. */

@@ -28,6 +28,7 @@ export const cases: readonly Case[] = [
   {
     title: "after a restart of the API server a change is synced",
     alone: true,
+    restartsApi: true,
     run: async (scene) => {
       const [before, after] = [{ key: scene.value() }, { key: scene.value() }];
       await scene.put("database", before);
