@@ -1,29 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
-import type { KeyedChecksums } from "../keyed-checksum.ts";
-import type { StringMap } from "../kubernetes.ts";
-import { appliedText } from "./applied.ts";
-import { isMisleading } from "./base.ts";
-import {
-  accepted,
-  agreed,
-  creating,
-  isApplied,
-  marked,
-  relisted,
-  replacing,
-  type SecretChild,
-  secretChild,
-} from "./child.ts";
+import { accepted } from "./child.ts";
 import { contentOf } from "./content.ts";
-import type { Pair, Verdict } from "./judge.ts";
-import { type Observed, secretsOf } from "./observed.ts";
+import { type Decision, leaveAlone, type Situation } from "./decision.ts";
+import type { Pair } from "./judge.ts";
+import { secretsOf } from "./observed.ts";
 import { type HookContext, isAgreed, refusalOf } from "./plan.ts";
+import { present } from "./present.ts";
 import type { Reading } from "./reading.ts";
-import type { ResolvedSpec } from "./resolved-spec.ts";
-import { FORCE_SYNC, type HSMSecret } from "./schema.ts";
-import { type Finding, isShownAs, type Learned, learnedFrom, previousStatus, readyReason } from "./status.ts";
-import { heldText, OVERDUE_SECONDS, overdueText, writingFor } from "./unwritten.ts";
+import { FORCE_SYNC } from "./schema.ts";
+import { isShownAs, learnedFrom, previousStatus, readyReason } from "./status.ts";
 import { conflictFinding, failureFinding, keepingEdits, withheldFinding } from "./write-back.ts";
 import type { FailedWrite } from "./writing.ts";
 
@@ -31,40 +17,6 @@ import type { FailedWrite } from "./writing.ts";
 const RETRY_SECONDS = 15;
 /** Seconds after which a path that holds nothing is looked at again: somebody is probably about to write it. */
 const MISSING_SECONDS = 60;
-
-/** What a sync decided: the children of the answer, what was found out, and when to look again (seconds). */
-export interface Decision {
-  readonly children: readonly SecretChild[];
-  readonly finding: Finding;
-  readonly after?: number;
-}
-
-/** Everything that a step of the decision looks at. */
-export interface Situation {
-  readonly parent: HSMSecret;
-  readonly spec: ResolvedSpec;
-  readonly observed: Observed;
-  readonly secretChecksum: string | null;
-  readonly verdict: Verdict;
-  readonly checksums: KeyedChecksums;
-  /** RFC 3339. */
-  readonly now: string;
-}
-
-/** Leaves the data of every Secret as it is and says why. */
-const leaveAlone = (
-  { spec, observed, secretChecksum }: Situation,
-  finding: Omit<Finding, "secretChecksum">,
-  after = spec.syncInterval,
-): Decision => ({
-  children: secretsOf(observed).map((secret) => relisted(spec, secret)),
-  finding: {
-    ...finding,
-    secretChecksum,
-    ...(observed.owned === undefined ? { secretName: null } : {}),
-  },
-  after,
-});
 
 const unavailable = (
   situation: Situation,
@@ -120,95 +72,6 @@ const absent = (
       secretName: null,
     },
     after,
-  };
-};
-
-/** Lists the Secret with `data`, and says whether it is there already. */
-const present = (
-  situation: Situation,
-  data: StringMap,
-  reading?: Extract<Reading, { outcome: "found" | "unchanged" }>,
-): Decision => {
-  const learned: Learned = reading === undefined ? {} : learnedFrom(reading);
-  const found = reading?.outcome === "found" ? reading : undefined;
-  const { now, parent, spec, observed, secretChecksum, checksums } = situation;
-  const { namespace } = parent.metadata;
-  const before = previousStatus(parent);
-  const secret = observed.owned ?? observed.foreign;
-  const name = `${namespace}/${spec.secretName}`;
-  const type = secret?.type ?? "Opaque";
-  if (secret !== undefined && type !== spec.secretType) {
-    return leaveAlone(situation, {
-      ...learned,
-      reason: "TypeImmutable",
-      message: `spec.secretType is ${spec.secretType}, but the Secret ${spec.secretName} has type ${type}, which Kubernetes can't change. Set spec.secretType to ${type}, or delete the Secret: it is made anew.`,
-      syncStatus: "OutOfSync",
-    });
-  }
-  const held = secret && heldText(secret);
-  if (held !== undefined) {
-    return leaveAlone(situation, { ...learned, reason: "Conflict", message: held, syncStatus: "OutOfSync" });
-  }
-  const child = secretChild(spec, namespace, data, spec.secretType, observed.owned);
-  const applied = marked(child, found && appliedText(spec, found));
-  const misled =
-    spec.writeBack !== "Never" && observed.owned && isMisleading(observed.owned, found?.source, data);
-  if (isApplied(child, observed.owned) && !misled) {
-    return {
-      children: [agreed(spec, checksums, child, applied, observed.owned)],
-      finding: {
-        ...learned,
-        reason: "Synced",
-        message: spec.autoSync
-          ? `The Secret ${spec.secretName} holds what the token holds at ${spec.hsmPath}.`
-          : `The Secret ${spec.secretName} holds what the token held at ${spec.hsmPath} when it was last read (spec.autoSync is false).`,
-        syncStatus: "InSync",
-        secretChecksum,
-        secretName: spec.secretName,
-      },
-      after: spec.syncInterval,
-    };
-  }
-  if (secret?.immutable === true) {
-    return leaveAlone(situation, {
-      ...learned,
-      reason: "Conflict",
-      message: `The Secret ${spec.secretName} is immutable and differs from the token. Delete it: it is made anew.`,
-      syncStatus: "OutOfSync",
-    });
-  }
-  // Either it is not as it was last seen, or neither the token nor the spec has changed since.
-  const edited =
-    observed.owned !== undefined &&
-    before.syncStatus === "InSync" &&
-    (!isShownAs(before.secretChecksum, secretChecksum, checksums) ||
-      (before.observedGeneration === parent.metadata.generation &&
-        (found === undefined || checksums.fits(before.hsmChecksum, found.checksum))));
-  const waited = writingFor(before, now);
-  const overdue = waited >= OVERDUE_SECONDS;
-  return {
-    // Secrets of an earlier secretName go only after the one of the new name is there.
-    children: [
-      observed.owned === undefined
-        ? creating(spec, checksums, applied)
-        : replacing(spec, checksums, applied, observed.owned),
-      ...observed.stale.map((stale) => relisted(spec, stale)),
-    ],
-    finding: {
-      ...learned,
-      reason: "Applying",
-      message: overdue
-        ? overdueText(parent, spec.secretName)
-        : edited
-          ? `The Secret ${name} was changed by somebody and is being put right.`
-          : `The Secret ${name} is being written.`,
-      ...(overdue ? { overdue } : {}),
-      syncStatus:
-        before.syncStatus === undefined || before.syncStatus === "Pending" ? "Pending" : "OutOfSync",
-      secretChecksum,
-      secretName: spec.secretName,
-    },
-    after: overdue ? spec.syncInterval : Math.min(spec.syncInterval, OVERDUE_SECONDS - waited),
   };
 };
 

@@ -4,7 +4,7 @@ import type { KeyedChecksums } from "../keyed-checksum.ts";
 import { own } from "../own.ts";
 import { isUnedited } from "./base.ts";
 import { relisted } from "./child.ts";
-import type { Decision, Situation } from "./decide.ts";
+import type { Decision, Situation } from "./decision.ts";
 import { type ConflictCause, choiceFor, type Verdict, type Withheld } from "./judge.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { type HSMSecret, RESOLVE } from "./schema.ts";
