@@ -6,6 +6,7 @@ import { eventually } from "./local/eventually.ts";
 import { plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";
 import type { Stack } from "./local/stack.ts";
 import { chatStep } from "./tour-chat.ts";
+import { type Meanwhile, ownershipSteps } from "./tour-ownership.ts";
 import { writeBackSteps } from "./tour-write-back.ts";
 
 const NAMESPACE = "demo";
@@ -50,13 +51,15 @@ export const stepsOf = (stack: Stack, seconds: number): Step[] => {
   let content: Record<string, string> = { username: "app", password: value() };
 
   /** Waits until the Secret holds `content` and the status is as `ready` says. */
-  const settled = async (ready: string): Promise<void> => {
+  const settled = async (ready: string, meanwhile: Meanwhile = async () => {}): Promise<void> => {
     let last = "";
     await eventually(
       `the Secret holds the token's content and the status says ${ready}`,
       async () => {
         const data = plainData(await secretOf(kubectl, NAMESPACE, NAME));
-        const said = readyOf(await statusOf(kubectl, NAMESPACE, NAME));
+        const status = await statusOf(kubectl, NAMESPACE, NAME);
+        const said = readyOf(status);
+        await meanwhile(status);
         last = `The Secret ${isDeepStrictEqual(data, content) ? "does" : "does not"}; the status says ${said || "nothing"}.`;
         return isDeepStrictEqual(data, content) && said === ready;
       },
@@ -206,20 +209,14 @@ export const stepsOf = (stack: Stack, seconds: number): Step[] => {
         return "the status says Forbidden, and no Secret is made";
       },
     },
-    {
-      title: "a deleted HSMSecret takes its Secret along, or leaves it as an orphan",
-      run: async () => {
-        await kubectl(["delete", "-n", NAMESPACE, "hsmsecret", NAME, "--cascade=orphan", timeout]);
-        if (!(await secretOf(kubectl, NAMESPACE, NAME))) throw new Error("the orphan is gone");
-        await kubectl(["apply", "-f", "-"], hsmSecret(NAME, { adopt: true }));
-        await settled("True Synced");
-        await kubectl(["delete", "-n", NAMESPACE, "hsmsecret", NAME, timeout]);
-        await eventually("the Secret is gone", async () => !(await secretOf(kubectl, NAMESPACE, NAME)), {
-          seconds,
-        });
-        return "orphaned, adopted, deleted";
-      },
-    },
+    ...ownershipSteps({
+      kubectl,
+      namespace: NAMESPACE,
+      name: NAME,
+      seconds,
+      apply: (spec) => kubectl(["apply", "-f", "-"], hsmSecret(NAME, spec)),
+      synced: (meanwhile) => settled("True Synced", meanwhile),
+    }),
     ...writeBackSteps(stack, seconds, value),
     {
       title: "a Toggle switches a Deployment off, and back to the count it had",

@@ -15,8 +15,16 @@ import {
 } from "./child.ts";
 import { type Decision, leaveAlone, type Situation } from "./decision.ts";
 import type { Reading } from "./reading.ts";
-import { isShownAs, type Learned, learnedFrom, previousStatus } from "./status.ts";
-import { heldText, OVERDUE_SECONDS, overdueText, writingFor } from "./unwritten.ts";
+import { type Finding, isShownAs, type Learned, learnedFrom, previousStatus } from "./status.ts";
+import {
+  heldText,
+  isUnselected,
+  notTakenOverText,
+  OVERDUE_SECONDS,
+  overdueText,
+  TAKE_OVER_SECONDS,
+  writingFor,
+} from "./unwritten.ts";
 
 type Answered = Extract<Reading, { outcome: "found" | "unchanged" }>;
 type Found = Extract<Reading, { outcome: "found" }>;
@@ -73,6 +81,30 @@ const isEdited = (
   );
 };
 
+/** What is said while the Secret is being written, whether something must be in the way, and when to look again (seconds). */
+const progress = (
+  situation: Situation,
+  found: Found | undefined,
+): Pick<Finding, "message" | "overdue"> & { after: number } => {
+  const { parent, spec, observed, now } = situation;
+  const name = `${parent.metadata.namespace}/${spec.secretName}`;
+  const waited = writingFor(previousStatus(parent), now);
+  const unclaimed = observed.foreign;
+  const unselected = unclaimed !== undefined && isUnselected(parent, unclaimed);
+  if (unselected && waited >= TAKE_OVER_SECONDS) {
+    return { message: notTakenOverText(parent, unclaimed), overdue: true, after: spec.syncInterval };
+  }
+  if (waited >= OVERDUE_SECONDS) {
+    return { message: overdueText(parent, spec.secretName), overdue: true, after: spec.syncInterval };
+  }
+  return {
+    message: isEdited(situation, found)
+      ? `The Secret ${name} was changed by somebody and is being put right.`
+      : `The Secret ${name} is being written.`,
+    after: Math.min(spec.syncInterval, (unselected ? TAKE_OVER_SECONDS : OVERDUE_SECONDS) - waited),
+  };
+};
+
 /** Lists `child` to be written, and the Secrets of an earlier secretName, which go only after it is there. */
 const writing = (
   situation: Situation,
@@ -80,11 +112,9 @@ const writing = (
   child: SecretChild,
   found: Found | undefined,
 ): Decision => {
-  const { parent, spec, observed, secretChecksum, checksums, now } = situation;
+  const { parent, spec, observed, secretChecksum, checksums } = situation;
   const before = previousStatus(parent);
-  const name = `${parent.metadata.namespace}/${spec.secretName}`;
-  const waited = writingFor(before, now);
-  const overdue = waited >= OVERDUE_SECONDS;
+  const { after, ...said } = progress(situation, found);
   return {
     children: [
       observed.owned === undefined
@@ -95,18 +125,13 @@ const writing = (
     finding: {
       ...learned,
       reason: "Applying",
-      message: overdue
-        ? overdueText(parent, spec.secretName)
-        : isEdited(situation, found)
-          ? `The Secret ${name} was changed by somebody and is being put right.`
-          : `The Secret ${name} is being written.`,
-      ...(overdue ? { overdue } : {}),
+      ...said,
       syncStatus:
         before.syncStatus === undefined || before.syncStatus === "Pending" ? "Pending" : "OutOfSync",
       secretChecksum,
       secretName: spec.secretName,
     },
-    after: overdue ? spec.syncInterval : Math.min(spec.syncInterval, OVERDUE_SECONDS - waited),
+    after,
   };
 };
 

@@ -142,7 +142,7 @@ export const HSMSecretSpec = Type.Object({
     Type.Boolean({
       default: false,
       description:
-        "Take over a Secret of this name that exists already and that no controller owns. Its data is replaced by the token's, and it is deleted with the HSMSecret. Needs Metacontroller's server-side apply.",
+        "Take over a Secret of this name that exists already and that no controller owns. Its data is replaced by the token's, and it is deleted with the HSMSecret. Metacontroller's dynamic apply takes over only a Secret with the label controller-uid: the status tells the command.",
     }),
   ),
   template: Type.Optional(SecretTemplate),

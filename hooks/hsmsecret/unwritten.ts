@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a Secret is not written though every answer asks for it: it is being deleted and held, or the API server refuses it.
+// Why a Secret is not written though every answer asks for it: it is being deleted and held, the API server refuses it, or
+// Metacontroller does not take it over.
 import type { Secret } from "../kubernetes.ts";
 import { secondsSinceEpoch, secondsUntil } from "../rfc3339.ts";
 import type { HSMSecret, HSMSecretStatus } from "./schema.ts";
@@ -28,4 +29,20 @@ export const writingFor = (before: HSMSecretStatus, now: string): number => {
 export const overdueText = (parent: HSMSecret, secretName: string): string => {
   const { name, namespace } = parent.metadata;
   return `The Secret ${namespace}/${secretName} has not been written for more than ${OVERDUE_SECONDS} s: the API server refuses it, or Metacontroller does not get to it. Look for a ResourceQuota, an admission webhook or policy: kubectl describe hsmsecret ${name} -n ${namespace} shows Metacontroller's error, kubectl describe resourcequota -n ${namespace} what is used up.`;
+};
+
+/** The label that Metacontroller's generated selector asks of a child: the uid of its parent. */
+const SELECTED_BY = "controller-uid";
+
+/** Seconds after which a Secret that is still nobody's is told to be waited for; server-side apply takes it over at once. */
+export const TAKE_OVER_SECONDS = 2;
+
+/** Whether nothing but server-side apply takes `secret` over: dynamic apply claims only what its selector matches. */
+export const isUnselected = (parent: HSMSecret, secret: Secret): boolean =>
+  secret.metadata.labels?.[SELECTED_BY] !== parent.metadata.uid;
+
+/** What to say of a Secret that is nobody's and that Metacontroller has not taken over. */
+export const notTakenOverText = (parent: HSMSecret, secret: Secret): string => {
+  const { name, namespace, uid } = parent.metadata;
+  return `The Secret ${namespace}/${secret.metadata.name} is there, no controller owns it, and Metacontroller has not taken it over. With dynamic apply it takes over only what carries the label ${SELECTED_BY}: kubectl label secret -n ${namespace} ${secret.metadata.name} ${SELECTED_BY}=${uid} --overwrite. With server-side apply the API server refuses it: kubectl describe hsmsecret ${name} -n ${namespace} shows Metacontroller's error.`;
 };

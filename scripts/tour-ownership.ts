@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tour's steps about whose a Secret is: orphaned and adopted again.
+import type { HSMSecretStatus } from "../hooks/hsmsecret/schema.ts";
+import { eventually } from "./local/eventually.ts";
+import { secretOf } from "./local/hsmsecret-view.ts";
+import type { Kubectl } from "./local/kubectl.ts";
+import type { Step } from "./tour-steps.ts";
+
+/** Looks at each status until the Secret is in sync. */
+export type Meanwhile = (status: HSMSecretStatus) => Promise<void>;
+
+/** What these steps have to do with one HSMSecret of the tour. */
+export interface Subject {
+  readonly kubectl: Kubectl;
+  readonly namespace: string;
+  readonly name: string;
+  readonly seconds: number;
+  /** Makes the HSMSecret anew with this spec. */
+  apply(spec: Record<string, unknown>): Promise<unknown>;
+  /** Waits until the Secret holds what the token holds and the status says Synced. */
+  synced(meanwhile: Meanwhile): Promise<void>;
+}
+
+/** The command with which a status has a Secret labelled, as dynamic apply needs it. */
+const TOLD = /kubectl (label secret -n \S+ \S+ controller-uid=\S+ --overwrite)/;
+
+/** Does what the status tells a user to do, once, and waits for Synced. Answers whether there was something to be done. */
+const follow = async ({ kubectl, synced }: Subject): Promise<boolean> => {
+  let followed = false;
+  await synced(async ({ lastError = "" }) => {
+    const command = TOLD.exec(lastError)?.[1];
+    if (followed || command === undefined) return;
+    followed = true;
+    await kubectl(command.split(" "));
+  });
+  return followed;
+};
+
+const ways = (followed: boolean): string => (followed ? " with the command of the status" : "");
+
+const orphanStep = async (subject: Subject): Promise<string> => {
+  const { kubectl, namespace, name, seconds } = subject;
+  const timeout = `--timeout=${Math.ceil(seconds)}s`;
+  await kubectl(["delete", "-n", namespace, "hsmsecret", name, "--cascade=orphan", timeout]);
+  if (!(await secretOf(kubectl, namespace, name))) throw new Error("the orphan is gone");
+  await subject.apply({ adopt: true });
+  const followed = await follow(subject);
+  await kubectl(["delete", "-n", namespace, "hsmsecret", name, timeout]);
+  await eventually("the Secret is gone", async () => !(await secretOf(kubectl, namespace, name)), {
+    seconds,
+  });
+  return `orphaned, adopted${ways(followed)}, deleted`;
+};
+
+/** The steps; the last one deletes the HSMSecret. */
+export const ownershipSteps = (subject: Subject): Step[] => [
+  {
+    title: "a deleted HSMSecret takes its Secret along, or leaves it as an orphan",
+    run: () => orphanStep(subject),
+  },
+];
