@@ -4,7 +4,7 @@ import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
 import { APPLIED } from "./applied.ts";
-import { BASE, baseOf, baseText, heldData, mappedPart, placeholderFor, REPLACED } from "./base.ts";
+import { BASE, baseOf, baseText, heldData, mappedPart, placeholderFor, REPLACED, scopeOf } from "./base.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { allowed } from "./template.ts";
 
@@ -95,11 +95,15 @@ export const relisted = (spec: ResolvedSpec, secret: Secret): SecretChild =>
     secret,
   );
 
+/** Whether `secret` holds the data of `child`. */
+export const hasDataOf = (child: SecretChild, secret: Secret): boolean =>
+  sameEntries(secret.data ?? {}, child.data);
+
 /** Whether `observed` is already all that `child` asks for. */
 export const isApplied = (child: SecretChild, observed: Secret | undefined): observed is Secret =>
   observed !== undefined &&
   (observed.type ?? "Opaque") === child.type &&
-  sameEntries(observed.data ?? {}, child.data) &&
+  hasDataOf(child, observed) &&
   includes(observed.metadata.labels, child.metadata.labels) &&
   includes(observed.metadata.annotations, child.metadata.annotations ?? {});
 
@@ -187,6 +191,10 @@ export const agreed = (
     ? child
     : annotated(applied, { [REPLACED]: observed.metadata.resourceVersion ?? "", [BASE]: base });
 };
+
+/** `observed` as it is, with the base that it has lost: `common`, as a status shows it. */
+export const remembering = (spec: ResolvedSpec, observed: Secret, common: string): SecretChild =>
+  annotated(relisted(spec, observed), { [BASE]: JSON.stringify({ checksum: common, scope: scopeOf(spec) }) });
 
 /** `observed` as it is, with a base that says that nothing is left to be told of what it holds. */
 export const accepted = (spec: ResolvedSpec, checksums: KeyedChecksums, observed: Secret): SecretChild =>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
-import { accepted } from "./child.ts";
+import { baseOf } from "./base.ts";
+import { accepted, remembering } from "./child.ts";
 import { contentOf } from "./content.ts";
 import { type Decision, leaveAlone, type Situation } from "./decision.ts";
 import type { Pair } from "./judge.ts";
@@ -117,6 +118,20 @@ const following = (situation: Situation, reading: Reading, obeyed: Pair | undefi
   }
 };
 
+/**
+ * `decision`, which leaves an edited Secret as it is, with the base that the edit took away: the next status vouches for nothing
+ * any more.
+ */
+const keepingBase = ({ parent, spec, observed, verdict }: Situation, decision: Decision): Decision => {
+  const { owned } = observed;
+  const { secretChecksum } = previousStatus(parent);
+  const isChosen = "obeyed" in verdict;
+  if (owned === undefined || baseOf(owned) !== undefined || secretChecksum === undefined || isChosen) {
+    return decision;
+  }
+  return { ...decision, children: [remembering(spec, owned, secretChecksum), ...decision.children.slice(1)] };
+};
+
 const NOT_TRIED: FailedWrite = {
   outcome: "unavailable",
   code: "TIMEOUT",
@@ -151,10 +166,16 @@ export const decide = (
         ...conflictFinding(parent, spec, verdict, context.checksums),
       });
     case "withheld":
-      return leaveAlone(situation, { ...learned, ...withheldFinding(parent, spec, verdict) });
+      return keepingBase(
+        situation,
+        leaveAlone(situation, { ...learned, ...withheldFinding(parent, spec, verdict) }),
+      );
     case "write": {
       const { after, ...finding } = failureFinding(spec, verdict, failure);
-      return leaveAlone(situation, { ...learned, ...finding }, Math.min(spec.syncInterval, after));
+      return keepingBase(
+        situation,
+        leaveAlone(situation, { ...learned, ...finding }, Math.min(spec.syncInterval, after)),
+      );
     }
   }
 };

@@ -37,7 +37,7 @@ export const leaveAlone = (
   finding: {
     ...finding,
     secretChecksum,
-    ...(observed.owned === undefined ? { secretName: null } : {}),
+    secretName: observed.owned?.metadata.name ?? null,
   },
   after,
 });

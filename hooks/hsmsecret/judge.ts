@@ -132,11 +132,37 @@ interface Case {
 
 const FOLLOW: Verdict = { verdict: "token" };
 
+/**
+ * Whether the token has not been written since the status called `owned` synced: then an edit that took the base away with it,
+ * as `kubectl replace` does, is an edit of the Secret alone.
+ */
+const isTokenAsSynced = ({ parent, spec, context: { checksums }, owned, reading }: Case): boolean => {
+  const { syncStatus, observedGeneration, hsmPath, hsmChecksum, lastReading, secretRef } =
+    previousStatus(parent);
+  return (
+    reading.outcome === "found" &&
+    syncStatus === "InSync" &&
+    observedGeneration === parent.metadata.generation &&
+    secretRef?.uid !== undefined &&
+    secretRef.uid === owned.metadata.uid &&
+    hsmPath === spec.hsmPath &&
+    // A writer that does not count leaves 0, which tells nothing.
+    reading.version > 0 &&
+    lastReading?.version === reading.version &&
+    lastReading.device === reading.device &&
+    checksums.fits(hsmChecksum, reading.checksum)
+  );
+};
+
 /** Who changed: `nobody` but the token perhaps, the `secret` alone, or one of the causes of a conflict. */
-const changesOf = (
-  { parent, spec, context: { checksums }, owned, reading }: Case,
-  held: StringMap,
-): "nobody" | "secret" | ConflictCause => {
+const changesOf = (given: Case, held: StringMap): "nobody" | "secret" | ConflictCause => {
+  const {
+    parent,
+    spec,
+    context: { checksums },
+    owned,
+    reading,
+  } = given;
   const base = baseOf(owned);
   if (base === undefined || !checksums.knows(base.checksum)) {
     // Nothing was ever given under writeBack, or nothing that can be compared: only a status that calls this very content synced vouches for it.
@@ -144,6 +170,7 @@ const changesOf = (
     const vouched =
       syncStatus === "InSync" && checksums.fits(secretChecksum, checksumOfBase64(owned.data ?? {}));
     if (vouched) return "nobody";
+    if (base === undefined && isTokenAsSynced(given)) return "secret";
     return reading.outcome === "absent" ? "absent" : "unknown";
   }
   if (base.scope !== scopeOf(spec)) {

@@ -4,14 +4,17 @@ import type { Secret } from "../kubernetes.ts";
 import { own } from "../own.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMSecretSyncRequest } from "./schema.ts";
+import { previousStatus } from "./status.ts";
 
 const SECRETS = "Secret.v1";
 
 export interface Observed {
-  /** The Secret of the name, if the HSMSecret owns it. */
+  /** The Secret of the name, if the HSMSecret owns it, or if it did and nobody does now: `released`. */
   readonly owned?: Secret;
   /** The Secret of the name, if the HSMSecret does not own it. */
   readonly foreign?: Secret;
+  /** Whether `owned` has lost its owner reference, as by `kubectl replace` or when somebody takes the label of the selector off. */
+  readonly released: boolean;
   /** Secrets of other names that the HSMSecret owns: secretName has changed. */
   readonly stale: readonly Secret[];
   /** Whether the request says who has the name at all: without a customize hook it does not. */
@@ -26,6 +29,20 @@ export const controllerOf = (secret: Secret): { kind: string; name: string; uid:
 export const secretsOf = ({ owned, stale }: Observed): readonly Secret[] =>
   owned === undefined ? stale : [owned, ...stale];
 
+/**
+ * Whether `secret` is the very object that the HSMSecret owned when its status was last written, and nobody owns it now. Not
+ * while the HSMSecret is being deleted: an owner reference that is missing then is one that the garbage collector took off.
+ */
+const isReleased = ({ parent, finalizing }: HSMSecretSyncRequest, secret: Secret): boolean => {
+  const { secretRef } = previousStatus(parent);
+  return (
+    !finalizing &&
+    controllerOf(secret) === undefined &&
+    secretRef?.uid !== undefined &&
+    secretRef.uid === secret.metadata.uid
+  );
+};
+
 /** Reads the children and the related objects of `request`. */
 export const observe = (request: HSMSecretSyncRequest, spec: ResolvedSpec): Observed => {
   const { namespace, uid } = request.parent.metadata;
@@ -34,13 +51,16 @@ export const observe = (request: HSMSecretSyncRequest, spec: ResolvedSpec): Obse
   const related = request.related[SECRETS];
   const child = own(children, key);
   const named = related && own(related, key);
-  const owned = child ?? (named !== undefined && controllerOf(named)?.uid === uid ? named : undefined);
+  const released = child === undefined && named !== undefined && isReleased(request, named);
+  const isOurs = named !== undefined && (released || controllerOf(named)?.uid === uid);
+  const owned = child ?? (isOurs ? named : undefined);
   const stale = Object.entries(children)
     .filter(([name]) => name !== key)
     .map(([, secret]) => secret);
   return {
     ...(owned === undefined ? {} : { owned }),
     ...(owned === undefined && named !== undefined ? { foreign: named } : {}),
+    released,
     stale,
     known: owned !== undefined || related !== undefined,
   };

@@ -6,6 +6,7 @@ import { isMisleading } from "./base.ts";
 import {
   agreed,
   creating,
+  hasDataOf,
   isApplied,
   marked,
   relisted,
@@ -89,7 +90,7 @@ const progress = (
   const { parent, spec, observed, now } = situation;
   const name = `${parent.metadata.namespace}/${spec.secretName}`;
   const waited = writingFor(previousStatus(parent), now);
-  const unclaimed = observed.foreign;
+  const unclaimed = observed.released ? observed.owned : observed.foreign;
   const unselected = unclaimed !== undefined && isUnselected(parent, unclaimed);
   if (unselected && waited >= TAKE_OVER_SECONDS) {
     return { message: notTakenOverText(parent, unclaimed), overdue: true, after: spec.syncInterval };
@@ -146,10 +147,11 @@ export const present = (situation: Situation, data: StringMap, reading?: Answere
   const applied = marked(child, found && appliedText(spec, found));
   const misled =
     spec.writeBack !== "Never" && observed.owned && isMisleading(observed.owned, found?.source, data);
-  if (isApplied(child, observed.owned) && !misled) {
+  if (isApplied(child, observed.owned) && !misled && !observed.released) {
     return inSync(situation, learned, agreed(spec, checksums, child, applied, observed.owned));
   }
-  if ((observed.owned ?? observed.foreign)?.immutable === true) {
+  const secret = observed.owned ?? observed.foreign;
+  if (secret?.immutable === true && !hasDataOf(child, secret)) {
     return leaveAlone(situation, {
       ...learned,
       reason: "Conflict",

@@ -201,7 +201,19 @@ export const HSMSecretStatus = Type.Object({
   ),
   device: Type.Optional(Type.String({ description: "Device whose token answered last." })),
   secretRef: Type.Optional(
-    Type.Object({ name: Type.String(), namespace: Type.String() }, { description: "The Secret." }),
+    Type.Object(
+      {
+        name: Type.String(),
+        namespace: Type.String(),
+        uid: Type.Optional(
+          Type.String({
+            description:
+              "Uid of the Secret that the HSMSecret owns. The Secret of this uid is taken back where it has lost its owner reference.",
+          }),
+        ),
+      },
+      { description: "The Secret." },
+    ),
   ),
   lastForceSync: Type.Optional(
     Type.String({

@@ -37,6 +37,8 @@ export interface Finding {
   readonly device?: string;
   readonly lastForceSync?: string;
   readonly secretName?: string | null;
+  /** Of the Secret that the HSMSecret owns. */
+  readonly secretUid?: string | null;
   readonly conflict?: HSMSecretStatus["conflict"] | null;
   readonly lastResolve?: string | null;
   /** Whether the Secret has been being written for so long that something must be in the way. */
@@ -183,7 +185,9 @@ export const nextStatus = (
       undefined,
     ),
     ...fact("device", finding.device, before.device),
-    ...(name == null ? {} : { secretRef: { name, namespace } }),
+    ...(name == null
+      ? {}
+      : { secretRef: { name, namespace, ...fact("uid", finding.secretUid, before.secretRef?.uid) } }),
     ...fact("lastForceSync", finding.lastForceSync, before.lastForceSync),
     ...(conflict === undefined ? {} : { conflict }),
     ...fact("lastResolve", finding.lastResolve, before.lastResolve),

@@ -118,6 +118,7 @@ export const sync = (
   const leak = leakOf(secretsOf(observed));
   const full = {
     ...finding,
+    secretUid: observed.owned?.metadata.uid ?? null,
     ...(leak === undefined ? {} : { leak }),
     ...(wanted === undefined ? {} : { lastForceSync: wanted }),
     ...(used === undefined ? {} : { lastResolve: used }),

@@ -23,7 +23,7 @@ const CAUSES: Readonly<Record<ConflictCause, string>> = {
   both: "The Secret and the token have both changed since they were last the same",
   absent: "The Secret has changed and the token holds nothing there",
   unknown:
-    "The Secret differs from the token, and what they last had in common is not known (writeBack, hsmPath, device or data of the spec is new)",
+    "The Secret differs from the token, and what they last had in common is not known (writeBack, hsmPath, device or data of the spec is new, or the annotation hsm.j5t.io/base is gone)",
 };
 
 /** How to choose, or what is wrong with the choice that was made. */
