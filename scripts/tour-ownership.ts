@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tour's steps about whose a Secret is: orphaned and adopted again.
+// The tour's steps about whose a Secret is: it has lost its owner by an edit, and it is orphaned and adopted again.
 import type { HSMSecretStatus } from "../hooks/hsmsecret/schema.ts";
 import { eventually } from "./local/eventually.ts";
 import { secretOf } from "./local/hsmsecret-view.ts";
@@ -52,8 +52,40 @@ const orphanStep = async (subject: Subject): Promise<string> => {
   return `orphaned, adopted${ways(followed)}, deleted`;
 };
 
+/** Edits after which nobody owns the Secret any more: as kubectl replace with a bare manifest, and one of the label alone. */
+const releaseStep = async (subject: Subject): Promise<string> => {
+  const { kubectl, namespace, name } = subject;
+  const before = (await secretOf(kubectl, namespace, name))?.metadata;
+  const bare = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name, namespace },
+    stringData: { added: "x" },
+  };
+  await kubectl(["replace", "-f", "-"], JSON.stringify(bare));
+  const first = await follow(subject);
+  await kubectl(["label", "-n", namespace, "secret", name, "controller-uid-"]);
+  await eventually(
+    "the Secret has its owner and the label again",
+    async () => {
+      const { labels, ownerReferences } = (await secretOf(kubectl, namespace, name))?.metadata ?? {};
+      if (labels?.["controller-uid"] !== undefined && ownerReferences?.length === 1) return true;
+      await follow(subject);
+      return false;
+    },
+    { seconds: subject.seconds },
+  );
+  const after = (await secretOf(kubectl, namespace, name))?.metadata;
+  if (after?.uid !== before?.uid) throw new Error("the Secret was made anew");
+  return `the same Secret, after kubectl replace and without its label${ways(first)}`;
+};
+
 /** The steps; the last one deletes the HSMSecret. */
 export const ownershipSteps = (subject: Subject): Step[] => [
+  {
+    title: "a Secret that an edit cost its owner is taken back",
+    run: () => releaseStep(subject),
+  },
   {
     title: "a deleted HSMSecret takes its Secret along, or leaves it as an orphan",
     run: () => orphanStep(subject),

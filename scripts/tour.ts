@@ -4,7 +4,7 @@ import type { Stack } from "./local/stack.ts";
 import { type Step, stepsOf } from "./tour-steps.ts";
 
 /** How many steps it has. */
-export const TOUR_STEPS = 17;
+export const TOUR_STEPS = 18;
 
 /** A row of the table at the end. */
 export interface StepResult {

@@ -28,6 +28,8 @@ export type Claim = {
   parentResource: ResourceInfo;
   parent: KubeObject;
   selector: LabelSelector;
+  /** Resolves when the mirror no longer has this version of the object. */
+  replaced: (object: KubeObject) => Promise<void>;
 };
 
 /** Claims objects of one resource for the parent. An adopted object is answered as it was observed, without its new owner. */
@@ -49,6 +51,8 @@ export async function claimChildren(
     } else if (owner && !leaving) {
       const released = await release(claim, resource, object);
       if (!released.ok) faults.push(released);
+      // A real API server's watch is as fast as its answer: the hook of this very sync sees that nobody owns the object.
+      else await claim.replaced(object);
     } else if (!owner && matches && !leaving && !object.metadata.deletionTimestamp) {
       mayAdopt ??= isAlive(claim);
       const allowed = await mayAdopt;

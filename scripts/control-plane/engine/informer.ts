@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A mirror of one resource's objects, kept by a list and a watch, that tells its subscribers what changed.
+import { setTimeout as delay } from "node:timers/promises";
 import { keyOf } from "../api/kube-object.ts";
 import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
 
@@ -19,6 +20,8 @@ export type Informer = {
   list: (namespace?: string) => KubeObject[];
   /** Replays what is there as additions. The answer ends it. */
   subscribe: (subscriber: Subscriber) => () => void;
+  /** Resolves when the mirror no longer has this version of the object, or when that has not come for a while. */
+  replaced: (object: KubeObject) => Promise<void>;
   /** True when the mirror holds what the server has now; where the server can't be asked, true. */
   caughtUp: () => Promise<boolean>;
   close: () => void;
@@ -26,6 +29,8 @@ export type Informer = {
 
 const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 2_000;
+const LAG_STEP_MS = 2;
+const LONGEST_LAG_MS = 500;
 
 export function startInformer(client: KubeClient, resource: ResourceInfo): Informer {
   const objects = new Map<string, KubeObject>();
@@ -118,6 +123,13 @@ export function startInformer(client: KubeClient, resource: ResourceInfo): Infor
       subscribers.add(subscriber);
       for (const object of [...objects.values()]) subscriber.added(object);
       return () => subscribers.delete(subscriber);
+    },
+    replaced: async (object) => {
+      const key = keyOf(object);
+      for (let waitedMs = 0; waitedMs < LONGEST_LAG_MS; waitedMs += LAG_STEP_MS) {
+        if (objects.get(key)?.metadata.resourceVersion !== object.metadata.resourceVersion) return;
+        await delay(LAG_STEP_MS);
+      }
     },
     caughtUp: async () => {
       const answer = await client.list(resource);

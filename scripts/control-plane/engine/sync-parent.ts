@@ -112,7 +112,7 @@ async function observedChildren(
   for (const informer of children) {
     groupOf(groups, informer.resource);
     const all = informer.list(parentResource.namespaced ? parent.metadata.namespace : undefined);
-    const claim = { client, parentResource, parent, selector };
+    const claim = { client, parentResource, parent, selector, replaced: informer.replaced };
     const claimed = await claimChildren(claim, informer.resource, all);
     if (!claimed.ok) return claimed;
     for (const child of claimed.value) insert(groups, child);

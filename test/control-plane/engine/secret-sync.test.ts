@@ -115,6 +115,25 @@ t.test(
   },
 );
 
+t.test(
+  "a child without the selector's label is let go of, and the hook of that sync sees it as nobody's",
+  async (t) => {
+    const seen: unknown[] = [];
+    const answer = answering({ mine: value() });
+    const { cluster, engine } = await scene(t, (call) => {
+      const secret = valueAt(call.body, ["related", "Secret.v1", "demo/app"]);
+      if (secret !== undefined) seen.push(valueAt(secret, ["metadata", "ownerReferences"]));
+      return answer(call);
+    });
+    await cluster.apply(hsmSecret("app"));
+    await engine.idle();
+    seen.length = 0;
+    await cluster.kubectl(["label", "secret", "app", "-n", "demo", "controller-uid-"]);
+    await engine.idle();
+    t.strictSame([seen.length > 0, seen[0] ?? []], [true, []], "it is released first");
+  },
+);
+
 t.test("a foreign Secret that an answer names", async (t) => {
   const create = ["create", "secret", "generic", "app", "-n", "demo", "--from-literal=theirs=1"];
   t.test("is taken over by server-side apply", async (t) => {
