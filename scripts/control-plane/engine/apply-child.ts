@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What both ways of applying a child share: their input, and deletion for the strategy Recreate.
+// What both ways of applying a child share: their input, and deletion.
 import { keyOf } from "../api/kube-object.ts";
 import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
-import type { UpdateMethod } from "./composite-controller.ts";
-import { apiFault, type Fault, fault } from "./outcome.ts";
+import { apiFault, type Fault } from "./outcome.ts";
 
 /** Dynamic apply keeps what it applied here; for a Secret that is a copy of its data. */
 export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
@@ -11,7 +10,6 @@ export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
 export type ChildToApply = {
   client: KubeClient;
   resource: ResourceInfo;
-  method: UpdateMethod;
   parent: KubeObject;
   observed: KubeObject | undefined;
   /** A copy that may be changed. */
@@ -29,6 +27,7 @@ export const systemFields = [
   "creationTimestamp",
   "deletionTimestamp",
   "deletionGracePeriodSeconds",
+  "managedFields",
 ] as const;
 
 /** Empties the annotation where the hook answered it: a hook must not carry it on. */
@@ -50,10 +49,4 @@ export async function deleteChild(
   const answer = await client.remove(resource, { namespace, name }, { uid, propagationPolicy: "Background" });
   if (answer.ok || answer.status === 404) return undefined;
   return apiFault(`can't delete ${describe(observed)}`, answer);
-}
-
-/** A child of a namespaced kind whose namespace the hook left out can't be written. */
-export function namespaceFault(resource: ResourceInfo, desired: KubeObject): Fault | undefined {
-  if (!resource.namespaced || desired.metadata.namespace) return undefined;
-  return fault(`can't apply ${describe(desired)}: metadata.namespace: the hook's answer must name it`);
 }

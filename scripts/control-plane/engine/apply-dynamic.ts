@@ -2,30 +2,13 @@
 // Dynamic apply of children, Metacontroller's default: a three-way merge over an annotation that holds the last answer.
 import { canonical, copy, equal, isObject, type Json, toJson } from "../api/json.ts";
 import { asObject, type KubeObject } from "../client.ts";
-import {
-  type ApplyChild,
-  deleteChild,
-  describe,
-  emptyLastApplied,
-  LAST_APPLIED,
-  namespaceFault,
-  systemFields,
-} from "./apply-child.ts";
+import { type ApplyChild, describe, emptyLastApplied, LAST_APPLIED, systemFields } from "./apply-child.ts";
 import { controllerReference } from "./claim-children.ts";
 import { apiFault, fault, type Outcome, ok } from "./outcome.ts";
 import { merged } from "./three-way-merge.ts";
 
 /** Creates or updates one child. */
-export const applyDynamically: ApplyChild = async ({
-  client,
-  resource,
-  method,
-  parent,
-  observed,
-  desired,
-}) => {
-  const missing = namespaceFault(resource, desired);
-  if (missing) return missing;
+export const applyDynamically: ApplyChild = async ({ client, resource, parent, observed, desired }) => {
   if (!observed) {
     setLastApplied(desired, canonical(desired));
     desired.metadata.ownerReferences = [
@@ -40,8 +23,6 @@ export const applyDynamically: ApplyChild = async ({
   const target = updated(observed, desired);
   if (!target.ok) return target;
   if (equal(target.value, observed) || observed.metadata.deletionTimestamp) return undefined;
-  if (method === "" || method === "OnDelete") return undefined;
-  if (method === "Recreate") return deleteChild(client, resource, observed);
   const written = await client.update(resource, target.value);
   // Gone, or written by somebody else in between: the next sync sees it.
   if (written.ok || written.status === 404 || written.status === 409) return undefined;

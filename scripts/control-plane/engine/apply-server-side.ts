@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server-side apply of children, with Metacontroller's cache: the same answer is not applied again while the child's
-// generation stands still. Secrets have no generation, so a hand-edited Secret stays as it is until the answer changes.
+// Server-side apply of children, with Metacontroller's cache: the same answer is not applied again while the child is the
+// same object at the same generation, or, where its kind has no generation, as a Secret has none, at the same resourceVersion.
 import { createHash } from "node:crypto";
 import { canonical } from "../api/json.ts";
 import type { KubeObject, ResourceInfo } from "../client.ts";
-import {
-  type ApplyChild,
-  deleteChild,
-  describe,
-  emptyLastApplied,
-  LAST_APPLIED,
-  namespaceFault,
-  systemFields,
-} from "./apply-child.ts";
+import { type ApplyChild, describe, emptyLastApplied, LAST_APPLIED, systemFields } from "./apply-child.ts";
 import { controllerReference } from "./claim-children.ts";
 import { apiFault } from "./outcome.ts";
 
@@ -22,8 +14,18 @@ export type ServerSideApply = {
   forget: (resource: ResourceInfo, child: KubeObject) => void;
 };
 
-// Kept by group, kind, namespace and name, for as long as the engine runs: neither a new uid nor a new parent clears it.
-type Applied = { hash: string; generation: number };
+// Kept by group, kind, namespace and name, for as long as the engine runs: a new parent does not clear it.
+type Applied = { hash: string; uid: string; generation: number; resourceVersion: string };
+
+const generationOf = ({ metadata }: KubeObject): number => metadata.generation ?? 0;
+
+/** Whether `observed` is as it was when the answer of this hash was applied. */
+const isKnown = (applied: Applied | undefined, observed: KubeObject, hash: string): boolean => {
+  if (applied === undefined || applied.hash !== hash || applied.uid !== observed.metadata.uid) return false;
+  const generation = generationOf(observed);
+  if (generation === 0 && applied.resourceVersion !== observed.metadata.resourceVersion) return false;
+  return applied.generation === generation;
+};
 
 const cacheKey = ({ apiVersion, kind }: ResourceInfo, { metadata }: KubeObject) => {
   const group = apiVersion.includes("/") ? apiVersion.split("/")[0] : "";
@@ -37,7 +39,7 @@ const removeLastApplied = JSON.stringify([
 export function createServerSideApply(): ServerSideApply {
   const lastApplied = new Map<string, Applied>();
 
-  const apply: ApplyChild = async ({ client, resource, method, parent, observed, desired }) => {
+  const apply: ApplyChild = async ({ client, resource, parent, observed, desired }) => {
     const reference = controllerReference(parent);
     const owners = desired.metadata.ownerReferences ?? [];
     if (!owners.some(({ uid }) => uid === reference.uid)) {
@@ -52,15 +54,10 @@ export function createServerSideApply(): ServerSideApply {
     const hash = createHash("sha256").update(body).digest("hex");
     const key = cacheKey(resource, desired);
     const { namespace, name = "" } = desired.metadata;
-    const missing = namespaceFault(resource, desired);
-    if (missing) return missing;
 
     if (observed) {
       if (observed.metadata.deletionTimestamp) return undefined;
-      const known = lastApplied.get(key);
-      if (known?.hash === hash && known.generation === (observed.metadata.generation ?? 0)) return undefined;
-      if (method === "" || method === "OnDelete") return undefined;
-      if (method === "Recreate") return deleteChild(client, resource, observed);
+      if (isKnown(lastApplied.get(key), observed, hash)) return undefined;
       if (observed.metadata.annotations?.[LAST_APPLIED] !== undefined) {
         const cleaned = await client.patch(
           resource,
@@ -87,7 +84,8 @@ export function createServerSideApply(): ServerSideApply {
       },
     );
     if (answer.ok) {
-      lastApplied.set(key, { hash, generation: answer.value.metadata.generation ?? 0 });
+      const { uid = "", resourceVersion = "" } = answer.value.metadata;
+      lastApplied.set(key, { hash, uid, generation: generationOf(answer.value), resourceVersion });
       return undefined;
     }
     // Somebody wrote in between; their write brings the next sync.

@@ -72,13 +72,6 @@ export type Webhook = Static<typeof Webhook>;
 
 // Hook version v1 keys its objects otherwise; nothing here uses it.
 const Hook = Type.Object({ version: Type.Literal("v2"), webhook: Webhook });
-const UpdateMethod = Type.Union([
-  Type.Literal(""),
-  Type.Literal("OnDelete"),
-  Type.Literal("Recreate"),
-  Type.Literal("InPlace"),
-]);
-export type UpdateMethod = Static<typeof UpdateMethod>;
 
 export const ControllerSpec = Type.Object({
   parentResource: Type.Object({
@@ -92,7 +85,8 @@ export const ControllerSpec = Type.Object({
       Type.Object({
         apiVersion: Text,
         resource: Text,
-        updateStrategy: Type.Optional(Type.Object({ method: Type.Optional(UpdateMethod) })),
+        // The other strategies are not imitated; where none is named, Metacontroller's is OnDelete.
+        updateStrategy: Type.Object({ method: Type.Literal("InPlace") }),
       }),
     ),
   ),

@@ -4,7 +4,6 @@ import { copy } from "../api/json.ts";
 import type { KubeClient, KubeObject } from "../client.ts";
 import { type ApplyChild, deleteChild } from "./apply-child.ts";
 import type { ServerSideApply } from "./apply-server-side.ts";
-import type { UpdateMethod } from "./composite-controller.ts";
 import type { Discovery } from "./discovery.ts";
 import type { ObjectGroups } from "./object-groups.ts";
 import { type Fault, joined } from "./outcome.ts";
@@ -14,8 +13,6 @@ export type ChildManager = {
   discovery: Discovery;
   apply: ApplyChild;
   forget: ServerSideApply["forget"];
-  /** The update strategy of a kind of child. */
-  methodOf: (type: { apiVersion: string; kind: string }) => UpdateMethod;
 };
 
 export async function manageChildren(
@@ -50,7 +47,6 @@ export async function manageChildren(
         client,
         parent,
         resource: resource.value,
-        method: manager.methodOf({ apiVersion, kind }),
         observed: observed.get(group)?.objects.get(key),
         desired: copy(child),
       });

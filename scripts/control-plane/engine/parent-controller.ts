@@ -6,7 +6,7 @@ import type { KubeClient, KubeObject } from "../client.ts";
 import { applyDynamically } from "./apply-dynamic.ts";
 import type { ServerSideApply } from "./apply-server-side.ts";
 import { childSubscriber } from "./child-events.ts";
-import { controllerSpec, shownController, type UpdateMethod } from "./composite-controller.ts";
+import { controllerSpec, shownController } from "./composite-controller.ts";
 import { openHooks } from "./controller-hooks.ts";
 import type { Discovery } from "./discovery.ts";
 import type { EngineLog } from "./engine-log.ts";
@@ -74,12 +74,10 @@ export async function startParentController(
     );
   }
   const childResources = [];
-  const methods = new Map<string, UpdateMethod>();
-  for (const { apiVersion, resource, updateStrategy } of spec.childResources ?? []) {
+  for (const { apiVersion, resource } of spec.childResources ?? []) {
     const found = await discovery.byPlural(apiVersion, resource);
     if (!found.ok) return found;
     childResources.push(found.value);
-    methods.set(`${apiVersion}/${found.value.kind}`, updateStrategy?.method ?? "OnDelete");
   }
 
   const { resolveService, now } = services;
@@ -118,7 +116,6 @@ export async function startParentController(
       discovery,
       apply: services.applyStrategy === "dynamic-apply" ? applyDynamically : services.serverSideApply.apply,
       forget: services.serverSideApply.forget,
-      methodOf: ({ apiVersion, kind }) => methods.get(`${apiVersion}/${kind}`) ?? "",
     },
     syncAgainAfter: (parent, seconds) => queue.addAfter(keyOf(parent), seconds * 1_000),
   };

@@ -83,6 +83,8 @@ export async function syncParent(context: SyncContext, seen: KubeObject): Promis
   const answer = await hook.call(body, parent);
   if (!answer.ok) return { ...answer, message: `sync hook failed for ${nameOf(parent)}: ${answer.message}` };
   const { status, children, resyncAfterSeconds, finalized } = answer.value;
+  const { namespace } = parent.metadata;
+  if (namespace) for (const { metadata } of children) metadata.namespace ||= namespace;
 
   if (resyncAfterSeconds > 0) context.syncAgainAfter(parent, resyncAfterSeconds);
   if (finalized) {

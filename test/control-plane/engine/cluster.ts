@@ -157,16 +157,15 @@ export function controller(options: {
   hooks: HookName[];
   parent: { apiVersion: string; resource: string; [field: string]: Json };
   child: { apiVersion: string; resource: string };
-  method?: string;
   spec?: JsonObject;
 }): JsonObject {
-  const { name, hook, path, hooks, parent, child, method = "InPlace", spec = {} } = options;
+  const { name, hook, path, hooks, parent, child, spec = {} } = options;
   return {
     apiVersion: "metacontroller.k8s.io/v1alpha1",
     kind: "CompositeController",
     metadata: { name },
     spec: {
-      childResources: [{ ...child, updateStrategy: { method } }],
+      childResources: [{ ...child, updateStrategy: { method: "InPlace" } }],
       hooks: Object.fromEntries(
         hooks.map((part) => [part, { version: "v2", webhook: { url: hook.url(`/${path}/${part}`) } }]),
       ),
