@@ -13,9 +13,8 @@ import type { ResolvedSpec } from "./resolved-spec.ts";
 export const BASE = "hsm.j5t.io/base";
 
 /**
- * The resourceVersion that our last change of the Secret replaced. Under server-side apply, Metacontroller skips a child
- * whose answer has not changed since it last applied it and whose generation is the same, and a Secret has no generation:
- * without a change in the answer, a Secret that somebody edited would stay as it is. It also tells our changes apart.
+ * The resourceVersion that our last change of the Secret replaced. It tells our changes apart: what was noted on the token
+ * under an earlier one says nothing about the Secret as it is now.
  */
 export const REPLACED = "hsm.j5t.io/replaced-resource-version";
 

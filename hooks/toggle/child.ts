@@ -2,14 +2,7 @@
 // A Deployment as an answer lists it: scaled, made, or exactly as it is.
 import type { StringMap } from "../kubernetes.ts";
 import type { Count } from "./count.ts";
-import {
-  DEPLOYMENT_UID,
-  type Deployment,
-  MADE_BY,
-  REPLICAS_WHEN_ON,
-  replicasOf,
-  SWITCHED_OFF_BY,
-} from "./deployment.ts";
+import { type Deployment, MADE_BY, REPLICAS_WHEN_ON, replicasOf, SWITCHED_OFF_BY } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 
@@ -56,11 +49,7 @@ const child = (parent: Toggle, spec: ResolvedSpec, parts: Parts): DeploymentChil
 /** The annotations of ours that `deployment` carries; a count to go back to is none any more where it has one. */
 const carried = (deployment: Deployment): StringMap => {
   const annotations = deployment.metadata.annotations ?? {};
-  const kept = [
-    DEPLOYMENT_UID,
-    MADE_BY,
-    ...(replicasOf(deployment) === 0 ? [REPLICAS_WHEN_ON, SWITCHED_OFF_BY] : []),
-  ];
+  const kept = [MADE_BY, ...(replicasOf(deployment) === 0 ? [REPLICAS_WHEN_ON, SWITCHED_OFF_BY] : [])];
   return Object.fromEntries(
     kept.flatMap((key) => {
       const value = annotations[key];
@@ -122,12 +111,11 @@ export const scaled = (
   deployment: Deployment,
   count: Count,
 ): DeploymentChild => {
-  const { uid, annotations } = deployment.metadata;
+  const { annotations } = deployment.metadata;
   const maker = annotations?.[MADE_BY];
   return child(parent, spec, {
     name: deployment.metadata.name,
     annotations: {
-      ...(uid === undefined ? {} : { [DEPLOYMENT_UID]: uid }),
       ...(maker === undefined ? {} : { [MADE_BY]: maker }),
       ...note(spec, count, annotations?.[REPLICAS_WHEN_ON] !== undefined),
     },

@@ -45,11 +45,6 @@ export const REPLICAS_WHEN_ON = "toggle.j5t.io/replicas-when-on";
 export const SWITCHED_OFF_BY = "toggle.j5t.io/switched-off-by";
 /** The uid of the Toggle that made the Deployment; it is written when the Deployment is made and never later. */
 export const MADE_BY = "toggle.j5t.io/made-by";
-/**
- * The uid of the Deployment that an answer is about. Metacontroller skips an answer that it has applied before at the
- * same generation, and knows Deployments by name: without it, one that was deleted and made anew could be skipped.
- */
-export const DEPLOYMENT_UID = "toggle.j5t.io/deployment-uid";
 
 /** The replicas that `deployment` asks for; the API server's default is 1. */
 export const replicasOf = (deployment: Deployment): number => deployment.spec.replicas ?? 1;

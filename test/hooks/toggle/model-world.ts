@@ -38,8 +38,8 @@ export interface World {
   /** Whether the installation allows spec.template, and whether that may change. */
   readonly templates: "always" | "allowed" | "forbidden";
   readonly deployments: Readonly<Partial<Record<Name, Model>>>;
-  /** What Metacontroller last applied, by name: bytes of the child, and the generation after it. */
-  readonly applied: Readonly<Partial<Record<Name, { bytes: string; generation: number }>>>;
+  /** What Metacontroller last applied, by name: bytes of the child, to which object, and the generation after it. */
+  readonly applied: Readonly<Partial<Record<Name, { bytes: string; uid: string; generation: number }>>>;
   readonly status: ToggleStatus | undefined;
   readonly deletion: "none" | "background" | "orphan" | "done";
   /** Moves to and fro with each edit of a spec that a status speaks of, where the status has a count that was set. */
@@ -199,21 +199,20 @@ const applyChild = (world: World, child: Child): World => {
   const { replicas } = child.spec;
   check(replicas !== undefined, `the count of ${name} is left out, which resets it to 1`);
   const count = replicas ?? 1;
-  const applied = (generation: number, now: World): World => ({
-    ...now,
-    applied: { ...now.applied, [name]: { bytes, generation } },
-  });
+  const applied = (now: World): World => {
+    const { uid = "", generation = 0 } = now.deployments[name] ?? {};
+    return { ...now, applied: { ...now.applied, [name]: { bytes, uid, generation } } };
+  };
   if (before === undefined) {
     check(child.spec.template !== undefined, `${name} is made without a template`);
     check(!isForbidden(world), `${name} is made of a template that is not allowed`);
-    return applied(1, create(world, name, { replicas: count, owner: "us", made: true, annotations }));
+    return applied(create(world, name, { replicas: count, owner: "us", made: true, annotations }));
   }
   check(isChild(before), `${name} is not ours and is touched`);
   check(!before.made || child.spec.template !== undefined, `${name} is applied without its pods`);
   const last = world.applied[name];
-  if (last?.bytes === bytes && last.generation === before.generation) return world;
-  const scaled = put(scale(world, name, count), name, { annotations });
-  return applied(scaled.deployments[name]?.generation ?? 0, scaled);
+  if (last?.bytes === bytes && last.uid === before.uid && last.generation === before.generation) return world;
+  return applied(put(scale(world, name, count), name, { annotations }));
 };
 
 /** The time at which the world's next sync is. */
