@@ -19,11 +19,8 @@ export type ResourceInfo = {
   hasStatus: boolean;
 };
 
-/**
- * A refusal. `status` is the HTTP code, 0 where no answer came; `reason` is metav1.Status's; `fields` names the fields
- * at fault. The server's message is not kept: it may quote values of a Secret.
- */
-export type ApiFailure = { ok: false; status: number; reason: string; fields: string[] };
+/** A refusal. `status` is the HTTP code, 0 where no answer came; `reason` and `message` are metav1.Status's. */
+export type ApiFailure = { ok: false; status: number; reason: string; message: string };
 export type ApiResult<T> = { ok: true; value: T } | ApiFailure;
 
 export type WatchEvent = { type: "ADDED" | "MODIFIED" | "DELETED"; object: KubeObject };
@@ -80,9 +77,7 @@ export type WatchOptions = {
 const Status = Type.Object({
   code: Type.Optional(Type.Integer()),
   reason: Type.Optional(Type.String()),
-  details: Type.Optional(
-    Type.Object({ causes: Type.Optional(Type.Array(Type.Object({ field: Type.Optional(Type.String()) }))) }),
-  ),
+  message: Type.Optional(Type.String()),
 });
 const ResourceList = Type.Object({
   resources: Type.Array(
@@ -120,19 +115,24 @@ function parsed(text: string): Json | undefined {
   }
 }
 
-const noAnswer: ApiFailure = { ok: false, status: 0, reason: "ServiceUnavailable", fields: [] };
+const noAnswer: ApiFailure = {
+  ok: false,
+  status: 0,
+  reason: "ServiceUnavailable",
+  message: "the API server did not answer",
+};
 const notUnderstood = (status: number): ApiFailure => ({
   ok: false,
   status,
   reason: "NotUnderstood",
-  fields: [],
+  message: "the API server's answer is not understood",
 });
 
 function failureOf(status: number, body: Json | undefined): ApiFailure {
-  if (!Value.Check(Status, body)) return { ok: false, status, reason: "", fields: [] };
-  const answer: Static<typeof Status> = body;
-  const fields = (answer.details?.causes ?? []).flatMap(({ field }) => (field ? [field] : []));
-  return { ok: false, status, reason: answer.reason ?? "", fields };
+  const { reason = "", message = `HTTP ${status}` }: Static<typeof Status> = Value.Check(Status, body)
+    ? body
+    : {};
+  return { ok: false, status, reason, message };
 }
 
 function pathOf(resource: ResourceInfo, namespace?: string, name?: string, subresource?: string): string {

@@ -53,7 +53,7 @@ export const openLocalControlPlane: OpenControlPlane = async (options) => {
       resolveService: (host) =>
         host === "keyswitch-webhook.keyswitch.svc" ? { host: "127.0.0.1", port } : undefined,
       ...(onSync && { onSync }),
-      log: { debug: write, info: write, warn: write },
+      log: { info: write, warn: write, error: write },
     });
   let running: { engine: Engine; port: number } | undefined;
   let { applyStrategy } = options;

@@ -4,7 +4,7 @@ import { canonical, copy, equal, isObject, type Json, toJson } from "../api/json
 import { asObject, type KubeObject } from "../client.ts";
 import { type ApplyChild, describe, emptyLastApplied, LAST_APPLIED, systemFields } from "./apply-child.ts";
 import { controllerReference } from "./claim-children.ts";
-import { apiFault, fault, type Outcome, ok } from "./outcome.ts";
+import { fault, type Outcome, ok } from "./outcome.ts";
 import { merged } from "./three-way-merge.ts";
 
 /** Creates or updates one child. */
@@ -18,7 +18,7 @@ export const applyDynamically: ApplyChild = async ({ client, resource, parent, o
     const made = await client.create(resource, desired, desired.metadata.namespace);
     // An object of this name that is not ours: Metacontroller leaves it, silently.
     if (made.ok || (made.status === 409 && made.reason === "AlreadyExists")) return undefined;
-    return apiFault(`can't create ${describe(desired)}`, made);
+    return fault(made.message);
   }
   const target = updated(observed, desired);
   if (!target.ok) return target;
@@ -26,7 +26,7 @@ export const applyDynamically: ApplyChild = async ({ client, resource, parent, o
   const written = await client.update(resource, target.value);
   // Gone, or written by somebody else in between: the next sync sees it.
   if (written.ok || written.status === 404 || written.status === 409) return undefined;
-  return apiFault(`can't update ${describe(desired)}`, written);
+  return fault(written.message);
 };
 
 function setLastApplied(object: KubeObject, text: string): void {

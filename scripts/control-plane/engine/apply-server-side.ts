@@ -4,9 +4,9 @@
 import { createHash } from "node:crypto";
 import { canonical } from "../api/json.ts";
 import type { KubeObject, ResourceInfo } from "../client.ts";
-import { type ApplyChild, describe, emptyLastApplied, LAST_APPLIED, systemFields } from "./apply-child.ts";
+import { type ApplyChild, emptyLastApplied, LAST_APPLIED, systemFields } from "./apply-child.ts";
 import { controllerReference } from "./claim-children.ts";
-import { apiFault } from "./outcome.ts";
+import { fault } from "./outcome.ts";
 
 export type ServerSideApply = {
   apply: ApplyChild;
@@ -67,11 +67,7 @@ export function createServerSideApply(): ServerSideApply {
             body: removeLastApplied,
           },
         );
-        if (!cleaned.ok) {
-          return cleaned.status === 404
-            ? undefined
-            : apiFault(`can't remove the last applied annotation from ${describe(desired)}`, cleaned);
-        }
+        if (!cleaned.ok) return cleaned.status === 404 ? undefined : fault(cleaned.message);
       }
     }
     const answer = await client.patch(
@@ -90,7 +86,7 @@ export function createServerSideApply(): ServerSideApply {
     }
     // Somebody wrote in between; their write brings the next sync.
     if (answer.status === 409) return undefined;
-    return apiFault(`can't apply ${describe(desired)}`, answer);
+    return fault(answer.message);
   };
 
   return { apply, forget: (resource, child) => lastApplied.delete(cacheKey(resource, child)) };

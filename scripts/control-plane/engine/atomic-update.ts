@@ -28,7 +28,10 @@ export async function updateAtomically(
   for (let attempt = 1; ; attempt += 1) {
     const fresh = await client.get(resource, { namespace, name });
     if (!fresh.ok) return fresh;
-    if (fresh.value.metadata.uid !== uid) return { ok: false, status: 404, reason: "NotFound", fields: [] };
+    if (fresh.value.metadata.uid !== uid) {
+      const message = `can't update ${resource.kind} ${namespace ?? ""}/${name}: original object is gone`;
+      return { ok: false, status: 404, reason: "NotFound", message };
+    }
     const changed = copy(fresh.value);
     if (!change(changed)) return fresh;
     const written = await client.update(resource, changed, subresource);

@@ -41,6 +41,7 @@ export async function claimChildren(
   const claimed: KubeObject[] = [];
   const faults: Fault[] = [];
   let mayAdopt: Promise<Outcome<true>> | undefined;
+  const named = ({ metadata }: KubeObject) => `${resource.kind} ${metadata.namespace ?? ""}/${metadata.name}`;
   for (const object of observed) {
     const owner = controllerOf(object);
     const matches = selects(claim.selector, object.metadata.labels);
@@ -56,7 +57,9 @@ export async function claimChildren(
     } else if (!owner && matches && !leaving && !object.metadata.deletionTimestamp) {
       mayAdopt ??= isAlive(claim);
       const allowed = await mayAdopt;
-      const adopted = allowed.ok ? await adopt(claim, resource, object) : allowed;
+      const adopted = allowed.ok
+        ? await adopt(claim, resource, object)
+        : fault(`can't adopt ${named(object)} (${object.metadata.uid}): ${allowed.message}`);
       if (!adopted.ok) faults.push(adopted);
       else if (adopted.value === "adopted") claimed.push(object);
     }
@@ -67,12 +70,17 @@ export async function claimChildren(
 
 /** Asks the server, not the mirror: a parent that has just been deleted must adopt nothing. */
 async function isAlive({ client, parentResource, parent }: Claim): Promise<Outcome<true>> {
-  const { namespace, name = "", uid } = parent.metadata;
+  const { namespace = "", name = "", uid } = parent.metadata;
   const fresh = await client.get(parentResource, { namespace, name });
-  if (!fresh.ok) return apiFault(`can't recheck ${parent.kind} ${name} before adoption`, fresh);
-  if (fresh.value.metadata.uid !== uid) return fault(`original ${parent.kind} ${name} is gone`);
-  if (fresh.value.metadata.deletionTimestamp) return fault(`${parent.kind} ${name} has just been deleted`);
-  return ok(true);
+  if (!fresh.ok) return apiFault("can't recheck DeletionTimestamp", fresh);
+  const { uid: found, deletionTimestamp } = fresh.value.metadata;
+  if (found !== uid) {
+    const gone = `original ${parent.kind} ${namespace}/${name} is gone: got uid ${found}, wanted ${uid}`;
+    return fault(`can't recheck DeletionTimestamp: ${gone}`);
+  }
+  return deletionTimestamp
+    ? fault(`${namespace}/${name} has just been deleted at ${deletionTimestamp}`)
+    : ok(true);
 }
 
 async function adopt(
@@ -92,7 +100,7 @@ async function adopt(
   });
   if (answer.ok) return ok("adopted");
   if (answer.status === 404) return ok("gone");
-  return apiFault(`can't adopt ${resource.kind} ${object.metadata.name}`, answer);
+  return fault(answer.message);
 }
 
 async function release(
@@ -111,5 +119,5 @@ async function release(
     },
   });
   if (answer.ok || answer.status === 404 || answer.status === 410) return ok(true);
-  return apiFault(`can't release ${resource.kind} ${object.metadata.name}`, answer);
+  return fault(answer.message);
 }

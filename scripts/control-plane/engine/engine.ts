@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The local engine: runs every CompositeController of an API server and calls the hooks as Metacontroller 4.17.2 does.
 import { setTimeout as delay } from "node:timers/promises";
-import { equal } from "../api/json.ts";
+import { equal, objectOrEmpty, stringOf, valueAt } from "../api/json.ts";
 import { createKubeClient, type KubeObject, type ResourceInfo } from "../client.ts";
 import { createServerSideApply } from "./apply-server-side.ts";
 import { shownController } from "./composite-controller.ts";
@@ -81,7 +81,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     onSync,
   };
   const running = new Map<string, ParentController>();
-  const waiting = new Set<string>();
   const { informer } = pool.acquire(controllers);
 
   const stop = async (name: string) => {
@@ -89,28 +88,37 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     if (!controller) return;
     running.delete(name);
     await controller.close();
+    log.info({ controller: name }, "Shutting down CompositeController");
+    events.record(controller.object, "Normal", "Stopping", `Stopping controller: ${name}`);
     events.record(controller.object, "Normal", "Stopped", `Stopped controller: ${name}`);
-    log.info({ controller: name }, "controller stopped");
+  };
+  const failed = (name: string, error: string): Verdict => {
+    log.error({ controller: name, error }, "Reconciler error");
+    return { kind: "retry" };
   };
 
   const reconcile = async (name: string): Promise<Verdict> => {
     const object = informer.get(name);
+    if (!object) {
+      await stop(name);
+      return { kind: "done" };
+    }
+    const definition = await client.get(definitions, { name: parentDefinition(object) });
+    // No event tells of it.
+    if (!definition.ok) return failed(name, definition.message);
     const current = running.get(name);
-    if (object && current && !needsRestart(current.object, object)) return { kind: "done" };
+    if (current && !needsRestart(current.object, object)) return { kind: "done" };
     await stop(name);
-    waiting.delete(name);
-    if (!object) return { kind: "done" };
     discovery.forget();
     const started = await startParentController(services, object);
     if (!started.ok) {
-      waiting.add(name);
       events.record(object, "Warning", "CreateError", `Cannot create new controller: ${started.message}`);
-      log.warn({ controller: name, fault: started.message }, "can't start controller");
-      return { kind: "retry" };
+      return failed(name, started.message);
     }
     running.set(name, started.value);
+    log.info({ controller: name }, "Starting CompositeController");
+    events.record(object, "Normal", "Starting", `Starting controller: ${name}`);
     events.record(object, "Normal", "Started", `Started controller: ${name}`);
-    log.info({ controller: name }, "controller started");
     return { kind: "done" };
   };
   const queue = createWorkQueue({ workers: 1, work: reconcile });
@@ -118,12 +126,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   await informer.synced;
   const enqueue = ({ metadata }: KubeObject) => queue.add(metadata.name ?? "");
   informer.subscribe({ added: enqueue, updated: (_, object) => enqueue(object), deleted: enqueue });
-  // A controller whose kinds were not there yet need not wait for its next try.
-  const retryWaiting = () => {
-    for (const name of waiting) queue.add(name);
-  };
-  const { informer: kinds } = pool.acquire(definitions);
-  kinds.subscribe({ added: retryWaiting, updated: retryWaiting, deleted: () => {} });
 
   const idle = async (): Promise<void> => {
     for (;;) {
@@ -148,6 +150,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       await client.close();
     },
   };
+}
+
+/** The name that the definition of a controller's parents must have. */
+function parentDefinition(controller: KubeObject): string {
+  const parent = objectOrEmpty(valueAt(controller, ["spec", "parentResource"]));
+  const [group, version] = (stringOf(parent.apiVersion) ?? "").split("/");
+  return `${stringOf(parent.resource) ?? ""}.${version === undefined ? "" : group}`;
 }
 
 /**

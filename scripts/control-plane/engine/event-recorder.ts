@@ -6,10 +6,10 @@ import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
 import type { EngineLog } from "./engine-log.ts";
 
 /** Metacontroller's reasons. */
-export type EventReason = "Started" | "Stopped" | "SyncError" | "CreateError";
+export type EventReason = "Starting" | "Started" | "Stopping" | "Stopped" | "SyncError" | "CreateError";
 
 export type EventRecorder = {
-  /** Writes in the background. The message must hold no Secret data. */
+  /** Writes in the background. */
   record: (object: KubeObject, type: "Normal" | "Warning", reason: EventReason, message: string) => void;
   /** Resolves when everything recorded so far is written. */
   flushed: () => Promise<void>;

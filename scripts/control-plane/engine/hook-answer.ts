@@ -2,7 +2,7 @@
 // What hooks of version v2 may answer, decoded as Go's strict JSON decoder does: null counts as left out.
 import { type Static, type TObject, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { isObject, type JsonObject } from "../api/json.ts";
+import { isObject, type Json, type JsonObject, listOrEmpty } from "../api/json.ts";
 import { asObject, type KubeObject } from "../client.ts";
 import { LabelSelector } from "./label-selector.ts";
 import { fault, type Outcome, ok } from "./outcome.ts";
@@ -37,33 +37,44 @@ export type SyncAnswer = {
 /** One rule of the answer to customize. */
 export type RelatedRule = Static<typeof Rule>;
 
-function fieldFault(schema: TObject, answer: JsonObject): Outcome<never> | undefined {
+type How = { type: string; strict: boolean };
+
+const unreadable = ({ type }: How, what: string) =>
+  fault(`can't unmarshal webhookResponse (version: v2, type: ${type}): ${what}`);
+
+function fieldFault(schema: TObject, answer: JsonObject, how: How): Outcome<never> | undefined {
   if (Value.Check(schema, answer)) return undefined;
   const first = [...Value.Errors(schema, answer)].at(0);
   const path = (first?.path ?? "").slice(1).replaceAll("/", ".");
-  return fault(`can't unmarshal webhookResponse: ${path}: ${first?.message ?? "is not valid"}`);
+  return unreadable(how, `${path}: ${first?.message ?? "is not valid"}`);
 }
 
-function unknownField(schema: TObject, answer: JsonObject, at = ""): Outcome<never> | undefined {
-  const name = Object.keys(answer).find((key) => !(key in schema.properties));
-  if (name === undefined) return undefined;
-  return fault(`strict validation failed for v2 webhookResponse: unknown field "${at}${name}"`);
+function unknownField(schema: TObject, value: JsonObject, how: How, at = ""): Outcome<never> | undefined {
+  const name = how.strict && Object.keys(value).find((key) => !(key in schema.properties));
+  if (typeof name !== "string") return undefined;
+  const about = `type: ${how.type}, mode: strict`;
+  return fault(`strict validation failed for v2 webhookResponse (${about}): unknown field "${at}${name}"`);
 }
 
-export function decodeSync(answer: JsonObject, strict: boolean): Outcome<SyncAnswer> {
-  const wrong = fieldFault(SyncFields, answer) ?? (strict ? unknownField(SyncFields, answer) : undefined);
+/** A child whose kind is missing is quoted whole, as Metacontroller quotes it. */
+function childOf(child: Json, index: number, how: How): Outcome<KubeObject> {
+  if (isObject(child) && (typeof child.kind !== "string" || child.kind === "")) {
+    return unreadable(how, `Object 'Kind' is missing in '${JSON.stringify(child)}'`);
+  }
+  const object = asObject(child, { apiVersion: "", kind: "" });
+  return object ? ok(object) : unreadable(how, `children.${index} is no object with a name`);
+}
+
+export function decodeSync(answer: Json | undefined, how: How): Outcome<SyncAnswer> {
+  if (!isObject(answer)) return unreadable(how, "it is no JSON object");
+  const wrong = fieldFault(SyncFields, answer, how) ?? unknownField(SyncFields, answer, how);
   if (wrong) return wrong;
   const { status, children, resyncAfterSeconds, finalized } = answer;
   const objects: KubeObject[] = [];
-  for (const [index, child] of (Array.isArray(children) ? children : []).entries()) {
-    const named = isObject(child) && typeof child.kind === "string" && typeof child.apiVersion === "string";
-    const object = named ? asObject(child, { apiVersion: "", kind: "" }) : undefined;
-    if (!object) {
-      return fault(
-        `can't unmarshal webhookResponse: children.${index} is no object with apiVersion, kind and name`,
-      );
-    }
-    objects.push(object);
+  for (const [index, child] of listOrEmpty(children).entries()) {
+    const object = childOf(child, index, how);
+    if (!object.ok) return object;
+    objects.push(object.value);
   }
   return ok({
     status: isObject(status) ? status : {},
@@ -73,22 +84,15 @@ export function decodeSync(answer: JsonObject, strict: boolean): Outcome<SyncAns
   });
 }
 
-export function decodeCustomize(answer: JsonObject, strict: boolean): Outcome<RelatedRule[]> {
-  if (strict) {
-    const unknown = unknownField(CustomizeFields, answer);
-    if (unknown) return unknown;
-  }
+export function decodeCustomize(answer: Json | undefined, how: How): Outcome<RelatedRule[]> {
+  if (!isObject(answer)) return unreadable(how, "it is no JSON object");
   if (!Value.Check(CustomizeFields, answer)) {
-    return fieldFault(CustomizeFields, answer) ?? fault("can't unmarshal webhookResponse");
+    return fieldFault(CustomizeFields, answer, how) ?? unreadable(how, "it is not valid");
   }
   const { relatedResources: rules }: Static<typeof CustomizeFields> = answer;
   for (const [index, rule] of (rules ?? []).entries()) {
-    const unknown = Object.keys(rule).find((key) => !(key in Rule.properties));
-    if (strict && unknown !== undefined) {
-      return fault(
-        `strict validation failed for v2 webhookResponse: unknown field "relatedResources[${index}].${unknown}"`,
-      );
-    }
+    const unknown = unknownField(Rule, rule, how, `relatedResources[${index}].`);
+    if (unknown) return unknown;
   }
-  return ok(rules ?? []);
+  return unknownField(CustomizeFields, answer, how) ?? ok(rules ?? []);
 }

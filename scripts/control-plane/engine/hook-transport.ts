@@ -18,8 +18,8 @@ export type ResolveService = (host: string, port: number) => { host: string; por
 
 export type HookReply =
   | { kind: "reply"; status: number; headers: { etag?: string; retryAfter?: string }; text: string }
-  /** `code` is the one Node gives, such as ECONNREFUSED, or TIMEOUT. */
-  | { kind: "unreachable"; code: string };
+  /** `fault` is Go's text where users meet it, else Node's code. */
+  | { kind: "unreachable"; fault: string };
 
 export type HookTransport = {
   post: (body: string, headers: { [name: string]: string }) => Promise<HookReply>;
@@ -34,6 +34,17 @@ export type TransportOptions = {
 };
 
 const unzip = promisify(gunzip);
+const UNTRUSTED = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
+/** What Go's client says of the faults that users look for in Metacontroller's log. */
+const GO_FAULTS: { [code: string]: string } = {
+  TIMEOUT: "context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+  ECONNRESET: "EOF",
+  CERT_HAS_EXPIRED: "tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+};
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "FAILED";
 
@@ -65,7 +76,10 @@ export function createHookTransport(options: TransportOptions): HookTransport {
         const code = signal.aborted ? "TIMEOUT" : codeOf(error);
         // The other side closed an idle connection at the moment we took it: as in Go, that is no failure yet.
         if (again && request.reusedSocket && code === "ECONNRESET") resolve(post(body, headers, false));
-        else resolve({ kind: "unreachable", code });
+        else if (code === "ECONNREFUSED") {
+          const address = `${target.host}:${target.port}`;
+          resolve({ kind: "unreachable", fault: `dial tcp ${address}: connect: connection refused` });
+        } else resolve({ kind: "unreachable", fault: GO_FAULTS[code] ?? code });
       };
       const settings: RequestOptions = {
         agent,

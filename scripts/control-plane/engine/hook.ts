@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One hook of a controller: its call, with 429, ETag and strict decoding as Metacontroller has them.
-import { isObject, type Json, type JsonObject, toJson } from "../api/json.ts";
+import { type Json, type JsonObject, toJson } from "../api/json.ts";
 import type { KubeObject } from "../client.ts";
 import type { Webhook } from "./composite-controller.ts";
 import { durationMs } from "./go-duration.ts";
@@ -8,8 +8,8 @@ import type { ConnectionReader } from "./hook-connection.ts";
 import { createHookTransport, type HookReply, type ResolveService } from "./hook-transport.ts";
 import { fault, type Outcome, ok } from "./outcome.ts";
 
-/** Checks an answer and narrows it; `strict` refuses fields that the contract does not have. */
-export type Decode<T> = (answer: JsonObject, strict: boolean) => Outcome<T>;
+/** Checks an answer to the hook `type` and narrows it; `strict` refuses fields that the contract does not have. */
+export type Decode<T> = (answer: Json | undefined, how: { type: string; strict: boolean }) => Outcome<T>;
 
 export type Hook<T> = {
   /** Posts the body; `root` is the object that a cached answer belongs to. */
@@ -35,7 +35,7 @@ export async function createHook<T>(options: HookOptions<T>): Promise<Outcome<Ho
   const url = webhookUrl(webhook);
   if (!url.ok) return url;
   const connection = await options.readConnection(webhook, url.value);
-  if (!connection.ok) return connection;
+  if (!connection.ok) return fault(`can't resolve endpoint config for ${name} hook: ${connection.message}`);
   const transport = createHookTransport({
     url: url.value,
     timeoutMs: durationMs(webhook.timeout ?? "") ?? DEFAULT_TIMEOUT_MS,
@@ -45,7 +45,9 @@ export async function createHook<T>(options: HookOptions<T>): Promise<Outcome<Ho
   const strict = webhook.responseUnMarshallMode !== "loose";
   const cache = new Map<string, { etag: string; text: string; until: number }>();
   const lifetimeMs = (webhook.etag?.cacheTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1_000;
-  const failed = (message: string) => fault(`${name} hook failed: ${message}`);
+  // Metacontroller puts nothing before a fault of the customize hook.
+  const failed = (message: string) =>
+    fault(name === "customize" ? message : `${name} hook failed (version=v2): ${message}`);
 
   const call = async (body: JsonObject, root: KubeObject): Promise<Outcome<T>> => {
     const key = `${root.kind}/${root.metadata.namespace ?? ""}/${root.metadata.name}`;
@@ -53,14 +55,16 @@ export async function createHook<T>(options: HookOptions<T>): Promise<Outcome<Ho
     const cached = remembered && remembered.until > now().getTime() ? remembered : undefined;
     const headers: { [header: string]: string } = cached ? { "if-none-match": cached.etag } : {};
     const reply = await transport.post(JSON.stringify(body), headers);
-    if (reply.kind === "unreachable") return failed(`http error: ${reply.code}`);
+    if (reply.kind === "unreachable") return failed(`http error: Post "${url.value}": ${reply.fault}`);
     if (reply.status === 429) {
       const afterSeconds = secondsOf(reply.headers.retryAfter, now());
-      return { ...failed(`too many requests, again after ${afterSeconds} s`), afterSeconds };
+      const message = `Too many request, it will be resync after: ${afterSeconds}`;
+      return { ...failed(message), afterSeconds };
     }
     if (cached && reply.status === 304) return decoded(cached.text);
-    // The body of a refusal may hold anything, so it is not quoted.
-    if (reply.status !== 200) return failed(`unsupported status code: ${reply.status}`);
+    if (reply.status !== 200) {
+      return failed(`unsupported status code: ${reply.status} body: ${reply.text}`);
+    }
     remember(key, reply);
     return decoded(reply.text);
   };
@@ -71,9 +75,7 @@ export async function createHook<T>(options: HookOptions<T>): Promise<Outcome<Ho
   };
 
   const decoded = (text: string): Outcome<T> => {
-    const answer = parsed(text);
-    if (!isObject(answer)) return failed("can't unmarshal webhookResponse: not a JSON object");
-    const result = decode(answer, strict);
+    const result = decode(parsed(text), { type: name, strict });
     return result.ok ? result : failed(result.message);
   };
 

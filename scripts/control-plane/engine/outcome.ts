@@ -3,7 +3,7 @@
 import type { ApiFailure } from "../client.ts";
 
 /**
- * `message` names objects, fields and codes, never values of a Secret and never the body of an answer.
+ * `message` goes into an event and the log. As Metacontroller's, it quotes what hooks and the API server answered.
  * `afterSeconds` is set where the hook answered 429: the sync comes again then, and no event is written.
  */
 export type Fault = { ok: false; message: string; afterSeconds?: number };
@@ -12,12 +12,8 @@ export type Outcome<T> = { ok: true; value: T } | Fault;
 export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
 export const fault = (message: string): Fault => ({ ok: false, message });
 
-/** A refusal of the API server, in words: `can't get x: 404 NotFound`. */
-export function apiFault(doing: string, failure: ApiFailure): Fault {
-  const { status, reason, fields } = failure;
-  const code = status === 0 ? "the API server did not answer" : `${status} ${reason}`.trim();
-  return fault(`${doing}: ${code}${fields.length > 0 ? ` (${fields.join(", ")})` : ""}`);
-}
+/** A refusal of the API server, in its words. */
+export const apiFault = (doing: string, { message }: ApiFailure): Fault => fault(`${doing}: ${message}`);
 
 /** One fault of several, each text once. */
 export function joined(faults: Fault[]): Fault | undefined {

@@ -22,7 +22,7 @@ import { createWorkQueue, type Verdict } from "./work-queue.ts";
 
 export type ApplyStrategy = "server-side-apply" | "dynamic-apply";
 
-/** How one sync of a parent ended. `message` holds no Secret data. */
+/** How one sync of a parent ended. */
 export type SyncRecord = {
   controller: string;
   parent: { apiVersion: string; kind: string; namespace?: string; name: string };
@@ -76,7 +76,10 @@ export async function startParentController(
   const childResources = [];
   for (const { apiVersion, resource } of spec.childResources ?? []) {
     const found = await discovery.byPlural(apiVersion, resource);
-    if (!found.ok) return found;
+    if (!found.ok) {
+      const client = `can't create client for ${resource}.${apiVersion} shared informer`;
+      return fault(`can't create informer for child resource: ${client}: ${found.message}`);
+    }
     childResources.push(found.value);
   }
 
@@ -144,8 +147,12 @@ export async function startParentController(
       outcome: limited ? "too-many-requests" : "failed",
       message,
     });
-    log.info({ controller: name, parent: key, fault: message }, limited ? "sync postponed" : "sync failed");
-    if (limited) return { kind: "after", ms: afterSeconds * 1_000 };
+    if (limited) {
+      const about = { controller: name, parent: key, second: afterSeconds };
+      log.info(about, "Resync due to too many request for sync hooks");
+      return { kind: "after", ms: afterSeconds * 1_000 };
+    }
+    log.error({ controller: name, error: `failed to sync ${kind} '${key}': ${message}` }, "Unhandled Error");
     events.record(parent, "Warning", "SyncError", `Sync error: ${message}`);
     return { kind: "retry" };
   };

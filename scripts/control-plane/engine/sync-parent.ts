@@ -34,11 +34,17 @@ export type SyncContext = {
   syncAgainAfter: (parent: KubeObject, seconds: number) => void;
 };
 
-/** True where a parent's labels are those the controller asks for, or its finalizer is there to be served. */
+/** True where a parent's labels are those the controller asks for. */
+function isSelected(
+  { parentResource: { labelSelector } }: ControllerSpec,
+  { metadata }: KubeObject,
+): boolean {
+  return labelSelector === undefined || selects(labelSelector, metadata.labels);
+}
+
+/** True where a parent is selected, or its finalizer is there to be served. */
 export function concerns(context: Pick<SyncContext, "spec" | "finalizer">, parent: KubeObject): boolean {
-  const { labelSelector } = context.spec.parentResource;
-  if (hasFinalizer(parent, context.finalizer.name) || labelSelector === undefined) return true;
-  return selects(labelSelector, parent.metadata.labels);
+  return hasFinalizer(parent, context.finalizer.name) || isSelected(context.spec, parent);
 }
 
 /** The selector of a parent's children: generated from its uid, or its own `spec.selector`. */
@@ -71,8 +77,11 @@ export async function syncParent(context: SyncContext, seen: KubeObject): Promis
   const related = await context.related.of(parent);
   if (!related.ok) return related;
 
-  const finalizing = Boolean(parent.metadata.deletionTimestamp) && context.hooks.finalize !== undefined;
-  const hook = (finalizing ? context.hooks.finalize : undefined) ?? context.hooks.sync;
+  // A parent that is no longer selected is let go as one that is deleted.
+  const leaving = Boolean(parent.metadata.deletionTimestamp) || !isSelected(context.spec, parent);
+  const finalize = leaving ? context.hooks.finalize : undefined;
+  const finalizing = finalize !== undefined;
+  const hook = finalize ?? context.hooks.sync;
   const body = {
     controller: context.controller,
     parent: copy(parent),

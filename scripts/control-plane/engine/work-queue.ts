@@ -83,10 +83,8 @@ export function createWorkQueue({ workers, work, clock = realClock }: WorkQueueO
       const count = failures.get(key) ?? 0;
       failures.set(key, count + 1);
       addAfter(key, Math.min(FIRST_RETRY_MS * 2 ** count, LONGEST_RETRY_MS));
-    } else {
-      failures.delete(key);
-      if (verdict.kind === "after") addAfter(key, verdict.ms);
-    }
+    } else if (verdict.kind === "after") addAfter(key, verdict.ms);
+    else failures.delete(key);
     if (!closed && dirty.has(key)) waiting.push(key);
     pump();
   };

@@ -8,6 +8,7 @@ import {
   objectOrEmpty,
   valueAt,
 } from "../../../scripts/control-plane/api/json.ts";
+import { silent } from "../../../scripts/control-plane/engine/engine-log.ts";
 import {
   desiredSecret,
   eventsOf,
@@ -85,11 +86,17 @@ t.test("a controller whose kind is not there yet starts when it comes", async (t
   const cluster = await startCluster(t);
   const hook = await startHook(answer);
   t.teardown(hook.close);
-  const engine = await cluster.engine();
+  const errors: unknown[] = [];
+  const error = (fields: object, message: string) => errors.push({ ...fields, message });
+  const engine = await cluster.engine({ log: { ...silent, error } });
   await cluster.apply(namespace("demo"), hsmSecretController(hook));
   await engine.idle();
-  const [event] = await eventsOf(cluster, "hsmsecret", "CreateError");
-  t.match(event?.message, /discovery: can't find resource hsmsecrets in apiVersion hsm.j5t.io\/v1alpha1/);
+  t.strictSame(errors[0], {
+    controller: "hsmsecret",
+    error: 'customresourcedefinitions.apiextensions.k8s.io "hsmsecrets.hsm.j5t.io" not found',
+    message: "Reconciler error",
+  });
+  t.strictSame(await eventsOf(cluster, "hsmsecret", "CreateError"), [], "the log alone tells of it");
   await cluster.apply(hsmSecrets);
   await cluster.apply(hsmSecret("app"));
   await hook.seen(at("/hsm/sync"));
@@ -97,6 +104,16 @@ t.test("a controller whose kind is not there yet starts when it comes", async (t
 
 const wrongSpecs: { what: string; spec: JsonObject; message: RegExp }[] = [
   { what: "a rolling update strategy", spec: strategy("RollingInPlace"), message: /updateStrategy.method/ },
+  {
+    what: "children of a kind that is not there",
+    spec: {
+      childResources: [
+        { apiVersion: "x.j5t.io/v1", resource: "things", updateStrategy: { method: "InPlace" } },
+      ],
+    },
+    message:
+      /^Cannot create new controller: can't create informer for child resource: can't create client for things.x.j5t.io\/v1 shared informer: discovery: can't find resource things in apiVersion x.j5t.io\/v1$/,
+  },
   { what: "no sync hook", spec: { hooks: {} }, message: /spec.hooks.sync/ },
   {
     what: "a webhook without a url",
@@ -238,4 +255,12 @@ t.test("parents are picked by the controller's label selector", async (t) => {
   const names = new Set(hook.requests.map(({ body }) => parentOf(body).name));
   t.strictSame([...names], ["one"]);
   t.ok(isObject((await cluster.read(["secret", "one", "-n", "demo"])).data));
+
+  const from = hook.requests.length;
+  await cluster.kubectl(["label", "--overwrite", "hsmsecret", "one", "-n", "demo", "tier=iron"]);
+  await engine.idle();
+  const called = hook.requests.slice(from).filter(({ path }) => !path.endsWith("customize"));
+  t.match(called, [{ path: "/hsm/finalize", body: { finalizing: true } }], "one that leaves is let go");
+  const { metadata } = await cluster.read(["hsmsecret", "one", "-n", "demo"]);
+  t.equal(valueAt(metadata, ["finalizers"]), undefined);
 });
