@@ -2,6 +2,7 @@
 // What the journal keeps of a message, step by step; read back through its schema.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { jsonOf } from "../json.ts";
 import { Command } from "./command.ts";
 
 /** The patch of a switch, exactly as it is sent. */
@@ -84,21 +85,13 @@ export type Entry = Static<typeof Entry>;
 export const Notice = Type.Object({ text: Type.String(), transaction: Type.String() });
 export type Notice = Static<typeof Notice>;
 
-const decode = (bytes: Uint8Array): unknown => {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch {
-    return undefined;
-  }
-};
-
 /** The entry in `bytes`; undefined where there is none that this version knows. */
 export const entryOf = (bytes: Uint8Array): Entry | undefined => {
-  const value = decode(bytes);
+  const value = jsonOf(bytes);
   return Value.Check(Entry, value) ? value : undefined;
 };
 
 export const noticeOf = (bytes: Uint8Array): Notice | undefined => {
-  const value = decode(bytes);
+  const value = jsonOf(bytes);
   return Value.Check(Notice, value) ? value : undefined;
 };

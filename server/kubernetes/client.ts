@@ -5,10 +5,11 @@
 import type { Logger } from "pino";
 import { type Clock, monotonicClock } from "../clock.ts";
 import type { KubernetesConfig } from "../config/kubernetes.ts";
+import { jsonOf } from "../json.ts";
 import { type ApiFailure, failureOf, failureOfConnection, unavailable } from "./api-failure.ts";
 import { openApiConnection } from "./connection.ts";
 import { pause } from "./pause.ts";
-import { jsonOf, TooLong, wholeText } from "./response-body.ts";
+import { TooLong, wholeText } from "./response-body.ts";
 import { type ApiWatch, type WatchEnd, watchOnce } from "./watch-request.ts";
 
 /** The verbs that the Role of the bot has. */

@@ -46,12 +46,3 @@ export async function* lines(
     if (from < chunk.length) pending.push(chunk.subarray(from));
   }
 }
-
-/** The value of a JSON text, or undefined: the parser's errors cite the text. */
-export const jsonOf = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-};

@@ -4,6 +4,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Clock } from "../clock.ts";
+import { jsonOf } from "../json.ts";
 import {
   type ApiFailure,
   failureOf,
@@ -12,7 +13,7 @@ import {
   unavailable,
 } from "./api-failure.ts";
 import type { ApiConnection } from "./connection.ts";
-import { jsonOf, lines, TooLong, wholeText } from "./response-body.ts";
+import { lines, TooLong, wholeText } from "./response-body.ts";
 
 export type ApiEvent = {
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK";

@@ -2,6 +2,7 @@
 // Requests of the client-server API to one homeserver; an error of it is its errcode, never its text.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { jsonOf } from "../json.ts";
 import {
   createHttpExchange,
   type HttpExchange,
@@ -91,10 +92,12 @@ export const createMatrixHttp = (options: MatrixHttpOptions): MatrixHttp => {
       });
       if (!reply.ok) return reply;
       const { status } = reply;
-      const parsed = parseJson(reply.body);
+      const parsed = jsonOf(reply.body);
       if (status >= 200 && status < 300)
-        return parsed.ok ? { ok: true, status, body: parsed.value } : { ok: false, kind: "not-json", status };
-      return faultOf(status, parsed.ok ? parsed.value : undefined, reply.headers["retry-after"]);
+        return parsed === undefined
+          ? { ok: false, kind: "not-json", status }
+          : { ok: true, status, body: parsed };
+      return faultOf(status, parsed, reply.headers["retry-after"]);
     },
     close: async () => {
       if (options.exchange === undefined) await exchange.close();
@@ -117,14 +120,6 @@ const milliseconds = (value: unknown): number | undefined =>
 /** Retry-After in seconds; its form with a date is not used by homeservers. */
 const seconds = (header: string | string[] | undefined): number | undefined =>
   typeof header === "string" && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
-
-const parseJson = (bytes: Buffer): { ok: true; value: unknown } | { ok: false } => {
-  try {
-    return { ok: true, value: JSON.parse(bytes.toString("utf8")) };
-  } catch {
-    return { ok: false };
-  }
-};
 
 /** A fault as a stable phrase for people, completing "The homeserver …". */
 export const describeFault = (fault: MatrixFault): string => {

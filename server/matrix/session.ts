@@ -4,6 +4,7 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
 import { localpartOf, type MatrixAuth, type MatrixConfig } from "../config/matrix.ts";
 import { compileSchema } from "../http/validation.ts";
+import { jsonOf } from "../json.ts";
 import type { BotStore } from "./bot-store.ts";
 import { logIn, logOut } from "./login/log-in.ts";
 import type { LogInDeps, LogInFailure, Session } from "./login/outcome.ts";
@@ -186,12 +187,8 @@ const load = <T extends TSchema>(
 ): Static<T> | undefined => {
   const bytes = store.get("session", key);
   if (bytes === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
-    return schema.Check(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = jsonOf(bytes);
+  return schema.Check(value) ? value : undefined;
 };
 
 /** Ten capital letters and digits, as homeservers name devices. */

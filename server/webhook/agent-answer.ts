@@ -5,6 +5,7 @@ import type { Reading, UnavailableCode } from "../../hooks/hsmsecret/reading.ts"
 import { ErrorBody, SecretBody } from "../agent-api.ts";
 import { errors } from "../http/errors.ts";
 import { compileSchema } from "../http/validation.ts";
+import { jsonOf } from "../json.ts";
 
 /** What was asked of which agent. `ifNoneMatch` is a checksum. */
 export type Asked = { agent: string; path: string; ifNoneMatch?: string };
@@ -61,7 +62,7 @@ export const readingOf = (asked: Asked, answer: WireAnswer): Reading => {
 };
 
 const foundOf = (asked: Asked, answer: WireAnswer): Reading => {
-  const body = parseJson(answer.body);
+  const body = jsonOf(answer.body);
   if (!secretBody.Check(body)) return refused(asked, "answered something that is not a secret");
   // No secret is without keys: it would empty the Secret, whatever the deletion policy says.
   if (Object.keys(body.data).length === 0) return refused(asked, "answered a secret without keys");
@@ -110,17 +111,8 @@ const etagFits = (checksum: string, etag: string | string[] | undefined): boolea
 
 /** The error that the agent answered, if it is one. */
 export const errorOf = (answer: WireAnswer): ErrorBody | undefined => {
-  const body = parseJson(answer.body);
+  const body = jsonOf(answer.body);
   return errorBody.Check(body) ? body : undefined;
-};
-
-/** The value of a JSON text; undefined where it is none. */
-export const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 };
 
 /** Node decodes base64 leniently, so a damaged value could still decode to something. */

@@ -4,7 +4,8 @@ import type { RemovalOutcome, WriteOutcome } from "../../hooks/hsmsecret/index.t
 import { DeleteBody, WriteBody } from "../agent-api.ts";
 import { type ErrorCode, errors } from "../http/errors.ts";
 import { compileSchema } from "../http/validation.ts";
-import { errorOf, parseJson, retryAfter, TOKEN_CODES, type WireAnswer } from "./agent-answer.ts";
+import { jsonOf } from "../json.ts";
+import { errorOf, retryAfter, TOKEN_CODES, type WireAnswer } from "./agent-answer.ts";
 
 /** What was asked of which agent; `checksum` is what the path must have afterwards. */
 export type AskedWrite = { agent: string; path: string; checksum: string };
@@ -32,7 +33,7 @@ const TROUBLES: readonly ErrorCode[] = [...TOKEN_CODES, "WRITE_UNCERTAIN", "TOO_
 /** What the answer to PUT or PATCH comes to. */
 export const writeOutcomeOf = (asked: AskedWrite, answer: WireAnswer): WriteOutcome => {
   if (answer.status === 200 || answer.status === 201) {
-    const body = parseJson(answer.body);
+    const body = jsonOf(answer.body);
     if (!writeBody.Check(body)) return odd(asked, "answered something that is not about a write");
     if (body.path !== asked.path || body.checksum !== asked.checksum)
       return odd(asked, "answered about something else than was written");
@@ -52,7 +53,7 @@ export const removalOutcomeOf = (
   answer: WireAnswer,
 ): RemovalOutcome => {
   if (answer.status === 200) {
-    const body = parseJson(answer.body);
+    const body = jsonOf(answer.body);
     return deleteBody.Check(body) && body.path === asked.path
       ? { outcome: "removed" }
       : odd(asked, "answered something that is not about the removal");

@@ -2,7 +2,8 @@
 // What the API server sends is read the same however it is cut, and no more of it than is taken.
 import fc from "fast-check";
 import t from "tap";
-import { jsonOf, lines, TooLong, wholeText } from "../../server/kubernetes/response-body.ts";
+import { jsonOf } from "../../server/json.ts";
+import { lines, TooLong, wholeText } from "../../server/kubernetes/response-body.ts";
 
 async function* cut(text: string, places: readonly number[]) {
   const bytes = Buffer.from(text);

@@ -2,8 +2,9 @@
 // Requests to the agent over HTTP. It is loaded when the first one is made.
 import { Client } from "undici";
 import { connectionFault } from "../../http/connection-fault.ts";
+import { jsonOf } from "../../json.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { type AgentClient, parseJson, refusal } from "./answer.ts";
+import { type AgentClient, refusal } from "./answer.ts";
 
 export type Endpoint = {
   /** `scheme://host:port` */
@@ -61,7 +62,7 @@ export const createAgentClient = (endpoint: Endpoint): AgentClient => {
   };
   const send: AgentClient["send"] = async (request, schema) => {
     const { status, text } = await exchange(request);
-    const body = parseJson(text);
+    const body = jsonOf(text);
     if (status >= 200 && status < 300) {
       if (schema.Check(body)) return { ok: true, status, body };
       throw new CommandFailed("unreachable", `${origin} answered something that is not the agent's API`);
@@ -70,7 +71,7 @@ export const createAgentClient = (endpoint: Endpoint): AgentClient => {
   };
   const sendForNothing: AgentClient["sendForNothing"] = async (request) => {
     const { status, text } = await exchange(request);
-    return status === 204 ? { ok: true, status, body: undefined } : refusal(status, parseJson(text));
+    return status === 204 ? { ok: true, status, body: undefined } : refusal(status, jsonOf(text));
   };
   return { exchange, send, sendForNothing, close: () => client.destroy() };
 };

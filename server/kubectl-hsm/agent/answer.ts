@@ -74,12 +74,3 @@ const advice = ({ status, code }: Refused): string => {
     return " Writing needs the agent's write token, and an agent that takes one (WRITE_TOKEN_FILE).";
   return "";
 };
-
-/** Undefined for what is not JSON. */
-export const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-};

@@ -3,6 +3,7 @@
 // Objects go to it on standard input; no value of a secret is ever in its arguments.
 import { spawn } from "node:child_process";
 import type { Environment } from "../../config/variables.ts";
+import { jsonOf } from "../../json.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { severalLines } from "../io.ts";
 
@@ -47,11 +48,10 @@ export const createKubectl = (options: KubectlOptions): Kubectl => {
     async get(args) {
       const text = await run(["get", ...args, "-o", "json", "--ignore-not-found"]);
       if (text.trim() === "") return undefined;
-      try {
-        return JSON.parse(text);
-      } catch {
+      const object = jsonOf(text);
+      if (object === undefined)
         throw new CommandFailed("unreachable", "kubectl get printed something that is not JSON");
-      }
+      return object;
     },
   };
 };

@@ -3,6 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import type { DeviceInfo } from "../../agent-api.ts";
 import { compileSchema } from "../../http/validation.ts";
+import { jsonOf } from "../../json.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
 
@@ -47,13 +48,9 @@ export const health = command({
 });
 
 const reasonsOf = (text: string): string[] => {
-  try {
-    const body: unknown = JSON.parse(text);
-    if (!probe.Check(body)) return [];
-    return (body.checks ?? []).flatMap(({ ok, name, message }) => (ok ? [] : [message ?? name]));
-  } catch {
-    return [];
-  }
+  const body = jsonOf(text);
+  if (!probe.Check(body)) return [];
+  return (body.checks ?? []).flatMap(({ ok, name, message }) => (ok ? [] : [message ?? name]));
 };
 
 const problemLines = ({

@@ -2,6 +2,7 @@
 // Calls of the homeserver that cross-signing makes by itself, through matrix-bot-sdk's client.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { jsonOf } from "../../json.ts";
 
 /** `status` is HTTP's, or 0 when no answer came; `body` is what the JSON says. */
 export type HomeserverAnswer = { readonly status: number; readonly body: unknown };
@@ -22,14 +23,8 @@ export type RequestingClient = {
 /** What the SDK throws when the homeserver refuses. */
 const Refusal = Type.Object({ statusCode: Type.Integer(), body: Type.Unknown() });
 
-const parsed = (body: unknown): unknown => {
-  if (typeof body !== "string" && !Buffer.isBuffer(body)) return body;
-  try {
-    return JSON.parse(body.toString());
-  } catch {
-    return undefined;
-  }
-};
+const parsed = (body: unknown): unknown =>
+  typeof body === "string" || Buffer.isBuffer(body) ? jsonOf(body) : body;
 
 export const requestsOf =
   (client: RequestingClient): HomeserverRequests =>

@@ -4,6 +4,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { type KeycloakConfig, localpartOf } from "../../config/matrix.ts";
 import type { Secret } from "../../config/secret.ts";
+import { jsonOf } from "../../json.ts";
 import { failure, LOG_IN_TIMEOUT_MS, type LogInDeps, type LogInFailure } from "./outcome.ts";
 
 const TokenAnswer = Type.Object({
@@ -46,7 +47,7 @@ export const requestToken = async (
     return failure("keycloak", `Keycloak ${reply.what}. Check KEYCLOAK_URL, and whether Keycloak runs.`, {
       retry: reply.kind !== "refused",
     });
-  const body = parseJson(reply.body);
+  const body = jsonOf(reply.body);
   if (reply.status !== 200)
     return refusalOf(reply.status, Value.Check(TokenError, body) ? body.error : undefined, keycloak, user);
   if (!Value.Check(TokenAnswer, body))
@@ -103,12 +104,4 @@ const refusalOf = (
     "keycloak",
     `Keycloak refused to give a token (${status}). Look into the events of its realm.`,
   );
-};
-
-const parseJson = (bytes: Buffer): unknown => {
-  try {
-    return JSON.parse(bytes.toString("utf8"));
-  } catch {
-    return undefined;
-  }
 };
