@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a decision to the one answer that a room sees, written down before each step.
 
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat } from "./chat.ts";
 import type { Decision } from "./execute.ts";

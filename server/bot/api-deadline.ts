@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The time that one command has at the API server: short failures are bridged, a hanging server holds up nobody.
 
-import type { Clock } from "../clock.ts";
 import type { ToggleResult, Toggles } from "../kubernetes/toggles.ts";
+import { type Clock, sleep } from "../time.ts";
 
 /** A switch that comes later than this would surprise whoever asked for it. */
 const DEADLINE_MS = 5_000;
@@ -29,7 +29,7 @@ export const startDeadline = (clock: Clock): ApiDeadline => {
       }),
     async pause() {
       if (clock.now() + wait >= end) return false;
-      await new Promise<void>((resolve) => clock.after(wait, resolve));
+      await sleep(clock, wait);
       wait *= 2;
       return true;
     },

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs one command: from what it says to what is answered.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
-import type { Clock } from "../clock.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
+import type { Clock } from "../time.ts";
 import type { Access, Speaker } from "./access.ts";
 import { patientGet } from "./api-deadline.ts";
 import type { Command, SwitchCommand } from "./command.ts";

@@ -3,7 +3,6 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import type { BotConfig } from "../config/bot.ts";
-import { createBackoff, type Sleep } from "../matrix/backoff.ts";
 import type { BotStore } from "../matrix/bot-store.ts";
 import { connectToMatrix, type MatrixConnection, type MatrixConnectionOptions } from "../matrix/connect.ts";
 import { type Encryption, forgetDevice, openEncryption } from "../matrix/crypto/encryption.ts";
@@ -13,6 +12,7 @@ import { describeFault, type MatrixHttp } from "../matrix/http.ts";
 import type { HttpExchange } from "../matrix/http-exchange.ts";
 import { isPassing, RequestFailed, retryAfterOf } from "../matrix/request-failed.ts";
 import { openSession } from "../matrix/session.ts";
+import { createBackoff, type Sleep } from "../time.ts";
 import type { BotMetrics } from "./metrics.ts";
 
 export type JoinOptions = {

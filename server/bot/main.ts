@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the bot: its store, the Toggles, its life on Matrix, and the listener for probes and metrics.
-import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { wallClock } from "../clock.ts";
 import type { BotConfig } from "../config/bot.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { openToggles } from "../kubernetes/watched-toggles.ts";
@@ -12,6 +10,7 @@ import { openBotStore } from "../matrix/bot-store.ts";
 import { loadCryptoEngine } from "../matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../matrix/http.ts";
 import { createHttpExchange } from "../matrix/http-exchange.ts";
+import { sleep, wallClock } from "../time.ts";
 import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
 import { createBotMetrics } from "./metrics.ts";
@@ -79,7 +78,7 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
     logger,
     clock: wallClock,
     now,
-    sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
+    sleep: (ms, signal) => sleep(wallClock, ms, signal),
     signal: closing.signal,
     recoveryKey,
     onStanding(standing) {

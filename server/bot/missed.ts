@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells a room, once, how many commands were not run because they came too late or were too many, or were not read.
 
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../time.ts";
 import type { Chat } from "./chat.ts";
 import type { Journal } from "./journal.ts";
 import { type Entry, type Notice, UNREAD } from "./journal-entry.ts";

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bot's life on Matrix: it joins, goes on with what its journal holds, listens, and has its device signed.
 
-import type { Clock } from "../clock.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { WatchedToggles } from "../kubernetes/watched-toggles.ts";
 import type { EndReason, MatrixConnection } from "../matrix/connect.ts";
 import { requestsOf } from "../matrix/crypto/homeserver-requests.ts";
 import type { IncomingHandlers } from "../matrix/incoming.ts";
+import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import { createIdentityNotices, type IdentityNotices } from "./identity-notices.ts";
 import { type Joined, type JoinOptions, joinMatrix } from "./join-matrix.ts";

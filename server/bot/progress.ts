@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Edits the answer to a switch as its Toggle changes, until nothing more will happen.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
-import type { Clock } from "../clock.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
+import type { Clock } from "../time.ts";
 import type { Answer, Chat } from "./chat.ts";
 import type { Journal } from "./journal.ts";
 import type { Following } from "./journal-entry.ts";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Brings an answer up to date because a user reacted to it; that never switches anything.
 
-import type { Clock } from "../clock.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
+import type { Clock } from "../time.ts";
 import type { Access, Speaker } from "./access.ts";
 import type { Chat } from "./chat.ts";
 import type { Journal } from "./journal.ts";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the commands of a chat from the journal, each once, and goes on with them after a restart.
 
-import type { Clock } from "../clock.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { BotStore } from "../matrix/bot-store.ts";
+import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import { type CommandLog, createAnswering } from "./answering.ts";
 import type { Chat, Message } from "./chat.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends to the chat until it has worked: with pauses while the chat is away, and not for ever.
-import type { Clock } from "../clock.ts";
+import { type Clock, sleep } from "../time.ts";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
@@ -30,25 +30,15 @@ export type Sending = {
 };
 
 export const createSending = (clock: Clock, onSend: (report: SendReport) => void): Sending => {
-  const wakers = new Set<() => void>();
-  let stopped = false;
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      const wake = () => {
-        cancel();
-        wakers.delete(wake);
-        resolve();
-      };
-      const cancel = clock.after(ms, wake);
-      wakers.add(wake);
-    });
+  const stopping = new AbortController();
+  const { signal } = stopping;
   return {
     get stopped() {
-      return stopped;
+      return signal.aborted;
     },
     async attempt({ part, room, forMs }, send) {
       const end = clock.now() + forMs;
-      for (let wait = FIRST_PAUSE_MS; !stopped; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
+      for (let wait = FIRST_PAUSE_MS; !signal.aborted; wait = Math.min(wait * 2, LONGEST_PAUSE_MS)) {
         try {
           const result = await send();
           onSend({ part, room, outcome: "sent" });
@@ -59,13 +49,12 @@ export const createSending = (clock: Clock, onSend: (report: SendReport) => void
           onSend({ part, room, outcome: last ? "gave-up" : "retrying" });
           if (last) return undefined;
         }
-        await pause(wait);
+        await sleep(clock, wait, signal);
       }
       return undefined;
     },
     stop() {
-      stopped = true;
-      for (const wake of [...wakers]) wake();
+      stopping.abort();
     },
   };
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells a user that a message could not be read, or is not obeyed as it came; at most once a minute in a room.
 
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, Message } from "./chat.ts";
 import type { Sending } from "./sending.ts";

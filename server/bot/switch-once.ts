@@ -2,7 +2,6 @@
 // Patches a Toggle so that a command takes effect at most once, whatever fails in between.
 // Each patch is bound to the generation that was written down before it: it can only be the next change.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
-import type { Clock } from "../clock.ts";
 import {
   isApplied,
   type ToggleFailure,
@@ -10,6 +9,7 @@ import {
   type ToggleResult,
   type Toggles,
 } from "../kubernetes/toggles.ts";
+import type { Clock } from "../time.ts";
 import { startDeadline } from "./api-deadline.ts";
 import type { Begun } from "./journal-entry.ts";
 

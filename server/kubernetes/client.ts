@@ -3,12 +3,11 @@
 // Our own on undici, which the process has anyway: @kubernetes/client-node takes 86 MiB of resident memory by itself,
 // three quarters of what the whole bot may have, for four verbs on one resource.
 import type { Logger } from "pino";
-import { type Clock, monotonicClock } from "../clock.ts";
 import type { KubernetesConfig } from "../config/kubernetes.ts";
 import { jsonOf } from "../json.ts";
+import { type Clock, monotonicClock, sleep } from "../time.ts";
 import { type ApiFailure, failureOf, failureOfConnection, unavailable } from "./api-failure.ts";
 import { openApiConnection } from "./connection.ts";
-import { pause } from "./pause.ts";
 import { TooLong, wholeText } from "./response-body.ts";
 import { type ApiWatch, type WatchEnd, watchOnce } from "./watch-request.ts";
 
@@ -104,7 +103,7 @@ export const openKubernetesClient = (options: KubernetesClientOptions): Kubernet
       const isSafe = answer.status === 429 || (call.verb !== "patch" && answer.status >= 500);
       const wait = answer.retryAfterMs;
       if (!isSafe || wait === undefined || clock.now() + wait >= deadline) return answer;
-      await pause(clock, wait, signal);
+      await sleep(clock, wait, signal);
     }
   };
 

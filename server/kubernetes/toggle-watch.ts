@@ -3,10 +3,10 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../time.ts";
+import { sleep } from "../time.ts";
 import { type ApiFailure, unavailable } from "./api-failure.ts";
 import type { KubernetesClient } from "./client.ts";
-import { pause } from "./pause.ts";
 import type { ToggleMemory } from "./toggle-memory.ts";
 import type { WatchState } from "./toggles.ts";
 import type { WatchEnd } from "./watch-request.ts";
@@ -150,7 +150,7 @@ export const startToggleWatch = (options: ToggleWatchOptions): ToggleWatch => {
       const wasSteady = openedAt !== undefined && clock.now() - openedAt >= STEADY_MS;
       const ms = pauseAfter(end, wasSteady);
       renewing = new AbortController();
-      if (ms > 0) await pause(clock, ms, closing.signal);
+      if (ms > 0) await sleep(clock, ms, closing.signal);
     }
   };
   const running = run();

@@ -3,8 +3,8 @@
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { Clock } from "../clock.ts";
 import { jsonOf } from "../json.ts";
+import type { Clock } from "../time.ts";
 import {
   type ApiFailure,
   failureOf,

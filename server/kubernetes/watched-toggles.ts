@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens the Toggles of one namespace: the client, the memory, the watch that feeds it, and the requests.
 import type { Logger } from "pino";
-import { type Clock, monotonicClock } from "../clock.ts";
 import type { KubernetesConfig } from "../config/kubernetes.ts";
+import { type Clock, monotonicClock } from "../time.ts";
 import { type ApiExchange, openKubernetesClient } from "./client.ts";
 import { createToggleMemory } from "./toggle-memory.ts";
 import { createToggleRequests } from "./toggle-requests.ts";

@@ -3,8 +3,8 @@
 import { Type } from "@sinclair/typebox";
 import type { Answer, Chat } from "../bot/chat.ts";
 import { compileSchema } from "../http/validation.ts";
+import type { Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
-import type { Sleep } from "./backoff.ts";
 import { RequestFailed, retryAfterOf } from "./request-failed.ts";
 import type { RoomCrypto } from "./room-crypto.ts";
 import type { Rooms } from "./rooms.ts";

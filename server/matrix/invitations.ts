@@ -2,8 +2,8 @@
 // Follows invitations of those who may command the bot, and declines all others without a word.
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
+import { createBackoff, type Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
-import { createBackoff, type Sleep } from "./backoff.ts";
 import { describeFault, type MatrixAnswer } from "./http.ts";
 import { isPassing, retryAfterOf } from "./request-failed.ts";
 import { invitationsFilter } from "./sync-filter.ts";

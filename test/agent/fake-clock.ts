@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A clock that stands still until a test moves it.
-import type { Clock } from "../../server/clock.ts";
+import type { Clock } from "../../server/time.ts";
 
 export type FakeClock = Clock & {
   /** Lets `ms` pass; what falls due runs in its order, and promises settle in between. */

@@ -8,12 +8,12 @@ import { createAccess } from "../../server/bot/access.ts";
 import { openJournal } from "../../server/bot/journal.ts";
 import { createBotMetrics } from "../../server/bot/metrics.ts";
 import { runOnMatrix } from "../../server/bot/on-matrix.ts";
-import { wallClock } from "../../server/clock.ts";
 import type { WatchedToggles } from "../../server/kubernetes/watched-toggles.ts";
 import { openBotStore } from "../../server/matrix/bot-store.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import type { HttpExchange } from "../../server/matrix/http-exchange.ts";
+import { wallClock } from "../../server/time.ts";
 import { botConfigIn } from "./bot-config.ts";
 
 const USER = "@bot:example.org";

@@ -12,7 +12,6 @@ import {
   type ApiServerOptions,
   startApiServer,
 } from "../../scripts/control-plane/api/server.ts";
-import type { Clock } from "../../server/clock.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "../../server/config/kubernetes.ts";
 import { switchRecordsOf } from "../../server/kubernetes/last-switch.ts";
 import type { TogglePatch } from "../../server/kubernetes/toggles.ts";
@@ -21,6 +20,7 @@ import {
   type WatchedToggles,
   type WatchedTogglesOptions,
 } from "../../server/kubernetes/watched-toggles.ts";
+import type { Clock } from "../../server/time.ts";
 import { type RecordedLog, recordedLog } from "../http/recorded-log.ts";
 
 const CRD = new URL("../../manifests/crds/toggles.yaml", import.meta.url);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The watch of the Toggles on the local API server: what is changed is seen, and every outage is made up for.
 import t from "tap";
-import type { Clock } from "../../server/clock.ts";
 import { watchPause } from "../../server/kubernetes/toggle-watch.ts";
+import type { Clock } from "../../server/time.ts";
 import { startFront, statusOf } from "./http-front.ts";
 import { startGate } from "./tcp-gate.ts";
 import {

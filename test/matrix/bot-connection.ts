@@ -7,7 +7,6 @@ import type { Test } from "tap";
 import type { Homeserver, RegisteredUser } from "../../scripts/homeserver/synapse.ts";
 import { createNews } from "../../scripts/local/news.ts";
 import { parseMatrixConfig } from "../../server/config/matrix.ts";
-import type { Sleep } from "../../server/matrix/backoff.ts";
 import { type BotStore, openBotStore } from "../../server/matrix/bot-store.ts";
 import { connectToMatrix, type MatrixConnection } from "../../server/matrix/connect.ts";
 import { type Encryption, forgetDevice, openEncryption } from "../../server/matrix/crypto/encryption.ts";
@@ -16,6 +15,7 @@ import { requestsOf } from "../../server/matrix/crypto/homeserver-requests.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import { createHttpExchange } from "../../server/matrix/http-exchange.ts";
 import { openSession } from "../../server/matrix/session.ts";
+import type { Sleep } from "../../server/time.ts";
 
 /** Something that the connection told, in words that a test can compare: `message hello resumed`, `sync ok`. */
 export type Told = { what: string; id?: string; room?: string; sender?: string };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of syncs against a homeserver that answers as the test says: how long it waits, what it writes, when it ends.
 import t from "tap";
-import { retryDelay } from "../../server/matrix/backoff.ts";
 import { type Connection, createConnection } from "../../server/matrix/connection.ts";
 import type { MatrixAnswer, MatrixRequest } from "../../server/matrix/http.ts";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";
+import { retryDelay } from "../../server/time.ts";
 
 const away: MatrixAnswer = { ok: false, kind: "unreachable", what: "refused the connection" };
 const good = (next: string): MatrixAnswer => ({ ok: true, status: 200, body: { next_batch: next } });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bot's connection while the homeserver is away, and when its session ends, on a real one.
 import t from "tap";
-import type { Sleep } from "../../server/matrix/backoff.ts";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";
+import type { Sleep } from "../../server/time.ts";
 import { startGate } from "../kubernetes/tcp-gate.ts";
 import { sleepFor, startBotConnection } from "./bot-connection.ts";
 import { devicesOf } from "./login/devices.ts";

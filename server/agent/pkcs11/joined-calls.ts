@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Identical calls that are under way at the same time are made once, and every caller keeps a deadline of its own.
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../time.ts";
 
 type Shared<T> = { result: Promise<T>; waiting: number; abandon: AbortController };
 

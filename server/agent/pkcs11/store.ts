@@ -2,7 +2,7 @@
 // The secret store on a PKCS#11 token: what a read, a list and a look at the token mean in terms of calls to the child.
 import { randomBytes } from "node:crypto";
 import type { Layout } from "../../agent-api.ts";
-import { type Clock, monotonicClock } from "../../clock.ts";
+import { type Clock, monotonicClock } from "../../time.ts";
 import {
   type InfoResult,
   type ListResult,

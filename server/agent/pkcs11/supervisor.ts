@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which child process serves: starts it, replaces it when it is stuck, gone or out of date, and says how the token is.
-import type { Clock } from "../../clock.ts";
+import { type Clock, sleep } from "../../time.ts";
 import { type Health, type Unavailable, unavailable } from "../store.ts";
 import type { TokenView } from "./answers.ts";
 import type { StartFailed, TokenChild } from "./token-child.ts";
@@ -94,10 +94,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   let stopTimer = (): void => undefined;
   let stopProbe = (): void => undefined;
 
-  const sleepUntil = (time: number): Promise<void> =>
-    new Promise((resolve) => {
-      clock.after(Math.max(0, time - clock.now()), resolve);
-    });
+  const sleepUntil = (time: number): Promise<void> => sleep(clock, Math.max(0, time - clock.now()));
 
   const setHealth = (next: Health): void => {
     health = next;

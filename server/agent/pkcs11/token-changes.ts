@@ -2,7 +2,7 @@
 // Changes of the token as the agent makes them through its child processes: one after another, confirmed, and recovered.
 
 import type { Layout, RepairResult } from "../../agent-api.ts";
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../time.ts";
 import {
   type Change,
   type ChangeResult,

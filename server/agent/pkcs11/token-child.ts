@@ -2,7 +2,7 @@
 // One PKCS#11 child process as its parent sees it: starting, calls, the watch over it, its end.
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../time.ts";
 import { type Unavailable, unavailable } from "../store.ts";
 import type { Answer, TokenView } from "./answers.ts";
 import {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the token takes: as configured, as it says, or as it has shown by refusing objects or by not showing them.
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../../time.ts";
 import type { TokenLimits } from "../storage/write-plan.ts";
 import type { TokenView } from "./answers.ts";
 

@@ -1,5 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long to wait after a failure, and when to stop trying: 2^n seconds up to a minute, twenty retries in a row.
+// Time as a parameter: what the time is, waiting, and how long to wait after a failure: 2^n seconds up to a minute, twenty
+// retries in a row.
+
+export type Clock = {
+  /** Milliseconds; each clock says since when. */
+  now(): number;
+  /** Runs `action` after `ms`. Calling the result stops it. */
+  after(ms: number, action: () => void): () => void;
+};
+
+const after: Clock["after"] = (ms, action) => {
+  const timer = setTimeout(action, ms);
+  return () => clearTimeout(timer);
+};
+
+/** Milliseconds that only ever grow: for how long something takes. */
+export const monotonicClock: Clock = { now: () => performance.now(), after };
+
+/** Milliseconds since the epoch: for what is compared with the times of others. It can be set. */
+export const wallClock: Clock = { now: () => Date.now(), after };
+
+/** Ends early, without an error, when the signal is aborted. */
+export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
+
+/** Resolves after `ms` of `clock`, or when the signal is aborted. */
+export const sleep = (clock: Clock, ms: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const end = () => {
+      cancel();
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const cancel = clock.after(ms, end);
+    signal?.addEventListener("abort", end);
+  });
 
 /** Retries in a row; the next failure is the end. */
 export const MAX_RETRIES = 20;
@@ -42,6 +77,3 @@ export const createBackoff = (maxRetries = MAX_RETRIES): Backoff => {
     },
   };
 };
-
-/** Ends early, without an error, when the signal is aborted. */
-export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
