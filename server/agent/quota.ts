@@ -3,7 +3,7 @@
 // administrator's: one such change after another, so that two callers can't both take the last place.
 import type { Quota } from "../../hooks/quota.ts";
 import type { SecretSummary } from "../agent-api.ts";
-import { createCallLane } from "./pkcs11/call-lane.ts";
+import { createBoundedQueue } from "../queue.ts";
 import {
   type Change,
   type ChangeResult,
@@ -114,7 +114,7 @@ export const createQuotaKeeper = (store: SecretStore, reservedObjects?: number):
     return (isCounted ? await overQuota(quota, grown, token) : undefined) ?? overShare(token, grown);
   };
 
-  const lane = createCallLane<() => Promise<ChangeResult>, ChangeResult>(
+  const queue = createBoundedQueue<() => Promise<ChangeResult>, ChangeResult>(
     CAPACITY,
     (work) => work(),
     () => {},
@@ -126,7 +126,7 @@ export const createQuotaKeeper = (store: SecretStore, reservedObjects?: number):
         const refusal = isGrowing ? await within(path, change, quota) : undefined;
         return refusal ?? store.change(path, change, precondition);
       };
-      return lane.submit(work, new AbortController().signal) ?? busy;
+      return queue.submit(work, new AbortController().signal) ?? busy;
     },
   };
 };

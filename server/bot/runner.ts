@@ -3,6 +3,7 @@
 
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { BotStore } from "../matrix/bot-store.ts";
+import { createKeyedQueue } from "../queue.ts";
 import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import { type CommandLog, createAnswering } from "./answering.ts";
@@ -11,7 +12,6 @@ import { commandOf, type Verb } from "./command.ts";
 import { type Decision, endSwitch, lateDecision, runReading, runSwitch } from "./execute.ts";
 import { openJournal, type Pending } from "./journal.ts";
 import { type Entry, type Step, UNREAD } from "./journal-entry.ts";
-import { createLanes } from "./lanes.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createMissed } from "./missed.ts";
 import { newestOf } from "./newest-toggles.ts";
@@ -20,6 +20,7 @@ import { createRefresh, type Refresh } from "./refresh.ts";
 import { createSending, type SendReport } from "./sending.ts";
 import { createShortNotes, type ShortNotes } from "./short-notes.ts";
 import { shorten } from "./shown-text.ts";
+import { createTasks } from "./tasks.ts";
 import { transactionOf } from "./transaction.ts";
 
 /** What is left of a message in its echo, in characters. */
@@ -92,10 +93,10 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
     if (report.outcome !== "sent") logger.warn(report, "the chat did not take a message");
     options.onSend?.(report);
   });
-  const lanes = createLanes((err) => {
+  const rooms = createKeyedQueue();
+  const { track, idle } = createTasks((err) => {
     if (!closed) logger.error({ err }, "a command failed inside");
   });
-  const { track } = lanes;
   const progress = createProgress({ toggles, clock, chat, sending, journal, track });
   const answering = createAnswering({ chat, access, clock, journal, sending, progress, metrics, logger });
   const missed = createMissed({ chat, clock, sending, journal, track });
@@ -166,7 +167,7 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
     const { step, room } = pending.entry;
     // Both begin after this turn, and so after the transaction that the caller may be in.
     if (step.state !== "accepted" || !AT_ONCE.has(step.command.verb))
-      lanes.put(room, () => runEntry(pending));
+      track(rooms.run(room, () => runEntry(pending)));
     else track(Promise.resolve().then(() => runEntry(pending)));
   };
 
@@ -184,7 +185,7 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
       const { verb } = command;
       const entry = { at: now, room, sender, sentAt, verb };
       const old = now - sentAt > maxAgeMs;
-      if (old || lanes.length(room) >= MOST_WAITING) {
+      if (old || rooms.length(room) >= MOST_WAITING) {
         metrics.refused(old ? "too-old" : "too-many");
         if (AT_ONCE.has(verb) || (old && !resumed)) return;
         if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
@@ -212,13 +213,13 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
       missed.gather();
       forgetRegularly();
     },
-    idle: lanes.idle,
+    idle,
     async close() {
       sending.stop();
       progress.close();
       missed.close();
       notes.close();
-      await atMost(CLOSE_MS, lanes.idle());
+      await atMost(CLOSE_MS, idle());
       for (const cancel of [...timers]) cancel();
       timers.clear();
       closed = true;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends the bot's answers to rooms, encrypted where the room is, each room's in their order.
+
 import { Type } from "@sinclair/typebox";
 import type { Answer, Chat } from "../bot/chat.ts";
 import { compileSchema } from "../http/validation.ts";
+import { createKeyedQueue } from "../queue.ts";
 import type { Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
 import { RequestFailed, retryAfterOf } from "./request-failed.ts";
@@ -29,8 +31,8 @@ const MAX_LIMIT_MS = 60_000;
  */
 export const createChat = (options: ChatOptions): Chat => {
   const { requests, rooms, crypto, sleep, signal } = options;
-  /** The last call of each room. */
-  const lanes = new Map<string, Promise<unknown>>();
+  /** A room takes one message at a time. */
+  const queue = createKeyedQueue();
 
   const put = async (room: string, type: string, content: unknown, transaction: string): Promise<string> => {
     for (;;) {
@@ -60,21 +62,11 @@ export const createChat = (options: ChatOptions): Chat => {
     return put(room, "m.room.encrypted", encrypted, transaction);
   };
 
-  const inOrder = <T>(room: string, work: () => Promise<T>): Promise<T> => {
-    const done = (lanes.get(room) ?? Promise.resolve()).then(work, work);
-    lanes.set(room, done);
-    const forget = () => {
-      if (lanes.get(room) === done) lanes.delete(room);
-    };
-    done.then(forget, forget);
-    return done;
-  };
-
   return {
     send: (room, text, transaction) =>
-      inOrder(room, async () => ({ room, id: await sendContent(room, notice(text), transaction) })),
+      queue.run(room, async () => ({ room, id: await sendContent(room, notice(text), transaction) })),
     edit: ({ room, id }, text, transaction) =>
-      inOrder(room, async () => {
+      queue.run(room, async () => {
         await sendContent(room, replacement(id, text), transaction);
       }),
   };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pieces between callers and the child: joined calls, the bounded lane, debts of fresh reads, limits of patience.
 import t from "tap";
-import { createCallLane } from "../../server/agent/pkcs11/call-lane.ts";
 import { createFreshDebts } from "../../server/agent/pkcs11/fresh-debts.ts";
 import { createJoinedCalls } from "../../server/agent/pkcs11/joined-calls.ts";
 import { createStallLimits } from "../../server/agent/pkcs11/stall-limits.ts";
+import { createBoundedQueue } from "../../server/queue.ts";
 import { fakeClock } from "./fake-clock.ts";
 
 t.test("joined calls", async (t) => {
@@ -59,7 +59,7 @@ t.test("joined calls", async (t) => {
 t.test("a lane makes one call at a time and is bounded", async (t) => {
   const running: ((result: string) => void)[] = [];
   const lengths: number[] = [];
-  const lane = createCallLane<string, string>(
+  const lane = createBoundedQueue<string, string>(
     2,
     () => new Promise((resolve) => running.push(resolve)),
     () => lengths.push(lane.length),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry of the PKCS#11 child process: the only process that loads the module and reads the PIN. Does one call at a time.
+
 import { SlotFlag } from "graphene-pk11";
+import { createSerialQueue } from "../../queue.ts";
 import type { Answer } from "./answers.ts";
 import { ckrName } from "./ckr.ts";
 import {
@@ -31,16 +33,10 @@ const leaveWith = (message: ChildMessage): void => {
   process.send?.(message, undefined, undefined, () => process.exit(0));
 };
 
-/** The path that is being written, and the end of what is not a read: those go one after another. */
+/** The path that is being written. */
 let writing: string | undefined;
-let turn: Promise<unknown> = Promise.resolve();
-
-/** Runs `work` when everything that is not a read and came before it has ended. */
-const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-  const result = turn.then(work);
-  turn = result.catch(() => undefined);
-  return result;
-};
+/** What is not a read goes one after another. */
+const inTurn = createSerialQueue();
 
 const inTurnAt = (path: string, work: () => Promise<Answer>): Promise<Answer> =>
   inTurn(async () => {
@@ -95,7 +91,7 @@ const gate: PinGate = {
 const work = async (current: View, held: Attached, operation: Operation): Promise<Answer> => {
   switch (operation.type) {
     case "read":
-      if (writing === operation.path) await turn;
+      if (writing === operation.path) await inTurn(async () => {});
       return current.read(operation.path);
     case "list":
       return inTurn(() => current.list(operation.prefix));

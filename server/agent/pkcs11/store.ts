@@ -2,6 +2,7 @@
 // The secret store on a PKCS#11 token: what a read, a list and a look at the token mean in terms of calls to the child.
 import { randomBytes } from "node:crypto";
 import type { Layout } from "../../agent-api.ts";
+import { createBoundedQueue } from "../../queue.ts";
 import { type Clock, monotonicClock } from "../../time.ts";
 import {
   type InfoResult,
@@ -12,7 +13,6 @@ import {
   unavailable,
 } from "../store.ts";
 import type { Answer, TokenView } from "./answers.ts";
-import { createCallLane } from "./call-lane.ts";
 import { createFreshDebts } from "./fresh-debts.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
 import type { Configure, Operation } from "./messages.ts";
@@ -107,8 +107,8 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   };
   const changed = (): void =>
     options.events.queueLength(reads.length + lists.length + (changes?.length ?? 0));
-  const reads = createCallLane<Call, SeenAnswer>(QUEUE_CAPACITY, perform, () => changed());
-  const lists = createCallLane<Call, SeenAnswer>(QUEUE_CAPACITY, perform, () => changed());
+  const reads = createBoundedQueue<Call, SeenAnswer>(QUEUE_CAPACITY, perform, () => changed());
+  const lists = createBoundedQueue<Call, SeenAnswer>(QUEUE_CAPACITY, perform, () => changed());
   const writeLimits = createWriteLimits(writes ?? {}, clock);
   const changes = createTokenChanges({
     supervisor,
@@ -142,7 +142,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
 
   /** Makes the call; on a live module, `again` decides whether the answer has to be seen in a newer view first. */
   const ask = async (
-    lane: typeof reads,
+    queue: typeof reads,
     operation: Operation,
     asked: number,
     signal: AbortSignal,
@@ -150,7 +150,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   ): Promise<Answer | Unavailable> => {
     let since = asked;
     for (let tries = 1; ; tries += 1) {
-      const { answer, loadedSince, live } = await (lane.submit({ operation, asked }, signal) ??
+      const { answer, loadedSince, live } = await (queue.submit({ operation, asked }, signal) ??
         unseen(full()));
       const settled = answer.kind !== "stale" && (!again(answer) || !live || loadedSince >= asked);
       if (settled || signal.aborted) return answer;

@@ -2,6 +2,7 @@
 // Changes of the token as the agent makes them through its child processes: one after another, confirmed, and recovered.
 
 import type { Layout, RepairResult } from "../../agent-api.ts";
+import { createBoundedQueue } from "../../queue.ts";
 import type { Clock } from "../../time.ts";
 import {
   type Change,
@@ -12,7 +13,6 @@ import {
   unavailable,
 } from "../store.ts";
 import type { Answer } from "./answers.ts";
-import { createCallLane } from "./call-lane.ts";
 import type { ChangeOperation, Operation } from "./messages.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { TokenChild } from "./token-child.ts";
@@ -73,7 +73,11 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
   const { supervisor, clock, limits, layout, waitMs } = options;
   /** The highest version that a write in vain may have left at a path, on a token that hides objects. */
   const floors = new Map<string, number>();
-  const lane = createCallLane<() => Promise<unknown>, unknown>(CAPACITY, (work) => work(), options.changed);
+  const queue = createBoundedQueue<() => Promise<unknown>, unknown>(
+    CAPACITY,
+    (work) => work(),
+    options.changed,
+  );
 
   const inTurn = async <T>(work: () => Promise<T>): Promise<T | Unavailable> => {
     const late = new AbortController();
@@ -82,7 +86,7 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
       late.abort();
       resolve(unavailable("TIMEOUT", "the token was busy with other writes; this one was not begun", 1));
     });
-    const queued = lane.submit(async () => {
+    const queued = queue.submit(async () => {
       stop();
       resolve(await work());
     }, late.signal);
@@ -281,7 +285,7 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
         return failed;
       }),
     get length() {
-      return lane.length;
+      return queue.length;
     },
   };
 };
