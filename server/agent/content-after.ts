@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a change makes of a secret, before anything is written: the new content, or why there is nothing to write.
-import type { Layout, MetadataPatch, SecretMetadata } from "../agent-api.ts";
+import type { Layout, MetadataPatch, SecretMetadata } from "../agent-api/schema.ts";
 import type { Change, ChangeResult, Precondition, Secret } from "./store.ts";
 
 /** The keys and metadata that a secret shall have. */

@@ -2,7 +2,7 @@
 // Keeps changes that are made for a namespace within what it may use of the token, and out of the share that is the
 // administrator's: one such change after another, so that two callers can't both take the last place.
 import type { Quota } from "../../hooks/quota.ts";
-import type { SecretSummary } from "../agent-api.ts";
+import type { SecretSummary } from "../agent-api/schema.ts";
 import { createBoundedQueue } from "../queue.ts";
 import {
   type Change,

@@ -9,7 +9,7 @@ import type {
   SecretMetadata,
   SecretSummary,
   WriteOutcome,
-} from "../agent-api.ts";
+} from "../agent-api/schema.ts";
 
 /** Why a token can't be read. Each is a code of the HTTP error table; all are answered with 503. */
 export type UnavailableCode =

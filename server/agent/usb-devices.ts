@@ -2,7 +2,7 @@
 // The USB devices that sysfs shows on this node, and which of them are tokens of a known kind.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { UsbDevice } from "../agent-api.ts";
+import type { UsbDevice } from "../agent-api/schema.ts";
 
 /** Kinds of token by `vendor:product`. The Pico HSM's id changed with its firmware. */
 const KNOWN: Readonly<Record<string, UsbDevice["type"]>> = {

@@ -36,7 +36,8 @@ export type HttpPoolOptions = {
   maxResponseBytes?: number;
   /** Offered in the TLS handshake beside HTTP/1.1; default true. */
   allowHttp2?: boolean;
-  logger: Logger;
+  /** Told of files that change, or that can no longer be used. */
+  logger?: Logger;
   /** Milliseconds, monotonic: paces the looks at the files. */
   now?: () => number;
   /** The files are looked at no more often than this; default 1000. */
@@ -79,8 +80,8 @@ export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
       parse,
       ...(options.now && { now: options.now }),
       ...(options.checkEveryMs !== undefined && { checkEveryMs: options.checkEveryMs }),
-      onFault: (message) => logger.error({ origin }, message),
-      onChange: () => logger.info({ origin, file: paths[0] }, "file read again"),
+      onFault: (message) => logger?.error({ origin }, message),
+      onChange: () => logger?.info({ origin, file: paths[0] }, "file read again"),
     });
   const ca = caFile === undefined ? undefined : follow([caFile], certificates);
   const token = tokenFile === undefined ? undefined : follow([tokenFile], parseTokens);
@@ -102,6 +103,9 @@ export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
       },
       connections: options.connections,
       pipelining: 1,
+      // Each request has a deadline of its own.
+      headersTimeout: 0,
+      bodyTimeout: 0,
       ...(options.maxIdleMs !== undefined && { keepAliveMaxTimeout: options.maxIdleMs }),
       ...(options.maxResponseBytes !== undefined && { maxResponseSize: options.maxResponseBytes }),
       ...(options.allowHttp2 !== undefined && { allowH2: options.allowHttp2 }),

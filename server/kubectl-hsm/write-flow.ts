@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How create and update go on once their input is checked: show, ask, write, say what came of it.
-import type { SecretMetadata, WriteBody } from "../agent-api.ts";
+import type { SecretMetadata, WriteBody } from "../agent-api/schema.ts";
 import { type Answer, bodyOf } from "./agent/answer.ts";
 import type { Context } from "./context.ts";
 import { difference, differenceLines, isDifferent } from "./difference.ts";

@@ -73,8 +73,6 @@ export const openApiConnection = (options: ApiConnectionOptions): ApiConnection 
         },
         body: mergePatch === undefined ? null : JSON.stringify(mergePatch),
         signal,
-        headersTimeout: 0,
-        bodyTimeout: 0,
       });
       return { status: statusCode, retryAfter: headers["retry-after"], body };
     },

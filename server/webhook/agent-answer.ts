@@ -2,24 +2,14 @@
 // What an agent's HTTP answer means: a reading of the token, or a reason why it can't be trusted as one.
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import type { Reading, UnavailableCode } from "../../hooks/hsmsecret/reading.ts";
-import { ErrorBody, SecretBody } from "../agent-api.ts";
+import type { WireAnswer } from "../agent-api/client.ts";
+import { ErrorBody, SecretBody } from "../agent-api/schema.ts";
 import { errors } from "../http/errors.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
 
 /** What was asked of which agent. `ifNoneMatch` is a checksum. */
 export type Asked = { agent: string; path: string; ifNoneMatch?: string };
-
-/** An answer as it came off the wire. */
-export type WireAnswer = {
-  status: number;
-  headers: Readonly<Record<string, string | string[] | undefined>>;
-  body: string;
-};
-
-/** The agent's URL of a path. */
-export const pathOf = (path: string): string =>
-  `/v1/secrets/${path.split("/").map(encodeURIComponent).join("/")}`;
 
 const secretBody = compileSchema(SecretBody);
 const errorBody = compileSchema(ErrorBody);

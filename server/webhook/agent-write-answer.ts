@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent's HTTP answer to a write or a removal means. Only its own word, about what was asked, counts as done.
 import type { RemovalOutcome, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
-import { DeleteBody, WriteBody } from "../agent-api.ts";
+import type { WireAnswer } from "../agent-api/client.ts";
+import { DeleteBody, WriteBody } from "../agent-api/schema.ts";
 import { type ErrorCode, errors } from "../http/errors.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
-import { errorOf, retryAfter, TOKEN_CODES, type WireAnswer } from "./agent-answer.ts";
+import { errorOf, retryAfter, TOKEN_CODES } from "./agent-answer.ts";
 
 /** What was asked of which agent; `checksum` is what the path must have afterwards. */
 export type AskedWrite = { agent: string; path: string; checksum: string };

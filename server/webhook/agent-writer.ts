@@ -2,10 +2,9 @@
 // Writes to and removes from the token of one agent, with the write token; always comes to an outcome, within its time.
 import type { Logger } from "pino";
 import type { Removal, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
+import { type AgentRequest, callAgent, secretRoute, type WireAnswer } from "../agent-api/client.ts";
 import type { AgentEndpoint } from "../config/agents.ts";
-import { connectionFault } from "../http/connection-fault.ts";
-import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
-import { pathOf, type WireAnswer } from "./agent-answer.ts";
+import { openHttpPool } from "../http/http-pool.ts";
 import { removalOutcomeOf, writeOutcomeOf } from "./agent-write-answer.ts";
 
 /** What every request to an agent carries beside what it asks; `requestId` is passed on, so that both logs share it. */
@@ -57,7 +56,7 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
 
   const send = async <O extends { outcome: string }>(
     device: string | undefined,
-    request: WriteRequest,
+    request: AgentRequest,
     { requestId, timeoutMs }: WriteOptions,
     outcomeOf: (agent: string, answer: WireAnswer) => O,
     late: (agent: string) => O | Failure = (agent) => unreachable(agent, "did not answer in time"),
@@ -66,68 +65,33 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
     const agent = device === undefined ? agents[0] : agents.find(({ name }) => name === device);
     if (agent === undefined) return unknownAgent(device);
     const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return outcomeOf(agent.name, await exchange(agent.http, request, requestId, signal));
-      } catch (error) {
-        if (signal.aborted) return late(agent.name);
-        const fault = connectionFault(error);
-        // A write that did arrive fails its own condition the second time, and a removal finds nothing.
-        if (fault.kind === "stale" && attempt === 1) continue;
-        return unreachable(agent.name, fault.what);
-      }
-    }
+    // A write that did arrive fails its own condition the second time, and a removal finds nothing.
+    const answer = await callAgent(agent.http, { ...request, requestId }, { signal });
+    if ("status" in answer) return outcomeOf(agent.name, answer);
+    return answer.kind === "late" ? late(agent.name) : unreachable(agent.name, answer.what);
   };
 
   return {
     write: (write, how) => {
       const { method, path, device, data, ifMatch, source, checksum, quota } = write;
-      const condition: Record<string, string> =
-        ifMatch === undefined ? { "if-none-match": "*" } : { "if-match": `"${ifMatch}"` };
-      const body = JSON.stringify({ data, metadata: { source }, quota });
-      const request = { method: method === "put" ? "PUT" : "PATCH", path, headers: condition, body } as const;
+      const request: AgentRequest = {
+        method: method === "put" ? "PUT" : "PATCH",
+        path: secretRoute(path),
+        ...(ifMatch === undefined ? { ifNoneMatch: "*" } : { ifMatch }),
+        body: { data, metadata: { source }, quota },
+      };
       const outcomeOf = (agent: string, answer: WireAnswer): WriteOutcome =>
         writeOutcomeOf({ agent, path, checksum }, answer);
       return send(device, request, how, outcomeOf, () => ({ outcome: "pending" }));
     },
     remove: ({ path, device }, how) =>
-      send(device, { method: "DELETE", path, headers: {} }, how, (agent, answer) =>
+      send(device, { method: "DELETE", path: secretRoute(path) }, how, (agent, answer) =>
         removalOutcomeOf({ agent, path }, answer),
       ),
     close: async () => {
       await Promise.all((agents ?? []).map(({ http }) => http.close()));
     },
   };
-};
-
-type WriteRequest = {
-  method: "PUT" | "PATCH" | "DELETE";
-  path: string;
-  headers: Record<string, string>;
-  body?: string;
-};
-
-const exchange = async (
-  http: HttpPool,
-  { method, path, headers, body: sent }: WriteRequest,
-  requestId: string,
-  signal: AbortSignal,
-): Promise<WireAnswer> => {
-  const authorization = http.authorization();
-  const answer = await http.pool().request({
-    method,
-    path: pathOf(path),
-    headers: {
-      accept: "application/json",
-      "x-request-id": requestId,
-      ...(authorization !== undefined && { authorization }),
-      ...(sent !== undefined && { "content-type": "application/json" }),
-      ...headers,
-    },
-    ...(sent !== undefined && { body: sent }),
-    signal,
-  });
-  return { status: answer.statusCode, headers: answer.headers, body: await answer.body.text() };
 };
 
 const NO_TOKEN: Failure = {

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t from "tap";
-import type { Layout } from "../../server/agent-api.ts";
+import type { Layout } from "../../server/agent-api/schema.ts";
 import { someKeys } from "./kill-points.ts";
 import { type Fixture, tokenFixture, type WatchedStore } from "./token-fixture.ts";
 

@@ -3,7 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";
-import { PinBody } from "../../server/agent-api.ts";
+import { PinBody } from "../../server/agent-api/schema.ts";
 import { parsePin } from "../../server/config/pin-line.ts";
 import { tokenFixture } from "./token-fixture.ts";
 

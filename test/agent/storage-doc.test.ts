@@ -5,7 +5,7 @@ import t from "tap";
 import { waysOf } from "../../server/agent/pkcs11/module-ways.ts";
 import type { TokenObject } from "../../server/agent/storage/path.ts";
 import { planWrite, type TokenLimits } from "../../server/agent/storage/write-plan.ts";
-import type { Layout } from "../../server/agent-api.ts";
+import type { Layout } from "../../server/agent-api/schema.ts";
 import { someKeys } from "./kill-points.ts";
 
 const ROOM =

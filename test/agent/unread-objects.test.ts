@@ -14,7 +14,7 @@ import {
   type ObjectName,
 } from "../../server/agent/storage/secret.ts";
 import { planWrite, type TokenLimits } from "../../server/agent/storage/write-plan.ts";
-import type { Layout } from "../../server/agent-api.ts";
+import type { Layout } from "../../server/agent-api/schema.ts";
 
 const PATH = "secrets/shop/db";
 const WAYS = { removesAtOnce: false, takesEmptyValues: true };

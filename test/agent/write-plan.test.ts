@@ -14,7 +14,7 @@ import {
 import { encodePerKey } from "../../server/agent/storage/per-key.ts";
 import { decodeSecret, highestVersion } from "../../server/agent/storage/secret.ts";
 import { planWrite, type TokenLimits } from "../../server/agent/storage/write-plan.ts";
-import type { Layout } from "../../server/agent-api.ts";
+import type { Layout } from "../../server/agent-api/schema.ts";
 
 const PATH = "secrets/shop/db";
 

@@ -8,7 +8,7 @@ import {
   RepairResult,
   SecretSummary,
   StoredMetadata,
-} from "../../agent-api.ts";
+} from "../../agent-api/schema.ts";
 
 /** A checksum, or null for nothing. */
 export const Before = Type.Union([Type.String(), Type.Null()]);

@@ -2,7 +2,7 @@
 // What the agent and its PKCS#11 child process say to each other, as schemas. Sent with structured clone, so bytes stay bytes.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { Layout, MetadataPatch, SecretMetadata } from "../../agent-api.ts";
+import { Layout, MetadataPatch, SecretMetadata } from "../../agent-api/schema.ts";
 import { Answer, Before, BegunWrite, Entry, TokenView } from "./answers.ts";
 
 const Id = Type.Integer({ minimum: 1 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The token's objects that count for nothing: how they are named, and which of them a list tells of.
-import type { ObjectProblem } from "../../agent-api.ts";
+import type { ObjectProblem } from "../../agent-api/schema.ts";
 import { isMislabelled } from "../storage/path.ts";
 import { listedPathOf, type ObjectName, pathsOf } from "../storage/secret.ts";
 import type { ListResult } from "../store.ts";

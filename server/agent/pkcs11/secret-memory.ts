@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's memory of a token whose module caches: what the last complete load showed, and what its own writes have changed.
-import type { SecretSummary } from "../../agent-api.ts";
+import type { SecretSummary } from "../../agent-api/schema.ts";
 import type { ListResult, ReadResult } from "../store.ts";
 import { unavailable } from "../store.ts";
 import type { Entry } from "./answers.ts";

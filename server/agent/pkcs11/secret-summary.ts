@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A row of a list: what it tells of a secret, never a value.
-import type { SecretSummary } from "../../agent-api.ts";
+import type { SecretSummary } from "../../agent-api/schema.ts";
 import type { Secret } from "../store.ts";
 
 /** The row of the secret at `path`. */

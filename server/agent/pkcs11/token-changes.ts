@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes of the token as the agent makes them through its child processes: one after another, confirmed, and recovered.
 
-import type { Layout, RepairResult } from "../../agent-api.ts";
+import type { Layout, RepairResult } from "../../agent-api/schema.ts";
 import { createBoundedQueue } from "../../queue.ts";
 import type { Clock } from "../../time.ts";
 import {

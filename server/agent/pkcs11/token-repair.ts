@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds what is wrong on the token, and mends it where the token lets it. Runs in the child.
 
-import type { RepairResult } from "../../agent-api.ts";
+import type { RepairResult } from "../../agent-api/schema.ts";
 import { listedPathOf, pathsOf } from "../storage/secret.ts";
 import type { Answer } from "./answers.ts";
 import { isSessionOver } from "./ckr.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The child's view of the token: what the last load found, kept true by its own writes, and the answers given from it.
-import type { SecretSummary } from "../../agent-api.ts";
+import type { SecretSummary } from "../../agent-api/schema.ts";
 import { withoutLeftovers } from "../storage/leftovers.ts";
 import { countUnread, type Decoded, pathsOf } from "../storage/secret.ts";
 import { decodeTrusted, type Trusted, trustedOf } from "../storage/trust.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /v1/info, POST /v1/refresh and GET /v1/devices: the token that the agent serves, and what else its node sees on USB.
 import type { FastifyReply } from "fastify";
-import { DeviceInfo, DeviceListBody, ErrorBody } from "../../agent-api.ts";
+import { DeviceInfo, DeviceListBody, ErrorBody } from "../../agent-api/schema.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import type { SecretStore } from "../store.ts";

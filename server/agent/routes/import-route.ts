@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/import: many secrets in one request. What is malformed is refused whole, before anything is written.
 import { checksum } from "../../../hooks/checksum.ts";
-import { ErrorBody, ImportBody, type ImportedSecret, type ItemResult, ItemResults } from "../../agent-api.ts";
+import {
+  ErrorBody,
+  ImportBody,
+  type ImportedSecret,
+  type ItemResult,
+  ItemResults,
+} from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { ChangeResult } from "../store.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/pin: gives the token another user PIN. Neither PIN is in any line or answer.
 import type { FastifyReply } from "fastify";
-import { ErrorBody, PinBody } from "../../agent-api.ts";
+import { ErrorBody, PinBody } from "../../agent-api/schema.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
 import { pinFailureOf, sendFailure } from "./change-end.ts";

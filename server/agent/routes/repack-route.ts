@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/repack: moves secrets from one storage layout to the other, their content unchanged.
-import { ErrorBody, ItemResults, type Layout, RepackBody } from "../../agent-api.ts";
+import { ErrorBody, ItemResults, type Layout, RepackBody } from "../../agent-api/schema.ts";
 import type { ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";

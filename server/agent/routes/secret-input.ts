@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request wants to write: names of keys, values and labels beyond what the schemas say of them.
-import type { MetadataPatch } from "../../agent-api.ts";
+import type { MetadataPatch } from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import { MAX_DETAILS, shownField } from "../../http/validation.ts";
 import { isOwnLabel, sizeFault } from "../content-after.ts";

@@ -4,7 +4,7 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
 import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
 import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
-import { ErrorBody, type ObjectProblem, SecretBody, SecretListBody } from "../../agent-api.ts";
+import { ErrorBody, type ObjectProblem, SecretBody, SecretListBody } from "../../agent-api/schema.ts";
 import { makeWithRoom } from "../../http/byte-limits.ts";
 import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";

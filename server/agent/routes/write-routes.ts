@@ -4,7 +4,7 @@ import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Quota } from "../../../hooks/quota.ts";
-import { DeleteBody, ErrorBody, PatchBody, PutBody, WriteBody } from "../../agent-api.ts";
+import { DeleteBody, ErrorBody, PatchBody, PutBody, WriteBody } from "../../agent-api/schema.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { parseJsonBodies } from "../../http/json-body.ts";
 import type { QuotaKeeper } from "../quota.ts";

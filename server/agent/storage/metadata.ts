@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a secret says about itself on the token, and what version and tombstone mean in it.
 import { Value } from "@sinclair/typebox/value";
-import { StoredMetadata } from "../../agent-api.ts";
+import { StoredMetadata } from "../../agent-api/schema.ts";
 
 /** The label that counts writes of a per-key secret. */
 export const VERSION_LABEL = "sync.version";

@@ -2,6 +2,7 @@
 // The agent's routes as functions; what may be absent is a result, all else that fails ends the command.
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";
+import { secretRoute } from "../../agent-api/client.ts";
 import {
   DeleteBody,
   DeviceInfo,
@@ -19,10 +20,10 @@ import {
   type SecretSummary,
   type StoredMetadata,
   WriteBody,
-} from "../../agent-api.ts";
+} from "../../agent-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { type AgentClient, type Answer, bodyOf, secretRoute } from "./answer.ts";
+import { type AgentClient, type Answer, bodyOf } from "./answer.ts";
 
 /** A secret as the agent gave it, its checksum verified. */
 export type HeldSecret = {

@@ -3,22 +3,11 @@
 // message is shown.
 import type { Static, TSchema } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
-import { ErrorBody } from "../../agent-api.ts";
+import type { AgentRequest } from "../../agent-api/client.ts";
+import { ErrorBody } from "../../agent-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { CommandFailed, type ExitName, exitOfAnswer } from "../exit-codes.ts";
 import { oneLine } from "../io.ts";
-
-export type AgentRequest = {
-  method: "GET" | "PUT" | "PATCH" | "DELETE" | "POST";
-  path: string;
-  body?: unknown;
-  /** A checksum, or `*` for any secret at all. */
-  ifMatch?: string;
-  ifNoneMatch?: "*";
-  /** Asks for a view of the token that is loaded after the request. */
-  fresh?: boolean;
-  timeoutMs?: number;
-};
 
 /** `code` is the agent's, where the answer was the agent's own. */
 export type Refused = {
@@ -30,20 +19,19 @@ export type Refused = {
 };
 export type Answer<T> = { ok: true; status: number; body: T } | Refused;
 
+/** `timeoutMs`: in place of what --timeout says. */
+export type Request = AgentRequest & { timeoutMs?: number };
+
 export type AgentClient = {
-  send<T extends TSchema>(request: AgentRequest, schema: TypeCheck<T>): Promise<Answer<Static<T>>>;
+  send<T extends TSchema>(request: Request, schema: TypeCheck<T>): Promise<Answer<Static<T>>>;
   /** The same for an answer without a body (204). */
-  sendForNothing(request: AgentRequest): Promise<Answer<undefined>>;
+  sendForNothing(request: Request): Promise<Answer<undefined>>;
   /** The status and text of an answer of any kind. @throws CommandFailed where there is none. */
-  exchange(request: AgentRequest): Promise<{ status: number; text: string }>;
+  exchange(request: Request): Promise<{ status: number; text: string }>;
   close(): Promise<void>;
 };
 
 const errorBody = compileSchema(ErrorBody);
-
-/** The path of a secret's route; slashes stay as they are. */
-export const secretRoute = (path: string, key?: string): string =>
-  `/v1/secrets/${path.split("/").map(encodeURIComponent).join("/")}${key === undefined ? "" : `?key=${encodeURIComponent(key)}`}`;
 
 /** What an error answer says. */
 export const refusal = (status: number, body: unknown): Refused => {

@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";
 import { isHsmPath } from "../../../hooks/hsm-path.ts";
-import { ImportedSecret, type SecretMetadata } from "../../agent-api.ts";
+import { ImportedSecret, type SecretMetadata } from "../../agent-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { readDotenv } from "./dotenv.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keys and values that create and update are given: literals, files, standard input, questions.
 import { basename } from "node:path";
-import type { SecretMetadata } from "../../agent-api.ts";
+import type { SecretMetadata } from "../../agent-api/schema.ts";
 import type { Context } from "../context.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import type { OptionSpecs } from "../option-spec.ts";

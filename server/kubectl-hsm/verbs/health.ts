@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `health`: whether the agent lives, whether its token can be read, and how full that is.
 import { Type } from "@sinclair/typebox";
-import type { DeviceInfo } from "../../agent-api.ts";
+import type { DeviceInfo } from "../../agent-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { jsonOf } from "../../json.ts";
 import { command } from "../arguments.ts";

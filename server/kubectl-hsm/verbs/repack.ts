@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `repack`: moves secrets to a storage layout. One that is interrupted goes on when it is run again.
-import type { Layout } from "../../agent-api.ts";
+import type { Layout } from "../../agent-api/schema.ts";
 import { command } from "../arguments.ts";
 import { batchesOf, reportOutcomes, sendBatches } from "../batches.ts";
 import { CommandFailed } from "../exit-codes.ts";

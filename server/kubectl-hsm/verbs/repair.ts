@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `repair`: removes what can't be read and what cut writes have left on the token, and writes damaged names anew.
-import type { RepairResult } from "../../agent-api.ts";
+import type { RepairResult } from "../../agent-api/schema.ts";
 import { command } from "../arguments.ts";
 import type { Context } from "../context.ts";
 import { CommandFailed, type ExitName } from "../exit-codes.ts";

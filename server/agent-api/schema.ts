@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's HTTP API (JSON) as schemas, shared by the agent that serves it and the webhook that calls it.
 import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
-import { Quota } from "../hooks/quota.ts";
+import { Quota } from "../../hooks/quota.ts";
 
 /** `sha256:` and 64 hex digits; see hooks/checksum.ts. */
 export const Checksum = Type.String({ pattern: "^sha256:[0-9a-f]{64}$" });
