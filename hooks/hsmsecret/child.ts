@@ -116,15 +116,18 @@ const below = (fields: unknown, name: string): Record<string, unknown> => {
 /**
  * Whether leaving `key` out of the answer removes it from `secret`. Under server-side apply it does if the engine's
  * Apply entry alone owns it; under dynamic apply, if the engine's Update entry does, for then it is in the last
- * applied configuration. The engine is whoever wrote our ownerReference, whatever its field manager is called.
+ * applied configuration. The engine is whoever wrote our last mark, and before there is one, our ownerReference, whatever
+ * its field manager is called: what it wrote under the other strategy stays in the entry of that.
  */
 const isOurs = (secret: Secret, key: string): boolean => {
   const entries = secret.metadata.managedFields;
   const uid = secret.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid;
   if (entries === undefined || uid === undefined) return true;
-  const engine = entries.filter(({ fieldsV1 }) =>
-    Object.hasOwn(below(below(fieldsV1, "f:metadata"), "f:ownerReferences"), `k:${JSON.stringify({ uid })}`),
-  );
+  const writersOf = (map: string, field: string) =>
+    entries.filter(({ fieldsV1 }) => Object.hasOwn(below(below(fieldsV1, "f:metadata"), map), field));
+  const markers = writersOf("f:annotations", `f:${REPLACED}`);
+  const engine =
+    markers.length > 0 ? markers : writersOf("f:ownerReferences", `k:${JSON.stringify({ uid })}`);
   const appliers = engine.filter(({ operation }) => operation === "Apply");
   const trusted = appliers.length > 0 ? appliers : engine;
   return entries

@@ -138,6 +138,24 @@ t.test("a key that somebody added is overwritten, which makes it ours, and then 
     base64({ ...token, extra: "" }),
     "after a change from dynamic to server-side apply",
   );
+  const markedBy = (operation: string, keys: readonly string[]) => ({
+    manager: "metacontroller",
+    operation,
+    fieldsV1: {
+      "f:data": Object.fromEntries(keys.map((key) => [`f:${key}`, {}])),
+      "f:metadata": { "f:annotations": { "f:hsm.j5t.io/replaced-resource-version": {} } },
+    },
+  });
+  t.same(
+    data("", [ours("Apply", []), markedBy("Update", ["extra"])]),
+    base64(token),
+    "after a change from server-side to dynamic apply",
+  );
+  t.same(
+    data("", [ours("Update", []), markedBy("Apply", ["extra"])]),
+    base64(token),
+    "after a change back to server-side apply",
+  );
 });
 
 t.test("the last-applied annotation is a condition of its own in every state", async (t) => {
