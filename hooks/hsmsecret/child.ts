@@ -117,7 +117,8 @@ const below = (fields: unknown, name: string): Record<string, unknown> => {
  * Whether leaving `key` out of the answer removes it from `secret`. Under server-side apply it does if the engine's
  * Apply entry alone owns it; under dynamic apply, if the engine's Update entry does, for then it is in the last
  * applied configuration. The engine is whoever wrote our last mark, and before there is one, our ownerReference, whatever
- * its field manager is called: what it wrote under the other strategy stays in the entry of that.
+ * its field manager is called: what it wrote under the other strategy stays in the entry of that. A key without an owner
+ * was applied as stringData.
  */
 const isOurs = (secret: Secret, key: string): boolean => {
   const entries = secret.metadata.managedFields;
@@ -130,9 +131,8 @@ const isOurs = (secret: Secret, key: string): boolean => {
     markers.length > 0 ? markers : writersOf("f:ownerReferences", `k:${JSON.stringify({ uid })}`);
   const appliers = engine.filter(({ operation }) => operation === "Apply");
   const trusted = appliers.length > 0 ? appliers : engine;
-  return entries
-    .filter(({ fieldsV1 }) => Object.hasOwn(below(fieldsV1, "f:data"), `f:${key}`))
-    .every((entry) => trusted.includes(entry));
+  const owners = entries.filter(({ fieldsV1 }) => Object.hasOwn(below(fieldsV1, "f:data"), `f:${key}`));
+  return owners.length > 0 && owners.every((entry) => trusted.includes(entry));
 };
 
 /**

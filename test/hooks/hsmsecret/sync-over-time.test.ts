@@ -138,6 +138,16 @@ t.test("a key that somebody added is overwritten, which makes it ours, and then 
     base64({ ...token, extra: "" }),
     "after a change from dynamic to server-side apply",
   );
+  const stringData = {
+    manager: "gitops",
+    operation: "Apply",
+    fieldsV1: { "f:stringData": { "f:extra": {} } },
+  };
+  t.same(
+    data("x", [stringData, apply]),
+    base64({ ...token, extra: "" }),
+    "applied as stringData, which has no owner",
+  );
   const markedBy = (operation: string, keys: readonly string[]) => ({
     manager: "metacontroller",
     operation,
