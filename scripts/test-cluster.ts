@@ -17,6 +17,8 @@ import { runSteps, runTour, type StepResult, TOUR_STEPS, tableOf } from "./tour.
 const STRATEGIES: readonly ApplyStrategy[] = ["server-side-apply", "dynamic-apply"];
 /** The longest that a step waits for one thing: a real garbage collector knows a new kind after half a minute. */
 const STEP_SECONDS = 60;
+/** For how long nothing may move where nothing happens. */
+const QUIET_SECONDS = 60;
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -30,7 +32,8 @@ const casesOn = (engine: Engine): Case[] =>
   meant.filter(({ restartsApi }) => !restartsApi || "etcd" in engine.api);
 
 const runOn = async (stack: Stack, { engine, applyStrategy }: Target): Promise<StepResult[]> => {
-  const cases = () => runCases(casesOn(engine), { stack, applyStrategy, seconds: STEP_SECONDS, say });
+  const waits = { seconds: STEP_SECONDS, quietSeconds: QUIET_SECONDS };
+  const cases = () => runCases(casesOn(engine), { stack, applyStrategy, ...waits, say });
   if (words.length > 0) return cases();
   const toured = await runTour(stack, say, STEP_SECONDS);
   return [...toured, ...(await cases()), ...(await runSteps(clusterSteps(stack, STEP_SECONDS), say))];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs cases on a stack: some at once, each in a namespace of its own, and those that want the stack to themselves after them.
-import { createKubeClient } from "../../scripts/control-plane/client.ts";
+import { createKubeClient, type ResourceInfo } from "../../scripts/control-plane/client.ts";
 import type { ApplyStrategy } from "../../scripts/local/control-plane.ts";
 import type { Stack } from "../../scripts/local/stack.ts";
 import { runSteps, type StepResult } from "../../scripts/tour.ts";
@@ -15,22 +15,37 @@ export type RunOptions = {
   readonly applyStrategy: ApplyStrategy;
   /** The longest that a case waits for one thing. */
   readonly seconds: number;
+  /** For how long nothing may move where nothing happens. */
+  readonly quietSeconds: number;
   readonly say: (line: string) => void;
+};
+
+const NAMESPACE: ResourceInfo = {
+  apiVersion: "v1",
+  kind: "Namespace",
+  plural: "namespaces",
+  namespaced: false,
+  hasStatus: true,
 };
 
 const nameOf = (index: number): string => `case-${index + 1}`;
 
-const createRun = ({ stack, applyStrategy, seconds }: RunOptions) => {
+const createRun = ({ stack, applyStrategy, seconds, quietSeconds }: RunOptions) => {
   const client = createKubeClient(stack.urls.api, "test");
   const values = new Set<string>();
   const runCase = async (one: Case, namespace: string): Promise<string> => {
-    await stack.kubectl(["create", "namespace", namespace]);
+    const made = await client.create(NAMESPACE, {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: namespace },
+    });
+    if (!made.ok) throw new Error(`POST namespace ${namespace}: HTTP ${made.status} ${made.reason}`);
     const onValue = (value: string) => values.add(value);
     try {
-      await one.run(createScene({ stack, client, namespace, applyStrategy, seconds, onValue }));
+      await one.run(createScene({ stack, client, namespace, applyStrategy, seconds, quietSeconds, onValue }));
       return namespace;
     } finally {
-      await stack.kubectl.try(["delete", "namespace", namespace, "--wait=false"]);
+      await client.remove(NAMESPACE, { name: namespace });
     }
   };
   return { client, values, runCase };

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { HSMSecretStatus } from "../../hooks/hsmsecret/schema.ts";
-import { Secret } from "../../hooks/kubernetes.ts";
+import { Secret, StringMap } from "../../hooks/kubernetes.ts";
 import { ToggleStatus } from "../../hooks/toggle/schema.ts";
 import type { KubeClient, KubeObject, ResourceInfo } from "../../scripts/control-plane/client.ts";
 import type { ApplyStrategy } from "../../scripts/local/control-plane.ts";
@@ -29,6 +29,7 @@ const KINDS = {
   Secret: info("v1", "Secret", false),
   Deployment: info("apps/v1", "Deployment"),
   Event: info("v1", "Event", false),
+  Namespace: { ...info("v1", "Namespace"), namespaced: false },
 };
 export type Kind = keyof typeof KINDS;
 
@@ -43,6 +44,8 @@ export type SceneOptions = {
   readonly applyStrategy: ApplyStrategy;
   /** The longest that anything is waited for. */
   readonly seconds: number;
+  /** For how long nothing may move where nothing happens. */
+  readonly quietSeconds: number;
   /** Told each value that is made, so that it can be looked for where it must not be. */
   readonly onValue: (value: string) => void;
 };
@@ -81,13 +84,14 @@ const createReader = ({ client, namespace, seconds }: SceneOptions) => {
       what: string,
       [kind, name]: readonly [Kind, string],
       isSo: (object: KubeObject | undefined) => boolean,
+      atMost = seconds,
     ): Promise<KubeObject | undefined> => {
       let last: KubeObject | undefined;
       const check = async () => {
         last = await read(kind, name);
         return isSo(last);
       };
-      await eventually(`${kind} ${name}: ${what}`, check, { seconds, seen: () => describe(last) });
+      await eventually(`${kind} ${name}: ${what}`, check, { seconds: atMost, seen: () => describe(last) });
       return last;
     },
   };
@@ -111,14 +115,40 @@ const Replicas = Type.Object({ spec: Type.Object({ replicas: Type.Integer() }) }
 export const replicasOf = (object: KubeObject | undefined): number | undefined =>
   Value.Check(Replicas, object) ? object.spec.replicas : undefined;
 
+const Held = Type.Object({ data: StringMap });
+
+const decoded = (data: Data): Data =>
+  Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64").toString()]),
+  );
+
 /** What a case does to HSMSecrets, their paths and their Secrets. */
 const createSecrets = (options: SceneOptions, reader: ReturnType<typeof createReader>) => {
   const { stack, namespace, seconds } = options;
   const { token } = stack;
   const pathOf = (name: string) => `secrets/${namespace}/${name}`;
+  /** What the token holds for `name`, as the agent sees it; undefined: nothing. */
+  const onToken = async (name: string): Promise<Data | undefined> => {
+    const { status, body } = await stack.call("agent", `/v1/secrets/${pathOf(name)}`);
+    if (status === 404) return undefined;
+    const answer: unknown = JSON.parse(body);
+    if (!Value.Check(Held, answer)) throw new Error(`the agent answered HTTP ${status}`);
+    return decoded(answer.data);
+  };
   return {
     pathOf,
-    put: (name: string, data: Data) => token.put(pathOf(name), data),
+    onToken,
+    /**
+     * Makes the token hold `data` for `name`, by a program of its own. Of two processes that write to SoftHSM2 at once
+     * one may not see an object of the other's until the token changes again: it is written until the agent sees it.
+     */
+    put: async (name: string, data: Data): Promise<void> => {
+      const check = async () => {
+        await token.put(pathOf(name), data);
+        return isDeepStrictEqual(await onToken(name), data);
+      };
+      await eventually(`the agent sees ${name}`, check, { seconds });
+    },
     remove: (name: string) => token.remove(pathOf(name)),
     /** Waits until the Ready condition is `ready`, such as `True Synced`, and the Secret holds `data`; undefined: there is none. */
     settled: async (

@@ -17,7 +17,8 @@ for (const { applyStrategy, token } of ENGINES)
     const stack = await startStack({ applyStrategy, token });
     t.teardown(() => stack.close());
     t.equal(stack.token.kind, token);
-    const results = await runCases(cases, { stack, applyStrategy, seconds: 30, say: () => {} });
+    const waits = { seconds: 30, quietSeconds: 8 };
+    const results = await runCases(cases, { stack, applyStrategy, ...waits, say: () => {} });
     for (const { title, ok, detail } of results) t.ok(ok, `${title}: ${detail}`);
     // The last is the search for printed values.
     t.equal(results.length, cases.length + 1);
