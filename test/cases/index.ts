@@ -2,7 +2,17 @@
 // All cases, in the order in which they are shown.
 import type { Case } from "./case.ts";
 import { cases as restarts } from "./engine/restarts.ts";
+import { cases as edits } from "./hsmsecret/edits.ts";
 import { cases as firstSync } from "./hsmsecret/first-sync.ts";
+import { cases as missing } from "./hsmsecret/missing.ts";
+import { cases as ownership } from "./hsmsecret/ownership.ts";
 import { cases as switching } from "./toggle/switching.ts";
 
-export const CASES: readonly Case[] = [...firstSync, ...switching, ...restarts];
+export const CASES: readonly Case[] = [
+  ...firstSync,
+  ...edits,
+  ...missing,
+  ...ownership,
+  ...switching,
+  ...restarts,
+];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A secret on the token becomes a Secret, and follows it.
 import type { Case } from "../case.ts";
+import { syncedDatabase } from "./database.ts";
 
 export const cases: readonly Case[] = [
   {
@@ -23,6 +24,25 @@ export const cases: readonly Case[] = [
       await scene.settled("database", "True Synced", before);
       await scene.put("database", after);
       await scene.settled("database", "True Synced", after);
+    },
+  },
+  {
+    title: "a key that is removed from the token leaves the Secret",
+    run: async (scene) => {
+      const { data } = await syncedDatabase(scene, {}, { kept: scene.value(), removed: scene.value() });
+      const { removed: _, ...rest } = data;
+      await scene.put("database", rest);
+      await scene.forceSync("database");
+      await scene.settled("database", "True Synced", rest);
+    },
+  },
+  {
+    title: "a Secret that somebody deleted is made anew",
+    run: async (scene) => {
+      const { data, secret } = await syncedDatabase(scene);
+      await scene.kubectl(["delete", "secret", "database"]);
+      const anew = await scene.settled("database", "True Synced", data);
+      if (anew?.metadata.uid === secret?.metadata.uid) throw new Error("the Secret was not deleted");
     },
   },
 ];
