@@ -2,10 +2,14 @@
 // All cases, in the order in which they are shown.
 import type { Case } from "./case.ts";
 import { cases as restarts } from "./engine/restarts.ts";
+import { cases as content } from "./hsmsecret/content.ts";
+import { cases as deletion } from "./hsmsecret/deletion.ts";
 import { cases as edits } from "./hsmsecret/edits.ts";
 import { cases as firstSync } from "./hsmsecret/first-sync.ts";
+import { cases as limits } from "./hsmsecret/limits.ts";
 import { cases as missing } from "./hsmsecret/missing.ts";
 import { cases as ownership } from "./hsmsecret/ownership.ts";
+import { cases as writeBack } from "./hsmsecret/write-back.ts";
 import { cases as switching } from "./toggle/switching.ts";
 
 export const CASES: readonly Case[] = [
@@ -13,6 +17,10 @@ export const CASES: readonly Case[] = [
   ...edits,
   ...missing,
   ...ownership,
+  ...content,
+  ...writeBack,
+  ...deletion,
+  ...limits,
   ...switching,
   ...restarts,
 ];
