@@ -8,7 +8,10 @@ import { cases as edits } from "./hsmsecret/edits.ts";
 import { cases as firstSync } from "./hsmsecret/first-sync.ts";
 import { cases as limits } from "./hsmsecret/limits.ts";
 import { cases as missing } from "./hsmsecret/missing.ts";
+import { cases as outage } from "./hsmsecret/outage.ts";
 import { cases as ownership } from "./hsmsecret/ownership.ts";
+import { cases as quiet } from "./hsmsecret/quiet.ts";
+import { cases as strategies } from "./hsmsecret/strategies.ts";
 import { cases as writeBack } from "./hsmsecret/write-back.ts";
 import { cases as switching } from "./toggle/switching.ts";
 
@@ -21,6 +24,9 @@ export const CASES: readonly Case[] = [
   ...writeBack,
   ...deletion,
   ...limits,
+  ...outage,
+  ...strategies,
+  ...quiet,
   ...switching,
   ...restarts,
 ];
