@@ -129,10 +129,18 @@ const createSecrets = (options: SceneOptions, reader: ReturnType<typeof createRe
   const pathOf = (name: string) => `secrets/${namespace}/${name}`;
   /** What the token holds for `name`, as the agent sees it; undefined: nothing. */
   const onToken = async (name: string): Promise<Data | undefined> => {
-    const { status, body } = await stack.call("agent", `/v1/secrets/${pathOf(name)}`);
+    let last = 0;
+    // While others write, it may say that the token kept changing.
+    const read = async () => {
+      const { status, body } = await stack.call("agent", `/v1/secrets/${pathOf(name)}`);
+      last = status;
+      return status === 200 || status === 404 ? { status, body } : undefined;
+    };
+    const seen = () => `The agent answered HTTP ${last}.`;
+    const { status, body } = await eventually(`the agent reads ${name}`, read, { seconds, seen });
     if (status === 404) return undefined;
     const answer: unknown = JSON.parse(body);
-    if (!Value.Check(Held, answer)) throw new Error(`the agent answered HTTP ${status}`);
+    if (!Value.Check(Held, answer)) throw new Error(`the agent's answer for ${name} is not a secret`);
     return decoded(answer.data);
   };
   return {
@@ -160,11 +168,13 @@ const createSecrets = (options: SceneOptions, reader: ReturnType<typeof createRe
       let last = "";
       let secret: KubeObject | undefined;
       const check = async () => {
-        secret = await reader.read("Secret", secretName);
         const parent = await reader.read("HSMSecret", name);
-        const [isHeld, said] = [isDeepStrictEqual(dataOf(secret), data), readyOf(hsmSecretStatusOf(parent))];
-        last = `The Secret ${isHeld ? "is" : "is not"} as it should be. ${describe(parent)}`;
-        return isHeld && said === ready;
+        last = describe(parent);
+        if (readyOf(hsmSecretStatusOf(parent)) !== ready) return false;
+        secret = await reader.read("Secret", secretName);
+        if (isDeepStrictEqual(dataOf(secret), data)) return true;
+        last = `The Secret is not as it should be. ${last}`;
+        return false;
       };
       await eventually(`${name} is ${ready}`, check, { seconds, seen: () => last });
       return secret;
