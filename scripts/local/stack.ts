@@ -245,14 +245,14 @@ const assemble = async (
     });
     running.set(role, process);
     if (role === "agent") token.attach((message) => process.send(message));
-    await eventually(`the start of the ${role}`, async () => {
-      try {
-        return (await call(role, "/readyz")).status === 200;
-      } catch {
-        // It does not listen yet.
-        return false;
-      }
-    });
+    // Before it listens, the call fails.
+    const answers = () =>
+      call(role, "/readyz").then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    // It takes two seconds, and many on a machine that does much else.
+    await eventually(`the start of the ${role}`, answers, { seconds: 60 });
   };
   const runningOf = (role: Role): PodProcess => {
     const process = running.get(role);
