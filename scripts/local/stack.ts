@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { Agent, request } from "undici";
 import { StringMap } from "../../hooks/kubernetes.ts";
 import type { SyncRecord } from "../control-plane/engine/engine.ts";
 import { type ChatRoom, openChatRoom } from "./chat-room.ts";
@@ -19,6 +18,7 @@ import { type Kubectl, kubectlWith } from "./kubectl.ts";
 import { type LocalToken, makeLocalToken } from "./local-token.ts";
 import { overlayFor } from "./manifests-overlay.ts";
 import { asWorkload, type DataReader, type PodProcess, startPodProcess } from "./pod-process.ts";
+import { openServiceCalls } from "./service-calls.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const NAMESPACE = "keyswitch";
@@ -64,7 +64,7 @@ export interface Stack {
   bearer(role: Role): Promise<string>;
   start(role: Role): Promise<void>;
   stop(role: Role, signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
-  /** Brings the files of a running role's pod up to date, and answers with those that differ. */
+  /** Brings the files of a running role's pod up to date, and the credentials of `call`, and answers with the files that differ. */
   refresh(role: Role): Promise<string[]>;
   /** Ends Metacontroller and starts it, with another --apply-strategy if one is given. */
   restartEngine(applyStrategy?: ApplyStrategy): Promise<void>;
@@ -200,35 +200,8 @@ const assemble = async (
   };
   const secretOf = async (name: string, key: string) =>
     Buffer.from((await read("secret", name))[key] ?? "", "base64").toString();
-  const ca = await secretOf("keyswitch-webhook-tls", "ca.crt");
-  const agentCa = await secretOf("keyswitch-agent-tls", "ca.crt");
-  const dispatcher = new Agent({ connect: { ca: [ca, agentCa] } });
-  closers.push(() => dispatcher.close());
-  const tokens = {
-    agent: await secretOf("keyswitch-agent-token", "read"),
-    webhook: await secretOf("keyswitch-hook-token", "token"),
-  };
-  const call = async (role: Role, path: string) => {
-    const { statusCode, body } = await request(`${urls[role]}${path}`, {
-      dispatcher,
-      headers: { authorization: `Bearer ${tokens[role]}` },
-    });
-    return { status: statusCode, body: await body.text() };
-  };
-  const change = async (method: "PUT" | "DELETE", path: string, sent?: object) => {
-    // A line of the file may name its token.
-    const token = (await secretOf("keyswitch-agent-token", "write")).split("\n")[0]?.split(":").at(-1);
-    const { statusCode, body } = await request(`${urls.agent}${path}`, {
-      method,
-      dispatcher,
-      headers: {
-        authorization: `Bearer ${token}`,
-        ...(sent !== undefined && { "content-type": "application/json" }),
-      },
-      ...(sent !== undefined && { body: JSON.stringify(sent) }),
-    });
-    return { status: statusCode, body: await body.text() };
-  };
+  const services = await openServiceCalls(urls, secretOf);
+  closers.push(() => services.close());
   const start = async (role: Role) => {
     if (running.has(role)) throw new Error(`the ${role} runs already`);
     const process = await startPodProcess({
@@ -247,7 +220,7 @@ const assemble = async (
     if (role === "agent") token.attach((message) => process.send(message));
     // Before it listens, the call fails.
     const answers = () =>
-      call(role, "/readyz").then(
+      services.call(role, "/readyz").then(
         ({ status }) => status === 200,
         () => false,
       );
@@ -286,12 +259,16 @@ const assemble = async (
     chat,
     urls,
     logs: () => lines,
-    call,
-    write: change,
-    bearer: async (role) => tokens[role],
+    call: services.call,
+    write: services.write,
+    bearer: async (role) => services.bearer(role),
     start,
     stop,
-    refresh: (role) => runningOf(role).refresh(),
+    refresh: async (role) => {
+      const changed = await runningOf(role).refresh();
+      await services.reread();
+      return changed;
+    },
     restartEngine: (applyStrategy) => controlPlane.restartEngine(applyStrategy),
     restartApi: () => controlPlane.restartApi(),
     idle: () => controlPlane.idle(),
