@@ -2,7 +2,14 @@
 // A Deployment as an answer lists it: scaled, made, or exactly as it is.
 import type { StringMap } from "../kubernetes.ts";
 import type { Count } from "./count.ts";
-import { type Deployment, MADE_BY, REPLICAS_WHEN_ON, replicasOf, SWITCHED_OFF_BY } from "./deployment.ts";
+import {
+  type Deployment,
+  MADE_BY,
+  PUT_BACK,
+  REPLICAS_WHEN_ON,
+  replicasOf,
+  SWITCHED_OFF_BY,
+} from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 
@@ -49,7 +56,11 @@ const child = (parent: Toggle, spec: ResolvedSpec, parts: Parts): DeploymentChil
 /** The annotations of ours that `deployment` carries; a count to go back to is none any more where it has one. */
 const carried = (deployment: Deployment): StringMap => {
   const annotations = deployment.metadata.annotations ?? {};
-  const kept = [MADE_BY, ...(replicasOf(deployment) === 0 ? [REPLICAS_WHEN_ON, SWITCHED_OFF_BY] : [])];
+  const kept = [
+    MADE_BY,
+    PUT_BACK,
+    ...(replicasOf(deployment) === 0 ? [REPLICAS_WHEN_ON, SWITCHED_OFF_BY] : []),
+  ];
   return Object.fromEntries(
     kept.flatMap((key) => {
       const value = annotations[key];
@@ -104,12 +115,13 @@ export const relisted = (parent: Toggle, spec: ResolvedSpec, deployment: Deploym
     ...madeParts(deployment, spec, undefined),
   });
 
-/** Lists the named `deployment` at the count that it shall have. */
+/** Lists the named `deployment` at the count that it shall have; `putBack` is the note that it is put back, or was. */
 export const scaled = (
   parent: Toggle,
   spec: ResolvedSpec,
   deployment: Deployment,
   count: Count,
+  putBack?: string,
 ): DeploymentChild => {
   const { annotations } = deployment.metadata;
   const maker = annotations?.[MADE_BY];
@@ -118,6 +130,7 @@ export const scaled = (
     annotations: {
       ...(maker === undefined ? {} : { [MADE_BY]: maker }),
       ...note(spec, count, annotations?.[REPLICAS_WHEN_ON] !== undefined),
+      ...(putBack === undefined ? {} : { [PUT_BACK]: putBack }),
     },
     replicas: count.desired,
     ...madeParts(deployment, spec, spec.template),

@@ -4,6 +4,7 @@
 
 import { secondsUntil } from "../rfc3339.ts";
 import { type Deployment, replicasOf, scalersOf } from "./deployment.ts";
+import { MAX_SCALERS, type PutBack, type PutBackOf, putBackNote, putBackOn } from "./put-back.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { LastScaled, Phase, Toggle, ToggleStatus } from "./schema.ts";
 
@@ -22,6 +23,8 @@ const QUIET_SECONDS = 600 + STEP_SECONDS;
 export interface Contention {
   /** For the status. */
   readonly lastScaled?: LastScaled;
+  /** For the Deployment, where the count was put back. */
+  readonly putBack?: string;
   /** Who scales, and what to do; undefined where nobody fights. */
   readonly contended?: string;
   /** Whether the fight is going on, so that the phase of the moment says nothing. */
@@ -48,19 +51,34 @@ const sameBefore = (
     ? before
     : undefined;
 
+/** The last time that the count was set, from the Deployment or, if that is newer, from the status. */
+const lastOf = (
+  same: ToggleStatus | undefined,
+  deployment: Deployment,
+  of: PutBackOf,
+): PutBack | undefined => {
+  if (same === undefined) return undefined;
+  const [noted, stored] = [putBackOn(deployment, of), same.lastScaled];
+  if (noted !== undefined && noted.generation >= (stored?.generation ?? 0)) return noted;
+  return stored && { ...stored, by: [] };
+};
+
 /**
- * The note of a sync that sets the count. Our apply moves the generation by one and the change of somebody else by another:
+ * What a sync that sets the count adds. Our apply moves the generation by one and the change of somebody else by another:
  * at less than two more, it is the change that was answered before, seen again.
  */
-const scaledNow = (same: ToggleStatus | undefined, generation: number, now: string): LastScaled => {
-  if (same === undefined) return { generation, putBacks: 0, time: now };
-  const last = same.lastScaled;
-  if (last === undefined) return { generation, putBacks: 1, time: now };
+const scaledNow = (
+  same: ToggleStatus | undefined,
+  last: PutBack | undefined,
+  { generation, by, now }: { generation: number; by: readonly string[]; now: string },
+): PutBack => {
+  if (same === undefined) return { generation, putBacks: 0, time: now, by };
+  if (last === undefined) return { generation, putBacks: 1, time: now, by };
   if (generation < last.generation + 2) return last;
   const age = secondsUntil(now, last.time);
   const putBacks = age > ROW_SECONDS ? 1 : Math.min(last.putBacks + 1, MANY);
   const isKnown = last.putBacks === MANY && putBacks === MANY && age < STEP_SECONDS;
-  return isKnown ? last : { generation, putBacks, time: now };
+  return isKnown ? last : { generation, putBacks, time: now, by };
 };
 
 const adviceOf = (spec: ResolvedSpec, desired: number): string => {
@@ -70,9 +88,8 @@ const adviceOf = (spec: ResolvedSpec, desired: number): string => {
     : "Set spec.replicaPolicy to Floor if that is an autoscaler, or stop it.";
 };
 
-const contendedText = (spec: ResolvedSpec, deployment: Deployment, desired: number): string => {
-  const scalers = scalersOf(deployment, spec.uid);
-  const who = scalers.length === 0 ? "" : ` (field manager ${scalers.slice(0, 3).join(", ")})`;
+const contendedText = (spec: ResolvedSpec, by: readonly string[], desired: number): string => {
+  const who = by.length === 0 ? "" : ` (field manager ${by.join(", ")})`;
   const to = desired === 1 ? "1 replica" : `${desired} replicas`;
   return `Something else${who} scales the Deployment ${spec.deploymentName}, which is put back to ${to} again and again. ${adviceOf(spec, desired)}`;
 };
@@ -87,20 +104,27 @@ export const contentionOf = (
   now: string,
 ): Contention => {
   const same = sameBefore(parent, before, deployment, desired);
-  const lastScaled =
+  const of = { uid: spec.uid, generation: parent.metadata.generation ?? 0, replicas: desired };
+  const last = lastOf(same, deployment, of);
+  const by = scalersOf(deployment, spec.uid).slice(0, MAX_SCALERS);
+  const putBack =
     replicasOf(deployment) === desired
-      ? same?.lastScaled
-      : scaledNow(same, deployment.metadata.generation ?? 0, now);
-  if (lastScaled === undefined) return { going: false };
-  if (lastScaled.putBacks < MANY) return { lastScaled, going: false };
+      ? last
+      : scaledNow(same, last, { generation: deployment.metadata.generation ?? 0, by, now });
+  if (putBack === undefined) return { going: false };
+  const { by: scalers, ...lastScaled } = putBack;
+  const noted = {
+    lastScaled,
+    ...(lastScaled.putBacks === 0 ? {} : { putBack: putBackNote(putBack, of) }),
+  };
+  if (lastScaled.putBacks < MANY) return { ...noted, going: false };
   const age = secondsUntil(now, lastScaled.time);
   if (age >= QUIET_SECONDS) return { going: false };
-  // Who it was is seen only until the count is put back.
   const told = same?.conditions?.find(({ type }) => type === "Contended")?.message;
   const going = age < HELD_SECONDS;
   return {
-    lastScaled,
-    contended: told ?? contendedText(spec, deployment, desired),
+    ...noted,
+    contended: told ?? contendedText(spec, scalers, desired),
     going,
     after: Math.max(1, Math.ceil((going ? HELD_SECONDS : QUIET_SECONDS) - age)),
   };

@@ -46,6 +46,9 @@ export const SWITCHED_OFF_BY = "toggle.j5t.io/switched-off-by";
 /** The uid of the Toggle that made the Deployment; it is written when the Deployment is made and never later. */
 export const MADE_BY = "toggle.j5t.io/made-by";
 
+/** The last time that a count was put back (put-back.ts). */
+export const PUT_BACK = "toggle.j5t.io/put-back";
+
 /** The replicas that `deployment` asks for; the API server's default is 1. */
 export const replicasOf = (deployment: Deployment): number => deployment.spec.replicas ?? 1;
 

@@ -175,12 +175,13 @@ const switched = (situation: Situation, deployment: Deployment): Decision => {
   const isMade = deployment.metadata.annotations?.[MADE_BY] !== undefined;
   if (spec.template !== undefined && isMade && !templates) return forbidden(situation, deployment);
   const count = countOf(spec, before, deployment);
-  const { going, after, ...contention } = contentionOf(parent, spec, before, deployment, count.desired, now);
+  const found = contentionOf(parent, spec, before, deployment, count.desired, now);
+  const { going, after, putBack, ...contention } = found;
   const seen = phaseOf(deployment, count.desired, before);
   const { phase, message, stuck } = going ? fought(count, contention.contended ?? seen.message) : seen;
   const advice = templates ? "Delete it, and the Toggle makes its own." : `Besides, ${NOT_ALLOWED}.`;
   return {
-    child: scaled(parent, spec, deployment, count),
+    child: scaled(parent, spec, deployment, count, putBack),
     finding: {
       phase,
       message: `${message}${whyText(spec)}`,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Toggle whose Deployment something else scales: told from the third put-back on, and quiet about it.
 import t from "tap";
-import type { ManagedFieldsEntry } from "../../../hooks/kubernetes.ts";
+import type { ManagedFieldsEntry, ObjectMeta, StringMap } from "../../../hooks/kubernetes.ts";
+import { PUT_BACK } from "../../../hooks/toggle/deployment.ts";
 import { sync } from "../../../hooks/toggle/index.ts";
 import type { ToggleSpec, ToggleStatus } from "../../../hooks/toggle/schema.ts";
 import { context, deployment, request, UID } from "./request.ts";
@@ -22,20 +23,24 @@ const fight = (spec: Partial<ToggleSpec> = {}, replicas = 3) => {
   let generation = 1;
   let status: ToggleStatus = {};
   let toggleGeneration = 1;
-  const look = (count: number, at = generation) => {
+  let annotations: StringMap = {};
+  /** `shown` is the status that the engine has in its cache. */
+  const look = (count: number, at = generation, shown = status) => {
     const now = new Date(Date.UTC(2026, 10, 22, 10) + seconds * 1000).toISOString();
+    const isOurs = annotations[PUT_BACK] !== undefined && count === replicas;
     const owned = [
       deployment(
         count,
-        { generation: at, managedFields },
+        { generation: at, managedFields: isOurs ? managedFields.slice(0, 1) : managedFields, annotations },
         { observedGeneration: at, replicas: count, updatedReplicas: count, availableReplicas: count },
       ),
     ];
-    const input = request({ spec, status, owned, metadata: { generation: toggleGeneration } });
+    const input = request({ spec, status: shown, owned, metadata: { generation: toggleGeneration } });
     const { response, events } = sync(input, { ...context, now });
     const before = JSON.stringify(status);
     status = response.status as ToggleStatus;
     const asked = (response.children[0]?.spec as { replicas: number }).replicas;
+    annotations = (response.children[0]?.metadata as ObjectMeta).annotations ?? {};
     if (asked !== count) generation = at + 1;
     const contended = status.conditions?.find(({ type }) => type === "Contended");
     return {
@@ -50,6 +55,16 @@ const fight = (spec: Partial<ToggleSpec> = {}, replicas = 3) => {
   look(replicas);
   return {
     look,
+    /** The other sets `count`; after it is put back, the engine shows the status that was before. */
+    raiseUnseen: (count: number) => {
+      generation += 1;
+      const before = status;
+      look(count);
+      return look(replicas, generation, before);
+    },
+    copy: (note: string) => {
+      annotations = { ...annotations, [PUT_BACK]: note };
+    },
     /** The other sets `count`; the Toggle sees it, puts it back, and may see that too. */
     raise: (count: number, isSeen = true) => {
       generation += 1;
@@ -87,6 +102,40 @@ t.test("it is told as well where the other is so fast that the put-back is never
   t.equal(raise(6, false).contended, undefined);
   t.match(raise(5, false).contended, { status: "True" });
 });
+
+t.test("it is told where each sync after a put-back is shown the status of before", async (t) => {
+  const { raiseUnseen, look } = fight();
+  t.match(raiseUnseen(5), { contended: undefined, status: { lastScaled: { putBacks: 1 } } });
+  t.match(raiseUnseen(5), { contended: undefined, status: { lastScaled: { putBacks: 2 } } });
+  const { contended, status } = raiseUnseen(5);
+  t.match(contended?.message, /field manager kube-controller-manager\).*put back to 3 replicas/);
+  t.match(status, { phase: "Degraded", lastScaled: { putBacks: 3 } });
+  t.notOk(look(3).changed);
+});
+
+t.test(
+  "a note that is none, is of another spec or comes from another Deployment counts for nothing",
+  async (t) => {
+    const note = {
+      toggle: UID,
+      spec: 1,
+      replicas: 3,
+      generation: 1,
+      putBacks: 2,
+      time: "2026-11-22T10:00:00Z",
+      by: ["x"],
+    };
+    const others = [{ toggle: "other" }, { spec: 2 }, { replicas: 4 }, { generation: 9 }, { by: "x" }];
+    for (const text of ["", "{", "null", ...others.map((other) => JSON.stringify({ ...note, ...other }))]) {
+      const { raise, copy } = fight();
+      copy(text);
+      t.match(raise(5), { contended: undefined, status: { lastScaled: { putBacks: 1 } } }, text);
+    }
+    const { raise, copy } = fight();
+    copy(JSON.stringify({ ...note, generation: 0 }));
+    t.match(raise(5), { status: { lastScaled: { putBacks: 3 } } });
+  },
+);
 
 t.test("the same change seen again is not another one", async (t) => {
   const { look } = fight();

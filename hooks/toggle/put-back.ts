@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Deployment carries of the times that its count was put back. The status says it as well, but a sync that follows a
+// put-back at once is often shown the status of before, and its answer would take the count back. What is written with the
+// replicas is seen with them.
+import { type Static, Type } from "@sinclair/typebox";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { type Deployment, PUT_BACK } from "./deployment.ts";
+import { LastScaled } from "./schema.ts";
+
+/** The most field managers that are kept. */
+export const MAX_SCALERS = 3;
+
+const Note = Type.Object({
+  ...LastScaled.properties,
+  /** Field managers that had scaled. */
+  by: Type.Array(Type.String({ maxLength: 128 }), { maxItems: MAX_SCALERS }),
+  /** uid and generation of the Toggle, and the count that was set again. */
+  toggle: Type.String(),
+  spec: Type.Integer(),
+  replicas: Type.Integer(),
+});
+const isNote = TypeCompiler.Compile(Note);
+
+/** The last put-back, and who had scaled before. */
+export type PutBack = Static<typeof LastScaled> & { readonly by: readonly string[] };
+
+/** Of which Toggle, in which generation, and of which count a put-back is. */
+export interface PutBackOf {
+  readonly uid: string;
+  readonly generation: number;
+  readonly replicas: number;
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Anybody may write annotations.
+    return undefined;
+  }
+};
+
+/** The put-back that `deployment` carries, if it is one of `of`. */
+export const putBackOn = ({ metadata }: Deployment, of: PutBackOf): PutBack | undefined => {
+  const note = parsed(metadata.annotations?.[PUT_BACK] ?? "");
+  if (!isNote.Check(note)) return undefined;
+  const { toggle, spec, replicas, ...putBack } = note;
+  const isOfThis = toggle === of.uid && spec === of.generation && replicas === of.replicas;
+  // One that is ahead of the Deployment was copied from another.
+  return isOfThis && putBack.generation <= (metadata.generation ?? 0) ? putBack : undefined;
+};
+
+/** The value of the annotation for `putBack`. */
+export const putBackNote = ({ generation, putBacks, time, by }: PutBack, of: PutBackOf): string =>
+  JSON.stringify({
+    toggle: of.uid,
+    spec: of.generation,
+    replicas: of.replicas,
+    generation,
+    putBacks,
+    time,
+    by,
+  });
