@@ -13,7 +13,15 @@ import { cases as ownership } from "./hsmsecret/ownership.ts";
 import { cases as quiet } from "./hsmsecret/quiet.ts";
 import { cases as strategies } from "./hsmsecret/strategies.ts";
 import { cases as writeBack } from "./hsmsecret/write-back.ts";
+import { cases as deleting } from "./toggle/deleting.ts";
+import { cases as hotLoop } from "./toggle/hot-loop.ts";
+import { cases as manifests } from "./toggle/manifests.ts";
+import { cases as names } from "./toggle/names.ts";
+import { cases as outages } from "./toggle/outages.ts";
+import { cases as scaling } from "./toggle/scaling.ts";
 import { cases as switching } from "./toggle/switching.ts";
+import { cases as template } from "./toggle/template.ts";
+import { cases as until } from "./toggle/until.ts";
 
 export const CASES: readonly Case[] = [
   ...firstSync,
@@ -24,9 +32,17 @@ export const CASES: readonly Case[] = [
   ...writeBack,
   ...deletion,
   ...limits,
-  ...outage,
-  ...strategies,
-  ...quiet,
   ...switching,
+  ...names,
+  ...scaling,
+  ...until,
+  ...manifests,
+  ...deleting,
+  ...template,
+  ...outage,
+  ...outages,
+  ...strategies,
   ...restarts,
+  ...quiet,
+  ...hotLoop,
 ];

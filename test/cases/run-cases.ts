@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs cases on a stack: some at once, each in a namespace of its own, and those that want the stack to themselves after them.
-import { createKubeClient, type ResourceInfo } from "../../scripts/control-plane/client.ts";
+import { createKubeClient } from "../../scripts/control-plane/client.ts";
 import type { ApplyStrategy } from "../../scripts/local/control-plane.ts";
 import type { Stack } from "../../scripts/local/stack.ts";
 import { runSteps, type StepResult } from "../../scripts/tour.ts";
 import type { Case } from "./case.ts";
-import { createScene } from "./scene.ts";
+import { createScene, KINDS } from "./scene.ts";
 
 /** Most of a case's time is waiting. */
 const AT_ONCE = 6;
@@ -20,32 +20,20 @@ export type RunOptions = {
   readonly say: (line: string) => void;
 };
 
-const NAMESPACE: ResourceInfo = {
-  apiVersion: "v1",
-  kind: "Namespace",
-  plural: "namespaces",
-  namespaced: false,
-  hasStatus: true,
-};
-
 const nameOf = (index: number): string => `case-${index + 1}`;
 
 const createRun = ({ stack, applyStrategy, seconds, quietSeconds }: RunOptions) => {
   const client = createKubeClient(stack.urls.api, "test");
   const values = new Set<string>();
   const runCase = async (one: Case, namespace: string): Promise<string> => {
-    const made = await client.create(NAMESPACE, {
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name: namespace },
-    });
-    if (!made.ok) throw new Error(`POST namespace ${namespace}: HTTP ${made.status} ${made.reason}`);
+    const created = await client.create(KINDS.Namespace, { metadata: { name: namespace } });
+    if (!created.ok) throw new Error(`POST Namespace ${namespace}: HTTP ${created.status} ${created.reason}`);
     const onValue = (value: string) => values.add(value);
     try {
       await one.run(createScene({ stack, client, namespace, applyStrategy, seconds, quietSeconds, onValue }));
       return namespace;
     } finally {
-      await client.remove(NAMESPACE, { name: namespace });
+      await client.remove(KINDS.Namespace, { name: namespace });
     }
   };
   return { client, values, runCase };

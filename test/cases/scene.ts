@@ -23,7 +23,7 @@ const info = (apiVersion: string, kind: string, hasStatus = true): ResourceInfo 
 });
 
 /** The kinds that cases read. */
-const KINDS = {
+export const KINDS = {
   HSMSecret: info("hsm.j5t.io/v1alpha1", "HSMSecret"),
   Toggle: info("toggle.j5t.io/v1alpha1", "Toggle"),
   Secret: info("v1", "Secret", false),
@@ -32,6 +32,9 @@ const KINDS = {
   Namespace: { ...info("v1", "Namespace"), namespaced: false },
 };
 export type Kind = keyof typeof KINDS;
+
+/** How often a wait looks: several cases wait at once, on a machine that has other things to do. */
+const PACE_MS = 150;
 
 type Data = Readonly<Record<string, string>>;
 /** Of an object that is applied, beside its name and namespace. */
@@ -91,7 +94,11 @@ const createReader = ({ client, namespace, seconds }: SceneOptions) => {
         last = await read(kind, name);
         return isSo(last);
       };
-      await eventually(`${kind} ${name}: ${what}`, check, { seconds: atMost, seen: () => describe(last) });
+      await eventually(`${kind} ${name}: ${what}`, check, {
+        seconds: atMost,
+        paceMs: PACE_MS,
+        seen: () => describe(last),
+      });
       return last;
     },
   };
@@ -176,21 +183,37 @@ const createSecrets = (options: SceneOptions, reader: ReturnType<typeof createRe
         last = `The Secret is not as it should be. ${last}`;
         return false;
       };
-      await eventually(`${name} is ${ready}`, check, { seconds, seen: () => last });
+      await eventually(`${name} is ${ready}`, check, { seconds, paceMs: PACE_MS, seen: () => last });
       return secret;
     },
   };
 };
 
+/** A Deployment that has, as its Pods have, the label `app: NAME` and `labels`. */
+export const deploymentOf = (name: string, replicas: number | undefined, labels: Data = {}) => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name, labels: { app: name, ...labels } },
+  spec: {
+    ...(replicas !== undefined && { replicas }),
+    selector: { matchLabels: { app: name } },
+    template: {
+      metadata: { labels: { app: name, ...labels } },
+      spec: { containers: [{ name, image: "registry.example/none" }] },
+    },
+  },
+});
+
 /** What a case does to Toggles and their Deployments. */
 const createToggles = (
-  { seconds }: SceneOptions,
+  { client, namespace, seconds }: SceneOptions,
   reader: ReturnType<typeof createReader>,
-  kubectl: Kubectl,
 ) => ({
-  /** Makes a Deployment whose Pods have the label `app: NAME`. */
-  deploy: (name: string, replicas: number) =>
-    kubectl(["create", "deployment", name, "--image=registry.example/none", `--replicas=${replicas}`]),
+  /** Makes a Deployment that has, as its Pods have, the label `app: NAME` and `labels`. */
+  deploy: async (name: string, replicas: number, labels: Data = {}): Promise<void> => {
+    const answer = await client.create(KINDS.Deployment, deploymentOf(name, replicas, labels), namespace);
+    if (!answer.ok) throw new Error(`POST Deployment ${name}: HTTP ${answer.status} ${answer.reason}`);
+  },
   /** Waits until the Toggle's phase is `phase` and its Deployment's spec has `replicas`. */
   becomes: async (name: string, phase: string, replicas: number, deployment = name): Promise<void> => {
     let last = "";
@@ -200,7 +223,11 @@ const createToggles = (
       last = `The Deployment has ${String(count)} replicas. ${describe(toggle)}`;
       return toggleStatusOf(toggle).phase === phase && count === replicas;
     };
-    await eventually(`${name} is ${phase} with ${replicas}`, check, { seconds, seen: () => last });
+    await eventually(`${name} is ${phase} with ${replicas}`, check, {
+      seconds,
+      paceMs: PACE_MS,
+      seen: () => last,
+    });
   },
 });
 
@@ -213,7 +240,7 @@ export const createScene = (options: SceneOptions) => {
     ...options,
     ...reader,
     ...createSecrets(options, reader),
-    ...createToggles(options, reader, kubectl),
+    ...createToggles(options, reader),
     kubectl,
     /** A value that nobody else has. */
     value: (): string => {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Toggle that is as it should be, or waits for somebody, is left in peace.
+import type { Case } from "../case.ts";
+import type { Kind } from "../scene.ts";
+import { isQuiet } from "./quiet.ts";
+import { leaves, runningWeb, says, selecting } from "./toggled.ts";
+
+const template = { spec: { containers: [{ name: "web", image: "registry.example/none" }] } };
+
+export const cases: readonly Case[] = [
+  {
+    title: "while nothing happens no Toggle's hook is called, and no Toggle or Deployment is written",
+    alone: true,
+    run: async (scene) => {
+      await runningWeb(scene, 2, { replicaPolicy: "Floor" });
+      await scene.kubectl(["scale", "deployment", "web", "--replicas=4"]);
+      await leaves(scene, 4);
+      for (const name of ["on", "off", "held"]) await scene.deploy(name, 2);
+      const specs: Readonly<Record<string, object>> = {
+        on: { enabled: true, until: "2100-01-01T00:00:00Z" },
+        off: { enabled: false },
+        held: { enabled: true },
+        made: { enabled: true, template },
+        absent: { enabled: true },
+      };
+      for (const [name, spec] of Object.entries(specs))
+        await scene.apply("Toggle", name, { ...selecting(name), ...spec });
+      await scene.becomes("on", "Running", 2);
+      await scene.becomes("off", "Off", 0);
+      await scene.becomes("held", "Running", 2);
+      await scene.kubectl(["delete", "toggle", "held", "--wait=false"]);
+      await says(scene, "held", "Blocked", /--cascade=orphan/);
+      await says(scene, "made", "Blocked", /does not allow templates/);
+      await says(scene, "absent", "Missing", /There is no Deployment absent/);
+      const toggles = ["web", ...Object.keys(specs)].map((name): [Kind, string] => ["Toggle", name]);
+      const deployments = ["web", "on", "off", "held"].map((name): [Kind, string] => ["Deployment", name]);
+      await isQuiet(scene, [...toggles, ...deployments]);
+    },
+  },
+];
