@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All cases, in the order in which they are shown.
 import type { Case } from "./case.ts";
+import { cases as credentials } from "./engine/credentials.ts";
 import { cases as restarts } from "./engine/restarts.ts";
 import { cases as content } from "./hsmsecret/content.ts";
 import { cases as deletion } from "./hsmsecret/deletion.ts";
@@ -45,4 +46,5 @@ export const CASES: readonly Case[] = [
   ...restarts,
   ...quiet,
   ...hotLoop,
+  ...credentials,
 ];

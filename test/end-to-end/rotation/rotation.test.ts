@@ -9,6 +9,7 @@ import t, { type Test } from "tap";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { readyOf, statusOf } from "../../../scripts/local/hsmsecret-view.ts";
 import { type Role, startStack } from "../../../scripts/local/stack.ts";
+import { podSees } from "../../cases/engine/pod-files.ts";
 import { root } from "../../manifests/rendered.ts";
 import { createHookLoad, type Loaded } from "./hook-load.ts";
 import { keptConnections } from "./kept-connections.ts";
@@ -62,21 +63,7 @@ t.test("tokens and certificates rotate step by step, and no hook is refused", as
   };
   const generation = async (controller: string) =>
     kubectl(["get", "compositecontroller", controller, "-o", "jsonpath={.spec.hooks.sync.webhook.path}"]);
-  /** Brings the files of a pod up to date, and waits until the process uses them. */
-  const sees = async (role: Role) => {
-    const from = stack.logs().length;
-    const changed = await stack.refresh(role);
-    // A key is read with its certificate, and what writes is read at a write.
-    const awaited = changed.filter((path) => !/tls\.key$|write-token$/.test(path));
-    const said = () => stack.logs().slice(from);
-    for (const path of awaited)
-      await eventually(
-        `the ${role} reads ${path}`,
-        async () => said().some((line) => line.includes(`"file":"${path}"`) && line.includes("read again")),
-        { seen: () => said().join("\n") },
-      );
-    return changed.length;
-  };
+  const sees = (role: Role) => podSees(stack, role);
   let turn = 0;
   let ended = 0;
   let seen = 0;

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Credentials are replaced as docs/install.md says, and Metacontroller reads the new ones by the change of its controllers.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { runCredentials } from "../../end-to-end/rotation/running-script.ts";
+import type { Case } from "../case.ts";
+import type { Scene } from "../scene.ts";
+import { podSees } from "./pod-files.ts";
+import { countHookAnswers, refuseRefusals, startSteadySyncs } from "./steady-syncs.ts";
+
+/** test/end-to-end/rotation tries the local one, more closely. */
+const needs = "Metacontroller's own reading of its credentials";
+/** Longer waits of the script are those for the pods. */
+const SETTLE_SECONDS = 10;
+/** How long one for Metacontroller is here. */
+const SETTLED_MS = 4000;
+
+/** Runs scripts/credentials.sh with `args`; its waits for Metacontroller are shorter here. */
+const rotate = async (scene: Scene, args: readonly string[]): Promise<void> => {
+  const folder = mkdtempSync(join(tmpdir(), "keyswitch-rotation-"));
+  const meanwhile = async (seconds: number) => {
+    if (seconds > SETTLE_SECONDS) await podsSee(scene);
+    else await sleep(SETTLED_MS);
+  };
+  try {
+    await runCredentials({ kubeconfig: scene.stack.kubeconfig, folder, meanwhile }, ["--apply", ...args]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+const podsSee = async ({ stack }: Scene): Promise<void> => {
+  for (const role of ["agent", "webhook"] as const) await podSees(stack, role);
+};
+
+/** What tells Metacontroller to start its controllers anew. */
+const generationsOf = ({ kubectl }: Scene) =>
+  kubectl(["get", "compositecontrollers", "-o", "jsonpath={.items[*].spec.hooks.sync.webhook.path}"]);
+
+/** A change on the token reaches the Secret. */
+const syncs = async (scene: Scene): Promise<void> => {
+  const data = { key: scene.value() };
+  await scene.put("database", data);
+  await scene.settled("database", "True Synced", data);
+};
+
+/** Does `work` while syncs go on. @throws Error if a hook is refused meanwhile */
+const underSyncs = async (scene: Scene, work: () => Promise<void>): Promise<void> => {
+  const data = { key: scene.value() };
+  await scene.put("database", data);
+  await scene.apply("HSMSecret", "database", {});
+  await scene.settled("database", "True Synced", data);
+  const answers = await countHookAnswers(scene.stack);
+  const place = { namespace: scene.namespace, names: ["database"] };
+  const steady = startSteadySyncs(scene.client, place, 100);
+  try {
+    await work();
+  } finally {
+    await steady.end();
+  }
+  const counted = await answers();
+  refuseRefusals(counted);
+  if (counted.answered < 10) throw new Error(`only ${counted.answered} hooks were called`);
+};
+
+export const cases: readonly Case[] = [
+  {
+    title:
+      "tokens are replaced by add, use and drop, after each of which changes are synced, and no hook is refused",
+    alone: true,
+    needs,
+    run: (scene) =>
+      underSyncs(scene, async () => {
+        const before = await generationsOf(scene);
+        for (const step of ["add", "use", "drop"]) {
+          await rotate(scene, ["--rotate-tokens", step]);
+          await podsSee(scene);
+          await syncs(scene);
+        }
+        if ((await generationsOf(scene)) === before) throw new Error("Metacontroller was not told");
+      }),
+  },
+  {
+    title: "certificates are replaced under a new CA, changes are synced, and no hook is refused",
+    alone: true,
+    needs,
+    run: (scene) =>
+      underSyncs(scene, async () => {
+        const before = await generationsOf(scene);
+        await rotate(scene, ["--rotate", "--only", "tls", "--san", "127.0.0.1"]);
+        await podsSee(scene);
+        await syncs(scene);
+        if ((await generationsOf(scene)) === before) throw new Error("Metacontroller was not told");
+      }),
+  },
+];
