@@ -9,12 +9,15 @@ import { runCases } from "../test/cases/run-cases.ts";
 import { CLUSTER_STEPS, clusterSteps } from "./cluster/cluster-steps.ts";
 import { type Engine, findEngine } from "./cluster/engine-programs.ts";
 import { openRealControlPlane } from "./cluster/real-control-plane.ts";
+import { rotationUnderLoad } from "./cluster/rotation-under-load.ts";
 import type { ApplyStrategy } from "./local/control-plane.ts";
 import { type Stack, startStack } from "./local/stack.ts";
 import { provideForStack } from "./system-packages.ts";
 import { runSteps, runTour, type StepResult, TOUR_STEPS, tableOf } from "./tour.ts";
 
 const STRATEGIES: readonly ApplyStrategy[] = ["server-side-apply", "dynamic-apply"];
+/** The one under which credentials are also rotated under load. */
+const LOADED: ApplyStrategy = "server-side-apply";
 /** The longest that a step waits for one thing: a real garbage collector knows a new kind after half a minute. */
 const STEP_SECONDS = 60;
 /** For how long nothing may move where nothing happens. */
@@ -23,9 +26,12 @@ const QUIET_SECONDS = 60;
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 const words = process.argv.slice(2);
-const meant = CASES.filter(({ title }) => words.length === 0 || words.some((word) => title.includes(word)));
+const isMeant = ({ title }: { title: string }): boolean =>
+  words.length === 0 || words.some((word) => title.includes(word));
 
 type Target = { readonly engine: Engine; readonly applyStrategy: ApplyStrategy };
+
+const meant = CASES.filter(isMeant);
 
 /** The cases that `engine` lets us try. */
 const casesOn = (engine: Engine): Case[] =>
@@ -33,10 +39,11 @@ const casesOn = (engine: Engine): Case[] =>
 
 const runOn = async (stack: Stack, { engine, applyStrategy }: Target): Promise<StepResult[]> => {
   const waits = { seconds: STEP_SECONDS, quietSeconds: QUIET_SECONDS };
-  const cases = () => runCases(casesOn(engine), { stack, applyStrategy, ...waits, say });
-  if (words.length > 0) return cases();
-  const toured = await runTour(stack, say, STEP_SECONDS);
-  return [...toured, ...(await cases()), ...(await runSteps(clusterSteps(stack, STEP_SECONDS), say))];
+  const toured = words.length > 0 ? [] : await runTour(stack, say, STEP_SECONDS);
+  const cases = await runCases(casesOn(engine), { stack, applyStrategy, ...waits, say });
+  const load = applyStrategy === LOADED ? [rotationUnderLoad(stack, STEP_SECONDS)] : [];
+  const steps = [...load, ...clusterSteps(stack, STEP_SECONDS)].filter(isMeant);
+  return [...toured, ...cases, ...(await runSteps(steps, say))];
 };
 
 const runAll = async (engine: Engine): Promise<StepResult[]> => {
@@ -59,7 +66,9 @@ const runAll = async (engine: Engine): Promise<StepResult[]> => {
 const found = findEngine(process.env);
 if ("missing" in found) {
   say(`Nothing was tried: ${found.missing}.`);
-  say(`0 passed, 0 failed, ${STRATEGIES.length * (TOUR_STEPS + CLUSTER_STEPS + CASES.length + 1)} skipped`);
+  say(
+    `0 passed, 0 failed, ${STRATEGIES.length * (TOUR_STEPS + CLUSTER_STEPS + CASES.length + 1) + 1} skipped`,
+  );
 } else {
   const missing = provideForStack(say);
   if (missing.length > 0) throw new Error(`missing: ${missing.map(({ debian }) => debian).join(", ")}`);
