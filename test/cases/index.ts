@@ -13,6 +13,7 @@ import { cases as outage } from "./hsmsecret/outage.ts";
 import { cases as ownership } from "./hsmsecret/ownership.ts";
 import { cases as quiet } from "./hsmsecret/quiet.ts";
 import { cases as strategies } from "./hsmsecret/strategies.ts";
+import { cases as takenBack } from "./hsmsecret/taken-back.ts";
 import { cases as writeBack } from "./hsmsecret/write-back.ts";
 import { cases as deleting } from "./toggle/deleting.ts";
 import { cases as hotLoop } from "./toggle/hot-loop.ts";
@@ -29,6 +30,7 @@ export const CASES: readonly Case[] = [
   ...edits,
   ...missing,
   ...ownership,
+  ...takenBack,
   ...content,
   ...writeBack,
   ...deletion,
@@ -48,3 +50,6 @@ export const CASES: readonly Case[] = [
   ...hotLoop,
   ...credentials,
 ];
+
+/** Those in which the apply strategy decides what becomes of what others wrote. */
+export const APPLY_CASES: readonly Case[] = [...firstSync, ...edits, ...takenBack];

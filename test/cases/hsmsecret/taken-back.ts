@@ -42,7 +42,7 @@ export const cases: readonly Case[] = [
     run: async (scene) => {
       const { data } = await syncedDatabase(scene);
       await scene.kubectl(["replace", "-f", "-"], bareSecret("database", { key: scene.value() }));
-      await isOwned(scene, data);
+      await adopted(scene, data);
     },
   },
   {
@@ -50,7 +50,7 @@ export const cases: readonly Case[] = [
     run: async (scene) => {
       const { data } = await syncedDatabase(scene);
       await scene.kubectl(["label", "secret", "database", "controller-uid-"]);
-      await isOwned(scene, data);
+      await adopted(scene, data);
     },
   },
   {
