@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything on this machine: control plane, token, agent, webhook and a chat room, set up from manifests/ the way
 // docs/install.md does it in a cluster.
-import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,12 +11,14 @@ import { StringMap } from "../../hooks/kubernetes.ts";
 import type { SyncRecord } from "../control-plane/engine/engine.ts";
 import { type ChatRoom, openChatRoom } from "./chat-room.ts";
 import { type ApplyStrategy, type OpenControlPlane, openLocalControlPlane } from "./control-plane.ts";
+import { makeCredentials } from "./credentials.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 import { type Kubectl, kubectlWith } from "./kubectl.ts";
 import { type LocalToken, makeLocalToken } from "./local-token.ts";
 import { overlayFor } from "./manifests-overlay.ts";
 import { asWorkload, type DataReader, type PodProcess, startPodProcess } from "./pod-process.ts";
+import { serviceAccountOf } from "./service-account.ts";
 import { openServiceCalls } from "./service-calls.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -74,24 +75,6 @@ export interface Stack {
   idle(): Promise<void>;
   close(): Promise<void>;
 }
-
-/** Runs scripts/credentials.sh against the local control plane. */
-const makeCredentials = (kubeconfig: string, pinFile: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(
-      "bash",
-      [join(root, "scripts/credentials.sh"), "--apply", "--pin-file", pinFile, "--san", "127.0.0.1"],
-      { env: { ...process.env, KUBECONFIG: kubeconfig }, stdio: ["ignore", "ignore", "pipe"] },
-    );
-    let said = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
-    });
-    child.on("error", reject);
-    child.on("close", (code) =>
-      code === 0 ? resolve() : reject(new Error(`scripts/credentials.sh failed: ${said.trim()}`)),
-    );
-  });
 
 const Data = Type.Object({ data: StringMap });
 
@@ -175,6 +158,19 @@ const assemble = async (
       "keyswitch-webhook",
     ),
   };
+  const secretOf = async (name: string, key: string) =>
+    Buffer.from((await read("secret", name))[key] ?? "", "base64").toString();
+  const account = await serviceAccountOf(kubectl, {
+    name: "keyswitch-webhook",
+    namespace: NAMESPACE,
+    folder: join(folder, "service-account"),
+    certificate: {
+      cert: await secretOf("keyswitch-webhook-tls", "tls.crt"),
+      key: await secretOf("keyswitch-webhook-tls", "tls.key"),
+      ca: await secretOf("keyswitch-webhook-tls", "ca.crt"),
+    },
+  });
+  closers.push(() => account.close());
   const listen = (role: Role) => ({ LISTEN_HOST: "127.0.0.1", LISTEN_PORT: String(ports[role]) });
   const overrides: Record<Role, Record<string, string>> = {
     agent: {
@@ -187,19 +183,18 @@ const assemble = async (
     },
     webhook: {
       ...listen("webhook"),
+      ...account.env,
       AGENTS: `hsm=https://127.0.0.1:${ports.agent}`,
       ...options.webhookEnv,
     },
   };
-  const entries = { agent: token.entry, webhook: new URL("../../server/main.ts", import.meta.url) };
+  const entries = { agent: token.entry, webhook: new URL("./webhook.ts", import.meta.url) };
   const running = new Map<Role, PodProcess>();
   const urls = {
     agent: `https://127.0.0.1:${ports.agent}`,
     webhook: `https://127.0.0.1:${ports.webhook}`,
     api: controlPlane.url,
   };
-  const secretOf = async (name: string, key: string) =>
-    Buffer.from((await read("secret", name))[key] ?? "", "base64").toString();
   const services = await openServiceCalls(urls, secretOf);
   closers.push(() => services.close());
   const start = async (role: Role) => {

@@ -6,6 +6,7 @@ import { cases as restarts } from "./engine/restarts.ts";
 import { cases as content } from "./hsmsecret/content.ts";
 import { cases as deletion } from "./hsmsecret/deletion.ts";
 import { cases as edits } from "./hsmsecret/edits.ts";
+import { cases as events } from "./hsmsecret/events.ts";
 import { cases as firstSync } from "./hsmsecret/first-sync.ts";
 import { cases as limits } from "./hsmsecret/limits.ts";
 import { cases as missing } from "./hsmsecret/missing.ts";
@@ -29,6 +30,7 @@ export const CASES: readonly Case[] = [
   ...firstSync,
   ...edits,
   ...missing,
+  ...events,
   ...ownership,
   ...takenBack,
   ...content,

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The credentials of an installation, made as docs/install.md has them made.
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const script = fileURLToPath(new URL("../credentials.sh", import.meta.url));
+
+/** Runs scripts/credentials.sh against the API server of `kubeconfig`. */
+export const makeCredentials = (kubeconfig: string, pinFile: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const child = spawn("bash", [script, "--apply", "--pin-file", pinFile, "--san", "127.0.0.1"], {
+      env: { ...process.env, KUBECONFIG: kubeconfig },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    child.on("error", reject);
+    child.on("close", (code) =>
+      code === 0 ? resolve() : reject(new Error(`scripts/credentials.sh failed: ${said.trim()}`)),
+    );
+  });
