@@ -132,7 +132,6 @@ const decoded = (data: Data): Data =>
 /** What a case does to HSMSecrets, their paths and their Secrets. */
 const createSecrets = (options: SceneOptions, reader: ReturnType<typeof createReader>) => {
   const { stack, namespace, seconds } = options;
-  const { token } = stack;
   const pathOf = (name: string) => `secrets/${namespace}/${name}`;
   /** What the token holds for `name`, as the agent sees it; undefined: nothing. */
   const onToken = async (name: string): Promise<Data | undefined> => {
@@ -153,18 +152,27 @@ const createSecrets = (options: SceneOptions, reader: ReturnType<typeof createRe
   return {
     pathOf,
     onToken,
-    /**
-     * Makes the token hold `data` for `name`, by a program of its own. Of two processes that write to SoftHSM2 at once
-     * one may not see an object of the other's until the token changes again: it is written until the agent sees it.
-     */
+    /** Makes the token hold exactly `data` for `name`. By the agent: of two processes that write to SoftHSM2 at once one may miss the other's. */
     put: async (name: string, data: Data): Promise<void> => {
-      const check = async () => {
-        await token.put(pathOf(name), data);
-        return isDeepStrictEqual(await onToken(name), data);
+      const encoded = Object.entries(data).map(([key, value]) => [
+        key,
+        Buffer.from(value).toString("base64"),
+      ]);
+      const write = async () => {
+        const body = { data: Object.fromEntries(encoded) };
+        const { status } = await stack.write("PUT", `/v1/secrets/${pathOf(name)}`, body);
+        return status === 200 || status === 201;
       };
-      await eventually(`the agent sees ${name}`, check, { seconds });
+      await eventually(`the agent writes ${name}`, write, { seconds });
     },
-    remove: (name: string) => token.remove(pathOf(name)),
+    /** Leaves nothing on the token for `name`. */
+    remove: async (name: string): Promise<void> => {
+      const write = async () => {
+        const { status } = await stack.write("DELETE", `/v1/secrets/${pathOf(name)}`);
+        return status === 200 || status === 404;
+      };
+      await eventually(`the agent removes ${name}`, write, { seconds });
+    },
     /** Waits until the Ready condition is `ready`, such as `True Synced`, and the Secret holds `data`; undefined: there is none. */
     settled: async (
       name: string,

@@ -36,14 +36,6 @@ const bothChanged = async (scene: Scene) => {
   return { theirs, mine };
 };
 
-/** Has the agent write what the token holds after a write-back, which made another kind of object than `scene.put` does. */
-const write = async (scene: Scene, data: Data): Promise<void> => {
-  const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString("base64")]);
-  const path = `/v1/secrets/${scene.pathOf("database")}`;
-  const { status } = await scene.stack.write("PUT", path, { data: Object.fromEntries(encoded) });
-  if (status !== 200) throw new Error(`the agent answered a PUT with HTTP ${status}`);
-};
-
 const resolve = (scene: Scene, choice: string) =>
   scene.kubectl(["annotate", "hsmsecret", "database", `hsm.j5t.io/resolve${choice}`]);
 
@@ -93,7 +85,7 @@ export const cases: readonly Case[] = [
       await resolve(scene, "=secret");
       await bothHold(scene, mine);
       const [theirs, latest] = [{ password: scene.value() }, { password: scene.value() }];
-      await write(scene, theirs);
+      await scene.put("database", theirs);
       await edit(scene, latest);
       await says(scene, "database", "False Conflict", /resolve=secret is older than this conflict/);
       await resolve(scene, "-");
