@@ -2,6 +2,7 @@
 // Runs cases on a stack: some at once, each in a namespace of its own, and those that want the stack to themselves after them.
 import { createKubeClient } from "../../scripts/control-plane/client.ts";
 import type { ApplyStrategy } from "../../scripts/local/control-plane.ts";
+import { eventually } from "../../scripts/local/eventually.ts";
 import type { Stack } from "../../scripts/local/stack.ts";
 import { runSteps, type StepResult } from "../../scripts/tour.ts";
 import type { Case } from "./case.ts";
@@ -20,7 +21,8 @@ export type RunOptions = {
   readonly say: (line: string) => void;
 };
 
-const nameOf = (index: number): string => `case-${index + 1}`;
+const PREFIX = "case-";
+const nameOf = (index: number): string => `${PREFIX}${index + 1}`;
 
 const createRun = ({ stack, applyStrategy, seconds, quietSeconds }: RunOptions) => {
   const client = createKubeClient(stack.urls.api, "test");
@@ -36,7 +38,15 @@ const createRun = ({ stack, applyStrategy, seconds, quietSeconds }: RunOptions) 
       await client.remove(KINDS.Namespace, { name: namespace });
     }
   };
-  return { client, values, runCase };
+  /** What is left of earlier cases is still finalized, which a case that counts hooks would see. */
+  const othersGone = async (): Promise<void> => {
+    const check = async () => {
+      const listed = await client.list(KINDS.Namespace);
+      return listed.ok && !listed.value.items.some(({ metadata }) => metadata.name?.startsWith(PREFIX));
+    };
+    await eventually("the namespaces of earlier cases are gone", check, { seconds });
+  };
+  return { client, values, runCase, othersGone };
 };
 
 /** Looks for each value that the cases have made in all that was logged, and in events and statuses. */
@@ -54,7 +64,11 @@ export const runCases = async (cases: readonly Case[], options: RunOptions): Pro
   const run = createRun(options);
   const results = new Map<Case, StepResult>();
   const work = async (one: Case): Promise<void> => {
-    const step = { title: one.title, run: () => run.runCase(one, nameOf(cases.indexOf(one))) };
+    const tried = async (): Promise<string> => {
+      if (one.alone) await run.othersGone();
+      return run.runCase(one, nameOf(cases.indexOf(one)));
+    };
+    const step = { title: one.title, run: tried };
     for (const result of await runSteps([step], options.say)) results.set(one, result);
   };
   try {
