@@ -2,10 +2,10 @@
 // Which write of the path the Secret's data are, so that an agent whose token lags behind is not believed.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { annotationOf } from "../annotation.ts";
 import { checksumOfBase64 } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret } from "../kubernetes.ts";
-import { annotationOf } from "./annotation.ts";
 import { isUnedited } from "./base.ts";
 import { contentOf } from "./content.ts";
 import { observe } from "./observed.ts";

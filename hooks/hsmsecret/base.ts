@@ -3,10 +3,10 @@
 // Secret as an annotation that is applied together with its data, and on the token as a note that is written with them.
 import { Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { annotationOf } from "../annotation.ts";
 import { checksum, checksumOfBase64 } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
-import { annotationOf } from "./annotation.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** The annotation of a Secret under writeBack: the keyed checksum of the data that Keyswitch last gave it. Never a value. */

@@ -4,6 +4,7 @@
 // replicas is seen with them.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { annotationOf } from "../annotation.ts";
 import { type Deployment, PUT_BACK } from "./deployment.ts";
 import { LastScaled } from "./schema.ts";
 
@@ -19,7 +20,7 @@ const Note = Type.Object({
   spec: Type.Integer(),
   replicas: Type.Integer(),
 });
-const isNote = TypeCompiler.Compile(Note);
+const note = TypeCompiler.Compile(Note);
 
 /** The last put-back, and who had scaled before. */
 export type PutBack = Static<typeof LastScaled> & { readonly by: readonly string[] };
@@ -31,23 +32,14 @@ export interface PutBackOf {
   readonly replicas: number;
 }
 
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Anybody may write annotations.
-    return undefined;
-  }
-};
-
 /** The put-back that `deployment` carries, if it is one of `of`. */
-export const putBackOn = ({ metadata }: Deployment, of: PutBackOf): PutBack | undefined => {
-  const note = parsed(metadata.annotations?.[PUT_BACK] ?? "");
-  if (!isNote.Check(note)) return undefined;
-  const { toggle, spec, replicas, ...putBack } = note;
+export const putBackOn = (deployment: Deployment, of: PutBackOf): PutBack | undefined => {
+  const found = annotationOf(deployment, PUT_BACK, note);
+  if (found === undefined) return undefined;
+  const { toggle, spec, replicas, ...putBack } = found;
   const isOfThis = toggle === of.uid && spec === of.generation && replicas === of.replicas;
   // One that is ahead of the Deployment was copied from another.
-  return isOfThis && putBack.generation <= (metadata.generation ?? 0) ? putBack : undefined;
+  return isOfThis && putBack.generation <= (deployment.metadata.generation ?? 0) ? putBack : undefined;
 };
 
 /** The value of the annotation for `putBack`. */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads an annotation of a Secret that holds JSON of our own; anybody may have changed it.
+// Reads an annotation that holds JSON of our own; anybody may have changed it.
 import type { Static, TSchema } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
-import type { Secret } from "../kubernetes.ts";
+import type { ObjectMeta } from "./kubernetes.ts";
 
 /** What the annotation `name` says; undefined where there is none, or one that somebody has broken. */
 export const annotationOf = <S extends TSchema>(
-  secret: Secret,
+  { metadata }: { readonly metadata: Pick<ObjectMeta, "annotations"> },
   name: string,
   schema: TypeCheck<S>,
 ): Static<S> | undefined => {
-  const text = secret.metadata.annotations?.[name];
+  const text = metadata.annotations?.[name];
   if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
