@@ -4,6 +4,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { createKubeClient, type KubeClient, type ResourceInfo } from "../control-plane/client.ts";
 import { eventually } from "../local/eventually.ts";
+import { KINDS } from "../local/kinds.ts";
 import type { Stack } from "../local/stack.ts";
 import { startTrivialHook, trivials } from "./trivial-hook.ts";
 
@@ -15,14 +16,6 @@ const LANES = 10;
 const SECONDS = 300;
 /** A listing of all takes processor that both would rather have. */
 const PACE_MS = 250;
-
-const hsmSecrets: ResourceInfo = {
-  apiVersion: "hsm.j5t.io/v1alpha1",
-  kind: "HSMSecret",
-  plural: "hsmsecrets",
-  namespaced: true,
-  hasStatus: true,
-};
 
 const WithConditions = Type.Object({
   status: Type.Object({
@@ -36,11 +29,10 @@ const isReady = (object: unknown): boolean => {
   return status.conditions.some((condition) => condition.type === "Ready" && condition.status === "True");
 };
 
-/** Makes `count` objects, and answers with how many became Ready in a second, from the first one's creation to the last one's Ready. */
-const rateOf = async (client: KubeClient, resource: ResourceInfo, count: number): Promise<number> => {
+/** Makes COUNT objects, and answers with how many became Ready in a second, from the first one's creation to the last one's Ready. */
+const rateOf = async (client: KubeClient, resource: ResourceInfo): Promise<number> => {
   const { apiVersion, kind } = resource;
-  const names = Array.from({ length: count }, (_, index) => `${kind.toLowerCase()}-${index}`);
-  const left = [...names];
+  const left = Array.from({ length: COUNT }, (_, index) => `${kind.toLowerCase()}-${index}`);
   const begin = performance.now();
   const lane = async () => {
     for (let name = left.pop(); name !== undefined; name = left.pop()) {
@@ -53,10 +45,10 @@ const rateOf = async (client: KubeClient, resource: ResourceInfo, count: number)
   await Promise.all(Array.from({ length: LANES }, lane));
   const allAre = async () => {
     const listed = await client.list(resource, NAMESPACE);
-    return listed.ok && listed.value.items.filter(isReady).length === count;
+    return listed.ok && listed.value.items.filter(isReady).length === COUNT;
   };
-  await eventually(`${count} ${kind}s are Ready`, allAre, { seconds: SECONDS, paceMs: PACE_MS });
-  return count / ((performance.now() - begin) / 1000);
+  await eventually(`${COUNT} ${kind}s are Ready`, allAre, { seconds: SECONDS, paceMs: PACE_MS });
+  return COUNT / ((performance.now() - begin) / 1000);
 };
 
 const pathOf = (name: string): string => `secrets/${NAMESPACE}/${name}`;
@@ -80,8 +72,8 @@ export const readyRateStep = async (stack: Stack): Promise<string> => {
       { seconds: 60 },
     );
     await kubectl(["delete", "-f", "-"], WARM_UP);
-    const trivial = await rateOf(client, trivials, COUNT);
-    const ours = await rateOf(client, hsmSecrets, COUNT);
+    const trivial = await rateOf(client, trivials);
+    const ours = await rateOf(client, KINDS.HSMSecret);
     const ratio = (ours / trivial).toFixed(2);
     return `${COUNT} HSMSecrets of 2 keys: ${ours.toFixed(1)}/s; a trivial hook's: ${trivial.toFixed(1)}/s; ${ratio} of it`;
   } finally {

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Credentials are rotated with scripts/credentials.sh while real Metacontroller syncs without a pause, and no hook is refused.
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { podSees } from "../../test/cases/engine/pod-files.ts";
+import { rotate } from "../../test/cases/engine/rotation.ts";
 import {
   countHookAnswers,
   type HookAnswers,
   refuseRefusals,
   startSteadySyncs,
 } from "../../test/cases/engine/steady-syncs.ts";
-import { runCredentials } from "../../test/end-to-end/rotation/running-script.ts";
 import { createKubeClient, type KubeClient } from "../control-plane/client.ts";
 import type { Stack } from "../local/stack.ts";
 import type { Step } from "../tour-steps.ts";
@@ -21,8 +16,8 @@ const NAMESPACE = "rotation";
 const OBJECTS = 50;
 /** Of the asking, 50 times a second. */
 const PACE_MS = 20;
-/** The script's waits for Metacontroller last as long as it says; longer ones are for the pods, which see their change at once here. */
-const SETTLE_SECONDS = 10;
+/** The script's waits for Metacontroller last as long as it says. */
+const settleMs = (seconds: number): number => seconds * 1000;
 
 const names = Array.from({ length: OBJECTS }, (_, index) => `secret-${index + 1}`);
 
@@ -43,26 +38,10 @@ const makeObjects = async (stack: Stack, seconds: number): Promise<void> => {
 const areReady = ({ kubectl }: Stack, seconds: number) =>
   kubectl(["wait", "-n", NAMESPACE, "hsmsecrets", "--all", "--for=condition=Ready", `--timeout=${seconds}s`]);
 
-const podsSee = async (stack: Stack): Promise<void> => {
-  for (const role of ["agent", "webhook"] as const) await podSees(stack, role);
-};
-
 /** Rotates the tokens, and then the certificates under a new CA. */
-const rotate = async (stack: Stack): Promise<void> => {
-  const folder = mkdtempSync(join(tmpdir(), "keyswitch-rotation-"));
-  const meanwhile = (seconds: number) => (seconds > SETTLE_SECONDS ? podsSee(stack) : sleep(seconds * 1000));
-  const run = (...args: string[]) =>
-    runCredentials({ kubeconfig: stack.kubeconfig, folder, meanwhile }, ["--apply", ...args]);
-  try {
-    for (const step of ["add", "use", "drop"]) {
-      await run("--rotate-tokens", step);
-      await podsSee(stack);
-    }
-    await run("--rotate", "--only", "tls", "--san", "127.0.0.1");
-    await podsSee(stack);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+const rotateAll = async (stack: Stack): Promise<void> => {
+  for (const step of ["add", "use", "drop"]) await rotate(stack, ["--rotate-tokens", step], settleMs);
+  await rotate(stack, ["--rotate", "--only", "tls", "--san", "127.0.0.1"], settleMs);
 };
 
 /** Rotates while syncs are asked for, and answers with what came of their hooks, how many were asked for, and in how long. */
@@ -75,7 +54,7 @@ const underLoad = async (
   const syncs = startSteadySyncs(client, { namespace: NAMESPACE, names }, PACE_MS);
   let asked = 0;
   try {
-    await rotate(stack);
+    await rotateAll(stack);
   } finally {
     asked = await syncs.end();
   }

@@ -3,10 +3,11 @@
 import { createKubeClient } from "../../scripts/control-plane/client.ts";
 import type { ApplyStrategy } from "../../scripts/local/control-plane.ts";
 import { eventually } from "../../scripts/local/eventually.ts";
+import { KINDS } from "../../scripts/local/kinds.ts";
 import type { Stack } from "../../scripts/local/stack.ts";
 import { runSteps, type StepResult } from "../../scripts/tour.ts";
 import type { Case } from "./case.ts";
-import { createScene, KINDS } from "./scene.ts";
+import { createScene } from "./scene.ts";
 
 /** Most of a case's time is waiting. */
 const AT_ONCE = 6;

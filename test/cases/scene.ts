@@ -7,31 +7,13 @@ import { Value } from "@sinclair/typebox/value";
 import { HSMSecretStatus } from "../../hooks/hsmsecret/schema.ts";
 import { Secret, StringMap } from "../../hooks/kubernetes.ts";
 import { ToggleStatus } from "../../hooks/toggle/schema.ts";
-import type { KubeClient, KubeObject, ResourceInfo } from "../../scripts/control-plane/client.ts";
+import type { KubeClient, KubeObject } from "../../scripts/control-plane/client.ts";
 import type { ApplyStrategy } from "../../scripts/local/control-plane.ts";
 import { eventually } from "../../scripts/local/eventually.ts";
 import { plainData, readyOf } from "../../scripts/local/hsmsecret-view.ts";
+import { KINDS, type Kind } from "../../scripts/local/kinds.ts";
 import type { Kubectl } from "../../scripts/local/kubectl.ts";
 import type { Stack } from "../../scripts/local/stack.ts";
-
-const info = (apiVersion: string, kind: string, hasStatus = true): ResourceInfo => ({
-  apiVersion,
-  kind,
-  plural: `${kind.toLowerCase()}s`,
-  namespaced: true,
-  hasStatus,
-});
-
-/** The kinds that cases read. */
-export const KINDS = {
-  HSMSecret: info("hsm.j5t.io/v1alpha1", "HSMSecret"),
-  Toggle: info("toggle.j5t.io/v1alpha1", "Toggle"),
-  Secret: info("v1", "Secret", false),
-  Deployment: info("apps/v1", "Deployment"),
-  Event: info("v1", "Event", false),
-  Namespace: { ...info("v1", "Namespace"), namespaced: false },
-};
-export type Kind = keyof typeof KINDS;
 
 /** How often a wait looks: several cases wait at once, on a machine that has other things to do. */
 const PACE_MS = 150;

@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Credentials are replaced as docs/install.md says, and Metacontroller reads the new ones by the change of its controllers.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { runCredentials } from "../../end-to-end/rotation/running-script.ts";
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
-import { podSees } from "./pod-files.ts";
+import { rotate } from "./rotation.ts";
 import { countHookAnswers, refuseRefusals, startSteadySyncs } from "./steady-syncs.ts";
 
 /** test/end-to-end/rotation tries the local one, more closely. */
 const needs = "Metacontroller's own reading of its credentials";
-/** Longer waits of the script are those for the pods. */
-const SETTLE_SECONDS = 10;
-/** How long one for Metacontroller is here. */
-const SETTLED_MS = 4000;
-
-/** Runs scripts/credentials.sh with `args`; its waits for Metacontroller are shorter here. */
-const rotate = async (scene: Scene, args: readonly string[]): Promise<void> => {
-  const folder = mkdtempSync(join(tmpdir(), "keyswitch-rotation-"));
-  const meanwhile = async (seconds: number) => {
-    if (seconds > SETTLE_SECONDS) await podsSee(scene);
-    else await sleep(SETTLED_MS);
-  };
-  try {
-    await runCredentials({ kubeconfig: scene.stack.kubeconfig, folder, meanwhile }, ["--apply", ...args]);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-};
-
-const podsSee = async ({ stack }: Scene): Promise<void> => {
-  for (const role of ["agent", "webhook"] as const) await podSees(stack, role);
-};
+/** How long a wait of the script for Metacontroller is here. */
+const settleMs = (): number => 4000;
 
 /** What tells Metacontroller to start its controllers anew. */
 const generationsOf = ({ kubectl }: Scene) =>
@@ -75,8 +50,7 @@ export const cases: readonly Case[] = [
       underSyncs(scene, async () => {
         const before = await generationsOf(scene);
         for (const step of ["add", "use", "drop"]) {
-          await rotate(scene, ["--rotate-tokens", step]);
-          await podsSee(scene);
+          await rotate(scene.stack, ["--rotate-tokens", step], settleMs);
           await syncs(scene);
         }
         if ((await generationsOf(scene)) === before) throw new Error("Metacontroller was not told");
@@ -89,8 +63,7 @@ export const cases: readonly Case[] = [
     run: (scene) =>
       underSyncs(scene, async () => {
         const before = await generationsOf(scene);
-        await rotate(scene, ["--rotate", "--only", "tls", "--san", "127.0.0.1"]);
-        await podsSee(scene);
+        await rotate(scene.stack, ["--rotate", "--only", "tls", "--san", "127.0.0.1"], settleMs);
         await syncs(scene);
         if ((await generationsOf(scene)) === before) throw new Error("Metacontroller was not told");
       }),

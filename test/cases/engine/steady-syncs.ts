@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Syncs at a steady pace, and what came of their hooks: for what must not be noticed while it is done.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { KubeClient, ResourceInfo } from "../../../scripts/control-plane/client.ts";
+import type { KubeClient } from "../../../scripts/control-plane/client.ts";
+import { KINDS } from "../../../scripts/local/kinds.ts";
 import type { Stack } from "../../../scripts/local/stack.ts";
-
-const hsmSecrets: ResourceInfo = {
-  apiVersion: "hsm.j5t.io/v1alpha1",
-  kind: "HSMSecret",
-  plural: "hsmsecrets",
-  namespaced: true,
-  hasStatus: true,
-};
 
 export type SteadySyncs = {
   /** Ends them, and answers with how many there were asked for. @throws Error if one could not be asked for */
@@ -34,7 +27,7 @@ export const startSteadySyncs = (
     asked += 1;
     const body = JSON.stringify({ metadata: { annotations: { "hsm.j5t.io/force-sync": String(round) } } });
     const patch = { contentType: "application/merge-patch+json", body } as const;
-    const answer = await client.patch(hsmSecrets, { namespace, name }, patch);
+    const answer = await client.patch(KINDS.HSMSecret, { namespace, name }, patch);
     pending.delete(name);
     if (!answer.ok) failures.push(`PATCH HSMSecret ${name}: HTTP ${answer.status} ${answer.reason}`);
   };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the cases of HSMSecrets share: their usual HSMSecret, which is called database, and what is waited for.
 import { readyOf } from "../../../scripts/local/hsmsecret-view.ts";
-import { hsmSecretStatusOf, type Kind, type Scene } from "../scene.ts";
+import type { Kind } from "../../../scripts/local/kinds.ts";
+import { hsmSecretStatusOf, type Scene } from "../scene.ts";
 
 type Data = Record<string, string>;
 type Read = Awaited<ReturnType<Scene["read"]>>;

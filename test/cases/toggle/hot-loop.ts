@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Toggle that is as it should be, or waits for somebody, is left in peace.
+
+import type { Kind } from "../../../scripts/local/kinds.ts";
 import type { Case } from "../case.ts";
-import type { Kind } from "../scene.ts";
+
 import { isQuiet } from "./quiet.ts";
 import { leaves, runningWeb, says, selecting } from "./toggled.ts";
 

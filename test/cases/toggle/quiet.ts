@@ -2,7 +2,8 @@
 // Nothing moves where nothing happens: objects keep their versions, and no hook is called.
 import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "../../../scripts/local/eventually.ts";
-import type { Kind, Scene } from "../scene.ts";
+import type { Kind } from "../../../scripts/local/kinds.ts";
+import type { Scene } from "../scene.ts";
 
 type Named = readonly [Kind, string];
 

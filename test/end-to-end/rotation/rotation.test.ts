@@ -8,6 +8,7 @@ import { connect } from "node:tls";
 import t, { type Test } from "tap";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { readyOf, statusOf } from "../../../scripts/local/hsmsecret-view.ts";
+import { KINDS } from "../../../scripts/local/kinds.ts";
 import { type Role, startStack } from "../../../scripts/local/stack.ts";
 import { podSees } from "../../cases/engine/pod-files.ts";
 import { root } from "../../manifests/rendered.ts";
@@ -15,14 +16,7 @@ import { createHookLoad, type Loaded } from "./hook-load.ts";
 import { keptConnections } from "./kept-connections.ts";
 import { runCredentials } from "./running-script.ts";
 
-const hsmSecrets = {
-  apiVersion: "hsm.j5t.io/v1alpha1",
-  kind: "HSMSecret",
-  plural: "hsmsecrets",
-  namespaced: true,
-  hasStatus: true,
-};
-const toggles = { ...hsmSecrets, apiVersion: "toggle.j5t.io/v1alpha1", kind: "Toggle", plural: "toggles" };
+const { HSMSecret: hsmSecrets, Toggle: toggles } = KINDS;
 const objects: Loaded[] = [
   ...["one", "two"].map((name) => ({ resource: hsmSecrets, namespace: "demo", name })),
   { resource: toggles, namespace: "demo", name: "web" },
