@@ -42,14 +42,17 @@ const isUnfinished = (reason: Reason, observed: Observed): boolean =>
   reason === "WriteBackFailed" ||
   (reason === "ObjectNotFound" && observed.owned === undefined);
 
-/** The events of a sync: one where the reason changed, none where nothing happened. */
+/**
+ * The events of a sync: one where the reason changed, none where nothing happened, and none of a Secret that is being
+ * written, which the next sync tells of, a moment later, as written or as overdue.
+ */
 const eventsOf = (parent: HSMSecret, finding: Finding): HookEvent[] => {
   const before = previousStatus(parent);
   const { reason, message, overdue } = finding;
+  if (reason === "Applying" && !overdue) return [];
   const last = before.conditions?.find(({ type }) => type === "Ready");
   if (last?.reason === reason && last.message === message) return [];
-  const type = reason === "Synced" || (reason === "Applying" && !overdue) ? "Normal" : "Warning";
-  return [{ type, reason, message }];
+  return [{ type: reason === "Synced" ? "Normal" : "Warning", reason, message }];
 };
 
 /**

@@ -255,7 +255,13 @@ t.test("the template's labels and annotations are on the Secret, in an outage to
 });
 
 t.test("events tell of changes only, and never more than the status does", async (t) => {
-  const first = sync(request({ owned: [secret(token)] }), context, found(token));
+  const made = sync(request({}), context, found(token));
+  t.match(made, { outcome: "Applying", events: [] }, "a Secret is told of when it is there");
+  const first = sync(
+    request({ owned: [secret(token)], status: made.response.status ?? {} }),
+    context,
+    found(token),
+  );
   t.match(first.events, [{ type: "Normal", reason: "Synced" }]);
   const status = first.response.status ?? {};
   t.same(sync(request({ owned: [secret(token)], status }), later, unchanged).events, []);
