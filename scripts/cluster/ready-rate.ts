@@ -2,21 +2,22 @@
 // How fast new HSMSecrets become Ready, beside the parents of a trivial hook on the same engine in the same run.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { createKubeClient, type KubeClient, type ResourceInfo } from "../control-plane/client.ts";
+import {
+  createKubeClient,
+  type KubeClient,
+  type ResourceInfo,
+  type WatchEvent,
+} from "../control-plane/client.ts";
 import { eventually } from "../local/eventually.ts";
 import { KINDS } from "../local/kinds.ts";
 import type { Stack } from "../local/stack.ts";
-import { startTrivialHook, trivials } from "./trivial-hook.ts";
+import { startTrivialHook, type TrivialHooks, trivials } from "./trivial-hook.ts";
 
 const COUNT = 200;
-const NAMESPACE = "ready-rate";
 /** Objects are made by so many at once. */
 const LANES = 10;
 /** The longest that all may take. */
 const SECONDS = 300;
-/** A listing of all takes processor that both would rather have. */
-const PACE_MS = 250;
-
 const WithConditions = Type.Object({
   status: Type.Object({
     conditions: Type.Array(Type.Object({ type: Type.String(), status: Type.String() })),
@@ -29,63 +30,88 @@ const isReady = (object: unknown): boolean => {
   return status.conditions.some((condition) => condition.type === "Ready" && condition.status === "True");
 };
 
-/** Makes COUNT objects, and answers with how many became Ready in a second, from the first one's creation to the last one's Ready. */
-const rateOf = async (client: KubeClient, resource: ResourceInfo): Promise<number> => {
+/** Calls `onReady` with the name of each object in `namespace` that becomes Ready, until `signal` is aborted. */
+const followReady = async (
+  client: KubeClient,
+  resource: ResourceInfo,
+  { namespace, signal, onReady }: { namespace: string; signal: AbortSignal; onReady: (name: string) => void },
+): Promise<void> => {
+  // A kind that is new is served after a moment.
+  const resourceVersion = await eventually(`${resource.plural} are listed`, async () => {
+    const listed = await client.list(resource, namespace);
+    return listed.ok && listed.value.resourceVersion;
+  });
+  const onEvent = ({ object }: WatchEvent) => {
+    const { name, namespace: place } = object.metadata;
+    if (name !== undefined && place === namespace && isReady(object)) onReady(name);
+  };
+  void client.watch(resource, { resourceVersion, signal, onEvent, onVersion: () => {} });
+};
+
+type Batch = { readonly namespace: string; readonly count: number };
+
+/** Makes a batch, and answers with how many became Ready in a second, from the first one's creation to the last one's Ready. */
+const timeBatch = async (
+  client: KubeClient,
+  resource: ResourceInfo,
+  { namespace, count }: Batch,
+): Promise<number> => {
   const { apiVersion, kind } = resource;
-  const left = Array.from({ length: COUNT }, (_, index) => `${kind.toLowerCase()}-${index}`);
+  const left = Array.from({ length: count }, (_, index) => `${kind.toLowerCase()}-${index}`);
+  const waited = new Set(left);
+  const watching = new AbortController();
+  const onReady = (name: string) => waited.delete(name);
+  await followReady(client, resource, { namespace, signal: watching.signal, onReady });
   const begin = performance.now();
   const lane = async () => {
     for (let name = left.pop(); name !== undefined; name = left.pop()) {
-      const metadata = { name, namespace: NAMESPACE };
-      const spec = kind === "HSMSecret" ? { hsmPath: pathOf(name), syncInterval: 3600 } : {};
-      const made = await client.create(resource, { apiVersion, kind, metadata, spec }, NAMESPACE);
+      const spec = kind === "HSMSecret" ? { hsmPath: pathOf(namespace, name), syncInterval: 3600 } : {};
+      const object = { apiVersion, kind, metadata: { name, namespace }, spec };
+      const made = await client.create(resource, object, namespace);
       if (!made.ok) throw new Error(`${kind} ${name} was not made: HTTP ${made.status}`);
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
-  const allAre = async () => {
-    const listed = await client.list(resource, NAMESPACE);
-    return listed.ok && listed.value.items.filter(isReady).length === COUNT;
-  };
-  await eventually(`${COUNT} ${kind}s are Ready`, allAre, { seconds: SECONDS, paceMs: PACE_MS });
-  return COUNT / ((performance.now() - begin) / 1000);
+  await eventually(`${count} ${kind}s are Ready`, async () => waited.size === 0, { seconds: SECONDS });
+  watching.abort();
+  return count / ((performance.now() - begin) / 1000);
 };
 
-const pathOf = (name: string): string => `secrets/${NAMESPACE}/${name}`;
-
-/** Measures both, in turn, and says what came out. */
-export const readyRateStep = async (stack: Stack): Promise<string> => {
-  const { kubectl, token } = stack;
+/** The same in a namespace of its own, which is gone afterwards. */
+const rateOf = async (stack: Stack, resource: ResourceInfo, batch: Batch): Promise<number> => {
   const client = createKubeClient(stack.urls.api, "test");
-  await kubectl(["create", "namespace", NAMESPACE]);
-  const stop = await startTrivialHook(kubectl);
+  await stack.kubectl(["create", "namespace", batch.namespace]);
   try {
-    const keys = { username: "app", password: "x".repeat(32) };
-    for (let index = 0; index < COUNT; index += 1) await token.put(pathOf(`hsmsecret-${index}`), keys);
-    await kubectl(["apply", "-f", "-"], WARM_UP);
-    await eventually(
-      "the trivial hook is called",
-      async () => {
-        const one = await client.get(trivials, { namespace: NAMESPACE, name: "warm-up" });
-        return one.ok && isReady(one.value);
-      },
-      { seconds: 60 },
-    );
-    await kubectl(["delete", "-f", "-"], WARM_UP);
-    const trivial = await rateOf(client, trivials);
-    const ours = await rateOf(client, KINDS.HSMSecret);
-    const ratio = (ours / trivial).toFixed(2);
-    return `${COUNT} HSMSecrets of 2 keys: ${ours.toFixed(1)}/s; a trivial hook's: ${trivial.toFixed(1)}/s; ${ratio} of it`;
+    return await timeBatch(client, resource, batch);
   } finally {
-    await kubectl.try(["delete", "hsmsecrets,trivials", "--all", "-n", NAMESPACE, "--timeout=120s"]);
-    await stop();
-    await kubectl.try(["delete", "namespace", NAMESPACE, "--wait=false"]);
     await client.close();
+    await stack.kubectl.try(["delete", "namespace", batch.namespace, "--timeout=120s"]);
   }
 };
 
-const WARM_UP = JSON.stringify({
-  apiVersion: trivials.apiVersion,
-  kind: trivials.kind,
-  metadata: { name: "warm-up", namespace: NAMESPACE },
-});
+/** The rate of a trivial hook's parents. */
+const trivialRate = async (stack: Stack, hooks: TrivialHooks): Promise<number> => {
+  const stop = await startTrivialHook(stack.kubectl, hooks);
+  try {
+    // Metacontroller has read the new controller when the first of its parents is Ready.
+    await rateOf(stack, trivials, { namespace: `ready-first-${hooks}`, count: 1 });
+    return await rateOf(stack, trivials, { namespace: `ready-trivial-${hooks}`, count: COUNT });
+  } finally {
+    await stop();
+  }
+};
+
+const pathOf = (namespace: string, name: string): string => `secrets/${namespace}/${name}`;
+
+/** Measures each in turn, and says what came out. */
+export const readyRateStep = async (stack: Stack): Promise<string> => {
+  const namespace = "ready-rate";
+  const keys = { username: "app", password: "x".repeat(32) };
+  for (let index = 0; index < COUNT; index += 1)
+    await stack.token.put(pathOf(namespace, `hsmsecret-${index}`), keys);
+  const bare = await trivialRate(stack, "sync");
+  const ours = await rateOf(stack, KINDS.HSMSecret, { namespace, count: COUNT });
+  const alike = await trivialRate(stack, "all");
+  const beside = (rate: number) => `${rate.toFixed(1)}/s, ${(ours / rate).toFixed(2)} of it`;
+  return `${COUNT} HSMSecrets of 2 keys: ${ours.toFixed(1)}/s; a trivial hook with customize and finalize: ${beside(alike)}; with sync alone: ${beside(bare)}`;
+};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A controller that does next to nothing, to compare with: its hook answers each parent with a Secret of two keys.
+// A controller that does next to nothing, to compare with: its hook answers each parent with a Secret of two keys. It has a
+// sync hook alone, or the three that ours have: for finalize Metacontroller writes a finalizer into each parent.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -26,7 +27,12 @@ const Call = Type.Object({
   children: Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown())),
 });
 
-const answerTo = (call: unknown): object => {
+/** Which hooks Metacontroller calls. */
+export type TrivialHooks = "sync" | "all";
+
+const answerTo = (path: string | undefined, call: unknown): object => {
+  if (path === "/customize") return { relatedResources: [] };
+  if (path === "/finalize") return { finalized: true, children: [] };
   if (!Value.Check(Call, call)) throw new Error("Metacontroller sent something else than a sync");
   const { name, namespace } = call.parent.metadata;
   const isMade = Object.keys(call.children["Secret.v1"] ?? {}).length > 0;
@@ -75,7 +81,15 @@ const rights = [
   },
 ];
 
-const controllerFor = (port: number) => ({
+const hooksOf = (port: number, hooks: TrivialHooks) => {
+  const hook = (name: string) => {
+    const url = `http://127.0.0.1:${port}/${name}`;
+    return { [name]: { version: "v2", webhook: { url, timeout: "10s" } } };
+  };
+  return hooks === "sync" ? hook("sync") : { ...hook("sync"), ...hook("customize"), ...hook("finalize") };
+};
+
+const controllerFor = (port: number, hooks: TrivialHooks) => ({
   apiVersion: "metacontroller.k8s.io/v1alpha1",
   kind: "CompositeController",
   metadata: { name: "trivial" },
@@ -83,14 +97,17 @@ const controllerFor = (port: number) => ({
     generateSelector: true,
     parentResource: { apiVersion: trivials.apiVersion, resource: trivials.plural, ignoreStatusChanges: true },
     childResources: [{ apiVersion: "v1", resource: "secrets", updateStrategy: { method: "InPlace" } }],
-    hooks: { sync: { version: "v2", webhook: { url: `http://127.0.0.1:${port}/`, timeout: "10s" } } },
+    hooks: hooksOf(port, hooks),
   },
 });
 
 /** Sets it up; the answer takes it away. */
-export const startTrivialHook = async (kubectl: Kubectl): Promise<() => Promise<void>> => {
+export const startTrivialHook = async (
+  kubectl: Kubectl,
+  hooks: TrivialHooks,
+): Promise<() => Promise<void>> => {
   const server = createServer(async (request, response) => {
-    response.end(JSON.stringify(answerTo(await json(request))));
+    response.end(JSON.stringify(answerTo(request.url, await json(request))));
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -99,9 +116,9 @@ export const startTrivialHook = async (kubectl: Kubectl): Promise<() => Promise<
   const made = [definition, ...rights];
   await kubectl(["apply", "-f", "-"], list(made));
   await kubectl(["wait", "--for=condition=Established", `crd/${NAME}`, "--timeout=60s"]);
-  await kubectl(["apply", "-f", "-"], list([controllerFor(port)]));
+  await kubectl(["apply", "-f", "-"], list([controllerFor(port, hooks)]));
   return async () => {
-    await kubectl(["delete", "-f", "-", "--timeout=60s"], list([controllerFor(port), ...made]));
+    await kubectl(["delete", "-f", "-", "--timeout=60s"], list([controllerFor(port, hooks), ...made]));
     server.closeAllConnections();
     server.close();
   };
