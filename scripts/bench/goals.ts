@@ -58,7 +58,7 @@ const cardGoals = ({ busy }: Extract<CardResult, { ok: true }>): Goal[] => [
   atMost("their p95", busy.timing.p95, 20, " ms"),
 ];
 
-/** The goals of README's promises, in the order in which they are printed. */
+/** The goals, in the order in which they are printed. */
 export const goalsOf = ({ webhookRate, endToEnd, reads, writes, card, bot }: Figures): Goal[] => {
   const at = (secrets: number): TokenReads => {
     const found = reads.find((one) => one.secrets === secrets);
