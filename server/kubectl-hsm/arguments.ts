@@ -26,6 +26,8 @@ const tokensOf = (specs: OptionSpecs, args: readonly string[]) => {
   return parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true }).tokens;
 };
 
+type OptionToken = Extract<ReturnType<typeof tokensOf>[number], { kind: "option" }>;
+
 /** A name that was typed where an option belongs, as far as it can be repeated. */
 const shown = (rawName: string): string => (/^--?[a-z-]{1,30}$/.test(rawName) ? ` ${rawName}` : "");
 
@@ -38,26 +40,34 @@ const valueGiven = (name: string, spec: OptionSpec, raw: string | undefined, sho
   return value;
 };
 
+/** Adds one option of the line to those that are `given`. */
+const addOption = (given: Map<string, string[]>, specs: OptionSpecs, token: OptionToken): void => {
+  const { name, value, rawName } = token;
+  const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
+  if (spec === undefined)
+    throw new CommandFailed(
+      "usage",
+      `the option${shown(rawName)} is not known (--help lists those that are)`,
+    );
+  if (spec.type === "boolean") {
+    if (value !== undefined) wrong(`--${name} takes no value`);
+    given.set(name, []);
+    return;
+  }
+  if (token.inlineValue === false && /^-./.test(value ?? ""))
+    wrong(`--${name} needs a value; one that starts with - is given as --${name}=VALUE`);
+  const text = valueGiven(name, spec, value, !rawName.startsWith("--"));
+  const before = given.get(name) ?? [];
+  if (before.length > 0 && spec.multiple === undefined) wrong(`--${name} is given twice`);
+  given.set(name, [...before, text]);
+};
+
 const collect = <O extends OptionSpecs>(specs: O, args: readonly string[]) => {
   const given = new Map<string, string[]>();
   const operands: string[] = [];
   for (const token of tokensOf(specs, args)) {
     if (token.kind === "positional") operands.push(token.value);
-    if (token.kind !== "option") continue;
-    const spec = Object.hasOwn(specs, token.name) ? specs[token.name] : undefined;
-    if (spec === undefined)
-      return wrong(`the option${shown(token.rawName)} is not known (--help lists those that are)`);
-    if (spec.type === "boolean") {
-      if (token.value !== undefined) wrong(`--${token.name} takes no value`);
-      given.set(token.name, []);
-      continue;
-    }
-    if (token.inlineValue === false && token.value !== undefined && /^-./.test(token.value))
-      wrong(`--${token.name} needs a value; one that starts with - is given as --${token.name}=VALUE`);
-    const value = valueGiven(token.name, spec, token.value, !token.rawName.startsWith("--"));
-    const before = given.get(token.name) ?? [];
-    if (before.length > 0 && spec.multiple === undefined) wrong(`--${token.name} is given twice`);
-    given.set(token.name, [...before, value]);
+    if (token.kind === "option") addOption(given, specs, token);
   }
   const values = Object.entries(specs).map(([name, spec]) => {
     if (spec.type === "boolean") return [name, given.has(name)];
