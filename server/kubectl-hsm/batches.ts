@@ -14,6 +14,11 @@ export type Outcome = {
   message?: string | undefined;
 };
 
+/** Why what is left is not sent. */
+type Stop = { exit: ExitName; message: string };
+
+type Sent = { outcomes: Outcome[]; stopped: Stop | undefined };
+
 /** Of one request: so many writes, and no more than about so many bytes. */
 const MAX_ITEMS = 5;
 const MAX_BYTES = 256 * 1024;
@@ -53,46 +58,52 @@ export const sendBatches = async <T extends { path: string }>(
   batches: readonly T[][],
   verb: string,
   send: (batch: T[]) => Promise<Answer<ItemResults>>,
-): Promise<{ outcomes: Outcome[]; stopped: { exit: ExitName; message: string } | undefined }> => {
+): Promise<Sent> => {
   const outcomes: Outcome[] = [];
   const total = batches.reduce((sum, batch) => sum + batch.length, 0);
   const progress = startProgress(context.io, total, verb);
-  let stopped: { exit: ExitName; message: string } | undefined;
+  let stopped: Stop | undefined;
   for (const batch of batches) {
     if (stopped !== undefined) {
       outcomes.push(...batch.map(({ path }) => ({ path, outcome: "not sent" })));
       continue;
     }
-    const answer = await attempt(() => send(batch));
-    if (answer.ok) {
-      const told = batch.map(({ path }, index) => outcomeOf(path, answer.body.results[index]));
-      outcomes.push(...told);
-      const last = told.at(-1);
-      if (last?.code !== undefined && TOKEN_GONE.includes(last.code))
-        stopped = { exit: "unreachable", message: last.message ?? last.code };
-    } else {
-      const { code, message, exit } = answer;
-      outcomes.push(...batch.map(({ path }) => ({ path, outcome: "failed", code, message })));
-      if (exit === "unreachable" || exit === "forbidden") stopped = { exit, message };
-    }
+    const sent = sentBatch(batch, await attempt(() => send(batch)));
+    outcomes.push(...sent.outcomes);
+    stopped = sent.stopped;
     progress.advance(outcomes.length, batch.at(-1)?.path ?? "");
   }
   progress.end();
   return { outcomes, stopped };
 };
 
+type Attempt =
+  | { ok: true; body: ItemResults }
+  | { ok: false; code: string | undefined; message: string; exit: ExitName };
+
 /** A request that came to no answer is one that failed, like those that did. */
-const attempt = async (
-  send: () => Promise<Answer<ItemResults>>,
-): Promise<
-  { ok: true; body: ItemResults } | { ok: false; code: string | undefined; message: string; exit: ExitName }
-> => {
+const attempt = async (send: () => Promise<Answer<ItemResults>>): Promise<Attempt> => {
   try {
     return await send();
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     return { ok: false, code: undefined, message: error.message, exit: error.exit };
   }
+};
+
+const sentBatch = (batch: readonly { path: string }[], answer: Attempt): Sent => {
+  if (!answer.ok) {
+    const { code, message, exit } = answer;
+    const outcomes = batch.map(({ path }) => ({ path, outcome: "failed", code, message }));
+    return {
+      outcomes,
+      stopped: exit === "unreachable" || exit === "forbidden" ? { exit, message } : undefined,
+    };
+  }
+  const outcomes = batch.map(({ path }, index) => outcomeOf(path, answer.body.results[index]));
+  const { code, message } = outcomes.at(-1) ?? {};
+  const isGone = code !== undefined && TOKEN_GONE.includes(code);
+  return { outcomes, stopped: isGone ? { exit: "unreachable", message: message ?? code } : undefined };
 };
 
 const outcomeOf = (path: string, result: ItemResult | undefined): Outcome =>
@@ -113,7 +124,7 @@ export const reportOutcomes = async (
   context: Context,
   outcomes: readonly Outcome[],
   shown: readonly string[],
-  extra: { dryRun?: true; stopped?: { exit: ExitName; message: string } | undefined } = {},
+  extra: { dryRun?: true; stopped?: Stop | undefined } = {},
 ): Promise<ExitName> => {
   const counts = countsOf(outcomes);
   const failed = (counts.failed ?? 0) + (counts["not sent"] ?? 0);
