@@ -23,13 +23,8 @@ export const completionsOf = (line: readonly string[]): Completion => {
   const options: OptionSpecs = { ...command?.options, ...GLOBAL_OPTIONS };
   const waiting = optionThatWaits(options, before.at(-1));
   if (waiting !== undefined) return matching(current, waiting.choices ?? [], waiting.completes);
-  const inline = /^--([a-z-]+)=(.*)$/s.exec(current);
-  if (inline !== null) {
-    const spec = Object.hasOwn(options, inline[1] ?? "") ? options[inline[1] ?? ""] : undefined;
-    if (spec?.type !== "string") return { words: [] };
-    const values = matching(inline[2] ?? "", spec.choices ?? [], spec.completes);
-    return { ...values, words: values.words.map((word) => `--${inline[1]}=${word}`) };
-  }
+  const [, inlineName, inlineValue = ""] = /^--([a-z-]+)=(.*)$/s.exec(current) ?? [];
+  if (inlineName !== undefined) return inlineValues(options, inlineName, inlineValue);
   if (current.startsWith("-"))
     return matching(
       current,
@@ -38,6 +33,14 @@ export const completionsOf = (line: readonly string[]): Completion => {
   if (command === undefined) return matching(current, firstWords(name));
   const operand = command.operands[operandsBefore(command, before)];
   return operand === undefined ? { words: [] } : matching(current, operand.choices ?? [], operand.completes);
+};
+
+/** The values of an option that is typed as --NAME=VALUE. */
+const inlineValues = (options: OptionSpecs, name: string, value: string): Completion => {
+  const spec = Object.hasOwn(options, name) ? options[name] : undefined;
+  if (spec?.type !== "string") return { words: [] };
+  const values = matching(value, spec.choices ?? [], spec.completes);
+  return { ...values, words: values.words.map((word) => `--${name}=${word}`) };
 };
 
 /** The commands' first words; after `mirror`, its second. */
