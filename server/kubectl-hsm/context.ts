@@ -33,11 +33,15 @@ export type Context = {
   close(): Promise<void>;
 };
 
+type Globals = {
+  readonly options: OptionValues<GlobalOptions>;
+  readonly config: KubectlHsmConfig;
+  readonly kubectl: Kubectl;
+};
+
 /** @throws CommandFailed from `setGlobals` where the options or variables are not right. */
 export const createContext = (env: Environment, io: Io): Context => {
-  let globals:
-    | { options: OptionValues<GlobalOptions>; config: KubectlHsmConfig; kubectl: Kubectl }
-    | undefined;
+  let globals: Globals | undefined;
   let connection: Promise<Connection> | undefined;
   let opened: Connection | undefined;
   let terminal: Terminal | undefined;
@@ -58,16 +62,7 @@ export const createContext = (env: Environment, io: Io): Context => {
       return known().config;
     },
     setGlobals(options) {
-      const parsed = parseKubectlHsmConfig(env, options);
-      if (!parsed.ok) throw new CommandFailed("usage", parsed.faults.join("\n"));
-      if (options.namespace !== undefined && !isNamespace(options.namespace))
-        throw new CommandFailed("usage", "-n: not a namespace's name");
-      const { context: name, kubeconfig } = options;
-      globals = {
-        options,
-        config: parsed.config,
-        kubectl: createKubectl({ env, context: name, kubeconfig }),
-      };
+      globals = checkedGlobals(env, options);
     },
     namespace() {
       const { options, kubectl } = known();
@@ -76,13 +71,7 @@ export const createContext = (env: Environment, io: Io): Context => {
       return namespace;
     },
     async pathOf(name, absolute) {
-      const path = absolute ? name : `secrets/${await context.namespace()}/${name}`;
-      if (!isHsmPath(path) || path.endsWith(`/${METADATA_SEGMENT}`))
-        throw new CommandFailed(
-          "usage",
-          'NAME must be segments of letters, digits, ".", "_" and "-" joined by "/", none of them "." or ".." and the last not "_metadata", 255 bytes at most with what is before it',
-        );
-      return path;
+      return checkedPath(absolute ? name : `secrets/${await context.namespace()}/${name}`);
     },
     connection(scope) {
       const { config, kubectl } = known();
@@ -104,6 +93,24 @@ export const createContext = (env: Environment, io: Io): Context => {
     },
   };
   return context;
+};
+
+const checkedGlobals = (env: Environment, options: OptionValues<GlobalOptions>): Globals => {
+  const { namespace, context, kubeconfig } = options;
+  const parsed = parseKubectlHsmConfig(env, options);
+  if (!parsed.ok) throw new CommandFailed("usage", parsed.faults.join("\n"));
+  if (namespace !== undefined && !isNamespace(namespace))
+    throw new CommandFailed("usage", "-n: not a namespace's name");
+  return { options, config: parsed.config, kubectl: createKubectl({ env, context, kubeconfig }) };
+};
+
+const checkedPath = (path: string): string => {
+  if (!isHsmPath(path) || path.endsWith(`/${METADATA_SEGMENT}`))
+    throw new CommandFailed(
+      "usage",
+      'NAME must be segments of letters, digits, ".", "_" and "-" joined by "/", none of them "." or ".." and the last not "_metadata", 255 bytes at most with what is before it',
+    );
+  return path;
 };
 
 const formatOf = (output: string | undefined): Format =>
