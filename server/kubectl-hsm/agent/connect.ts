@@ -24,24 +24,36 @@ export const connect = async (
   kubectl: Kubectl,
   scope: "read" | "write",
 ): Promise<Connection> => {
-  const { target, timeoutMs, connectTimeoutMs } = config;
-  if (target.kind === "direct") {
-    const ca = target.caFile && (await contents(target.caFile, "--ca-file")).toString("utf8");
-    const token =
-      target.tokenFile && firstToken(await contents(target.tokenFile, "--token-file"), target.tokenFile);
-    const client = createAgentClient({
-      origin: target.origin,
-      ...(ca && { ca }),
-      ...(token && { token }),
-      ...(target.serverName && { serverName: target.serverName }),
-      timeoutMs,
-      connectTimeoutMs,
-    });
-    return { agent: agentCalls(client), close: client.close };
-  }
-  const namespace = config.keyswitchNamespace;
+  const { target } = config;
+  return target.kind === "direct"
+    ? connectDirectly(config, target)
+    : connectThroughPod(config, kubectl, { agent: target.agent, scope });
+};
+
+const connectDirectly = async (
+  { timeoutMs, connectTimeoutMs }: KubectlHsmConfig,
+  { origin, caFile, tokenFile, serverName }: Extract<KubectlHsmConfig["target"], { kind: "direct" }>,
+): Promise<Connection> => {
+  const ca = caFile && (await contents(caFile, "--ca-file")).toString("utf8");
+  const token = tokenFile && firstToken(await contents(tokenFile, "--token-file"), tokenFile);
+  const client = createAgentClient({
+    origin,
+    ...(ca && { ca }),
+    ...(token && { token }),
+    ...(serverName && { serverName }),
+    timeoutMs,
+    connectTimeoutMs,
+  });
+  return { agent: agentCalls(client), close: client.close };
+};
+
+const connectThroughPod = async (
+  { keyswitchNamespace: namespace, timeoutMs, connectTimeoutMs }: KubectlHsmConfig,
+  kubectl: Kubectl,
+  { agent, scope }: { agent: string | undefined; scope: "read" | "write" },
+): Promise<Connection> => {
   const asked = {
-    pod: findAgentPod(kubectl, namespace, target.agent),
+    pod: findAgentPod(kubectl, namespace, agent),
     ca: agentCa(kubectl, namespace),
     token: agentToken(kubectl, namespace, scope),
   };
