@@ -52,40 +52,25 @@ const terminalOn = (stream: ReadStream, show: (text: string) => void, release: (
       stream.setRawMode(true);
       show(oneLine(question));
       const typed: number[] = [];
-      const end = (finish: () => void) => {
+      const end = (result: Buffer | CommandFailed) => {
         stream.off("data", onData);
         stream.off("end", onEnd);
         stream.setRawMode(false);
         stream.pause();
         show("\n");
-        finish();
+        if (result instanceof CommandFailed) reject(result);
+        else resolve(result);
       };
       const onEnd = () =>
-        end(() => reject(new CommandFailed("usage", "the terminal was closed in the middle of a question")));
-      /** True when the line is over. */
-      const take = (byte: number): boolean => {
-        if (byte === CTRL_C)
-          end(() => reject(new CommandFailed("interrupted", "ended by Ctrl-C; nothing was changed")));
-        else if (byte === CTRL_D && typed.length === 0)
-          end(() => reject(new CommandFailed("usage", "the input ended in the middle of a question")));
-        else if (LINE_END.includes(byte)) end(() => resolve(Buffer.from(typed)));
-        else if (typed.length >= MAX_BYTES)
-          end(() => reject(new CommandFailed("usage", "the line is too long")));
-        else {
-          edit(typed, byte, echo ? show : () => {});
-          return false;
-        }
-        return true;
-      };
+        end(new CommandFailed("usage", "the terminal was closed in the middle of a question"));
       const onData = (chunk: Buffer) => {
         const bytes = [...ahead, ...chunk];
         ahead = [];
         for (const [index, byte] of bytes.entries()) {
-          if (!take(byte)) continue;
-          // A pasted line may end with both.
-          const both = byte === 0x0d && bytes[index + 1] === 0x0a;
-          ahead = bytes.slice(index + (both ? 2 : 1));
-          return;
+          const result = take(typed, byte, echo ? show : () => {});
+          if (result === undefined) continue;
+          ahead = behindLine(bytes, index);
+          return end(result);
         }
       };
       stream.on("data", onData);
@@ -102,6 +87,25 @@ const terminalOn = (stream: ReadStream, show: (text: string) => void, release: (
     },
   };
 };
+
+/** The line, or why there is none, where this byte ends it; any other is put into the line. */
+const take = (
+  typed: number[],
+  byte: number,
+  show: (text: string) => void,
+): Buffer | CommandFailed | undefined => {
+  if (byte === CTRL_C) return new CommandFailed("interrupted", "ended by Ctrl-C; nothing was changed");
+  if (byte === CTRL_D && typed.length === 0)
+    return new CommandFailed("usage", "the input ended in the middle of a question");
+  if (LINE_END.includes(byte)) return Buffer.from(typed);
+  if (typed.length >= MAX_BYTES) return new CommandFailed("usage", "the line is too long");
+  edit(typed, byte, show);
+  return undefined;
+};
+
+/** What follows the byte that ended a line. A pasted line may end with two: CR LF. */
+const behindLine = (bytes: readonly number[], end: number): number[] =>
+  bytes.slice(end + (bytes[end] === 0x0d && bytes[end + 1] === 0x0a ? 2 : 1));
 
 /** Adds a byte to the line, or takes back a character or all of it. */
 const edit = (typed: number[], byte: number, show: (text: string) => void): void => {
