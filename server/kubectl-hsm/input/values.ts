@@ -8,7 +8,7 @@ import type { OptionSpecs } from "../option-spec.ts";
 import { readDotenv } from "./dotenv.ts";
 import { readEnvFile } from "./env-file.ts";
 import { formatOfName, readJsonKeys } from "./file-formats.ts";
-import { createFileReader, MAX_SECRET_BYTES } from "./files.ts";
+import { createFileReader, type FileReader, MAX_SECRET_BYTES } from "./files.ts";
 import { isSecretKey, KEY_RULE, type Keys } from "./found-keys.ts";
 import { readLiteral } from "./literal.ts";
 import type { Read } from "./refusal.ts";
@@ -61,60 +61,80 @@ const wrong = (message: string): never => {
 
 /** Every key with its value, in the order of options. @throws CommandFailed for the first thing that is wrong. */
 export const readValues = async (context: Context, options: ValueOptions): Promise<Keys> => {
-  const data: Keys = new Map();
+  const collected = collectKeys();
+  for (const [index, literal] of options["from-literal"].entries())
+    addLiteral(collected, literal, `--from-literal number ${index + 1}`);
+  const files = createFileReader(context.io);
+  for (const [index, given] of options["from-file"].entries())
+    await addFile(collected, files, given, `--from-file number ${index + 1}`);
+  for (const path of options["from-env-file"]) collected.addAll(readEnvFile(await files.read(path)), path);
+  if (options.interactive) await askForKeys(context, collected);
+  const { keys } = collected;
+  const size = [...keys.values()].reduce((sum, { length }) => sum + length, 0);
+  if (size > MAX_SECRET_BYTES)
+    wrong(`the values have ${size} bytes together; a Secret takes ${MAX_SECRET_BYTES}`);
+  return keys;
+};
+
+type CollectedKeys = ReturnType<typeof collectKeys>;
+
+/** The keys so far. Adding one that is none, or that is there, ends the command; `where` says what gave it. */
+const collectKeys = () => {
+  const keys: Keys = new Map();
   const add = (key: string, value: Uint8Array, where: string) => {
     checkKey(key, where);
-    if (data.has(key)) wrong(`${where} gives the key ${key} a second time`);
-    data.set(key, value);
+    if (keys.has(key)) wrong(`${where} gives the key ${key} a second time`);
+    keys.set(key, value);
   };
   const addAll = (read: Read<Keys>, where: string) => {
     if (!read.ok) return wrong(`${where} ${read.message}`);
     for (const [key, value] of read.value) add(key, value, where);
   };
-  for (const [index, literal] of options["from-literal"].entries()) {
-    const where = `--from-literal number ${index + 1}`;
-    const read = readLiteral(literal);
-    if (!read.ok) return wrong(`${where}${read.message}`);
-    add(read.value.key, read.value.value, where);
-  }
-  const files = createFileReader(context.io);
-  for (const [index, given] of options["from-file"].entries()) {
-    const at = given.indexOf("=");
-    const path = given.slice(at + 1);
+  return { keys, add, addAll };
+};
+
+const addLiteral = (collected: CollectedKeys, literal: string, where: string): void => {
+  const read = readLiteral(literal);
+  if (!read.ok) throw new CommandFailed("usage", `${where}${read.message}`);
+  collected.add(read.value.key, read.value.value, where);
+};
+
+/** `given` is FILE or KEY=FILE. */
+const addFile = async (
+  collected: CollectedKeys,
+  files: FileReader,
+  given: string,
+  where: string,
+): Promise<void> => {
+  const at = given.indexOf("=");
+  const path = given.slice(at + 1);
+  if (path === "" || at === 0) wrong("--from-file must be FILE or KEY=FILE");
+  if (at > 0) {
+    const key = given.slice(0, at);
+    checkKey(key, where);
     // What is behind KEY= is not repeated: it may be a value that was meant for --from-literal.
-    const what = at < 0 ? path : `--from-file number ${index + 1}: the file`;
-    if (path === "" || at === 0) wrong("--from-file must be FILE or KEY=FILE");
-    if (at < 0 && path === "-") wrong("--from-file - needs a key: KEY=-");
-    if (at > 0) checkKey(given.slice(0, at), `--from-file number ${index + 1}`);
-    const contents = await files.read(path, { what });
-    if (at > 0) add(given.slice(0, at), contents, `--from-file number ${index + 1}`);
-    else if (formatOfName(path) === "env") addAll(readDotenv(contents), path);
-    else if (formatOfName(path) === "json") addAll(readJsonKeys(contents), path);
-    else add(basename(path), contents, path);
+    return collected.add(key, await files.read(path, { what: `${where}: the file` }), where);
   }
-  for (const path of options["from-env-file"]) addAll(readEnvFile(await files.read(path)), path);
-  if (options.interactive) await askForKeys(context, add);
-  const size = [...data.values()].reduce((sum, { length }) => sum + length, 0);
-  if (size > MAX_SECRET_BYTES)
-    wrong(`the values have ${size} bytes together; a Secret takes ${MAX_SECRET_BYTES}`);
-  return data;
+  if (path === "-") wrong("--from-file - needs a key: KEY=-");
+  const contents = await files.read(path);
+  const format = formatOfName(path);
+  if (format === "env") collected.addAll(readDotenv(contents), path);
+  else if (format === "json") collected.addAll(readJsonKeys(contents), path);
+  else collected.add(basename(path), contents, path);
 };
 
 const checkKey = (key: string, where: string): void => {
   if (!isSecretKey(key)) wrong(`${where}: a key ${KEY_RULE}`);
 };
 
-const askForKeys = async (
-  context: Context,
-  add: (key: string, value: Uint8Array, where: string) => void,
-): Promise<void> => {
+const askForKeys = async (context: Context, collected: CollectedKeys): Promise<void> => {
   const terminal = context.terminal();
   if (terminal === undefined) return wrong("--interactive needs a terminal");
   for (;;) {
     const key = await terminal.ask("Key (empty to end): ");
     if (key === "") return;
     checkKey(key, "the key");
-    add(key, await askTwice(terminal, `Value of ${key}`, "values"), "the question");
+    collected.add(key, await askTwice(terminal, `Value of ${key}`, "values"), "the question");
   }
 };
 
