@@ -28,23 +28,32 @@ export type PlannedWrite = {
   metadata: SecretMetadata | undefined;
 };
 
+/** What the write would change, and how that reads. */
+const comparisonOf = ({ before, after, metadata }: PlannedWrite) => {
+  const changes = difference(before?.data ?? new Map(), after);
+  const different = isDifferent(changes) || metadata !== undefined;
+  const fields = Object.keys(metadata ?? {}).map((field) => `  ${field} is set`);
+  return {
+    changes,
+    different,
+    outcome: before === undefined ? "created" : different ? "changed" : "unchanged",
+    lines: [...differenceLines(changes), ...fields],
+  };
+};
+
 /** --diff and --dry-run. True: it shall be written, under the condition that it still is what was shown. */
 export const showPlan = async (
   context: Context,
   options: { diff: boolean; "dry-run": boolean; yes: boolean },
   plan: PlannedWrite,
 ): Promise<{ write: true } | { write: false; exit: ExitName }> => {
-  const { path, before, after } = plan;
-  const changes = difference(before?.data ?? new Map(), after);
-  const different = isDifferent(changes) || plan.metadata !== undefined;
-  const outcome = before === undefined ? "created" : different ? "changed" : "unchanged";
-  const metadata = Object.keys(plan.metadata ?? {}).map((field) => `  ${field} is set`);
+  const { path, after } = plan;
+  const { changes, different, outcome, lines } = comparisonOf(plan);
   if (options["dry-run"]) {
-    const lines = options.diff ? [...differenceLines(changes), ...metadata] : [];
     const shown = options.diff ? { changes } : { keys: [...after.keys()].sort() };
     await context.output.result({ path, outcome, dryRun: true, ...shown }, [
       `${path} would be ${outcome} (dry run)`,
-      ...lines,
+      ...(options.diff ? lines : []),
     ]);
     return { write: false, exit: options.diff && different ? "different" : "done" };
   }
@@ -52,8 +61,7 @@ export const showPlan = async (
     await context.output.result({ path, outcome, changes }, [`${path} is unchanged`]);
     return { write: false, exit: "done" };
   }
-  for (const line of [`${path} will be ${outcome}`, ...differenceLines(changes), ...metadata])
-    await context.output.note(line);
+  for (const line of [`${path} will be ${outcome}`, ...lines]) await context.output.note(line);
   if (!options.yes) await confirm(context.terminal(), "Write it?");
   return { write: true };
 };
