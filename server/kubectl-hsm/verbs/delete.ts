@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `delete`: a secret, or one key of it, after a question.
+import type { HeldSecret } from "../agent/agent-api-calls.ts";
 import { bodyOf } from "../agent/answer.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
@@ -29,16 +30,7 @@ export const deleteSecret = command({
     if (!options.yes) {
       const secret = await agent.read(path);
       if (secret === undefined) throw new CommandFailed("absent", `there is nothing at ${path}`);
-      if (key !== undefined && !secret.data.has(key))
-        throw new CommandFailed("absent", `${path} has no such key`);
-      const keys = [...secret.data.keys()].sort();
-      const last = key !== undefined && keys.length === 1 ? ", its last: the secret goes with it" : "";
-      await confirm(
-        context.terminal(),
-        key === undefined
-          ? `Delete ${path} with ${keys.join(", ")} from ${secret.device}?`
-          : `Delete the key ${key} of ${path} from ${secret.device}${last}?`,
-      );
+      await confirm(context.terminal(), questionOf(secret, key));
       condition = { ifMatch: secret.checksum };
     }
     const answer =
@@ -54,3 +46,11 @@ export const deleteSecret = command({
     return "done";
   },
 });
+
+/** What is asked before the secret, or `key` of it, goes. @throws CommandFailed where it has no such key. */
+const questionOf = ({ path, data, device }: HeldSecret, key: string | undefined): string => {
+  if (key === undefined) return `Delete ${path} with ${[...data.keys()].sort().join(", ")} from ${device}?`;
+  if (!data.has(key)) throw new CommandFailed("absent", `${path} has no such key`);
+  const last = data.size === 1 ? ", its last: the secret goes with it" : "";
+  return `Delete the key ${key} of ${path} from ${device}${last}?`;
+};

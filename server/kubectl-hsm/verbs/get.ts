@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `get`: what a secret is, without its values unless they are asked for.
+import type { HeldSecret } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { isPlainText, write } from "../io.ts";
@@ -36,36 +37,32 @@ export const get = command({
     const entries = [...data].sort(([a], [b]) => (a < b ? -1 : 1));
     const encoded = entries.map(([key, value]) => [key, Buffer.from(value).toString("base64")] as const);
     const keys = entries.map(([key, value]) => ({ key, bytes: value.length }));
-    const labels = Object.entries(metadata?.labels ?? {}).map(([key, value]) => `${key}=${value}`);
-    await context.output.result(
-      {
-        path,
-        checksum,
-        version,
-        device,
-        layout,
-        metadata,
-        keys,
-        ...(options.show && { data: Object.fromEntries(encoded) }),
-      },
-      [
-        `path:         ${path}`,
-        `device:       ${device}`,
-        `version:      ${version}`,
-        `checksum:     ${checksum}`,
-        ...(layout === undefined ? [] : [`layout:       ${layout}`]),
-        ...(metadata?.description === undefined ? [] : [`description:  ${metadata.description}`]),
-        ...(labels.length === 0 ? [] : [`labels:       ${labels.join(", ")}`]),
-        "keys:",
-        ...entries.flatMap(([key, value]) => [
-          `  ${key}   ${value.length} B`,
-          ...(options.show ? shownValue(value) : []),
-        ]),
-      ],
-    );
+    const shown = options.show && { data: Object.fromEntries(encoded) };
+    await context.output.result({ path, checksum, version, device, layout, metadata, keys, ...shown }, [
+      ...describingLines(secret),
+      "keys:",
+      ...entries.flatMap(([key, value]) => [
+        `  ${key}   ${value.length} B`,
+        ...(options.show ? shownValue(value) : []),
+      ]),
+    ]);
     return "done";
   },
 });
+
+/** All but its keys. */
+const describingLines = ({ path, device, version, checksum, layout, metadata }: HeldSecret): string[] => {
+  const labels = Object.entries(metadata?.labels ?? {}).map(([key, value]) => `${key}=${value}`);
+  return [
+    `path:         ${path}`,
+    `device:       ${device}`,
+    `version:      ${version}`,
+    `checksum:     ${checksum}`,
+    ...(layout === undefined ? [] : [`layout:       ${layout}`]),
+    ...(metadata?.description === undefined ? [] : [`description:  ${metadata.description}`]),
+    ...(labels.length === 0 ? [] : [`labels:       ${labels.join(", ")}`]),
+  ];
+};
 
 /** Text as it is, everything else as base64; indented below its key. */
 const shownValue = (value: Uint8Array): string[] => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `update`: sets keys of a secret that is there, or replaces it whole.
 import { toPatchBody, toPutBody } from "../agent/agent-api-calls.ts";
+import type { Refused } from "../agent/answer.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { readMetadata, readValues, VALUE_OPTIONS } from "../input/values.ts";
@@ -28,13 +29,12 @@ export const update = command({
         "usage",
         "no value is given: --from-file, --from-env-file, --interactive or --from-literal",
       );
-    const absent = `there is nothing at ${path}: use create`;
     const agent = await context.agent("write");
     // Whole, or key by key: without a look at it first, whatever it is now is what is changed.
     let condition: { ifMatch?: string } = options.replace ? { ifMatch: "*" } : {};
     if (options.diff || options["dry-run"]) {
       const before = await agent.read(path);
-      if (before === undefined) throw new CommandFailed("absent", absent);
+      if (before === undefined) throw absentAt(path);
       const after = options.replace ? data : new Map([...before.data, ...data]);
       const shown = await showPlan(context, options, { path, before, after, metadata });
       if (!shown.write) return shown.exit;
@@ -43,11 +43,18 @@ export const update = command({
     const answer = options.replace
       ? await agent.put(path, toPutBody(data, metadata), condition)
       : await agent.patch(path, toPatchBody(data, metadata), condition);
-    if (!answer.ok && answer.code === "PRECONDITION_FAILED")
-      throw condition.ifMatch === "*"
-        ? new CommandFailed("absent", absent)
-        : new CommandFailed("conflict", `${path} was changed after it was shown; nothing was written`);
-    if (!answer.ok && answer.code === "SECRET_NOT_FOUND") throw new CommandFailed("absent", absent);
+    if (!answer.ok) checkRefusal(answer, path, condition);
     return reportWrite(context, path, answer);
   },
 });
+
+const absentAt = (path: string): CommandFailed =>
+  new CommandFailed("absent", `there is nothing at ${path}: use create`);
+
+/** @throws CommandFailed where the secret is not there, or is not what was shown. */
+const checkRefusal = ({ code }: Refused, path: string, { ifMatch }: { ifMatch?: string }): void => {
+  if (code === "SECRET_NOT_FOUND" || (code === "PRECONDITION_FAILED" && ifMatch === "*"))
+    throw absentAt(path);
+  if (code === "PRECONDITION_FAILED")
+    throw new CommandFailed("conflict", `${path} was changed after it was shown; nothing was written`);
+};
