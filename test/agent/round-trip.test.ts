@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";
 import { makeToken } from "../../scripts/local/softhsm-token.ts";
-import { ExportBody, ItemResults, SecretListBody } from "../../server/agent-api/schema.ts";
+import { ExportBody, ItemResults } from "../../server/agent-api/bulk-schema.ts";
+import { SecretListBody } from "../../server/agent-api/schema.ts";
 import { tokenFixture } from "./token-fixture.ts";
 import { startWritableAgent, type WritableProcess } from "./writable-process.ts";
 

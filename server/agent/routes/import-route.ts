@@ -2,12 +2,12 @@
 // POST /v1/import: many secrets in one request. What is malformed is refused whole, before anything is written.
 import { checksum } from "../../../hooks/checksum.ts";
 import {
-  ErrorBody,
   ImportBody,
   type ImportedSecret,
   type ItemResult,
   ItemResults,
-} from "../../agent-api/schema.ts";
+} from "../../agent-api/bulk-schema.ts";
+import { ErrorBody } from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { ChangeResult } from "../store.ts";

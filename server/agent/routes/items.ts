@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many changes in one request: each by itself and in their order, with a result and an audit line for each.
 import type { FastifyRequest } from "fastify";
-import type { ItemResult } from "../../agent-api/schema.ts";
+import type { ItemResult } from "../../agent-api/bulk-schema.ts";
 import { errors } from "../../http/errors.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import { type ChangeResult, type SecretStore, unavailable } from "../store.ts";

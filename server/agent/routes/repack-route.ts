@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/repack: moves secrets from one storage layout to the other, their content unchanged.
-import { ErrorBody, ItemResults, type Layout, RepackBody } from "../../agent-api/schema.ts";
+import { ItemResults, RepackBody } from "../../agent-api/bulk-schema.ts";
+import { ErrorBody, type Layout } from "../../agent-api/schema.ts";
 import type { ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";

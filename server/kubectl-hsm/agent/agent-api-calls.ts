@@ -2,14 +2,12 @@
 // The agent's routes as functions; what may be absent is a result, all else that fails ends the command.
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";
+import { ExportBody, type ImportBody, ItemResults } from "../../agent-api/bulk-schema.ts";
 import { secretRoute } from "../../agent-api/client.ts";
 import {
   DeleteBody,
   DeviceInfo,
   DeviceListBody,
-  ExportBody,
-  type ImportBody,
-  ItemResults,
   type Layout,
   type PatchBody,
   type PutBody,

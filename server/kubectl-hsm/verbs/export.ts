@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `export`: secrets with their values, encrypted to somebody's key; plain only where that is asked for.
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
-import type { ExportBody, ExportedSecret } from "../../agent-api/schema.ts";
+import type { ExportBody, ExportedSecret } from "../../agent-api/bulk-schema.ts";
 import { encryptTo, linesOf } from "../age.ts";
 import { type AgentCalls, toPutBody } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
