@@ -90,19 +90,14 @@ export const callAgent = async (
   options: CallOptions,
 ): Promise<WireAnswer | NoAnswer> => {
   const { signal, repeat = true } = options;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await exchange(http, request, options);
-    } catch (error) {
-      if (error instanceof NoRoom)
-        return {
-          kind: "no-room",
-          what: "answered, but too many large answers were worked on here",
-        };
-      if (signal.aborted) return { kind: "late", what: "did not answer in time" };
-      const { kind, what } = connectionFault(error);
-      if (kind === "stale" && repeat && attempt === 1) continue;
-      return { kind: kind === "refused" ? "refused" : "unreachable", what };
-    }
+  try {
+    return await exchange(http, request, options);
+  } catch (error) {
+    if (error instanceof NoRoom)
+      return { kind: "no-room", what: "answered, but too many large answers were worked on here" };
+    if (signal.aborted) return { kind: "late", what: "did not answer in time" };
+    const { kind, what } = connectionFault(error);
+    if (kind === "stale" && repeat) return callAgent(http, request, { ...options, repeat: false });
+    return { kind: kind === "refused" ? "refused" : "unreachable", what };
   }
 };
