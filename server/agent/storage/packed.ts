@@ -79,33 +79,39 @@ const assemble = (parts: readonly Part[]): Whole | undefined => {
   return whole?.version === first.version && whole.checksum === first.checksum ? whole : undefined;
 };
 
-/**
- * The packed secret at `path` among `objects`: the highest complete version. Where objects have the label but none is
- * complete, the answer is `invalid` and not `none`, because a token that hides objects looks the same.
- */
-export const decodePacked = (path: string, objects: Iterable<TokenObject>): LayoutContent => {
-  const wholes: Whole[] = [];
+/** Every complete secret that the values hold, whole or in parts. */
+const completeWholes = (values: readonly Uint8Array[]): Whole[] => {
+  const wholes: (Whole | undefined)[] = [];
   const writes = new Map<string, Part[]>();
-  let seen = 0;
-  for (const { label, application, value } of objects) {
-    if (application !== PACKED_APPLICATION || label !== path) continue;
-    seen += 1;
-    const whole = completeWhole(value);
-    if (whole !== undefined) wholes.push(whole);
+  for (const value of values) {
+    wholes.push(completeWhole(value));
     const part = readCbor(value);
     if (!Value.Check(Part, part)) continue;
     const write = `${part.version} ${part.parts} ${part.checksum}`;
     writes.set(write, [...(writes.get(write) ?? []), part]);
   }
-  for (const parts of writes.values()) {
-    const whole = assemble(parts);
-    if (whole !== undefined) wholes.push(whole);
-  }
-  if (seen === 0) return { kind: "none" };
+  for (const parts of writes.values()) wholes.push(assemble(parts));
+  return wholes.filter((whole) => whole !== undefined);
+};
+
+const packedAt = <O extends TokenObject>(path: string, objects: Iterable<O>): O[] =>
+  [...objects].filter(({ label, application }) => application === PACKED_APPLICATION && label === path);
+
+/**
+ * The packed secret at `path` among `objects`: the highest complete version. Where objects have the label but none is
+ * complete, the answer is `invalid` and not `none`, because a token that hides objects looks the same.
+ */
+export const decodePacked = (path: string, objects: Iterable<TokenObject>): LayoutContent => {
+  const values = packedAt(path, objects).map(({ value }) => value);
+  if (values.length === 0) return { kind: "none" };
+  const wholes = completeWholes(values);
   const version = Math.max(...wholes.map((whole) => whole.version));
   const [newest, ...others] = wholes.filter((whole) => whole.version === version);
   if (newest === undefined) {
-    return { kind: "invalid", message: `${path}: no packed version is complete (${seen} objects seen)` };
+    return {
+      kind: "invalid",
+      message: `${path}: no packed version is complete (${values.length} objects seen)`,
+    };
   }
   if (others.some((other) => other.checksum !== newest.checksum)) {
     return { kind: "invalid", message: `${path}: two different secrets are packed as version ${version}` };
@@ -125,8 +131,7 @@ const packedVersions = <O extends TokenObject>(
   path: string,
   objects: Iterable<O>,
 ): { object: O; version: number }[] =>
-  [...objects].flatMap((object) => {
-    if (object.application !== PACKED_APPLICATION || object.label !== path) return [];
+  packedAt(path, objects).flatMap((object) => {
     const told = readCbor(object.value);
     return Value.Check(Versioned, told) ? [{ object, version: told.version }] : [];
   });

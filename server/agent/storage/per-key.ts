@@ -13,25 +13,42 @@ export type LayoutContent =
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
+/** What the object is to the per-key secret at `path`; undefined: nothing. */
+const roleIn = (path: string, { label, application }: TokenObject) =>
+  isPerKey(application) ? owners(label).find((candidate) => candidate.path === path) : undefined;
+
+/** What the objects of a path give, or the name that two of them give different values for. */
+const collected = (
+  path: string,
+  objects: Iterable<TokenObject>,
+): { keys: Map<string, Uint8Array>; description: Uint8Array | undefined } | { contradicted: string } => {
+  const keys = new Map<string, Uint8Array>();
+  let description: Uint8Array | undefined;
+  for (const object of objects) {
+    const owner = roleIn(path, object);
+    if (owner === undefined) continue;
+    const { value } = object;
+    const isMetadata = owner.role === "metadata";
+    const earlier = isMetadata ? description : keys.get(owner.key);
+    if (earlier !== undefined && !same(earlier, value))
+      return { contradicted: isMetadata ? METADATA_SEGMENT : owner.key };
+    if (isMetadata) description = value;
+    else keys.set(owner.key, value);
+  }
+  return { keys, description };
+};
+
 /**
  * The per-key secret at `path` among `objects`, of which those of other paths and layouts are passed over. Two
  * different values for one key are `invalid`: which of them is meant can't be known. So is metadata without a key.
  */
 export const decodePerKey = (path: string, objects: Iterable<TokenObject>): LayoutContent => {
-  const keys = new Map<string, Uint8Array>();
-  let description: Uint8Array | undefined;
-  for (const object of objects) {
-    if (!isPerKey(object.application)) continue;
-    const owner = owners(object.label).find((candidate) => candidate.path === path);
-    if (owner === undefined) continue;
-    const name = owner.role === "metadata" ? METADATA_SEGMENT : owner.key;
-    const earlier = owner.role === "metadata" ? description : keys.get(name);
-    if (earlier !== undefined && !same(earlier, object.value)) {
-      return { kind: "invalid", message: `${path}: two objects give different values for ${name}` };
-    }
-    if (owner.role === "metadata") description = object.value;
-    else keys.set(name, object.value);
+  const found = collected(path, objects);
+  if ("contradicted" in found) {
+    const message = `${path}: two objects give different values for ${found.contradicted}`;
+    return { kind: "invalid", message };
   }
+  const { keys, description } = found;
   const metadata = description === undefined ? {} : parseMetadata(description);
   if (metadata === undefined) {
     return { kind: "invalid", message: `${path}/${METADATA_SEGMENT} is not the JSON that it should be` };
