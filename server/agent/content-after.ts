@@ -62,22 +62,27 @@ const metadataAfter = (
 
 /** `entries` with those of `patch` set, and without those that are null in it (RFC 7396). */
 const patched = <T>(
-  entries: Readonly<Record<string, T>>,
-  patch: Readonly<Record<string, T | null>>,
-): Record<string, T> => {
-  const merged = new Map(Object.entries(entries));
-  for (const [name, value] of Object.entries(patch)) {
+  entries: Iterable<readonly [string, T]>,
+  patch: Iterable<readonly [string, T | null]>,
+): Map<string, T> => {
+  const merged = new Map(entries);
+  for (const [name, value] of patch) {
     if (value === null) merged.delete(name);
     else merged.set(name, value);
   }
-  return Object.fromEntries(merged);
+  return merged;
 };
+
+const patchedFields = <T>(
+  fields: Readonly<Record<string, T>>,
+  patch: Readonly<Record<string, T | null>>,
+): Record<string, T> => Object.fromEntries(patched(Object.entries(fields), Object.entries(patch)));
 
 const metadataPatched = (before: SecretMetadata, patch: MetadataPatch): SecretMetadata => {
   const { labels: labelsBefore = {}, ...fieldsBefore } = before;
   const { labels, ...fields } = patch;
-  const labelsAfter = labels === null ? {} : patched(labelsBefore, labels ?? {});
-  return withoutOwnLabels({ ...patched<string>(fieldsBefore, fields), labels: labelsAfter });
+  const labelsAfter = labels === null ? {} : patchedFields(labelsBefore, labels ?? {});
+  return withoutOwnLabels({ ...patchedFields<string>(fieldsBefore, fields), labels: labelsAfter });
 };
 
 const sameMetadata = (a: SecretMetadata, b: SecretMetadata): boolean => {
@@ -140,14 +145,15 @@ export const contentAfter = (
     const metadata = metadataAfter(current?.metadata, change.metadata);
     return writing(current, { data: change.data, metadata });
   }
-  if (current === undefined) return done({ kind: "absent" });
+  return current === undefined ? done({ kind: "absent" }) : changing(current, change);
+};
+
+/** What a change means that needs a secret to be there. */
+const changing = (current: Secret, change: Exclude<Change, { type: "put" }>): Intent => {
+  const kept = metadataAfter(current.metadata, undefined);
   switch (change.type) {
     case "patch": {
-      const data = new Map(current.data);
-      for (const [key, value] of change.data) {
-        if (value === null) data.delete(key);
-        else data.set(key, value);
-      }
+      const data = patched(current.data, change.data);
       const metadata = metadataPatched(current.metadata, change.metadata ?? {});
       return data.size === 0 ? done({ kind: "last-key" }) : writing(current, { data, metadata });
     }
@@ -155,24 +161,14 @@ export const contentAfter = (
       return { kind: "delete" };
     case "delete-key": {
       if (!current.data.has(change.key)) return done({ kind: "key-absent" });
-      const data = new Map(current.data);
-      data.delete(change.key);
-      const metadata = metadataAfter(current.metadata, undefined);
-      return data.size === 0 ? { kind: "delete" } : { kind: "write", content: { data, metadata } };
+      const data = patched(current.data, [[change.key, null]]);
+      return data.size === 0 ? { kind: "delete" } : { kind: "write", content: { data, metadata: kept } };
     }
     case "rewrite":
-      return {
-        kind: "write",
-        content: { data: current.data, metadata: metadataAfter(current.metadata, undefined) },
-        layout: current.layout,
-      };
+      return { kind: "write", content: { data: current.data, metadata: kept }, layout: current.layout };
     case "repack":
       return current.layout === change.layout
         ? done(unchangedResult(current))
-        : {
-            kind: "write",
-            content: { data: current.data, metadata: metadataAfter(current.metadata, undefined) },
-            layout: change.layout,
-          };
+        : { kind: "write", content: { data: current.data, metadata: kept }, layout: change.layout };
   }
 };
