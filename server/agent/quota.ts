@@ -58,43 +58,63 @@ const useAfter = (
 
 const refused = (message: string): ChangeResult => ({ kind: "over-quota", message });
 
+/** What `change` adds to what the path uses. */
+const growthOf = (
+  change: Extract<Change, { type: "put" | "patch" }>,
+  before: Secret | undefined,
+  token: Described,
+): Use => {
+  const after = useAfter(change, before, token);
+  const now =
+    before === undefined
+      ? NOTHING
+      : useAfter({ type: "put", data: before.data }, undefined, { ...token, layout: before.layout });
+  return { objects: after.objects - now.objects, bytes: after.bytes - now.bytes };
+};
+
+/** Why `grown` more than `used` below the prefix of the quota is too much; undefined where it is not. */
+const overQuota = ({ prefix, objects, bytes }: Quota, used: Use, grown: Use): ChangeResult | undefined => {
+  const limits = { objects, bytes };
+  for (const measure of ["objects", "bytes"] as const) {
+    const limit = limits[measure];
+    const after = used[measure] + grown[measure];
+    if (limit !== undefined && grown[measure] > 0 && after > limit)
+      return refused(`${prefix} would have ${after} ${measure} on the token; its quota is ${limit}`);
+  }
+  return undefined;
+};
+
+/** Why `grown` more would take of the administrator's share; undefined where it would not. */
+const overShare = (
+  { objects, objectLimit }: Extract<InfoResult, { kind: "info" }>,
+  grown: Use,
+  reservedObjects: number | undefined,
+): ChangeResult | undefined => {
+  if (objectLimit === null || grown.objects <= 0) return undefined;
+  const share = reservedObjects ?? Math.ceil(objectLimit * RESERVED_PART);
+  if (objects + grown.objects <= objectLimit - share) return undefined;
+  return refused(
+    `the token has ${objects} of ${objectLimit} data objects, and ${share} are kept for the administrator (RESERVED_OBJECTS)`,
+  );
+};
+
+const quotaFault = async (
+  store: SecretStore,
+  quota: Quota,
+  grown: Use,
+  token: Described,
+): Promise<ChangeResult | undefined> => {
+  if (quota.objects === undefined && quota.bytes === undefined) return undefined;
+  const listed = await store.list(quota.prefix);
+  if (listed.kind === "unavailable") return listed;
+  const used = listed.secrets
+    .map((secret) => useOf(secret, token))
+    .reduce((a, b) => ({ objects: a.objects + b.objects, bytes: a.bytes + b.bytes }), NOTHING);
+  return overQuota(quota, used, grown);
+};
+
 /** `reservedObjects`: a tenth of what the token takes, if not given. */
 export const createQuotaKeeper = (store: SecretStore, reservedObjects?: number): QuotaKeeper => {
-  /** Why `grown` more below the prefix of `quota` is too much; undefined where it is not. */
-  const overQuota = async (
-    { prefix, objects, bytes }: Quota,
-    grown: Use,
-    token: Described,
-  ): Promise<ChangeResult | undefined> => {
-    if (objects === undefined && bytes === undefined) return undefined;
-    const listed = await store.list(prefix);
-    if (listed.kind === "unavailable") return listed;
-    const used = listed.secrets
-      .map((secret) => useOf(secret, token))
-      .reduce((a, b) => ({ objects: a.objects + b.objects, bytes: a.bytes + b.bytes }), NOTHING);
-    const limits = { objects, bytes };
-    for (const measure of ["objects", "bytes"] as const) {
-      const limit = limits[measure];
-      const after = used[measure] + grown[measure];
-      if (limit !== undefined && grown[measure] > 0 && after > limit)
-        return refused(`${prefix} would have ${after} ${measure} on the token; its quota is ${limit}`);
-    }
-    return undefined;
-  };
-
-  /** Why `grown` more would take of the administrator's share; undefined where it would not. */
-  const overShare = (
-    { objects, objectLimit }: Extract<InfoResult, { kind: "info" }>,
-    grown: Use,
-  ): ChangeResult | undefined => {
-    if (objectLimit === null || grown.objects <= 0) return undefined;
-    const share = reservedObjects ?? Math.ceil(objectLimit * RESERVED_PART);
-    if (objects + grown.objects <= objectLimit - share) return undefined;
-    return refused(
-      `the token has ${objects} of ${objectLimit} data objects, and ${share} are kept for the administrator (RESERVED_OBJECTS)`,
-    );
-  };
-
   const within = async (
     path: string,
     change: Extract<Change, { type: "put" | "patch" }>,
@@ -103,15 +123,10 @@ export const createQuotaKeeper = (store: SecretStore, reservedObjects?: number):
     const [before, token] = [await store.read(path), await store.info()];
     if (before.kind === "unavailable") return before;
     if (token.kind === "unavailable") return token;
-    const found = before.kind === "found" ? before : undefined;
-    const after = useAfter(change, found, token);
-    const now =
-      found === undefined
-        ? NOTHING
-        : useAfter({ type: "put", data: found.data }, undefined, { ...token, layout: found.layout });
-    const grown = { objects: after.objects - now.objects, bytes: after.bytes - now.bytes };
+    const grown = growthOf(change, before.kind === "found" ? before : undefined, token);
     const isCounted = path.startsWith(quota.prefix);
-    return (isCounted ? await overQuota(quota, grown, token) : undefined) ?? overShare(token, grown);
+    const fault = isCounted ? await quotaFault(store, quota, grown, token) : undefined;
+    return fault ?? overShare(token, grown, reservedObjects);
   };
 
   const queue = createBoundedQueue<() => Promise<ChangeResult>, ChangeResult>(
