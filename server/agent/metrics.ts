@@ -14,8 +14,12 @@ export type AgentMetrics = {
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Registers the metrics; to be called once for a registry. */
-export const createAgentMetrics = (registry: Registry): AgentMetrics => {
-  const registers = [registry];
+export const createAgentMetrics = (registry: Registry): AgentMetrics => ({
+  operation: countOperations([registry]),
+  events: watchToken([registry]),
+});
+
+const countOperations = (registers: Registry[]): AgentMetrics["operation"] => {
   const operations = new Counter({
     name: "keyswitch_agent_operations_total",
     help: "Operations of the agent API by outcome.",
@@ -29,6 +33,13 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
     buckets: BUCKETS,
     registers,
   });
+  return (operation, outcome, took) => {
+    operations.inc({ operation, outcome });
+    seconds.observe({ operation }, took);
+  };
+};
+
+const watchToken = (registers: Registry[]): AgentMetrics["events"] => {
   const queue = new Gauge({
     name: "keyswitch_agent_queue_length",
     help: "Calls that wait for the token or run on it.",
@@ -71,27 +82,21 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => {
     registers,
   });
   return {
-    events: {
-      childStarted: (reason) => starts.inc({ reason }),
-      loaded: (count, took) => {
-        objects.set(count);
-        refresh.observe(took);
-      },
-      capacity: (view, limit) => {
-        objects.set(view.objects);
-        problems.set({ problem: "unreadable" }, view.unreadableObjects);
-        problems.set({ problem: "damaged-name" }, view.damagedNames);
-        problems.set({ problem: "label" }, view.invalidLabels);
-        problems.set({ problem: "public" }, view.publicObjects);
-        if (limit === null) objectLimit.remove();
-        else objectLimit.set(limit);
-      },
-      health: ({ ready }) => up.set(ready ? 1 : 0),
-      queueLength: (length) => queue.set(length),
+    childStarted: (reason) => starts.inc({ reason }),
+    loaded: (count, took) => {
+      objects.set(count);
+      refresh.observe(took);
     },
-    operation: (operation, outcome, took) => {
-      operations.inc({ operation, outcome });
-      seconds.observe({ operation }, took);
+    capacity: (view, limit) => {
+      objects.set(view.objects);
+      problems.set({ problem: "unreadable" }, view.unreadableObjects);
+      problems.set({ problem: "damaged-name" }, view.damagedNames);
+      problems.set({ problem: "label" }, view.invalidLabels);
+      problems.set({ problem: "public" }, view.publicObjects);
+      if (limit === null) objectLimit.remove();
+      else objectLimit.set(limit);
     },
+    health: ({ ready }) => up.set(ready ? 1 : 0),
+    queueLength: (length) => queue.set(length),
   };
 };
