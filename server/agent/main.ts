@@ -5,10 +5,10 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import type { AgentConfig } from "../config/agent.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { buildAgentApp } from "./app.ts";
-import { createAgentMetrics } from "./metrics.ts";
+import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createPkcs11Store } from "./pkcs11/store.ts";
 import type { TokenEvents } from "./pkcs11/supervisor.ts";
-import type { Health } from "./store.ts";
+import type { Health, SecretStore } from "./store.ts";
 import { agentTokenFiles } from "./token-files.ts";
 
 /** An agent that listens. `close` waits for the requests under way, then lets go of the token. */
@@ -26,17 +26,9 @@ const logHealth = (logger: Logger): TokenEvents["health"] => {
   };
 };
 
-/**
- * Starts the agent. A token that can't be read is no reason not to start: it may be plugged in later.
- * @throws UnusableFile or Node's listen error when the start fails.
- */
-export const runAgent = async (config: AgentConfig, logger: Logger): Promise<RunningAgent> => {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const metrics = createAgentMetrics(registry);
-  const { events } = metrics;
+const openStore = (config: AgentConfig, { events }: AgentMetrics, logger: Logger): SecretStore => {
   const tellHealth = logHealth(logger);
-  const store = createPkcs11Store({
+  return createPkcs11Store({
     pkcs11: config.pkcs11,
     ...(config.writeTokenFile !== undefined && { writes: config.writes }),
     recovered: (paths) => logger.warn({ paths }, "writes that were cut off have been completed or undone"),
@@ -54,6 +46,17 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       },
     },
   });
+};
+
+/**
+ * Starts the agent. A token that can't be read is no reason not to start: it may be plugged in later.
+ * @throws UnusableFile or Node's listen error when the start fails.
+ */
+export const runAgent = async (config: AgentConfig, logger: Logger): Promise<RunningAgent> => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = createAgentMetrics(registry);
+  const store = openStore(config, metrics, logger);
   const { tls } = config;
   try {
     const app = buildAgentApp({
