@@ -94,6 +94,16 @@ export const sendUnavailable = (
   { code, message, retryAfterSeconds }: Unavailable,
 ): FastifyReply => sendError(reply, code, { message, retryAfterSeconds });
 
+/** What was read: nothing from the token, or (undefined) nothing for which there is room. */
+const sendNothingRead = (
+  reply: FastifyReply,
+  result: Unavailable | undefined,
+  audit: (outcome: Unavailable["code"] | "TOO_BUSY") => void,
+): FastifyReply => {
+  audit(result?.code ?? "TOO_BUSY");
+  return result === undefined ? sendError(reply, "TOO_BUSY") : sendUnavailable(reply, result);
+};
+
 /** Adds the two routes. */
 export const addSecretRoutes = (app: KeyswitchServer, options: SecretRouteOptions): void => {
   addListRoute(app, options);
@@ -115,10 +125,8 @@ const addListRoute = (app: KeyswitchServer, { store, metrics }: SecretRouteOptio
       const audit = startAudit(request, metrics, "list");
       const signal = callerGone(reply);
       const result = await makeWithRoom(reply, 0, () => store.list(prefix, { signal }), listBytes);
-      if (result === undefined || result.kind === "unavailable") {
-        audit({ outcome: result?.code ?? "TOO_BUSY", prefix });
-        return result === undefined ? sendError(reply, "TOO_BUSY") : sendUnavailable(reply, result);
-      }
+      if (result === undefined || result.kind === "unavailable")
+        return sendNothingRead(reply, result, (outcome) => audit({ outcome, prefix }));
       audit({ outcome: "listed", prefix, count: result.secrets.length });
       return { secrets: result.secrets, invalid: problemsOf(result) };
     },
@@ -153,10 +161,8 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
       },
     );
     reply.header("cache-control", "no-store");
-    if (result === undefined || result.kind === "unavailable") {
-      audit({ outcome: result?.code ?? "TOO_BUSY", path });
-      return result === undefined ? sendError(reply, "TOO_BUSY") : sendUnavailable(reply, result);
-    }
+    if (result === undefined || result.kind === "unavailable")
+      return sendNothingRead(reply, result, (outcome) => audit({ outcome, path }));
     if (result.kind === "absent") {
       audit({ outcome: "absent", path });
       return sendError(reply, "SECRET_NOT_FOUND");

@@ -40,41 +40,41 @@ const deleteOperation = ({ query }: FastifyRequest): WriteOperation =>
 
 /** Adds the three routes. */
 export const addWriteRoutes = (app: KeyswitchServer, options: SecretWriteOptions): void => {
-  const { store, quotas, metrics, device } = options;
-  type Asked = {
-    request: FastifyRequest;
-    reply: FastifyReply;
-    condition: Precondition;
-    path: string;
-    change: Change & { type: WriteOperation };
-    keys: string[];
-    quota?: Quota | undefined;
-  };
+  addPutRoute(app, options);
+  addPatchRoute(app, options);
+  addDeleteRoute(app, options);
+};
 
-  /** Makes the change, whether or not the caller waits for it, tells the audit log how it ended, and answers. */
-  const carryOut = async ({
-    request,
-    reply,
-    condition,
-    path,
-    change,
-    keys,
-    quota,
-  }: Asked): Promise<FastifyReply> => {
-    const audit = startWriteAudit(request, metrics, change.type);
-    const result = await (quota === undefined
-      ? store.change(path, change, condition)
-      : quotas.change(path, change, condition, quota));
-    audit({ path, ...(keys.length > 0 && { keys }), ...auditedChange(result) });
-    // The bodies are checked against the route's schema when they leave.
-    if (result.kind === "deleted")
-      return reply.send({ path, outcome: "deleted", checksum: result.before, device });
-    if (result.kind !== "written") return sendFailure(reply, failureOf(result));
-    const { outcome, checksum, version } = result;
-    reply.code(outcome === "created" ? 201 : 200).header("etag", `"${checksum}"`);
-    return reply.send({ path, outcome, checksum, keys: result.keys, version, device });
-  };
+type Asked = {
+  request: FastifyRequest;
+  reply: FastifyReply;
+  condition: Precondition;
+  path: string;
+  change: Change & { type: WriteOperation };
+  keys: string[];
+  quota?: Quota | undefined;
+};
 
+/** Makes the change, whether or not the caller waits for it, tells the audit log how it ended, and answers. */
+const carryOut = async (
+  { store, quotas, metrics, device }: SecretWriteOptions,
+  { request, reply, condition, path, change, keys, quota }: Asked,
+): Promise<FastifyReply> => {
+  const audit = startWriteAudit(request, metrics, change.type);
+  const result = await (quota === undefined
+    ? store.change(path, change, condition)
+    : quotas.change(path, change, condition, quota));
+  audit({ path, ...(keys.length > 0 && { keys }), ...auditedChange(result) });
+  // The bodies are checked against the route's schema when they leave.
+  if (result.kind === "deleted")
+    return reply.send({ path, outcome: "deleted", checksum: result.before, device });
+  if (result.kind !== "written") return sendFailure(reply, failureOf(result));
+  const { outcome, checksum, version } = result;
+  reply.code(outcome === "created" ? 201 : 200).header("etag", `"${checksum}"`);
+  return reply.send({ path, outcome, checksum, keys: result.keys, version, device });
+};
+
+const addPutRoute = (app: KeyswitchServer, options: SecretWriteOptions): void => {
   app.put(
     SECRET,
     {
@@ -95,10 +95,12 @@ export const addWriteRoutes = (app: KeyswitchServer, options: SecretWriteOptions
       const values = decodedValues(data);
       const change = { type: "put" as const, data: values, ...(metadata && { metadata }) };
       const condition = precondition(request);
-      return carryOut({ request, reply, condition, path, change, keys: [...values.keys()], quota });
+      return carryOut(options, { request, reply, condition, path, change, keys: [...values.keys()], quota });
     },
   );
+};
 
+const addPatchRoute = (app: KeyswitchServer, options: SecretWriteOptions): void => {
   // A context of its own, because the media type is PATCH's alone.
   app.register(async (context) => {
     const patches = context.withTypeProvider<TypeBoxTypeProvider>();
@@ -123,11 +125,21 @@ export const addWriteRoutes = (app: KeyswitchServer, options: SecretWriteOptions
         const values = decodedPatch(data);
         const change = { type: "patch" as const, data: values, ...(metadata && { metadata }) };
         const condition = precondition(request);
-        return carryOut({ request, reply, condition, path, change, keys: [...values.keys()], quota });
+        return carryOut(options, {
+          request,
+          reply,
+          condition,
+          path,
+          change,
+          keys: [...values.keys()],
+          quota,
+        });
       },
     );
   });
+};
 
+const addDeleteRoute = (app: KeyswitchServer, options: SecretWriteOptions): void => {
   app.delete(
     SECRET,
     {
@@ -146,7 +158,7 @@ export const addWriteRoutes = (app: KeyswitchServer, options: SecretWriteOptions
       const change = key === undefined ? { type: "delete" as const } : { type: "delete-key" as const, key };
       const keys = key === undefined ? [] : [key];
       const condition = precondition(request);
-      return carryOut({ request, reply, condition, path, change, keys });
+      return carryOut(options, { request, reply, condition, path, change, keys });
     },
   );
 };
