@@ -37,20 +37,23 @@ export type Authenticator = (scope: Scope, authorization: string | undefined, so
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const REALM = 'Bearer realm="keyswitch"';
 
-/**
- * Writing always takes a token that carries `write`: without token files, a client certificate and loopback allow everything
- * else.
- * @throws UnusableFile when a token file can't be used.
- */
-export const createAuthenticator = (options: AuthOptions, logger: FastifyBaseLogger): Authenticator => {
+/** The tokens of all files. */
+type KnownTokens = {
+  readonly isEmpty: boolean;
+  /** The names of a token by the scopes that it carries, the first of each; empty for one that no file holds. */
+  namesOf(token: string): Map<Scope, string>;
+};
+
+/** @throws UnusableFile */
+const followTokenFiles = ({ tokenFiles, now }: AuthOptions, logger: FastifyBaseLogger): KnownTokens => {
   const key = randomBytes(32);
   // Digests of equal length, under a key of this process: their comparison tells nothing about a token.
   const digest = (token: string) => createHmac("sha256", key).update(token).digest();
-  const files = options.tokenFiles.map(({ variable, path, scopes }) => ({
+  const files = tokenFiles.map(({ variable, path, scopes }) => ({
     scopes,
     tokens: rereadFiles({
       paths: [path],
-      ...(options.now && { now: options.now }),
+      ...(now && { now }),
       parse: (contents) => {
         const tokens = parseTokens(contents);
         if (!tokens.ok) return tokens;
@@ -64,44 +67,59 @@ export const createAuthenticator = (options: AuthOptions, logger: FastifyBaseLog
       onChange: (tokens) => logger.info({ file: path, tokens: tokens.length }, "token file read again"),
     }),
   }));
-
-  /**
-   * The names of a token by the scopes that it carries, the first of each; empty for one that no file holds. Every token
-   * is compared, whatever matched before.
-   */
-  const namesOf = (token: string): Map<Scope, string> => {
-    const presented = digest(token);
-    const names = new Map<Scope, string>();
-    for (const file of files)
-      for (const candidate of file.tokens.get())
-        if (timingSafeEqual(candidate.digest, presented))
-          for (const scope of file.scopes) if (!names.has(scope)) names.set(scope, candidate.name);
-    return names;
+  return {
+    isEmpty: files.length === 0,
+    namesOf(token) {
+      const presented = digest(token);
+      // Every token is compared, whatever matched before.
+      const matching = files.flatMap(({ scopes, tokens }) =>
+        tokens
+          .get()
+          .filter((candidate) => timingSafeEqual(candidate.digest, presented))
+          .flatMap(({ name }) => scopes.map((scope) => [scope, name] as const)),
+      );
+      const names = new Map<Scope, string>();
+      for (const [scope, name] of matching) if (!names.has(scope)) names.set(scope, name);
+      return names;
+    },
   };
+};
 
+/**
+ * Writing always takes a token that carries `write`: without token files, a client certificate and loopback allow everything
+ * else.
+ * @throws UnusableFile when a token file can't be used.
+ */
+export const createAuthenticator = (options: AuthOptions, logger: FastifyBaseLogger): Authenticator => {
+  const tokens = followTokenFiles(options, logger);
   return (scope, authorization, socket) => {
     if (scope === "open") return { ok: true };
     if (options.clientCertificates && !hasVerifiedCertificate(socket))
       return { ok: false, code: "CLIENT_CERTIFICATE_REQUIRED" };
-    if (files.length === 0) {
-      if (!options.clientCertificates && !options.loopback)
-        return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
-      return scope === "write" ? { ok: false, code: "FORBIDDEN" } : { ok: true };
-    }
-    const token = BEARER.exec(authorization ?? "")?.[1];
-    if (token === undefined) return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
-    const names = namesOf(token);
-    const [anyName] = names.values();
-    if (anyName === undefined)
-      return { ok: false, code: "UNAUTHENTICATED", challenge: `${REALM}, error="invalid_token"` };
-    const name = scope === "metrics" ? anyName : names.get(scope);
-    if (name !== undefined) return { ok: true, token: name };
-    return {
-      ok: false,
-      code: "FORBIDDEN",
-      challenge: `${REALM}, error="insufficient_scope"`,
-      token: anyName,
-    };
+    return tokens.isEmpty
+      ? withoutTokens(scope, options)
+      : byToken(scope, BEARER.exec(authorization ?? "")?.[1], tokens);
+  };
+};
+
+const withoutTokens = (scope: Scope, { clientCertificates, loopback }: AuthOptions): AuthDecision => {
+  if (!clientCertificates && !loopback) return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
+  return scope === "write" ? { ok: false, code: "FORBIDDEN" } : { ok: true };
+};
+
+const byToken = (scope: Scope, token: string | undefined, tokens: KnownTokens): AuthDecision => {
+  if (token === undefined) return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
+  const names = tokens.namesOf(token);
+  const [anyName] = names.values();
+  if (anyName === undefined)
+    return { ok: false, code: "UNAUTHENTICATED", challenge: `${REALM}, error="invalid_token"` };
+  const name = scope === "metrics" ? anyName : names.get(scope);
+  if (name !== undefined) return { ok: true, token: name };
+  return {
+    ok: false,
+    code: "FORBIDDEN",
+    challenge: `${REALM}, error="insufficient_scope"`,
+    token: anyName,
   };
 };
 
