@@ -35,11 +35,59 @@ export type Connections = {
   close(): void;
 };
 
+const newConnection = (socket: Socket, connectedAt: number): Connection => {
+  const exchanges = new Set<Exchange>();
+  return {
+    peer: socket.remoteAddress ?? "",
+    isBusy: () => exchanges.size > 0,
+    sockets: [socket],
+    connectedAt,
+    asked: false,
+    ending: false,
+    exchanges,
+  };
+};
+
+/** Whether its first request, or the reading of an answer, takes too long. */
+const isLate = ({ asked, connectedAt, exchanges }: Connection, limits: TrafficLimits, at: number): boolean =>
+  (!asked && at - connectedAt > limits.firstRequestMs) ||
+  [...exchanges].some((exchange) => {
+    if (exchange.response.headersSent) exchange.answeredAt ??= at;
+    return at - (exchange.answeredAt ?? at) > limits.answerMs;
+  });
+
+/** Tells what comes of requests; `onIdle` is told when a connection has none left. */
+const createExchanges = (onIdle: (connection: Connection) => void) => {
+  const byResponse = new WeakMap<ServerResponse, Exchange>();
+  const end = (connection: Connection, exchange: Exchange): void => {
+    if (!connection.exchanges.delete(exchange)) return;
+    exchange.over = true;
+    for (const done of exchange.ends) done();
+    if (connection.exchanges.size === 0) onIdle(connection);
+  };
+  return {
+    begin: (connection: Connection, response: ServerResponse): void => {
+      const exchange: Exchange = { response, over: false, ends: [] };
+      connection.exchanges.add(exchange);
+      byResponse.set(response, exchange);
+      response.once("close", () => end(connection, exchange));
+    },
+    endAll: (connection: Connection): void => {
+      for (const exchange of connection.exchanges) end(connection, exchange);
+    },
+    whenOver: (response: ServerResponse, done: () => void): void => {
+      const exchange = byResponse.get(response);
+      if (exchange === undefined) response.once("close", done);
+      else if (exchange.over) done();
+      else exchange.ends.push(done);
+    },
+  };
+};
+
 /** Connections of no server yet. `now` is in milliseconds, monotonic. */
 export const createConnections = (limits: TrafficLimits, now = () => performance.now()): Connections => {
   const bySocket = new WeakMap<Socket, Connection>();
   const byAddress = new Map<string, Connection>();
-  const byResponse = new WeakMap<ServerResponse, Exchange>();
 
   const drop = (connection: Connection): void => {
     places.leave(connection);
@@ -47,15 +95,7 @@ export const createConnections = (limits: TrafficLimits, now = () => performance
   };
   const places = createPlaces<Connection>(limits, drop);
   const connect = (socket: Socket): void => {
-    const connection: Connection = {
-      peer: socket.remoteAddress ?? "",
-      isBusy: () => connection.exchanges.size > 0,
-      sockets: [socket],
-      connectedAt: now(),
-      asked: false,
-      ending: false,
-      exchanges: new Set(),
-    };
+    const connection = newConnection(socket, now());
     if (!places.enter(connection)) return void socket.destroy();
     const address = addressOf(socket);
     bySocket.set(socket, connection);
@@ -63,16 +103,13 @@ export const createConnections = (limits: TrafficLimits, now = () => performance
     socket.once("close", () => {
       drop(connection);
       if (byAddress.get(address) === connection) byAddress.delete(address);
-      for (const exchange of connection.exchanges) over(connection, exchange);
+      exchanges.endAll(connection);
     });
   };
-  const over = (connection: Connection, exchange: Exchange): void => {
-    if (!connection.exchanges.delete(exchange)) return;
-    exchange.over = true;
-    for (const end of exchange.ends) end();
+  const exchanges = createExchanges((connection) => {
     // After the answer's last bytes have been handed to the socket.
-    if (connection.ending && connection.exchanges.size === 0) setImmediate(() => drop(connection));
-  };
+    if (connection.ending) setImmediate(() => drop(connection));
+  });
   const admit = (request: IncomingMessage, response: ServerResponse): boolean => {
     const connection = bySocket.get(request.socket);
     if (connection === undefined || request.socket.destroyed) return false;
@@ -84,21 +121,12 @@ export const createConnections = (limits: TrafficLimits, now = () => performance
       return false;
     }
     connection.asked = true;
-    const exchange: Exchange = { response, over: false, ends: [] };
-    connection.exchanges.add(exchange);
-    byResponse.set(response, exchange);
-    response.once("close", () => over(connection, exchange));
+    exchanges.begin(connection, response);
     return true;
   };
-  const isLate = ({ asked, connectedAt, exchanges }: Connection, at: number): boolean =>
-    (!asked && at - connectedAt > limits.firstRequestMs) ||
-    [...exchanges].some((exchange) => {
-      if (exchange.response.headersSent) exchange.answeredAt ??= at;
-      return at - (exchange.answeredAt ?? at) > limits.answerMs;
-    });
   const sweep = setInterval(() => {
     const at = now();
-    for (const connection of places.all()) if (isLate(connection, at)) drop(connection);
+    for (const connection of places.all()) if (isLate(connection, limits, at)) drop(connection);
   }, SWEEP_MS).unref();
 
   return {
@@ -119,12 +147,7 @@ export const createConnections = (limits: TrafficLimits, now = () => performance
       const connection = bySocket.get(socket);
       return connection === undefined || places.recognise(connection);
     },
-    whenOver: (response, done) => {
-      const exchange = byResponse.get(response);
-      if (exchange === undefined) response.once("close", done);
-      else if (exchange.over) done();
-      else exchange.ends.push(done);
-    },
+    whenOver: exchanges.whenOver,
     endAll: () => {
       for (const connection of places.all()) {
         connection.ending = true;
