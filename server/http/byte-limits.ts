@@ -14,6 +14,35 @@ const SMALL_BYTES = 16 * 1024;
 const SWALLOWED_BYTES = 1024 * 1024;
 const RETRY_AFTER_SECONDS = 1;
 
+/** Has replies hold bytes of a budget until they are over; `onRelease` is told how many, and how many were received meanwhile. */
+const createHolding = (
+  budget: ByteBudget,
+  whenOver: Connections["whenOver"],
+  onRelease: (held: number, received: number) => void,
+) => {
+  /** Sees to it that what the budget granted is given back. False: it granted nothing. */
+  const giveBack = (reply: FastifyReply, bytes: number, release: (() => void) | undefined): boolean => {
+    if (release === undefined) return false;
+    const { socket } = reply.request.raw;
+    const readBefore = socket.bytesRead;
+    whenOver(reply.raw, () => {
+      release();
+      // An injected request has no socket that counts.
+      onRelease(bytes, socket.bytesRead - readBefore || 0);
+    });
+    return true;
+  };
+  return {
+    tryHold: (reply: FastifyReply, bytes: number): boolean => giveBack(reply, bytes, budget.tryTake(bytes)),
+    hold: async (reply: FastifyReply, bytes: number, until?: AbortSignal): Promise<boolean> => {
+      const gone = new AbortController();
+      whenOver(reply.raw, () => gone.abort());
+      const signals = until === undefined ? [gone.signal] : [gone.signal, until];
+      return giveBack(reply, bytes, await budget.take(bytes, AbortSignal.any(signals)));
+    },
+  };
+};
+
 /**
  * Answers 429 TOO_BUSY to requests whose bodies find no room, before they are read, and gives replies `tryRoomFor` and `roomFor`. Must come
  * after authentication, so that strangers can't fill the room.
@@ -23,48 +52,28 @@ export const limitBytes = (
   { requestBytes, requestBytesWaiting, requestWaitMs, answerBytes, collectEveryBytes }: TrafficLimits,
   whenOver: Connections["whenOver"],
 ): void => {
-  const requests = createByteBudget(requestBytes, requestBytesWaiting);
-  const answers = createByteBudget(answerBytes);
   const collect = createCollector(collectEveryBytes);
-  /** Gives back what a budget granted when `reply` is over. What a caller has only said that it will send is no garbage. */
-  const giveBack = (
-    reply: FastifyReply,
-    budget: ByteBudget,
-    bytes: number,
-    release: (() => void) | undefined,
-  ): boolean => {
-    if (release === undefined) return false;
-    const { socket } = reply.request.raw;
-    const readBefore = socket.bytesRead;
-    whenOver(reply.raw, () => {
-      release();
-      // An injected request has no socket that counts.
-      const received = socket.bytesRead - readBefore || 0;
-      collect(budget === answers ? bytes : Math.min(bytes, received));
-    });
-    return true;
-  };
-  const tryHold = (reply: FastifyReply, budget: ByteBudget, bytes: number): boolean =>
-    giveBack(reply, budget, bytes, budget.tryTake(bytes));
-  const hold = async (reply: FastifyReply, budget: ByteBudget, bytes: number, until?: AbortSignal) => {
-    const gone = new AbortController();
-    whenOver(reply.raw, () => gone.abort());
-    const signals = until === undefined ? [gone.signal] : [gone.signal, until];
-    return giveBack(reply, budget, bytes, await budget.take(bytes, AbortSignal.any(signals)));
-  };
+  const requests = createHolding(
+    createByteBudget(requestBytes, requestBytesWaiting),
+    whenOver,
+    (held, received) =>
+      // What a caller has only said that it will send is no garbage.
+      collect(Math.min(held, received)),
+  );
+  const answers = createHolding(createByteBudget(answerBytes), whenOver, (held) => collect(held));
   app.addHook("onRequest", async (request, reply) => {
     const bytes = bodyBytes(request);
-    if (bytes <= SMALL_BYTES || tryHold(reply, requests, bytes)) return;
-    if (await hold(reply, requests, bytes, AbortSignal.timeout(requestWaitMs))) return;
+    if (bytes <= SMALL_BYTES || requests.tryHold(reply, bytes)) return;
+    if (await requests.hold(reply, bytes, AbortSignal.timeout(requestWaitMs))) return;
     // What is on its way would be read to its end, and thrown away.
     if (bytes > SWALLOWED_BYTES) reply.header("connection", "close");
     return sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });
   });
   app.decorateReply("tryRoomFor", function (bytes) {
-    return bytes <= SMALL_BYTES || tryHold(this, answers, bytes);
+    return bytes <= SMALL_BYTES || answers.tryHold(this, bytes);
   });
   app.decorateReply("roomFor", async function (bytes, signal) {
-    return this.tryRoomFor(bytes) || hold(this, answers, bytes, signal);
+    return this.tryRoomFor(bytes) || answers.hold(this, bytes, signal);
   });
 };
 
