@@ -68,9 +68,17 @@ const keyPair = (cert: Buffer, key: Buffer): Parsed<KeyPair> => {
   }
 };
 
-/** @throws UnusableFile when a file can't be used at the start. */
-export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
-  const { origin, caFile, tokenFile, clientCertificate, logger } = options;
+/** What the pool is opened with that may change. */
+type Credentials = {
+  /** The CAs in place of the system's. */
+  trusted(): string | Buffer | undefined;
+  shown(): KeyPair | undefined;
+  token(): string | undefined;
+};
+
+/** @throws UnusableFile */
+const followCredentials = (options: HttpPoolOptions): Credentials => {
+  const { origin, caFile, tokenFile, clientCertificate: certificate, logger } = options;
   const follow = <T, const Paths extends readonly string[]>(
     paths: Paths,
     parse: (...contents: { [I in keyof Paths]: Buffer }) => Parsed<T>,
@@ -86,49 +94,60 @@ export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
   const ca = caFile === undefined ? undefined : follow([caFile], certificates);
   const token = tokenFile === undefined ? undefined : follow([tokenFile], parseTokens);
   const pair =
-    clientCertificate?.kind === "files"
-      ? follow([clientCertificate.certFile, clientCertificate.keyFile], keyPair)
-      : undefined;
+    certificate?.kind === "files" ? follow([certificate.certFile, certificate.keyFile], keyPair) : undefined;
   const fixedPair: KeyPair | undefined =
-    clientCertificate?.kind === "inline"
-      ? { cert: clientCertificate.cert, key: clientCertificate.key.reveal() }
-      : undefined;
-  const open = (trusted: string | Buffer | undefined, shown: KeyPair | undefined): Pool =>
-    new Pool(origin, {
-      connect: {
-        timeout: options.connectTimeoutMs,
-        ...(trusted !== undefined && { ca: trusted }),
-        ...(options.serverName !== undefined && { servername: options.serverName }),
-        ...shown,
-      },
-      connections: options.connections,
-      pipelining: 1,
-      // Each request has a deadline of its own.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      ...(options.maxIdleMs !== undefined && { keepAliveMaxTimeout: options.maxIdleMs }),
-      ...(options.maxResponseBytes !== undefined && { maxResponseSize: options.maxResponseBytes }),
-      ...(options.allowHttp2 !== undefined && { allowH2: options.allowHttp2 }),
-    });
-  let trusted = ca?.get() ?? options.ca;
-  let shown = pair?.get() ?? fixedPair;
-  let current = open(trusted, shown);
+    certificate?.kind === "inline" ? { cert: certificate.cert, key: certificate.key.reveal() } : undefined;
+  return {
+    trusted: () => ca?.get() ?? options.ca,
+    shown: () => pair?.get() ?? fixedPair,
+    token: () => token?.get()[0].token ?? options.token?.reveal(),
+  };
+};
+
+const openPool = (
+  options: HttpPoolOptions,
+  trusted: string | Buffer | undefined,
+  shown: KeyPair | undefined,
+): Pool =>
+  new Pool(options.origin, {
+    connect: {
+      timeout: options.connectTimeoutMs,
+      ...(trusted !== undefined && { ca: trusted }),
+      ...(options.serverName !== undefined && { servername: options.serverName }),
+      ...shown,
+    },
+    connections: options.connections,
+    pipelining: 1,
+    // Each request has a deadline of its own.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    ...(options.maxIdleMs !== undefined && { keepAliveMaxTimeout: options.maxIdleMs }),
+    ...(options.maxResponseBytes !== undefined && { maxResponseSize: options.maxResponseBytes }),
+    ...(options.allowHttp2 !== undefined && { allowH2: options.allowHttp2 }),
+  });
+
+/** @throws UnusableFile when a file can't be used at the start. */
+export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
+  const credentials = followCredentials(options);
+  let trusted = credentials.trusted();
+  let shown = credentials.shown();
+  let current = openPool(options, trusted, shown);
   return {
     pool() {
-      const trustedNow = ca?.get() ?? options.ca;
-      const shownNow = pair?.get() ?? fixedPair;
+      const trustedNow = credentials.trusted();
+      const shownNow = credentials.shown();
       if (trustedNow !== trusted || shownNow !== shown) {
         trusted = trustedNow;
         shown = shownNow;
         // Requests under way end on the old connections, which then go.
         void current.close();
-        current = open(trusted, shown);
+        current = openPool(options, trusted, shown);
       }
       return current;
     },
     authorization() {
-      const value = token?.get()[0].token ?? options.token?.reveal();
-      return value && `Bearer ${value}`;
+      const token = credentials.token();
+      return token && `Bearer ${token}`;
     },
     close: () => current.destroy(),
   };
