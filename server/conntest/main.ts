@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `conntest`: logs in as the bot would, step by step in plain sight, and leaves nothing behind.
-import { MATRIX_VARIABLES, parseMatrixConfig } from "../config/matrix.ts";
+import { MATRIX_VARIABLES, type MatrixConfig, parseMatrixConfig } from "../config/matrix.ts";
 import { startupTable } from "../config/startup-table.ts";
 import type { Environment } from "../config/variables.ts";
 import { createMatrixHttp } from "../matrix/http.ts";
@@ -33,6 +33,9 @@ const DEVICE = { deviceId: "KEYSWITCH-CONNTEST", displayName: "Keyswitch connect
 /** Claims that people look at first; `--verbose` shows all. */
 const SHOWN_CLAIMS = ["iss", "aud", "azp", "sub", "preferred_username", "exp", "iat"];
 
+/** Prints a line. */
+type Say = (line: string) => void;
+
 /** @param args what follows `conntest` on the command line */
 export const runConntest = async (
   args: readonly string[],
@@ -56,21 +59,35 @@ export const runConntest = async (
   };
   // Names of users and devices are a server's word: control characters of it must not reach a terminal.
   const say = (line: string) => io.stdout(`${printable(line)}\n`);
+  const config = checkConfiguration(effective, say);
+  return config === undefined
+    ? EXIT_CODES.configuration
+    : tryLogIn(config, { options, say, now: io.now ?? Date.now });
+};
+
+/** Undefined where it has faults, which are then told. */
+const checkConfiguration = (env: Environment, say: Say): MatrixConfig | undefined => {
   say("Configuration");
-  for (const line of startupTable(effective, MATRIX_VARIABLES)) say(`  ${line}`);
-  const parsed = parseMatrixConfig(effective);
+  for (const line of startupTable(env, MATRIX_VARIABLES)) say(`  ${line}`);
+  const parsed = parseMatrixConfig(env);
   if (!parsed.ok) {
     for (const { name, message } of parsed.faults) say(`  FAILED: ${name} ${message}`);
-    return EXIT_CODES.configuration;
+    return undefined;
   }
-  const { config } = parsed;
-  for (const warning of config.warnings) say(`  warning: ${warning}`);
+  for (const warning of parsed.config.warnings) say(`  warning: ${warning}`);
+  return parsed.config;
+};
+
+const tryLogIn = async (
+  config: MatrixConfig,
+  { options, say, now }: { options: ConntestOptions; say: Say; now: () => number },
+): Promise<ConntestExitCode> => {
   const plain = createHttpExchange({ ...(config.caFile !== undefined && { caFile: config.caFile }) });
   const exchange = options.verbose ? told(plain, say) : plain;
   const deps: LogInDeps = {
     http: createMatrixHttp({ homeserver: config.homeserver, exchange }),
     exchange,
-    now: io.now ?? Date.now,
+    now,
     onStep: (step) => {
       for (const line of describeStep(step, options)) say(line);
     },
@@ -91,12 +108,7 @@ export const runConntest = async (
 };
 
 /** Asks who the session is, then ends it; a token of the configuration's is left as it is. */
-const useSession = async (
-  session: Session,
-  isOwn: boolean,
-  deps: LogInDeps,
-  say: (line: string) => void,
-): Promise<boolean> => {
+const useSession = async (session: Session, isOwn: boolean, deps: LogInDeps, say: Say): Promise<boolean> => {
   say(`Matrix log-in: ${session.userId}, device ${session.deviceId}`);
   const owner = await whoAmI(deps, session.accessToken);
   say(owner.ok ? `Who am I: ${owner.userId}` : `Who am I: FAILED. ${ownerRefusal(owner.fault).reason}`);
@@ -148,7 +160,7 @@ const timeOf = (name: string, value: unknown): string => {
 };
 
 /** An exchange that tells each request: method, address without its query, and the status. */
-const told = (exchange: HttpExchange, say: (line: string) => void): HttpExchange => ({
+const told = (exchange: HttpExchange, say: Say): HttpExchange => ({
   async send(request) {
     const reply = await exchange.send(request);
     const { origin, pathname } = request.url;
