@@ -61,14 +61,16 @@ export const listeningRole =
       await ready;
       logger.info("ready");
     } catch (error) {
-      const { type, code, message } = describeError(error);
       logger.fatal({ err: error }, "the start failed");
-      fail(
-        `keyswitch ${name}: the start failed: ${[message ?? type, code && `(${code})`].filter(Boolean).join(" ")}\n`,
-      );
+      fail(`keyswitch ${name}: the start failed: ${inOneLine(error)}\n`);
       process.exit();
     }
   };
+
+const inOneLine = (error: unknown): string => {
+  const { type, code, message } = describeError(error);
+  return [message ?? type, code && `(${code})`].filter(Boolean).join(" ");
+};
 
 const announce = async <Config extends ListenerConfig>(
   role: Role<Config>,
