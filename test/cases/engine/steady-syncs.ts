@@ -10,9 +10,12 @@ export type SteadySyncs = {
   end(): Promise<number>;
 };
 
+/** An annotation means nothing to us: the sync asks the agent whether the content changed, and writes nothing. */
+const TICK = "example.com/tick";
+
 /**
- * Asks the HSMSecrets `names` of `namespace` in turn for a sync that reads the token, one every `paceMs`. One whose last
- * request the API server has not answered yet loses its turn.
+ * Changes the HSMSecrets `names` of `namespace` in turn, one every `paceMs`; Metacontroller syncs each that was changed. One
+ * whose last request the API server has not answered yet loses its turn.
  */
 export const startSteadySyncs = (
   client: KubeClient,
@@ -25,7 +28,7 @@ export const startSteadySyncs = (
   const failures: string[] = [];
   const ask = async (name: string, round: number) => {
     asked += 1;
-    const body = JSON.stringify({ metadata: { annotations: { "hsm.j5t.io/force-sync": String(round) } } });
+    const body = JSON.stringify({ metadata: { annotations: { [TICK]: String(round) } } });
     const patch = { contentType: "application/merge-patch+json", body } as const;
     const answer = await client.patch(KINDS.HSMSecret, { namespace, name }, patch);
     pending.delete(name);
