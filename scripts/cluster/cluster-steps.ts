@@ -4,6 +4,7 @@
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { eventually } from "../local/eventually.ts";
+import type { Kubectl } from "../local/kubectl.ts";
 import type { Stack } from "../local/stack.ts";
 import type { Step } from "../tour-steps.ts";
 import { readyRateStep } from "./ready-rate.ts";
@@ -71,8 +72,12 @@ const rightsOf = async ({ kubectl }: Stack): Promise<string> => {
   return JSON.stringify({ apiVersion: "v1", kind: "List", items });
 };
 
+/** The tour leaves its namespace behind; without it there is none yet. */
+const provideNamespace = (kubectl: Kubectl) => kubectl.try(["create", "namespace", NAMESPACE]);
+
 const policyStep = async (stack: Stack, seconds: number): Promise<string> => {
   const { kubectl } = stack;
+  await provideNamespace(kubectl);
   const rights = await rightsOf(stack);
   const patch = (change: object, ...options: string[]) =>
     kubectl.try(
@@ -114,6 +119,7 @@ const policyStep = async (stack: Stack, seconds: number): Promise<string> => {
 };
 
 const templateStep = async ({ kubectl }: Stack, seconds: number): Promise<string> => {
+  await provideNamespace(kubectl);
   const timeout = `--timeout=${Math.ceil(seconds)}s`;
   await kubectl(["apply", "-f", "-"], toggle({ template: podTemplate }));
   const blocked = "--for=jsonpath={.status.phase}=Blocked";

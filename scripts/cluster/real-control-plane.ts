@@ -102,9 +102,22 @@ const refuseInstalled = async (kubectl: Kubectl): Promise<void> => {
     );
 };
 
+/** Parents that are left: Metacontroller, which has put a finalizer into each, is not there any more to take it out. */
+const dropFinalizers = async (kubectl: Kubectl): Promise<void> => {
+  const line = '{range .items[*]}{.kind} {.metadata.namespace} {.metadata.name}{"\\n"}{end}';
+  const { stdout } = await kubectl.try(["get", "hsmsecrets,toggles", "-A", "-o", `jsonpath=${line}`]);
+  const patch = JSON.stringify({ metadata: { finalizers: null } });
+  for (const parent of stdout.trim().split("\n")) {
+    const [kind, namespace, name] = parent.split(" ");
+    if (kind && namespace && name)
+      await kubectl.try(["patch", kind, name, "-n", namespace, "--type=merge", "-p", patch]);
+  }
+};
+
 /** Takes away what the run has made in a cluster that goes on without it. */
 const clean = async (kubectl: Kubectl, definitions: string): Promise<void> => {
   const gone = ["--ignore-not-found", "--timeout=60s"];
+  await dropFinalizers(kubectl);
   await kubectl.try(["delete", "hsmsecrets,toggles", "--all", "-A", "--cascade=foreground", ...gone]);
   await kubectl.try(["delete", "-k", join(import.meta.dirname, "../../manifests"), ...gone]);
   await kubectl.try(["delete", "namespace", "demo", "keyswitch", ...gone]);
