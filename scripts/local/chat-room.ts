@@ -3,9 +3,9 @@
 import { mkdirSync } from "node:fs";
 import { createAccess } from "../../server/bot/access.ts";
 import { createRunner } from "../../server/bot/runner.ts";
+import { openBotStore } from "../../server/bot/store.ts";
 import { openToggles } from "../../server/kubernetes/watched-toggles.ts";
 import { createLogger } from "../../server/log.ts";
-import { openBotStore } from "../../server/matrix/bot-store.ts";
 import { wallClock } from "../../server/time.ts";
 
 export const USER = "@you:local";

@@ -2,8 +2,8 @@
 // From the text of a message to the command that it is. A sentence that only begins like a command is none.
 import { type Static, Type } from "@sinclair/typebox";
 import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
+import { oneLine, shorten } from "../shown-text.ts";
 import { durationOf } from "./duration.ts";
-import { oneLine, shorten } from "./shown-text.ts";
 
 /** The longest reason, as spec.reason of a Toggle has it. */
 export const MAX_REASON = 1024;

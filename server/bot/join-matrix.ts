@@ -3,7 +3,6 @@
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import type { BotConfig } from "../config/bot.ts";
-import type { BotStore } from "../matrix/bot-store.ts";
 import { connectToMatrix, type MatrixConnection, type MatrixConnectionOptions } from "../matrix/connect.ts";
 import { type Encryption, forgetDevice, openEncryption } from "../matrix/crypto/encryption.ts";
 import type { CryptoEngine } from "../matrix/crypto/engine.ts";
@@ -14,6 +13,7 @@ import { isPassing, RequestFailed, retryAfterOf } from "../matrix/request-failed
 import { openSession } from "../matrix/session.ts";
 import { createBackoff, type Sleep } from "../time.ts";
 import type { BotMetrics } from "./metrics.ts";
+import type { BotStore } from "./store.ts";
 
 export type JoinOptions = {
   readonly config: BotConfig;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The journal of commands: each message once, and how far it has come, so that a kill at any point runs none twice.
-import type { BotStore } from "../matrix/bot-store.ts";
+
 import { type Entry, entryOf, type Notice, noticeOf, type Step } from "./journal-entry.ts";
+import type { BotStore } from "./store.ts";
 import { transactionOf } from "./transaction.ts";
 
 const AREA = "commands";

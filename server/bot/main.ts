@@ -6,7 +6,6 @@ import type { BotConfig } from "../config/bot.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { openToggles } from "../kubernetes/watched-toggles.ts";
 import type { Running } from "../listening-role.ts";
-import { openBotStore } from "../matrix/bot-store.ts";
 import { loadCryptoEngine } from "../matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../matrix/http.ts";
 import { createHttpExchange } from "../matrix/http-exchange.ts";
@@ -16,6 +15,7 @@ import { buildBotApp } from "./app.ts";
 import { createBotMetrics } from "./metrics.ts";
 import { runOnMatrix } from "./on-matrix.ts";
 import { type DeviceStanding, readRecoveryKey } from "./own-device.ts";
+import { openBotStore } from "./store.ts";
 
 const now = () => performance.now();
 

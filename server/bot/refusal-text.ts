@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the chat is told when a command can't be done: what to do, and nothing from inside.
 import type { ToggleFailure, Toggles } from "../kubernetes/toggles.ts";
-import { shorten } from "./shown-text.ts";
+import { shorten } from "../shown-text.ts";
 import type { Choice } from "./which-toggle.ts";
 
 /** Names beyond these are counted. */

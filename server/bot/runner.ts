@@ -2,8 +2,8 @@
 // Runs the commands of a chat from the journal, each once, and goes on with them after a restart.
 
 import type { Toggles } from "../kubernetes/toggles.ts";
-import type { BotStore } from "../matrix/bot-store.ts";
 import { createKeyedQueue } from "../queue.ts";
+import { shorten } from "../shown-text.ts";
 import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import { type CommandLog, createAnswering } from "./answering.ts";
@@ -19,7 +19,7 @@ import { createProgress } from "./progress.ts";
 import { createRefresh, type Refresh } from "./refresh.ts";
 import { createSending, type SendReport } from "./sending.ts";
 import { createShortNotes, type ShortNotes } from "./short-notes.ts";
-import { shorten } from "./shown-text.ts";
+import type { BotStore } from "./store.ts";
 import { createTasks } from "./tasks.ts";
 import { transactionOf } from "./transaction.ts";
 

@@ -5,7 +5,7 @@ import { secondsSinceEpoch } from "../../hooks/rfc3339.ts";
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../hooks/toggle/status.ts";
 import { lastSwitchOf } from "../kubernetes/last-switch.ts";
-import { oneLine, shorten } from "./shown-text.ts";
+import { oneLine, shorten } from "../shown-text.ts";
 
 /** The longest part of a status message, a reason or a name that is repeated in chat. */
 const MAX_QUOTE = 600;

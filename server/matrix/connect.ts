@@ -2,9 +2,9 @@
 // Puts the bot's connection to Matrix together: session, encryption, syncs, invitations, and the chat that answers go to.
 import type { Logger } from "pino";
 import type { Chat } from "../bot/chat.ts";
+import type { BotStore } from "../bot/store.ts";
 import type { Sleep } from "../time.ts";
 import { createAuthorizedRequests } from "./authorized-requests.ts";
-import type { BotStore } from "./bot-store.ts";
 import { createChat } from "./chat.ts";
 import { type BotClient, createClient } from "./client.ts";
 import { createConnection, type SyncOutcome } from "./connection.ts";

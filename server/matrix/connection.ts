@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of syncs: each is processed and written down before the next one tells the homeserver to forget it.
 import type { Logger } from "pino";
+import type { BotStore } from "../bot/store.ts";
 import { createBackoff, type Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
-import type { BotStore } from "./bot-store.ts";
 import { describeFault, type MatrixFault } from "./http.ts";
 import { RequestFailed, retryAfterOf } from "./request-failed.ts";
 import { SYNC_FILTER } from "./sync-filter.ts";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events whose key has not come yet: it may be a few seconds behind them, so they are kept, over a kill as well.
 import { Type } from "@sinclair/typebox";
+import type { BotStore } from "../bot/store.ts";
 import { compileSchema } from "../http/validation.ts";
-import type { BotStore } from "./bot-store.ts";
 import { type TimelineEvent, timelineEvent } from "./sync-response.ts";
 
 /** How long a key is waited for before the sender is asked to send again. */

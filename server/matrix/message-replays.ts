@@ -2,8 +2,8 @@
 // Remembers which event carried each encrypted message, so that a homeserver can't have an old one obeyed again.
 import { createHash } from "node:crypto";
 import { Type } from "@sinclair/typebox";
+import type { BotStore } from "../bot/store.ts";
 import { compileSchema } from "../http/validation.ts";
-import type { BotStore } from "./bot-store.ts";
 import type { TimelineEvent } from "./sync-response.ts";
 
 /**

@@ -2,10 +2,10 @@
 // The bot's session over restarts: kept in its store, revived when its token expired, and replaced only when it is gone.
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
+import type { BotStore } from "../bot/store.ts";
 import { localpartOf, type MatrixAuth, type MatrixConfig } from "../config/matrix.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
-import type { BotStore } from "./bot-store.ts";
 import { logIn, logOut } from "./login/log-in.ts";
 import type { LogInDeps, LogInFailure, Session } from "./login/outcome.ts";
 import { ownerRefusal, whoAmI } from "./login/token.ts";

@@ -7,7 +7,7 @@ import { Value } from "@sinclair/typebox/value";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { type Joined, joinMatrix } from "../../server/bot/join-matrix.ts";
-import { openBotStore } from "../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../server/bot/store.ts";
 import type { EndReason } from "../../server/matrix/connect.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";

@@ -2,7 +2,7 @@
 // The journal on the real store: what is there after it was opened again, and what is forgotten.
 import t from "tap";
 import { openJournal } from "../../server/bot/journal.ts";
-import { openBotStore } from "../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../server/bot/store.ts";
 import { ALICE, ROOM, START } from "./world.ts";
 
 const entry = {

@@ -5,9 +5,9 @@ import type { Phase, Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { createAccess } from "../../server/bot/access.ts";
 import type { Chat } from "../../server/bot/chat.ts";
 import { type CommandRunner, createRunner, type RunnerOptions } from "../../server/bot/runner.ts";
+import type { Area, BotStore } from "../../server/bot/store.ts";
 import { FIELD_MANAGER } from "../../server/kubernetes/last-switch.ts";
 import type { ToggleChange, ToggleFailure, ToggleResult, Toggles } from "../../server/kubernetes/toggles.ts";
-import type { Area, BotStore } from "../../server/matrix/bot-store.ts";
 import type { Clock } from "../../server/time.ts";
 import { toggleNamed } from "./toggle-named.ts";
 

@@ -3,7 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";
-import { openBotStore } from "../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../server/bot/store.ts";
 import { startBotConnection } from "./bot-connection.ts";
 import { plainUser } from "./plain-user.ts";
 import { synapseFor } from "./synapse.ts";

@@ -2,7 +2,7 @@
 // Messages whose keys come late, or never, on a real homeserver; and over a restart of the bot.
 import t from "tap";
 import { startUser, type User } from "../../scripts/homeserver/client/user.ts";
-import { openBotStore } from "../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../server/bot/store.ts";
 import { createLateKeys, KEY_WAIT_MS } from "../../server/matrix/late-keys.ts";
 import { startBotConnection } from "./bot-connection.ts";
 import { holdKeys } from "./held-keys.ts";

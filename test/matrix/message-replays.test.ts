@@ -2,7 +2,7 @@
 // An encrypted message counts once, in the event that brought it first: also when a homeserver sends it again, on a real one.
 import t from "tap";
 import { startUser } from "../../scripts/homeserver/client/user.ts";
-import { openBotStore } from "../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../server/bot/store.ts";
 import { forgetDevice } from "../../server/matrix/crypto/encryption.ts";
 import { createMessageReplays } from "../../server/matrix/message-replays.ts";
 import { startBotConnection } from "./bot-connection.ts";

@@ -3,7 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { RustSdkCryptoStorageProvider } from "matrix-bot-sdk";
-import type { BotStore } from "../bot-store.ts";
+import type { BotStore } from "../../bot/store.ts";
 
 /** m.room.encryption's content and the history's visibility; kept as they came, because what is missing means a default. */
 const RoomSettings = Type.Object({}, { additionalProperties: true });

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { RustSdkCryptoStorageProvider } from "matrix-bot-sdk";
 import type { Logger } from "pino";
-import type { BotStore } from "../bot-store.ts";
+import type { BotStore } from "../../bot/store.ts";
 import { type CrossSigningOutcome, crossSign, queryKeys } from "./cross-signing/cross-sign.ts";
 import { createCryptoStorage } from "./crypto-storage.ts";
 import type { CryptoEngine } from "./engine.ts";

@@ -3,7 +3,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
-import type { BotStore } from "../bot-store.ts";
+import type { BotStore } from "../../bot/store.ts";
 import type { MessageOrigin } from "./message-origins.ts";
 
 export type TrustPolicy = "warn" | "refuse";

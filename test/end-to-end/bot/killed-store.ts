@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { openJournal } from "../../../server/bot/journal.ts";
-import { openBotStore } from "../../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../../server/bot/store.ts";
 
 export type KilledStore = {
   /** The step of a message, by its event id; undefined where it is not in the journal. */

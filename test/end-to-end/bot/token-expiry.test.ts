@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import type { Homeserver } from "../../../scripts/homeserver/synapse.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
-import { openBotStore } from "../../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../../server/bot/store.ts";
 import { startFront, statusOf } from "../../kubernetes/http-front.ts";
 import { setScene } from "./scene.ts";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The durable IndexedDB of a device that has gone: what is in memory does not come back into the store.
 import t, { type Test } from "tap";
-import { openBotStore } from "../../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../../server/bot/store.ts";
 import { openDurableIndexedDb } from "../../../server/matrix/crypto/indexeddb/durable-indexeddb.ts";
 import { committed, settled } from "../../../server/matrix/crypto/indexeddb/types.ts";
 

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { createNews } from "../../../scripts/local/news.ts";
-import type { BotStore } from "../../../server/matrix/bot-store.ts";
+import type { BotStore } from "../../../server/bot/store.ts";
 import type { CrossSigningOutcome } from "../../../server/matrix/crypto/cross-signing/cross-sign.ts";
 import type { EncryptionOptions } from "../../../server/matrix/crypto/encryption.ts";
 import type { CryptoEngine } from "../../../server/matrix/crypto/engine.ts";

@@ -2,7 +2,7 @@
 // A bot in a process of its own that echoes what it decrypts: what the tests of encryption kill, restart and talk to.
 import { Writable } from "node:stream";
 import { pino } from "pino";
-import { openBotStore } from "../../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../../server/bot/store.ts";
 import { decodeRecoveryKey } from "../../../server/matrix/crypto/cross-signing/recovery-key.ts";
 import { openEncryption } from "../../../server/matrix/crypto/encryption.ts";
 import { loadCryptoEngine } from "../../../server/matrix/crypto/engine.ts";

@@ -3,7 +3,7 @@
 import { deepStrictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import { openBotStore } from "../../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../../server/bot/store.ts";
 import { openDurableIndexedDb } from "../../../server/matrix/crypto/indexeddb/durable-indexeddb.ts";
 import { committed, settled } from "../../../server/matrix/crypto/indexeddb/types.ts";
 import { dumpDatabases } from "./indexeddb-dump.ts";

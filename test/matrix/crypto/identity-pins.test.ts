@@ -3,7 +3,7 @@
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import t, { type Test } from "tap";
-import { openBotStore } from "../../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../../server/bot/store.ts";
 import { createIdentityPins, type IdentityChange } from "../../../server/matrix/crypto/identity-pins.ts";
 import type { MessageOrigin } from "../../../server/matrix/crypto/message-origins.ts";
 

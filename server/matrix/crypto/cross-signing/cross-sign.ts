@@ -2,7 +2,7 @@
 // Has the bot's device signed by its account's identity, which is made where there is none and never replaced.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { BotStore } from "../../bot-store.ts";
+import type { BotStore } from "../../../bot/store.ts";
 import type { HomeserverRequests } from "../homeserver-requests.ts";
 import type { CrossSigningKeys, CryptoRequest, Id, OlmMachine } from "../olm-machine.ts";
 import { publishIdentity } from "./publish-identity.ts";

@@ -3,7 +3,7 @@
 import { deserialize } from "node:v8";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { BotStore } from "../../bot-store.ts";
+import type { BotStore } from "../../../bot/store.ts";
 import { createStores, DatabaseSchema } from "./database-schema.ts";
 import { parseRowName } from "./row-names.ts";
 import { type IdbFactory, type IdbObjectStore, settled } from "./types.ts";

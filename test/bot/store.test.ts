@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { chmodSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { openBotStore, StoreInUse } from "../../server/matrix/bot-store.ts";
+import { openBotStore, StoreInUse } from "../../server/bot/store.ts";
 
 const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString();
 
@@ -71,7 +71,7 @@ t.test("takes a transaction back as a whole when it throws", async (t) => {
 
 t.test("refuses a second process, and is free again once the first is killed", async (t) => {
   const folder = t.testdir();
-  const holder = fork(new URL("./bot-store-holder.ts", import.meta.url), [folder], {
+  const holder = fork(new URL("./store-holder.ts", import.meta.url), [folder], {
     stdio: "ignore",
     serialization: "json",
     execArgv: [],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A process that holds a bot's store, with values committed and a transaction open, until it is killed.
-import { openBotStore } from "../../server/matrix/bot-store.ts";
+import { openBotStore } from "../../server/bot/store.ts";
 
 const store = openBotStore(process.argv[2] ?? "");
 store.put("sync", "committed", "yes");
