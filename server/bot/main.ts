@@ -9,12 +9,12 @@ import type { Running } from "../listening-role.ts";
 import { loadCryptoEngine } from "../matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../matrix/http.ts";
 import { createHttpExchange } from "../matrix/http-exchange.ts";
+import { type DeviceStanding, readRecoveryKey } from "../matrix/own-device.ts";
 import { sleep, wallClock } from "../time.ts";
 import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
 import { createBotMetrics } from "./metrics.ts";
 import { runOnMatrix } from "./on-matrix.ts";
-import { type DeviceStanding, readRecoveryKey } from "./own-device.ts";
 import { openBotStore } from "./store.ts";
 
 const now = () => performance.now();

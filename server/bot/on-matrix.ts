@@ -6,13 +6,13 @@ import type { WatchedToggles } from "../kubernetes/watched-toggles.ts";
 import type { EndReason, MatrixConnection } from "../matrix/connect.ts";
 import { requestsOf } from "../matrix/crypto/homeserver-requests.ts";
 import type { IncomingHandlers } from "../matrix/incoming.ts";
+import { type Joined, type JoinOptions, joinMatrix } from "../matrix/join.ts";
+import { tellOtherDevices } from "../matrix/other-devices.ts";
+import { type DeviceStanding, signOwnDevice } from "../matrix/own-device.ts";
 import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import { createIdentityNotices, type IdentityNotices } from "./identity-notices.ts";
-import { type Joined, type JoinOptions, joinMatrix } from "./join-matrix.ts";
 import type { BotMetrics } from "./metrics.ts";
-import { tellOtherDevices } from "./other-devices.ts";
-import { type DeviceStanding, signOwnDevice } from "./own-device.ts";
 import { type CommandRunner, createRunner } from "./runner.ts";
 
 export type OnMatrixOptions = Pick<

@@ -6,13 +6,13 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { pino } from "pino";
 import t, { type Test } from "tap";
-import { type Joined, joinMatrix } from "../../server/bot/join-matrix.ts";
 import { openBotStore } from "../../server/bot/store.ts";
 import type { EndReason } from "../../server/matrix/connect.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import type { HttpExchange, HttpFailure, HttpRequest } from "../../server/matrix/http-exchange.ts";
-import { botConfigIn } from "./bot-config.ts";
+import { type Joined, joinMatrix } from "../../server/matrix/join.ts";
+import { botConfigIn } from "../bot/bot-config.ts";
 
 const USER = "@bot:example.org";
 const PASSWORD = randomBytes(12).toString("hex");

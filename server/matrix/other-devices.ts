@@ -3,8 +3,8 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
-import type { HomeserverRequests } from "../matrix/crypto/homeserver-requests.ts";
 import { shorten } from "../shown-text.ts";
+import type { HomeserverRequests } from "./crypto/homeserver-requests.ts";
 
 /** https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3devices */
 const Devices = Type.Object({

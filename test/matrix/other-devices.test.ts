@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which devices of the bot's account the log tells, and the command that removes each: ids and names are the homeserver's.
 import t from "tap";
-import { tellOtherDevices } from "../../server/bot/other-devices.ts";
+import { tellOtherDevices } from "../../server/matrix/other-devices.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 const told = async (status: number, body: unknown) => {

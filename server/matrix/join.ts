@@ -2,18 +2,18 @@
 // Brings the bot to Matrix at its start: session, encryption, connection; as often as it takes, up to the retries of a lost one.
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
+import type { BotMetrics } from "../bot/metrics.ts";
+import type { BotStore } from "../bot/store.ts";
 import type { BotConfig } from "../config/bot.ts";
-import { connectToMatrix, type MatrixConnection, type MatrixConnectionOptions } from "../matrix/connect.ts";
-import { type Encryption, forgetDevice, openEncryption } from "../matrix/crypto/encryption.ts";
-import type { CryptoEngine } from "../matrix/crypto/engine.ts";
-import type { IdentityChange } from "../matrix/crypto/identity-pins.ts";
-import { describeFault, type MatrixHttp } from "../matrix/http.ts";
-import type { HttpExchange } from "../matrix/http-exchange.ts";
-import { isPassing, RequestFailed, retryAfterOf } from "../matrix/request-failed.ts";
-import { openSession } from "../matrix/session.ts";
 import { createBackoff, type Sleep } from "../time.ts";
-import type { BotMetrics } from "./metrics.ts";
-import type { BotStore } from "./store.ts";
+import { connectToMatrix, type MatrixConnection, type MatrixConnectionOptions } from "./connect.ts";
+import { type Encryption, forgetDevice, openEncryption } from "./crypto/encryption.ts";
+import type { CryptoEngine } from "./crypto/engine.ts";
+import type { IdentityChange } from "./crypto/identity-pins.ts";
+import { describeFault, type MatrixHttp } from "./http.ts";
+import type { HttpExchange } from "./http-exchange.ts";
+import { isPassing, RequestFailed, retryAfterOf } from "./request-failed.ts";
+import { openSession } from "./session.ts";
 
 export type JoinOptions = {
   readonly config: BotConfig;

@@ -3,11 +3,11 @@
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import type { BotConfig } from "../config/bot.ts";
-import type { CrossSigningOutcome, UnsignedReason } from "../matrix/crypto/cross-signing/cross-sign.ts";
-import { decodeRecoveryKey } from "../matrix/crypto/cross-signing/recovery-key.ts";
-import type { Encryption } from "../matrix/crypto/encryption.ts";
-import type { HomeserverRequests } from "../matrix/crypto/homeserver-requests.ts";
 import type { Sleep } from "../time.ts";
+import type { CrossSigningOutcome, UnsignedReason } from "./crypto/cross-signing/cross-sign.ts";
+import { decodeRecoveryKey } from "./crypto/cross-signing/recovery-key.ts";
+import type { Encryption } from "./crypto/encryption.ts";
+import type { HomeserverRequests } from "./crypto/homeserver-requests.ts";
 
 const RETRY_MS = 30_000;
 
