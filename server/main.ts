@@ -20,7 +20,11 @@ const roles = {
     parse: async (env) => (await import("./config/bot.ts")).parseBotConfig(env),
     announce: async (config, env, logger) =>
       (await import("./bot/announcement.ts")).announceBot(config, env, logger),
-    run: async (config, logger) => (await import("./bot/main.ts")).runBot(config, logger),
+    run: async (config, logger) => {
+      const { runBot } = await import("./bot/main.ts");
+      const { openMatrix } = await import("./matrix/network.ts");
+      return runBot(config, logger, openMatrix);
+    },
   }),
   conntest: async (env, args) => {
     const { runConntest } = await import("./conntest/main.ts");

@@ -8,7 +8,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
-import type { DeviceStanding } from "../matrix/own-device.ts";
+import type { DeviceStanding } from "./chat.ts";
 
 export type BotAppOptions = {
   logger: Logger;

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the commands know of a chat: messages that come in, and answers that go out. Matrix is one, `npm start`'s prompt another.
+// What the bot knows of a chat: messages that come in, answers that go out, and how it gets there. Matrix is one; the prompt
+// of `npm start` is another, for answers alone.
+import type { Logger } from "pino";
+import type { BotConfig } from "../config/bot.ts";
+import type { Sleep } from "../time.ts";
+import type { BotStore } from "./store.ts";
 
 /** A text message that somebody wrote; edits, notices and the bot's own messages never become one. */
 export type Message = {
@@ -14,6 +19,9 @@ export type Message = {
   readonly sentAt: number;
 };
 
+/** A message that was not read, or does not count. */
+export type Unread = Omit<Message, "text">;
+
 /** An answer that was sent; it can be edited. `id` is its event id. */
 export type Answer = { readonly room: string; readonly id: string };
 
@@ -27,3 +35,106 @@ export type Chat = {
   /** Replaces the text of an answer. */
   edit(answer: Answer, text: string, transaction: string): Promise<void>;
 };
+
+/** Why a message of an encrypted room is not obeyed. */
+export type RefusalReason =
+  /** The user's identity is not the one that was pinned or accepted. */
+  | "identity-changed"
+  /** The device is not signed by the user's identity, or is not known. */
+  | "unsigned-device"
+  /** The message was encrypted by somebody else than its sender. */
+  | "mismatched-sender"
+  /** The event was not decrypted by us: what it says of its sender is the homeserver's word. */
+  | "not-encrypted"
+  /** The message came before, in another event: the homeserver, or somebody with the user's access token, sent it again. */
+  | "replayed";
+
+/** A user has another identity than before. Keys are public master keys, base64. */
+export type IdentityChange = {
+  /** The same each time that this change is told: for a transaction id. */
+  readonly id: string;
+  readonly user: string;
+  readonly from: string;
+  readonly to: string;
+  /** Whether the user is obeyed all the same. */
+  readonly isObeyed: boolean;
+};
+
+/**
+ * What is done with what comes in. Every call is synchronous: a message is safe with its handler when that returns, and the
+ * sync waits for no answer. A handler that throws has the whole sync come again.
+ */
+export type IncomingHandlers = {
+  /** `resumed`: the sync went on from a stored position, so that an old message was missed, and is not just history. */
+  onMessage(message: Message, delivery: { readonly resumed: boolean }): void;
+  /** A message that came unencrypted to an encrypted room: anybody on its way could have written it. */
+  onPlainText(message: Unread): void;
+  /** A message that could not be decrypted, even after its key was waited for. */
+  onUndecryptable(message: Unread): void;
+  /** A message that was decrypted, and is not obeyed because of who may have written it. */
+  onRefused(message: Unread, reason: RefusalReason): void;
+  /** Somebody reacted to the event `answer` with 🔄 or 🔁. */
+  onRefresh(answer: string, by: { readonly room: string; readonly sender: string }): void;
+  /** Messages of a room were left out by a sync and can't be read, or are too many; `id` is the same each time. */
+  onUnreadGap(room: string, id: string): void;
+  /** The bot left a room, or was removed from it. */
+  onLeft(room: string, by: string): void;
+};
+
+/** Whether the bot's device is signed, in words for /readyz. */
+export type DeviceStanding =
+  | { readonly isSigned: true }
+  | { readonly isSigned: false; readonly message: string };
+
+export type JoinChatOptions = {
+  readonly store: BotStore;
+  /** Whose invitations are followed, and whose messages are waited for. */
+  readonly mayTalk: (user: string) => boolean;
+  readonly handlers: IncomingHandlers;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  readonly sleep: Sleep;
+  /** Ends the tries to join, and what was begun by `start`. */
+  readonly signal: AbortSignal;
+  readonly onIdentityChange: (change: IdentityChange) => void;
+  /** One log-in by `AUTH_METHOD`: `ok`, or why it failed. */
+  readonly onLogIn: (method: string, outcome: string) => void;
+  /** One sync: `ok`, or why it failed. */
+  readonly onSync: (outcome: string) => void;
+  /** It works again after it did not. */
+  readonly onReconnect: () => void;
+  /** An access token that expired was replaced. */
+  readonly onRenewal: () => void;
+  readonly onInvitation: (outcome: string) => void;
+  /** Whether the bot's device is signed, as often as that is looked at. */
+  readonly onStanding: (standing: DeviceStanding) => void;
+  /** Called once: nothing more comes in, or goes out. The reason is for the operator. */
+  readonly onEnd: (reason: string) => void;
+};
+
+export type JoinedChat = {
+  readonly ok: true;
+  readonly chat: Chat;
+  /** Nothing comes in before it. Resolves when all is said about the bot's device, or `signal` was aborted. */
+  start(): Promise<void>;
+  /** When the last good sync was, on the clock of `now`; undefined before the first. */
+  lastGoodSync(): number | undefined;
+  /** The change was told in the room, and needs not be told again. */
+  acknowledge(change: IdentityChange): void;
+  /** What came in is finished and written; answers under way are given up. The store can be closed after it. */
+  close(): Promise<void>;
+};
+
+/** A chat that can be joined. */
+export type ChatNetwork = {
+  /** The library that encrypts: `native` or `wasm`. */
+  readonly engine: string;
+  /** Tries until it works or makes no sense; `reason` is for the operator. Undefined when `signal` ended it. */
+  join(
+    options: JoinChatOptions,
+  ): Promise<JoinedChat | { readonly ok: false; readonly reason: string } | undefined>;
+  close(): Promise<void>;
+};
+
+/** @throws UnusableFile or Error when the configuration names what can't be used */
+export type OpenChat = (config: BotConfig, logger: Logger) => Promise<ChatNetwork>;

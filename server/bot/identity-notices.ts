@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells a change of a user's identity in the room where that user speaks next, once.
 
-import type { IdentityChange } from "../matrix/crypto/identity-pins.ts";
 import type { Clock } from "../time.ts";
-import type { Chat, Message } from "./chat.ts";
+import type { Chat, IdentityChange, Message } from "./chat.ts";
 import { transactionOf } from "./transaction.ts";
 
 export type IdentityNotices = {

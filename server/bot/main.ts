@@ -1,37 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the bot: its store, the Toggles, its life on Matrix, and the listener for probes and metrics.
+// Runs the bot: its store, the Toggles, its life in its chat, and the listener for probes and metrics.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { BotConfig } from "../config/bot.ts";
 import { isLoopback } from "../config/loopback.ts";
-import { openToggles } from "../kubernetes/watched-toggles.ts";
+import type { AuthOptions } from "../http/auth.ts";
+import { openToggles, type WatchedToggles } from "../kubernetes/watched-toggles.ts";
 import type { Running } from "../listening-role.ts";
-import { loadCryptoEngine } from "../matrix/crypto/engine.ts";
-import { createMatrixHttp } from "../matrix/http.ts";
-import { createHttpExchange } from "../matrix/http-exchange.ts";
-import { type DeviceStanding, readRecoveryKey } from "../matrix/own-device.ts";
 import { sleep, wallClock } from "../time.ts";
 import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
-import { createBotMetrics } from "./metrics.ts";
-import { runOnMatrix } from "./on-matrix.ts";
+import type { DeviceStanding, OpenChat } from "./chat.ts";
+import { startLife } from "./life.ts";
+import { type BotMetrics, createBotMetrics } from "./metrics.ts";
 import { openBotStore } from "./store.ts";
 
 const now = () => performance.now();
 
-/** @throws StoreInUse, UnusableFile, Error or Node's listen error when the start fails */
-export const runBot = async (config: BotConfig, logger: Logger): Promise<Running> => {
-  const { matrix, metricsTokenFile, tls } = config;
-  const recoveryKey = readRecoveryKey(config.crypto.recoveryKeyFile);
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const metrics = createBotMetrics(registry);
-  const engine = await loadCryptoEngine(config.crypto.engine);
-  if (!engine.ok) throw new Error(engine.fault);
-  logger.info({ engine: engine.engine }, "messages are encrypted by this engine");
-  metrics.cryptoEngine(engine.engine);
-  const store = openBotStore(config.crypto.storePath);
-  const toggles = openToggles({
+const authOf = ({ metricsTokenFile, tls, listenHost }: BotConfig): AuthOptions => ({
+  tokenFiles:
+    metricsTokenFile === undefined
+      ? []
+      : [{ variable: "METRICS_TOKEN_FILE", path: metricsTokenFile, scopes: ["metrics"] }],
+  clientCertificates: tls?.clientCaFile !== undefined,
+  loopback: isLoopback(listenHost),
+});
+
+const watchToggles = (config: BotConfig, logger: Logger, metrics: BotMetrics): WatchedToggles =>
+  openToggles({
     config: config.kubernetes,
     namespace: config.toggle.namespace,
     logger,
@@ -40,7 +36,16 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
       if (event === "up" || event === "down") metrics.watching(event === "up");
     },
   });
-  const exchange = createHttpExchange(matrix.caFile === undefined ? {} : { caFile: matrix.caFile });
+
+/** @throws StoreInUse, UnusableFile, Error or Node's listen error when the start fails */
+export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenChat): Promise<Running> => {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = createBotMetrics(registry);
+  const network = await openChat(config, logger);
+  metrics.cryptoEngine(network.engine);
+  const store = openBotStore(config.crypto.storePath);
+  const toggles = watchToggles(config, logger, metrics);
   const closing = new AbortController();
   const synced = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<string>();
@@ -49,27 +54,18 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
   const app = buildBotApp({
     logger,
     registry,
-    auth: {
-      tokenFiles:
-        metricsTokenFile === undefined
-          ? []
-          : [{ variable: "METRICS_TOKEN_FILE", path: metricsTokenFile, scopes: ["metrics"] }],
-      clientCertificates: tls?.clientCaFile !== undefined,
-      loopback: isLoopback(config.listenHost),
-    },
+    auth: authOf(config),
     lastSyncAt: () => lastSyncAt(),
     toggles: () => toggles,
     device: () => device,
     now,
-    ...(tls && { tls }),
+    ...(config.tls && { tls: config.tls }),
   });
   await app.listen({ host: config.listenHost, port: config.listenPort });
-  const onMatrix = runOnMatrix({
+  const life = startLife({
     config,
     store,
-    engine,
-    http: createMatrixHttp({ homeserver: matrix.homeserver, exchange }),
-    exchange,
+    network,
     toggles,
     access: createAccess(config.allowedUsers, (annotation) =>
       logger.warn(annotation, "an annotation can't be read: it lets nobody use the Toggle"),
@@ -80,7 +76,6 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
     now,
     sleep: (ms, signal) => sleep(wallClock, ms, signal),
     signal: closing.signal,
-    recoveryKey,
     onStanding(standing) {
       device = standing;
       metrics.deviceSigned(standing.isSigned);
@@ -88,15 +83,15 @@ export const runBot = async (config: BotConfig, logger: Logger): Promise<Running
     onSynced: synced.resolve,
     onEnded: ended.resolve,
   });
-  lastSyncAt = onMatrix.lastGoodSync;
+  lastSyncAt = life.lastGoodSync;
   return {
     ready: synced.promise,
     ended: ended.promise,
     async close() {
       closing.abort();
-      await onMatrix.close();
+      await life.close();
       await app.close();
-      await Promise.all([toggles.close(), exchange.close()]);
+      await Promise.all([toggles.close(), network.close()]);
       store.close();
     },
   };

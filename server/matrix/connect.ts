@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts the bot's connection to Matrix together: session, encryption, syncs, invitations, and the chat that answers go to.
 import type { Logger } from "pino";
-import type { Chat } from "../bot/chat.ts";
+import type { Chat, IncomingHandlers } from "../bot/chat.ts";
 import type { BotStore } from "../bot/store.ts";
 import type { Sleep } from "../time.ts";
 import { createAuthorizedRequests } from "./authorized-requests.ts";
@@ -11,7 +11,7 @@ import { createConnection, type SyncOutcome } from "./connection.ts";
 import { type Encryption, forgetDevice } from "./crypto/encryption.ts";
 import type { MatrixHttp } from "./http.ts";
 import type { HttpExchange } from "./http-exchange.ts";
-import { createIncoming, type IncomingHandlers } from "./incoming.ts";
+import { createIncoming } from "./incoming.ts";
 import { createInvitations, type InvitationOutcome } from "./invitations.ts";
 import { createLateKeys } from "./late-keys.ts";
 import type { Session } from "./login/outcome.ts";

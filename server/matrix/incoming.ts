@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a sync brings, in order: rooms and keys first, then the messages, each of which goes to exactly one handler.
-import type { Message } from "../bot/chat.ts";
-import type { RefusalReason } from "./crypto/identity-pins.ts";
+import type { IncomingHandlers, RefusalReason, Unread } from "../bot/chat.ts";
 import type { Invitations } from "./invitations.ts";
 import type { LateKeys, Undecrypted } from "./late-keys.ts";
 import { isEdit, refreshOf, textOf } from "./message-event.ts";
@@ -18,30 +17,6 @@ import {
   timelineEvent,
 } from "./sync-response.ts";
 import type { GapBounds, TimelineGap } from "./timeline-gap.ts";
-
-/** A message that was not read, or does not count. */
-export type Unread = Omit<Message, "text">;
-
-/**
- * What is done with what comes in. Every call is synchronous: a message is safe with its handler when that returns, and the
- * sync waits for no answer. A handler that throws has the whole sync come again.
- */
-export type IncomingHandlers = {
-  /** `resumed`: the sync went on from a stored position, so that an old message was missed, and is not just history. */
-  onMessage(message: Message, delivery: { readonly resumed: boolean }): void;
-  /** A message that came unencrypted to an encrypted room: anybody on its way could have written it. */
-  onPlainText(message: Unread): void;
-  /** A message that could not be decrypted, even after its key was waited for. */
-  onUndecryptable(message: Unread): void;
-  /** A message that was decrypted, and is not obeyed because of who may have written it. */
-  onRefused(message: Unread, reason: RefusalReason): void;
-  /** Somebody reacted to the event `answer` with 🔄 or 🔁. */
-  onRefresh(answer: string, by: { readonly room: string; readonly sender: string }): void;
-  /** Messages of a room were left out by a sync and can't be read, or are too many; `id` is the same each time. */
-  onUnreadGap(room: string, id: string): void;
-  /** The bot left a room, or was removed from it. */
-  onLeft(room: string, by: string): void;
-};
 
 export type Incoming = {
   /**

@@ -2,14 +2,13 @@
 // Brings the bot to Matrix at its start: session, encryption, connection; as often as it takes, up to the retries of a lost one.
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import type { BotMetrics } from "../bot/metrics.ts";
+import type { IdentityChange } from "../bot/chat.ts";
 import type { BotStore } from "../bot/store.ts";
 import type { BotConfig } from "../config/bot.ts";
 import { createBackoff, type Sleep } from "../time.ts";
 import { connectToMatrix, type MatrixConnection, type MatrixConnectionOptions } from "./connect.ts";
 import { type Encryption, forgetDevice, openEncryption } from "./crypto/encryption.ts";
 import type { CryptoEngine } from "./crypto/engine.ts";
-import type { IdentityChange } from "./crypto/identity-pins.ts";
 import { describeFault, type MatrixHttp } from "./http.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 import { isPassing, RequestFailed, retryAfterOf } from "./request-failed.ts";
@@ -22,7 +21,8 @@ export type JoinOptions = {
   readonly http: MatrixHttp;
   readonly exchange: HttpExchange;
   readonly logger: Logger;
-  readonly metrics: Pick<BotMetrics, "loggedIn">;
+  /** One log-in by `AUTH_METHOD`: `ok`, or why it failed. */
+  readonly onLogIn: (method: string, outcome: string) => void;
   readonly sleep: Sleep;
   /** Ends the tries. */
   readonly signal: AbortSignal;
@@ -48,7 +48,7 @@ type Attempt =
   | { readonly ok: false; readonly reason: string; readonly retry: boolean; readonly retryAfterMs?: number };
 
 const attempt = async (options: JoinOptions): Promise<Attempt> => {
-  const { config, store, engine, http, exchange, logger, metrics, signal } = options;
+  const { config, store, engine, http, exchange, logger, signal, onLogIn } = options;
   const { method } = config.matrix.auth;
   let encryption: Encryption | undefined;
   const open = async () => {
@@ -63,8 +63,8 @@ const attempt = async (options: JoinOptions): Promise<Attempt> => {
       },
       signal,
     });
-    if (!opened.ok) metrics.loggedIn(method, opened.stage);
-    else if (opened.origin !== "reused") metrics.loggedIn(method, "ok");
+    if (!opened.ok) onLogIn(method, opened.stage);
+    else if (opened.origin !== "reused") onLogIn(method, "ok");
     return opened;
   };
   const opened = await open();

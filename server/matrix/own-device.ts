@@ -2,6 +2,7 @@
 // Has the bot's own device signed, tries again while the homeserver does not answer, and says in the log what came of it.
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
+import type { DeviceStanding } from "../bot/chat.ts";
 import type { BotConfig } from "../config/bot.ts";
 import type { Sleep } from "../time.ts";
 import type { CrossSigningOutcome, UnsignedReason } from "./crypto/cross-signing/cross-sign.ts";
@@ -19,11 +20,6 @@ const WHAT_TO_DO: Readonly<Record<Exclude<UnsignedReason, "unavailable">, string
   "password-needed":
     "the homeserver wants the account's password to make a cross-signing identity, and has not got the right one: start once with AUTH_METHOD=password, or give MATRIX_RECOVERY_KEY_FILE",
 };
-
-/** Whether the device is signed, in words for /readyz. */
-export type DeviceStanding =
-  | { readonly isSigned: true }
-  | { readonly isSigned: false; readonly message: string };
 
 /** The bytes of MATRIX_RECOVERY_KEY_FILE. @throws Error when it holds no recovery key */
 export const readRecoveryKey = (path: string | undefined): Uint8Array | undefined => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the connection needs of encryption in rooms: keys that come in, events to decrypt, and answers to encrypt.
-import type { RefusalReason } from "./crypto/identity-pins.ts";
+import type { RefusalReason } from "../bot/chat.ts";
 import type { StateEvent, SyncResponse, TimelineEvent } from "./sync-response.ts";
 
 /** Settings of an encrypted room: the content of m.room.encryption, and the room's history visibility. */

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { ALIVE_WITHIN_MS, buildBotApp, READY_WITHIN_MS } from "../../server/bot/app.ts";
+import type { DeviceStanding } from "../../server/bot/chat.ts";
 import type { AuthOptions } from "../../server/http/auth.ts";
-import type { DeviceStanding } from "../../server/matrix/own-device.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 /** A bot whose clock, last sync and watch a test sets. The process started at 5 s of a clock that does not begin at 0. */

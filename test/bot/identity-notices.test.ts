@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user's new identity is told in a room: when, where, how often, and what happens while the chat is away.
 import t from "tap";
+import type { IdentityChange } from "../../server/bot/chat.ts";
 import { createIdentityNotices } from "../../server/bot/identity-notices.ts";
-import type { IdentityChange } from "../../server/matrix/crypto/identity-pins.ts";
 import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM } from "./world.ts";
 
 const change = (user: string, number = 1, isObeyed = true): IdentityChange => ({

@@ -93,7 +93,7 @@ const joinWith = async (
     http: createMatrixHttp({ homeserver: config.matrix.homeserver, exchange: server.exchange }),
     exchange: server.exchange,
     logger,
-    metrics: { loggedIn: (method, outcome) => logins.push(`${method} ${outcome}`) },
+    onLogIn: (method, outcome) => logins.push(`${method} ${outcome}`),
     async sleep(ms) {
       sleeps.push(ms);
       if (sleeps.length === abortIn) ending.abort();

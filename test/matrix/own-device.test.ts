@@ -5,11 +5,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import t from "tap";
+import type { DeviceStanding } from "../../server/bot/chat.ts";
 import { parseMatrixConfig } from "../../server/config/matrix.ts";
 import type { CrossSigningOutcome } from "../../server/matrix/crypto/cross-signing/cross-sign.ts";
 import { encodeRecoveryKey } from "../../server/matrix/crypto/cross-signing/recovery-key.ts";
 import type { StartOptions } from "../../server/matrix/crypto/encryption.ts";
-import { type DeviceStanding, readRecoveryKey, signOwnDevice } from "../../server/matrix/own-device.ts";
+import { readRecoveryKey, signOwnDevice } from "../../server/matrix/own-device.ts";
 
 const SECRET = randomBytes(12).toString("hex");
 

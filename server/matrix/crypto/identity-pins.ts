@@ -3,33 +3,11 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
+import type { IdentityChange, RefusalReason } from "../../bot/chat.ts";
 import type { BotStore } from "../../bot/store.ts";
 import type { MessageOrigin } from "./message-origins.ts";
 
 export type TrustPolicy = "warn" | "refuse";
-
-/** A user has another identity than before. Keys are public master keys, base64. */
-export type IdentityChange = {
-  /** The same each time that this change is told: for a transaction id. */
-  readonly id: string;
-  readonly user: string;
-  readonly from: string;
-  readonly to: string;
-  /** Whether the user is obeyed all the same. */
-  readonly isObeyed: boolean;
-};
-
-export type RefusalReason =
-  /** The user's identity is not the one that was pinned or accepted. */
-  | "identity-changed"
-  /** The device is not signed by the user's identity, or is not known. */
-  | "unsigned-device"
-  /** The message was encrypted by somebody else than its sender. */
-  | "mismatched-sender"
-  /** The event was not decrypted by us: what it says of its sender is the homeserver's word. */
-  | "not-encrypted"
-  /** The message came before, in another event: the homeserver, or somebody with the user's access token, sent it again. */
-  | "replayed";
 
 export type Verdict = { readonly obey: true } | { readonly obey: false; readonly reason: RefusalReason };
 

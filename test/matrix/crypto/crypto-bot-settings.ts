@@ -5,11 +5,12 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
 import { createNews } from "../../../scripts/local/news.ts";
+import type { IdentityChange } from "../../../server/bot/chat.ts";
 import type { BotStore } from "../../../server/bot/store.ts";
 import type { CrossSigningOutcome } from "../../../server/matrix/crypto/cross-signing/cross-sign.ts";
 import type { EncryptionOptions } from "../../../server/matrix/crypto/encryption.ts";
 import type { CryptoEngine } from "../../../server/matrix/crypto/engine.ts";
-import type { IdentityChange, TrustPolicy, Verdict } from "../../../server/matrix/crypto/identity-pins.ts";
+import type { TrustPolicy, Verdict } from "../../../server/matrix/crypto/identity-pins.ts";
 import type { MessageOrigin } from "../../../server/matrix/crypto/message-origins.ts";
 
 export type BotSettings = {

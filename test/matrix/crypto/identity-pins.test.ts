@@ -3,8 +3,9 @@
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import t, { type Test } from "tap";
+import type { IdentityChange } from "../../../server/bot/chat.ts";
 import { openBotStore } from "../../../server/bot/store.ts";
-import { createIdentityPins, type IdentityChange } from "../../../server/matrix/crypto/identity-pins.ts";
+import { createIdentityPins } from "../../../server/matrix/crypto/identity-pins.ts";
 import type { MessageOrigin } from "../../../server/matrix/crypto/message-origins.ts";
 
 const USER = "@alice:x";

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of the bot's life on Matrix when it comes in the middle of the start: nothing begins after it.
+// The end of the bot's life in its chat, here Matrix, when it comes in the middle of the start: nothing begins after it.
 import { randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import t from "tap";
 import { createAccess } from "../../server/bot/access.ts";
 import { openJournal } from "../../server/bot/journal.ts";
+import { startLife } from "../../server/bot/life.ts";
 import { createBotMetrics } from "../../server/bot/metrics.ts";
-import { runOnMatrix } from "../../server/bot/on-matrix.ts";
 import { openBotStore } from "../../server/bot/store.ts";
 import type { WatchedToggles } from "../../server/kubernetes/watched-toggles.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import type { HttpExchange } from "../../server/matrix/http-exchange.ts";
+import { joinOn } from "../../server/matrix/network.ts";
 import { wallClock } from "../../server/time.ts";
 import { botConfigIn } from "./bot-config.ts";
 
@@ -66,16 +67,16 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
   const logged: string[] = [];
   const closing = new AbortController();
   const waiting = Promise.withResolvers<void>();
-  const onMatrix = runOnMatrix({
+  const logger = pino({ level: "warn" }, { write: (line) => void logged.push(line) });
+  const http = createMatrixHttp({ homeserver: config.matrix.homeserver, exchange });
+  const life = startLife({
     config,
     store,
-    engine,
-    http: createMatrixHttp({ homeserver: config.matrix.homeserver, exchange }),
-    exchange,
+    network: { join: joinOn({ config, engine, http, exchange, logger, recoveryKey: undefined }) },
     toggles: toggles(asked),
     access: createAccess([ALICE]),
     metrics: createBotMetrics(new Registry()),
-    logger: pino({ level: "warn" }, { write: (line) => void logged.push(line) }),
+    logger,
     clock: wallClock,
     now: () => performance.now(),
     sleep: (_ms, signal) =>
@@ -84,7 +85,6 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
         signal.addEventListener("abort", () => resolve());
       }),
     signal: closing.signal,
-    recoveryKey: undefined,
     onStanding: () => {},
     onSynced: () => {},
     onEnded: (reason) => asked.push(`ended: ${reason}`),
@@ -92,7 +92,7 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
   await waiting.promise;
   const before = [...asked];
   closing.abort();
-  await onMatrix.close();
+  await life.close();
   t.same(asked, before, "nothing is asked of anybody after the signal");
   t.match(openJournal({ store, maxAgeMs: 120_000 }).get("$1"), { step }, "the command is as it was");
   store.close();

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix as the chat that the bot lives in: its files are read, then it is joined, listened to, and its device signed.
+import type { ChatNetwork, JoinChatOptions, JoinedChat, OpenChat } from "../bot/chat.ts";
+import type { EndReason } from "./connect.ts";
+import { loadCryptoEngine } from "./crypto/engine.ts";
+import { requestsOf } from "./crypto/homeserver-requests.ts";
+import { createMatrixHttp } from "./http.ts";
+import { createHttpExchange } from "./http-exchange.ts";
+import { type Joined, type JoinOptions, joinMatrix } from "./join.ts";
+import { tellOtherDevices } from "./other-devices.ts";
+import { readRecoveryKey, signOwnDevice } from "./own-device.ts";
+
+export type MatrixParts = Pick<JoinOptions, "config" | "engine" | "http" | "exchange" | "logger"> & {
+  readonly recoveryKey: Uint8Array | undefined;
+};
+
+const END_REASONS: Readonly<Record<EndReason, string>> = {
+  "gave-up": "no sync with the homeserver worked for all the retries; the log says why",
+  "device-changed": "the homeserver has ended the bot's device; the next start goes on with a new one",
+  "login-refused":
+    "the homeserver has ended the bot's session, and the log-in for another one was refused; the log says why",
+};
+
+/** Has the bot's device signed, and tells of the others. */
+const introduce = async (parts: MatrixParts, joined: Joined, options: JoinChatOptions): Promise<void> => {
+  const { connection, encryption, deviceId } = joined;
+  const { config, logger } = parts;
+  const { homeserver, auth } = config.matrix;
+  const request = requestsOf(connection.sdk);
+  await signOwnDevice({ ...parts, ...options, encryption, request, auth });
+  if (options.signal.aborted) return;
+  await tellOtherDevices({ request, homeserver, userId: connection.userId, deviceId, logger });
+};
+
+const chatOf = (parts: MatrixParts, joined: Joined, options: JoinChatOptions): JoinedChat => {
+  const { connection, encryption } = joined;
+  let introduction: Promise<void> | undefined;
+  let end: Promise<void> | undefined;
+  return {
+    ok: true,
+    chat: connection.chat,
+    start() {
+      connection.start();
+      introduction = introduce(parts, joined, options);
+      return introduction;
+    },
+    lastGoodSync: connection.lastGoodSync,
+    acknowledge: encryption.acknowledge,
+    close() {
+      end ??= (async () => {
+        await connection.close();
+        // Its failure is told to whoever has called start.
+        await introduction?.catch(() => {});
+        await encryption.close();
+      })();
+      return end;
+    },
+  };
+};
+
+/** ChatNetwork.join on these parts. */
+export const joinOn =
+  (parts: MatrixParts): ChatNetwork["join"] =>
+  async (options) => {
+    const result = await joinMatrix({
+      ...parts,
+      ...options,
+      connection: {
+        mayTalk: options.mayTalk,
+        now: options.now,
+        handlers: options.handlers,
+        onEnd: (reason) => options.onEnd(END_REASONS[reason]),
+        onSync: options.onSync,
+        onReconnect: () => options.onReconnect(),
+        onRenewal: (outcome) => {
+          if (outcome === "ok") options.onRenewal();
+        },
+        onInvitation: options.onInvitation,
+      },
+    });
+    return result?.ok === true ? chatOf(parts, result, options) : result;
+  };
+
+export const openMatrix: OpenChat = async (config, logger) => {
+  const { matrix, crypto } = config;
+  const recoveryKey = readRecoveryKey(crypto.recoveryKeyFile);
+  const engine = await loadCryptoEngine(crypto.engine);
+  if (!engine.ok) throw new Error(engine.fault);
+  logger.info({ engine: engine.engine }, "messages are encrypted by this engine");
+  const exchange = createHttpExchange(matrix.caFile === undefined ? {} : { caFile: matrix.caFile });
+  const http = createMatrixHttp({ homeserver: matrix.homeserver, exchange });
+  return {
+    engine: engine.engine,
+    join: joinOn({ config, engine, http, exchange, logger, recoveryKey }),
+    close: exchange.close,
+  };
+};
