@@ -18,8 +18,7 @@ const roles = {
   }),
   bot: listeningRole("bot", {
     parse: async (env) => (await import("./config/bot.ts")).parseBotConfig(env),
-    announce: async (config, env, logger) =>
-      (await import("./bot/announcement.ts")).announceBot(config, env, logger),
+    announce: async (config, env, logger) => (await import("./bot/main.ts")).announceBot(config, env, logger),
     run: async (config, logger) => {
       const { runBot } = await import("./bot/main.ts");
       const { openMatrix } = await import("./matrix/network.ts");

@@ -5,13 +5,12 @@ import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat } from "./chat.ts";
 import type { Decision } from "./execute.ts";
-import type { Journal } from "./journal.ts";
-import type { Entry, Step } from "./journal-entry.ts";
+import type { Entry, Journal, Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
+import type { Sending } from "./outbox.ts";
+import { transactionOf } from "./outbox.ts";
 import { FOLLOWED_MS, type Progress } from "./progress.ts";
-import type { Sending } from "./sending.ts";
 import { isSettled } from "./state-text.ts";
-import { transactionOf } from "./transaction.ts";
 
 const ANSWER_FOR_MS = 3_600_000;
 

@@ -1,9 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the text of a message to the command that it is. A sentence that only begins like a command is none.
+// From the text of a message to the command that it is, with its duration (30m, 2h, 1d12h). A sentence that only begins like a
+// command is none.
 import { type Static, Type } from "@sinclair/typebox";
 import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
 import { oneLine, shorten } from "../shown-text.ts";
-import { durationOf } from "./duration.ts";
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const SHORTEST_TIME = MINUTE;
+const LONGEST_TIME = 365 * DAY;
+
+/** Each unit at most once, the longer one first. */
+const DURATION = /^(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?$/i;
+
+const UNIT =
+  "(?:s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|wks?|weeks?|mo|months?|y|yrs?|years?)";
+/** What somebody may have meant as a duration; a Toggle is hardly called so. */
+const MEANT_AS_DURATION = new RegExp(`^[+-]?\\d[\\d.,:]*(?:${UNIT}\\d*[.,]?)*$`, "i");
+
+type Duration =
+  | { readonly state: "seconds"; readonly seconds: number }
+  /** A duration, but none that can be used: not of the form, or outside 1m to 365d. */
+  | { readonly state: "malformed" | "out-of-range" }
+  | { readonly state: "no-duration" };
+
+/** Longer words are no durations; and with some the pattern above would be tried for hours. */
+const LONGEST_TIME_WORD = 40;
+
+/** What `word` says as a duration. */
+const durationOf = (word: string): Duration => {
+  if (word.length > LONGEST_TIME_WORD) return { state: "no-duration" };
+  const parts = DURATION.exec(word);
+  if (parts === null || word === "") {
+    return { state: MEANT_AS_DURATION.test(word) ? "malformed" : "no-duration" };
+  }
+  const [days = 0, hours = 0, minutes = 0] = parts.slice(1).map((part) => Number(part ?? 0));
+  const seconds = days * DAY + hours * HOUR + minutes * MINUTE;
+  return seconds < SHORTEST_TIME || seconds > LONGEST_TIME
+    ? { state: "out-of-range" }
+    : { state: "seconds", seconds };
+};
 
 /** The longest reason, as spec.reason of a Toggle has it. */
 export const MAX_REASON = 1024;

@@ -6,7 +6,7 @@ import type { Clock } from "../time.ts";
 import type { Access, Speaker } from "./access.ts";
 import { patientGet } from "./api-deadline.ts";
 import type { Command, SwitchCommand } from "./command.ts";
-import type { Begun } from "./journal-entry.ts";
+import type { Begun } from "./journal.ts";
 import { failureText, noChoiceText, type Refusal, watchRefusal } from "./refusal-text.ts";
 import { resolveToggle, type ToggleView, visibleTo } from "./resolve-toggle.ts";
 import { stateText } from "./state-text.ts";

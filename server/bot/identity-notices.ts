@@ -3,7 +3,7 @@
 
 import type { Clock } from "../time.ts";
 import type { Chat, IdentityChange, Message } from "./chat.ts";
-import { transactionOf } from "./transaction.ts";
+import { transactionOf } from "./outbox.ts";
 
 export type IdentityNotices = {
   /** Keeps a change until its user says something. */

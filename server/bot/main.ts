@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the bot: its store, the Toggles, its life in its chat, and the listener for probes and metrics.
+// Runs the bot: what it says when it starts, then its store, the Toggles, its life in its chat, and the listener for probes
+// and metrics.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import type { BotConfig } from "../config/bot.ts";
+import { BOT_VARIABLES, type BotConfig } from "../config/bot.ts";
 import { isLoopback } from "../config/loopback.ts";
+import { startupTable } from "../config/startup-table.ts";
+import type { Environment } from "../config/variables.ts";
 import type { AuthOptions } from "../http/auth.ts";
 import { openToggles, type WatchedToggles } from "../kubernetes/watched-toggles.ts";
 import type { Running } from "../listening-role.ts";
@@ -14,6 +17,12 @@ import type { DeviceStanding, OpenChat } from "./chat.ts";
 import { startLife } from "./life.ts";
 import { type BotMetrics, createBotMetrics } from "./metrics.ts";
 import { openBotStore } from "./store.ts";
+
+/** One entry of the log for each line of the table: aligned where the log is read as it is, and still one JSON a line. */
+export const announceBot = (config: BotConfig, env: Environment, logger: Logger): void => {
+  for (const line of startupTable(env, BOT_VARIABLES)) logger.info(line);
+  for (const warning of config.matrix.warnings) logger.warn(warning);
+};
 
 const now = () => performance.now();
 

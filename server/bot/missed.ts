@@ -4,8 +4,8 @@
 import type { Clock } from "../time.ts";
 import type { Chat } from "./chat.ts";
 import type { Journal } from "./journal.ts";
-import { type Entry, type Notice, UNREAD } from "./journal-entry.ts";
-import type { Sending } from "./sending.ts";
+import { type Entry, type Notice, UNREAD } from "./journal.ts";
+import type { Sending } from "./outbox.ts";
 
 /** Gathers what is missed within it into one notice. */
 const GATHER_MS = 1_000;

@@ -4,11 +4,10 @@ import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
 import type { Answer, Chat } from "./chat.ts";
-import type { Journal } from "./journal.ts";
-import type { Following } from "./journal-entry.ts";
-import type { Sending } from "./sending.ts";
+import type { Following, Journal } from "./journal.ts";
+import type { Sending } from "./outbox.ts";
+import { transactionOf } from "./outbox.ts";
 import { isSettled, overdueText, stateText } from "./state-text.ts";
-import { transactionOf } from "./transaction.ts";
 
 const MINUTE_MS = 60_000;
 /**

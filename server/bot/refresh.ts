@@ -6,9 +6,9 @@ import type { Clock } from "../time.ts";
 import type { Access, Speaker } from "./access.ts";
 import type { Chat } from "./chat.ts";
 import type { Journal } from "./journal.ts";
+import type { Sending } from "./outbox.ts";
+import { transactionOf } from "./outbox.ts";
 import { visibleTo } from "./resolve-toggle.ts";
-import type { Sending } from "./sending.ts";
-import { transactionOf } from "./transaction.ts";
 import { listText } from "./verbs/list.ts";
 import { statusOfAllText, statusText } from "./verbs/status.ts";
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the commands of a chat from the journal, each once, and goes on with them after a restart.
-
 import type { Toggles } from "../kubernetes/toggles.ts";
 import { createKeyedQueue } from "../queue.ts";
 import { shorten } from "../shown-text.ts";
@@ -10,18 +9,15 @@ import { type CommandLog, createAnswering } from "./answering.ts";
 import type { Chat, Message } from "./chat.ts";
 import { commandOf, type Verb } from "./command.ts";
 import { type Decision, endSwitch, lateDecision, runReading, runSwitch } from "./execute.ts";
-import { openJournal, type Pending } from "./journal.ts";
-import { type Entry, type Step, UNREAD } from "./journal-entry.ts";
+import { type Entry, openJournal, type Pending, type Step, UNREAD } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createMissed } from "./missed.ts";
 import { newestOf } from "./newest-toggles.ts";
+import { createSending, type SendReport, transactionOf } from "./outbox.ts";
 import { createProgress } from "./progress.ts";
 import { createRefresh, type Refresh } from "./refresh.ts";
-import { createSending, type SendReport } from "./sending.ts";
 import { createShortNotes, type ShortNotes } from "./short-notes.ts";
 import type { BotStore } from "./store.ts";
-import { createTasks } from "./tasks.ts";
-import { transactionOf } from "./transaction.ts";
 
 /** What is left of a message in its echo, in characters. */
 const MAX_ECHO = 200;
@@ -73,6 +69,27 @@ export type CommandRunner = {
   idle(): Promise<void>;
   /** Ends what is under way, within seconds; the rest stays in the journal. The store can be closed after it. */
   close(): Promise<void>;
+};
+
+/** Work that nobody waits for, but whose end can be awaited. */
+type Tasks = {
+  track(work: Promise<void>): void;
+  /** When nothing is under way. */
+  idle(): Promise<void>;
+};
+
+/** `onFault` is told of work that threw, which is a bug or a store that can't be written. */
+const createTasks = (onFault: (error: unknown) => void): Tasks => {
+  const running = new Set<Promise<void>>();
+  return {
+    track(work) {
+      const tracked: Promise<void> = work.catch(onFault).finally(() => running.delete(tracked));
+      running.add(tracked);
+    },
+    async idle() {
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
 };
 
 /** Their answers need no API server, and so wait for nobody. */

@@ -4,8 +4,8 @@
 import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, Message } from "./chat.ts";
-import type { Sending } from "./sending.ts";
-import { transactionOf } from "./transaction.ts";
+import type { Sending } from "./outbox.ts";
+import { transactionOf } from "./outbox.ts";
 
 /** A message whose text is unknown, or does not count. */
 export type UnreadMessage = Pick<Message, "id" | "room" | "sender" | "sentAt">;

@@ -11,7 +11,7 @@ import {
 } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
 import { startDeadline } from "./api-deadline.ts";
-import type { Begun } from "./journal-entry.ts";
+import type { Begun } from "./journal.ts";
 
 export type Switched =
   | { readonly state: "switched"; readonly toggle: Toggle }

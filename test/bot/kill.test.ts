@@ -4,8 +4,8 @@
 import fc from "fast-check";
 import t from "tap";
 import { commandOf } from "../../server/bot/command.ts";
-import { entryOf } from "../../server/bot/journal-entry.ts";
-import { transactionOf } from "../../server/bot/transaction.ts";
+import { entryOf } from "../../server/bot/journal.ts";
+import { transactionOf } from "../../server/bot/outbox.ts";
 import { ALICE, BOB, Killed, makeWorld, OTHER_ROOM, ROOM, toggleNamed, type World } from "./world.ts";
 
 const COMMANDS = ["stop", "start", "start 1h", "stop api", "start api 2h"] as const;

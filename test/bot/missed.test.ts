@@ -2,7 +2,7 @@
 // Notices about missed commands: one room that takes none does not keep them from another.
 import t from "tap";
 import { createMissed, missedText } from "../../server/bot/missed.ts";
-import { createSending } from "../../server/bot/sending.ts";
+import { createSending } from "../../server/bot/outbox.ts";
 
 t.test("messages that were not read are no number of commands", async (t) => {
   const unread = { verb: "unread" };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one patch of a command, where others change, delete and make the Toggle anew at the same time.
 import t from "tap";
-import type { Begun } from "../../server/bot/journal-entry.ts";
+import type { Begun } from "../../server/bot/journal.ts";
 import { resumeSwitch, type SwitchContext, switchOnce } from "../../server/bot/switch-once.ts";
 import { ALICE, makeWorld, type World } from "./world.ts";
 

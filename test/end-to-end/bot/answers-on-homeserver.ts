@@ -4,7 +4,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { request } from "undici";
 import { ANSWER_LIMITS } from "../../../scripts/local/answer-limits.ts";
-import { transactionOf } from "../../../server/bot/transaction.ts";
+import { transactionOf } from "../../../server/bot/outbox.ts";
 
 const Messages = Type.Object({
   chunk: Type.Array(

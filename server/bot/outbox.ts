@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends to the chat until it has worked: with pauses while the chat is away, and not for ever.
+// Sends to the chat until it has worked: with pauses while the chat is away, and not for ever. The same message always gets the
+// same transactions, so that what is sent twice shows once.
+import { createHash } from "node:crypto";
 import { type Clock, sleep } from "../time.ts";
 
 const FIRST_PAUSE_MS = 500;
@@ -58,3 +60,7 @@ export const createSending = (clock: Clock, onSend: (report: SendReport) => void
     },
   };
 };
+
+/** The transaction of `part` (echo, answer, …) of what is said because of the message `id`; safe in a URL. */
+export const transactionOf = (id: string, part: string): string =>
+  `ks-${createHash("sha256").update(id).digest("base64url").slice(0, 32)}-${part}`;

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t from "tap";
-import { announceBot } from "../../server/bot/announcement.ts";
+import { announceBot } from "../../server/bot/main.ts";
 import { BOT_VARIABLES, parseBotConfig } from "../../server/config/bot.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
