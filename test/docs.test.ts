@@ -7,7 +7,7 @@ import t from "tap";
 import { HSMSecretSpec } from "../hooks/hsmsecret/schema.ts";
 import { REASONS } from "../hooks/hsmsecret/status.ts";
 import { PHASES, ToggleSpec } from "../hooks/toggle/schema.ts";
-import { helpText } from "../server/bot/verbs/help.ts";
+import { helpText } from "../server/bot/answers.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (file: string) => readFileSync(join(root, file), "utf8");

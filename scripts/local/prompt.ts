@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { isHsmPath } from "../../hooks/hsm-path.ts";
+import { helpText } from "../../server/bot/answers.ts";
 import { commandOf } from "../../server/bot/command.ts";
-import { helpText } from "../../server/bot/verbs/help.ts";
 import type { Stack } from "./stack.ts";
 
 const HELP = `  put PATH KEY=VALUE...   make the secret at PATH on the token hold exactly these keys

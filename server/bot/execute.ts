@@ -4,18 +4,20 @@ import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
 import type { Access, Speaker } from "./access.ts";
-import { patientGet } from "./api-deadline.ts";
+import {
+  failureText,
+  helpText,
+  listText,
+  noChoiceText,
+  statusOfAllText,
+  statusText,
+  unknownText,
+} from "./answers.ts";
 import type { Command, SwitchCommand } from "./command.ts";
 import type { Begun } from "./journal.ts";
-import { failureText, noChoiceText, type Refusal, watchRefusal } from "./refusal-text.ts";
-import { resolveToggle, type ToggleView, visibleTo } from "./resolve-toggle.ts";
 import { stateText } from "./state-text.ts";
-import { resumeSwitch, type Switched, switchOnce } from "./switch-once.ts";
-import { helpText, unknownText } from "./verbs/help.ts";
-import { listText } from "./verbs/list.ts";
-import { startPatch } from "./verbs/start.ts";
-import { statusOfAllText, statusText } from "./verbs/status.ts";
-import { stopPatch } from "./verbs/stop.ts";
+import { patientGet, resumeSwitch, type Switched, startPatch, stopPatch, switchOnce } from "./switching.ts";
+import { type Refusal, resolveToggle, type ToggleView, visibleTo, watchRefusal } from "./toggle-choice.ts";
 
 /** How a command ended, for metrics and the log. */
 export type Outcome =

@@ -4,13 +4,12 @@
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
 import type { Access, Speaker } from "./access.ts";
+import { listText, statusOfAllText, statusText } from "./answers.ts";
 import type { Chat } from "./chat.ts";
 import type { Journal } from "./journal.ts";
 import type { Sending } from "./outbox.ts";
 import { transactionOf } from "./outbox.ts";
-import { visibleTo } from "./resolve-toggle.ts";
-import { listText } from "./verbs/list.ts";
-import { statusOfAllText, statusText } from "./verbs/status.ts";
+import { visibleTo } from "./toggle-choice.ts";
 
 const EDIT_FOR_MS = 10_000;
 const BETWEEN_MS = 1_000;

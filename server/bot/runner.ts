@@ -12,12 +12,12 @@ import { type Decision, endSwitch, lateDecision, runReading, runSwitch } from ".
 import { type Entry, openJournal, type Pending, type Step, UNREAD } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createMissed } from "./missed.ts";
-import { newestOf } from "./newest-toggles.ts";
 import { createSending, type SendReport, transactionOf } from "./outbox.ts";
 import { createProgress } from "./progress.ts";
 import { createRefresh, type Refresh } from "./refresh.ts";
 import { createShortNotes, type ShortNotes } from "./short-notes.ts";
 import type { BotStore } from "./store.ts";
+import { newestOf } from "./toggle-choice.ts";
 
 /** What is left of a message in its echo, in characters. */
 const MAX_ECHO = 200;

@@ -2,13 +2,10 @@
 // Which Toggle is meant, and the words of the answers; each row is a Toggle.
 import t from "tap";
 import type { ToggleSpec } from "../../hooks/toggle/schema.ts";
-import { noChoiceText } from "../../server/bot/refusal-text.ts";
+import { helpText, listText, noChoiceText, statusOfAllText, statusText } from "../../server/bot/answers.ts";
 import { isSettled, stateText } from "../../server/bot/state-text.ts";
-import { helpText } from "../../server/bot/verbs/help.ts";
-import { listText } from "../../server/bot/verbs/list.ts";
-import { startPatch } from "../../server/bot/verbs/start.ts";
-import { statusOfAllText, statusText } from "../../server/bot/verbs/status.ts";
-import { whichToggle } from "../../server/bot/which-toggle.ts";
+import { startPatch } from "../../server/bot/switching.ts";
+import { whichToggle } from "../../server/bot/toggle-choice.ts";
 import { oneLine, shorten } from "../../server/shown-text.ts";
 import { ALICE, ROOM, START, toggleNamed } from "./world.ts";
 

@@ -2,7 +2,7 @@
 // The one patch of a command, where others change, delete and make the Toggle anew at the same time.
 import t from "tap";
 import type { Begun } from "../../server/bot/journal.ts";
-import { resumeSwitch, type SwitchContext, switchOnce } from "../../server/bot/switch-once.ts";
+import { resumeSwitch, type SwitchContext, switchOnce } from "../../server/bot/switching.ts";
 import { ALICE, makeWorld, type World } from "./world.ts";
 
 const patch = { enabled: false, until: null, requestedBy: ALICE, reason: "r" };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Patches a Toggle so that a command takes effect at most once, whatever fails in between.
+// What start and stop change, patched so that a command takes effect at most once, whatever fails in between.
 // Each patch is bound to the generation that was written down before it: it can only be the next change.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import {
@@ -9,9 +9,84 @@ import {
   type ToggleResult,
   type Toggles,
 } from "../kubernetes/toggles.ts";
-import type { Clock } from "../time.ts";
-import { startDeadline } from "./api-deadline.ts";
+import { type Clock, sleep } from "../time.ts";
+import type { SwitchCommand } from "./command.ts";
 import type { Begun } from "./journal.ts";
+import { defaultReason } from "./state-text.ts";
+
+type Start = Extract<SwitchCommand, { verb: "start" }>;
+
+/** RFC 3339, in whole seconds, not before `milliseconds` since the epoch. */
+const rfc3339 = (milliseconds: number): string =>
+  new Date(Math.ceil(milliseconds / 1000) * 1000).toISOString().replace(".000Z", "Z");
+
+/** What `start` changes. Without a time it takes an earlier one out, so that the Toggle stays on. `now`: ms since the epoch. */
+export const startPatch = (
+  { seconds, reason }: Start,
+  { sender, room, now }: { sender: string; room: string; now: number },
+): TogglePatch => ({
+  enabled: true,
+  until: seconds === undefined ? null : rfc3339(now + seconds * 1000),
+  requestedBy: sender,
+  reason: reason ?? defaultReason("start", room),
+});
+
+type Stop = Extract<SwitchCommand, { verb: "stop" }>;
+
+/** What `stop` changes. */
+export const stopPatch = (
+  { reason }: Stop,
+  { sender, room }: { sender: string; room: string },
+): TogglePatch => ({
+  enabled: false,
+  until: null,
+  requestedBy: sender,
+  reason: reason ?? defaultReason("stop", room),
+});
+
+/** A switch that comes later than this would surprise whoever asked for it. */
+const DEADLINE_MS = 5_000;
+const FIRST_PAUSE_MS = 200;
+
+const UNAVAILABLE: ToggleResult = { ok: false, why: "unavailable" };
+
+/** The time that one command has at the API server: short failures are bridged, a hanging server holds up nobody. */
+type ApiDeadline = {
+  /** `call`, or "unavailable" when the time is over. What was sent may take effect nevertheless. */
+  inTime(call: Promise<ToggleResult>): Promise<ToggleResult>;
+  /** Waits, longer each time; false at once where the time would be over. */
+  pause(): Promise<boolean>;
+};
+
+/** The deadline of a command that begins now. */
+const startDeadline = (clock: Clock): ApiDeadline => {
+  const end = clock.now() + DEADLINE_MS;
+  let wait = FIRST_PAUSE_MS;
+  return {
+    inTime: (call) =>
+      new Promise((resolve, reject) => {
+        const cancel = clock.after(Math.max(0, end - clock.now()), () => resolve(UNAVAILABLE));
+        call.finally(cancel).then(resolve, reject);
+      }),
+    async pause() {
+      if (clock.now() + wait >= end) return false;
+      await sleep(clock, wait);
+      wait *= 2;
+      return true;
+    },
+  };
+};
+
+/** `get` that bridges short failures. */
+export const patientGet =
+  (toggles: Pick<Toggles, "get">, clock: Clock): Toggles["get"] =>
+  async (name) => {
+    const deadline = startDeadline(clock);
+    for (;;) {
+      const result = await deadline.inTime(toggles.get(name));
+      if (result.ok || result.why !== "unavailable" || !(await deadline.pause())) return result;
+    }
+  };
 
 export type Switched =
   | { readonly state: "switched"; readonly toggle: Toggle }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The texts of answers: help, list and status, and why a command can't be done: what to do, and nothing from inside.
+import type { Toggle } from "../../hooks/toggle/schema.ts";
+import { shorten } from "../shown-text.ts";
+import { briefState, sinceText, stateText, whoText } from "./state-text.ts";
+import type { Choice, Refusal } from "./toggle-choice.ts";
+
+/** Names beyond these are counted. */
+const MAX_NAMES = 20;
+
+const namesText = (names: readonly string[]): string =>
+  names.length > MAX_NAMES
+    ? `${names.slice(0, MAX_NAMES).join(", ")} and ${names.length - MAX_NAMES} more`
+    : names.join(", ");
+
+/** The answer where no Toggle was chosen. A Toggle that this user may not use here reads like one that is not there. */
+export const noChoiceText = (choice: Exclude<Choice, { state: "one" }>): string => {
+  if (choice.state === "which") return `Which one? ${namesText(choice.names)}`;
+  const here =
+    choice.names.length === 0
+      ? "There is none that you may switch in this room."
+      : `You may switch here: ${namesText(choice.names)}.`;
+  return choice.name === undefined ? here : `There is no Toggle ${shorten(choice.name, 63)} here. ${here}`;
+};
+
+/** The answer where the cluster did not do what it was asked for `name`. */
+export const failureText = (why: Refusal, name?: string): string => {
+  const what = name ?? "this";
+  switch (why) {
+    case "unavailable":
+      return "I can't reach the cluster right now, and I won't try again by myself. Send it again in a while; status says what became of it.";
+    case "forbidden":
+      return `The cluster doesn't let me change or read ${what}. Sending it again won't help before an administrator has granted me my role.`;
+    case "no-toggles":
+      return "The cluster knows no Toggles. Sending it again won't help before an administrator has installed them again.";
+    case "refused":
+      return `The cluster refused this change of ${what}. Whoever runs this bot finds more in its log.`;
+    case "changed":
+      return `${name ?? "It"} is being changed by somebody else right now. Send it again.`;
+  }
+};
+
+const COMMANDS = `start [NAME] [TIME]: on; with a time like 30m, 2h or 1d12h it goes off again after it
+stop [NAME]: off
+status [NAME]: what it is doing
+list: what you may switch here
+help: this
+“on” is start, “off” is stop. Both take a reason at the end: stop web because the disk is full`;
+
+/** `names`: the Toggles that the user may switch in this room. */
+export const helpText = (names: readonly string[]): string =>
+  names.length === 0 ? COMMANDS : `${COMMANDS}\nYou may switch here: ${namesText(names)}.`;
+
+export const unknownText = (names: readonly string[]): string =>
+  `That is not a command that I know.\n${helpText(names)}`;
+
+/** More lines than these are not read in a chat. */
+const MAX_LISTED = 100;
+
+/** `visible`, a line each; the one that is meant where a command names none is marked. `now`: ms since the epoch. */
+export const listText = (visible: readonly Toggle[], defaultName: string, now: number): string => {
+  if (visible.length === 0) return noChoiceText({ state: "none", names: [] });
+  const lines = visible.slice(0, MAX_LISTED).map((toggle) => {
+    const { name } = toggle.metadata;
+    return `${name}: ${briefState(toggle, now)}${name === defaultName && visible.length > 1 ? " (default)" : ""}`;
+  });
+  const rest = visible.length - lines.length;
+  return [...lines, ...(rest === 0 ? [] : [`and ${rest} more`])].join("\n");
+};
+
+/** More lines than these are not read in a chat. */
+const MAX_STATUSES = 30;
+
+/** One Toggle. `now`: ms since the epoch. */
+export const statusText = (toggle: Toggle, now: number): string =>
+  `${stateText(toggle, now)}${sinceText(toggle, now)}${whoText(toggle)}`;
+
+/** All of `visible`, a line each. */
+export const statusOfAllText = (visible: readonly Toggle[], now: number): string => {
+  if (visible.length === 0) return noChoiceText({ state: "none", names: [] });
+  const lines = visible.slice(0, MAX_STATUSES).map((toggle) => statusText(toggle, now));
+  const rest = visible.length - lines.length;
+  return [...lines, ...(rest === 0 ? [] : [`and ${rest} more; name one: status NAME`])].join("\n");
+};
