@@ -7,8 +7,8 @@ import type { WatchedToggles } from "../kubernetes/watched-toggles.ts";
 import type { Clock, Sleep } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, ChatNetwork, DeviceStanding, IncomingHandlers, JoinedChat } from "./chat.ts";
-import { createIdentityNotices, type IdentityNotices } from "./identity-notices.ts";
 import type { BotMetrics } from "./metrics.ts";
+import { createIdentityNotices, type IdentityNotices } from "./notices.ts";
 import { type CommandRunner, createRunner } from "./runner.ts";
 import type { BotStore } from "./store.ts";
 

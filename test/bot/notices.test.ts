@@ -1,9 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
-// A user's new identity is told in a room: when, where, how often, and what happens while the chat is away.
+// What rooms are told without having asked. Of missed commands: one room that takes none does not keep them from another. Of
+// messages that can't be read or don't count: at once, and of many one note a minute. Of a user's new identity: when, where,
+// how often, and what happens while the chat is away.
 import t from "tap";
 import type { IdentityChange } from "../../server/bot/chat.ts";
-import { createIdentityNotices } from "../../server/bot/identity-notices.ts";
+import { createIdentityNotices, createMissed, missedText } from "../../server/bot/notices.ts";
+import { createSending } from "../../server/bot/outbox.ts";
 import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM } from "./world.ts";
+
+t.test("messages that were not read are no number of commands", async (t) => {
+  const unread = { verb: "unread" };
+  t.match(missedText([unread, unread]), /^I can't read all that was written here while I was away\./);
+  t.notMatch(missedText([unread]), /not run/);
+  t.match(missedText([unread, { verb: "stop" }]), /^1 command was not run: .*I can't read all/);
+  t.notMatch(missedText([{ verb: "stop" }]), /can't read/);
+});
+
+t.test("a room that the bot was removed from holds up no other", async (t) => {
+  const timers = new Set<() => void>();
+  const clock = {
+    now: () => 0,
+    after: (_ms: number, action: () => void) => {
+      timers.add(action);
+      return () => timers.delete(action);
+    },
+  };
+  /** What was due runs, and all that follows from it at once. */
+  const turn = async () => {
+    const due = [...timers];
+    timers.clear();
+    for (const action of due) action();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  const unsent = new Set(["!gone"]);
+  const tried: string[] = [];
+  const missed = createMissed({
+    chat: {
+      async send(room) {
+        tried.push(room);
+        if (room === "!gone") throw new Error("M_FORBIDDEN");
+        return { room, id: "$1" };
+      },
+    },
+    clock,
+    sending: createSending(clock, () => {}),
+    journal: {
+      notices: () => [...unsent].map((room) => ({ room, text: "missed", transaction: room })),
+      noticeSent: (room) => void unsent.delete(room),
+    },
+    track: (work) => void work,
+  });
+  missed.gather();
+  await turn();
+  t.same(tried, ["!gone"]);
+  unsent.add("!here");
+  missed.gather();
+  await turn();
+  t.same(tried.toSorted(), ["!gone", "!gone", "!here"], "and the notice under way is not sent twice over");
+  t.same([...unsent], ["!gone"]);
+  missed.close();
+});
+
+t.test(
+  "undecryptable and plain messages are told at once, and further ones at the end of a minute",
+  async (t) => {
+    const world = makeWorld();
+    const { runner } = world.live();
+    for (const about of ["undecryptable", "undecryptable", "plain-text"] as const) {
+      await runner.tell(about, world.message(""));
+    }
+    await runner.tell("undecryptable", world.message("", { sender: BOB }));
+    await runner.tell("undecryptable", world.message("", { room: OTHER_ROOM, age: 300_000 }));
+    t.match(
+      world.said.map(({ text }) => text.slice(0, 17)),
+      ["I couldn't decryp", "This room is encr", "I couldn't decryp"],
+    );
+    await world.pass(60_000);
+    t.equal(world.said[3]?.text, "I couldn't decrypt another message of yours. Please send it again.");
+    for (const about of ["undecryptable", "undecryptable", "plain-text"] as const) {
+      await runner.tell(about, world.message(""));
+    }
+    t.match(world.said[4]?.text, /^This room is encrypted/, "its minute is over");
+    await runner.tell("plain-text", world.message(""));
+    await world.pass(60_000);
+    t.same(
+      world.said.slice(5).map(({ text }) => text),
+      [
+        "I couldn't decrypt 2 more messages of yours. Please send them again.",
+        "I didn't act on another message of yours, for the same reason.",
+      ],
+    );
+    await runner.tell("undecryptable", world.message(""));
+    await runner.close();
+    await world.pass(60_000);
+    t.equal(world.said.length, 7);
+  },
+);
 
 const change = (user: string, number = 1, isObeyed = true): IdentityChange => ({
   id: `${user} ${number}`,
