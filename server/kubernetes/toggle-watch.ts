@@ -6,10 +6,9 @@ import type { Logger } from "pino";
 import type { Clock } from "../time.ts";
 import { sleep } from "../time.ts";
 import { type ApiFailure, unavailable } from "./api-failure.ts";
-import type { KubernetesClient } from "./client.ts";
+import type { KubernetesClient, WatchEnd } from "./client.ts";
 import type { ToggleMemory } from "./toggle-memory.ts";
 import type { WatchState } from "./toggles.ts";
-import type { WatchEnd } from "./watch-request.ts";
 
 const List = Type.Object({
   metadata: Type.Object({ resourceVersion: Type.String({ minLength: 1 }) }),

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { jsonOf } from "../../server/json.ts";
-import { lines, TooLong, wholeText } from "../../server/kubernetes/response-body.ts";
+import { lines, TooLong, wholeText } from "../../server/kubernetes/connection.ts";
 
 async function* cut(text: string, places: readonly number[]) {
   const bytes = Buffer.from(text);
