@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { createAccess } from "../../server/bot/access.ts";
 import { createRunner } from "../../server/bot/runner.ts";
 import { openBotStore } from "../../server/bot/store.ts";
-import { openToggles } from "../../server/kubernetes/watched-toggles.ts";
+import { openToggles } from "../../server/kubernetes/toggles.ts";
 import { createLogger } from "../../server/log.ts";
 import { wallClock } from "../../server/time.ts";
 

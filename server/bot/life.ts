@@ -2,8 +2,7 @@
 // The bot's life in its chat: it joins, goes on with what its journal holds, and listens.
 import type { Logger } from "pino";
 import type { BotConfig } from "../config/bot.ts";
-import type { Toggles } from "../kubernetes/toggles.ts";
-import type { WatchedToggles } from "../kubernetes/watched-toggles.ts";
+import type { WatchedToggles } from "../kubernetes/toggles.ts";
 import type { Clock, Sleep } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, ChatNetwork, DeviceStanding, IncomingHandlers, JoinedChat } from "./chat.ts";
@@ -16,7 +15,7 @@ export type LifeOptions = {
   readonly config: Pick<BotConfig, "toggle" | "commandMaxAgeSeconds" | "echoMode">;
   readonly store: BotStore;
   readonly network: Pick<ChatNetwork, "join">;
-  readonly toggles: Toggles & Pick<WatchedToggles, "listed">;
+  readonly toggles: WatchedToggles;
   readonly access: Access;
   readonly metrics: BotMetrics;
   readonly logger: Logger;

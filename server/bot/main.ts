@@ -8,7 +8,7 @@ import { isLoopback } from "../config/loopback.ts";
 import { startupTable } from "../config/startup-table.ts";
 import type { Environment } from "../config/variables.ts";
 import type { AuthOptions } from "../http/auth.ts";
-import { openToggles, type WatchedToggles } from "../kubernetes/watched-toggles.ts";
+import { openToggles, type WatchedToggles } from "../kubernetes/toggles.ts";
 import type { Running } from "../listening-role.ts";
 import { sleep, wallClock } from "../time.ts";
 import { createAccess } from "./access.ts";

@@ -2,13 +2,8 @@
 // What start and stop change, patched so that a command takes effect at most once, whatever fails in between.
 // Each patch is bound to the generation that was written down before it: it can only be the next change.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
-import {
-  isApplied,
-  type ToggleFailure,
-  type TogglePatch,
-  type ToggleResult,
-  type Toggles,
-} from "../kubernetes/toggles.ts";
+import { isApplied } from "../kubernetes/toggle-requests.ts";
+import type { ToggleFailure, TogglePatch, ToggleResult, Toggles } from "../kubernetes/toggles.ts";
 import { type Clock, sleep } from "../time.ts";
 import type { SwitchCommand } from "./command.ts";
 import type { Begun } from "./journal.ts";

@@ -10,7 +10,7 @@ import type { ApiFailure } from "./api-failure.ts";
 import type { ApiAnswer, KubernetesClient } from "./client.ts";
 import { FIELD_MANAGER } from "./last-switch.ts";
 import { readToggle } from "./toggle-memory.ts";
-import { isApplied, type ToggleFailure, type TogglePatch, type ToggleResult } from "./toggles.ts";
+import type { ToggleFailure, TogglePatch, ToggleResult } from "./toggles.ts";
 
 /** `.` and `..` and whatever else would make another path of it is no name. */
 const Name = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: 253 });
@@ -43,6 +43,13 @@ const WHY: Readonly<Record<ApiFailure["kind"], ToggleFailure>> = {
   refused: "refused",
   unavailable: "unavailable",
 };
+
+/** Whether the spec is as the patch makes it. Without enabled nobody has switched yet, which is neither on nor off. */
+export const isApplied = ({ spec }: Pick<Toggle, "spec">, patch: TogglePatch): boolean =>
+  spec.enabled === patch.enabled &&
+  (spec.until ?? null) === patch.until &&
+  spec.requestedBy === patch.requestedBy &&
+  spec.reason === patch.reason;
 
 const failed = (why: ToggleFailure): ToggleResult => ({ ok: false, why });
 

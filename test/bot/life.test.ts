@@ -9,7 +9,7 @@ import { openJournal } from "../../server/bot/journal.ts";
 import { startLife } from "../../server/bot/life.ts";
 import { createBotMetrics } from "../../server/bot/metrics.ts";
 import { openBotStore } from "../../server/bot/store.ts";
-import type { WatchedToggles } from "../../server/kubernetes/watched-toggles.ts";
+import type { WatchedToggles } from "../../server/kubernetes/toggles.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import type { HttpExchange } from "../../server/matrix/http-exchange.ts";

@@ -8,7 +8,7 @@ import type { KubernetesConfig } from "../../server/config/kubernetes.ts";
 import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/config/kubernetes.ts";
 import { fixedSecret } from "../../server/config/secret.ts";
 import { readVariables } from "../../server/config/variables.ts";
-import { openToggles } from "../../server/kubernetes/watched-toggles.ts";
+import { openToggles } from "../../server/kubernetes/toggles.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 import { type HttpFront, startFront, statusOf } from "./http-front.ts";

@@ -14,12 +14,12 @@ import {
 } from "../../scripts/control-plane/api/server.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "../../server/config/kubernetes.ts";
 import { switchRecordsOf } from "../../server/kubernetes/last-switch.ts";
-import type { TogglePatch } from "../../server/kubernetes/toggles.ts";
 import {
   openToggles,
+  type TogglePatch,
   type WatchedToggles,
   type WatchedTogglesOptions,
-} from "../../server/kubernetes/watched-toggles.ts";
+} from "../../server/kubernetes/toggles.ts";
 import type { Clock } from "../../server/time.ts";
 import { type RecordedLog, recordedLog } from "../http/recorded-log.ts";
 
