@@ -5,9 +5,9 @@ import type { Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import type { KubernetesConfig } from "../config/kubernetes.ts";
 import { type Clock, monotonicClock } from "../time.ts";
 import { type ApiExchange, openKubernetesClient } from "./client.ts";
-import { createToggleMemory } from "./toggle-memory.ts";
+import { createToggleMemory, type ToggleMemory } from "./toggle-memory.ts";
 import { createToggleRequests } from "./toggle-requests.ts";
-import { startToggleWatch, type ToggleWatchEvent } from "./toggle-watch.ts";
+import { startToggleWatch, type ToggleWatch, type ToggleWatchEvent } from "./toggle-watch.ts";
 
 /** What a command changes; null takes the field out (RFC 7396). Nothing else of a Toggle is ever sent. */
 export type TogglePatch = {
@@ -89,6 +89,47 @@ export type WatchedToggles = Toggles & { readonly listed: Promise<void> };
 /** A patch of ours that the watch does not show after so long says that the watch is dead. */
 const OWN_PATCH_SEEN_MS = 5000;
 
+/** Looks for patches of ours in what the watch shows. */
+const expectPatches = ({
+  memory,
+  watch,
+  logger,
+  clock,
+}: {
+  memory: ToggleMemory;
+  watch: ToggleWatch;
+  logger: Logger;
+  clock: Clock;
+}) => {
+  const waiting = new Set<() => void>();
+  let isClosed = false;
+  return {
+    /** Renews the watch unless it shows this version, or a later change, in time. */
+    expect(name: string, version: string | undefined): void {
+      if (memory.find(name)?.metadata.resourceVersion === version) return;
+      if (isClosed || !watch.state().ok) return;
+      const end = () => {
+        cancel();
+        unsubscribe();
+        waiting.delete(end);
+      };
+      const cancel = clock.after(OWN_PATCH_SEEN_MS, () => {
+        end();
+        logger.warn({ toggle: name }, "the watch does not show a patch: it is renewed");
+        watch.renew("did not show a change in time");
+      });
+      const unsubscribe = memory.subscribe((change) => {
+        if (change.name === name) end();
+      });
+      waiting.add(end);
+    },
+    close() {
+      isClosed = true;
+      for (const end of [...waiting]) end();
+    },
+  };
+};
+
 /** @throws UnusableFile when a file of the credentials can't be used at the start. */
 export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
   const { config, namespace, logger, onExchange, onWatch, clock = monotonicClock } = options;
@@ -127,29 +168,7 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     silentMs: options.silentMs ?? 120_000,
     ...(onWatch && { onWatch }),
   });
-  const waiting = new Set<() => void>();
-  let isClosed = false;
-
-  /** Renews the watch unless it shows this version, or a later change, in time. */
-  const expect = (name: string, version: string | undefined): void => {
-    if (memory.find(name)?.metadata.resourceVersion === version) return;
-    if (isClosed || !watch.state().ok) return;
-    const end = () => {
-      cancel();
-      unsubscribe();
-      waiting.delete(end);
-    };
-    const cancel = clock.after(OWN_PATCH_SEEN_MS, () => {
-      end();
-      logger.warn({ toggle: name }, "the watch does not show a patch: it is renewed");
-      watch.renew("did not show a change in time");
-    });
-    const unsubscribe = memory.subscribe((change) => {
-      if (change.name === name) end();
-    });
-    waiting.add(end);
-  };
-
+  const patches = expectPatches({ memory, watch, logger, clock });
   return {
     namespace,
     listed: watch.listed,
@@ -158,14 +177,13 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     get: requests.get,
     async patch(name, patch, ifGeneration) {
       const result = await requests.patch(name, patch, ifGeneration);
-      if (result.ok) expect(name, result.toggle.metadata.resourceVersion);
+      if (result.ok) patches.expect(name, result.toggle.metadata.resourceVersion);
       return result;
     },
     subscribe: memory.subscribe,
     state: watch.state,
     async close() {
-      isClosed = true;
-      for (const end of [...waiting]) end();
+      patches.close();
       await watch.close();
       await client.close();
     },
