@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kept connections to one server, whose CA, client certificate and bearer token are read again when their files change.
+// Kept connections to one server, or to several of one CA, whose CA, client certificate and bearer token are read again when their
+// files change.
 import { createSecureContext } from "node:tls";
 import type { Logger } from "pino";
-import { Pool } from "undici";
+import { Agent, type Dispatcher, Pool } from "undici";
 import { holdsCertificates } from "../config/ca-certificates.ts";
 import { type Parsed, type RereadFile, rereadFiles } from "../config/reread-file.ts";
 import type { Secret } from "../config/secret.ts";
@@ -14,8 +15,8 @@ export type ClientCertificate =
   | { readonly kind: "inline"; readonly cert: string; readonly key: Secret };
 
 export type HttpPoolOptions = {
-  /** `scheme://host:port`. */
-  origin: string;
+  /** `scheme://host:port`. Without it each request names its own. */
+  origin?: string;
   /** Trusted beside nothing else. Without it and `ca` the system's CAs are trusted. */
   caFile?: string;
   /** PEM text in place of `caFile`. */
@@ -28,8 +29,10 @@ export type HttpPoolOptions = {
   /** In place of `tokenFile`. */
   token?: Secret;
   connectTimeoutMs: number;
-  /** Connections at once; further requests wait for one. */
+  /** Connections at once to one server; further requests wait for one. */
   connections: number;
+  /** An idle connection is kept this long where the server does not say; default 4000. */
+  idleMs?: number;
   /** An idle connection is kept no longer than this, also where the server offers more. */
   maxIdleMs?: number;
   /** Without it the caller limits what it reads. */
@@ -45,8 +48,8 @@ export type HttpPoolOptions = {
 };
 
 export type HttpPool = {
-  /** The pool to use for the next request; kept by nobody. */
-  pool(): Pool;
+  /** What makes the next request; kept by nobody. */
+  pool(): Dispatcher;
   /** `Bearer …`, or undefined without a token. */
   authorization(): string | undefined;
   close(): Promise<void>;
@@ -104,27 +107,36 @@ const followCredentials = (options: HttpPoolOptions): Credentials => {
   };
 };
 
+const settingsOf = (
+  options: HttpPoolOptions,
+  trusted: string | Buffer | undefined,
+  shown: KeyPair | undefined,
+): Pool.Options => ({
+  connect: {
+    timeout: options.connectTimeoutMs,
+    ...(trusted !== undefined && { ca: trusted }),
+    ...(options.serverName !== undefined && { servername: options.serverName }),
+    ...shown,
+  },
+  connections: options.connections,
+  pipelining: 1,
+  // Each request has a deadline of its own, and a long poll may be silent for longer than undici's.
+  headersTimeout: 0,
+  bodyTimeout: 0,
+  ...(options.idleMs !== undefined && { keepAliveTimeout: options.idleMs }),
+  ...(options.maxIdleMs !== undefined && { keepAliveMaxTimeout: options.maxIdleMs }),
+  ...(options.maxResponseBytes !== undefined && { maxResponseSize: options.maxResponseBytes }),
+  ...(options.allowHttp2 !== undefined && { allowH2: options.allowHttp2 }),
+});
+
 const openPool = (
   options: HttpPoolOptions,
   trusted: string | Buffer | undefined,
   shown: KeyPair | undefined,
-): Pool =>
-  new Pool(options.origin, {
-    connect: {
-      timeout: options.connectTimeoutMs,
-      ...(trusted !== undefined && { ca: trusted }),
-      ...(options.serverName !== undefined && { servername: options.serverName }),
-      ...shown,
-    },
-    connections: options.connections,
-    pipelining: 1,
-    // Each request has a deadline of its own.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    ...(options.maxIdleMs !== undefined && { keepAliveMaxTimeout: options.maxIdleMs }),
-    ...(options.maxResponseBytes !== undefined && { maxResponseSize: options.maxResponseBytes }),
-    ...(options.allowHttp2 !== undefined && { allowH2: options.allowHttp2 }),
-  });
+): Dispatcher => {
+  const settings = settingsOf(options, trusted, shown);
+  return options.origin === undefined ? new Agent(settings) : new Pool(options.origin, settings);
+};
 
 /** @throws UnusableFile when a file can't be used at the start. */
 export const openHttpPool = (options: HttpPoolOptions): HttpPool => {

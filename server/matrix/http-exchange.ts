@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One HTTP exchange with a homeserver or a login provider, over kept connections; every failure becomes a kind and a phrase.
 import type { Logger } from "pino";
-import { Agent } from "undici";
-import { type Parsed, rereadFiles } from "../config/reread-file.ts";
+import type { Dispatcher } from "undici";
 import { connectionFault } from "../http/connection-fault.ts";
+import { openHttpPool } from "../http/http-pool.ts";
 
 export type HttpExchangeOptions = {
   /** PEM; trusted instead of the system's CAs, and read again when it changes. */
@@ -53,54 +53,25 @@ export type HttpExchange = {
   close(): Promise<void>;
 };
 
-const certificates = (contents: Buffer): Parsed<Buffer> =>
-  contents.includes("-----BEGIN CERTIFICATE-----")
-    ? { ok: true, value: contents }
-    : { ok: false, message: "holds no PEM certificate" };
-
 /** @throws UnusableFile when the CA file can't be used at the start. */
 export const createHttpExchange = (options: HttpExchangeOptions): HttpExchange => {
-  const { caFile, logger } = options;
-  const ca =
-    caFile === undefined
-      ? undefined
-      : rereadFiles({
-          paths: [caFile],
-          parse: certificates,
-          ...(options.now && { now: options.now }),
-          onFault: (message) => logger?.error(message),
-          onChange: () => logger?.info({ file: caFile }, "file read again"),
-        });
-  const open = (trusted: Buffer | undefined): Agent =>
-    new Agent({
-      connect: { timeout: options.connectTimeoutMs ?? 10_000, ...(trusted && { ca: trusted }) },
-      connections: options.connections ?? 16,
-      pipelining: 1,
-      keepAliveTimeout: options.keepAliveMs ?? 30_000,
-      maxResponseSize: options.maxResponseBytes ?? 64 * 1024 * 1024,
-      // The exchange has a deadline of its own; a long poll may be silent for longer than undici's.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
-  let trusted = ca?.get();
-  let current = open(trusted);
-  const agent = (): Agent => {
-    const now = ca?.get();
-    if (now !== trusted) {
-      trusted = now;
-      // Requests under way end on the old connections, which then go.
-      void current.close();
-      current = open(trusted);
-    }
-    return current;
-  };
+  const { caFile, logger, now } = options;
+  const http = openHttpPool({
+    ...(caFile !== undefined && { caFile }),
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    connections: options.connections ?? 16,
+    idleMs: options.keepAliveMs ?? 30_000,
+    maxResponseBytes: options.maxResponseBytes ?? 64 * 1024 * 1024,
+    ...(logger && { logger }),
+    ...(now && { now }),
+  });
   return {
     async send(request) {
       const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(request.timeoutMs)));
       const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await exchange(agent(), request, signal);
+          return await exchange(http.pool(), request, signal);
         } catch (error) {
           if (request.signal?.aborted) return { ok: false, kind: "aborted", what: "was not waited for" };
           if (deadline.aborted) return { ok: false, kind: "timeout", what: "did not answer in time" };
@@ -111,13 +82,13 @@ export const createHttpExchange = (options: HttpExchangeOptions): HttpExchange =
         }
       }
     },
-    close: () => current.destroy(),
+    close: http.close,
   };
 };
 
-const exchange = async (agent: Agent, request: HttpRequest, signal: AbortSignal): Promise<HttpReply> => {
+const exchange = async (pool: Dispatcher, request: HttpRequest, signal: AbortSignal): Promise<HttpReply> => {
   const { url } = request;
-  const { statusCode, headers, body } = await agent.request({
+  const { statusCode, headers, body } = await pool.request({
     origin: url.origin,
     path: `${url.pathname}${url.search}`,
     method: request.method,

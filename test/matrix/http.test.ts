@@ -2,7 +2,7 @@
 // Requests to a homeserver: what each answer and each fault becomes, and that nothing of a server's text gets through.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { copyFileSync, readFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
@@ -16,6 +16,7 @@ import { createMatrixHttp, describeFault, type MatrixHttpOptions } from "../../s
 import { createHttpExchange } from "../../server/matrix/http-exchange.ts";
 import { createSdkRequest } from "../../server/matrix/sdk-request.ts";
 import { createAuthority } from "../http/authority.ts";
+import { recordedLog } from "../http/recorded-log.ts";
 
 const serve = async (t: Test, server: Server, scheme = "http"): Promise<string> => {
   server.listen(0, "127.0.0.1");
@@ -224,6 +225,13 @@ t.test("https is checked against the CA file, which is read again when it change
   copyFileSync(right.caFile, caFile);
   now = 10_000;
   t.match(await http.request(get), { ok: true });
+  const log = recordedLog();
+  const kept = open(t, local, { caFile, now: () => now, logger: log.logger });
+  const [half = ""] = readFileSync(wrong.caFile, "utf8").split("-----END");
+  writeFileSync(caFile, half);
+  now = 20_000;
+  t.match(await kept.request(get), { ok: true }, "a file that is not whole is not taken");
+  t.match(log.lines, [{ level: "error", msg: /does not hold whole PEM certificates/ }]);
 });
 
 t.test("matrix-bot-sdk's requests take our way", async (t) => {
