@@ -36,6 +36,34 @@ export const sleep = (clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     signal?.addEventListener("abort", end);
   });
 
+/** Timers that end together. */
+export type Timers = {
+  after: Clock["after"];
+  /** Stops all that have not run. */
+  clear(): void;
+};
+
+export const createTimers = (clock: Clock): Timers => {
+  const cancels = new Set<() => void>();
+  return {
+    after(ms, action) {
+      const stop = clock.after(ms, () => {
+        cancels.delete(cancel);
+        action();
+      });
+      const cancel = () => {
+        cancels.delete(cancel);
+        stop();
+      };
+      cancels.add(cancel);
+      return cancel;
+    },
+    clear() {
+      for (const cancel of [...cancels]) cancel();
+    },
+  };
+};
+
 /** Retries in a row; the next failure is the end. */
 export const MAX_RETRIES = 20;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a room is told without having asked: commands that were not run, messages that were not read or are not obeyed, and users
 // whose identity has changed.
-import type { Clock } from "../time.ts";
+import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, IdentityChange, Message, Unread } from "./chat.ts";
 import { type Entry, type Journal, type Notice, UNREAD } from "./journal.ts";
@@ -185,7 +185,7 @@ const identityText = ({ user, isObeyed }: IdentityChange): string => {
 export const createIdentityNotices = (options: IdentityNoticesOptions): IdentityNotices => {
   const { chat, clock, acknowledge } = options;
   const waiting = new Map<string, IdentityChange>();
-  const timers = new Set<() => void>();
+  const timers = createTimers(clock);
   let closed = false;
 
   const tell = (change: IdentityChange, room: string, retries = IDENTITY_RETRIES): void => {
@@ -200,11 +200,7 @@ export const createIdentityNotices = (options: IdentityNoticesOptions): Identity
           if (!waiting.has(change.user)) waiting.set(change.user, change);
           return;
         }
-        const cancel = clock.after(IDENTITY_RETRY_MS, () => {
-          timers.delete(cancel);
-          tell(change, room, retries - 1);
-        });
-        timers.add(cancel);
+        timers.after(IDENTITY_RETRY_MS, () => tell(change, room, retries - 1));
       },
     );
   };
@@ -220,7 +216,7 @@ export const createIdentityNotices = (options: IdentityNoticesOptions): Identity
     },
     close() {
       closed = true;
-      for (const cancel of timers) cancel();
+      timers.clear();
     },
   };
 };

@@ -2,7 +2,7 @@
 // Edits the answer to a switch as its Toggle changes, until nothing more will happen.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
-import type { Clock } from "../time.ts";
+import { type Clock, createTimers } from "../time.ts";
 import type { Answer, Chat } from "./chat.ts";
 import type { Following, Journal } from "./journal.ts";
 import type { Sending } from "./outbox.ts";
@@ -93,19 +93,16 @@ const sightOf = (
 export const createProgress = (options: ProgressOptions): Progress => {
   const { toggles, clock, chat, sending, journal, track } = options;
   const followers = new Map<string, Follower>();
-  const timers = new Set<() => void>();
+  const timers = createTimers(clock);
   let closed = false;
 
   /** A store that can't be written must not end the watch, or the process. */
   const guarded = (work: () => void) => track((async () => work())());
 
-  const later = (ms: number, action: () => void) => {
-    const cancel = clock.after(ms, () => {
-      timers.delete(cancel);
+  const later = (ms: number, action: () => void) =>
+    timers.after(ms, () => {
       if (!closed) guarded(action);
     });
-    timers.add(cancel);
-  };
 
   const finish = ({ followed, edits }: Follower) => {
     const { id, answer, following } = followed;
@@ -187,7 +184,6 @@ export const createProgress = (options: ProgressOptions): Progress => {
     close() {
       closed = true;
       unsubscribe();
-      for (const cancel of [...timers]) cancel();
       timers.clear();
     },
   };

@@ -3,7 +3,7 @@
 import type { Toggles } from "../kubernetes/toggles.ts";
 import { createKeyedQueue } from "../queue.ts";
 import { shorten } from "../shown-text.ts";
-import type { Clock } from "../time.ts";
+import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, Message } from "./chat.ts";
 import { commandOf, type Verb } from "./command.ts";
@@ -93,52 +93,49 @@ const createTasks = (onFault: (error: unknown) => void): Tasks => {
 /** Their answers need no API server, and so wait for nobody. */
 const AT_ONCE: ReadonlySet<Verb> = new Set(["help", "unknown", "refused"]);
 
-export const createRunner = (options: RunnerOptions): CommandRunner => {
+const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
   const { chat, access, clock, metrics, logger, defaultName } = options;
   const maxAgeMs = options.maxAgeSeconds * 1000;
   const toggles = newestOf(options.toggles);
-  let closed = false;
   const journal = openJournal({
     store: options.store,
     maxAgeMs,
-    isClosed: () => closed,
+    isClosed,
     onUnreadable: (key) => logger.warn({ key }, "an entry of the journal can't be read, and is left out"),
   });
   const sending = createSending(clock, (report) => {
     if (report.outcome !== "sent") logger.warn(report, "the chat did not take a message");
     options.onSend?.(report);
   });
-  const rooms = createKeyedQueue();
   const { track, idle } = createTasks((err) => {
-    if (!closed) logger.error({ err }, "a command failed inside");
+    if (!isClosed()) logger.error({ err }, "a command failed inside");
   });
   const progress = createProgress({ toggles, clock, chat, sending, journal, track });
-  const answering = createAnswering({ chat, access, clock, journal, sending, progress, metrics, logger });
-  const missed = createMissed({ chat, clock, sending, journal, track });
-  const notes = createShortNotes({ chat, clock, access, sending, maxAgeMs, track });
-  const refresh = createRefresh({ toggles, access, clock, chat, sending, journal, defaultName });
-  const context = { toggles, access, clock, defaultName };
-  const timers = new Set<() => void>();
+  return {
+    ...{ maxAgeMs, journal, sending, track, idle, progress },
+    timers: createTimers(clock),
+    /** By room. */
+    queue: createKeyedQueue(),
+    answering: createAnswering({ chat, access, clock, journal, sending, progress, metrics, logger }),
+    missed: createMissed({ chat, clock, sending, journal, track }),
+    notes: createShortNotes({ chat, clock, access, sending, maxAgeMs, track }),
+    refresh: createRefresh({ toggles, access, clock, chat, sending, journal, defaultName }),
+    context: { toggles, access, clock, defaultName },
+  };
+};
+type Parts = ReturnType<typeof createParts>;
 
-  const later = (ms: number, action: () => void): (() => void) => {
-    const cancel = clock.after(ms, () => {
-      timers.delete(cancel);
-      action();
-    });
-    timers.add(cancel);
-    return () => {
-      timers.delete(cancel);
-      cancel();
-    };
-  };
-  const atMost = async (ms: number, work: Promise<unknown>): Promise<void> => {
-    let cancel = () => {};
-    const patience = new Promise<void>((resolve) => {
-      cancel = later(ms, resolve);
-    });
-    await Promise.race([work.catch(() => {}), patience]);
-    cancel();
-  };
+/** Waits for `work`, but no longer than `ms`. */
+const atMost = async ({ timers }: Parts, ms: number, work: Promise<unknown>): Promise<void> => {
+  const patience = Promise.withResolvers<void>();
+  const cancel = timers.after(ms, patience.resolve);
+  await Promise.race([work.catch(() => {}), patience.promise]);
+  cancel();
+};
+
+/** Runs what has not been decided. */
+const createRunning = ({ chat, access, clock }: RunnerOptions, parts: Parts) => {
+  const { maxAgeMs, journal, sending, track, queue, answering, context } = parts;
   const isLate = ({ sentAt }: Entry): boolean => clock.now() - sentAt > maxAgeMs;
 
   const startEcho = (id: string, room: string, text: string | undefined): Promise<unknown> =>
@@ -161,7 +158,6 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
       : runReading(context, command, entry);
   };
 
-  /** Runs what has not been decided. */
   const runEntry = async ({ id, entry }: Pending): Promise<void> => {
     const { step, verb, sender, room } = entry;
     if (sending.stopped || (step.state !== "accepted" && step.state !== "begun")) return;
@@ -175,22 +171,25 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
     const decided = answering.decide(id, entry, decision);
     const answered = echoed.then(() => answering.answer(id, entry, decided));
     track(answered);
-    await atMost(ORDER_MS, answered);
+    await atMost(parts, ORDER_MS, answered);
   };
 
-  const run = (pending: Pending) => {
+  return (pending: Pending): void => {
     const { step, room } = pending.entry;
     // Both begin after this turn, and so after the transaction that the caller may be in.
     if (step.state !== "accepted" || !AT_ONCE.has(step.command.verb))
-      track(rooms.run(room, () => runEntry(pending)));
+      track(queue.run(room, () => runEntry(pending)));
     else track(Promise.resolve().then(() => runEntry(pending)));
   };
+};
 
-  const forgetRegularly = () => {
-    track((async () => journal.forget(clock.now()))());
-    later(FORGET_MS, forgetRegularly);
-  };
-
+/** Writes down what comes in; what is to be run is given to `run`. */
+const createIntake = (
+  options: RunnerOptions,
+  { maxAgeMs, journal, queue, missed }: Parts,
+  run: (pending: Pending) => void,
+): Pick<CommandRunner, "accept" | "unread"> => {
+  const { access, clock, metrics } = options;
   return {
     accept({ id, room, sender, text, ...message }, { resumed }) {
       if (!access.mayTalk(sender)) return metrics.refused("not-allowed");
@@ -200,7 +199,7 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
       const { verb } = command;
       const entry = { at: now, room, sender, sentAt, verb };
       const old = now - sentAt > maxAgeMs;
-      if (old || rooms.length(room) >= MOST_WAITING) {
+      if (old || queue.length(room) >= MOST_WAITING) {
         metrics.refused(old ? "too-old" : "too-many");
         if (AT_ONCE.has(verb) || (old && !resumed)) return;
         if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
@@ -215,6 +214,20 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
       const entry = { at: now, room, sender: "", sentAt: now, verb: UNREAD };
       if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
     },
+  };
+};
+
+export const createRunner = (options: RunnerOptions): CommandRunner => {
+  let closed = false;
+  const parts = createParts(options, () => closed);
+  const { journal, sending, track, idle, progress, answering, missed, notes, refresh, timers } = parts;
+  const run = createRunning(options, parts);
+  const forgetRegularly = () => {
+    track((async () => journal.forget(options.clock.now()))());
+    timers.after(FORGET_MS, forgetRegularly);
+  };
+  return {
+    ...createIntake(options, parts, run),
     tell: notes.tell,
     refresh,
     start() {
@@ -234,8 +247,7 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
       progress.close();
       missed.close();
       notes.close();
-      await atMost(CLOSE_MS, idle());
-      for (const cancel of [...timers]) cancel();
+      await atMost(parts, CLOSE_MS, idle());
       timers.clear();
       closed = true;
     },
