@@ -2,8 +2,8 @@
 // The one patch of a command, where others change, delete and make the Toggle anew at the same time.
 import t from "tap";
 import type { Begun } from "../../server/bot/journal.ts";
-import { resumeSwitch, type SwitchContext, switchOnce } from "../../server/bot/switching.ts";
-import { ALICE, makeWorld, type World } from "./world.ts";
+import { resumeSwitch, type SwitchContext, startPatch, switchOnce } from "../../server/bot/switching.ts";
+import { ALICE, makeWorld, ROOM, START, type World } from "./world.ts";
 
 const patch = { enabled: false, until: null, requestedBy: ALICE, reason: "r" };
 
@@ -25,6 +25,13 @@ const ended = async <T>(world: World, work: Promise<T>): Promise<T> => {
   await world.pass(20_000);
   return work;
 };
+
+t.test("a time ends at a whole second, not before it is over", async (t) => {
+  t.match(startPatch({ verb: "start", seconds: 60 }, { sender: ALICE, room: ROOM, now: START + 1 }), {
+    enabled: true,
+    until: "2026-11-22T08:01:01Z",
+  });
+});
 
 t.test("a Toggle that changed since it was looked up is switched at its new generation", async (t) => {
   const world = makeWorld();

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of a Toggle in words, and whether more will happen; each row is a Toggle.
+import t from "tap";
+import type { ToggleSpec } from "../../hooks/toggle/schema.ts";
+import { isSettled, stateText } from "../../server/bot/state-text.ts";
+import { START, toggleNamed } from "./world.ts";
+
+const web = toggleNamed("web");
+
+const withStatus = (status: Record<string, unknown>, spec: Partial<ToggleSpec> = {}) => ({
+  ...toggleNamed("web", spec),
+  status: { observedGeneration: 1, message: "The hook's words.", ...status },
+});
+const counts = { desiredReplicas: 3, replicas: 3, readyReplicas: 2, availableReplicas: 1 };
+const stalled = {
+  conditions: [
+    {
+      type: "Stalled",
+      status: "True",
+      reason: "x",
+      message: "x",
+      lastTransitionTime: "2026-11-22T07:00:00Z",
+    },
+  ],
+};
+const early = "2026-11-22T07:59:00+00:00";
+const late = "2026-11-22T12:00:00+02:00";
+
+for (const [toggle, text, settled] of [
+  [withStatus({ phase: "Running", ...counts }), "web is running: 3 desired, 2 ready, 1 available.", true],
+  [withStatus({ phase: "Starting", ...counts }), "web is starting: 3 desired, 2 ready, 1 available.", false],
+  [withStatus({ phase: "Off" }), "web is off: 0 desired, 0 ready, 0 available.", true],
+  [
+    withStatus({ phase: "Stopping", replicas: 2 }, { enabled: false }),
+    "web is stopping: 0 desired, 0 ready, 0 available, 2 left.",
+    false,
+  ],
+  [
+    withStatus({ phase: "Running", ...counts }, { until: late }),
+    "web is running: 3 desired, 2 ready, 1 available. It goes off at 2026-11-22 10:00 UTC.",
+    true,
+  ],
+  [
+    withStatus({ phase: "Off" }, { until: early }),
+    "web is off: 0 desired, 0 ready, 0 available. Its time was over at 2026-11-22 07:59 UTC.",
+    true,
+  ],
+  [
+    withStatus({ phase: "Running", ...counts }, { until: early }),
+    "web is switching off… Its time was over at 2026-11-22 07:59 UTC.",
+    false,
+  ],
+  [withStatus({ observedGeneration: 0, phase: "Off" }), "web is switching on…", false],
+  [{ ...web, status: { phase: "nonsense" } }, "web is switching on…", false],
+  [{ ...web, spec: { selector: web.spec.selector }, status: {} }, "web is not switched yet", false],
+  [
+    { ...withStatus({ phase: "Running", ...counts }), spec: { selector: web.spec.selector } },
+    "web is running: 3 desired, 2 ready, 1 available.",
+    true,
+  ],
+  [
+    withStatus({ phase: "Degraded", ...counts }),
+    "web is degraded: 3 desired, 2 ready, 1 available. The hook's words. Look with: kubectl describe deployment web -n demo",
+    false,
+  ],
+  [withStatus({ phase: "Degraded", ...counts, ...stalled }), /^web is degraded/, true],
+  [
+    withStatus({ phase: "Missing", desiredReplicas: 3 }),
+    "web is without a Deployment. The hook's words.",
+    true,
+  ],
+  [withStatus({ phase: "Conflict" }), "web is in conflict. The hook's words.", true],
+  [withStatus({ phase: "Blocked", ...stalled }), /^web is held up: .* The hook's words\.$/, true],
+] as const) {
+  const said = stateText(toggle, START);
+  if (typeof text === "string") t.equal(said, text);
+  else t.match(said, text);
+  t.equal(isSettled(toggle, START), settled, said);
+}

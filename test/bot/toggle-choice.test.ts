@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which Toggle is meant.
+import t from "tap";
+import { whichToggle } from "../../server/bot/toggle-choice.ts";
+import { toggleNamed } from "./toggle-named.ts";
+
+const [web, api] = [toggleNamed("web"), toggleNamed("api")];
+
+for (const [title, name, visible, expected] of [
+  ["named", "api", [api, web], { state: "one", toggle: api }],
+  ["named, and not there", "db", [api, web], { state: "none", name: "db", names: ["api", "web"] }],
+  ["not named: the default one", undefined, [api, web], { state: "one", toggle: web }],
+  ["not named, no default: the only one", undefined, [api], { state: "one", toggle: api }],
+  ["not named, several", undefined, [api, toggleNamed("db")], { state: "which", names: ["api", "db"] }],
+  ["not named, none", undefined, [], { state: "none", names: [] }],
+] as const) {
+  t.same(whichToggle(name, visible, "web"), expected, title);
+}
