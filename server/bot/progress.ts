@@ -90,23 +90,23 @@ const sightOf = (
   return generation < following.generation ? undefined : { text, last: false };
 };
 
-export const createProgress = (options: ProgressOptions): Progress => {
-  const { toggles, clock, chat, sending, journal, track } = options;
-  const followers = new Map<string, Follower>();
-  const timers = createTimers(clock);
-  let closed = false;
-
-  /** A store that can't be written must not end the watch, or the process. */
-  const guarded = (work: () => void) => track((async () => work())());
-
-  const later = (ms: number, action: () => void) =>
-    timers.after(ms, () => {
-      if (!closed) guarded(action);
-    });
-
+/** Edits answers: each at most once a second, to what is newest then. */
+const createEditing = (
+  { clock, chat, sending, journal, track }: ProgressOptions,
+  {
+    later,
+    isClosed,
+    onDone,
+  }: {
+    later(ms: number, action: () => void): void;
+    isClosed(): boolean;
+    /** The last word on it was said. */
+    onDone(id: string): void;
+  },
+) => {
   const finish = ({ followed, edits }: Follower) => {
     const { id, answer, following } = followed;
-    followers.delete(id);
+    onDone(id);
     journal.step(id, { state: "done", shown: { id: answer.id, toggle: following.toggle }, edits });
   };
 
@@ -120,7 +120,7 @@ export const createProgress = (options: ProgressOptions): Progress => {
       const transaction = transactionOf(id, `edit-${edits}`);
       const what = { part: "edit", room: answer.room, forMs: EDIT_FOR_MS } as const;
       await sending.attempt(what, () => chat.edit(answer, text, transaction));
-      if (sending.stopped || closed) return;
+      if (sending.stopped || isClosed()) return;
       follower.shown = text;
       follower.editedAt = clock.now();
     }
@@ -142,6 +142,29 @@ export const createProgress = (options: ProgressOptions): Progress => {
     if (wait <= 0) run();
     else later(wait, run);
   };
+
+  return { finish, pump };
+};
+
+export const createProgress = (options: ProgressOptions): Progress => {
+  const { toggles, clock, track } = options;
+  const followers = new Map<string, Follower>();
+  const timers = createTimers(clock);
+  let closed = false;
+
+  /** A store that can't be written must not end the watch, or the process. */
+  const guarded = (work: () => void) => track((async () => work())());
+
+  const later = (ms: number, action: () => void) =>
+    timers.after(ms, () => {
+      if (!closed) guarded(action);
+    });
+
+  const { finish, pump } = createEditing(options, {
+    later,
+    isClosed: () => closed,
+    onDone: (id) => followers.delete(id),
+  });
 
   const look = (follower: Follower, toggle: Toggle | undefined) => {
     if (toggle !== undefined && !follower.followed.mayUse(toggle)) {
