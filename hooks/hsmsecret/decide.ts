@@ -3,10 +3,11 @@
 import { baseOf } from "./base.ts";
 import { accepted, remembering } from "./child.ts";
 import { contentOf } from "./content.ts";
+import type { HookContext } from "./context.ts";
 import { type Decision, leaveAlone, type Situation } from "./decision.ts";
 import type { Pair } from "./judge.ts";
 import { secretsOf } from "./observed.ts";
-import { type HookContext, isAgreed, refusalOf } from "./plan.ts";
+import { isAgreed, refusalOf } from "./plan.ts";
 import { present } from "./present.ts";
 import type { Reading } from "./reading.ts";
 import { FORCE_SYNC } from "./schema.ts";

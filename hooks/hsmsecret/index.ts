@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HSMSecret hooks as the webhook calls them: plan a reading, do it, plan a write, do it, and let sync decide.
 export { believed } from "./applied.ts";
+export type { HookContext } from "./context.ts";
 export { customize } from "./customize.ts";
 export { type FinalizeResult, finalize, planRemoval } from "./finalize.ts";
-export { type HookContext, plan, type ReadPlan } from "./plan.ts";
+export { plan, type ReadPlan } from "./plan.ts";
 export type { Reading } from "./reading.ts";
 export { HSMSecret, HSMSecretCustomizeRequest, HSMSecretSyncRequest } from "./schema.ts";
 export { planWrite, type SyncResult, sync, type WrittenResult, writtenBack } from "./sync.ts";

@@ -7,7 +7,7 @@ import { own } from "../own.ts";
 import { mayWrite, quotaOf } from "../path-policy.ts";
 import { baseOf, commonOf, heldData, mappedPart, noteOf, scopeOf } from "./base.ts";
 import { contentOf } from "./content.ts";
-import type { HookContext } from "./plan.ts";
+import type { HookContext } from "./context.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { type HSMSecret, RESOLVE } from "./schema.ts";

@@ -7,20 +7,12 @@ import type { Secret } from "../kubernetes.ts";
 import { mayRead, type PathPolicy } from "../path-policy.ts";
 import { isAsSynced } from "./applied.ts";
 import { baseOf, isUnedited, scopeOf } from "./base.ts";
+import type { HookContext } from "./context.ts";
 import { controllerOf, type Observed, observe } from "./observed.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
 import { FORCE_SYNC, type HSMSecret, type HSMSecretSyncRequest, RESOLVE } from "./schema.ts";
 import { previousStatus, readyReason } from "./status.ts";
 import { templateFault } from "./template.ts";
-
-/** What beside the request decides: the path policy, the agents, the keys of checksums, and the time as RFC 3339. */
-export interface HookContext {
-  readonly policy: PathPolicy;
-  /** Names of the agents that are configured. */
-  readonly agents: readonly string[];
-  readonly checksums: KeyedChecksums;
-  readonly now: string;
-}
 
 /** What the shell shall read. `fresh` asks for a view of the token that is loaded after the request. */
 export type ReadPlan =

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What beside the request decides what an HSMSecret hook answers.
+import type { KeyedChecksums } from "../keyed-checksum.ts";
+import type { PathPolicy } from "../path-policy.ts";
+
+/** The path policy, the agents, the keys of checksums, and the time: one for a whole hook call. */
+export interface HookContext {
+  readonly policy: PathPolicy;
+  /** Names of the agents that are configured. */
+  readonly agents: readonly string[];
+  readonly checksums: KeyedChecksums;
+  /** RFC 3339. */
+  readonly now: string;
+}
