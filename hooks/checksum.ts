@@ -2,6 +2,7 @@
 // The framed checksum of a secret: the one measure by which a token's content and a Secret's are compared.
 import { hash } from "node:crypto";
 import type { StringMap } from "./kubernetes.ts";
+import { once } from "./once.ts";
 
 /** Writes the length of what follows as an unsigned 64-bit big-endian number, then what follows. */
 const writeFramed = (framed: Buffer, at: number, bytes: Uint8Array): number => {
@@ -28,3 +29,20 @@ export const checksum = (keys: Iterable<readonly [string, Uint8Array]>): string 
 /** The checksum of a Secret's `data`, whose values are base64. */
 export const checksumOfBase64 = (data: StringMap): string =>
   checksum(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64")] as const));
+
+/** What a Secret, or a path of a token, holds: base64 values, and their checksum. */
+export interface ChecksummedData {
+  readonly data: StringMap;
+  readonly checksum: string;
+}
+
+/** `data` with their checksum, which is made once, and only if somebody asks for it. */
+export const checksummed = (data: StringMap): ChecksummedData => {
+  const made = once(() => checksumOfBase64(data));
+  return {
+    data,
+    get checksum() {
+      return made();
+    },
+  };
+};

@@ -3,17 +3,11 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { annotationOf } from "../annotation.ts";
-import { checksumOfBase64 } from "../checksum.ts";
-import type { KeyedChecksums } from "../keyed-checksum.ts";
-import type { Secret } from "../kubernetes.ts";
-import { isUnedited } from "./base.ts";
+import type { Assessment } from "./assessment.ts";
 import { contentOf } from "./content.ts";
-import type { HookContext } from "./context.ts";
-import { observe } from "./observed.ts";
+import { isUnedited, type Owned } from "./owned.ts";
 import type { Reading } from "./reading.ts";
-import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
-import type { HSMSecret, HSMSecretSyncRequest } from "./schema.ts";
-import { previousStatus } from "./status.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** The annotation of a Secret: path, version and device of the reading that its data were made of. */
 export const APPLIED = "hsm.j5t.io/applied";
@@ -36,9 +30,9 @@ export const appliedText = ({ hsmPath }: ResolvedSpec, { version, device }: Foun
   JSON.stringify({ path: hsmPath, version, device });
 
 /** What was last read or applied of the path: by the status, or by the Secret, which a status may lag behind. */
-const lastKnown = (parent: HSMSecret, path: string, owned: Secret | undefined): Applied | undefined => {
-  const noted = owned && annotationOf(owned, APPLIED, applied);
-  const { hsmPath, lastReading } = previousStatus(parent);
+const lastKnown = ({ spec: { hsmPath: path }, before, observed }: Assessment): Applied | undefined => {
+  const noted = observed.owned && annotationOf(observed.owned.secret, APPLIED, applied);
+  const { hsmPath, lastReading } = before;
   const read = hsmPath === path && lastReading !== undefined ? { path, ...lastReading } : undefined;
   if (noted?.path !== path) return read;
   return read !== undefined && read.version > noted.version ? read : noted;
@@ -46,51 +40,33 @@ const lastKnown = (parent: HSMSecret, path: string, owned: Secret | undefined): 
 
 /** Whether `owned` holds what a sync last called synced under this generation of the spec. */
 export const isAsSynced = (
-  parent: HSMSecret,
-  spec: ResolvedSpec,
-  owned: Secret,
-  checksums: KeyedChecksums,
-) => {
-  const { syncStatus, observedGeneration, secretChecksum } = previousStatus(parent);
-  return (
-    syncStatus === "InSync" &&
-    observedGeneration === parent.metadata.generation &&
-    (owned.type ?? "Opaque") === spec.secretType &&
-    checksums.fits(secretChecksum, checksumOfBase64(owned.data ?? {}))
-  );
-};
+  { parent, spec, before, context }: Assessment,
+  { secret, whole }: Owned,
+): boolean =>
+  before.syncStatus === "InSync" &&
+  before.observedGeneration === parent.metadata.generation &&
+  (secret.type ?? "Opaque") === spec.secretType &&
+  context.checksums.fits(before.secretChecksum, whole.checksum);
 
 /** Whether `reading` may be what the path held before `last`, or something that has never followed it. */
-const isBehind = (
-  parent: HSMSecret,
-  last: Applied | undefined,
-  reading: Found,
-  context: HookContext,
-): boolean => {
+const isBehind = ({ before, context }: Assessment, last: Applied | undefined, reading: Found): boolean => {
   // What one token holds is what it holds, also where its versions begin anew.
   if (last === undefined || last.device === reading.device) return false;
   // An agent that has gone for good, or has another name now, does not hold up the one in its place.
   if (reading.mirror !== true && !context.agents.includes(last.device)) return false;
   if (reading.version !== last.version) return reading.version < last.version;
   if (reading.mirror !== true) return false;
-  const { hsmPath, lastReading, hsmChecksum } = previousStatus(parent);
-  const isKnown = hsmPath === last.path && lastReading?.version === last.version;
-  return !(isKnown && context.checksums.fits(hsmChecksum, reading.checksum));
+  const isKnown = before.hsmPath === last.path && before.lastReading?.version === last.version;
+  return !(isKnown && context.checksums.fits(before.hsmChecksum, reading.checksum));
 };
 
 /** Whether the Secret holds what `reading` says, and nobody has edited it to be so. */
-const isHeld = (
-  parent: HSMSecret,
-  spec: ResolvedSpec,
-  owned: Secret,
-  reading: Found,
-  context: HookContext,
-) => {
-  const { checksums } = context;
-  if (!isAsSynced(parent, spec, owned, checksums)) return false;
-  if (spec.writeBack !== "Never" && isUnedited(owned, checksums) !== true) return false;
-  const content = contentOf(spec, reading.data);
-  return content.ok && checksumOfBase64(content.data) === checksumOfBase64(owned.data ?? {});
+const isHeld = (assessment: Assessment, owned: Owned, reading: Found): boolean => {
+  const { spec, context } = assessment;
+  if (!isAsSynced(assessment, owned)) return false;
+  if (spec.writeBack !== "Never" && isUnedited(owned, context.checksums) !== true) return false;
+  const content = contentOf(spec, reading);
+  return content.ok && content.content.checksum === owned.whole.checksum;
 };
 
 /**
@@ -98,19 +74,14 @@ const isHeld = (
  * have a token that lags: an older version than was applied is no news, and one that nobody can place is none either
  * where a Secret is there. Where spec.device names the agent, its token counts, whatever it holds.
  */
-export const believed = (
-  request: HSMSecretSyncRequest,
-  context: HookContext,
-  reading: Reading | undefined,
-): Reading | undefined => {
-  const { parent } = request;
-  const spec = resolveSpec(parent);
+export const believed = (assessment: Assessment, reading: Reading | undefined): Reading | undefined => {
+  const { spec, observed } = assessment;
   if (reading?.outcome !== "found" || spec.device !== undefined) return reading;
-  const { owned } = observe(request, spec);
-  const last = lastKnown(parent, spec.hsmPath, owned);
+  const { owned } = observed;
+  const last = lastKnown(assessment);
   const isUnplaced = last === undefined && reading.mirror === true && owned !== undefined;
-  if (!isUnplaced && !isBehind(parent, last, reading, context)) return reading;
-  if (owned !== undefined && isHeld(parent, spec, owned, reading, context)) {
+  if (!isUnplaced && !isBehind(assessment, last, reading)) return reading;
+  if (owned !== undefined && isHeld(assessment, owned, reading)) {
     return { outcome: "unchanged", device: reading.device, ...(reading.mirror && { mirror: true }) };
   }
   const known = last === undefined ? "an unknown version" : `version ${last.version} of ${last.device}`;

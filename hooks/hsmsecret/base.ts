@@ -4,7 +4,7 @@
 import { Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { annotationOf } from "../annotation.ts";
-import { checksum, checksumOfBase64 } from "../checksum.ts";
+import { type ChecksummedData, checksum } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
@@ -34,22 +34,31 @@ export interface Base {
   readonly removing?: readonly string[];
 }
 
+/** What a base is made with, beside data. */
+export interface BaseOptions {
+  /** Of the spec: see scopeOf(). */
+  readonly scope: () => string;
+  readonly context: { readonly checksums: KeyedChecksums };
+}
+
 const base = TypeCompiler.Compile(Base);
 
 /** The base that `secret` carries; undefined where it carries none or one that somebody has broken. */
 export const baseOf = (secret: Secret): Base | undefined => annotationOf(secret, BASE, base);
 
-/** The annotation for `data`; the same data give the same text, and the one that `secret` has stays while it is right. */
+/**
+ * The annotation for `data` under `scope` (scopeOf); the same data give the same text, and the one that is there (`before`)
+ * stays while it is right.
+ */
 export const baseText = (
-  spec: ResolvedSpec,
-  checksums: KeyedChecksums,
-  data: StringMap,
-  secret?: Secret,
+  { scope, context: { checksums } }: BaseOptions,
+  data: ChecksummedData,
+  before: Base | undefined,
   removing: readonly string[] = [],
 ): string =>
   JSON.stringify({
-    checksum: checksums.kept(secret && baseOf(secret)?.checksum, checksumOfBase64(data)),
-    scope: scopeOf(spec),
+    checksum: checksums.kept(before?.checksum, data.checksum),
+    scope: scope(),
     ...(removing.length === 0 ? {} : { removing: [...removing].sort() }),
   });
 
@@ -69,27 +78,12 @@ export const placeholderFor = (value: string): string => (value === "" ? "LQ==" 
 
 const isPlaceholder = (value: string): boolean => value === "" || value === "LQ==";
 
-/** The data of `secret` without keys that Keyswitch itself set and is about to leave out. */
-export const heldData = (secret: Secret): StringMap => {
-  const removing = new Set(baseOf(secret)?.removing);
+/** `data` without keys that Keyswitch itself set and is about to leave out, by the `known` base. */
+export const heldPart = (data: StringMap, known: Base | undefined): StringMap => {
+  const removing = new Set(known?.removing);
   return Object.fromEntries(
-    Object.entries(secret.data ?? {}).filter(([key, value]) => !(removing.has(key) && isPlaceholder(value))),
+    Object.entries(data).filter(([key, value]) => !(removing.has(key) && isPlaceholder(value))),
   );
-};
-
-/** The keys of `held` that have a place on the token; a key that spec.data does not map is put back, whatever it holds. */
-export const mappedPart = (spec: ResolvedSpec, held: StringMap): StringMap => {
-  const names = spec.data && new Set(spec.data.map(({ key }) => key));
-  return Object.fromEntries(Object.entries(held).filter(([key]) => names === undefined || names.has(key)));
-};
-
-/**
- * Whether `secret` is known to hold what Keyswitch last gave it. Without a base nobody knows; one that can't be compared
- * any more vouches for nothing.
- */
-export const isUnedited = (secret: Secret, checksums: KeyedChecksums): boolean | undefined => {
-  const known = baseOf(secret);
-  return known && checksums.fits(known.checksum, checksumOfBase64(heldData(secret)));
 };
 
 /** What every note begins with that was left since `secret` was last given something. */
@@ -112,7 +106,7 @@ export const commonOf = (secret: Secret, known: Base, note: string | undefined):
 };
 
 /** Whether the note would have the next sync take something else for common than `data`, which both sides hold now. */
-export const isMisleading = (secret: Secret, note: string | undefined, data: StringMap): boolean => {
+export const isMisleading = (secret: Secret, note: string | undefined, data: ChecksummedData): boolean => {
   const start = noteFor(secret);
-  return note?.startsWith(start) === true && note.slice(start.length) !== checksumOfBase64(data);
+  return note?.startsWith(start) === true && note.slice(start.length) !== data.checksum;
 };

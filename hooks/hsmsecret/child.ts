@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
-import type { KeyedChecksums } from "../keyed-checksum.ts";
+import type { ChecksummedData } from "../checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
 import { APPLIED } from "./applied.ts";
-import { BASE, baseOf, baseText, heldData, mappedPart, placeholderFor, REPLACED, scopeOf } from "./base.ts";
+import type { Assessment } from "./assessment.ts";
+import { BASE, baseText, placeholderFor, REPLACED } from "./base.ts";
+import type { Owned } from "./owned.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { allowed } from "./template.ts";
 
@@ -100,8 +102,7 @@ export const hasDataOf = (child: SecretChild, secret: Secret): boolean =>
   sameEntries(secret.data ?? {}, child.data);
 
 /** Whether `observed` is already all that `child` asks for. */
-export const isApplied = (child: SecretChild, observed: Secret | undefined): observed is Secret =>
-  observed !== undefined &&
+export const isApplied = (child: SecretChild, observed: Secret): boolean =>
   (observed.type ?? "Opaque") === child.type &&
   hasDataOf(child, observed) &&
   includes(observed.metadata.labels, child.metadata.labels) &&
@@ -156,58 +157,53 @@ const annotated = (child: SecretChild, annotations: StringMap): SecretChild => (
 export const marked = (child: SecretChild, applied: string | undefined): SecretChild =>
   applied === undefined ? child : annotated(child, { [APPLIED]: applied });
 
-/** `child`, so that it is really applied over `observed`, and takes away the keys that it does not have. */
+/** `child`, which has `data`, so that it is really applied over what is `owned`, and takes away the keys that it does not have. */
 export const replacing = (
-  spec: ResolvedSpec,
-  checksums: KeyedChecksums,
+  assessment: Assessment,
   child: SecretChild,
-  observed: Secret,
+  data: ChecksummedData,
+  { secret, base }: Owned,
 ): SecretChild => {
-  const going = takenOver(child, observed);
+  const going = takenOver(child, secret);
   const replaced = annotated(child, {
-    [REPLACED]: observed.metadata.resourceVersion ?? "",
-    ...(spec.writeBack === "Never"
+    [REPLACED]: secret.metadata.resourceVersion ?? "",
+    ...(assessment.spec.writeBack === "Never"
       ? {}
-      : { [BASE]: baseText(spec, checksums, child.data, observed, Object.keys(going)) }),
+      : { [BASE]: baseText(assessment, data, base, Object.keys(going)) }),
   });
   return { ...replaced, data: sorted({ ...child.data, ...going }) };
 };
 
-/** `child` for a Secret that is not there yet. */
-export const creating = (spec: ResolvedSpec, checksums: KeyedChecksums, child: SecretChild): SecretChild =>
-  spec.writeBack === "Never" ? child : annotated(child, { [BASE]: baseText(spec, checksums, child.data) });
+/** `child`, which has `data`, for a Secret that is not there yet. */
+export const creating = (assessment: Assessment, child: SecretChild, data: ChecksummedData): SecretChild =>
+  assessment.spec.writeBack === "Never"
+    ? child
+    : annotated(child, { [BASE]: baseText(assessment, data, undefined) });
 
 /**
- * `child`, which `observed` is already, with a base that says that the token holds the same. Where that is news, it is
- * `applied`: the child with the mark of the reading.
+ * `child`, which is `owned` already and has `data`, with a base that says that the token holds the same. Where that is news,
+ * it is `applied`: the child with the mark of the reading.
  */
 export const agreed = (
-  spec: ResolvedSpec,
-  checksums: KeyedChecksums,
-  child: SecretChild,
-  applied: SecretChild,
-  observed: Secret,
+  assessment: Assessment,
+  { child, applied }: { readonly child: SecretChild; readonly applied: SecretChild },
+  data: ChecksummedData,
+  { secret, base }: Owned,
 ): SecretChild => {
-  if (spec.writeBack === "Never") return child;
-  const base = baseText(spec, checksums, child.data, observed);
-  return observed.metadata.annotations?.[BASE] === base
+  if (assessment.spec.writeBack === "Never") return child;
+  const text = baseText(assessment, data, base);
+  return secret.metadata.annotations?.[BASE] === text
     ? child
-    : annotated(applied, { [REPLACED]: observed.metadata.resourceVersion ?? "", [BASE]: base });
+    : annotated(applied, { [REPLACED]: secret.metadata.resourceVersion ?? "", [BASE]: text });
 };
 
-/** `observed` as it is, with the base that it has lost: `common`, as a status shows it. */
-export const remembering = (spec: ResolvedSpec, observed: Secret, common: string): SecretChild =>
-  annotated(relisted(spec, observed), { [BASE]: JSON.stringify({ checksum: common, scope: scopeOf(spec) }) });
+/** What is `owned` as it is, with the base that it has lost: `common`, as a status shows it. */
+export const remembering = ({ spec, scope }: Assessment, { secret }: Owned, common: string): SecretChild =>
+  annotated(relisted(spec, secret), { [BASE]: JSON.stringify({ checksum: common, scope: scope() }) });
 
-/** `observed` as it is, with a base that says that nothing is left to be told of what it holds. */
-export const accepted = (spec: ResolvedSpec, checksums: KeyedChecksums, observed: Secret): SecretChild =>
-  annotated(relisted(spec, observed), {
-    [REPLACED]: observed.metadata.resourceVersion ?? "",
-    [BASE]: baseText(
-      spec,
-      checksums,
-      mappedPart(spec, heldData(observed)),
-      observed,
-      baseOf(observed)?.removing,
-    ),
+/** What is `owned` as it is, with a base that says that nothing is left to be told of what it holds. */
+export const accepted = (assessment: Assessment, { secret, base, mapped }: Owned): SecretChild =>
+  annotated(relisted(assessment.spec, secret), {
+    [REPLACED]: secret.metadata.resourceVersion ?? "",
+    [BASE]: baseText(assessment, mapped, base, base?.removing),
   });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From what the token holds at a path to the data of a Secret, or the one reason why Kubernetes would not take it.
+import { type ChecksummedData, checksummed } from "../checksum.ts";
 import type { StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
@@ -27,7 +28,7 @@ const FILLED_KEYS: Readonly<Record<string, string>> = { "kubernetes.io/ssh-auth"
 const SERVICE_ACCOUNT = "kubernetes.io/service-account.name";
 
 export type Content =
-  | { readonly ok: true; readonly data: StringMap }
+  | { readonly ok: true; readonly content: ChecksummedData }
   | { readonly ok: false; readonly reason: "InvalidKey" | "TooLarge"; readonly message: string };
 
 const isSecretKey = (key: string): boolean =>
@@ -66,8 +67,9 @@ const typeFault = (
     : undefined;
 };
 
-/** The data of the Secret that `spec` asks for, made of the base64 values that the token holds at the path. */
-export const contentOf = (spec: ResolvedSpec, token: StringMap): Content => {
+/** The data of the Secret that `spec` asks for, made of what the token holds at the path: all of it, or by its mapping. */
+export const contentOf = (spec: ResolvedSpec, held: ChecksummedData): Content => {
+  const { data: token } = held;
   const mapping = spec.data ?? Object.keys(token).map((key) => ({ key, hsmKey: key }));
   const missing = mapping.filter(({ hsmKey }) => !Object.hasOwn(token, hsmKey)).map(({ hsmKey }) => hsmKey);
   if (missing.length > 0) {
@@ -100,5 +102,5 @@ export const contentOf = (spec: ResolvedSpec, token: StringMap): Content => {
       message: `The values at ${spec.hsmPath} have ${bytes} bytes together and a Secret takes ${MAX_SECRET_BYTES}. Split them over several paths, or choose keys in spec.data.`,
     };
   }
-  return { ok: true, data };
+  return { ok: true, content: spec.data === undefined ? held : checksummed(data) };
 };

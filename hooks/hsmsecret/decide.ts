@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
-import { baseOf } from "./base.ts";
+import { checksummed } from "../checksum.ts";
 import { accepted, remembering } from "./child.ts";
-import { contentOf } from "./content.ts";
-import type { HookContext } from "./context.ts";
-import { type Decision, leaveAlone, type Situation } from "./decision.ts";
-import type { Pair } from "./judge.ts";
+import { type Decision, leaveAlone } from "./decision.ts";
+import type { Judgement, Pair } from "./judge.ts";
 import { secretsOf } from "./observed.ts";
-import { isAgreed, refusalOf } from "./plan.ts";
+import { isAgreed } from "./plan.ts";
 import { present } from "./present.ts";
 import type { Reading } from "./reading.ts";
 import { FORCE_SYNC } from "./schema.ts";
-import { isShownAs, learnedFrom, previousStatus, readyReason } from "./status.ts";
+import { learnedFrom, readyReason } from "./status.ts";
 import { conflictFinding, failureFinding, keepingEdits, withheldFinding } from "./write-back.ts";
 import type { FailedWrite } from "./writing.ts";
 
@@ -21,16 +19,16 @@ const RETRY_SECONDS = 15;
 const MISSING_SECONDS = 60;
 
 const unavailable = (
-  situation: Situation,
+  judgement: Judgement,
   reading: Extract<Reading, { outcome: "unavailable" }>,
 ): Decision => {
-  const { spec, observed } = situation;
+  const { spec, observed } = judgement;
   const kept =
     observed.owned === undefined
       ? "There is no Secret; it is made as soon as the HSM can be read."
       : "The Secret is kept as it is.";
   return leaveAlone(
-    situation,
+    judgement,
     {
       // That the token can't be read passes by itself; a label that can't be a key has to be mended.
       reason: reading.code === "LABEL_INVALID" ? "InvalidKey" : "HSMUnavailable",
@@ -42,11 +40,11 @@ const unavailable = (
 };
 
 const absent = (
-  situation: Situation,
+  judgement: Judgement,
   reading: Extract<Reading, { outcome: "absent" }>,
   obeyed: Pair | undefined,
 ): Decision => {
-  const { spec, observed, checksums } = situation;
+  const { spec, observed } = judgement;
   const finding = {
     reason: "ObjectNotFound" as const,
     syncStatus: "OutOfSync" as const,
@@ -60,10 +58,10 @@ const absent = (
         ? "Write the secret there, or correct spec.hsmPath."
         : "The Secret is kept with what it holds (spec.onMissing: Retain). Write the secret there, correct spec.hsmPath, or delete this HSMSecret.";
     const syncStatus = observed.owned === undefined ? "Pending" : "OutOfSync";
-    const left = leaveAlone(situation, { ...finding, message: `${nothing} ${kept}`, syncStatus }, after);
+    const left = leaveAlone(judgement, { ...finding, message: `${nothing} ${kept}`, syncStatus }, after);
     if (obeyed === undefined || observed.owned === undefined) return left;
     // The user has accepted that the token holds nothing: from here on, what the Secret holds is no edit.
-    return { ...left, children: [accepted(spec, checksums, observed.owned), ...left.children.slice(1)] };
+    return { ...left, children: [accepted(judgement, observed.owned), ...left.children.slice(1)] };
   }
   return {
     children: [],
@@ -78,22 +76,26 @@ const absent = (
 };
 
 /** Without a reading, because autoSync is off and nothing asks for one. */
-const unread = (situation: Situation): Decision => {
-  const { parent, spec, observed, secretChecksum, checksums } = situation;
-  const before = previousStatus(parent);
+const unread = (judgement: Judgement): Decision => {
+  const { spec, before, observed, context } = judgement;
+  const { owned } = observed;
   const reason = readyReason(before);
-  const intact = observed.owned === undefined || isAgreed(spec, observed.owned, checksums);
-  if (isShownAs(before.secretChecksum, secretChecksum, checksums) && reason === "Synced" && intact) {
-    return present(situation, observed.owned?.data ?? {});
+  if (
+    owned !== undefined &&
+    context.checksums.fits(before.secretChecksum, owned.whole.checksum) &&
+    reason === "Synced" &&
+    isAgreed(judgement, owned)
+  ) {
+    return present(judgement, owned.whole);
   }
   if (before.syncStatus === "InSync" || reason === "Drifted") {
-    return leaveAlone(situation, {
+    return leaveAlone(judgement, {
       reason: "Drifted",
       message: `The Secret was changed by somebody and spec.autoSync is false. To ${spec.writeBack === "Never" ? "put it right" : "write it to the token"}, set the annotation ${FORCE_SYNC} to a new value.`,
       syncStatus: "OutOfSync",
     });
   }
-  return leaveAlone(situation, {
+  return leaveAlone(judgement, {
     reason: reason ?? "Drifted",
     message: before.lastError ?? "The token has not been read.",
     syncStatus: before.syncStatus ?? "Pending",
@@ -101,21 +103,19 @@ const unread = (situation: Situation): Decision => {
 };
 
 /** What follows where the token's content counts. */
-const following = (situation: Situation, reading: Reading, obeyed: Pair | undefined): Decision => {
-  const { spec, observed } = situation;
+const following = (judgement: Judgement, reading: Reading, obeyed: Pair | undefined): Decision => {
+  const { content, observed } = judgement;
   switch (reading.outcome) {
     case "unavailable":
-      return unavailable(situation, reading);
+      return unavailable(judgement, reading);
     case "absent":
-      return absent(situation, reading, obeyed);
+      return absent(judgement, reading, obeyed);
+    case "found":
     case "unchanged":
-      return present(situation, observed.owned?.data ?? {}, reading);
-    case "found": {
-      const content = contentOf(spec, reading.data);
-      return content.ok
-        ? present(situation, content.data, reading)
-        : leaveAlone(situation, { ...learnedFrom(reading), ...content, syncStatus: "Error" });
-    }
+      if (content?.ok === false) {
+        return leaveAlone(judgement, { ...learnedFrom(reading), ...content, syncStatus: "Error" });
+      }
+      return present(judgement, content?.content ?? observed.owned?.whole ?? checksummed({}));
   }
 };
 
@@ -123,14 +123,17 @@ const following = (situation: Situation, reading: Reading, obeyed: Pair | undefi
  * `decision`, which leaves an edited Secret as it is, with the base that the edit took away: the next status vouches for nothing
  * any more.
  */
-const keepingBase = ({ parent, spec, observed, verdict }: Situation, decision: Decision): Decision => {
+const keepingBase = (judgement: Judgement, decision: Decision): Decision => {
+  const { before, observed, verdict } = judgement;
   const { owned } = observed;
-  const { secretChecksum } = previousStatus(parent);
   const isChosen = "obeyed" in verdict;
-  if (owned === undefined || baseOf(owned) !== undefined || secretChecksum === undefined || isChosen) {
+  if (owned === undefined || owned.base !== undefined || before.secretChecksum === undefined || isChosen) {
     return decision;
   }
-  return { ...decision, children: [remembering(spec, owned, secretChecksum), ...decision.children.slice(1)] };
+  return {
+    ...decision,
+    children: [remembering(judgement, owned, before.secretChecksum), ...decision.children.slice(1)],
+  };
 };
 
 const NOT_TRIED: FailedWrite = {
@@ -140,42 +143,33 @@ const NOT_TRIED: FailedWrite = {
 };
 
 /**
- * Decides what `reading` means for the Secret; undefined is a sync that did not ask the token. `failure` is
- * what came of the write that the verdict asks for, where it is not known to have succeeded.
+ * Decides what a judgement means for the Secret. `failure` is what came of the write that it asks for, where that is not
+ * known to have succeeded.
  */
-export const decide = (
-  situation: Situation,
-  context: HookContext,
-  reading: Reading | undefined,
-  failure: FailedWrite = NOT_TRIED,
-): Decision => {
-  const { parent, spec, observed, verdict } = situation;
-  const refusal = refusalOf(parent, spec, observed, context.policy);
-  if (refusal !== undefined) return leaveAlone(situation, { ...refusal, syncStatus: "Error" });
-  if (reading === undefined) return unread(situation);
+export const decide = (judgement: Judgement, failure: FailedWrite = NOT_TRIED): Decision => {
+  const { spec, refusal, reading, verdict } = judgement;
+  if (refusal !== undefined) return leaveAlone(judgement, { ...refusal, syncStatus: "Error" });
+  if (reading === undefined) return unread(judgement);
   const learned = learnedFrom(reading);
   switch (verdict.verdict) {
     case "token": {
-      const decision = keepingEdits(situation, following(situation, reading, verdict.obeyed));
+      const decision = keepingEdits(judgement, following(judgement, reading, verdict.obeyed));
       // While it is being obeyed the conflict stays in the status, for the choice is bound to it.
       const conflict = verdict.obeyed ?? (reading.outcome === "unavailable" ? undefined : null);
       return conflict === undefined ? decision : { ...decision, finding: { ...decision.finding, conflict } };
     }
     case "conflict":
-      return leaveAlone(situation, {
-        ...learned,
-        ...conflictFinding(parent, spec, verdict, context.checksums),
-      });
+      return leaveAlone(judgement, { ...learned, ...conflictFinding(judgement, verdict) });
     case "withheld":
       return keepingBase(
-        situation,
-        leaveAlone(situation, { ...learned, ...withheldFinding(parent, spec, verdict) }),
+        judgement,
+        leaveAlone(judgement, { ...learned, ...withheldFinding(judgement, verdict) }),
       );
     case "write": {
       const { after, ...finding } = failureFinding(spec, verdict, failure);
       return keepingBase(
-        situation,
-        leaveAlone(situation, { ...learned, ...finding }, Math.min(spec.syncInterval, after)),
+        judgement,
+        leaveAlone(judgement, { ...learned, ...finding }, Math.min(spec.syncInterval, after)),
       );
     }
   }

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the steps of a sync's decision look at, what they answer, and the answer that they share: nothing is touched.
-import type { KeyedChecksums } from "../keyed-checksum.ts";
+// What the steps of a sync's decision answer, and the answer that they share: nothing is touched.
+import type { Assessment } from "./assessment.ts";
 import { relisted, type SecretChild } from "./child.ts";
-import type { Verdict } from "./judge.ts";
-import { type Observed, secretsOf } from "./observed.ts";
-import type { ResolvedSpec } from "./resolved-spec.ts";
-import type { HSMSecret } from "./schema.ts";
+import { secretsOf } from "./observed.ts";
 import type { Finding } from "./status.ts";
 
 /** What a sync decided: the children of the answer, what was found out, and when to look again (seconds). */
@@ -15,29 +12,24 @@ export interface Decision {
   readonly after?: number;
 }
 
-/** Everything that a step of the decision looks at. */
-export interface Situation {
-  readonly parent: HSMSecret;
-  readonly spec: ResolvedSpec;
-  readonly observed: Observed;
-  readonly secretChecksum: string | null;
-  readonly verdict: Verdict;
-  readonly checksums: KeyedChecksums;
-  /** RFC 3339. */
-  readonly now: string;
-}
+/** The checksum of the Secret that is owned; null where there is none. */
+export const secretChecksumOf = ({ observed }: Assessment): string | null =>
+  observed.owned?.whole.checksum ?? null;
 
 /** Leaves the data of every Secret as it is and says why. */
 export const leaveAlone = (
-  { spec, observed, secretChecksum }: Situation,
+  assessment: Assessment,
   finding: Omit<Finding, "secretChecksum">,
-  after = spec.syncInterval,
-): Decision => ({
-  children: secretsOf(observed).map((secret) => relisted(spec, secret)),
-  finding: {
-    ...finding,
-    secretChecksum,
-    secretName: observed.owned?.metadata.name ?? null,
-  },
-  after,
-});
+  after = assessment.spec.syncInterval,
+): Decision => {
+  const { spec, observed } = assessment;
+  return {
+    children: secretsOf(observed).map((secret) => relisted(spec, secret)),
+    finding: {
+      ...finding,
+      secretChecksum: secretChecksumOf(assessment),
+      secretName: observed.owned?.secret.metadata.name ?? null,
+    },
+    after,
+  };
+};

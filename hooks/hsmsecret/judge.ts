@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Under writeBack: who changed since the Secret and the token were last the same, and what follows from it.
-import { checksumOfBase64 } from "../checksum.ts";
-import type { KeyedChecksums } from "../keyed-checksum.ts";
-import type { Secret, StringMap } from "../kubernetes.ts";
+import { type ChecksummedData, checksummed } from "../checksum.ts";
+import type { StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
 import { mayWrite, quotaOf } from "../path-policy.ts";
-import { baseOf, commonOf, heldData, mappedPart, noteOf, scopeOf } from "./base.ts";
-import { contentOf } from "./content.ts";
-import type { HookContext } from "./context.ts";
+import type { Assessment } from "./assessment.ts";
+import { commonOf, noteOf } from "./base.ts";
+import { type Content, contentOf } from "./content.ts";
+import type { Owned } from "./owned.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-import { type HSMSecret, RESOLVE } from "./schema.ts";
-import { previousStatus } from "./status.ts";
+import { RESOLVE } from "./schema.ts";
 import type { Write } from "./writing.ts";
 
 /** The two contents that can't both stay; see status.conflict. */
@@ -46,6 +45,8 @@ export type Withheld =
 
 type Answered = Extract<Reading, { outcome: "found" | "absent" }>;
 
+const tokenOf = (reading: Answered): StringMap => (reading.outcome === "found" ? reading.data : {});
+
 /** What the token shall hold: its own keys to set, or the keys of the Secret that can't agree on one value. */
 type Wanted =
   | { readonly ok: true; readonly data: StringMap }
@@ -68,8 +69,10 @@ const wantedOf = (spec: ResolvedSpec, held: StringMap, token: StringMap): Wanted
 };
 
 /** Whether the status already shows the conflict of this very pair. */
-export const isShown = (parent: HSMSecret, pair: Pair, checksums: KeyedChecksums): boolean => {
-  const { conflict } = previousStatus(parent);
+export const isShown = (
+  { before: { conflict }, context: { checksums } }: Assessment,
+  pair: Pair,
+): boolean => {
   if (conflict === undefined || !checksums.fits(conflict.secretChecksum, pair.secretChecksum)) return false;
   return pair.hsmChecksum === undefined
     ? conflict.hsmChecksum === undefined
@@ -77,150 +80,151 @@ export const isShown = (parent: HSMSecret, pair: Pair, checksums: KeyedChecksums
 };
 
 /** What the user chose for the conflict of `pair`; a choice counts only once the status has shown that conflict. */
-export const choiceFor = (
-  parent: HSMSecret,
-  pair: Pair,
-  checksums: KeyedChecksums,
-): "hsm" | "secret" | undefined => {
+export const choiceFor = (assessment: Assessment, pair: Pair): "hsm" | "secret" | undefined => {
+  const { parent, before } = assessment;
   const choice = parent.metadata.annotations?.[RESOLVE];
-  if (!isShown(parent, pair, checksums) || choice === previousStatus(parent).lastResolve) return undefined;
+  if (!isShown(assessment, pair) || choice === before.lastResolve) return undefined;
   return choice === "hsm" || choice === "secret" ? choice : undefined;
 };
 
-/** The write of the data that `owned` holds over what `reading` showed, or why there is none. */
-const writing = (
-  { parent, spec, context, owned, reading }: Case,
-  held: StringMap,
-  obeyed: Pair | undefined,
-): Verdict => {
+/** What is judged: an owned Secret beside what a healthy token answered. */
+interface Case extends Assessment {
+  readonly owned: Owned;
+  readonly reading: Answered;
+  /** What the token holds, as the Secret would have it; undefined where it holds nothing. */
+  readonly content: ChecksummedData | undefined;
+  readonly wanted: Wanted;
+}
+
+/** The write of the data that the Secret holds over what was read, or why there is none. */
+const writing = (given: Case, obeyed: Pair | undefined): Verdict => {
+  const { parent, spec, context, owned, reading, wanted } = given;
+  const { namespace } = parent.metadata;
   const chosen = obeyed === undefined ? {} : { obeyed };
   const withheld = (why: Withheld): Verdict => ({ verdict: "withheld", why, ...chosen });
-  const token = reading.outcome === "found" ? reading.data : {};
-  const wanted = wantedOf(spec, held, token);
   if (!wanted.ok) return withheld({ why: "ambiguous", keys: wanted.keys });
   const mapped = spec.data !== undefined;
-  const data = mapped ? wanted.data : held;
+  const data = mapped ? wanted.data : owned.held.data;
   if (Object.keys(data).length === 0) return withheld({ why: "empty" });
-  const after = mapped ? { ...token, ...data } : data;
-  const lacking = (spec.data ?? []).filter(({ hsmKey }) => !Object.hasOwn(after, hsmKey));
+  const after = mapped ? checksummed({ ...tokenOf(reading), ...data }) : owned.held;
+  const lacking = (spec.data ?? []).filter(({ hsmKey }) => !Object.hasOwn(after.data, hsmKey));
   if (lacking.length > 0) return withheld({ why: "incomplete", keys: lacking.map(({ key }) => key).sort() });
-  if (!mayWrite(context.policy, parent.metadata.namespace, spec.hsmPath))
-    return withheld({ why: "forbidden" });
+  if (!mayWrite(context.policy, namespace, spec.hsmPath)) return withheld({ why: "forbidden" });
   if (reading.mirror) return withheld({ why: "mirror", device: reading.device });
-  const content = contentOf(spec, after);
+  const agreed = contentOf(spec, after);
   const write: Write = {
     method: mapped && reading.outcome === "found" ? "patch" : "put",
     path: spec.hsmPath,
     device: reading.device,
     data,
     ...(reading.outcome === "found" ? { ifMatch: reading.checksum } : {}),
-    source: noteOf(owned, checksumOfBase64(content.ok ? content.data : after)),
-    checksum: checksumOfBase64(after),
-    quota: quotaOf(context.policy, parent.metadata.namespace),
+    source: noteOf(owned.secret, (agreed.ok ? agreed.content : after).checksum),
+    checksum: after.checksum,
+    quota: quotaOf(context.policy, namespace),
   };
   return { verdict: "write", write, ...chosen };
 };
 
-/** What is judged: an owned Secret beside what a healthy token answered. */
-interface Case {
-  readonly parent: HSMSecret;
-  readonly spec: ResolvedSpec;
-  readonly context: HookContext;
-  readonly owned: Secret;
-  readonly reading: Answered;
-}
-
-const FOLLOW: Verdict = { verdict: "token" };
-
 /**
- * Whether the token has not been written since the status called `owned` synced: then an edit that took the base away with it,
- * as `kubectl replace` does, is an edit of the Secret alone.
+ * Whether the token has not been written since the status called the Secret synced: then an edit that took the base away with
+ * it, as `kubectl replace` does, is an edit of the Secret alone.
  */
-const isTokenAsSynced = ({ parent, spec, context: { checksums }, owned, reading }: Case): boolean => {
-  const { syncStatus, observedGeneration, hsmPath, hsmChecksum, lastReading, secretRef } =
-    previousStatus(parent);
+const isTokenAsSynced = ({ parent, spec, before, context, owned, reading }: Case): boolean => {
+  const { syncStatus, observedGeneration, hsmPath, hsmChecksum, lastReading, secretRef } = before;
   return (
     reading.outcome === "found" &&
     syncStatus === "InSync" &&
     observedGeneration === parent.metadata.generation &&
     secretRef?.uid !== undefined &&
-    secretRef.uid === owned.metadata.uid &&
+    secretRef.uid === owned.secret.metadata.uid &&
     hsmPath === spec.hsmPath &&
     // A writer that does not count leaves 0, which tells nothing.
     reading.version > 0 &&
     lastReading?.version === reading.version &&
     lastReading.device === reading.device &&
-    checksums.fits(hsmChecksum, reading.checksum)
+    context.checksums.fits(hsmChecksum, reading.checksum)
   );
 };
 
 /** Who changed: `nobody` but the token perhaps, the `secret` alone, or one of the causes of a conflict. */
-const changesOf = (given: Case, held: StringMap): "nobody" | "secret" | ConflictCause => {
-  const {
-    parent,
-    spec,
-    context: { checksums },
-    owned,
-    reading,
-  } = given;
-  const base = baseOf(owned);
+const changesOf = (given: Case): "nobody" | "secret" | ConflictCause => {
+  const { scope, before, owned, reading, content } = given;
+  const { checksums } = given.context;
+  const { secret, base, whole, held, mapped } = owned;
+  const differing = reading.outcome === "absent" ? "absent" : "unknown";
   if (base === undefined || !checksums.knows(base.checksum)) {
     // Nothing was ever given under writeBack, or nothing that can be compared: only a status that calls this very content synced vouches for it.
-    const { syncStatus, secretChecksum } = previousStatus(parent);
-    const vouched =
-      syncStatus === "InSync" && checksums.fits(secretChecksum, checksumOfBase64(owned.data ?? {}));
+    const vouched = before.syncStatus === "InSync" && checksums.fits(before.secretChecksum, whole.checksum);
     if (vouched) return "nobody";
-    if (base === undefined && isTokenAsSynced(given)) return "secret";
-    return reading.outcome === "absent" ? "absent" : "unknown";
+    return base === undefined && isTokenAsSynced(given) ? "secret" : differing;
   }
-  if (base.scope !== scopeOf(spec)) {
-    if (checksums.fits(base.checksum, checksumOfBase64(held))) return "nobody";
-    return reading.outcome === "absent" ? "absent" : "unknown";
-  }
-  const secretNow = checksumOfBase64(mappedPart(spec, held));
-  if (reading.outcome === "absent") return checksums.fits(base.checksum, secretNow) ? "nobody" : "absent";
-  const content = contentOf(spec, reading.data);
-  if (!content.ok) return "nobody";
-  const tokenNow = checksumOfBase64(content.data);
-  const common = commonOf(owned, base, reading.source);
-  if (checksums.fits(common, secretNow)) return "nobody";
-  return checksums.fits(common, tokenNow) ? "secret" : "both";
+  if (base.scope !== scope()) return checksums.fits(base.checksum, held.checksum) ? "nobody" : differing;
+  if (reading.outcome === "absent" || content === undefined)
+    return checksums.fits(base.checksum, mapped.checksum) ? "nobody" : "absent";
+  const common = commonOf(secret, base, reading.source);
+  if (checksums.fits(common, mapped.checksum)) return "nobody";
+  return checksums.fits(common, content.checksum) ? "secret" : "both";
 };
 
 /** Whether the Secret has nothing to say that the token does not hold already: equal, or keys that are put back. */
-const saysNothingNew = ({ spec, reading }: Case, held: StringMap): boolean => {
-  if (reading.outcome === "absent") return false;
-  const wanted = wantedOf(spec, held, reading.data);
-  if (!wanted.ok || Object.keys(wanted.data).length > 0) return false;
-  return spec.data !== undefined || Object.keys(reading.data).every((key) => Object.hasOwn(held, key));
+const saysNothingNew = ({ spec, owned, reading, wanted }: Case): boolean => {
+  if (reading.outcome === "absent" || !wanted.ok || Object.keys(wanted.data).length > 0) return false;
+  return (
+    spec.data !== undefined || Object.keys(reading.data).every((key) => Object.hasOwn(owned.held.data, key))
+  );
 };
+
+/** What there is to judge; undefined where the token's content counts whatever the Secret holds. */
+const caseOf = (
+  assessment: Assessment,
+  reading: Reading | undefined,
+  content: Content | undefined,
+): Case | undefined => {
+  const { spec, observed } = assessment;
+  const { owned } = observed;
+  if (spec.writeBack === "Never" || owned === undefined) return undefined;
+  if (reading?.outcome !== "found" && reading?.outcome !== "absent") return undefined;
+  if ((owned.secret.type ?? "Opaque") !== spec.secretType || content?.ok === false) return undefined;
+  const wanted = wantedOf(spec, owned.held.data, tokenOf(reading));
+  return { ...assessment, owned, reading, content: content?.content, wanted };
+};
+
+const FOLLOW: Verdict = { verdict: "token" };
+
+const verdictOf = (given: Case): Verdict => {
+  if (saysNothingNew(given)) return FOLLOW;
+  const changes = changesOf(given);
+  if (changes === "nobody") return FOLLOW;
+  if (changes === "secret") return writing(given, undefined);
+  const { owned, reading } = given;
+  const pair: Pair = {
+    secretChecksum: owned.mapped.checksum,
+    ...(reading.outcome === "found" ? { hsmChecksum: reading.checksum } : {}),
+  };
+  const choice = choiceFor(given, pair);
+  if (choice === undefined) return { verdict: "conflict", cause: changes, pair };
+  return choice === "hsm" ? { verdict: "token", obeyed: pair } : writing(given, pair);
+};
+
+/** An assessment with what the token answered, and whose content counts. */
+export interface Judgement extends Assessment {
+  /** undefined where the plan was to read nothing. */
+  readonly reading: Reading | undefined;
+  /** What was found, as the Secret would have it. */
+  readonly content: Content | undefined;
+  readonly verdict: Verdict;
+}
 
 /**
  * Judges an owned Secret beside `reading`. What has no base in common is never written, nor what the token can't hold as
  * a Secret. Where both sides changed, neither is touched until the user has chosen for that very pair of contents.
  */
-export const judge = (
-  parent: HSMSecret,
-  spec: ResolvedSpec,
-  context: HookContext,
-  owned: Secret | undefined,
-  reading: Reading | undefined,
-): Verdict => {
-  if (spec.writeBack === "Never" || owned === undefined) return FOLLOW;
-  if (reading?.outcome !== "found" && reading?.outcome !== "absent") return FOLLOW;
-  const given: Case = { parent, spec, context, owned, reading };
-  if ((owned.type ?? "Opaque") !== spec.secretType) return FOLLOW;
-  if (reading.outcome === "found" && !contentOf(spec, reading.data).ok) return FOLLOW;
-  const held = heldData(owned);
-  if (saysNothingNew(given, held)) return FOLLOW;
-  const changes = changesOf(given, held);
-  if (changes === "nobody") return FOLLOW;
-  if (changes === "secret") return writing(given, held, undefined);
-  const pair: Pair = {
-    secretChecksum: checksumOfBase64(mappedPart(spec, held)),
-    ...(reading.outcome === "found" ? { hsmChecksum: reading.checksum } : {}),
-  };
-  const choice = choiceFor(parent, pair, context.checksums);
-  if (choice === undefined) return { verdict: "conflict", cause: changes, pair };
-  return choice === "hsm" ? { verdict: "token", obeyed: pair } : writing(given, held, pair);
+export const judge = (assessment: Assessment, reading: Reading | undefined): Judgement => {
+  const content = reading?.outcome === "found" ? contentOf(assessment.spec, reading) : undefined;
+  const given = caseOf(assessment, reading, content);
+  return { ...assessment, reading, content, verdict: given === undefined ? FOLLOW : verdictOf(given) };
 };
+
+/** The write that is wanted after a judgement, if any. The shell does it and tells sync what came of it. */
+export const planWrite = ({ verdict }: Judgement): Write | undefined =>
+  verdict.verdict === "write" ? verdict.write : undefined;

@@ -2,15 +2,15 @@
 // What a sync request shows of the Secret that an HSMSecret names: ours, somebody else's, none, or nothing known.
 import type { Secret } from "../kubernetes.ts";
 import { own } from "../own.ts";
+import { type Owned, ownedOf } from "./owned.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-import type { HSMSecretSyncRequest } from "./schema.ts";
-import { previousStatus } from "./status.ts";
+import type { HSMSecretStatus, HSMSecretSyncRequest } from "./schema.ts";
 
 const SECRETS = "Secret.v1";
 
 export interface Observed {
   /** The Secret of the name, if the HSMSecret owns it, or if it did and nobody does now: `released`. */
-  readonly owned?: Secret;
+  readonly owned?: Owned;
   /** The Secret of the name, if the HSMSecret does not own it. */
   readonly foreign?: Secret;
   /** Whether `owned` has lost its owner reference, as by `kubectl replace` or when somebody takes the label of the selector off. */
@@ -27,38 +27,39 @@ export const controllerOf = (secret: Secret): { kind: string; name: string; uid:
 
 /** The Secrets of the HSMSecret: the one of its name first. */
 export const secretsOf = ({ owned, stale }: Observed): readonly Secret[] =>
-  owned === undefined ? stale : [owned, ...stale];
+  owned === undefined ? stale : [owned.secret, ...stale];
 
 /**
  * Whether `secret` is the very object that the HSMSecret owned when its status was last written, and nobody owns it now. Not
  * while the HSMSecret is being deleted: an owner reference that is missing then is one that the garbage collector took off.
  */
-const isReleased = ({ parent, finalizing }: HSMSecretSyncRequest, secret: Secret): boolean => {
-  const { secretRef } = previousStatus(parent);
-  return (
-    !finalizing &&
-    controllerOf(secret) === undefined &&
-    secretRef?.uid !== undefined &&
-    secretRef.uid === secret.metadata.uid
-  );
-};
+const isReleased = (finalizing: boolean, { secretRef }: HSMSecretStatus, secret: Secret): boolean =>
+  !finalizing &&
+  controllerOf(secret) === undefined &&
+  secretRef?.uid !== undefined &&
+  secretRef.uid === secret.metadata.uid;
 
-/** Reads the children and the related objects of `request`. */
-export const observe = (request: HSMSecretSyncRequest, spec: ResolvedSpec): Observed => {
+/** Reads the children and the related objects of `request`; `before` is the status that its parent carries. */
+export const observe = (
+  request: HSMSecretSyncRequest,
+  spec: ResolvedSpec,
+  before: HSMSecretStatus,
+): Observed => {
   const { namespace, uid } = request.parent.metadata;
   const key = `${namespace}/${spec.secretName}`;
   const children = request.children[SECRETS] ?? {};
   const related = request.related[SECRETS];
   const child = own(children, key);
   const named = related && own(related, key);
-  const released = child === undefined && named !== undefined && isReleased(request, named);
+  const released =
+    child === undefined && named !== undefined && isReleased(request.finalizing, before, named);
   const isOurs = named !== undefined && (released || controllerOf(named)?.uid === uid);
   const owned = child ?? (isOurs ? named : undefined);
   const stale = Object.entries(children)
     .filter(([name]) => name !== key)
     .map(([, secret]) => secret);
   return {
-    ...(owned === undefined ? {} : { owned }),
+    ...(owned === undefined ? {} : { owned: ownedOf(owned, spec) }),
     ...(owned === undefined && named !== undefined ? { foreign: named } : {}),
     released,
     stale,

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sync hook: from the observed HSMSecret and Secret, a reading of the token and what came of a write to it, to the
 // Secret that shall be.
-import { checksumOfBase64 } from "../checksum.ts";
 import type { HookEvent } from "../hook-event.ts";
-import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { SyncResponse } from "../metacontroller.ts";
+import type { Assessment } from "./assessment.ts";
 import { leakOf } from "./child.ts";
-import type { HookContext } from "./context.ts";
 import { decide } from "./decide.ts";
-import { isShown, judge, type Verdict } from "./judge.ts";
-import { type Observed, observe, secretsOf } from "./observed.ts";
+import { isShown, type Judgement } from "./judge.ts";
+import { nextStatus } from "./next-status.ts";
+import { type Observed, secretsOf } from "./observed.ts";
 import { pendingForceSync } from "./plan.ts";
-import type { Reading } from "./reading.ts";
-import { resolveSpec } from "./resolved-spec.ts";
 import { resyncAfter } from "./resync.ts";
-import { type HSMSecret, type HSMSecretSyncRequest, RESOLVE } from "./schema.ts";
-import { type Finding, nextStatus, previousStatus, type Reason } from "./status.ts";
+import { RESOLVE } from "./schema.ts";
+import type { Finding, Reason } from "./status.ts";
 import { writtenText } from "./write-back.ts";
 import type { FailedWrite, Write } from "./writing.ts";
 
@@ -47,8 +44,7 @@ const isUnfinished = (reason: Reason, observed: Observed): boolean =>
  * The events of a sync: one where the reason changed, none where nothing happened, and none of a Secret that is being
  * written, which the next sync tells of, a moment later, as written or as overdue.
  */
-const eventsOf = (parent: HSMSecret, finding: Finding): HookEvent[] => {
-  const before = previousStatus(parent);
+const eventsOf = ({ before }: Assessment, finding: Finding): HookEvent[] => {
   const { reason, message, overdue } = finding;
   if (reason === "Applying" && !overdue) return [];
   const last = before.conditions?.find(({ type }) => type === "Ready");
@@ -60,82 +56,57 @@ const eventsOf = (parent: HSMSecret, finding: Finding): HookEvent[] => {
  * Which value of the resolve annotation is used up. One that is there before its conflict is shown, or after, must not
  * decide a later one; one that is being obeyed is used up when the two sides are equal.
  */
-const usedChoice = (
-  parent: HSMSecret,
-  checksums: KeyedChecksums,
-  verdict: Verdict,
-  reading: Reading | undefined,
-): string | null | undefined => {
+const usedChoice = (judgement: Judgement): string | null | undefined => {
+  const { parent, reading, verdict } = judgement;
   const choice = parent.metadata.annotations?.[RESOLVE];
   if (choice === undefined) return null;
   if (reading === undefined || reading.outcome === "unavailable") return undefined;
   if (verdict.verdict !== "conflict") return verdict.obeyed === undefined ? choice : undefined;
-  return isShown(parent, verdict.pair, checksums) ? undefined : choice;
-};
-
-/** The write that a sync wants after `reading`, if any. The shell does it and tells sync what came of it. */
-export const planWrite = (
-  request: HSMSecretSyncRequest,
-  context: HookContext,
-  reading: Reading | undefined,
-): Write | undefined => {
-  const { parent } = request;
-  const spec = resolveSpec(parent);
-  const verdict = judge(parent, spec, context, observe(request, spec).owned, reading);
-  return verdict.verdict === "write" ? verdict.write : undefined;
+  return isShown(judgement, verdict.pair) ? undefined : choice;
 };
 
 /**
  * What follows a write that succeeded: no answer, but another sync, which finds the two sides equal. An answer would list
  * the Secret as it was before the write, and Metacontroller would force that over an edit made while the write lasted.
  */
-export const writtenBack = (request: HSMSecretSyncRequest, write: Write): WrittenResult => ({
+export const writtenBack = ({ spec }: Assessment, write: Write): WrittenResult => ({
   againAfterSeconds: WRITTEN_SECONDS,
-  events: [
-    { type: "Normal", reason: "WrittenBack", message: writtenText(resolveSpec(request.parent), write) },
-  ],
+  events: [{ type: "Normal", reason: "WrittenBack", message: writtenText(spec, write) }],
   outcome: "WrittenBack",
 });
 
-/**
- * The sync hook. `reading` is what came of the plan (see plan.ts), `failure` of planWrite; each is undefined where the
- * plan was to do nothing. After a write that succeeded there is no sync but writtenBack. The same arguments give the same
- * bytes.
- */
-export const sync = (
-  request: HSMSecretSyncRequest,
-  context: HookContext,
-  reading: Reading | undefined,
-  failure?: FailedWrite,
-): SyncResult => {
-  const { parent } = request;
-  const spec = resolveSpec(parent);
-  const observed = observe(request, spec);
-  const secretChecksum = observed.owned === undefined ? null : checksumOfBase64(observed.owned.data ?? {});
-  const verdict = judge(parent, spec, context, observed.owned, reading);
-  const { checksums } = context;
-  const situation = { parent, spec, observed, secretChecksum, verdict, checksums, now: context.now };
-  const { children, finding, after } = decide(situation, context, reading, failure);
+/** What the decision found out, and what the judgement tells beside. */
+const completed = (judgement: Judgement, finding: Finding): Finding => {
+  const { observed, reading } = judgement;
   const wanted =
-    reading === undefined || reading.outcome === "unavailable" ? undefined : pendingForceSync(parent);
-  const used = usedChoice(parent, context.checksums, verdict, reading);
+    reading === undefined || reading.outcome === "unavailable" ? undefined : pendingForceSync(judgement);
+  const used = usedChoice(judgement);
   const leak = leakOf(secretsOf(observed));
-  const full = {
+  return {
     ...finding,
-    secretUid: observed.owned?.metadata.uid ?? null,
+    secretUid: observed.owned?.secret.metadata.uid ?? null,
     ...(leak === undefined ? {} : { leak }),
     ...(wanted === undefined ? {} : { lastForceSync: wanted }),
     ...(used === undefined ? {} : { lastResolve: used }),
   };
+};
+
+/**
+ * The sync hook, after the reading was judged. `failure` is what came of planWrite; undefined where it was to do nothing. After
+ * a write that succeeded there is no sync but writtenBack. The same arguments give the same bytes.
+ */
+export const sync = (judgement: Judgement, failure?: FailedWrite): SyncResult => {
+  const { parent, spec, observed } = judgement;
+  const { children, finding, after } = decide(judgement, failure);
   return {
     response: {
-      status: nextStatus(parent, full, context),
+      status: nextStatus(judgement, completed(judgement, finding)),
       children: [...children],
       ...(after !== undefined && (spec.autoSync || isUnfinished(finding.reason, observed))
         ? { resyncAfterSeconds: resyncAfter(parent.metadata.uid, after) }
         : {}),
     },
-    events: eventsOf(parent, finding),
+    events: eventsOf(judgement, finding),
     outcome: finding.reason,
   };
 };

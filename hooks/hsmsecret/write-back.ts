@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
-import type { KeyedChecksums } from "../keyed-checksum.ts";
 import { own } from "../own.ts";
-import { isUnedited } from "./base.ts";
+import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
-import type { Decision, Situation } from "./decision.ts";
+import type { Decision } from "./decision.ts";
 import { type ConflictCause, choiceFor, type Verdict, type Withheld } from "./judge.ts";
+import { isUnedited, ownedOf } from "./owned.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-import { type HSMSecret, RESOLVE } from "./schema.ts";
+import { RESOLVE } from "./schema.ts";
 import type { Finding } from "./status.ts";
 import type { FailedWrite, Write } from "./writing.ts";
 
@@ -27,7 +27,8 @@ const CAUSES: Readonly<Record<ConflictCause, string>> = {
 };
 
 /** How to choose, or what is wrong with the choice that was made. */
-const adviceOf = (parent: HSMSecret, pair: Of<"conflict">["pair"], checksums: KeyedChecksums): string => {
+const adviceOf = (assessment: Assessment, pair: Of<"conflict">["pair"]): string => {
+  const { parent } = assessment;
   const { name, namespace } = parent.metadata;
   const annotate = `kubectl annotate hsmsecret -n ${namespace} ${name}`;
   const choose = `${annotate} ${RESOLVE}=secret writes the Secret to the token, ${RESOLVE}=hsm follows the token.`;
@@ -36,24 +37,22 @@ const adviceOf = (parent: HSMSecret, pair: Of<"conflict">["pair"], checksums: Ke
   if (choice !== "hsm" && choice !== "secret") {
     return `The annotation ${RESOLVE} must be hsm or secret. ${choose}`;
   }
-  if (choiceFor(parent, pair, checksums) !== undefined) return choose;
+  if (choiceFor(assessment, pair) !== undefined) return choose;
   return `The annotation ${RESOLVE}=${choice} is older than this conflict and does not resolve it: remove it (${annotate} ${RESOLVE}-), then choose. ${choose}`;
 };
 
 /** The finding of a conflict: nothing is written, on either side. */
-export const conflictFinding = (
-  parent: HSMSecret,
-  spec: ResolvedSpec,
-  { cause, pair }: Of<"conflict">,
-  checksums: KeyedChecksums,
-): Found => ({
-  reason: "Conflict",
-  message: `${CAUSES[cause]} (Secret ${spec.secretName}, path ${spec.hsmPath}). Neither is overwritten. ${adviceOf(parent, pair, checksums)}`,
-  syncStatus: "OutOfSync",
-  conflict: pair,
-});
+export const conflictFinding = (assessment: Assessment, { cause, pair }: Of<"conflict">): Found => {
+  const { secretName, hsmPath } = assessment.spec;
+  return {
+    reason: "Conflict",
+    message: `${CAUSES[cause]} (Secret ${secretName}, path ${hsmPath}). Neither is overwritten. ${adviceOf(assessment, pair)}`,
+    syncStatus: "OutOfSync",
+    conflict: pair,
+  };
+};
 
-const withheldText = (parent: HSMSecret, spec: ResolvedSpec, withheld: Withheld): string => {
+const withheldText = ({ parent, spec }: Assessment, withheld: Withheld): string => {
   const { namespace } = parent.metadata;
   switch (withheld.why) {
     case "forbidden":
@@ -70,13 +69,9 @@ const withheldText = (parent: HSMSecret, spec: ResolvedSpec, withheld: Withheld)
 };
 
 /** The finding where the Secret's content would count but is not written. */
-export const withheldFinding = (
-  parent: HSMSecret,
-  spec: ResolvedSpec,
-  { why, obeyed }: Of<"withheld">,
-): Found => ({
+export const withheldFinding = (assessment: Assessment, { why, obeyed }: Of<"withheld">): Found => ({
   reason: why.why === "ambiguous" ? "Conflict" : "WriteBackFailed",
-  message: `${withheldText(parent, spec, why)} The Secret is kept as it is.`,
+  message: `${withheldText(assessment, why)} The Secret is kept as it is.`,
   syncStatus: "OutOfSync",
   conflict: obeyed ?? null,
   ...(why.why === "mirror" ? {} : { stalled: true }),
@@ -149,11 +144,12 @@ export const writtenText = (spec: ResolvedSpec, { device, path, method, data }: 
  * `decision`, but without letting go of a Secret of an earlier secretName that was edited and whose edit nobody has
  * taken to the token.
  */
-export const keepingEdits = ({ spec, observed, checksums }: Situation, decision: Decision): Decision => {
+export const keepingEdits = ({ spec, observed, context }: Assessment, decision: Decision): Decision => {
   if (spec.writeBack === "Never") return decision;
   const listed = new Set(decision.children.map(({ metadata }) => metadata.name));
   const edited = observed.stale.filter(
-    (secret) => isUnedited(secret, checksums) === false && !listed.has(secret.metadata.name),
+    (secret) =>
+      !listed.has(secret.metadata.name) && isUnedited(ownedOf(secret, spec), context.checksums) === false,
   );
   if (edited.length === 0) return decision;
   const names = edited.map(({ metadata }) => metadata.name).join(", ");

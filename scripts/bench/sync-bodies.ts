@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
-import { HSMSecretSyncRequest, sync } from "../../hooks/hsmsecret/index.ts";
+import { assess, HSMSecretSyncRequest, judge, sync } from "../../hooks/hsmsecret/index.ts";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { keyedChecksums } from "../../hooks/keyed-checksum.ts";
 import { StringMap } from "../../hooks/kubernetes.ts";
@@ -50,11 +50,8 @@ const recordedAs = (index: number): HSMSecretSyncRequest => {
 /** The request, after what the hook answers to it has been done often enough for nothing to be left to do. */
 const settle = (request: HSMSecretSyncRequest, reading: Reading): object => {
   for (let round = 0; round < 4; round += 1) {
-    const { outcome, response } = sync(
-      request,
-      { policy: [], agents: [], checksums: CHECKSUMS, now: NOW },
-      reading,
-    );
+    const context = { policy: [], agents: [], checksums: CHECKSUMS, now: NOW };
+    const { outcome, response } = sync(judge(assess(request, context), reading));
     request.parent.status = response.status ?? {};
     if (outcome === "Synced" && round > 0) return response;
     for (const group of [request.children["Secret.v1"], request.related["Secret.v1"]]) {

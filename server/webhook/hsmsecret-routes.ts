@@ -125,23 +125,24 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       const startedAt = performance.now();
       const begunAt = now();
       // One context for the plan and the decision: a policy that changes in between must not split them.
-      const during = context();
-      const plan = hsmSecret.plan(request.body, during);
+      const assessment = hsmSecret.assess(request.body, context());
+      const plan = hsmSecret.plan(assessment);
       const roomFor = (bytes: number, signal: AbortSignal) => reply.roomFor(bytes, signal);
       const answer = plan.read ? await agents.read({ ...plan, requestId: request.id, roomFor }) : undefined;
-      const reading = hsmSecret.believed(request.body, during, answer);
+      const reading = hsmSecret.believed(assessment, answer);
       if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
-      const write = hsmSecret.planWrite(request.body, during, reading);
+      const judgement = hsmSecret.judge(assessment, reading);
+      const write = hsmSecret.planWrite(judgement);
       const written = write && (await writeBack(request, request.body.parent, write, { startedAt, begunAt }));
       const agent = reading !== undefined && "device" in reading ? reading.device : undefined;
       const told = { hook: "sync", agent, startedAt } as const;
       if (write !== undefined && written?.outcome === "written") {
-        const { againAfterSeconds, outcome, events: news } = hsmSecret.writtenBack(request.body, write);
+        const { againAfterSeconds, outcome, events: news } = hsmSecret.writtenBack(assessment, write);
         done(request, request.body.parent, { ...told, outcome, events: news });
         return sendError(reply, "SYNC_AGAIN", { retryAfterSeconds: againAfterSeconds });
       }
       const failure = written?.outcome === "written" ? undefined : written;
-      const { response, outcome, events: news } = hsmSecret.sync(request.body, during, reading, failure);
+      const { response, outcome, events: news } = hsmSecret.sync(judgement, failure);
       metrics.synced(outcome);
       const unread = reading?.outcome === "unavailable" ? reading.code : undefined;
       const code = failure !== undefined && "code" in failure ? failure.code : unread;
@@ -159,14 +160,14 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
     async (request) => {
       const startedAt = performance.now();
       const begunAt = now();
-      const during = context();
-      const wanted = hsmSecret.planRemoval(request.body, during);
+      const assessment = hsmSecret.assess(request.body, context());
+      const wanted = hsmSecret.planRemoval(assessment);
       const refusal = wanted && (await parents.refusal(request.body.parent, "remove"));
       const timeoutMs = BUDGET_MS - (now() - begunAt);
       const removal =
         refusal ?? (wanted && (await writer.remove(wanted, { requestId: request.id, timeoutMs })));
       if (wanted && removal) changed(request, "remove", removal, { ...wanted, startedAt });
-      const { response, outcome, events: told } = hsmSecret.finalize(request.body, during, removal);
+      const { response, outcome, events: told } = hsmSecret.finalize(assessment, removal);
       done(request, request.body.parent, { hook: "finalize", outcome, startedAt, events: told });
       return response;
     },

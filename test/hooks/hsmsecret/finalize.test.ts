@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The customize and finalize hooks, and the spread of resyncs.
 import t from "tap";
-import { customize, finalize, plan } from "../../../hooks/hsmsecret/index.ts";
+import { customize } from "../../../hooks/hsmsecret/index.ts";
 import { resyncAfter } from "../../../hooks/hsmsecret/resync.ts";
+import { finalize, plan } from "./hooks.ts";
 import { context, request, secret } from "./request.ts";
 
 t.test("customize asks for the Secret that the HSMSecret names", async (t) => {

@@ -3,12 +3,13 @@
 // spec, foreign Secrets and syncs, against Metacontroller's server-side apply with field ownership and its habit of
 // skipping equal answers.
 import t from "tap";
-import { plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
+import type { Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
 import { depthOf } from "../deep-models.ts";
 import { idOf, idOfText } from "../interned.ts";
 import { settling } from "../settling.ts";
+import { plan, sync } from "./hooks.ts";
 import {
   absent,
   base64,

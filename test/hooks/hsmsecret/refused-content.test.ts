@@ -2,7 +2,7 @@
 // What the API server would refuse of a Secret is told before it is asked: the type's keys and their form, the
 // template, and a Secret that is being deleted. No value is ever in a message.
 import t from "tap";
-import { finalize, sync } from "../../../hooks/hsmsecret/index.ts";
+import { finalize, sync } from "./hooks.ts";
 import { context, found, request, secret } from "./request.ts";
 import { checkRows, inSync, other, type Row, token } from "./sync-rows.ts";
 

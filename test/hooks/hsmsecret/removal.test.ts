@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // deletionPolicy Delete: the data on the token go first, and until they are gone everything stays and the status says why.
 import t from "tap";
-import { finalize, planRemoval, type RemovalOutcome } from "../../../hooks/hsmsecret/index.ts";
+import type { RemovalOutcome } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec, HSMSecretStatus } from "../../../hooks/hsmsecret/schema.ts";
+import { finalize, planRemoval } from "./hooks.ts";
 import { base64, context, request, secret } from "./request.ts";
 
 const data = { password: "s3cr3t" };

@@ -2,10 +2,11 @@
 // Two agents asked in order, of which the second has a copy that lags: what is older than what was applied is never applied.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
-import { believed, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
+import type { Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
 import { settling } from "../settling.ts";
+import { believed, sync } from "./hooks.ts";
 import { base64, context, found, type RequestParts, request, secret } from "./request.ts";
 import { inSync, other, token } from "./sync-rows.ts";
 

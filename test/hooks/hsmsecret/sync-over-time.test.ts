@@ -2,7 +2,8 @@
 // What the sync hook does from one call to the next: stable statuses, If-None-Match, force-sync, repairs, events.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
-import { finalize, type HookContext, plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
+import type { HookContext, Reading } from "../../../hooks/hsmsecret/index.ts";
+import { finalize, plan, sync } from "./hooks.ts";
 import {
   absent,
   base64,

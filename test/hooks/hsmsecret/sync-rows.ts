@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables of the sync hook: each row is a situation, what is planned for it, and what must be answered.
 import t from "tap";
-import { type HookContext, plan, type Reading, sync } from "../../../hooks/hsmsecret/index.ts";
+import type { HookContext, Reading } from "../../../hooks/hsmsecret/index.ts";
 import { previousStatus } from "../../../hooks/hsmsecret/status.ts";
+import { plan, sync } from "./hooks.ts";
 import { base64, context, found, type RequestParts, request, secret } from "./request.ts";
 
 export const token = { password: "s3cr3t", user: "ada" };

@@ -2,9 +2,10 @@
 // A Secret that is there and that no controller owns: what is told while it is to be ours and Metacontroller has not taken it
 // over, which dynamic apply never does by itself.
 import t from "tap";
-import { finalize, type HookContext, planWrite, sync } from "../../../hooks/hsmsecret/index.ts";
+import type { HookContext } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec, HSMSecretStatus } from "../../../hooks/hsmsecret/schema.ts";
 import type { ObjectMeta, Secret, StringMap } from "../../../hooks/kubernetes.ts";
+import { finalize, planWrite, sync } from "./hooks.ts";
 import { base64, context, foreign, found, later, request, secret, UID, unavailable } from "./request.ts";
 import { other, token } from "./sync-rows.ts";
 

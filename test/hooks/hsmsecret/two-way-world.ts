@@ -2,19 +2,13 @@
 // A world for the two-way sync: a token, a Secret under server-side apply, a status, the users of both sides, and what is
 // remembered of their updates to tell whether one was lost. The hooks in it are the real ones.
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
-import { baseOf, heldData, isUnedited } from "../../../hooks/hsmsecret/base.ts";
-import {
-  type FailedWrite,
-  plan,
-  planWrite,
-  type Reading,
-  sync,
-  type Write,
-  writtenBack,
-} from "../../../hooks/hsmsecret/index.ts";
+import { baseOf } from "../../../hooks/hsmsecret/base.ts";
+import type { FailedWrite, Reading, Write } from "../../../hooks/hsmsecret/index.ts";
+import { isUnedited, ownedOf } from "../../../hooks/hsmsecret/owned.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
 import { settling } from "../settling.ts";
+import { plan, planWrite, sync, writtenBack } from "./hooks.ts";
 import { context, request, secret, UID, unavailable } from "./request.ts";
 
 const OWNER = `k:${JSON.stringify({ uid: UID })}`;
@@ -113,7 +107,7 @@ const sorted = (data: StringMap): string => JSON.stringify(Object.entries(data).
 const secretSays = ({ secret: cluster, spec }: World): StringMap | undefined => {
   if (cluster === undefined) return undefined;
   const names = spec.data?.map(({ key }) => key);
-  const held = Object.entries(heldData(shownSecret(cluster)));
+  const held = Object.entries(ownedOf(shownSecret(cluster), {}).held.data);
   return Object.fromEntries(held.filter(([key]) => names === undefined || names.includes(key)));
 };
 
@@ -135,7 +129,8 @@ export const areEqual = (world: World): boolean => text(tokenSays(world)) === te
 const remembered = (world: World): World => {
   if (!areEqual(world)) return world;
   const told =
-    world.secret === undefined || isUnedited(shownSecret(world.secret), context.checksums) === true;
+    world.secret === undefined ||
+    isUnedited(ownedOf(shownSecret(world.secret), {}), context.checksums) === true;
   const { torn } = world.memory;
   const open = told || torn === undefined ? {} : { torn };
   // While the status shows a Conflict, the choice in it holds, also where it comes to the same two contents once more.
@@ -301,7 +296,7 @@ export const answer = (start: World, { reading, write }: Asked, mishap?: Mishap)
       // What is common from here on; a mapped key that the Secret lacks is put back.
       world = remembered({ ...world, memory: { ...world.memory, common: text(tokenSays(world)), torn } });
       if (mishap !== "answer of the write lost") {
-        writtenBack(inputOf(start), write);
+        writtenBack(inputOf(start), context, write);
         return world;
       }
       failure = INTERRUPTED;

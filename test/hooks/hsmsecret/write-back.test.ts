@@ -3,17 +3,10 @@
 // interleavings are in two-way.test.ts.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
-import {
-  type FailedWrite,
-  type HookContext,
-  plan,
-  planWrite,
-  type Reading,
-  sync,
-  writtenBack,
-} from "../../../hooks/hsmsecret/index.ts";
+import type { FailedWrite, HookContext, Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec, HSMSecretStatus } from "../../../hooks/hsmsecret/schema.ts";
 import type { ObjectMeta, StringMap } from "../../../hooks/kubernetes.ts";
+import { plan, planWrite, sync, writtenBack } from "./hooks.ts";
 import { absent, base64, context, found, request, secret, unavailable } from "./request.ts";
 import { other, token } from "./sync-rows.ts";
 
@@ -65,7 +58,7 @@ t.test("an edited Secret is written whole, on the condition that the token is as
     checksum: checksum(edited),
   });
   t.ok((write?.source.length ?? 0) <= 256, "the note fits into the agent's metadata");
-  t.match(write && writtenBack(scene({ now: edited }), write), {
+  t.match(write && writtenBack(scene({ now: edited }), context, write), {
     againAfterSeconds: 1,
     outcome: "WrittenBack",
     events: [

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stops a sync before the token is asked: the path, the template, or whose Secret it is.
+import { MAX_PATH_BYTES } from "../hsm-path.ts";
+import type { Secret } from "../kubernetes.ts";
+import { mayRead, type PathPolicy } from "../path-policy.ts";
+import { controllerOf, type Observed } from "./observed.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+import type { HSMSecret } from "./schema.ts";
+import { templateFault } from "./template.ts";
+
+/** Why a sync stops before the token is asked. */
+export interface Refusal {
+  readonly reason: "Forbidden" | "InvalidKey" | "Conflict";
+  readonly message: string;
+}
+
+/** What is wrong with the HSMSecret before the token is asked, if anything: its path, its template, or its Secret. */
+export const refusalOf = (
+  parent: HSMSecret,
+  spec: ResolvedSpec,
+  observed: Observed,
+  policy: PathPolicy,
+): Refusal | undefined => {
+  const { namespace, name } = parent.metadata;
+  const bytes = Buffer.byteLength(spec.hsmPath);
+  if (bytes > MAX_PATH_BYTES) {
+    const whose =
+      parent.spec?.hsmPath === undefined
+        ? `the default, secrets/<namespace>/<name> with a namespace of ${namespace.length} and a name of ${name.length} bytes,`
+        : "the path";
+    return {
+      reason: "InvalidKey",
+      message: `spec.hsmPath: ${whose} has ${bytes} bytes, and a path on the token takes ${MAX_PATH_BYTES}. Set spec.hsmPath to a shorter one.`,
+    };
+  }
+  if (!mayRead(policy, namespace, spec.hsmPath)) {
+    return {
+      reason: "Forbidden",
+      message: `spec.hsmPath: namespace ${namespace} may read secrets/${namespace}/… and not ${spec.hsmPath}. Use a path of its own, or ask whoever runs Keyswitch for a rule in the path policy.`,
+    };
+  }
+  const fault = templateFault(spec);
+  if (fault !== undefined) return { reason: "InvalidKey", message: fault };
+  if (!observed.known) {
+    return {
+      reason: "Conflict",
+      message:
+        "The CompositeController has no customize hook, so it can't be told whose Secret this is. Install it as in manifests/.",
+    };
+  }
+  return observed.foreign === undefined ? undefined : refusalOfForeign(spec, observed.foreign);
+};
+
+const refusalOfForeign = (spec: ResolvedSpec, secret: Secret): Refusal | undefined => {
+  const owner = controllerOf(secret);
+  if (owner === undefined && spec.adopt) return undefined;
+  const whose = owner === undefined ? "no HSMSecret owns it" : `belongs to ${owner.kind} ${owner.name}`;
+  const help = owner === undefined ? "Set spec.adopt to take it over, choose" : "Choose";
+  return {
+    reason: "Conflict",
+    message: `The Secret ${spec.secretName} exists and ${whose}. ${help} another spec.secretName, or delete that Secret.`,
+  };
+};
