@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The finalize hook: lets the HSMSecret go. Its Secret goes with it, or stays where the user asked to orphan it; the data
 // on the token go before it, where the spec says so.
-import type { HookEvent } from "../hook-event.ts";
+import type { HookResult } from "../hook-result.ts";
 import { isHsmPath } from "../hsm-path.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
 import { mayWrite } from "../path-policy.ts";
@@ -19,11 +19,7 @@ const ORPHAN = "orphan";
 /** Seconds after which a removal that failed is tried again, where the agent gives no advice. */
 const RETRY_SECONDS = 15;
 
-export interface FinalizeResult {
-  readonly response: FinalizeResponse;
-  readonly events: readonly HookEvent[];
-  readonly outcome: "Finalized" | "Orphaning" | Reason;
-}
+export type FinalizeResult = HookResult<FinalizeResponse, "Finalized" | "Orphaning" | Reason>;
 
 /** Whether the garbage collector has still to let go of a Secret: one that is left out meanwhile would be deleted. */
 const isOrphaning = ({ parent, observed }: Assessment): boolean =>

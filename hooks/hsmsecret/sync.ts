@@ -2,6 +2,7 @@
 // The sync hook: from the observed HSMSecret and Secret, a reading of the token and what came of a write to it, to the
 // Secret that shall be.
 import type { HookEvent } from "../hook-event.ts";
+import type { HookResult } from "../hook-result.ts";
 import type { SyncResponse } from "../metacontroller.ts";
 import type { Assessment } from "./assessment.ts";
 import { leakOf } from "./child.ts";
@@ -19,12 +20,8 @@ import type { FailedWrite, Write } from "./writing.ts";
 /** Seconds after a write until the sync that finds the two sides equal. */
 const WRITTEN_SECONDS = 1;
 
-export interface SyncResult {
-  readonly response: SyncResponse;
-  readonly events: readonly HookEvent[];
-  /** The reason of the Ready condition, for logs and metrics. */
-  readonly outcome: Reason;
-}
+/** The outcome is the reason of the Ready condition. */
+export type SyncResult = HookResult<SyncResponse, Reason>;
 
 /** In place of an answer: call again after so many seconds (HTTP 429). */
 export interface WrittenResult {

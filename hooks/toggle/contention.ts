@@ -3,10 +3,11 @@
 // the status before says, in steps that are coarse enough for the status to rest while the two fight.
 
 import { secondsUntil } from "../rfc3339.ts";
+import type { Assessment } from "./assessment.ts";
 import { type Deployment, replicasOf, scalersOf } from "./deployment.ts";
 import { MAX_SCALERS, type PutBack, type PutBackOf, putBackNote, putBackOn } from "./put-back.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-import type { LastScaled, Phase, Toggle, ToggleStatus } from "./schema.ts";
+import type { LastScaled, Phase, ToggleStatus } from "./schema.ts";
 
 /** From this many put-backs in a row the Toggle is contended; the status counts no further. */
 const MANY = 3;
@@ -38,8 +39,7 @@ const APART: ReadonlySet<Phase | undefined> = new Set<Phase>(["Missing", "Confli
 
 /** What the last status says of the same count for the same Deployment by the same spec. */
 const sameBefore = (
-  parent: Toggle,
-  before: ToggleStatus,
+  { parent, before }: Assessment,
   deployment: Deployment,
   desired: number,
 ): ToggleStatus | undefined =>
@@ -94,16 +94,11 @@ const contendedText = (spec: ResolvedSpec, by: readonly string[], desired: numbe
   return `Something else${who} scales the Deployment ${spec.deploymentName}, which is put back to ${to} again and again. ${adviceOf(spec, desired)}`;
 };
 
-/** Looks at the count that `deployment` has beside the one that it shall have, at the time `now` (RFC 3339). */
-export const contentionOf = (
-  parent: Toggle,
-  spec: ResolvedSpec,
-  before: ToggleStatus,
-  deployment: Deployment,
-  desired: number,
-  now: string,
-): Contention => {
-  const same = sameBefore(parent, before, deployment, desired);
+/** Looks at the count that `deployment` has beside the one that it shall have. */
+export const contentionOf = (assessment: Assessment, deployment: Deployment, desired: number): Contention => {
+  const { parent, spec, context } = assessment;
+  const { now } = context;
+  const same = sameBefore(assessment, deployment, desired);
   const of = { uid: spec.uid, generation: parent.metadata.generation ?? 0, replicas: desired };
   const last = lastOf(same, deployment, of);
   const by = scalersOf(deployment, spec.uid).slice(0, MAX_SCALERS);

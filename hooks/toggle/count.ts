@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How many replicas the Deployment shall have, and how many it gets back after it was off.
+import type { Assessment } from "./assessment.ts";
 import { type Deployment, isSwitchedOffBy, notedCount, replicasOf } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-import type { ToggleStatus } from "./schema.ts";
 
 export interface Count {
   readonly desired: number;
@@ -12,50 +12,57 @@ export interface Count {
   readonly stored: boolean;
 }
 
+/** What of an assessment the count depends on. */
+type Known = Pick<Assessment, "spec" | "before">;
+
 /** The count that the last status remembers of this Deployment. */
-const knownCount = (spec: ResolvedSpec, before: ToggleStatus): number | undefined =>
+const knownCount = ({ spec, before }: Known): number | undefined =>
   (before.deploymentName ?? spec.deploymentName) === spec.deploymentName ? before.lastReplicas : undefined;
 
+const counted = (desired: number, remembered: number | undefined, stored: boolean): Count => ({
+  desired,
+  stored,
+  ...(remembered === undefined ? {} : { remembered }),
+});
+
+/** The count of a Deployment that is there and on; `known` is the one that it had. */
+const countOfOn = (
+  { replicas, replicaPolicy }: ResolvedSpec,
+  observed: number,
+  known: number | undefined,
+): Pick<Count, "desired"> & { remembered: number } => {
+  // Under Floor what is there counts, and is answered as it is: an autoscaler's count is never put back.
+  const follows = replicaPolicy === "Floor" && observed > 0;
+  const desired = follows ? Math.max(observed, replicas ?? 1) : (replicas ?? known ?? Math.max(observed, 1));
+  // A count that it does not have yet does not replace the one that it had.
+  return { desired, remembered: observed === 0 ? (known ?? desired) : desired };
+};
+
 /** The count of a Deployment that is there. */
-const countOfPresent = (spec: ResolvedSpec, before: ToggleStatus, deployment: Deployment): Count => {
+const countOfPresent = (given: Known, deployment: Deployment): Count => {
+  const { spec } = given;
   const observed = replicasOf(deployment);
   const wasOff = isSwitchedOffBy(deployment, spec.uid);
   // The note is as old as the 0 that it was written with; the status may have missed that write.
   const noted = observed === 0 || wasOff ? notedCount(deployment) : undefined;
-  const known = noted ?? knownCount(spec, before);
+  const stored = knownCount(given);
+  const known = noted ?? stored;
   if (!spec.switched) {
     const remembered = observed > 0 ? observed : known;
-    return {
-      desired: observed,
-      stored: remembered === knownCount(spec, before),
-      ...(remembered === undefined ? {} : { remembered }),
-    };
+    return counted(observed, remembered, remembered === stored);
   }
-  const follows = spec.replicaPolicy === "Floor" && observed > 0;
   if (spec.on) {
-    // Under Floor what is there counts, and is answered as it is: an autoscaler's count is never put back.
-    const desired = follows
-      ? Math.max(observed, spec.replicas ?? 1)
-      : (spec.replicas ?? known ?? Math.max(observed, 1));
-    // A count that it does not have yet does not replace the one that it had.
-    const remembered = observed === 0 ? (known ?? desired) : desired;
-    return { desired, remembered, stored: remembered === knownCount(spec, before) };
+    const { desired, remembered } = countOfOn(spec, observed, known);
+    return counted(desired, remembered, remembered === stored);
   }
-  const remembered = follows && !wasOff ? observed : (known ?? (observed || undefined));
-  return { desired: 0, stored: false, ...(remembered === undefined ? {} : { remembered }) };
+  const follows = spec.replicaPolicy === "Floor" && observed > 0 && !wasOff;
+  return counted(0, follows ? observed : (known ?? (observed || undefined)), false);
 };
 
 /** The count for `deployment`, or for one that is still to be made. */
-export const countOf = (
-  spec: ResolvedSpec,
-  before: ToggleStatus,
-  deployment: Deployment | undefined,
-): Count => {
-  if (deployment !== undefined) return countOfPresent(spec, before, deployment);
-  const known = knownCount(spec, before);
-  return {
-    desired: spec.on ? (spec.replicas ?? known ?? 1) : 0,
-    stored: known !== undefined,
-    ...(known === undefined ? {} : { remembered: known }),
-  };
+export const countOf = (given: Known, deployment: Deployment | undefined): Count => {
+  if (deployment !== undefined) return countOfPresent(given, deployment);
+  const { spec } = given;
+  const known = knownCount(given);
+  return counted(spec.on ? (spec.replicas ?? known ?? 1) : 0, known, known !== undefined);
 };

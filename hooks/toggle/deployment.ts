@@ -52,6 +52,12 @@ export const PUT_BACK = "toggle.j5t.io/put-back";
 /** The replicas that `deployment` asks for; the API server's default is 1. */
 export const replicasOf = (deployment: Deployment): number => deployment.spec.replicas ?? 1;
 
+/** Names for a message: all of a few, a few of many. */
+export const namesOf = (deployments: readonly Deployment[]): string => {
+  const names = deployments.map(({ metadata }) => metadata.name);
+  return names.length > 5 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ");
+};
+
 /** The count that was noted on `deployment` when it was scaled to 0. */
 export const notedCount = (deployment: Deployment): number | undefined => {
   const noted = deployment.metadata.annotations?.[REPLICAS_WHEN_ON] ?? "";

@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The finalize hook: lets the Toggle go where the garbage collector will delete nothing that the Toggle did not make.
-import type { HookEvent } from "../hook-event.ts";
+import type { HookResult } from "../hook-result.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
+import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
-import { type Deployment, isMadeBy, replicasOf } from "./deployment.ts";
-import { observe } from "./observed.ts";
-import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
-import type { Toggle, ToggleSyncRequest } from "./schema.ts";
-import { type Finding, nextStatus, previousStatus } from "./status.ts";
-import { eventsOf, type HookContext, namesOf } from "./sync.ts";
+import { type Deployment, isMadeBy, namesOf, replicasOf } from "./deployment.ts";
+import { eventsOf } from "./events.ts";
+import { nextStatus } from "./next-status.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+import type { Toggle } from "./schema.ts";
+import type { Finding } from "./status.ts";
 
 /** The finalizer that `kubectl delete --cascade=orphan` puts on an object; the garbage collector removes it. */
 const ORPHAN = "orphan";
 
-export interface FinalizeResult {
-  readonly response: FinalizeResponse;
-  readonly events: readonly HookEvent[];
-  readonly outcome: "Finalized" | "Orphaning" | "Blocked";
-}
+export type FinalizeResult = HookResult<FinalizeResponse, "Finalized" | "Orphaning" | "Blocked">;
 
 /** The command that ends a deletion and leaves the Deployments. */
 const orphanCommand = ({ name, namespace }: Toggle["metadata"]): string =>
@@ -31,10 +28,9 @@ const blockedText = (parent: Toggle, spec: ResolvedSpec, kept: readonly Deployme
 };
 
 /** The finalize hook. The same arguments give the same bytes. */
-export const finalize = (request: ToggleSyncRequest, context: HookContext): FinalizeResult => {
-  const { parent } = request;
-  const spec = resolveSpec(parent, context.now);
-  const { named, others, hidden } = observe(request, spec);
+export const finalize = (assessment: Assessment): FinalizeResult => {
+  const { parent, spec, before, observed } = assessment;
+  const { named, others, hidden } = observed;
   const ours = named.state === "ours" && !hidden.includes(named.deployment) ? [named.deployment] : [];
   const listed = [...ours, ...others];
   const owned = [...listed, ...hidden].filter(({ metadata }) => metadata.deletionTimestamp === undefined);
@@ -47,7 +43,6 @@ export const finalize = (request: ToggleSyncRequest, context: HookContext): Fina
   if (!orphaning && kept.length === 0) {
     return { response: { finalized: true, children: [] }, events: [], outcome: "Finalized" };
   }
-  const before = previousStatus(parent);
   const counted = owned.find(({ metadata }) => metadata.name === spec.deploymentName);
   const finding: Finding = {
     phase: "Blocked",
@@ -62,7 +57,7 @@ export const finalize = (request: ToggleSyncRequest, context: HookContext): Fina
       finalized: false,
       // A child that is left out is deleted at once.
       children: listed.map((deployment) => relisted(parent, spec, deployment)),
-      status: nextStatus(parent, finding, context.now),
+      status: nextStatus(assessment, finding),
     },
     events: orphaning ? [] : eventsOf(before, finding),
     outcome: orphaning ? "Orphaning" : "Blocked",

@@ -70,3 +70,9 @@ export const resolveSpec = ({ metadata, spec }: Toggle, now: string): ResolvedSp
     ...templateOf(spec),
   };
 };
+
+/** The selector of `spec` as kubectl takes it. */
+export const selectorText = ({ matchLabels }: ResolvedSpec): string =>
+  Object.entries(matchLabels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");

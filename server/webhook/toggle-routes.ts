@@ -47,7 +47,7 @@ export const addToggleRoutes = (app: KeyswitchServer, options: ToggleRouteOption
     },
     async (request) => {
       const startedAt = performance.now();
-      const { response, outcome, events: told } = toggle.sync(request.body, context());
+      const { response, outcome, events: told } = toggle.sync(toggle.assess(request.body, context()));
       done(request, request.body.parent, { hook: "sync", outcome, startedAt, events: told });
       return response;
     },
@@ -61,7 +61,7 @@ export const addToggleRoutes = (app: KeyswitchServer, options: ToggleRouteOption
     },
     async (request) => {
       const startedAt = performance.now();
-      const { response, outcome, events: told } = toggle.finalize(request.body, context());
+      const { response, outcome, events: told } = toggle.finalize(toggle.assess(request.body, context()));
       done(request, request.body.parent, { hook: "finalize", outcome, startedAt, events: told });
       return response;
     },

@@ -2,7 +2,7 @@
 // What exactly a Toggle's answer says of a Deployment: no field more than it needs, and none that it must not drop.
 import t from "tap";
 import type { Deployment } from "../../../hooks/toggle/deployment.ts";
-import { sync } from "../../../hooks/toggle/index.ts";
+import { sync } from "./hooks.ts";
 import { context, deployment, type RequestParts, request, template, UID } from "./request.ts";
 
 const children = (parts: RequestParts) => sync(request(parts), context).response.children;

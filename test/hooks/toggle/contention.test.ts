@@ -3,8 +3,8 @@
 import t from "tap";
 import type { ManagedFieldsEntry, ObjectMeta, StringMap } from "../../../hooks/kubernetes.ts";
 import { PUT_BACK } from "../../../hooks/toggle/deployment.ts";
-import { sync } from "../../../hooks/toggle/index.ts";
 import type { ToggleSpec, ToggleStatus } from "../../../hooks/toggle/schema.ts";
+import { sync } from "./hooks.ts";
 import { context, deployment, request, UID } from "./request.ts";
 
 /** Who applies for the Toggle, and who scales beside it. */

@@ -2,17 +2,12 @@
 // The Toggle hooks under the local control plane and kubectl: Deployments that are really adopted, scaled, kept and orphaned.
 import { Value } from "@sinclair/typebox/value";
 import t, { type Test } from "tap";
-import {
-  customize,
-  finalize,
-  sync,
-  ToggleCustomizeRequest,
-  ToggleSyncRequest,
-} from "../../../hooks/toggle/index.ts";
+import { customize, ToggleCustomizeRequest, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import { type JsonObject, valueAt } from "../../../scripts/control-plane/api/json.ts";
 import { startDeploymentController } from "../../../scripts/control-plane/engine/deployment-controller.ts";
 import { controller, namespace, startCluster, toggles } from "../../control-plane/engine/cluster.ts";
 import { type Answer, startHook } from "../../control-plane/engine/throw-away-hook.ts";
+import { finalize, sync } from "./hooks.ts";
 
 /** What the installation of a test allows. */
 type Installation = { templates: boolean };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deleting a Toggle never deletes a Deployment that it did not make: the customize and finalize hooks.
 import t from "tap";
-import { customize, finalize } from "../../../hooks/toggle/index.ts";
+import { customize } from "../../../hooks/toggle/index.ts";
+import { finalize } from "./hooks.ts";
 import { context, deployment, later, type RequestParts, request, template, UID } from "./request.ts";
 
 const COMMAND = "kubectl delete toggle web -n demo --cascade=orphan";

@@ -3,8 +3,9 @@
 // applying and skipping children. A step that breaks an invariant throws.
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import type { Deployment } from "../../../hooks/toggle/deployment.ts";
-import { finalize, type HookContext, sync, type ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
+import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import type { ToggleSpec, ToggleStatus } from "../../../hooks/toggle/schema.ts";
+import { finalize, sync } from "./hooks.ts";
 import {
   checkAnswer,
   checkContention,

@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";
-import { customize, finalize, sync, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
+import { customize, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
+import { finalize, sync } from "./hooks.ts";
 import { context } from "./request.ts";
 
 /** The body of test/fixtures/metacontroller-4.17.2/<name>.json, checked as the webhook checks it. */

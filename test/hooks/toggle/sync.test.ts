@@ -2,10 +2,10 @@
 // The cases of the Toggle's sync hook: each row is a situation and what the hook must answer.
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";
-import { sync } from "../../../hooks/toggle/index.ts";
 import { ToggleStatus } from "../../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../../hooks/toggle/status.ts";
 import { countingRows } from "./counting-rows.ts";
+import { sync } from "./hooks.ts";
 import { phaseRows } from "./phase-rows.ts";
 import { context, deployment, later, ownerReference, request } from "./request.ts";
 import { rolloutRows } from "./rollout-rows.ts";

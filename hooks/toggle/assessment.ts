@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Toggle hook knows: made once of the request, and handed from step to step.
+import type { HookContext } from "./context.ts";
+import { type Observed, observe } from "./observed.ts";
+import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
+import type { Toggle, ToggleStatus, ToggleSyncRequest } from "./schema.ts";
+import { previousStatus } from "./status.ts";
+
+export interface Assessment {
+  readonly parent: Toggle;
+  readonly context: HookContext;
+  readonly spec: ResolvedSpec;
+  /** The status that the last sync left. */
+  readonly before: ToggleStatus;
+  readonly observed: Observed;
+}
+
+/** Reads `request` under `context`; the other steps of a hook call take what it answers. */
+export const assess = (request: ToggleSyncRequest, context: HookContext): Assessment => {
+  const { parent } = request;
+  const spec = resolveSpec(parent, context.now);
+  return { parent, context, spec, before: previousStatus(parent), observed: observe(request, spec) };
+};

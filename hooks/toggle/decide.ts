@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// The decision of a sync: how the answer lists the named Deployment, and what the status shall say, for each state of the name.
+
+import type { Assessment } from "./assessment.ts";
+import { type DeploymentChild, made, relisted, scaled } from "./child.ts";
+import { contentionOf } from "./contention.ts";
+import { type Count, countOf } from "./count.ts";
+import { type Deployment, MADE_BY } from "./deployment.ts";
+import type { Named } from "./observed.ts";
+import { type PhaseFound, phaseOf } from "./phase.ts";
+import { type ResolvedSpec, selectorText } from "./resolved-spec.ts";
+import type { Finding } from "./status.ts";
+
+/** Seconds after which an adoption that is under way is looked at again. */
+const ADOPTION_SECONDS = 5;
+/** Seconds after which a template that is not allowed is looked at again: no event tells that the installation allows it now. */
+const FORBIDDEN_SECONDS = 300;
+/** What a sync decided: the named Deployment as the answer lists it, if it does, and what was found out. */
+export interface Decision {
+  readonly child?: DeploymentChild;
+  readonly finding: Finding;
+  /** Seconds until the next sync, beside what spec.until asks for. */
+  readonly after?: number;
+}
+
+/** The count of a Deployment that can't be scaled now; none is wanted where nobody has switched yet. */
+const desiredOfAbsent = (assessment: Assessment): { desired?: number } =>
+  assessment.spec.switched ? { desired: countOf(assessment, undefined).desired } : {};
+
+const refused = (
+  assessment: Assessment,
+  phase: "Missing" | "Conflict" | "Blocked",
+  message: string,
+): Decision => ({
+  finding: {
+    phase,
+    message,
+    stuck: true,
+    ...desiredOfAbsent(assessment),
+    ...(phase === "Conflict" ? {} : { deployment: null }),
+  },
+});
+
+const NOT_ALLOWED = "this installation does not allow templates (TOGGLE_TEMPLATES of the webhook)";
+
+/** A template that is not allowed: nothing is made of it, and a Deployment that was made of it before stays as it is. */
+const forbidden = (assessment: Assessment, deployment: Deployment | undefined): Decision => {
+  const { parent, spec } = assessment;
+  const instead = `Take spec.template out, and make the Deployment ${spec.deploymentName} yourself.`;
+  if (deployment === undefined) {
+    const message = `spec.template is not used: ${NOT_ALLOWED}. ${instead}`;
+    return { ...refused(assessment, "Blocked", message), after: FORBIDDEN_SECONDS };
+  }
+  return {
+    child: relisted(parent, spec, deployment),
+    finding: {
+      phase: "Blocked",
+      message: `The Deployment ${spec.deploymentName} stays as it is: it was made of spec.template, and ${NOT_ALLOWED}. Take spec.template out, and it is switched again.`,
+      stuck: true,
+      desired: countOf(assessment, deployment).desired,
+      deployment,
+    },
+    after: FORBIDDEN_SECONDS,
+  };
+};
+
+const conflict = (assessment: Assessment, named: Extract<Named, { state: "foreign" }>): Decision => {
+  const { spec } = assessment;
+  const name = spec.deploymentName;
+  return refused(
+    assessment,
+    "Conflict",
+    named.owner === undefined
+      ? `The Deployment ${name} exists without the labels of spec.selector (${selectorText(spec)}). Correct the selector or the labels, or choose another spec.deploymentName.`
+      : `The Deployment ${name} belongs to ${named.owner}. Delete that, or choose another spec.deploymentName.`,
+  );
+};
+
+const missing = (assessment: Assessment): Decision => {
+  const { spec, observed } = assessment;
+  const name = spec.deploymentName;
+  return refused(
+    assessment,
+    "Missing",
+    spec.templateFault !== undefined
+      ? `There is no Deployment ${name}, and none is made.`
+      : observed.others.length === 0
+        ? `There is no Deployment ${name}. Make it with the labels ${selectorText(spec)}, or correct spec.deploymentName.`
+        : `There is no Deployment ${name}. Set spec.deploymentName to one that the selector matches.`,
+  );
+};
+
+/** Of a Deployment that is there but can't be scaled now: counts it, and waits. */
+const waiting = (assessment: Assessment, deployment: Deployment, message: string): Decision => {
+  const { desired } = countOf(assessment, deployment);
+  const phase = desired === 0 ? "Stopping" : "Starting";
+  return {
+    finding: { phase, message, stuck: false, desired, deployment },
+    after: ADOPTION_SECONDS,
+  };
+};
+
+const remembering = (spec: ResolvedSpec, { remembered }: Count): Pick<Finding, "remembered"> => ({
+  remembered: {
+    deploymentName: spec.deploymentName,
+    ...(remembered === undefined ? {} : { lastReplicas: remembered }),
+  },
+});
+
+/** While something else scales it again and again, the phase of one moment is not that of the next. */
+const fought = ({ desired }: Count, message: string): PhaseFound => ({
+  phase: desired === 0 ? "Stopping" : "Degraded",
+  message,
+  stuck: true,
+});
+
+/** What of the spec explains the count, with a space before it. */
+const whyText = (spec: ResolvedSpec): string => {
+  if (spec.expired) return ` It is off since ${spec.until} (spec.until).`;
+  return spec.switched ? "" : " It has not been switched yet: spec.enabled is not set.";
+};
+
+const switched = (assessment: Assessment, deployment: Deployment): Decision => {
+  const { parent, spec, before, context } = assessment;
+  const isMade = deployment.metadata.annotations?.[MADE_BY] !== undefined;
+  if (spec.template !== undefined && isMade && !context.templates) return forbidden(assessment, deployment);
+  const count = countOf(assessment, deployment);
+  const found = contentionOf(assessment, deployment, count.desired);
+  const { going, after, putBack, ...contention } = found;
+  const seen = phaseOf(deployment, count.desired, before);
+  const { phase, message, stuck } = going ? fought(count, contention.contended ?? seen.message) : seen;
+  const advice = context.templates ? "Delete it, and the Toggle makes its own." : `Besides, ${NOT_ALLOWED}.`;
+  return {
+    child: scaled(parent, spec, deployment, count, putBack),
+    finding: {
+      phase,
+      message: `${message}${whyText(spec)}`,
+      stuck,
+      desired: count.desired,
+      deployment,
+      ...contention,
+      ...remembering(spec, count),
+      ...(spec.template === undefined || isMade
+        ? {}
+        : {
+            templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. ${advice}`,
+          }),
+    },
+    ...(after === undefined ? {} : { after }),
+  };
+};
+
+const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["template"]>): Decision => {
+  const { parent, spec, context } = assessment;
+  if (!context.templates) return forbidden(assessment, undefined);
+  const count = countOf(assessment, undefined);
+  return {
+    child: made(parent, spec, template, count),
+    finding: {
+      phase: spec.on ? "Starting" : "Stopping",
+      message: `The Deployment ${spec.deploymentName} is being made. If that lasts, kubectl describe shows why.`,
+      stuck: false,
+      desired: count.desired,
+      deployment: null,
+    },
+  };
+};
+
+/** What becomes of the Deployment that the Toggle names. */
+export const decide = (assessment: Assessment): Decision => {
+  const { spec, observed } = assessment;
+  const { named } = observed;
+  switch (named.state) {
+    case "ours":
+      return switched(assessment, named.deployment);
+    case "foreign":
+      return conflict(assessment, named);
+    case "unclaimed":
+      return waiting(assessment, named.deployment, `The Deployment ${spec.deploymentName} is being adopted.`);
+    case "leaving":
+      return {
+        finding: {
+          phase: "Missing",
+          message: `The Deployment ${spec.deploymentName} is being deleted.`,
+          stuck: false,
+          ...desiredOfAbsent(assessment),
+          deployment: named.deployment,
+        },
+      };
+    case "absent":
+      return spec.template === undefined ? missing(assessment) : making(assessment, spec.template);
+    case "unknown":
+      if (spec.template === undefined) return missing(assessment);
+      return !assessment.context.templates
+        ? forbidden(assessment, undefined)
+        : refused(
+            assessment,
+            "Conflict",
+            "The CompositeController has no customize hook, so it can't be told whether the Deployment is there already. Install it as in manifests/.",
+          );
+  }
+};

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The events of a Toggle hook.
+import type { HookEvent } from "../hook-event.ts";
+import type { Phase, ToggleStatus } from "./schema.ts";
+import type { Finding } from "./status.ts";
+
+/** Phases that tell of something wrong; their events repeat when the words change. */
+const WRONG: ReadonlySet<Phase> = new Set(["Degraded", "Missing", "Conflict", "Blocked"]);
+
+/** The events of a sync: one where the phase changed, none where nothing happened. */
+export const eventsOf = (before: ToggleStatus, { phase, message, stuck }: Finding): HookEvent[] => {
+  const last = before.conditions?.find(({ type }) => type === "Ready");
+  if (before.phase === phase && (!stuck || last?.message === message)) return [];
+  return [{ type: WRONG.has(phase) ? "Warning" : "Normal", reason: phase, message }];
+};
