@@ -96,21 +96,29 @@ interface Case extends Assessment {
   readonly wanted: Wanted;
 }
 
+/** Why `data` may or can't be written, which would make the token's content `after`; undefined where they may and can. */
+const hindrance = (
+  { parent, spec, context, reading }: Case,
+  data: StringMap,
+  after: StringMap,
+): Withheld | undefined => {
+  if (Object.keys(data).length === 0) return { why: "empty" };
+  const lacking = (spec.data ?? []).filter(({ hsmKey }) => !Object.hasOwn(after, hsmKey));
+  if (lacking.length > 0) return { why: "incomplete", keys: lacking.map(({ key }) => key).sort() };
+  if (!mayWrite(context.policy, parent.metadata.namespace, spec.hsmPath)) return { why: "forbidden" };
+  return reading.mirror ? { why: "mirror", device: reading.device } : undefined;
+};
+
 /** The write of the data that the Secret holds over what was read, or why there is none. */
 const writing = (given: Case, obeyed: Pair | undefined): Verdict => {
   const { parent, spec, context, owned, reading, wanted } = given;
-  const { namespace } = parent.metadata;
   const chosen = obeyed === undefined ? {} : { obeyed };
-  const withheld = (why: Withheld): Verdict => ({ verdict: "withheld", why, ...chosen });
-  if (!wanted.ok) return withheld({ why: "ambiguous", keys: wanted.keys });
+  if (!wanted.ok) return { verdict: "withheld", why: { why: "ambiguous", keys: wanted.keys }, ...chosen };
   const mapped = spec.data !== undefined;
   const data = mapped ? wanted.data : owned.held.data;
-  if (Object.keys(data).length === 0) return withheld({ why: "empty" });
   const after = mapped ? checksummed({ ...tokenOf(reading), ...data }) : owned.held;
-  const lacking = (spec.data ?? []).filter(({ hsmKey }) => !Object.hasOwn(after.data, hsmKey));
-  if (lacking.length > 0) return withheld({ why: "incomplete", keys: lacking.map(({ key }) => key).sort() });
-  if (!mayWrite(context.policy, namespace, spec.hsmPath)) return withheld({ why: "forbidden" });
-  if (reading.mirror) return withheld({ why: "mirror", device: reading.device });
+  const why = hindrance(given, data, after.data);
+  if (why !== undefined) return { verdict: "withheld", why, ...chosen };
   const agreed = contentOf(spec, after);
   const write: Write = {
     method: mapped && reading.outcome === "found" ? "patch" : "put",
@@ -120,7 +128,7 @@ const writing = (given: Case, obeyed: Pair | undefined): Verdict => {
     ...(reading.outcome === "found" ? { ifMatch: reading.checksum } : {}),
     source: noteOf(owned.secret, (agreed.ok ? agreed.content : after).checksum),
     checksum: after.checksum,
-    quota: quotaOf(context.policy, namespace),
+    quota: quotaOf(context.policy, parent.metadata.namespace),
   };
   return { verdict: "write", write, ...chosen };
 };
@@ -147,18 +155,29 @@ const isTokenAsSynced = ({ parent, spec, before, context, owned, reading }: Case
 };
 
 /** Who changed: `nobody` but the token perhaps, the `secret` alone, or one of the causes of a conflict. */
-const changesOf = (given: Case): "nobody" | "secret" | ConflictCause => {
-  const { scope, before, owned, reading, content } = given;
-  const { checksums } = given.context;
-  const { secret, base, whole, held, mapped } = owned;
-  const differing = reading.outcome === "absent" ? "absent" : "unknown";
-  if (base === undefined || !checksums.knows(base.checksum)) {
-    // Nothing was ever given under writeBack, or nothing that can be compared: only a status that calls this very content synced vouches for it.
-    const vouched = before.syncStatus === "InSync" && checksums.fits(before.secretChecksum, whole.checksum);
-    if (vouched) return "nobody";
-    return base === undefined && isTokenAsSynced(given) ? "secret" : differing;
-  }
-  if (base.scope !== scope()) return checksums.fits(base.checksum, held.checksum) ? "nobody" : differing;
+type Changes = "nobody" | "secret" | ConflictCause;
+
+const differing = (reading: Answered): ConflictCause => (reading.outcome === "absent" ? "absent" : "unknown");
+
+/**
+ * Where nothing was ever given under writeBack, or nothing that can be compared, only a status that calls this very content
+ * synced vouches for it.
+ */
+const changesWithoutBase = (given: Case): Changes => {
+  const { before, context, owned, reading } = given;
+  const { base, whole } = owned;
+  if (before.syncStatus === "InSync" && context.checksums.fits(before.secretChecksum, whole.checksum))
+    return "nobody";
+  return base === undefined && isTokenAsSynced(given) ? "secret" : differing(reading);
+};
+
+const changesOf = (given: Case): Changes => {
+  const { scope, context, owned, reading, content } = given;
+  const { secret, base, held, mapped } = owned;
+  const { checksums } = context;
+  if (base === undefined || !checksums.knows(base.checksum)) return changesWithoutBase(given);
+  if (base.scope !== scope())
+    return checksums.fits(base.checksum, held.checksum) ? "nobody" : differing(reading);
   if (reading.outcome === "absent" || content === undefined)
     return checksums.fits(base.checksum, mapped.checksum) ? "nobody" : "absent";
   const common = commonOf(secret, base, reading.source);

@@ -90,6 +90,31 @@ const REMEDIES: Readonly<Record<string, string>> = {
   INVALID_REQUEST: "Rename the keys of the Secret to what the token can hold.",
 };
 
+/** Why the write is not known to have succeeded, in words, and when to try again (seconds). */
+const failureOf = (
+  spec: ResolvedSpec,
+  { device, path }: Write,
+  failure: Exclude<FailedWrite, { outcome: "pending" }>,
+): { words: string; after: number } => {
+  switch (failure.outcome) {
+    case "refused": {
+      const remedy = own(REMEDIES, failure.code);
+      const words = `${failure.code}: ${failure.message}${remedy === undefined ? "" : ` ${remedy}`}`;
+      return { words, after: spec.syncInterval };
+    }
+    case "unavailable":
+      return {
+        words: `${failure.code}: ${failure.message} Whether the token of ${device} has it shows at the next reading.`,
+        after: Math.max(1, Math.min(60, failure.retryAfterSeconds ?? RETRY_SECONDS)),
+      };
+    case "precondition":
+      return {
+        words: `PRECONDITION_FAILED: ${path} changed on the token of ${device} while the Secret was about to be written there. It is read again.`,
+        after: CHANGED_SECONDS,
+      };
+  }
+};
+
 /** The finding after a write that is not known to have succeeded, and when to try again (seconds). */
 export const failureFinding = (
   spec: ResolvedSpec,
@@ -97,41 +122,25 @@ export const failureFinding = (
   failure: FailedWrite,
 ): Found & { after: number } => {
   const kept = "The Secret is kept as it is.";
-  const finding = (words: string) => ({
-    reason: "WriteBackFailed" as const,
-    message: `${words} ${kept}`,
-    syncStatus: "OutOfSync" as const,
-    conflict: obeyed ?? null,
-  });
-  switch (failure.outcome) {
-    case "refused": {
-      const remedy = own(REMEDIES, failure.code);
-      const words = `${failure.code}: ${failure.message}${remedy === undefined ? "" : ` ${remedy}`}`;
-      return { ...finding(words), stalled: true, after: spec.syncInterval };
-    }
-    case "unavailable":
-      return {
-        ...finding(
-          `${failure.code}: ${failure.message} Whether the token of ${write.device} has it shows at the next reading.`,
-        ),
-        after: Math.max(1, Math.min(60, failure.retryAfterSeconds ?? RETRY_SECONDS)),
-      };
-    case "pending":
-      return {
-        reason: "Applying",
-        message: `The Secret ${spec.secretName} is being written to the token of ${write.device}, which takes longer than a hook may. Whether the token has it shows at the next reading. ${kept}`,
-        syncStatus: "Pending",
-        conflict: obeyed ?? null,
-        after: PENDING_SECONDS,
-      };
-    case "precondition":
-      return {
-        ...finding(
-          `PRECONDITION_FAILED: ${write.path} changed on the token of ${write.device} while the Secret was about to be written there. It is read again.`,
-        ),
-        after: CHANGED_SECONDS,
-      };
+  const conflict = obeyed ?? null;
+  if (failure.outcome === "pending") {
+    return {
+      reason: "Applying",
+      message: `The Secret ${spec.secretName} is being written to the token of ${write.device}, which takes longer than a hook may. Whether the token has it shows at the next reading. ${kept}`,
+      syncStatus: "Pending",
+      conflict,
+      after: PENDING_SECONDS,
+    };
   }
+  const { words, after } = failureOf(spec, write, failure);
+  return {
+    reason: "WriteBackFailed",
+    message: `${words} ${kept}`,
+    syncStatus: "OutOfSync",
+    conflict,
+    ...(failure.outcome === "refused" ? { stalled: true } : {}),
+    after,
+  };
 };
 
 /** What happened, for the event of a write that succeeded. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decision of a sync: how the answer lists the named Deployment, and what the status shall say, for each state of the name.
-
 import type { Assessment } from "./assessment.ts";
 import { type DeploymentChild, made, relisted, scaled } from "./child.ts";
 import { contentionOf } from "./contention.ts";
@@ -15,6 +14,7 @@ import type { Finding } from "./status.ts";
 const ADOPTION_SECONDS = 5;
 /** Seconds after which a template that is not allowed is looked at again: no event tells that the installation allows it now. */
 const FORBIDDEN_SECONDS = 300;
+
 /** What a sync decided: the named Deployment as the answer lists it, if it does, and what was found out. */
 export interface Decision {
   readonly child?: DeploymentChild;
