@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
+
 import type { ChecksummedData } from "../checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
+import { ownsField, ownsReference } from "../managed-fields.ts";
 import { own } from "../own.ts";
+import { controllerOf, MANAGED_BY } from "../owner.ts";
+import { sorted } from "../sorted.ts";
 import { APPLIED } from "./applied.ts";
 import type { Assessment } from "./assessment.ts";
 import { BASE, baseText, placeholderFor, REPLACED } from "./base.ts";
@@ -23,8 +27,6 @@ export const leakOf = (secrets: readonly Secret[]): string | undefined => {
     : `Metacontroller wrote the data of ${names.join(", ")} into the annotation ${LAST_APPLIED}, where kubectl describe shows it. Start Metacontroller with --apply-strategy=server-side-apply, then remove the annotation.`;
 };
 
-const MANAGED_BY = { "app.kubernetes.io/managed-by": "keyswitch" } as const;
-
 /** The child of the answer: only what we own of the Secret, so that server-side apply leaves the rest alone. */
 export interface SecretChild extends Record<string, unknown> {
   readonly apiVersion: "v1";
@@ -42,10 +44,6 @@ export interface SecretChild extends Record<string, unknown> {
 /** Whether `actual` has every entry of `wanted`. */
 const includes = (actual: StringMap | undefined, wanted: StringMap): boolean =>
   Object.entries(wanted).every(([key, value]) => actual !== undefined && own(actual, key) === value);
-
-/** `map` with its keys in order, so that the same content gives the same bytes. */
-const sorted = (map: StringMap): StringMap =>
-  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 const sameEntries = (a: StringMap, b: StringMap): boolean =>
   Object.keys(a).length === Object.keys(b).length && includes(a, b);
@@ -108,12 +106,6 @@ export const isApplied = (child: SecretChild, observed: Secret): boolean =>
   includes(observed.metadata.labels, child.metadata.labels) &&
   includes(observed.metadata.annotations, child.metadata.annotations ?? {});
 
-/** The set of fields below `name` in a FieldsV1 tree. */
-const below = (fields: unknown, name: string): Record<string, unknown> => {
-  const found = typeof fields === "object" && fields !== null ? Reflect.get(fields, name) : undefined;
-  return typeof found === "object" && found !== null ? found : {};
-};
-
 /**
  * Whether leaving `key` out of the answer removes it from `secret`. Under server-side apply it does if the engine's
  * Apply entry alone owns it; under dynamic apply, if the engine's Update entry does, for then it is in the last
@@ -123,16 +115,15 @@ const below = (fields: unknown, name: string): Record<string, unknown> => {
  */
 const isOurs = (secret: Secret, key: string): boolean => {
   const entries = secret.metadata.managedFields;
-  const uid = secret.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid;
+  const uid = controllerOf(secret)?.uid;
   if (entries === undefined || uid === undefined) return true;
-  const writersOf = (map: string, field: string) =>
-    entries.filter(({ fieldsV1 }) => Object.hasOwn(below(below(fieldsV1, "f:metadata"), map), field));
-  const markers = writersOf("f:annotations", `f:${REPLACED}`);
-  const engine =
-    markers.length > 0 ? markers : writersOf("f:ownerReferences", `k:${JSON.stringify({ uid })}`);
+  const markers = entries.filter((entry) =>
+    ownsField(entry, ["f:metadata", "f:annotations", `f:${REPLACED}`]),
+  );
+  const engine = markers.length > 0 ? markers : entries.filter((entry) => ownsReference(entry, uid));
   const appliers = engine.filter(({ operation }) => operation === "Apply");
   const trusted = appliers.length > 0 ? appliers : engine;
-  const owners = entries.filter(({ fieldsV1 }) => Object.hasOwn(below(fieldsV1, "f:data"), `f:${key}`));
+  const owners = entries.filter((entry) => ownsField(entry, ["f:data", `f:${key}`]));
   return owners.length > 0 && owners.every((entry) => trusted.includes(entry));
 };
 

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The finalize hook: lets the HSMSecret go. Its Secret goes with it, or stays where the user asked to orphan it; the data
 // on the token go before it, where the spec says so.
+
 import type { HookResult } from "../hook-result.ts";
 import { isHsmPath } from "../hsm-path.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
+import { isToOrphan } from "../owner.ts";
 import { mayWrite } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
 import { leakOf, relisted } from "./child.ts";
 import { nextStatus } from "./next-status.ts";
 import { secretsOf } from "./observed.ts";
 import { resyncAfter } from "./resync.ts";
-import type { Finding, Reason } from "./status.ts";
+import { type Finding, isTold, type Reason } from "./status.ts";
 import type { Removal, RemovalOutcome } from "./writing.ts";
-
-/** The finalizer that `kubectl delete --cascade=orphan` puts on an object; the garbage collector removes it. */
-const ORPHAN = "orphan";
 
 /** Seconds after which a removal that failed is tried again, where the agent gives no advice. */
 const RETRY_SECONDS = 15;
@@ -23,7 +22,7 @@ export type FinalizeResult = HookResult<FinalizeResponse, "Finalized" | "Orphani
 
 /** Whether the garbage collector has still to let go of a Secret: one that is left out meanwhile would be deleted. */
 const isOrphaning = ({ parent, observed }: Assessment): boolean =>
-  secretsOf(observed).length > 0 && parent.metadata.finalizers?.includes(ORPHAN) === true;
+  secretsOf(observed).length > 0 && isToOrphan(parent);
 
 const mayRemove = ({ parent, spec, context }: Assessment): boolean =>
   mayWrite(context.policy, parent.metadata.namespace, spec.hsmPath);
@@ -92,8 +91,6 @@ export const finalize = (assessment: Assessment, removal?: RemovalOutcome): Fina
   const { after, ...why } = kept;
   const leak = leakOf(secrets);
   const finding: Finding = { ...why, syncStatus: "Error", ...(leak === undefined ? {} : { leak }) };
-  const last = before.conditions?.find(({ type }) => type === "Ready");
-  const told = last?.reason === why.reason && last.message === why.message;
   return {
     response: {
       finalized: false,
@@ -101,7 +98,7 @@ export const finalize = (assessment: Assessment, removal?: RemovalOutcome): Fina
       status: nextStatus(assessment, finding),
       resyncAfterSeconds: resyncAfter(parent.metadata.uid, after),
     },
-    events: told ? [] : [{ type: "Warning", reason: why.reason, message: why.message }],
+    events: isTold(before, why) ? [] : [{ type: "Warning", reason: why.reason, message: why.message }],
     outcome: why.reason,
   };
 };

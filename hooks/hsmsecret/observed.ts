@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a sync request shows of the Secret that an HSMSecret names: ours, somebody else's, none, or nothing known.
+
 import type { Secret } from "../kubernetes.ts";
 import { own } from "../own.ts";
+import { controllerOf } from "../owner.ts";
 import { type Owned, ownedOf } from "./owned.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMSecretStatus, HSMSecretSyncRequest } from "./schema.ts";
@@ -20,10 +22,6 @@ export interface Observed {
   /** Whether the request says who has the name at all: without a customize hook it does not. */
   readonly known: boolean;
 }
-
-/** Whether another controller owns `secret`. */
-export const controllerOf = (secret: Secret): { kind: string; name: string; uid: string } | undefined =>
-  secret.metadata.ownerReferences?.find((owner) => owner.controller === true);
 
 /** The Secrets of the HSMSecret: the one of its name first. */
 export const secretsOf = ({ owned, stale }: Observed): readonly Secret[] =>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stops a sync before the token is asked: the path, the template, or whose Secret it is.
+
 import { MAX_PATH_BYTES } from "../hsm-path.ts";
 import type { Secret } from "../kubernetes.ts";
+import { controllerOf } from "../owner.ts";
 import { mayRead, type PathPolicy } from "../path-policy.ts";
-import { controllerOf, type Observed } from "./observed.ts";
+import type { Observed } from "./observed.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMSecret } from "./schema.ts";
 import { templateFault } from "./template.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the status of an HSMSecret says: of the one that the last sync left, and what a sync finds out for the next.
+
 import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { conditionOf } from "../condition.ts";
 import type { Reading } from "./reading.ts";
 import { type HSMSecret, HSMSecretStatus, type SyncStatus } from "./schema.ts";
 
@@ -73,6 +75,15 @@ export const previousStatus = (parent: HSMSecret): HSMSecretStatus =>
 
 /** The reason of the Ready condition in `status`, if it is one of ours. */
 export const readyReason = (status: HSMSecretStatus): Reason | undefined => {
-  const reason = status.conditions?.find(({ type }) => type === "Ready")?.reason;
+  const reason = conditionOf(status.conditions, "Ready")?.reason;
   return REASONS.find((candidate) => candidate === reason);
+};
+
+/** Whether the status says `reason` and `message` already, so that no event has to tell of them. */
+export const isTold = (
+  status: HSMSecretStatus,
+  { reason, message }: Pick<Finding, "reason" | "message">,
+): boolean => {
+  const last = conditionOf(status.conditions, "Ready");
+  return last?.reason === reason && last.message === message;
 };

@@ -13,7 +13,7 @@ import { type Observed, secretsOf } from "./observed.ts";
 import { pendingForceSync } from "./plan.ts";
 import { resyncAfter } from "./resync.ts";
 import { RESOLVE } from "./schema.ts";
-import type { Finding, Reason } from "./status.ts";
+import { type Finding, isTold, type Reason } from "./status.ts";
 import { writtenText } from "./write-back.ts";
 import type { FailedWrite, Write } from "./writing.ts";
 
@@ -43,9 +43,7 @@ const isUnfinished = (reason: Reason, observed: Observed): boolean =>
  */
 const eventsOf = ({ before }: Assessment, finding: Finding): HookEvent[] => {
   const { reason, message, overdue } = finding;
-  if (reason === "Applying" && !overdue) return [];
-  const last = before.conditions?.find(({ type }) => type === "Ready");
-  if (last?.reason === reason && last.message === message) return [];
+  if ((reason === "Applying" && !overdue) || isTold(before, finding)) return [];
   return [{ type: reason === "Synced" ? "Normal" : "Warning", reason, message }];
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why a Secret is not written though every answer asks for it: it is being deleted and held, the API server refuses it, or
 // Metacontroller does not take it over.
+import { conditionOf } from "../condition.ts";
 import type { Secret } from "../kubernetes.ts";
 import { secondsSinceEpoch, secondsUntil } from "../rfc3339.ts";
 import type { HSMSecret, HSMSecretStatus } from "./schema.ts";
@@ -21,7 +22,7 @@ export const OVERDUE_SECONDS = 60;
 
 /** How long `before` has said that the Secret is being written, in seconds at the time `now`. */
 export const writingFor = (before: HSMSecretStatus, now: string): number => {
-  const since = before.conditions?.find(({ type }) => type === "Reconciling")?.lastTransitionTime;
+  const since = conditionOf(before.conditions, "Reconciling")?.lastTransitionTime;
   return since === undefined || secondsSinceEpoch(since) === undefined ? 0 : secondsUntil(now, since);
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Deployment as an answer lists it: scaled, made, or exactly as it is.
+
 import type { StringMap } from "../kubernetes.ts";
+import { MANAGED_BY } from "../owner.ts";
 import type { Count } from "./count.ts";
 import {
   type Deployment,
@@ -12,8 +14,6 @@ import {
 } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
-
-const MANAGED_BY = { "app.kubernetes.io/managed-by": "keyswitch" } as const;
 
 /** The child of an answer: only what is ours of the Deployment, so that server-side apply leaves the rest alone. */
 export interface DeploymentChild extends Record<string, unknown> {

@@ -2,6 +2,7 @@
 // Whether something else scales the Deployment against the Toggle again and again: counted from what a sync sees and what
 // the status before says, in steps that are coarse enough for the status to rest while the two fight.
 
+import { conditionOf } from "../condition.ts";
 import { secondsUntil } from "../rfc3339.ts";
 import type { Assessment } from "./assessment.ts";
 import { type Deployment, replicasOf, scalersOf } from "./deployment.ts";
@@ -115,7 +116,7 @@ export const contentionOf = (assessment: Assessment, deployment: Deployment, des
   if (lastScaled.putBacks < MANY) return { ...noted, going: false };
   const age = secondsUntil(now, lastScaled.time);
   if (age >= QUIET_SECONDS) return { going: false };
-  const told = same?.conditions?.find(({ type }) => type === "Contended")?.message;
+  const told = conditionOf(same?.conditions, "Contended")?.message;
   const going = age < HELD_SECONDS;
   return {
     ...noted,

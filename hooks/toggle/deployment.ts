@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Deployment as the Toggle hooks read it, and the notes that they leave on it.
+
 import { type Static, Type } from "@sinclair/typebox";
-import { ObjectMeta, type OwnerReference, StringMap } from "../kubernetes.ts";
+import { ObjectMeta, StringMap } from "../kubernetes.ts";
+import { ownsField, ownsReference } from "../managed-fields.ts";
 
 const Count = Type.Optional(Type.Integer());
 
@@ -68,40 +70,19 @@ export const notedCount = (deployment: Deployment): number | undefined => {
 export const isSwitchedOffBy = (deployment: Deployment, uid: string): boolean =>
   deployment.metadata.annotations?.[SWITCHED_OFF_BY] === uid;
 
-/** The controller of `deployment`, if it has one. */
-export const controllerOf = (deployment: Deployment): OwnerReference | undefined =>
-  deployment.metadata.ownerReferences?.find((owner) => owner.controller === true);
-
-/** Whether `deployment` goes when the object with `uid` goes. */
-export const isOwnedBy = (deployment: Deployment, uid: string): boolean =>
-  deployment.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true;
-
-/** The set of fields below `path` in a FieldsV1 tree, or undefined. */
-const fieldsAt = (fields: unknown, path: readonly string[]): unknown =>
-  path.reduce<unknown>(
-    (at, name) => (typeof at === "object" && at !== null ? Reflect.get(at, name) : undefined),
-    fields,
-  );
-
 /** The field managers that are the engine: whoever wrote the ownerReference of the Toggle with `uid`. */
-const enginesOf = ({ metadata }: Deployment, uid: string): ReadonlySet<string | undefined> => {
-  const reference = ["f:metadata", "f:ownerReferences", `k:{"uid":"${uid}"}`];
-  return new Set(
-    (metadata.managedFields ?? [])
-      .filter(({ fieldsV1 }) => fieldsAt(fieldsV1, reference) !== undefined)
-      .map(({ manager }) => manager),
+const enginesOf = ({ metadata }: Deployment, uid: string): ReadonlySet<string | undefined> =>
+  new Set(
+    (metadata.managedFields ?? []).filter((entry) => ownsReference(entry, uid)).map(({ manager }) => manager),
   );
-};
 
 /** The field managers beside the engine that set the replicas which `deployment` has, in order. */
 export const scalersOf = (deployment: Deployment, uid: string): string[] => {
   const engines = enginesOf(deployment, uid);
-  const others = (deployment.metadata.managedFields ?? []).flatMap(({ manager, fieldsV1 }) =>
-    manager === undefined ||
-    engines.has(manager) ||
-    fieldsAt(fieldsV1, ["f:spec", "f:replicas"]) === undefined
+  const others = (deployment.metadata.managedFields ?? []).flatMap((entry) =>
+    entry.manager === undefined || engines.has(entry.manager) || !ownsField(entry, ["f:spec", "f:replicas"])
       ? []
-      : [manager],
+      : [entry.manager],
   );
   return [...new Set(others)].sort();
 };
@@ -115,7 +96,6 @@ export const isMadeBy = (deployment: Deployment, uid: string): boolean => {
   if (deployment.metadata.annotations?.[MADE_BY] !== uid) return false;
   const engines = enginesOf(deployment, uid);
   return (deployment.metadata.managedFields ?? []).every(
-    ({ manager, fieldsV1 }) =>
-      engines.has(manager) || fieldsAt(fieldsV1, ["f:spec", "f:selector"]) === undefined,
+    (entry) => engines.has(entry.manager) || !ownsField(entry, ["f:spec", "f:selector"]),
   );
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The events of a Toggle hook.
+import { conditionOf } from "../condition.ts";
 import type { HookEvent } from "../hook-event.ts";
 import type { Phase, ToggleStatus } from "./schema.ts";
 import type { Finding } from "./status.ts";
@@ -9,7 +10,7 @@ const WRONG: ReadonlySet<Phase> = new Set(["Degraded", "Missing", "Conflict", "B
 
 /** The events of a sync: one where the phase changed, none where nothing happened. */
 export const eventsOf = (before: ToggleStatus, { phase, message, stuck }: Finding): HookEvent[] => {
-  const last = before.conditions?.find(({ type }) => type === "Ready");
+  const last = conditionOf(before.conditions, "Ready");
   if (before.phase === phase && (!stuck || last?.message === message)) return [];
   return [{ type: WRONG.has(phase) ? "Warning" : "Normal", reason: phase, message }];
 };

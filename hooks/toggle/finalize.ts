@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The finalize hook: lets the Toggle go where the garbage collector will delete nothing that the Toggle did not make.
+
 import type { HookResult } from "../hook-result.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
+import { isToOrphan } from "../owner.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import { type Deployment, isMadeBy, namesOf, replicasOf } from "./deployment.ts";
@@ -10,9 +12,6 @@ import { nextStatus } from "./next-status.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { Toggle } from "./schema.ts";
 import type { Finding } from "./status.ts";
-
-/** The finalizer that `kubectl delete --cascade=orphan` puts on an object; the garbage collector removes it. */
-const ORPHAN = "orphan";
 
 export type FinalizeResult = HookResult<FinalizeResponse, "Finalized" | "Orphaning" | "Blocked">;
 
@@ -39,7 +38,7 @@ export const finalize = (assessment: Assessment): FinalizeResult => {
       !isMadeBy(deployment, parent.metadata.uid) &&
       !(spec.deletionPolicy === "Delete" && deployment.metadata.name === spec.deploymentName),
   );
-  const orphaning = owned.length > 0 && parent.metadata.finalizers?.includes(ORPHAN) === true;
+  const orphaning = owned.length > 0 && isToOrphan(parent);
   if (!orphaning && kept.length === 0) {
     return { response: { finalized: true, children: [] }, events: [], outcome: "Finalized" };
   }

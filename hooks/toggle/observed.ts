@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
+
 import { own } from "../own.ts";
-import { controllerOf, type Deployment, isOwnedBy } from "./deployment.ts";
+import { controllerOf, isOwnedBy } from "../owner.ts";
+import { sortedEntries } from "../sorted.ts";
+import type { Deployment } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { ToggleSyncRequest } from "./schema.ts";
 
@@ -27,9 +30,6 @@ export interface Observed {
   /** Owned Deployments that Metacontroller does not show as children, because their labels match no more. */
   readonly hidden: readonly Deployment[];
 }
-
-const inOrder = (group: Readonly<Record<string, Deployment>>): [string, Deployment][] =>
-  Object.entries(group).sort(([a], [b]) => (a < b ? -1 : 1));
 
 const matches = (deployment: Deployment, spec: ResolvedSpec): boolean =>
   Object.entries(spec.matchLabels).every(([key, value]) => deployment.metadata.labels?.[key] === value);
@@ -58,10 +58,10 @@ export const observe = (request: ToggleSyncRequest, spec: ResolvedSpec): Observe
   const named = deployment === undefined ? nobody : whose(deployment, child !== undefined, uid, spec);
   return {
     named,
-    others: inOrder(children)
+    others: sortedEntries(children)
       .filter(([name]) => name !== key || named.state !== "ours")
       .map(([, other]) => other),
-    hidden: inOrder(related ?? {})
+    hidden: sortedEntries(related ?? {})
       .filter(([name, other]) => own(children, name) === undefined && isOwnedBy(other, uid))
       .map(([, other]) => other),
   };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Toggle's spec with every default filled in, and whether it is on at a given time.
+
 import type { StringMap } from "../kubernetes.ts";
 import { faultOf } from "../metadata-rules.ts";
 import { secondsUntil } from "../rfc3339.ts";
+import { sorted } from "../sorted.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 
 /** The spec as the hooks work with it: nothing is left open but what has no default. */
@@ -45,10 +47,6 @@ const templateOf = ({
   }
   return { template };
 };
-
-/** `map` with its keys in order, so that the same content gives the same bytes. */
-const sorted = (map: StringMap): StringMap =>
-  Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /** `parent`'s spec at the time `now` (RFC 3339), with the defaults of the CRD and of its name filled in. */
 export const resolveSpec = ({ metadata, spec }: Toggle, now: string): ResolvedSpec => {
