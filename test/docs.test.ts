@@ -11,7 +11,7 @@ import { helpText } from "../server/bot/answers.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (file: string) => readFileSync(join(root, file), "utf8");
-const documents = globSync(["*.md", ".github/**/*.md", "docs/**/*.md"], { cwd: root });
+const documents = globSync(["*.md", ".github/**/*.md", "docs/**/*.md", "hooks/*.md"], { cwd: root });
 
 /** The first cells of the table rows of `text` that hold one word in backquotes. */
 const cells = (text: string): string[] =>
@@ -33,6 +33,14 @@ t.test("docs/chat.md has every command that the bot's help has", async (t) => {
   const words = [...helpText([]).matchAll(/^([a-z]+)(?: \[[A-Z]+\])*: /gm)].map(([, word = ""]) => word);
   t.ok(words.length >= 5);
   for (const word of words) t.match(read("docs/chat.md"), new RegExp(`^\\| \`${word}\``, "m"), word);
+});
+
+t.test("each hook has the files that hooks/README.md names", async (t) => {
+  const [, files = ""] = read("hooks/README.md").split("## The files of a hook");
+  const names = [...files.matchAll(/^\| `([\w-]+\.ts)` \|/gm)].map(([, name = ""]) => name);
+  t.ok(names.length > 5);
+  for (const hook of globSync("hooks/*/index.ts", { cwd: root }).map(dirname))
+    for (const name of names) t.ok(existsSync(join(root, hook, name)), `${hook}/${name}`);
 });
 
 t.test("every npm command of the documents is a script", async (t) => {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a sync request shows of the Secret that an HSMSecret names: ours, somebody else's, none, or nothing known.
-
 import type { Secret } from "../kubernetes.ts";
 import { own } from "../own.ts";
 import { controllerOf } from "../owner.ts";

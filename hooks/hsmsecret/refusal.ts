@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stops a sync before the token is asked: the path, the template, or whose Secret it is.
-
 import { MAX_PATH_BYTES } from "../hsm-path.ts";
 import type { Secret } from "../kubernetes.ts";
 import { controllerOf } from "../owner.ts";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the status of an HSMSecret says: of the one that the last sync left, and what a sync finds out for the next.
-
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { conditionOf } from "../condition.ts";
 import type { Reading } from "./reading.ts";

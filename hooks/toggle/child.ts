@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Deployment as an answer lists it: scaled, made, or exactly as it is.
-
 import type { StringMap } from "../kubernetes.ts";
 import { MANAGED_BY } from "../owner.ts";
 import type { Count } from "./count.ts";

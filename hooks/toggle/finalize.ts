@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The finalize hook: lets the Toggle go where the garbage collector will delete nothing that the Toggle did not make.
-
 import type { HookResult } from "../hook-result.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
 import { isToOrphan } from "../owner.ts";

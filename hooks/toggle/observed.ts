@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
-
 import { own } from "../own.ts";
 import { controllerOf, isOwnedBy } from "../owner.ts";
 import { sortedEntries } from "../sorted.ts";

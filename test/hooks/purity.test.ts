@@ -2,6 +2,7 @@
 // hooks/ is pure: what it imports, and what the linter says of a hook that is not.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 
@@ -20,6 +21,25 @@ t.test("hooks/ imports only itself and pure packages", async (t) => {
       );
     }
   }
+});
+
+/** What each file of hooks/ imports of hooks/, types included. */
+const importsOf = (file: string): string[] =>
+  [...readFileSync(`${root}/${file}`, "utf8").matchAll(/from\s+"(\.[^"]+)"/g)].map(([, from = ""]) =>
+    join(dirname(file), from),
+  );
+
+t.test("no file of hooks/ imports itself by way of others", async (t) => {
+  const settled = new Set<string>();
+  const visit = (file: string, way: readonly string[]): void => {
+    if (way.includes(file)) t.fail(`a circle: ${[...way.slice(way.indexOf(file)), file].join(" > ")}`);
+    if (settled.has(file) || way.includes(file)) return;
+    for (const next of importsOf(file)) visit(next, [...way, file]);
+    settled.add(file);
+  };
+  const files = globSync("hooks/**/*.ts", { cwd: root });
+  for (const file of files) visit(file, []);
+  t.equal(settled.size, files.length);
 });
 
 const IMPURE = {
