@@ -69,16 +69,11 @@ const send = async (
   const url = SdkRequest.Check(params) ? URL.parse(params.uri) : null;
   if (!SdkRequest.Check(params) || url === null)
     throw new SdkRequestFailed("bug", "The request has a shape that is not known");
-  for (const [name, value] of Object.entries(params.qs ?? {}))
-    for (const one of Array.isArray(value) ? value : [value])
-      if (one !== undefined && one !== null) url.searchParams.append(name, String(one));
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(params.headers ?? {}))
-    if (value !== undefined) headers[name] = String(value);
+  for (const [name, value] of parametersOf(params.qs ?? {})) url.searchParams.append(name, value);
   const reply = await exchange.send({
     method: params.method,
     url,
-    headers,
+    headers: headersOf(params.headers ?? {}),
     ...(params.body !== undefined && { body: params.body }),
     timeoutMs: params.timeout ?? DEFAULT_TIMEOUT_MS,
     ...(signal && { signal }),
@@ -88,3 +83,17 @@ const send = async (
   const body = params.encoding === null ? reply.body : reply.body.toString("utf8");
   return { statusCode: reply.status, headers: reply.headers, body };
 };
+
+/** A list is a parameter for each of its members. */
+const parametersOf = (query: Readonly<Record<string, unknown>>): [name: string, value: string][] =>
+  Object.entries(query)
+    .flatMap(([name, value]) => [value].flat().map((one: unknown) => [name, one] as const))
+    .filter(([, one]) => one !== undefined && one !== null)
+    .map(([name, one]) => [name, String(one)]);
+
+const headersOf = (headers: Readonly<Record<string, unknown>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, String(value)]),
+  );
