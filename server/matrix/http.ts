@@ -8,6 +8,7 @@ import {
   type HttpExchange,
   type HttpExchangeOptions,
   type HttpFailure,
+  type HttpReply,
 } from "./http-exchange.ts";
 
 export type MatrixRequest = {
@@ -74,12 +75,9 @@ export const createMatrixHttp = (options: MatrixHttpOptions): MatrixHttp => {
   return {
     homeserver,
     async request({ method, path, query = {}, body, accessToken, timeoutMs, signal, repeatable }) {
-      const url = new URL(`${homeserver}${path}`);
-      for (const [name, value] of Object.entries(query))
-        if (value !== undefined) url.searchParams.set(name, String(value));
       const reply = await exchange.send({
         method,
-        url,
+        url: urlOf(`${homeserver}${path}`, query),
         headers: {
           accept: "application/json",
           ...(body !== undefined && { "content-type": "application/json" }),
@@ -90,19 +88,25 @@ export const createMatrixHttp = (options: MatrixHttpOptions): MatrixHttp => {
         ...(signal && { signal }),
         repeatable: repeatable ?? method !== "POST",
       });
-      if (!reply.ok) return reply;
-      const { status } = reply;
-      const parsed = jsonOf(reply.body);
-      if (status >= 200 && status < 300)
-        return parsed === undefined
-          ? { ok: false, kind: "not-json", status }
-          : { ok: true, status, body: parsed };
-      return faultOf(status, parsed, reply.headers["retry-after"]);
+      return reply.ok ? answerOf(reply) : reply;
     },
     close: async () => {
       if (options.exchange === undefined) await exchange.close();
     },
   };
+};
+
+const urlOf = (address: string, query: NonNullable<MatrixRequest["query"]>): URL => {
+  const url = new URL(address);
+  for (const [name, value] of Object.entries(query))
+    if (value !== undefined) url.searchParams.set(name, String(value));
+  return url;
+};
+
+const answerOf = ({ status, headers, body }: HttpReply): MatrixAnswer => {
+  const parsed = jsonOf(body);
+  if (status < 200 || status >= 300) return faultOf(status, parsed, headers["retry-after"]);
+  return parsed === undefined ? { ok: false, kind: "not-json", status } : { ok: true, status, body: parsed };
 };
 
 const faultOf = (status: number, body: unknown, header: string | string[] | undefined): MatrixFault => {
