@@ -7,6 +7,7 @@ import { compileSchema } from "../http/validation.ts";
 import { createKeyedQueue } from "../queue.ts";
 import type { Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
+import type { MatrixAnswer, MatrixFault } from "./http.ts";
 import { RequestFailed, retryAfterOf } from "./request-failed.ts";
 import type { RoomCrypto } from "./room-crypto.ts";
 import type { Rooms } from "./rooms.ts";
@@ -43,12 +44,9 @@ export const createChat = (options: ChatOptions): Chat => {
         timeoutMs: TIMEOUT_MS,
         signal,
       });
-      if (answer.ok) {
-        if (Sent.Check(answer.body)) return answer.body.event_id;
-        throw new RequestFailed({ ok: false, kind: "not-json", status: answer.status });
-      }
-      const limit = isLimit(answer) ? (retryAfterOf(answer) ?? 1000) : undefined;
-      if (limit === undefined || limit > MAX_LIMIT_MS || signal.aborted) throw new RequestFailed(answer);
+      if (answer.ok) return sentId(answer);
+      const limit = limitOf(answer);
+      if (limit === undefined || signal.aborted) throw new RequestFailed(answer);
       await sleep(limit, signal);
     }
   };
@@ -72,8 +70,17 @@ export const createChat = (options: ChatOptions): Chat => {
   };
 };
 
-const isLimit = (fault: { kind: string; status?: number }): boolean =>
-  (fault.kind === "matrix" || fault.kind === "http") && fault.status === 429;
+const sentId = ({ status, body }: Extract<MatrixAnswer, { ok: true }>): string => {
+  if (Sent.Check(body)) return body.event_id;
+  throw new RequestFailed({ ok: false, kind: "not-json", status });
+};
+
+/** How long the homeserver wants to be left alone, where that is what it says and not too long. Milliseconds. */
+const limitOf = (fault: MatrixFault): number | undefined => {
+  if ((fault.kind !== "matrix" && fault.kind !== "http") || fault.status !== 429) return undefined;
+  const limit = retryAfterOf(fault) ?? 1000;
+  return limit > MAX_LIMIT_MS ? undefined : limit;
+};
 
 /**
  * It mentions nobody, and says so: without that, clients look for names and `@room` in the text, which may cite a message.
