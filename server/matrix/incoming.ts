@@ -26,6 +26,9 @@ export type Incoming = {
   process(sync: SyncResponse, since: string | undefined): Promise<void>;
 };
 
+/** An event of a room. `resumed`: see onMessage. */
+type Received = { readonly room: string; readonly event: TimelineEvent; readonly resumed: boolean };
+
 /** `unread`: names a gap before its events. */
 type Timeline = { room: string; events: readonly unknown[]; unread?: string };
 
@@ -43,90 +46,116 @@ export type IncomingOptions = {
   handlers: IncomingHandlers;
 };
 
-export const createIncoming = (options: IncomingOptions): Incoming => {
-  const { userId, rooms, crypto, lateKeys, replays, invitations, mayTalk, handlers } = options;
+export const createIncoming = (options: IncomingOptions): Incoming => ({
+  async process(sync, since) {
+    const { rooms, crypto, lateKeys, handlers } = options;
+    const joined = Object.entries(sync.rooms?.join ?? {});
+    const timelines: Timeline[] = [];
+    for (const [room, one] of joined) timelines.push(await wholeTimeline(options, room, one, since));
+    // Members first: their devices are then asked for together with the rest, before their messages are read.
+    for (const [room, joinedRoom] of joined) await rooms.apply(room, stateOf(joinedRoom));
+    const isBefore = mattersToMessages(sync, joined);
+    if (isBefore) await crypto.receive(sync);
+    for (const [room] of joined) rooms.prepare(room);
+    await takeWaiting(options);
+    takeLeft(options, sync);
+    takeInvitations(options, sync);
+    for (const timeline of timelines) await takeTimeline(options, timeline, since !== undefined);
+    for (const { room, event } of lateKeys.expired()) handlers.onUndecryptable(unread(room, event));
+    if (!isBefore) await crypto.receive(sync);
+  },
+});
 
-  /** A room's timeline with what the sync left out of it. */
-  const wholeTimeline = async (
-    room: string,
-    { timeline }: JoinedRoom,
-    since: string | undefined,
-  ): Promise<Timeline> => {
-    const { events = [], limited, prev_batch: from } = timeline ?? {};
-    // Without a position there is no gap but history.
-    if (!limited || from === undefined || since === undefined) return { room, events };
-    const { events: left, whole } = await options.readGap({ room, from, to: since });
-    return { room, events: [...left, ...events], ...(!whole && { unread: `gap ${room} ${from}` }) };
-  };
+/** A room's timeline with what the sync left out of it. */
+const wholeTimeline = async (
+  { readGap }: IncomingOptions,
+  room: string,
+  { timeline }: JoinedRoom,
+  since: string | undefined,
+): Promise<Timeline> => {
+  const { events = [], limited, prev_batch: from } = timeline ?? {};
+  // Without a position there is no gap but history.
+  if (!limited || from === undefined || since === undefined) return { room, events };
+  const { events: left, whole } = await readGap({ room, from, to: since });
+  return { room, events: [...left, ...events], ...(!whole && { unread: `gap ${room} ${from}` }) };
+};
 
-  /** Text or a reaction, in a room that is not encrypted or out of an event that was. */
-  const deliver = (room: string, event: TimelineEvent, { resumed }: { resumed: boolean }): void => {
-    const { event_id: id, sender, origin_server_ts: sentAt, content } = event;
-    if (event.type === "m.reaction") {
-      const answer = refreshOf(content);
-      if (answer !== undefined) handlers.onRefresh(answer, { room, sender });
-    }
-    const text = event.type === "m.room.message" ? textOf(content) : undefined;
-    if (text !== undefined) handlers.onMessage({ id, room, sender, text, sentAt }, { resumed });
-  };
+/** Messages whose key may have come. */
+const takeWaiting = async (options: IncomingOptions): Promise<void> => {
+  const { lateKeys } = options;
+  for (const one of lateKeys.waiting())
+    if (await decrypted(options, one)) lateKeys.remove(one.event.event_id);
+};
 
-  /** False when the key is missing. */
-  const decrypted = async ({ room, event, resumed }: Undecrypted): Promise<boolean> => {
-    const clear = await crypto.decrypt(room, event);
-    if (clear === undefined) return false;
-    const verdict = crypto.verdict(event.event_id, event.sender);
-    const refuse = (reason: RefusalReason): void => {
-      if (textOf(clear.content) !== undefined) handlers.onRefused(unread(room, event), reason);
-    };
-    if (!verdict.obey) refuse(verdict.reason);
-    else if (mayTalk(event.sender) && replays.isReplay(event)) refuse("replayed");
-    else deliver(room, clear, { resumed });
-    return true;
-  };
+const takeLeft = ({ userId, rooms, handlers }: IncomingOptions, sync: SyncResponse): void => {
+  for (const [room, { timeline }] of Object.entries(sync.rooms?.leave ?? {})) {
+    rooms.left(room);
+    const own = stateEvents(timeline?.events).findLast((event) => isOwn(event, userId));
+    handlers.onLeft(room, own?.sender ?? "");
+  }
+};
 
-  const takeEncrypted = async (one: Undecrypted): Promise<void> => {
-    // Outside, the relation may be the only sign of an edit; one that was hidden there is recognised inside.
-    if (isEdit(one.event.content) || (await decrypted(one))) return;
-    if (mayTalk(one.event.sender) && lateKeys.add(one)) return;
-    handlers.onUndecryptable(unread(one.room, one.event));
-  };
+const takeInvitations = ({ invitations }: IncomingOptions, sync: SyncResponse): void => {
+  // Synapse repeats an invitation that was followed since the last sync.
+  for (const [room, { invite_state: state }] of Object.entries(sync.rooms?.invite ?? {}))
+    if (sync.rooms?.join?.[room] === undefined) invitations.take(room, stateEvents(state?.events));
+};
 
-  const takeEvent = async (room: string, event: TimelineEvent, resumed: boolean): Promise<void> => {
-    if (event.sender === userId || event.state_key !== undefined) return;
-    if (event.type === "m.room.encrypted") await takeEncrypted({ room, event, resumed });
-    // Of the others it is not asked: a room that the homeserver can't tell of would else stop the bot at any member's word.
-    else if (event.type === "m.room.message" && mayTalk(event.sender) && (await rooms.isEncrypted(room))) {
-      if (textOf(event.content) !== undefined) handlers.onPlainText(unread(room, event));
-    } else deliver(room, event, { resumed });
-  };
+const takeTimeline = async (
+  options: IncomingOptions,
+  { room, events, unread: gap }: Timeline,
+  resumed: boolean,
+): Promise<void> => {
+  if (gap !== undefined) options.handlers.onUnreadGap(room, gap);
+  for (const event of sinceInvited(events, options.userId))
+    await takeEvent(options, { room, event, resumed });
+};
 
-  return {
-    async process(sync, since) {
-      const joined = Object.entries(sync.rooms?.join ?? {});
-      const timelines: Timeline[] = [];
-      for (const [room, one] of joined) timelines.push(await wholeTimeline(room, one, since));
-      // Members first: their devices are then asked for together with the rest, before their messages are read.
-      for (const [room, joinedRoom] of joined) await rooms.apply(room, stateOf(joinedRoom));
-      const isBefore = mattersToMessages(sync, joined);
-      if (isBefore) await crypto.receive(sync);
-      for (const [room] of joined) rooms.prepare(room);
-      for (const one of lateKeys.waiting()) if (await decrypted(one)) lateKeys.remove(one.event.event_id);
-      for (const [room, { timeline }] of Object.entries(sync.rooms?.leave ?? {})) {
-        rooms.left(room);
-        const own = stateEvents(timeline?.events).findLast((event) => isOwn(event, userId));
-        handlers.onLeft(room, own?.sender ?? "");
-      }
-      // Synapse repeats an invitation that was followed since the last sync.
-      for (const [room, { invite_state: state }] of Object.entries(sync.rooms?.invite ?? {}))
-        if (sync.rooms?.join?.[room] === undefined) invitations.take(room, stateEvents(state?.events));
-      for (const { room, events, unread: gap } of timelines) {
-        if (gap !== undefined) handlers.onUnreadGap(room, gap);
-        for (const event of sinceInvited(events, userId)) await takeEvent(room, event, since !== undefined);
-      }
-      for (const { room, event } of lateKeys.expired()) handlers.onUndecryptable(unread(room, event));
-      if (!isBefore) await crypto.receive(sync);
-    },
+const takeEvent = async (options: IncomingOptions, one: Received): Promise<void> => {
+  const { userId, rooms, mayTalk, handlers } = options;
+  const { room, event } = one;
+  if (event.sender === userId || event.state_key !== undefined) return;
+  if (event.type === "m.room.encrypted") await takeEncrypted(options, one);
+  // Of the others it is not asked: a room that the homeserver can't tell of would else stop the bot at any member's word.
+  else if (event.type === "m.room.message" && mayTalk(event.sender) && (await rooms.isEncrypted(room))) {
+    if (textOf(event.content) !== undefined) handlers.onPlainText(unread(room, event));
+  } else deliver(handlers, one);
+};
+
+const takeEncrypted = async (options: IncomingOptions, one: Undecrypted): Promise<void> => {
+  const { lateKeys, mayTalk, handlers } = options;
+  // Outside, the relation may be the only sign of an edit; one that was hidden there is recognised inside.
+  if (isEdit(one.event.content) || (await decrypted(options, one))) return;
+  if (mayTalk(one.event.sender) && lateKeys.add(one)) return;
+  handlers.onUndecryptable(unread(one.room, one.event));
+};
+
+/** False when the key is missing. */
+const decrypted = async (
+  { crypto, replays, mayTalk, handlers }: IncomingOptions,
+  { room, event, resumed }: Undecrypted,
+): Promise<boolean> => {
+  const clear = await crypto.decrypt(room, event);
+  if (clear === undefined) return false;
+  const verdict = crypto.verdict(event.event_id, event.sender);
+  const refuse = (reason: RefusalReason): void => {
+    if (textOf(clear.content) !== undefined) handlers.onRefused(unread(room, event), reason);
   };
+  if (!verdict.obey) refuse(verdict.reason);
+  else if (mayTalk(event.sender) && replays.isReplay(event)) refuse("replayed");
+  else deliver(handlers, { room, event: clear, resumed });
+  return true;
+};
+
+/** Text or a reaction, in a room that is not encrypted or out of an event that was. */
+const deliver = (handlers: IncomingHandlers, { room, event, resumed }: Received): void => {
+  const { event_id: id, sender, origin_server_ts: sentAt, content } = event;
+  if (event.type === "m.reaction") {
+    const answer = refreshOf(content);
+    if (answer !== undefined) handlers.onRefresh(answer, { room, sender });
+  }
+  const text = event.type === "m.room.message" ? textOf(content) : undefined;
+  if (text !== undefined) handlers.onMessage({ id, room, sender, text, sentAt }, { resumed });
 };
 
 /**
