@@ -35,73 +35,124 @@ const UNKNOWN = { algorithm: "unknown" };
 
 const TIMEOUT_MS = 20_000;
 
-export const createRooms = (options: {
+export type RoomsOptions = {
   requests: Pick<AuthorizedRequests, "request">;
   /** Ends the questions under way. */
   signal?: AbortSignal;
   crypto: () => Pick<RoomCrypto, "settings" | "keepSettings" | "track">;
-}): Rooms => {
-  const { requests, crypto, signal } = options;
-  const rooms = new Map<string, Room>();
-  const asking = new Map<string, Promise<Room>>();
+};
 
-  /** Undefined where the homeserver says that there is none. */
-  const get = async (room: string, path: string): Promise<unknown> => {
-    const answer = await requests.request({
-      method: "GET",
-      path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/${path}`,
-      timeoutMs: TIMEOUT_MS,
-      ...(signal && { signal }),
-    });
-    if (answer.ok) return answer.body;
-    if (answer.kind === "matrix" && answer.errcode === "M_NOT_FOUND") return undefined;
-    throw new RequestFailed(answer);
+/** What the homeserver says; undefined where it says that there is none. */
+const get = async (
+  { requests, signal }: Pick<RoomsOptions, "requests" | "signal">,
+  room: string,
+  path: string,
+): Promise<unknown> => {
+  const answer = await requests.request({
+    method: "GET",
+    path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/${path}`,
+    timeoutMs: TIMEOUT_MS,
+    ...(signal && { signal }),
+  });
+  if (answer.ok) return answer.body;
+  if (answer.kind === "matrix" && answer.errcode === "M_NOT_FOUND") return undefined;
+  throw new RequestFailed(answer);
+};
+
+type Described = {
+  members: string[];
+  /** Where the room is encrypted. */
+  settings: EncryptionSettings | undefined;
+};
+
+/** @throws RequestFailed */
+const describe = async (options: RoomsOptions, room: string): Promise<Described> => {
+  const [members, encryption, visibility] = await Promise.all([
+    get(options, room, "joined_members"),
+    get(options, room, "state/m.room.encryption/"),
+    get(options, room, "state/m.room.history_visibility/"),
+  ]);
+  if (!JoinedMembers.Check(members)) throw new RequestFailed({ ok: false, kind: "not-json", status: 200 });
+  const shown = Visibility.Check(visibility) && { historyVisibility: visibility.history_visibility };
+  return {
+    members: Object.keys(members.joined),
+    settings: encryption === undefined ? undefined : { ...settingsOf(encryption), ...shown },
   };
-  const state = (room: string, type: string) => get(room, `state/${type}/`);
+};
 
-  const keep = async (room: string, changed: EncryptionSettings): Promise<void> =>
-    crypto().keepSettings(room, { ...(await crypto().settings(room)), ...changed });
+const settingsOf = (content: unknown): EncryptionSettings => (Settings.Check(content) ? content : UNKNOWN);
 
-  /** What the machine is told of a member; of the event it reads these alone. */
-  const track = (room: string, user: string): Promise<void> =>
+/** What the crypto machine knows of rooms, and is told of them. */
+const createRoomMachine = (crypto: RoomsOptions["crypto"]) => {
+  /** Of the event the machine reads these alone. */
+  const trackMember = (room: string, user: string): Promise<void> =>
     crypto().track(room, {
       type: "m.room.member",
       state_key: user,
       sender: user,
       content: { membership: "join" },
     });
+  return {
+    isEncrypted: async (room: string): Promise<boolean> =>
+      (await crypto().settings(room))?.algorithm !== undefined,
+    keep: async (room: string, changed: EncryptionSettings): Promise<void> =>
+      crypto().keepSettings(room, { ...(await crypto().settings(room)), ...changed }),
+    track: (room: string, event: StateEvent): Promise<void> => crypto().track(room, event),
+    async trackMembers(room: string, { members }: Room): Promise<void> {
+      for (const [user, isIn] of members) if (isIn) await trackMember(room, user);
+    },
+  };
+};
+
+type RoomMachine = ReturnType<typeof createRoomMachine>;
+
+/** Takes in that a room is encrypted, where the events say so. */
+const applyEncryption = async (
+  machine: RoomMachine,
+  room: string,
+  known: Room | undefined,
+  events: readonly StateEvent[],
+): Promise<void> => {
+  for (const { type, state_key, content } of events) {
+    if (state_key !== "" || type !== "m.room.encryption") continue;
+    await machine.keep(room, settingsOf(content));
+    if (known === undefined) continue;
+    known.encrypted = true;
+    await machine.trackMembers(room, known);
+  }
+};
+
+/** Tells the machine of those who come, and of who may read what was written before. */
+const applyToEncrypted = async (machine: RoomMachine, room: string, event: StateEvent): Promise<void> => {
+  const membership = membershipOf(event);
+  if (membership === "join" || membership === "invite") await machine.track(room, event);
+  if (event.type === "m.room.history_visibility" && Visibility.Check(event.content))
+    await machine.keep(room, { historyVisibility: event.content.history_visibility });
+};
+
+export const createRooms = (options: RoomsOptions): Rooms => {
+  const machine = createRoomMachine(options.crypto);
+  const rooms = new Map<string, Room>();
+  const asking = new Map<string, Promise<Room>>();
 
   const ask = async (room: string): Promise<Room> => {
     const known: Room = { encrypted: false, members: new Map() };
     rooms.set(room, known);
     try {
-      const [members, settings, visibility] = await Promise.all([
-        get(room, "joined_members"),
-        state(room, "m.room.encryption"),
-        state(room, "m.room.history_visibility"),
-      ]);
-      if (!JoinedMembers.Check(members))
-        throw new RequestFailed({ ok: false, kind: "not-json", status: 200 });
+      const { members, settings } = await describe(options, room);
       // A sync may have told newer things meanwhile.
-      for (const user of Object.keys(members.joined))
-        if (!known.members.has(user)) known.members.set(user, true);
+      for (const user of members) if (!known.members.has(user)) known.members.set(user, true);
       if (settings !== undefined) {
-        const algorithm = Settings.Check(settings) ? settings : UNKNOWN;
-        const shown = Visibility.Check(visibility) && { historyVisibility: visibility.history_visibility };
-        await keep(room, { ...algorithm, ...shown });
+        await machine.keep(room, settings);
         known.encrypted = true;
       }
-      if (await isKnownEncrypted(room))
-        for (const [user, isIn] of known.members) if (isIn) await track(room, user);
+      if (await machine.isEncrypted(room)) await machine.trackMembers(room, known);
       return known;
     } catch (error) {
       if (rooms.get(room) === known) rooms.delete(room);
       throw error;
     }
   };
-
-  const isKnownEncrypted = async (room: string): Promise<boolean> =>
-    (await crypto().settings(room))?.algorithm !== undefined;
 
   const find = async (room: string): Promise<Room> => {
     const underWay = asking.get(room);
@@ -117,27 +168,19 @@ export const createRooms = (options: {
     async apply(room, events) {
       const known = rooms.get(room);
       // The order of state means nothing: what follows depends on whether the room is encrypted.
-      for (const { type, state_key, content } of events) {
-        if (state_key !== "" || type !== "m.room.encryption") continue;
-        await keep(room, Settings.Check(content) ? content : UNKNOWN);
-        if (known) known.encrypted = true;
-        for (const [user, isIn] of known?.members ?? []) if (isIn) await track(room, user);
-      }
-      const isEncrypted = await isKnownEncrypted(room);
+      await applyEncryption(machine, room, known, events);
+      const isEncrypted = await machine.isEncrypted(room);
       for (const event of events) {
         const membership = membershipOf(event);
         if (membership !== undefined) known?.members.set(event.state_key, membership === "join");
-        const isComing = membership === "join" || membership === "invite";
-        if (isEncrypted && isComing) await crypto().track(room, event);
-        if (isEncrypted && event.type === "m.room.history_visibility" && Visibility.Check(event.content))
-          await keep(room, { historyVisibility: event.content.history_visibility });
+        if (isEncrypted) await applyToEncrypted(machine, room, event);
       }
     },
     prepare(room) {
       // One that fails is made again when it is needed.
       find(room).catch(() => {});
     },
-    isEncrypted: async (room) => (await isKnownEncrypted(room)) || (await find(room)).encrypted,
+    isEncrypted: async (room) => (await machine.isEncrypted(room)) || (await find(room)).encrypted,
     members: async (room) => [...(await find(room)).members].flatMap(([user, isIn]) => (isIn ? [user] : [])),
     left(room) {
       rooms.delete(room);
