@@ -36,22 +36,79 @@ const TIMEOUT_MS = 60_000;
 /** An invitation that can't be followed after these is left; the next start finds it again. */
 const MAX_RETRIES = 8;
 
-export const createInvitations = (options: InvitationsOptions): Invitations => {
-  const { requests, mayTalk, sleep, signal, logger, onInvitation } = options;
-  const underWay = new Map<string, Promise<void>>();
+/** Repeats what may succeed later; undefined when it is to end. */
+const persist = async (
+  { sleep, signal }: InvitationsOptions,
+  send: () => Promise<MatrixAnswer>,
+): Promise<MatrixAnswer | undefined> => {
+  const backoff = createBackoff(MAX_RETRIES);
+  while (!signal.aborted) {
+    const answer = await send();
+    if (answer.ok || !isPassing(answer)) return answer;
+    const delay = backoff.failed(retryAfterOf(answer));
+    if (delay === undefined) return answer;
+    await sleep(delay, signal);
+  }
+  return undefined;
+};
 
-  /** Repeats what may succeed later; undefined when it is to end. */
-  const persist = async (send: () => Promise<MatrixAnswer>): Promise<MatrixAnswer | undefined> => {
-    const backoff = createBackoff(MAX_RETRIES);
-    while (!signal.aborted) {
-      const answer = await send();
-      if (answer.ok || !isPassing(answer)) return answer;
-      const delay = backoff.failed(retryAfterOf(answer));
-      if (delay === undefined) return answer;
-      await sleep(delay, signal);
-    }
-    return undefined;
-  };
+/** Follows the invitation, or declines it. */
+const answerInvitation = async (options: InvitationsOptions, room: string, sender: string): Promise<void> => {
+  const { requests, signal, logger, onInvitation } = options;
+  const isWelcome = options.mayTalk(sender);
+  const verb = isWelcome ? "join" : "leave";
+  const answer = await persist(options, () =>
+    requests.request({
+      method: "POST",
+      path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/${verb}`,
+      body: {},
+      timeoutMs: TIMEOUT_MS,
+      signal,
+      // Joining or leaving twice comes to the same.
+      repeatable: true,
+    }),
+  );
+  if (answer === undefined) return;
+  if (!answer.ok) {
+    const fault = describeFault(answer);
+    logger.warn({ room, sender, fault }, `an invitation could not be answered: ${verb}`);
+    onInvitation?.("failed");
+  } else if (isWelcome) {
+    logger.info({ room, sender }, "joined a room by invitation");
+    onInvitation?.("accepted");
+  } else {
+    logger.info({ room, sender }, "declined an invitation of a user who may not command the bot");
+    onInvitation?.("refused");
+  }
+};
+
+/** The rooms of the pending invitations, with the state that came with each. */
+const askPending = async (options: InvitationsOptions): Promise<[room: string, state: StateEvent[]][]> => {
+  const { requests, signal, logger } = options;
+  const answer = await persist(options, () =>
+    requests.request({
+      method: "GET",
+      path: "/_matrix/client/v3/sync",
+      query: { filter: JSON.stringify(invitationsFilter(randomUUID())), timeout: 0 },
+      timeoutMs: TIMEOUT_MS,
+      signal,
+    }),
+  );
+  if (answer === undefined) return [];
+  if (!answer.ok || !syncResponse.Check(answer.body)) {
+    const fault = answer.ok ? "answered in an unknown shape" : describeFault(answer);
+    logger.warn({ fault }, "the homeserver did not list the pending invitations");
+    return [];
+  }
+  return Object.entries(answer.body.rooms?.invite ?? {}).map(([room, { invite_state: shown }]) => [
+    room,
+    (shown?.events ?? []).filter((event) => stateEvent.Check(event)),
+  ]);
+};
+
+export const createInvitations = (options: InvitationsOptions): Invitations => {
+  const { requests, signal, logger } = options;
+  const underWay = new Map<string, Promise<void>>();
 
   const run = (key: string, work: () => Promise<void>): void => {
     if (underWay.has(key) || signal.aborted) return;
@@ -61,66 +118,18 @@ export const createInvitations = (options: InvitationsOptions): Invitations => {
     underWay.set(key, done);
   };
 
-  const answerInvitation = async (room: string, sender: string): Promise<void> => {
-    const isWelcome = mayTalk(sender);
-    const verb = isWelcome ? "join" : "leave";
-    const answer = await persist(() =>
-      requests.request({
-        method: "POST",
-        path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/${verb}`,
-        body: {},
-        timeoutMs: TIMEOUT_MS,
-        signal,
-        // Joining or leaving twice comes to the same.
-        repeatable: true,
-      }),
-    );
-    if (answer === undefined) return;
-    if (!answer.ok) {
-      logger.warn(
-        { room, sender, fault: describeFault(answer) },
-        `an invitation could not be answered: ${verb}`,
-      );
-      onInvitation?.("failed");
-    } else if (isWelcome) {
-      logger.info({ room, sender }, "joined a room by invitation");
-      onInvitation?.("accepted");
-    } else {
-      logger.info({ room, sender }, "declined an invitation of a user who may not command the bot");
-      onInvitation?.("refused");
-    }
-  };
-
   const take = (room: string, state: readonly StateEvent[]): void => {
     const own = state.findLast(
       (event) => event.state_key === requests.userId && membershipOf(event) === "invite",
     );
-    if (own) run(room, () => answerInvitation(room, own.sender));
+    if (own) run(room, () => answerInvitation(options, room, own.sender));
   };
 
   return {
     take,
     takePending() {
       run("pending", async () => {
-        const answer = await persist(() =>
-          requests.request({
-            method: "GET",
-            path: "/_matrix/client/v3/sync",
-            query: { filter: JSON.stringify(invitationsFilter(randomUUID())), timeout: 0 },
-            timeoutMs: TIMEOUT_MS,
-            signal,
-          }),
-        );
-        if (answer === undefined) return;
-        if (!answer.ok || !syncResponse.Check(answer.body)) {
-          const fault = answer.ok ? "answered in an unknown shape" : describeFault(answer);
-          return logger.warn({ fault }, "the homeserver did not list the pending invitations");
-        }
-        for (const [room, { invite_state: shown }] of Object.entries(answer.body.rooms?.invite ?? {}))
-          take(
-            room,
-            (shown?.events ?? []).filter((event) => stateEvent.Check(event)),
-          );
+        for (const [room, state] of await askPending(options)) take(room, state);
       });
     },
     async idle() {
