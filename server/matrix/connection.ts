@@ -52,25 +52,28 @@ const FIRST_ANSWER_MS = 180_000;
 
 const TOKEN = "token";
 
-export const createConnection = (options: ConnectionOptions): Connection => {
-  const { requests, store, now, sleep, logger, onSync } = options;
-  const closing = new AbortController();
-  const signal = AbortSignal.any([closing.signal, options.signal]);
-  const backoff = createBackoff();
-  let lastGood: number | undefined;
-  let loop: Promise<void> | undefined;
+/** Waits `timeout` milliseconds for news. */
+const syncRequest = (timeout: number, since: string | undefined) => ({
+  method: "GET" as const,
+  path: "/_matrix/client/v3/sync",
+  query: { filter: JSON.stringify(SYNC_FILTER), timeout, since },
+  timeoutMs: timeout + (since === undefined ? FIRST_ANSWER_MS : ANSWER_MS),
+});
+
+const failed = (fault: MatrixFault): Outcome => ({
+  outcome: fault.kind,
+  what: describeFault(fault),
+  retryAfterMs: retryAfterOf(fault),
+});
+
+/** Syncs from the position that the store has: asks once, and takes in what comes, which moves the position on. */
+const createSync = (
+  options: ConnectionOptions,
+  signal: AbortSignal,
+): ((timeout: number) => Promise<Outcome>) => {
+  const { requests, store, logger } = options;
   const bytes = store.get("sync", TOKEN);
   let since = bytes && Buffer.from(bytes).toString("utf8");
-
-  /** After a failure, and at the start, it is good to know soon that it works. */
-  const wait = (): number =>
-    lastGood === undefined || backoff.failures > 0 ? 0 : Math.min(WAIT_MS, options.waitAtMost?.() ?? WAIT_MS);
-
-  const failed = (fault: MatrixFault): Outcome => ({
-    outcome: fault.kind,
-    what: describeFault(fault),
-    retryAfterMs: retryAfterOf(fault),
-  });
 
   const takeIn = async (sync: SyncResponse): Promise<Outcome> => {
     try {
@@ -85,40 +88,56 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     }
   };
 
-  const syncOnce = async (): Promise<Outcome> => {
-    const timeout = Math.ceil(wait());
-    const answer = await requests.request({
-      method: "GET",
-      path: "/_matrix/client/v3/sync",
-      query: { filter: JSON.stringify(SYNC_FILTER), timeout, since },
-      timeoutMs: timeout + (since === undefined ? FIRST_ANSWER_MS : ANSWER_MS),
-      signal,
-    });
+  return async (timeout: number): Promise<Outcome> => {
+    const answer = await requests.request({ ...syncRequest(timeout, since), signal });
     if (!answer.ok) return failed(answer);
     if (syncResponse.Check(answer.body)) return takeIn(answer.body);
     return { outcome: "malformed", what: "answered to a sync in a shape that is not known" };
   };
+};
+
+export const createConnection = (options: ConnectionOptions): Connection => {
+  const { now, sleep, logger, onSync } = options;
+  const closing = new AbortController();
+  const signal = AbortSignal.any([closing.signal, options.signal]);
+  const sync = createSync(options, signal);
+  const backoff = createBackoff();
+  let lastGood: number | undefined;
+  let loop: Promise<void> | undefined;
+
+  /** After a failure, and at the start, it is good to know soon that it works. */
+  const wait = (): number =>
+    lastGood === undefined || backoff.failures > 0 ? 0 : Math.min(WAIT_MS, options.waitAtMost?.() ?? WAIT_MS);
+
+  const succeeded = (): void => {
+    const failures = backoff.succeeded();
+    lastGood = now();
+    if (failures === 0) return;
+    logger.info({ failures }, "the homeserver is there again");
+    options.onReconnect?.(failures);
+  };
+
+  /** Milliseconds until the next try; undefined when there is none any more. */
+  const delayAfter = ({ what, retryAfterMs }: Outcome): number | undefined => {
+    const delayMs = backoff.failed(retryAfterMs);
+    if (delayMs === undefined)
+      logger.error({ retries: backoff.failures - 1 }, `giving up: the homeserver ${what}`);
+    else logger.warn({ retry: backoff.failures, delayMs }, `the homeserver ${what}; trying again`);
+    return delayMs;
+  };
 
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
-      const { outcome, what, retryAfterMs } = await syncOnce();
-      if (signal.aborted && outcome !== "ok") return;
-      onSync?.(outcome);
-      if (outcome === "ok") {
-        const failures = backoff.succeeded();
-        lastGood = now();
-        if (failures > 0) {
-          logger.info({ failures }, "the homeserver is there again");
-          options.onReconnect?.(failures);
-        }
+      const synced = await sync(Math.ceil(wait()));
+      const isGood = synced.outcome === "ok";
+      if (signal.aborted && !isGood) return;
+      onSync?.(synced.outcome);
+      if (isGood) {
+        succeeded();
         continue;
       }
-      const delayMs = backoff.failed(retryAfterMs);
-      if (delayMs === undefined) {
-        logger.error({ retries: backoff.failures - 1 }, `giving up: the homeserver ${what}`);
-        return options.onGiveUp();
-      }
-      logger.warn({ retry: backoff.failures, delayMs }, `the homeserver ${what}; trying again`);
+      const delayMs = delayAfter(synced);
+      if (delayMs === undefined) return options.onGiveUp();
       await sleep(delayMs, signal);
     }
   };
