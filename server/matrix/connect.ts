@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { Chat, IncomingHandlers } from "../bot/chat.ts";
 import type { BotStore } from "../bot/store.ts";
 import type { Sleep } from "../time.ts";
-import { createAuthorizedRequests } from "./authorized-requests.ts";
+import { type AuthorizedRequests, createAuthorizedRequests } from "./authorized-requests.ts";
 import { createChat } from "./chat.ts";
 import { type BotClient, createClient } from "./client.ts";
 import { createConnection, type SyncOutcome } from "./connection.ts";
@@ -72,24 +72,30 @@ export type MatrixConnection = {
 /** How long the sync that is being taken in may take to end. */
 const FINISH_MS = 5_000;
 
-/**
- * To be called after loadCryptoEngine and openEncryption. It opens the crypto machine.
- * @throws RequestFailed when the homeserver can't be asked who the bot is
- */
-export const connectToMatrix = async (options: MatrixConnectionOptions): Promise<MatrixConnection> => {
-  const { http, store, encryption, mayTalk, handlers, logger, now, sleep } = options;
+/** Ends all that is under way, and tells the reason once. */
+const createEnding = (onEnd: MatrixConnectionOptions["onEnd"]) => {
   const ending = new AbortController();
-  const { signal } = ending;
-  let ended = false;
-  const end = (reason: EndReason): void => {
-    ending.abort();
-    if (!ended) options.onEnd(reason);
-    ended = true;
+  let isTold = false;
+  const stop = (): void => ending.abort();
+  const tellNothing = (): void => {
+    isTold = true;
   };
-  const requests = createAuthorizedRequests({
+  const end = (reason: EndReason): void => {
+    stop();
+    if (!isTold) onEnd(reason);
+    tellNothing();
+  };
+  return { signal: ending.signal, stop, end, tellNothing };
+};
+
+const authorizedRequests = (
+  { http, session, openSession, store, encryption, now, logger, onRenewal }: MatrixConnectionOptions,
+  end: (reason: EndReason) => void,
+): AuthorizedRequests =>
+  createAuthorizedRequests({
     http,
-    session: options.session,
-    openSession: options.openSession,
+    session,
+    openSession,
     forgetDevice() {
       encryption.abandon();
       forgetDevice(store);
@@ -98,8 +104,18 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     logger,
     onDeviceChanged: () => end("device-changed"),
     onLogInRefused: () => end("login-refused"),
-    ...(options.onRenewal && { onRenewal: options.onRenewal }),
+    ...(onRenewal && { onRenewal }),
   });
+
+/**
+ * To be called after loadCryptoEngine and openEncryption. It opens the crypto machine.
+ * @throws RequestFailed when the homeserver can't be asked who the bot is
+ */
+export const connectToMatrix = async (options: MatrixConnectionOptions): Promise<MatrixConnection> => {
+  const { http, store, encryption, mayTalk, handlers, logger, now, sleep } = options;
+  const ending = createEnding(options.onEnd);
+  const { signal } = ending;
+  const requests = authorizedRequests(options, ending.end);
   const rooms = createRooms({ requests, signal, crypto: () => client });
   const client = await createClient({
     homeserver: http.homeserver,
@@ -110,10 +126,9 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     logger,
     signal,
   });
-  const giveUp = () => ending.abort();
-  options.starting?.addEventListener("abort", giveUp);
+  options.starting?.addEventListener("abort", ending.stop);
   await client.prepare();
-  options.starting?.removeEventListener("abort", giveUp);
+  options.starting?.removeEventListener("abort", ending.stop);
   const lateKeys = createLateKeys(store, now);
   const invitations = createInvitations({
     requests,
@@ -149,7 +164,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     now,
     sleep,
     logger,
-    onGiveUp: () => end("gave-up"),
+    onGiveUp: () => ending.end("gave-up"),
     ...(options.onSync && { onSync: options.onSync }),
     ...(options.onReconnect && { onReconnect: options.onReconnect }),
   });
@@ -164,11 +179,11 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     },
     lastGoodSync: connection.lastGoodSync,
     async close() {
-      ended = true;
+      ending.tellNothing();
       // A homeserver that does not answer must not hold up the end; its sync comes again at the next start.
-      void sleep(FINISH_MS, signal).then(() => ending.abort());
+      void sleep(FINISH_MS, signal).then(ending.stop);
       await connection.close();
-      ending.abort();
+      ending.stop();
       await invitations.idle();
     },
   };
