@@ -54,20 +54,70 @@ const consequence = (policy: TrustPolicy, isObeyed: boolean): string => {
     : "the user is not obeyed until TRUSTED_IDENTITIES has the new key";
 };
 
+const refuse = (reason: RefusalReason): Verdict => ({ obey: false, reason });
+
+/** The pins by user, as the store has them. */
+const pinsIn = (store: BotStore) => ({
+  load(user: string): Pin | undefined {
+    const bytes = store.get("identities", user);
+    const pin: unknown = bytes && JSON.parse(Buffer.from(bytes).toString());
+    return Value.Check(Pin, pin) ? pin : undefined;
+  },
+  save: (user: string, pin: Pin): void => store.put("identities", user, JSON.stringify(pin)),
+});
+
+/** Warns of a device once. */
+const createDeviceWarning = (logger: Logger) => {
+  const warned = new Set<string>();
+  return (user: string, device: string | undefined): void => {
+    const name = `${user} ${device ?? ""}`;
+    if (warned.has(name)) return;
+    warned.add(name);
+    logger.warn(
+      { user, device },
+      "a command came from a device that its owner's identity has not signed; TRUST_POLICY=warn: it is obeyed",
+    );
+  };
+};
+
+/** The pin of a user who has the trusted identity `key`; undefined where it stays as it is. */
+const trustedPin = (known: Pin | undefined, key: string): Pin | undefined => {
+  // A user who is back at the trusted identity, and changes it again, is worth another warning.
+  if (known?.pinned === key && known.differed === undefined) return undefined;
+  const { differed: _, ...rest } = known ?? {};
+  return { ...rest, pinned: key };
+};
+
+/**
+ * The pin of a user whose identity `key` is not the trusted one; undefined where that was found before. `operators`: the one
+ * that the operator accepts.
+ */
+const changedPin = (
+  known: Pin | undefined,
+  key: string,
+  { trusted, operators, policy }: { trusted: string; operators: string | undefined; policy: TrustPolicy },
+): Pin | undefined => {
+  if (known?.differed === key) return undefined;
+  const isObeyed = policy === "warn";
+  const number = (known?.changes ?? 0) + 1;
+  return {
+    pinned: isObeyed ? key : (known?.pinned ?? trusted),
+    // Where the pin follows, the next look finds nothing different, unless the operator's list still says otherwise.
+    ...((!isObeyed || operators !== undefined) && { differed: key }),
+    changes: number,
+    untold: { number, from: trusted, to: key },
+  };
+};
+
 export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins => {
-  const { store, logger, policy, allowedUsers, accepted, onChange } = options;
+  const { logger, policy, allowedUsers, accepted, onChange } = options;
   /** The identities as the machine last knew them. */
   const current = new Map<string, string>();
   /** Changes that were told since the start, by id. */
   const told = new Set<string>();
-  const warnedDevices = new Set<string>();
+  const warnOfDevice = createDeviceWarning(logger);
 
-  const load = (user: string): Pin | undefined => {
-    const bytes = store.get("identities", user);
-    const pin: unknown = bytes && JSON.parse(Buffer.from(bytes).toString());
-    return Value.Check(Pin, pin) ? pin : undefined;
-  };
-  const save = (user: string, pin: Pin): void => store.put("identities", user, JSON.stringify(pin));
+  const { load, save } = pinsIn(options.store);
 
   /** What the operator accepts counts more than what was pinned. */
   const trustedOf = (user: string): string | undefined => accepted.get(user) ?? load(user)?.pinned;
@@ -90,27 +140,13 @@ export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins =
     const known = load(user);
     const operators = accepted.get(user);
     const trusted = operators ?? known?.pinned;
-    if (trusted === undefined || trusted === key) {
-      // A user who is back at the trusted identity, and changes it again, is worth another warning.
-      if (known?.pinned === key && known.differed === undefined) return;
-      if (known === undefined) logger.info({ user, masterKey: key }, "an allowed user's identity was pinned");
-      const { differed: _, ...rest } = known ?? {};
-      save(user, { ...rest, pinned: key });
-      return;
-    }
-    if (known?.differed === key) return;
-    const isObeyed = policy === "warn";
-    const number = (known?.changes ?? 0) + 1;
-    save(user, {
-      pinned: isObeyed ? key : (known?.pinned ?? trusted),
-      // Where the pin follows, the next look finds nothing different, unless the operator's list still says otherwise.
-      ...((!isObeyed || operators !== undefined) && { differed: key }),
-      changes: number,
-      untold: { number, from: trusted, to: key },
-    });
+    const isTrusted = trusted === undefined || trusted === key;
+    const pin = isTrusted ? trustedPin(known, key) : changedPin(known, key, { trusted, operators, policy });
+    if (pin === undefined) return;
+    if (known === undefined && isTrusted)
+      logger.info({ user, masterKey: key }, "an allowed user's identity was pinned");
+    save(user, pin);
   };
-
-  const refuse = (reason: RefusalReason): Verdict => ({ obey: false, reason });
 
   return {
     async check() {
@@ -134,18 +170,11 @@ export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins =
       if (origin === undefined) return refuse("not-encrypted");
       if (origin.state === "mismatched" || origin.sender !== sender) return refuse("mismatched-sender");
       const trusted = trustedOf(sender);
-      if (policy === "refuse" && trusted !== undefined) {
-        if (current.get(sender) !== trusted) return refuse("identity-changed");
-        if (origin.state !== "signed") return refuse("unsigned-device");
-      }
-      const device = `${sender} ${origin.device ?? ""}`;
-      if (trusted !== undefined && origin.state !== "signed" && !warnedDevices.has(device)) {
-        warnedDevices.add(device);
-        logger.warn(
-          { user: sender, device: origin.device },
-          "a command came from a device that its owner's identity has not signed; TRUST_POLICY=warn: it is obeyed",
-        );
-      }
+      if (trusted === undefined) return { obey: true };
+      if (policy === "refuse" && current.get(sender) !== trusted) return refuse("identity-changed");
+      if (origin.state === "signed") return { obey: true };
+      if (policy === "refuse") return refuse("unsigned-device");
+      warnOfDevice(sender, origin.device);
       return { obey: true };
     },
   };
