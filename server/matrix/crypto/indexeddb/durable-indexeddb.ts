@@ -47,35 +47,13 @@ export const openDurableIndexedDb = async (store: BotStore): Promise<DurableInde
     return captureChanges(reader, tracker);
   };
 
-  const write = ({ database, changes, rows }: Capture): void => {
-    if (changes.whole) {
-      for (const [row] of store.entries("indexeddb")) {
-        const name = parseRowName(row);
-        // What a generator gave last can be read nowhere else.
-        const isKept = name.kind === "generator" && !changes.deleted;
-        if (name.database === database && !isKept) store.delete("indexeddb", row);
-      }
-    }
-    for (const [name, value] of rows) {
-      if (value === undefined) store.delete("indexeddb", name);
-      else store.put("indexeddb", name, value);
-    }
-    for (const [name, last] of changes.generators) {
-      const row = generatorRow(database, name);
-      const kept = store.get("indexeddb", row);
-      const former: unknown = kept && deserialize(kept);
-      // Smaller numbers may be keys afterwards, which sets no generator back.
-      if (typeof former !== "number" || former < last) store.put("indexeddb", row, serialize(last));
-    }
-  };
-
   const flushOnce = async (also: readonly (() => void)[]): Promise<void> => {
     const captures: Capture[] = [];
     try {
       for (const database of tracker.changed()) captures.push(await capture(database));
       if (abandoned) return;
       store.transaction(() => {
-        for (const each of captures) write(each);
+        for (const each of captures) write(store, each);
         for (const work of also) work();
       });
     } catch (error) {
@@ -84,38 +62,71 @@ export const openDurableIndexedDb = async (store: BotStore): Promise<DurableInde
     }
   };
 
-  let running: Promise<void> | undefined;
-  let next: { readonly also: (() => void)[]; readonly done: Promise<void> } | undefined;
-  const start = (also: readonly (() => void)[]): Promise<void> => {
-    running = flushOnce(also).finally(() => {
-      running = undefined;
-    });
-    return running;
-  };
   return {
     factory: tracker.factory,
     abandon() {
       abandoned = true;
     },
-    flush(also) {
-      const work = also ? [also] : [];
-      if (next) {
-        next.also.push(...work);
-        return next.done;
-      }
-      if (running) {
-        // The one that runs may have read before the caller's changes; all who come from now on share the one after.
-        const afterwards = async (): Promise<void> => {
-          const together = next?.also ?? [];
-          next = undefined;
-          if (together.length > 0 || tracker.changed().length > 0) await start(together);
-        };
-        next = { also: work, done: running.then(afterwards, afterwards) };
-        return next.done;
-      }
-      return work.length > 0 || tracker.changed().length > 0 ? start(work) : Promise.resolve();
-    },
+    flush: shareFlushes(flushOnce, () => tracker.changed().length > 0),
   };
+};
+
+/** `flushOnce` for callers at the same time: they share one, and those who come while one runs share the next. */
+const shareFlushes = (
+  flushOnce: (also: readonly (() => void)[]) => Promise<void>,
+  hasChanges: () => boolean,
+): DurableIndexedDb["flush"] => {
+  let running: Promise<void> | undefined;
+  let next: { readonly also: (() => void)[]; readonly done: Promise<void> } | undefined;
+  const start = (also: readonly (() => void)[]): Promise<void> => {
+    if (also.length === 0 && !hasChanges()) return Promise.resolve();
+    running = flushOnce(also).finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return (also) => {
+    const work = also ? [also] : [];
+    if (next) {
+      next.also.push(...work);
+      return next.done;
+    }
+    if (running === undefined) return start(work);
+    // The one that runs may have read before the caller's changes; all who come from now on share the one after.
+    const afterwards = async (): Promise<void> => {
+      const together = next?.also ?? [];
+      next = undefined;
+      await start(together);
+    };
+    next = { also: work, done: running.then(afterwards, afterwards) };
+    return next.done;
+  };
+};
+
+/** Within a transaction of the store. */
+const write = (store: BotStore, { database, changes, rows }: Capture): void => {
+  if (changes.whole) removeDatabase(store, database, changes.deleted);
+  for (const [name, value] of rows) {
+    if (value === undefined) store.delete("indexeddb", name);
+    else store.put("indexeddb", name, value);
+  }
+  for (const [name, last] of changes.generators) {
+    const row = generatorRow(database, name);
+    const kept = store.get("indexeddb", row);
+    const former: unknown = kept && deserialize(kept);
+    // Smaller numbers may be keys afterwards, which sets no generator back.
+    if (typeof former !== "number" || former < last) store.put("indexeddb", row, serialize(last));
+  }
+};
+
+/** Removes what is written anew with the database; where that was deleted, the generators too. */
+const removeDatabase = (store: BotStore, database: string, deleted: boolean): void => {
+  for (const [row] of store.entries("indexeddb")) {
+    const name = parseRowName(row);
+    // What a generator gave last can be read nowhere else.
+    const isKept = name.kind === "generator" && !deleted;
+    if (name.database === database && !isKept) store.delete("indexeddb", row);
+  }
 };
 
 /** A connection to read with, or undefined when there is no such database. It gives way to whoever alters the database. */
@@ -136,25 +147,11 @@ const openReader = async (
   return database;
 };
 
-/**
- * Reads in one transaction over all stores. Only once that has begun, when all transactions before it have committed
- * and none after it can begin, are the changes taken: so no transaction is ever seen half.
- */
-const captureChanges = async (reader: IdbDatabase, tracker: ChangeTracker): Promise<Capture> => {
-  const names = [...reader.objectStoreNames];
-  const rows: Rows = new Map();
-  if (names.length === 0) {
-    const changes = tracker.take(reader.name);
-    if (changes.whole) rows.set(schemaRow(reader.name), serialize(schemaOf(reader.name, reader.version, [])));
-    return { database: reader.name, changes, rows };
-  }
-  const transaction = reader.transaction(names, "readonly");
-  const done = committed(transaction);
-  const stores = names.map((name) => transaction.objectStore(name));
-  let changes: DatabaseChanges | undefined;
+/** Reads records of a database into `rows` while a transaction of their stores lasts. */
+const createReading = (database: string, rows: Rows) => {
   const read = (store: IdbObjectStore, key: unknown): void => {
     const request = store.get(key);
-    const row = recordRow(reader.name, store.name, key);
+    const row = recordRow(database, store.name, key);
     request.addEventListener("success", () => {
       if (request.result !== undefined) rows.set(row, serialize([key, request.result]));
       else readUndefined(store, key, row);
@@ -173,6 +170,26 @@ const captureChanges = async (reader: IdbDatabase, tracker: ChangeTracker): Prom
       for (const key of request.result) read(store, key);
     });
   };
+  return { read, readAll };
+};
+
+/**
+ * Reads in one transaction over all stores. Only once that has begun, when all transactions before it have committed
+ * and none after it can begin, are the changes taken: so no transaction is ever seen half.
+ */
+const captureChanges = async (reader: IdbDatabase, tracker: ChangeTracker): Promise<Capture> => {
+  const names = [...reader.objectStoreNames];
+  const rows: Rows = new Map();
+  if (names.length === 0) {
+    const changes = tracker.take(reader.name);
+    if (changes.whole) rows.set(schemaRow(reader.name), serialize(schemaOf(reader.name, reader.version, [])));
+    return { database: reader.name, changes, rows };
+  }
+  const transaction = reader.transaction(names, "readonly");
+  const done = committed(transaction);
+  const stores = names.map((name) => transaction.objectStore(name));
+  let changes: DatabaseChanges | undefined;
+  const { read, readAll } = createReading(reader.name, rows);
   stores[0]?.getKey(0).addEventListener("success", () => {
     changes = tracker.take(reader.name);
     if (changes.whole) {
