@@ -10,8 +10,8 @@ import { type CrossSigningOutcome, crossSign, queryKeys } from "./cross-signing/
 import { createCryptoStorage } from "./crypto-storage.ts";
 import type { CryptoEngine } from "./engine.ts";
 import type { HomeserverRequests } from "./homeserver-requests.ts";
-import { createIdentityPins, type TrustPolicy, type Verdict } from "./identity-pins.ts";
-import { openDurableIndexedDb } from "./indexeddb/durable-indexeddb.ts";
+import { createIdentityPins, type IdentityPins, type TrustPolicy, type Verdict } from "./identity-pins.ts";
+import { type DurableIndexedDb, openDurableIndexedDb } from "./indexeddb/durable-indexeddb.ts";
 import { createMessageOrigins, type MessageOrigin } from "./message-origins.ts";
 import type { CryptoRequest, OlmMachine } from "./olm-machine.ts";
 
@@ -85,14 +85,14 @@ export const forgetDevice = (store: BotStore): void => {
 
 /** Opens the store. To be called after loadCryptoEngine. @throws Error when the store's content is damaged */
 export const openEncryption = async (options: EncryptionOptions): Promise<Encryption> => {
-  const { engine, store, logger, userId, deviceId, trust } = options;
+  const { engine, store, logger, deviceId, trust } = options;
   const { RustSdkCryptoStorageProvider: Provider } = await import("matrix-bot-sdk");
   const durable = engine.engine === "wasm" ? await openDurableIndexedDb(store) : undefined;
   const folder = engine.engine === "native" ? nativeFolder(options.folder, deviceId) : options.folder;
   const origins = createMessageOrigins();
   let machine: OlmMachine | undefined;
   let request: HomeserverRequests | undefined;
-  let abandoned = false;
+  const { flush, abandon } = createWriting(store, durable);
 
   const pins = createIdentityPins({
     store,
@@ -103,12 +103,6 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
     masterKey: async (user) => machine?.masterKey(user),
     onChange: options.onIdentityChange,
   });
-
-  const flush = async (also?: () => void): Promise<void> => {
-    if (abandoned) return;
-    if (durable) await durable.flush(also);
-    else if (also) store.transaction(also);
-  };
 
   const uploadSignatures = async ({ id, type, body }: CryptoRequest): Promise<void> => {
     if (request === undefined || machine === undefined) return;
@@ -132,51 +126,20 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
     },
   });
 
-  const start = async ({
-    request: send,
-    password,
-    recoveryKey,
-  }: StartOptions): Promise<CrossSigningOutcome> => {
-    if (machine === undefined) throw new Error("the client was not prepared");
-    request = send;
-    const deps = {
-      machine,
-      store,
-      request: send,
-      user: engine.userId(userId),
-      device: engine.deviceId(deviceId),
-      flush,
-      ...(password !== undefined && { password }),
-      ...(recoveryKey && { recoveryKey }),
-    };
-    const users = [...new Set([userId, ...trust.allowedUsers])].map((user) => engine.userId(user));
-    if (!(await queryKeys(deps, users))) return { state: "unsigned", reason: "unavailable" };
-    // The query's answer had the pins checked already; changes that are still to be told are told by this one.
-    await pins.check();
-    const outcome = await crossSign(deps);
-    await flush();
-    return outcome;
-  };
-
   return {
     storage: createCryptoStorage(Provider, store, folder, deviceId),
     flush,
-    start,
+    async start(given) {
+      if (machine === undefined) throw new Error("the client was not prepared");
+      request = given.request;
+      return askAndSign(options, { machine, pins, flush }, given);
+    },
     fingerprint: () => machine?.identityKeys.ed25519.toBase64().replace(/.{4}(?=.)/g, "$& "),
     originOf: (eventId) => origins.of(eventId),
     verdict: (eventId, sender) => pins.verdict(sender, origins.of(eventId)),
-    isUserId(text) {
-      try {
-        return engine.userId(text) !== undefined;
-      } catch {
-        return false;
-      }
-    },
+    isUserId: (text) => isUserId(engine, text),
     acknowledge: (change) => pins.acknowledge(change),
-    abandon() {
-      abandoned = true;
-      durable?.abandon();
-    },
+    abandon,
     async close() {
       release();
       await flush();
@@ -184,6 +147,58 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
       machine = undefined;
     },
   };
+};
+
+/** Nothing is written once the device is abandoned. `durable`: where the WASM engine has its data. */
+const createWriting = (
+  store: BotStore,
+  durable: DurableIndexedDb | undefined,
+): Pick<Encryption, "flush" | "abandon"> => {
+  let abandoned = false;
+  return {
+    async flush(also) {
+      if (abandoned) return;
+      if (durable) await durable.flush(also);
+      else if (also) store.transaction(also);
+    },
+    abandon() {
+      abandoned = true;
+      durable?.abandon();
+    },
+  };
+};
+
+/** Asks for the identities, has the pins checked against them, and has the bot's device signed. */
+const askAndSign = async (
+  { engine, store, userId, deviceId, trust }: EncryptionOptions,
+  { machine, pins, flush }: { machine: OlmMachine; pins: IdentityPins; flush: () => Promise<void> },
+  { request, password, recoveryKey }: StartOptions,
+): Promise<CrossSigningOutcome> => {
+  const deps = {
+    machine,
+    store,
+    request,
+    user: engine.userId(userId),
+    device: engine.deviceId(deviceId),
+    flush,
+    ...(password !== undefined && { password }),
+    ...(recoveryKey && { recoveryKey }),
+  };
+  const users = [...new Set([userId, ...trust.allowedUsers])].map((user) => engine.userId(user));
+  if (!(await queryKeys(deps, users))) return { state: "unsigned", reason: "unavailable" };
+  // The query's answer had the pins checked already; changes that are still to be told are told by this one.
+  await pins.check();
+  const outcome = await crossSign(deps);
+  await flush();
+  return outcome;
+};
+
+const isUserId = (engine: CryptoEngine, text: string): boolean => {
+  try {
+    return engine.userId(text) !== undefined;
+  } catch {
+    return false;
+  }
 };
 
 /** One for each device, because the crate refuses another device's; those of former devices are removed. */
