@@ -20,10 +20,9 @@ export const createCookieJar = (now: () => number): CookieJar => {
   const kept = new Map<string, Kept>();
   return {
     store(url, setCookie) {
-      for (const line of [setCookie ?? []].flat()) {
-        const cookie = parse(line);
-        const one = cookie === null ? undefined : keep(url, cookie);
-        if (cookie === null || one === undefined) continue;
+      for (const cookie of [setCookie ?? []].flat().flatMap((line) => parse(line) ?? [])) {
+        const one = keep(url, cookie);
+        if (one === undefined) continue;
         const key = [one.host, one.path, one.name].join("\n");
         if (isExpired(cookie, now())) kept.delete(key);
         else if (kept.size < MAX_COOKIES || kept.has(key)) kept.set(key, one);

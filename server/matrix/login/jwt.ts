@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logs in with a token from Keycloak, as one of three login types; first it looks whether the token can serve for that.
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { localpartOf, type MatrixAuth } from "../../config/matrix.ts";
@@ -17,6 +17,7 @@ import {
 type JwtAuth = Extract<MatrixAuth, { method: "jwt" }>;
 
 const Claims = Type.Record(Type.String(), Type.Unknown());
+type Claims = Static<typeof Claims>;
 
 /** Clocks of two machines may differ by this. */
 const LEEWAY_SECONDS = 60;
@@ -70,6 +71,12 @@ const checkToken = (token: string, auth: JwtAuth, deps: LogInDeps): LogInFailure
       "Keycloak's access token is not a JWT. Its client must give signed JWTs (the default); remove what changes that.",
     );
   const { header, claims } = decoded;
+  deps.onStep?.({ step: "jwt", header, claims, notes: notesOn(claims, auth) });
+  return timeFault(claims, deps.now() / 1000) ?? identityFault(claims, auth);
+};
+
+/** What is worth a look, and may be meant. */
+const notesOn = (claims: Claims, auth: JwtAuth): string[] => {
   const notes: string[] = [];
   const issuer = realmUrl(auth.keycloak);
   if (typeof claims.iss === "string" && claims.iss !== issuer)
@@ -79,8 +86,10 @@ const checkToken = (token: string, auth: JwtAuth, deps: LogInDeps): LogInFailure
   const name = localpartOf(auth.user);
   if (typeof claims.preferred_username === "string" && !sameName(claims.preferred_username, name))
     notes.push(`preferred_username is ${JSON.stringify(claims.preferred_username)}, not ${name}.`);
-  deps.onStep?.({ step: "jwt", header, claims, notes });
-  const nowSeconds = deps.now() / 1000;
+  return notes;
+};
+
+const timeFault = (claims: Claims, nowSeconds: number): LogInFailure | undefined => {
   if (typeof claims.exp !== "number")
     return failure("jwt", "Keycloak's token has no expiry (exp). Remove the mapper that hides it.");
   if (claims.exp + LEEWAY_SECONDS < nowSeconds)
@@ -91,9 +100,15 @@ const checkToken = (token: string, auth: JwtAuth, deps: LogInDeps): LogInFailure
         retry: true,
       },
     );
+  return undefined;
+};
+
+/** Of the issuer, and of the user that the login type reads from the token. */
+const identityFault = (claims: Claims, auth: JwtAuth): LogInFailure | undefined => {
   if (typeof claims.iss !== "string")
     return failure("jwt", "Keycloak's token has no issuer (iss). Remove the mapper that hides it.");
   if (auth.loginType === "com.famedly.login.token") {
+    const name = localpartOf(auth.user);
     if (typeof claims.sub === "string" && (claims.sub === auth.user || claims.sub === name)) return undefined;
     return failure(
       "jwt",
@@ -111,9 +126,7 @@ const checkToken = (token: string, auth: JwtAuth, deps: LogInDeps): LogInFailure
 
 const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 
-const decode = (
-  token: string,
-): { header: Record<string, unknown>; claims: Record<string, unknown> } | undefined => {
+const decode = (token: string): { header: Claims; claims: Claims } | undefined => {
   try {
     const header: unknown = decodeProtectedHeader(token);
     const claims: unknown = decodeJwt(token);

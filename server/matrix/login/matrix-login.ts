@@ -91,24 +91,7 @@ export const refusal = (fault: MatrixFault, what: string): LogInFailure => {
       `The homeserver ${said}. Check MATRIX_HOMESERVER, and whether the homeserver runs.`,
       later,
     );
-  if (fault.kind === "matrix") {
-    const { status, errcode } = fault;
-    if (errcode === "M_LIMIT_EXCEEDED" || status === 429)
-      return failure(
-        "matrix",
-        "The homeserver wants fewer log-ins (M_LIMIT_EXCEEDED). Wait, and try again.",
-        later,
-      );
-    if (errcode === "M_USER_DEACTIVATED")
-      return failure(
-        "matrix",
-        "The account of MATRIX_USER is deactivated. Have it reactivated, or use another.",
-      );
-    if (errcode === "M_USER_LOCKED")
-      return failure("matrix", "The account of MATRIX_USER is locked. Have it unlocked.", later);
-    if (status >= 500) return failure("matrix", `The homeserver ${said}. Look into its log.`, later);
-    return failure("matrix", `The homeserver refused ${what}: it ${said}. Look into its log.`);
-  }
+  if (fault.kind === "matrix") return matrixRefusal(fault, what, later);
   if (fault.kind === "http" && (fault.status >= 500 || fault.status === 429))
     return failure(
       "matrix",
@@ -119,4 +102,29 @@ export const refusal = (fault: MatrixFault, what: string): LogInFailure => {
     "matrix",
     `The homeserver ${said}. MATRIX_HOMESERVER must be the address of a homeserver's client API.`,
   );
+};
+
+/** `later`: options of a failure that trying again may mend. */
+const matrixRefusal = (
+  fault: Extract<MatrixFault, { kind: "matrix" }>,
+  what: string,
+  later: Parameters<typeof failure>[2],
+): LogInFailure => {
+  const { status, errcode } = fault;
+  const said = describeFault(fault);
+  if (errcode === "M_LIMIT_EXCEEDED" || status === 429)
+    return failure(
+      "matrix",
+      "The homeserver wants fewer log-ins (M_LIMIT_EXCEEDED). Wait, and try again.",
+      later,
+    );
+  if (errcode === "M_USER_DEACTIVATED")
+    return failure(
+      "matrix",
+      "The account of MATRIX_USER is deactivated. Have it reactivated, or use another.",
+    );
+  if (errcode === "M_USER_LOCKED")
+    return failure("matrix", "The account of MATRIX_USER is locked. Have it unlocked.", later);
+  if (status >= 500) return failure("matrix", `The homeserver ${said}. Look into its log.`, later);
+  return failure("matrix", `The homeserver refused ${what}: it ${said}. Look into its log.`);
 };
