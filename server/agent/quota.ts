@@ -98,6 +98,7 @@ const overShare = (
   );
 };
 
+/** Why `grown` more does not fit the quota, or why that can't be known; undefined where it fits. */
 const quotaFault = async (
   store: SecretStore,
   quota: Quota,
