@@ -56,6 +56,46 @@ const isBusy = (error: unknown): boolean =>
 export const openBotStore = (folder: string): BotStore => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, "keyswitch.db");
+  const database = openDatabase(path);
+  const select = database.prepare("SELECT value FROM entry WHERE area = ? AND key = ?");
+  const selectAll = database.prepare("SELECT key, value FROM entry WHERE area = ? ORDER BY key");
+  const upsert = database.prepare(
+    "INSERT INTO entry (area, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+  );
+  const remove = database.prepare("DELETE FROM entry WHERE area = ? AND key = ?");
+  const removeAll = database.prepare("DELETE FROM entry WHERE area = ?");
+  const bytesOf = (value: unknown): Uint8Array => {
+    if (value instanceof Uint8Array) return value;
+    throw new Error(`${path} holds a value that is not bytes`);
+  };
+  return {
+    get(area, key) {
+      const row = select.get(area, key);
+      return row && bytesOf(row.value);
+    },
+    put(area, key, value, when = "now") {
+      const write = () => upsert.run(area, key, typeof value === "string" ? Buffer.from(value) : value);
+      if (when === "now" || database.isTransaction) write();
+      else withoutWaiting(database, write);
+    },
+    delete(area, key) {
+      remove.run(area, key);
+    },
+    *entries(area) {
+      for (const { key, value } of selectAll.all(area)) yield [String(key), bytesOf(value)] as const;
+    },
+    clear(area) {
+      removeAll.run(area);
+    },
+    transaction: (work) => (database.isTransaction ? work() : inTransaction(database, work)),
+    close() {
+      database.close();
+    },
+  };
+};
+
+/** @throws StoreInUse */
+const openDatabase = (path: string): DatabaseSync => {
   // SQLite gives its other files the mode of this one. The folder may have been there, and open to others. One that is there
   // is not touched: closing it here would take the locks away that this process may have on it.
   if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
@@ -75,59 +115,27 @@ export const openBotStore = (folder: string): BotStore => {
     const what = error instanceof Error ? error.message : "";
     throw new Error(`${path} can't be used as the bot's store: ${what}`, { cause: error });
   }
-  const select = database.prepare("SELECT value FROM entry WHERE area = ? AND key = ?");
-  const selectAll = database.prepare("SELECT key, value FROM entry WHERE area = ? ORDER BY key");
-  const upsert = database.prepare(
-    "INSERT INTO entry (area, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-  );
-  const remove = database.prepare("DELETE FROM entry WHERE area = ? AND key = ?");
-  const removeAll = database.prepare("DELETE FROM entry WHERE area = ?");
-  const bytesOf = (value: unknown): Uint8Array => {
-    if (value instanceof Uint8Array) return value;
-    throw new Error(`${path} holds a value that is not bytes`);
-  };
-  /** Commits go to the write-ahead log without a sync of it; the next one that has a sync syncs them too. */
-  const withoutWaiting = (write: () => void): void => {
-    database.exec("PRAGMA synchronous = NORMAL");
-    try {
-      write();
-    } finally {
-      database.exec("PRAGMA synchronous = FULL");
-    }
-  };
-  return {
-    get(area, key) {
-      const row = select.get(area, key);
-      return row && bytesOf(row.value);
-    },
-    put(area, key, value, when = "now") {
-      const write = () => upsert.run(area, key, typeof value === "string" ? Buffer.from(value) : value);
-      if (when === "now" || database.isTransaction) write();
-      else withoutWaiting(write);
-    },
-    delete(area, key) {
-      remove.run(area, key);
-    },
-    *entries(area) {
-      for (const { key, value } of selectAll.all(area)) yield [String(key), bytesOf(value)] as const;
-    },
-    clear(area) {
-      removeAll.run(area);
-    },
-    transaction(work) {
-      if (database.isTransaction) return work();
-      database.exec("BEGIN");
-      try {
-        const result = work();
-        database.exec("COMMIT");
-        return result;
-      } catch (error) {
-        if (database.isTransaction) database.exec("ROLLBACK");
-        throw error;
-      }
-    },
-    close() {
-      database.close();
-    },
-  };
+  return database;
+};
+
+/** Commits go to the write-ahead log without a sync of it; the next one that has a sync syncs them too. */
+const withoutWaiting = (database: DatabaseSync, write: () => void): void => {
+  database.exec("PRAGMA synchronous = NORMAL");
+  try {
+    write();
+  } finally {
+    database.exec("PRAGMA synchronous = FULL");
+  }
+};
+
+const inTransaction = <T>(database: DatabaseSync, work: () => T): T => {
+  database.exec("BEGIN");
+  try {
+    const result = work();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
 };
