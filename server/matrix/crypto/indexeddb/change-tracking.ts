@@ -56,14 +56,19 @@ const storeOf = (source: IdbObjectStore | IdbIndex): IdbObjectStore =>
 const patchClasses = (): void => {
   if (isPatched) return;
   isPatched = true;
-  const store = idbClasses.IDBObjectStore.prototype;
-  const cursor = idbClasses.IDBCursor.prototype;
-  const touch = (target: IdbObjectStore, keys: () => readonly unknown[], generator = false): void =>
-    noters.get(target.transaction.db)?.(target.transaction, () =>
-      keys().map((key) => ({ store: target.name, key, generator })),
-    );
-  const isNoted = (target: IdbObjectStore): boolean => noters.has(target.transaction.db);
+  patchStores();
+  patchCursors();
+};
 
+const touch = (target: IdbObjectStore, keys: () => readonly unknown[], generator = false): void =>
+  noters.get(target.transaction.db)?.(target.transaction, () =>
+    keys().map((key) => ({ store: target.name, key, generator })),
+  );
+
+const isNoted = (target: IdbObjectStore): boolean => noters.has(target.transaction.db);
+
+const patchStores = (): void => {
+  const store = idbClasses.IDBObjectStore.prototype;
   for (const method of ["put", "add"] as const) {
     const original = store[method];
     store[method] = function (this: IdbObjectStore, ...args: [unknown, unknown?]) {
@@ -90,6 +95,10 @@ const patchClasses = (): void => {
     touch(this, () => found.result);
     return request;
   };
+};
+
+const patchCursors = (): void => {
+  const cursor = idbClasses.IDBCursor.prototype;
   const { update, delete: deleteRecord } = cursor;
   cursor.update = function (this: IdbCursor, value: unknown) {
     const key = this.primaryKey;
@@ -105,6 +114,51 @@ const patchClasses = (): void => {
   };
 };
 
+const addTouches = ({ records, generators }: DatabaseChanges, touches: readonly Touch[]): void => {
+  for (const { store, key, generator } of touches) {
+    const keys = records.get(store) ?? new Map<string, unknown>();
+    records.set(store, keys.set(keyText(key), key));
+    if (generator && typeof key === "number" && key >= 1) raise(generators, store, Math.floor(key));
+  }
+};
+
+/** What changed since then counts more; a deletion since then leaves nothing of it. */
+const addEarlier = (now: DatabaseChanges, earlier: DatabaseChanges): void => {
+  if (now.deleted) return;
+  now.whole ||= earlier.whole;
+  now.deleted = earlier.deleted;
+  for (const [store, keys] of earlier.records) {
+    now.records.set(store, new Map([...keys, ...(now.records.get(store) ?? [])]));
+  }
+  for (const [store, last] of earlier.generators) raise(now.generators, store, last);
+};
+
+const raise = (generators: DatabaseChanges["generators"], store: string, last: number): void => {
+  generators.set(store, Math.max(generators.get(store) ?? 0, last));
+};
+
+/** Tells of each database that is altered or deleted through it, and has `note` told of what its connections change. */
+const noticingFactory = (
+  inner: IdbFactory,
+  on: { note: Note; altered: (name: string) => void; deleted: (name: string) => void },
+): IdbFactory =>
+  Object.assign(Object.create(inner), {
+    open(name: string, version?: number) {
+      const request = version === undefined ? inner.open(name) : inner.open(name, version);
+      request.addEventListener("upgradeneeded", () => {
+        noters.set(request.result, on.note);
+        request.transaction?.addEventListener("complete", () => on.altered(name));
+      });
+      request.addEventListener("success", () => noters.set(request.result, on.note));
+      return request;
+    },
+    deleteDatabase(name: string) {
+      const request = inner.deleteDatabase(name);
+      request.addEventListener("success", () => on.deleted(name));
+      return request;
+    },
+  });
+
 /** Wraps a factory, whose databases may hold records already: those count as unchanged. */
 export const trackChanges = (inner: IdbFactory): ChangeTracker => {
   patchClasses();
@@ -117,16 +171,6 @@ export const trackChanges = (inner: IdbFactory): ChangeTracker => {
     changes.set(database, made);
     return made;
   };
-  const merge = (database: string, touches: readonly Touch[]): void => {
-    const { records, generators } = changesOf(database);
-    for (const { store, key, generator } of touches) {
-      const keys = records.get(store) ?? new Map<string, unknown>();
-      records.set(store, keys.set(keyText(key), key));
-      if (generator && typeof key === "number" && key >= 1) {
-        generators.set(store, Math.max(generators.get(store) ?? 0, Math.floor(key)));
-      }
-    }
-  };
   const note: Note = (transaction, touches) => {
     const known = running.get(transaction);
     if (known) {
@@ -137,32 +181,21 @@ export const trackChanges = (inner: IdbFactory): ChangeTracker => {
     running.set(transaction, all);
     transaction.addEventListener("complete", () => {
       running.delete(transaction);
-      merge(
-        transaction.db.name,
+      addTouches(
+        changesOf(transaction.db.name),
         all.flatMap((each) => each()),
       );
     });
     transaction.addEventListener("abort", () => running.delete(transaction));
   };
 
-  const factory = Object.assign(Object.create(inner), {
-    open(name: string, version?: number) {
-      const request = version === undefined ? inner.open(name) : inner.open(name, version);
-      request.addEventListener("upgradeneeded", () => {
-        noters.set(request.result, note);
-        request.transaction?.addEventListener("complete", () => {
-          changesOf(name).whole = true;
-        });
-      });
-      request.addEventListener("success", () => noters.set(request.result, note));
-      return request;
+  const factory = noticingFactory(inner, {
+    note,
+    altered: (name) => {
+      changesOf(name).whole = true;
     },
-    deleteDatabase(name: string) {
-      const request = inner.deleteDatabase(name);
-      request.addEventListener("success", () => {
-        changes.set(name, { whole: true, deleted: true, records: new Map(), generators: new Map() });
-      });
-      return request;
+    deleted: (name) => {
+      changes.set(name, { whole: true, deleted: true, records: new Map(), generators: new Map() });
     },
   });
   return {
@@ -175,17 +208,8 @@ export const trackChanges = (inner: IdbFactory): ChangeTracker => {
       changes.delete(database);
       return taken;
     },
-    giveBack(database, { whole, deleted, records, generators }) {
-      const now = changesOf(database);
-      if (now.deleted) return;
-      now.whole ||= whole;
-      now.deleted = deleted;
-      for (const [store, keys] of records) {
-        now.records.set(store, new Map([...keys, ...(now.records.get(store) ?? [])]));
-      }
-      for (const [store, last] of generators) {
-        now.generators.set(store, Math.max(now.generators.get(store) ?? 0, last));
-      }
+    giveBack(database, earlier) {
+      addEarlier(changesOf(database), earlier);
     },
   };
 };
