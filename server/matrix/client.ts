@@ -10,6 +10,7 @@ import type { HttpExchange } from "./http-exchange.ts";
 import { faultOfSdk, RequestFailed } from "./request-failed.ts";
 import type { RoomCrypto } from "./room-crypto.ts";
 import { createSdkRequest } from "./sdk-request.ts";
+import type { SyncResponse } from "./sync-response.ts";
 
 export type ClientOptions = {
   homeserver: string;
@@ -37,11 +38,10 @@ const TIMEOUT_MS = 30_000;
 /** These neither depend on what the machine has just changed, nor does it matter when they are made again. */
 const QUESTIONS: readonly string[] = ["/_matrix/client/v3/keys/query", "/_matrix/client/v3/keys/claim"];
 
-/** To be called after loadCryptoEngine, which decides what the SDK encrypts with. */
-export const createClient = async (options: ClientOptions): Promise<BotClient> => {
+/** Makes the SDK use the bot's own connections and its session. */
+const createSdk = async (options: ClientOptions): Promise<MatrixClient> => {
   const { requests, encryption, logger } = options;
-  const { isUserId } = encryption;
-  const { EncryptedRoomEvent, LogService, MatrixClient, setRequestFn } = await import("matrix-bot-sdk");
+  const { LogService, MatrixClient, setRequestFn } = await import("matrix-bot-sdk");
   LogService.setLogger(sdkLogger(logger));
   // It warns of a store in memory; nothing that the client keeps there is used.
   LogService.muteModule("MatrixClientLite");
@@ -69,35 +69,50 @@ export const createClient = async (options: ClientOptions): Promise<BotClient> =
 
     /** The SDK asks before each message that it encrypts. */
     override async getJoinedRoomMembers(room: string): Promise<string[]> {
-      return (await options.members(room)).filter(isUserId);
+      return (await options.members(room)).filter(encryption.isUserId);
     }
   }
 
-  const sdk = new SessionClient(options.homeserver, requests.accessToken(), undefined, encryption.storage);
+  return new SessionClient(options.homeserver, requests.accessToken(), undefined, encryption.storage);
+};
+
+/** Requests within `work` that failed come out as RequestFailed. */
+const translated = async <T>(work: Promise<T>): Promise<T> => {
+  try {
+    return await work;
+  } catch (error) {
+    const fault = faultOfSdk(error);
+    throw fault ? new RequestFailed(fault) : error;
+  }
+};
+
+/** What a sync has for the machine. */
+const syncData = (
+  sync: SyncResponse,
+  isUserId: (text: string) => boolean,
+): Parameters<MatrixClient["crypto"]["updateSyncData"]> => {
+  type Data = Parameters<MatrixClient["crypto"]["updateSyncData"]>;
+  return [
+    // The SDK hands them to the machine as they are, and that one checks them.
+    (sync.to_device?.events ?? []) as Data[0],
+    sync.device_one_time_keys_count ?? {},
+    (sync.device_unused_fallback_key_types ?? []) as Data[2],
+    sync.device_lists?.changed?.filter(isUserId) ?? [],
+    sync.device_lists?.left?.filter(isUserId) ?? [],
+  ];
+};
+
+/** To be called after loadCryptoEngine, which decides what the SDK encrypts with. */
+export const createClient = async (options: ClientOptions): Promise<BotClient> => {
+  const { encryption, logger } = options;
+  const { isUserId } = encryption;
+  const { EncryptedRoomEvent } = await import("matrix-bot-sdk");
+  const sdk = await createSdk(options);
   const { crypto } = sdk;
-  /** Requests within `work` that failed come out as RequestFailed. */
-  const translated = async <T>(work: Promise<T>): Promise<T> => {
-    try {
-      return await work;
-    } catch (error) {
-      const fault = faultOfSdk(error);
-      throw fault ? new RequestFailed(fault) : error;
-    }
-  };
   return {
     sdk,
     prepare: () => translated(crypto.prepare([])),
-    receive: (sync) =>
-      translated(
-        crypto.updateSyncData(
-          // The SDK hands them to the machine as they are, and that one checks them.
-          (sync.to_device?.events ?? []) as Parameters<typeof crypto.updateSyncData>[0],
-          sync.device_one_time_keys_count ?? {},
-          (sync.device_unused_fallback_key_types ?? []) as Parameters<typeof crypto.updateSyncData>[2],
-          sync.device_lists?.changed?.filter(isUserId) ?? [],
-          sync.device_lists?.left?.filter(isUserId) ?? [],
-        ),
-      ),
+    receive: (sync) => translated(crypto.updateSyncData(...syncData(sync, isUserId))),
     async track(room, member) {
       if (isUserId(member.state_key)) await translated(crypto.onRoomEvent(room, member));
     },
