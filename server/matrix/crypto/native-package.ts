@@ -45,63 +45,13 @@ export const withIdentityAccess = (library: NativePackage): CryptoPackage<Native
 
 const extend = (machine: native.OlmMachine, library: NativePackage): NativeMachine & IdentityAccess => {
   const masterKeys = new Map<string, string>();
-  const observe = (response: string): void => {
-    const body: unknown = JSON.parse(response);
-    if (!Value.Check(MasterKeys, body)) return;
-    for (const [user, { keys }] of Object.entries(body.master_keys ?? {})) {
-      const key = Object.values(keys)[0];
-      if (key !== undefined) masterKeys.set(user, key);
-    }
-  };
-  const identity: IdentityAccess = {
-    async masterKey(user) {
-      return masterKeys.get(user);
-    },
-    async exportCrossSigningKeys() {
-      const { hasMaster, hasSelfSigning, hasUserSigning } = await machine.crossSigningStatus();
-      if (!hasMaster || !hasSelfSigning || !hasUserSigning) return undefined;
-      const key = library.SecretStorageKey.createRandomKey();
-      const items = await machine.exportSecretsForSecretStorage(key);
-      return {
-        master: key.decrypt(items.masterKey, NAMES.master),
-        selfSigning: key.decrypt(items.selfSigningKey, NAMES.selfSigning),
-        userSigning: key.decrypt(items.userSigningKey, NAMES.userSigning),
-      };
-    },
-    async importCrossSigningKeys(keys) {
-      const secret = randomBytes(32);
-      const keyId = "transfer";
-      const item = (name: keyof CrossSigningKeys): string =>
-        JSON.stringify({ encrypted: { [keyId]: encryptSecret(secret, NAMES[name], keys[name]) } });
-      const key = library.SecretStorageKey.fromAccountData(
-        encodeRecoveryKey(secret),
-        `m.secret_storage.key.${keyId}`,
-        JSON.stringify(describeKey(secret)),
-      );
-      const items = new library.SecretStorageItems({
-        masterKey: item("master"),
-        selfSigningKey: item("selfSigning"),
-        userSigningKey: item("userSigning"),
-      });
-      try {
-        await machine.importSecretsFromSecretStorage(key, items);
-      } catch {
-        // The package has no other way to say that the keys are not those of the account's identity.
-        return false;
-      }
-      const { hasMaster, hasSelfSigning, hasUserSigning } = await machine.crossSigningStatus();
-      return hasMaster && hasSelfSigning && hasUserSigning;
-    },
-    async signOwnDevice() {
-      return (await machine.bootstrapCrossSigning(false)).uploadSignaturesReq;
-    },
-  };
+  const identity = identityAccess(machine, library, masterKeys);
   return new Proxy(machine, {
     get(target, name) {
       if (name === "markRequestAsSent") {
         return async (id: string, type: number, response: string) => {
           const marked = await target.markRequestAsSent(id, type, response);
-          if (type === 1) observe(response);
+          if (type === 1) keepMasterKeys(masterKeys, response);
           return marked;
         };
       }
@@ -110,4 +60,69 @@ const extend = (machine: native.OlmMachine, library: NativePackage): NativeMachi
       return typeof value === "function" ? value.bind(target) : value;
     },
   }) as native.OlmMachine & IdentityAccess;
+};
+
+/** Keeps those that are in the answer to a key query. */
+const keepMasterKeys = (masterKeys: Map<string, string>, response: string): void => {
+  const body: unknown = JSON.parse(response);
+  if (!Value.Check(MasterKeys, body)) return;
+  for (const [user, { keys }] of Object.entries(body.master_keys ?? {})) {
+    const key = Object.values(keys)[0];
+    if (key !== undefined) masterKeys.set(user, key);
+  }
+};
+
+/** `masterKeys`: by user. */
+const identityAccess = (
+  machine: native.OlmMachine,
+  library: NativePackage,
+  masterKeys: ReadonlyMap<string, string>,
+): IdentityAccess => ({
+  async masterKey(user) {
+    return masterKeys.get(user);
+  },
+  async exportCrossSigningKeys() {
+    const { hasMaster, hasSelfSigning, hasUserSigning } = await machine.crossSigningStatus();
+    if (!hasMaster || !hasSelfSigning || !hasUserSigning) return undefined;
+    const key = library.SecretStorageKey.createRandomKey();
+    const items = await machine.exportSecretsForSecretStorage(key);
+    return {
+      master: key.decrypt(items.masterKey, NAMES.master),
+      selfSigning: key.decrypt(items.selfSigningKey, NAMES.selfSigning),
+      userSigning: key.decrypt(items.userSigningKey, NAMES.userSigning),
+    };
+  },
+  async importCrossSigningKeys(keys) {
+    const { key, items } = transferOf(library, keys);
+    try {
+      await machine.importSecretsFromSecretStorage(key, items);
+    } catch {
+      // The package has no other way to say that the keys are not those of the account's identity.
+      return false;
+    }
+    const { hasMaster, hasSelfSigning, hasUserSigning } = await machine.crossSigningStatus();
+    return hasMaster && hasSelfSigning && hasUserSigning;
+  },
+  async signOwnDevice() {
+    return (await machine.bootstrapCrossSigning(false)).uploadSignaturesReq;
+  },
+});
+
+/** The keys as secret storage has them, under a storage key that serves for this once. */
+const transferOf = (library: NativePackage, keys: CrossSigningKeys) => {
+  const secret = randomBytes(32);
+  const keyId = "transfer";
+  const item = (name: keyof CrossSigningKeys): string =>
+    JSON.stringify({ encrypted: { [keyId]: encryptSecret(secret, NAMES[name], keys[name]) } });
+  const key = library.SecretStorageKey.fromAccountData(
+    encodeRecoveryKey(secret),
+    `m.secret_storage.key.${keyId}`,
+    JSON.stringify(describeKey(secret)),
+  );
+  const items = new library.SecretStorageItems({
+    masterKey: item("master"),
+    selfSigningKey: item("selfSigning"),
+    userSigningKey: item("userSigning"),
+  });
+  return { key, items };
 };
