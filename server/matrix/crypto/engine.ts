@@ -42,6 +42,10 @@ const requireNative = (): NativePackage | undefined => {
   }
 };
 
+const NO_NATIVE_LIBRARY =
+  `CRYPTO_ENGINE=native, but ${NATIVE_PACKAGE} has no library for this machine. ` +
+  `Run \`node node_modules/${NATIVE_PACKAGE}/download-lib.js\`, which downloads it, or use CRYPTO_ENGINE=wasm.`;
+
 let isLoaded = false;
 
 /**
@@ -55,12 +59,7 @@ export const loadCryptoEngine = async (
   if (isLoaded) throw new Error("the crypto engine was loaded already");
   const library = choice === "wasm" ? undefined : native();
   if (choice === "native" && library === undefined) {
-    return {
-      ok: false,
-      fault:
-        `CRYPTO_ENGINE=native, but ${NATIVE_PACKAGE} has no library for this machine. ` +
-        `Run \`node node_modules/${NATIVE_PACKAGE}/download-lib.js\`, which downloads it, or use CRYPTO_ENGINE=wasm.`,
-    };
+    return { ok: false, fault: NO_NATIVE_LIBRARY };
   }
   isLoaded = true;
   const hosts = new Map<string, MachineHost>();

@@ -61,6 +61,15 @@ const decrypt = async (machine: wasm.OlmMachine, event: string, room: Id): Promi
   }
 };
 
+/** By key; null where the signer has made none. */
+const signaturesOf = (signatures: wasm.Signatures, signer: Id) => {
+  const found = signatures.get(new wasm.UserId(signer.toString()));
+  if (found === undefined) return null;
+  return Object.fromEntries(
+    [...found].map(([key, one]) => [key, { isValid: one.isValid(), signature: one.signature ?? null }]),
+  );
+};
+
 export const wasmMachine = (machine: wasm.OlmMachine): OlmMachine => ({
   ...wasmIdentityAccess(machine),
   get identityKeys() {
@@ -92,18 +101,7 @@ export const wasmMachine = (machine: wasm.OlmMachine): OlmMachine => ({
   decryptRoomEvent: (event, room) => decrypt(machine, event, room),
   async sign(message) {
     const signatures = await machine.sign(message);
-    return {
-      get(signer) {
-        const found = signatures.get(new wasm.UserId(signer.toString()));
-        if (found === undefined) return null;
-        return Object.fromEntries(
-          [...found].map(([key, found]) => [
-            key,
-            { isValid: found.isValid(), signature: found.signature ?? null },
-          ]),
-        );
-      },
-    };
+    return { get: (signer) => signaturesOf(signatures, signer) };
   },
   queryKeysForUsers: (users) => asCryptoRequest(machine.queryKeysForUsers(userIds(users))),
   crossSigningStatus: () => machine.crossSigningStatus(),
