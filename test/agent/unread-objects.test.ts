@@ -112,7 +112,7 @@ t.test(
   async (t) => {
     let cuts = 0;
     let stuck = 0;
-    fc.assert(
+    await fc.assert(
       fc.property(fc.array(write, { minLength: 1, maxLength: 6 }), (writes) => {
         const token: Token = { objects: [], unread: [] };
         for (const one of writes) {

@@ -94,7 +94,7 @@ t.test(
   "a write that is cut after any step leaves the old secret or the new one, and what is left over can go",
   async (t) => {
     let cuts = 0;
-    fc.assert(
+    await fc.assert(
       fc.property(
         before,
         fc.option(keys),
@@ -140,7 +140,7 @@ t.test(
 );
 
 t.test("an object that the token hides is never taken for a cut write", async (t) => {
-  fc.assert(
+  await fc.assert(
     fc.property(before, keys, layout, fc.nat(), (objects, data, wanted, which) => {
       const steps = stepsOf(objects, data, wanted, CARD) ?? [];
       const last = steps.at(-1) ?? [];
