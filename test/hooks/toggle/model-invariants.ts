@@ -17,7 +17,7 @@ import {
   type Name,
   named,
   type World,
-} from "./model-world.ts";
+} from "./model-state.ts";
 
 /** Whether the spec's template, which is not allowed, holds the named Deployment as it is. */
 export const isHeld = (world: World, model: Model | undefined): boolean =>

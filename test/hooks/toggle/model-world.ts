@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The world of the model check: Deployments, their controller, the garbage collector, and Metacontroller's way of claiming,
 // applying and skipping children. A step that breaks an invariant throws.
-import type { StringMap } from "../../../hooks/kubernetes.ts";
 import type { Deployment } from "../../../hooks/toggle/deployment.ts";
 import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
-import type { ToggleSpec, ToggleStatus } from "../../../hooks/toggle/schema.ts";
+import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";
 import { finalize, sync } from "./hooks.ts";
 import {
   checkAnswer,
@@ -14,72 +13,18 @@ import {
   hadAfter,
   type Mishap,
 } from "./model-invariants.ts";
+import {
+  all,
+  type Child,
+  check,
+  isChild,
+  isForbidden,
+  type Model,
+  type Name,
+  named,
+  type World,
+} from "./model-state.ts";
 import { context, deployment, ownerReference, request, UID } from "./request.ts";
-
-export type Name = "web" | "api";
-
-/** A Deployment in the cluster. */
-export interface Model {
-  readonly uid: string;
-  readonly generation: number;
-  readonly replicas: number;
-  readonly matches: boolean;
-  readonly owner: "us" | "other" | "nobody";
-  readonly annotations: StringMap;
-  /** Whether the Toggle made it: known to the model, not to the hook. */
-  readonly made: boolean;
-  /** What its controller has seen and done. */
-  readonly seen: number;
-  readonly pods: number;
-}
-
-export interface World {
-  readonly spec: Partial<ToggleSpec>;
-  readonly until: "none" | "future" | "past";
-  /** Whether the installation allows spec.template, and whether that may change. */
-  readonly templates: "always" | "allowed" | "forbidden";
-  readonly deployments: Readonly<Partial<Record<Name, Model>>>;
-  /** What Metacontroller last applied, by name: bytes of the child, to which object, and the generation after it. */
-  readonly applied: Readonly<Partial<Record<Name, { bytes: string; uid: string; generation: number }>>>;
-  readonly status: ToggleStatus | undefined;
-  readonly deletion: "none" | "background" | "orphan" | "done";
-  /** Moves to and fro with each edit of a spec that a status speaks of, where the status has a count that was set. */
-  readonly generation: 1 | 2;
-  /** Quiet times that have passed, each of eleven minutes. */
-  readonly quiet: number;
-  /** How often somebody else scaled the named Deployment, or made it anew, since the last quiet time; as far as three. */
-  readonly raises: number;
-  /** The count that each Deployment must get back, as the model knows it. */
-  readonly had: Readonly<Partial<Record<Name, number>>>;
-}
-
-/** A child of an answer. */
-export interface Child {
-  readonly metadata: { readonly name: Name; readonly annotations?: StringMap };
-  readonly spec: { readonly replicas?: number; readonly template?: unknown };
-}
-
-export const named = (world: World): Name => (world.spec.deploymentName ?? "web") as Name;
-/** Whether the spec has a template that is not allowed. */
-export const isForbidden = ({ spec, templates }: World): boolean =>
-  spec.template !== undefined && templates === "forbidden";
-export const isSwitched = (world: World): boolean =>
-  world.spec.enabled !== undefined || world.until === "past";
-export const isContended = ({ status }: World): boolean =>
-  status?.conditions?.some(({ type }) => type === "Contended") === true;
-/** On, or not switched and so on as far as a Deployment that is made of the template goes. */
-export const isOn = (world: World): boolean => world.spec.enabled !== false && world.until !== "past";
-
-/** Throws where an invariant is broken. */
-export const check = (holds: boolean, broken: string): void => {
-  if (!holds) throw new Error(broken);
-};
-
-export const all = (world: World): [Name, Model][] =>
-  (["api", "web"] as const).flatMap((name) => {
-    const found = world.deployments[name];
-    return found === undefined ? [] : [[name, found] as [Name, Model]];
-  });
 
 export const put = (world: World, name: Name, change: Partial<Model> | undefined): World => {
   const { [name]: before, ...rest } = world.deployments;
@@ -163,8 +108,6 @@ const claim = (world: World): World => {
     return owner === "nobody" && matches ? put(now, name, { owner: "us" }) : now;
   }, world);
 };
-
-export const isChild = ({ owner, matches }: Model): boolean => owner === "us" && matches;
 
 const requestOf = (world: World): ToggleSyncRequest => {
   const children = all(world).filter(([, model]) => isChild(model));

@@ -8,22 +8,8 @@ import { depthOf } from "../deep-models.ts";
 import { idOf } from "../interned.ts";
 import { settling } from "../settling.ts";
 import { isHeld } from "./model-invariants.ts";
-import {
-  create,
-  isContended,
-  isForbidden,
-  isOn,
-  isSwitched,
-  type Name,
-  named,
-  orphan,
-  put,
-  raised,
-  rollOut,
-  scaleByOthers,
-  step,
-  type World,
-} from "./model-world.ts";
+import { isContended, isForbidden, isOn, isSwitched, type Name, named, type World } from "./model-state.ts";
+import { create, orphan, put, raised, rollOut, scaleByOthers, step } from "./model-world.ts";
 import { template } from "./request.ts";
 
 /** Steps after the start; the cases that differ most can go one further. */
