@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The documents say what the code does: reasons, fields, commands.
-import { globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { HSMSecretSpec } from "../hooks/hsmsecret/schema.ts";
