@@ -66,6 +66,22 @@ for (const [setup, scope, header, expected, sentence] of rows)
     t.equal(decision.ok ? "ok" : decision.code, expected);
   });
 
+t.test(
+  "a token that two files hold has the name that the first of them gives it, scope by scope",
+  async (t) => {
+    const twice = join(t.testdir({ read: write }), "read");
+    const tokenFiles = [{ variable: "READ_TOKEN_FILE", path: twice, scopes: ["read"] as const }, ...all];
+    const decide = createAuthenticator(
+      { tokenFiles, clientCertificates: false, loopback: true },
+      recordedLog().logger,
+    );
+    t.match(decide("read", `Bearer ${write}`, socket), { token: "READ_TOKEN_FILE:1" });
+    t.match(decide("write", `Bearer ${write}`, socket), { token: "WRITE_TOKEN_FILE:1" });
+    t.match(decide("metrics", `Bearer ${write}`, socket), { token: "READ_TOKEN_FILE:1" });
+    t.match(decide("hook", `Bearer ${write}`, socket), { ok: false, token: "READ_TOKEN_FILE:1" });
+  },
+);
+
 t.test("challenges say what is wrong with the token", async (t) => {
   const decide = createAuthenticator(setups.tokens as AuthOptions, recordedLog().logger);
   t.match(decide("hook", undefined, socket), { challenge: 'Bearer realm="keyswitch"' });
