@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The three HSMSecret hooks over HTTP: do what the pure functions plan, let them decide, then log, count and post events.
-import type { FastifyRequest } from "fastify";
-import type {
-  HookContext,
-  HSMSecret,
-  RemovalOutcome,
-  Write,
-  WriteOutcome,
-} from "../../hooks/hsmsecret/index.ts";
+import type { FailedWrite, HookContext, Reading } from "../../hooks/hsmsecret/index.ts";
 import * as hsmSecret from "../../hooks/hsmsecret/index.ts";
 import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";
 import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
@@ -20,6 +13,7 @@ import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
 import { createHookReport, timestamp } from "./hook-report.ts";
 import type { ParentCheck } from "./parent-check.ts";
+import { createTokenChanges } from "./token-changes.ts";
 
 export type HsmSecretRouteOptions = {
   agents: Pick<AgentClient, "read" | "states">;
@@ -36,30 +30,16 @@ export type HsmSecretRouteOptions = {
   now?: () => number;
 };
 
-/** Milliseconds for all that a hook asks of agents. Metacontroller waits 10 s. */
-const BUDGET_MS = 8000;
-/** A write is not begun with less time than this: one on a slow token takes more than a second. */
-const LEAST_FOR_WRITE_MS = 3000;
-
-const TOO_LATE: WriteOutcome = {
-  outcome: "unavailable",
-  code: "TIMEOUT",
-  message: "reading the token took so long that the write was not begun.",
+/** The code of what failed, for the log: of the write, or else of the reading. */
+const codeOf = (reading: Reading | undefined, failure: FailedWrite | undefined): string | undefined => {
+  if (failure !== undefined && "code" in failure) return failure.code;
+  return reading?.outcome === "unavailable" ? reading.code : undefined;
 };
 
 /** Adds POST /hooks/hsmsecret/{customize,sync,finalize}. */
 export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRouteOptions): void => {
-  const {
-    agents,
-    writer,
-    parents,
-    policy,
-    checksums,
-    events,
-    metrics,
-    clock,
-    now = () => performance.now(),
-  } = options;
+  const { agents, writer, parents, policy, checksums, events, metrics, clock } = options;
+  const { now = () => performance.now() } = options;
   const context = (): HookContext => ({
     policy: policy(),
     agents: agents.states().map(({ name }) => name),
@@ -69,36 +49,7 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
 
   const done = createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] });
 
-  const writeBack = async (
-    request: FastifyRequest,
-    parent: HSMSecret,
-    write: Write,
-    { startedAt, begunAt }: { startedAt: number; begunAt: number },
-  ): Promise<WriteOutcome> => {
-    const refusal = await parents.refusal(parent, "write");
-    const timeoutMs = BUDGET_MS - (now() - begunAt);
-    const isLate = timeoutMs < LEAST_FOR_WRITE_MS;
-    const outcome =
-      refusal ?? (isLate ? TOO_LATE : await writer.write(write, { requestId: request.id, timeoutMs }));
-    const { path, device, data } = write;
-    changed(request, "write", outcome, { path, device, keys: Object.keys(data).length, startedAt });
-    return outcome;
-  };
-
-  /** Counts a change of a token and logs it: one line each, without values. */
-  const changed = (
-    request: FastifyRequest,
-    operation: "write" | "remove",
-    outcome: WriteOutcome | RemovalOutcome,
-    about: { path: string; device?: string; keys?: number; startedAt: number },
-  ): void => {
-    const result = "code" in outcome ? outcome.code : outcome.outcome;
-    metrics.tokenChange(operation, result);
-    const durationMs = Math.round(performance.now() - about.startedAt);
-    const level = outcome.outcome === "written" || outcome.outcome === "removed" ? "info" : "warn";
-    const { path, device: agent, keys } = about;
-    request.log[level]({ operation, path, agent, keys, outcome: result, durationMs }, "token change");
-  };
+  const token = createTokenChanges({ writer, parents, metrics, now });
 
   app.post(
     "/hooks/hsmsecret/customize",
@@ -122,6 +73,7 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       schema: { body: hsmSecret.HSMSecretSyncRequest, response: { 200: SyncResponse } },
     },
     async (request, reply) => {
+      const { parent } = request.body;
       const startedAt = performance.now();
       const begunAt = now();
       // One context for the plan and the decision: a policy that changes in between must not split them.
@@ -133,20 +85,18 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
       const judgement = hsmSecret.judge(assessment, reading);
       const write = hsmSecret.planWrite(judgement);
-      const written = write && (await writeBack(request, request.body.parent, write, { startedAt, begunAt }));
+      const written = write && (await token.write({ request, parent, startedAt, begunAt }, write));
       const agent = reading !== undefined && "device" in reading ? reading.device : undefined;
       const told = { hook: "sync", agent, startedAt } as const;
       if (write !== undefined && written?.outcome === "written") {
         const { againAfterSeconds, outcome, events: news } = hsmSecret.writtenBack(assessment, write);
-        done(request, request.body.parent, { ...told, outcome, events: news });
+        done(request, parent, { ...told, outcome, events: news });
         return sendError(reply, "SYNC_AGAIN", { retryAfterSeconds: againAfterSeconds });
       }
       const failure = written?.outcome === "written" ? undefined : written;
       const { response, outcome, events: news } = hsmSecret.sync(judgement, failure);
       metrics.synced(outcome);
-      const unread = reading?.outcome === "unavailable" ? reading.code : undefined;
-      const code = failure !== undefined && "code" in failure ? failure.code : unread;
-      done(request, request.body.parent, { ...told, outcome, code, events: news });
+      done(request, parent, { ...told, outcome, code: codeOf(reading, failure), events: news });
       return response;
     },
   );
@@ -158,17 +108,14 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       schema: { body: hsmSecret.HSMSecretSyncRequest, response: { 200: FinalizeResponse } },
     },
     async (request) => {
+      const { parent } = request.body;
       const startedAt = performance.now();
       const begunAt = now();
       const assessment = hsmSecret.assess(request.body, context());
       const wanted = hsmSecret.planRemoval(assessment);
-      const refusal = wanted && (await parents.refusal(request.body.parent, "remove"));
-      const timeoutMs = BUDGET_MS - (now() - begunAt);
-      const removal =
-        refusal ?? (wanted && (await writer.remove(wanted, { requestId: request.id, timeoutMs })));
-      if (wanted && removal) changed(request, "remove", removal, { ...wanted, startedAt });
+      const removal = wanted && (await token.remove({ request, parent, startedAt, begunAt }, wanted));
       const { response, outcome, events: told } = hsmSecret.finalize(assessment, removal);
-      done(request, request.body.parent, { hook: "finalize", outcome, startedAt, events: told });
+      done(request, parent, { hook: "finalize", outcome, startedAt, events: told });
       return response;
     },
   );
