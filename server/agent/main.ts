@@ -6,8 +6,8 @@ import type { AgentConfig } from "../config/agent.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { buildAgentApp } from "./app.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
-import { createPkcs11Store } from "./pkcs11/store.ts";
-import type { TokenEvents } from "./pkcs11/supervisor.ts";
+import { createPkcs11Store } from "./pkcs11/parent/store.ts";
+import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
 import type { Health, SecretStore } from "./store.ts";
 import { agentTokenFiles } from "./token-files.ts";
 

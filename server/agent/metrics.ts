@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's own metrics: operations, the queue before the token, its child processes and the state of the token.
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { TokenEvents } from "./pkcs11/supervisor.ts";
+import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
 
 export type AgentMetrics = {
   /** What a PKCS#11 store reports. */

@@ -6,6 +6,9 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { logIn, type PinGate } from "../../server/agent/pkcs11/child/login.ts";
+import { attachToken } from "../../server/agent/pkcs11/child/session.ts";
+import { StartFault } from "../../server/agent/pkcs11/child/start-fault.ts";
 import { loginOutcome } from "../../server/agent/pkcs11/ckr.ts";
 import type { LoginFlags, LoginOutcome } from "../../server/agent/pkcs11/messages.ts";
 import {
@@ -15,10 +18,7 @@ import {
   type PinEvent,
   type PinState,
   whyNotTried,
-} from "../../server/agent/pkcs11/pin-guard.ts";
-import { StartFault } from "../../server/agent/pkcs11/start-fault.ts";
-import { attachToken } from "../../server/agent/pkcs11/token-attach.ts";
-import { logIn, type PinGate } from "../../server/agent/pkcs11/token-login.ts";
+} from "../../server/agent/pkcs11/parent/pin-guard.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
 t.setTimeout(300_000);

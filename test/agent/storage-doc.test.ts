@@ -2,7 +2,7 @@
 // docs/storage.md counts how many secrets fit as the agent plans its writes.
 import { readFileSync } from "node:fs";
 import t from "tap";
-import { waysOf } from "../../server/agent/pkcs11/module-ways.ts";
+import { waysOf } from "../../server/agent/pkcs11/child/module-ways.ts";
 import type { TokenObject } from "../../server/agent/storage/path.ts";
 import { planWrite, type TokenLimits } from "../../server/agent/storage/write-plan.ts";
 import type { Layout } from "../../server/agent-api/schema.ts";

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading a token: its listings and, where the module caches, every value, so that nothing has to be read again.
+import { isSessionOver } from "../ckr.ts";
+import { handleKey, type IndexedObject, indexLabels, type LabelIndex } from "./label-index.ts";
+import { CkrError } from "./module-call.ts";
+import { countAllObjects, inSlices, listObjects, type ReadObject, readObject } from "./objects.ts";
+import type { Attached } from "./session.ts";
+
+/** The values of a caching module's objects, by handleKey, and the objects whose values can't be read. */
+export type Contents = { values: Map<string, ReadObject>; unread: Map<string, IndexedObject> };
+
+/** What a load has found. `earlier` are the listings before the last, `count` is that of all data objects. */
+export type Loaded = {
+  index: LabelIndex;
+  earlier: readonly LabelIndex[];
+  nameless: Buffer[];
+  count: number;
+  /** Objects of all kinds that the module shows; undefined where it shows all that there are. */
+  shown: number | undefined;
+  /** Undefined for a module that shows what others write: its objects are read when they are asked for. */
+  contents: Contents | undefined;
+};
+
+/** How many listings of a live module have to agree on a path. */
+const LISTINGS = 2;
+
+/**
+ * One listing after another. A module collects the handles while others write: a listing can miss a new object as
+ * well as the one that it replaced. A write does that to at most one of two listings.
+ */
+export const loadToken = async (attached: Attached, progress: () => void): Promise<Loaded | "stale"> => {
+  const { session, ways } = attached;
+  const indexes: LabelIndex[] = [];
+  let nameless: Buffer[] = [];
+  // What a caching module shows does not change as long as the process lives.
+  for (let listing = 0; listing < (ways.cache === "live" ? LISTINGS : 1); listing += 1) {
+    const listed = await listObjects(session, progress);
+    if (listed === "stale") return "stale";
+    indexes.push(indexLabels(listed.objects));
+    nameless = listed.nameless;
+  }
+  const index = indexes.pop();
+  if (index === undefined) return "stale";
+  return {
+    index,
+    earlier: indexes,
+    nameless,
+    count: index.size + nameless.length,
+    shown: ways.shownObjects === null ? undefined : countAllObjects(session),
+    contents: ways.cache === "live" ? undefined : await readContents(attached, index, progress),
+  };
+};
+
+/**
+ * All values. One that can't be read is asked for again after a new log-in, as another process's may have ended this one's
+ * session on the card, which some modules report as a general error; and that shows whether the card is there at all.
+ */
+const readContents = async (
+  attached: Attached,
+  index: LabelIndex,
+  progress: () => void,
+): Promise<Contents> => {
+  const contents: Contents = { values: new Map(), unread: new Map() };
+  const readAll = (objects: readonly IndexedObject[]): Promise<void> =>
+    inSlices(objects, progress, (object) => {
+      const read = readTolerantly(attached, object);
+      const key = handleKey(object.handle);
+      if (read === undefined) {
+        contents.unread.set(key, object);
+        return;
+      }
+      contents.unread.delete(key);
+      contents.values.set(key, read);
+    });
+  await readAll(index.objects());
+  if (contents.unread.size > 0) {
+    await attached.logInAgain();
+    await readAll([...contents.unread.values()]);
+  }
+  return contents;
+};
+
+/** The object with its value, or undefined where it alone can't be read. Throws where the session is over. */
+const readTolerantly = ({ session }: Attached, object: IndexedObject): ReadObject | undefined => {
+  try {
+    const read = readObject(session, object);
+    return typeof read === "string" ? undefined : read;
+  } catch (error) {
+    if (!(error instanceof CkrError) || isSessionOver(error.value)) throw error;
+    return undefined;
+  }
+};

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Changing the token's PIN through a child process, as a result of the store.
+import { type PinResult, type Unavailable, unavailable } from "../../store.ts";
+import type { PinGuard } from "./pin-guard.ts";
+import type { TokenChild } from "./token-child.ts";
+
+/** Has `child` change the PIN, if it may still be compared. It is the child that tells the PIN guard of tries. */
+export const changePinThrough = async (
+  child: TokenChild | Unavailable,
+  guard: PinGuard,
+  current: string,
+  next: string,
+): Promise<PinResult> => {
+  if ("kind" in child) return child;
+  const retryAfterSeconds = guard.comparesAfterSeconds();
+  if (retryAfterSeconds > 0) return { kind: "withheld", retryAfterSeconds };
+  const { answer } = await child.call({ type: "setPin", current, next });
+  if (answer.kind === "unavailable") return answer;
+  if (answer.kind !== "pin") {
+    return unavailable(
+      "TOKEN_UNAVAILABLE",
+      "the token failed while its PIN was changed; try both PINs with care",
+    );
+  }
+  if (answer.outcome === "mismatch") guard.mismatched();
+  if (answer.outcome === "locked") return unavailable("PIN_LOCKED", answer.message, 60);
+  return answer.outcome === "refused"
+    ? { kind: "refused", message: answer.message }
+    : { kind: answer.outcome };
+};

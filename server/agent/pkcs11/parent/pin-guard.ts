@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which PINs the token may be asked to compare, across all children of this agent: one state machine for each PIN.
+// docs/hsm-setup.md draws its states. PINs are known by their HMAC alone.
+import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
+
+/**
+ * How many tries of one PIN may end without a word about the PIN. Some tokens answer a wrong PIN so, and never set their
+ * flags (ePass2003): of the three tries that they give, one is left.
+ */
+export const MAX_UNCLEAR_TRIES = 2;
+
+/** How many PINs that are not the one in use may be named to the agent: each that is refused narrows down the right one. */
+export const MAX_MISMATCHES = 3;
+/** After this long as many may be named again. */
+const MISMATCHES_LAST_MS = 3_600_000;
+
+/** What is known of one PIN on one token, while it is not tried. */
+export type RestingPin =
+  | { kind: "untried" }
+  | { kind: "good" }
+  /** `tries` of it ended without a word about it. `asked`: somebody has asked for something since. */
+  | { kind: "unclear"; tries: number; asked: boolean; wasGood: boolean }
+  | { kind: "spent" }
+  | { kind: "refused" }
+  | { kind: "locked" };
+
+/** The same at any time. */
+export type PinState = RestingPin | { kind: "trying"; before: RestingPin };
+
+/** What changes a state: a try begins, ends, or somebody asks the agent for something. */
+export type PinEvent = "try" | "request" | LoginOutcome;
+
+const UNTRIED: PinState = { kind: "untried" };
+
+const afterUnclear = (before: RestingPin): RestingPin => {
+  const tries = before.kind === "unclear" ? before.tries + 1 : 1;
+  if (tries >= MAX_UNCLEAR_TRIES) return { kind: "spent" };
+  const wasGood = before.kind === "good" || (before.kind === "unclear" && before.wasGood);
+  return { kind: "unclear", tries, asked: false, wasGood };
+};
+
+const afterTry = (before: RestingPin, outcome: LoginOutcome): RestingPin => {
+  switch (outcome) {
+    case "accepted":
+      return { kind: "good" };
+    case "incorrect":
+      return { kind: "refused" };
+    case "locked":
+      return { kind: "locked" };
+    case "not-compared":
+      return before;
+    case "unclear":
+      return afterUnclear(before);
+  }
+};
+
+/** The state after an event. One that can't happen in a state leaves it as it is. */
+export const nextPinState = (state: PinState, event: PinEvent): PinState => {
+  if (state.kind === "trying") {
+    return event === "try" || event === "request" ? state : afterTry(state.before, event);
+  }
+  if (event === "try") return { kind: "trying", before: state };
+  return event === "request" && state.kind === "unclear" ? { ...state, asked: true } : state;
+};
+
+/** Why a PIN in this state may not be tried on a token with these flags; undefined where it may. */
+export const whyNotTried = (state: PinState, flags: LoginFlags): PinRefusal | undefined => {
+  if (flags.locked) return "locked";
+  if (flags.finalTry) return "last-try";
+  switch (state.kind) {
+    case "untried":
+    case "good":
+      return undefined;
+    case "unclear":
+      // A wrong PIN came last: this one, unless it was good before and another program's was wrong.
+      if (flags.countLow && !state.wasGood) return "spent";
+      return state.asked ? undefined : "unasked";
+    case "spent":
+      return "spent";
+    case "refused":
+      return "incorrect";
+    case "locked":
+      return "locked";
+    case "trying":
+      return "busy";
+  }
+};
+
+/** A PIN, and the token that it is for, as HMACs. */
+export type PinOfToken = { token: string; pin: string };
+
+export type PinGuard = {
+  /** Why a child may not have the token compare the PIN, or undefined where it may. Then `ended` must follow. */
+  begin(pin: PinOfToken, flags: LoginFlags): PinRefusal | undefined;
+  /**
+   * How the try ended; `unclear` where the child died or was killed in it. `replacedBy`: the token has another PIN now,
+   * which is known to be good.
+   */
+  ended(outcome: LoginOutcome, replacedBy?: string): void;
+  /** Somebody has asked the agent for something that needs the token. */
+  requested(): void;
+  /** For how many more seconds no PIN is compared with the one in use; 0 where one may be. */
+  comparesAfterSeconds(): number;
+  /** A PIN was named that is not the one in use. */
+  mismatched(): void;
+};
+
+/** PINs whose state is known; one more is not tried, as forgetting any would allow it a second try. */
+const CAPACITY = 256;
+
+/**
+ * A guard that has seen nothing. It remembers each PIN that was tried until the same token accepts one, which has set the
+ * token's own count back.
+ */
+export const createPinGuard = (capacity = CAPACITY, now = () => performance.now()): PinGuard => {
+  const known = new Map<string, PinOfToken & { state: PinState }>();
+  let trying: string | undefined;
+  let mismatches = 0;
+  let lastMismatch = Number.NEGATIVE_INFINITY;
+  const keyOf = ({ token, pin }: PinOfToken): string => `${token} ${pin}`;
+
+  /** The token has accepted the PIN: what was held against others is settled. */
+  const accept = (accepted: PinOfToken): void => {
+    for (const [key, { token }] of known) if (token === accepted.token) known.delete(key);
+    known.set(keyOf(accepted), { ...accepted, state: { kind: "good" } });
+  };
+
+  return {
+    begin: (pin, flags) => {
+      const key = keyOf(pin);
+      const state = known.get(key)?.state ?? UNTRIED;
+      const refusal = trying === undefined ? whyNotTried(state, flags) : "busy";
+      if (refusal !== undefined) return refusal;
+      if (!known.has(key) && known.size >= capacity) return "too-many";
+      known.set(key, { token: pin.token, pin: pin.pin, state: nextPinState(state, "try") });
+      trying = key;
+      return undefined;
+    },
+    ended: (outcome, replacedBy) => {
+      const tried = known.get(trying ?? "");
+      trying = undefined;
+      if (tried === undefined) return;
+      const { token, pin } = tried;
+      const wasGood = tried.state.kind === "trying" && tried.state.before.kind === "good";
+      tried.state = nextPinState(tried.state, outcome);
+      // A log-in with the PIN that was good before proves nothing: the agent makes one at each load.
+      if (outcome === "accepted" && (!wasGood || replacedBy !== undefined)) mismatches = 0;
+      if (outcome === "accepted") accept({ token, pin: replacedBy ?? pin });
+      const isReplaced = replacedBy !== undefined && replacedBy !== pin;
+      if (isReplaced) known.set(keyOf(tried), { token, pin, state: { kind: "refused" } });
+      else if (tried.state.kind === "untried") known.delete(keyOf(tried));
+    },
+    comparesAfterSeconds: () => {
+      const left = lastMismatch + MISMATCHES_LAST_MS - now();
+      if (left <= 0) mismatches = 0;
+      return mismatches < MAX_MISMATCHES ? 0 : Math.ceil(left / 1000);
+    },
+    mismatched: () => {
+      mismatches += 1;
+      lastMismatch = now();
+    },
+    requested: () => {
+      for (const entry of known.values()) entry.state = nextPinState(entry.state, "request");
+    },
+  };
+};
