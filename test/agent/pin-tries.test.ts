@@ -11,14 +11,14 @@ import { attachToken } from "../../server/agent/pkcs11/child/session.ts";
 import { StartFault } from "../../server/agent/pkcs11/child/start-fault.ts";
 import { loginOutcome } from "../../server/agent/pkcs11/ckr.ts";
 import type { LoginFlags, LoginOutcome } from "../../server/agent/pkcs11/messages.ts";
+import { createPinGuard } from "../../server/agent/pkcs11/parent/pin-guard.ts";
 import {
-  createPinGuard,
   MAX_UNCLEAR_TRIES,
   nextPinState,
   type PinEvent,
   type PinState,
   whyNotTried,
-} from "../../server/agent/pkcs11/parent/pin-guard.ts";
+} from "../../server/agent/pkcs11/pin-state.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
 t.setTimeout(300_000);
@@ -222,5 +222,5 @@ t.test("one file of the agent has a token compare a PIN", async (t) => {
   );
   const compares = /\.login\(|\.C_Login\(|\.C_SetPIN\(|\.C_InitPIN\(/;
   const found = sources.filter((name) => compares.test(readFileSync(join(root, name), "utf8")));
-  t.same(found, [join("agent", "pkcs11", "token-login.ts")]);
+  t.same(found, [join("agent", "pkcs11", "child", "login.ts")]);
 });

@@ -5,7 +5,7 @@ import { createHmac } from "node:crypto";
 import { type Session, type Slot, type Token, TokenFlag } from "graphene-pk11";
 import { ckrName, isTokenGone, isUnfitPin, loginOutcome } from "../ckr.ts";
 import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
-import { whyNotTried } from "../parent/pin-guard.ts";
+import { whyNotTried } from "../pin-state.ts";
 import { CkrError, callModule } from "./module-call.ts";
 import { StartFault } from "./start-fault.ts";
 
