@@ -8,7 +8,7 @@ export const MAX_PATH_BYTES = 255;
 const SEGMENT = "(?!\\.{1,2}(?:/|$))[A-Za-z0-9._-]+";
 
 /** The whole path as a regular expression source, also used in the CRD (RE2 has no lookahead: see PATH_PATTERN_RE2). */
-export const PATH_PATTERN = `^${SEGMENT}(?:/${SEGMENT})*$`;
+const PATH_PATTERN = `^${SEGMENT}(?:/${SEGMENT})*$`;
 
 /** PATH_PATTERN without lookahead, for Kubernetes' RE2; the `.` and `..` segments are refused by a CEL rule there. */
 export const PATH_PATTERN_RE2 = "^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$";

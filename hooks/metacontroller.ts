@@ -25,7 +25,7 @@ export const CustomizeRequest = <P extends TSchema>(parent: P) =>
   Type.Object({ controller: AnyObject, parent });
 
 /** One rule of a customize answer: either by names or by a label selector, in one namespace. */
-export const RelatedResourceRule = Type.Object(
+const RelatedResourceRule = Type.Object(
   {
     apiVersion: Type.String(),
     resource: Type.String(),

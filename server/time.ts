@@ -65,7 +65,7 @@ export const createTimers = (clock: Clock): Timers => {
 };
 
 /** Retries in a row; the next failure is the end. */
-export const MAX_RETRIES = 20;
+const MAX_RETRIES = 20;
 
 const MAX_DELAY_MS = 60_000;
 /** A homeserver may ask for a longer wait, but not for one that never ends. */

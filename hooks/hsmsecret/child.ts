@@ -14,7 +14,7 @@ import type { ResolvedSpec } from "./resolved-spec.ts";
 import { allowed } from "./template.ts";
 
 /** The annotation that dynamic apply leaves on a child: it holds the whole child, a Secret's data included. */
-export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
+const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
 
 /** What to say of those of `secrets` whose data stand in that annotation; undefined where none do. */
 export const leakOf = (secrets: readonly Secret[]): string | undefined => {

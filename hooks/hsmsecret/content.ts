@@ -6,7 +6,7 @@ import { own } from "../own.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** Kubernetes' limit on the sum of a Secret's values, in bytes (core/v1 MaxSecretSize). */
-export const MAX_SECRET_BYTES = 1024 * 1024;
+const MAX_SECRET_BYTES = 1024 * 1024;
 
 /** Keys that the API server insists on for the built-in types; any one of a group will do. */
 const REQUIRED_KEYS: Readonly<Record<string, readonly (readonly string[])[]>> = {

@@ -2,11 +2,11 @@
 // The HSMSecret hooks as the webhook calls them: assess a request, plan a reading, do it, judge it, plan a write, do it, and let
 // sync decide.
 export { believed } from "./applied.ts";
-export { type Assessment, assess } from "./assessment.ts";
+export { assess } from "./assessment.ts";
 export type { HookContext } from "./context.ts";
 export { customize } from "./customize.ts";
 export { type FinalizeResult, finalize, planRemoval } from "./finalize.ts";
-export { type Judgement, judge, planWrite } from "./judge.ts";
+export { judge, planWrite } from "./judge.ts";
 export { plan, type ReadPlan } from "./plan.ts";
 export type { Reading } from "./reading.ts";
 export { HSMSecret, HSMSecretCustomizeRequest, HSMSecretSyncRequest } from "./schema.ts";

@@ -12,7 +12,7 @@ const SECRET_KEY = "^[-._a-zA-Z0-9]+$";
 const time = (description: string) => Type.String({ crdFormat: "date-time", description });
 
 /** spec.data[]: one key of the Secret and the key on the token that it is read from. */
-export const KeyMapping = Type.Object({
+const KeyMapping = Type.Object({
   key: Type.String({
     pattern: SECRET_KEY,
     minLength: 1,
@@ -28,7 +28,7 @@ export const KeyMapping = Type.Object({
 });
 
 /** spec.template: what the Secret carries beside its data. */
-export const SecretTemplate = Type.Object({
+const SecretTemplate = Type.Object({
   labels: Type.Optional(
     Type.Record(Type.String(), Type.String({ maxLength: 63, pattern: LABEL_VALUE }), {
       maxProperties: 64,

@@ -4,14 +4,6 @@ import { TypeCompiler } from "@sinclair/typebox/compiler";
 import type { Deployment } from "./deployment.ts";
 import { type LastScaled, type Phase, type Toggle, ToggleStatus } from "./schema.ts";
 
-/** The reasons of the conditions: Ready, Reconciling and Stalled have the phase, the others their own. */
-export const OTHER_REASONS = [
-  "OtherDeployments",
-  "NotMadeByToggle",
-  "InvalidTemplate",
-  "ScaledByOthers",
-] as const;
-
 /** What one sync found out. */
 export interface Finding {
   readonly phase: Phase;

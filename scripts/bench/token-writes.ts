@@ -23,7 +23,7 @@ const IMPORTED = 500;
 const LAYOUTS = ["packed", "per-key"] as const;
 
 /** Milliseconds of one write: of both keys of a secret, or of one. `…Calls` are the bare calls for the same objects. */
-export interface LayoutWrites {
+interface LayoutWrites {
   readonly layout: (typeof LAYOUTS)[number];
   readonly secret: Timing;
   readonly secretCalls: Timing;

@@ -15,7 +15,7 @@ const SECONDS = 1;
 const WARM_UP_SECONDS = 3;
 
 /** Requests a second; `timing` is the median round's, `cpuMicroseconds` the server's time of processor a request. */
-export interface Rate {
+interface Rate {
   readonly perSecond: number;
   readonly timing: Timing;
   readonly cpuMicroseconds: number;

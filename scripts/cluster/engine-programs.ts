@@ -19,7 +19,7 @@ export type Engine = {
 };
 
 /** What to set; CONTRIBUTING.md has the same. */
-export const WANTED =
+const WANTED =
   "KUBEBUILDER_ASSETS (a folder with etcd and kube-apiserver) and KUBE_CONTROLLER_MANAGER_BIN, or KUBECONFIG; " +
   "and METACONTROLLER_BIN and METACONTROLLER_CRDS";
 

@@ -25,15 +25,15 @@ export type ApiResult<T> = { ok: true; value: T } | ApiFailure;
 
 export type WatchEvent = { type: "ADDED" | "MODIFIED" | "DELETED"; object: KubeObject };
 /** How a watch ended: `expired` needs a new list, `closed` can go on from the last version seen. */
-export type WatchEnd = "expired" | "closed";
+type WatchEnd = "expired" | "closed";
 
-export type DeleteOptions = {
+type DeleteOptions = {
   uid?: string;
   propagationPolicy?: "Background" | "Foreground" | "Orphan";
 };
 
 /** Where an object lies; the namespace is left out for a cluster-scoped one. */
-export type ObjectName = { namespace?: string | undefined; name: string };
+type ObjectName = { namespace?: string | undefined; name: string };
 
 export type KubeClient = {
   /** Every resource of a group version. */
@@ -57,7 +57,7 @@ export type KubeClient = {
   close: () => Promise<void>;
 };
 
-export type Patch = {
+type Patch = {
   contentType:
     | "application/apply-patch+yaml"
     | "application/json-patch+json"
@@ -67,7 +67,7 @@ export type Patch = {
   force?: boolean;
 };
 
-export type WatchOptions = {
+type WatchOptions = {
   resourceVersion: string;
   signal: AbortSignal;
   onEvent: (event: WatchEvent) => void;

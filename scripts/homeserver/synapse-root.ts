@@ -39,7 +39,7 @@ const STEP_LIMIT_MS = 10 * 60_000;
 const LEFT_BEHIND_MS = 3 * 60 * 60_000;
 
 /** Where the root of this machine is, shared by all clones of the project. */
-export const synapseRootFolder = (): string =>
+const synapseRootFolder = (): string =>
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyswitch", `synapse-sid-${RECIPE}`);
 
 const unavailable = (why: string): SynapseRoot => ({ state: "unavailable", why });

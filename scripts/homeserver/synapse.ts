@@ -59,7 +59,7 @@ export type Homeserver = {
   remove(): Promise<void>;
 };
 
-export type AdminAnswer = { readonly status: number; readonly body: unknown };
+type AdminAnswer = { readonly status: number; readonly body: unknown };
 
 /** A database without users, as Synapse makes it, within a root: copying it is quicker than to make it again. */
 export const EMPTY_DATABASE = "var/lib/keyswitch/empty-homeserver.db";

@@ -9,10 +9,10 @@ import { createLogger } from "../../server/log.ts";
 import { wallClock } from "../../server/time.ts";
 
 export const USER = "@you:local";
-export const ROOM = "!prompt:local";
+const ROOM = "!prompt:local";
 
 /** What the bot said, or changed one of its answers to. */
-export type BotLine = { readonly answer: string; readonly edited: boolean; readonly text: string };
+type BotLine = { readonly answer: string; readonly edited: boolean; readonly text: string };
 
 export type ChatRoom = {
   /** Writes a message; answered by the time that this is. Edits of the answer follow. */

@@ -25,7 +25,7 @@ export interface ControlPlane {
   close(): Promise<void>;
 }
 
-export interface ControlPlaneOptions {
+interface ControlPlaneOptions {
   /** Of its own; it exists, and its owner removes it. */
   readonly folder: string;
   readonly applyStrategy: ApplyStrategy;

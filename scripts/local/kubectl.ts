@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 
 /** What a kubectl call printed and how it ended. */
-export interface KubectlResult {
+interface KubectlResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;

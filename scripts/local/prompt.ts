@@ -25,7 +25,7 @@ metadata: {name: database, namespace: default}
 spec: {syncInterval: 5}`;
 
 /** Obeys one line; answers with what to print. */
-export const obey = async (
+const obey = async (
   stack: Pick<Stack, "token" | "start" | "stop" | "chat">,
   line: string,
 ): Promise<string> => {

@@ -28,7 +28,7 @@ export const sizeFault = (bytes: number): string | undefined =>
     : undefined;
 
 /** Whether the secret is in the state that the request names (RFC 9110, section 13.2.2). */
-export const holds = (
+const holds = (
   { ifMatch, ifNoneMatch }: Precondition,
   current: Pick<Secret, "checksum"> | undefined,
 ): boolean => {

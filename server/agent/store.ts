@@ -58,7 +58,7 @@ export type InfoResult = ({ kind: "info" } & Omit<DeviceInfo, "device" | "node">
 /** What a store knows about its token without asking it. */
 export type Health = { ready: true } | { ready: false; code: UnavailableCode; message: string };
 
-export type ReadOptions = {
+type ReadOptions = {
   /** True asks for a view of the token that was loaded after this request arrived. */
   fresh?: boolean;
   /** Aborted when the caller is gone; the answer is then of no interest. */
@@ -86,12 +86,7 @@ export type Change =
   | { type: "rewrite" };
 
 /** Why the token does not take a change; each is a code of the HTTP error table. Nothing was changed. */
-export type RefusalCode =
-  | "TOKEN_FULL"
-  | "SECRET_TOO_LARGE"
-  | "PATH_AMBIGUOUS"
-  | "VALUE_EMPTY"
-  | "WRITE_NOT_SHOWN";
+type RefusalCode = "TOKEN_FULL" | "SECRET_TOO_LARGE" | "PATH_AMBIGUOUS" | "VALUE_EMPTY" | "WRITE_NOT_SHOWN";
 
 /** What a change came to. `before` is the checksum of what was there, null where nothing was. */
 export type ChangeResult =

@@ -43,7 +43,7 @@ const durationOf = (word: string): Duration => {
 };
 
 /** The longest reason, as spec.reason of a Toggle has it. */
-export const MAX_REASON = 1024;
+const MAX_REASON = 1024;
 /** The longest name of a Kubernetes object. */
 const MAX_NAME = 253;
 

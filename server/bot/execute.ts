@@ -20,7 +20,7 @@ import { patientGet, resumeSwitch, type Switched, startPatch, stopPatch, switchO
 import { type Refusal, resolveToggle, type ToggleView, visibleTo, watchRefusal } from "./toggle-choice.ts";
 
 /** How a command ended, for metrics and the log. */
-export type Outcome =
+type Outcome =
   | "switched"
   | "told"
   | "unknown"

@@ -94,7 +94,7 @@ export const entryOf = (bytes: Uint8Array): Entry | undefined => {
   return Value.Check(Entry, value) ? value : undefined;
 };
 
-export const noticeOf = (bytes: Uint8Array): Notice | undefined => {
+const noticeOf = (bytes: Uint8Array): Notice | undefined => {
   const value = jsonOf(bytes);
   return Value.Check(Notice, value) ? value : undefined;
 };

@@ -86,7 +86,7 @@ const NOTES = {
     "I don't act on your message: your identity has not signed the device that you wrote it on. Verify that device in your client, then send it again.",
 } as const;
 
-export type NoteAbout = keyof typeof NOTES;
+type NoteAbout = keyof typeof NOTES;
 
 /** Of further ones, where the first was told a moment ago. */
 const moreText = (about: NoteAbout, count: number): string => {

@@ -21,7 +21,7 @@ const LOOK_MS = 5_000;
 /** An edit that fails this long is given up; the next state gets one of its own. */
 const EDIT_FOR_MS = 60_000;
 
-export type Followed = {
+type Followed = {
   /** Id of the message that was answered. */
   readonly id: string;
   readonly answer: Answer;

@@ -30,7 +30,7 @@ const untilOf = ({ spec }: Toggle): number | undefined => {
 };
 
 /** Whether the spec says on at the time `now` (ms since the epoch); without a switch the Deployment stays as it is. */
-export const isOn = (toggle: Toggle, now: number): boolean => {
+const isOn = (toggle: Toggle, now: number): boolean => {
   const until = untilOf(toggle);
   return (
     (toggle.spec.enabled ?? (previousStatus(toggle).desiredReplicas ?? 0) > 0) &&
@@ -39,7 +39,7 @@ export const isOn = (toggle: Toggle, now: number): boolean => {
 };
 
 /** Whether the status speaks of the spec as it is now. */
-export const isCurrent = (toggle: Toggle, status: ToggleStatus): boolean =>
+const isCurrent = (toggle: Toggle, status: ToggleStatus): boolean =>
   status.phase !== undefined && (status.observedGeneration ?? 0) >= (toggle.metadata.generation ?? 0);
 
 const WORDS: Readonly<Record<Phase, string>> = {

@@ -18,7 +18,7 @@ export const KUBECTL_HSM_VARIABLES = {
 type Name = keyof typeof KUBECTL_HSM_VARIABLES;
 
 /** How the agent is reached: at an address, or by a port-forward that kubectl opens. */
-export type AgentTarget =
+type AgentTarget =
   | { kind: "direct"; origin: string; serverName?: string; caFile?: string; tokenFile?: string }
   | { kind: "port-forward"; agent?: string };
 

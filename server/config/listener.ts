@@ -10,7 +10,7 @@ import { isLoopback } from "./loopback.ts";
 import { readChecked, type VariableReader } from "./variables.ts";
 
 /** pino's levels, and `silent`. */
-export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** PEM files of a listener. With `clientCaFile`, callers need a certificate that this CA signed. */

@@ -34,14 +34,13 @@ export const MATRIX_VARIABLES = {
 export type MatrixVariable = keyof typeof MATRIX_VARIABLES;
 
 export const AUTH_METHODS = ["password", "jwt", "sso", "token"] as const;
-export type AuthMethod = (typeof AUTH_METHODS)[number];
 
 export const JWT_LOGIN_TYPES = [
   "com.famedly.login.token.oauth",
   "com.famedly.login.token",
   "org.matrix.login.jwt",
 ] as const;
-export type JwtLoginType = (typeof JWT_LOGIN_TYPES)[number];
+type JwtLoginType = (typeof JWT_LOGIN_TYPES)[number];
 
 /** Where Keycloak is and which of its clients asks for tokens. */
 export type KeycloakConfig = {

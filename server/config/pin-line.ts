@@ -3,7 +3,7 @@
 import type { Parsed } from "./reread-file.ts";
 
 /** The longest PIN that the agent's API takes, in characters; no token is known that takes as many. */
-export const MAX_PIN_LENGTH = 255;
+const MAX_PIN_LENGTH = 255;
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

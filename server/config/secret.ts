@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import { type Parsed, type RereadFile, rereadFiles, UnusableFile } from "./reread-file.ts";
 import type { VariableReader } from "./variables.ts";
 
-export const REDACTED = "[redacted]";
+const REDACTED = "[redacted]";
 
 /** Printed, logged or turned into JSON it is `[redacted]`. */
 export type Secret = {

@@ -22,7 +22,7 @@ export type AuthOptions = {
 };
 
 /** `token` is the name of the caller's token, where a valid one was sent. */
-export type AuthDecision =
+type AuthDecision =
   | { ok: true; token?: string }
   | {
       ok: false;

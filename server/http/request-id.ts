@@ -6,7 +6,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 
 /** What an id may look like: it goes into logs and headers as it is. */
-export const RequestId = Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" });
+const RequestId = Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" });
 
 /** fastify's genReqId. */
 export const requestId = (request: IncomingMessage): string => {

@@ -40,7 +40,7 @@ export type Limits = TrafficLimits & {
   requestTimeoutMs: number;
 };
 
-export const DEFAULT_LIMITS: Limits = {
+const DEFAULT_LIMITS: Limits = {
   ...TRAFFIC_LIMITS,
   bodyBytes: 8 * 1024 * 1024,
   hooksInFlight: 64,

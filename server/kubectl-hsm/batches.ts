@@ -114,7 +114,7 @@ const outcomeOf = (path: string, result: ItemResult | undefined): Outcome =>
 /** In the order of a summary. */
 const OUTCOMES = ["created", "changed", "repacked", "unchanged", "skipped", "failed", "not sent"];
 
-export const countsOf = (outcomes: readonly Outcome[]): Record<string, number> =>
+const countsOf = (outcomes: readonly Outcome[]): Record<string, number> =>
   Object.fromEntries(
     OUTCOMES.map((name) => [name, outcomes.filter(({ outcome }) => outcome === name).length]),
   );

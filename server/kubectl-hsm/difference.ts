@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a write would change: keys and sizes, never a value. Nor a checksum of one: that of a short value gives it away.
 
-export type KeyState = { bytes: number };
+type KeyState = { bytes: number };
 export type KeyChange = {
   key: string;
   change: "added" | "changed" | "removed" | "unchanged";

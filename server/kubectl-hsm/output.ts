@@ -27,7 +27,7 @@ export const safeJson = (data: unknown): string =>
   `${JSON.stringify(data, null, 2).split("\n").map(escaped).join("\n")}\n`;
 
 /** The same as YAML. Text with such characters is quoted, since only quoted text can hold escapes. */
-export const safeYaml = (data: unknown): string => {
+const safeYaml = (data: unknown): string => {
   // Through JSON, so that both formats say the same of what is undefined.
   const plain: unknown = JSON.parse(JSON.stringify(data));
   const document = new Document(plain, { aliasDuplicateObjects: false });
@@ -75,6 +75,3 @@ export const table = (head: readonly string[], rows: readonly (readonly string[]
       .trimEnd(),
   );
 };
-
-/** A size for people. */
-export const bytes = (count: number): string => `${count} B`;

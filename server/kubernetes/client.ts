@@ -22,7 +22,7 @@ type ApiEvent = {
   readonly object: unknown;
 };
 
-export type ApiWatch = {
+type ApiWatch = {
   /** From `/apis` on, with its query. */
   readonly path: string;
   readonly signal: AbortSignal;
@@ -95,7 +95,7 @@ const watchOnce = async (
 };
 
 /** The verbs that the Role of the bot has. */
-export type ApiVerb = "get" | "list" | "watch" | "patch";
+type ApiVerb = "get" | "list" | "watch" | "patch";
 
 /** One exchange, for metrics: a watch counts when it is opened, or when that failed. */
 export type ApiExchange = {
@@ -104,7 +104,7 @@ export type ApiExchange = {
   readonly seconds: number;
 };
 
-export type ApiCall = {
+type ApiCall = {
   readonly verb: "get" | "list" | "patch";
   /** From `/apis` on, with its query. */
   readonly path: string;

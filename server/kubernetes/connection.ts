@@ -51,7 +51,7 @@ export async function* lines(
   }
 }
 
-export type ApiRequest = {
+type ApiRequest = {
   readonly method: "GET" | "PATCH";
   /** From `/apis` on, with its query. */
   readonly path: string;
@@ -63,7 +63,7 @@ export type ApiRequest = {
   readonly signal: AbortSignal;
 };
 
-export type ApiResponse = { readonly status: number; readonly retryAfter: unknown; readonly body: Body };
+type ApiResponse = { readonly status: number; readonly retryAfter: unknown; readonly body: Body };
 
 export type ApiConnection = {
   /** Looks at the token file for each call, so that a new token counts at once. */

@@ -11,7 +11,7 @@ import type { LogInDeps, LogInFailure, Session } from "./login/outcome.ts";
 import { ownerRefusal, whoAmI } from "./login/token.ts";
 
 /** `reused`: the token still serves; `renewed`: a new token for the same device; `new`: a device that was not there. */
-export type SessionOrigin = "reused" | "renewed" | "new";
+type SessionOrigin = "reused" | "renewed" | "new";
 
 export type OpenedSession =
   | {

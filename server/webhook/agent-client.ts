@@ -7,10 +7,10 @@ import { openHttpPool } from "../http/http-pool.ts";
 import { type AgentRead, MAX_ANSWER_BYTES, readFromAgent } from "./agent-connection.ts";
 
 /** A reading of any agent, or of the one that `device` names. */
-export type ReadRequest = AgentRead & { device?: string };
+type ReadRequest = AgentRead & { device?: string };
 
 /** What the last exchange with an agent came to. */
-export type AgentState = { name: string; ok: boolean; message: string };
+type AgentState = { name: string; ok: boolean; message: string };
 
 export type AgentClient = {
   /** Never throws; what can't be read is "unavailable". */

@@ -8,7 +8,7 @@ import { openHttpPool } from "../http/http-pool.ts";
 import { removalOutcomeOf, writeOutcomeOf } from "./agent-write-answer.ts";
 
 /** What every request to an agent carries beside what it asks; `requestId` is passed on, so that both logs share it. */
-export type WriteOptions = { requestId: string; timeoutMs: number };
+type WriteOptions = { requestId: string; timeoutMs: number };
 
 export type AgentWriter = {
   /** Never throws. The write goes to the agent that gave the reading, and to no other. */

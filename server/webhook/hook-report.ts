@@ -15,7 +15,7 @@ export type HookReportOptions = {
 };
 
 /** What one hook call came to. `startedAt` is monotonic milliseconds. */
-export type HookCall = {
+type HookCall = {
   hook: "customize" | "sync" | "finalize";
   outcome: string;
   startedAt: number;

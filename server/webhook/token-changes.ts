@@ -19,7 +19,7 @@ const TOO_LATE: WriteOutcome = {
 };
 
 /** For whom a change is made. `startedAt` is monotonic milliseconds; `begunAt` is so by `now`, and the budget counts from it. */
-export type HookUnderWay = {
+type HookUnderWay = {
   request: FastifyRequest;
   parent: HSMSecret;
   startedAt: number;

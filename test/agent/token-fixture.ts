@@ -45,7 +45,7 @@ export type WatchedStore = SecretStore & {
 };
 
 /** The environment of a child without what tap puts into it. */
-export const plainEnv = (): NodeJS.ProcessEnv => ({
+const plainEnv = (): NodeJS.ProcessEnv => ({
   ...process.env,
   NODE_OPTIONS: "",
   NODE_COMPILE_CACHE: compileCache,

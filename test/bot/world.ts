@@ -22,7 +22,7 @@ export const START = Date.parse("2026-11-22T08:00:00Z");
 /** Longer than the bot waits for an answer of the API server. */
 const LATE_MS = 8_000;
 
-export type Said = {
+type Said = {
   id: string;
   room: string;
   text: string;

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import type { LogLevel } from "../../server/config/listener.ts";
 import { createLogger } from "../../server/log.ts";
 
-export type LogLine = Record<string, unknown>;
+type LogLine = Record<string, unknown>;
 
 export type RecordedLog = {
   logger: Logger;

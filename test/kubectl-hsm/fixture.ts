@@ -63,7 +63,7 @@ export const run = async (args: readonly string[], options: RunOptions = {}): Pr
   return { code: typeof code === "number" ? code : null, stdout: bytes.toString("utf8"), bytes, stderr };
 };
 
-export type SeenRequest = { method: string; url: string; ifMatch: string | undefined; body: unknown };
+type SeenRequest = { method: string; url: string; ifMatch: string | undefined; body: unknown };
 
 export type RunningAgent = {
   store: MemoryStore;

@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import type { Test } from "tap";
 
-export type Seen = {
+type Seen = {
   method: string;
   path: string;
   query: URLSearchParams;

@@ -2,7 +2,7 @@
 // Runs scripts/credentials.sh, and reads what it made.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { type Static, Type } from "@sinclair/typebox";
+import { Type } from "@sinclair/typebox";
 import { as, manifestsIn, root } from "./rendered.ts";
 
 export interface Run {
@@ -39,7 +39,6 @@ const PrintedSecret = Type.Object(
   },
   { additionalProperties: false },
 );
-export type PrintedSecret = Static<typeof PrintedSecret>;
 
 /** The Secrets in printed manifests, by name, with their values decoded. */
 export const secretsIn = (text: string): Map<string, { type: string; data: Map<string, Buffer> }> =>

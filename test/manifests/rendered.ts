@@ -23,7 +23,7 @@ export type Manifest = Static<typeof Manifest>;
 const KeyToPath = Type.Object({ key: Type.String(), path: Type.String() });
 const Items = Type.Optional(Type.Array(KeyToPath));
 
-export const Volume = Type.Object({
+const Volume = Type.Object({
   name: Type.String(),
   secret: Type.Optional(
     Type.Object({
@@ -51,7 +51,6 @@ export const Volume = Type.Object({
   persistentVolumeClaim: Type.Optional(Type.Object({ claimName: Type.String() })),
   emptyDir: Type.Optional(Type.Object({ sizeLimit: Type.String() })),
 });
-export type Volume = Static<typeof Volume>;
 
 const Probe = Type.Object({
   httpGet: Type.Optional(

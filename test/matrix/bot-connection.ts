@@ -18,7 +18,7 @@ import { openSession } from "../../server/matrix/session.ts";
 import type { Sleep } from "../../server/time.ts";
 
 /** Something that the connection told, in words that a test can compare: `message hello resumed`, `sync ok`. */
-export type Told = { what: string; id?: string; room?: string; sender?: string };
+type Told = { what: string; id?: string; room?: string; sender?: string };
 
 export type BotConnection = MatrixConnection & {
   readonly deviceId: string;

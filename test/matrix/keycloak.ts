@@ -37,7 +37,7 @@ export type KeycloakOptions = {
 };
 
 /** A whole answer in place of the token endpoint's. */
-export type Canned = { status: number; type?: string; body: string };
+type Canned = { status: number; type?: string; body: string };
 
 export type Keycloak = {
   /** KEYCLOAK_URL */

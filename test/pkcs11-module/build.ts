@@ -17,7 +17,7 @@ import { fileURLToPath } from "node:url";
 let built: string | undefined;
 
 /** Compiles the module, once in a process, and returns the path of the shared library. Needs a C compiler as `cc` or in CC. */
-export const buildTestModule = (): string => {
+const buildTestModule = (): string => {
   built ??= compile();
   return built;
 };

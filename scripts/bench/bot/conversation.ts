@@ -8,7 +8,7 @@ import { type Timing, timingOf } from "../quantile.ts";
 import type { BenchScene } from "./bench-scene.ts";
 
 /** Milliseconds; all but `scaled` since just before the message was given to the user's client. */
-export type Conversation = {
+type Conversation = {
   /** The Toggle's spec has changed, as a watch shows it. */
   readonly patched: Timing;
   /** The Deployment's replicas have changed, since the Toggle had. */
@@ -18,7 +18,7 @@ export type Conversation = {
 };
 
 /** A message between two clients without a bot. */
-export type Delivery = {
+type Delivery = {
   /** The homeserver has taken it. */
   readonly taken: Timing;
   /** It is decrypted in the other client. */

@@ -8,7 +8,7 @@ import { median, quantile, rounded, type Timing, timingOf } from "../quantile.ts
 import { type CardScene, openCardScene } from "./card-scene.ts";
 
 /** Milliseconds; `tool` is pkcs11-tool's own time, from its start to its end. */
-export type CardFigures = {
+type CardFigures = {
   delayMs: number;
   /** From the start of the agent to its first answer of readiness. */
   startMs: number;
@@ -24,7 +24,7 @@ export type CardFigures = {
 };
 
 /** Reads while the card is loaded and written. */
-export type BusyReads = { reads: number; failed: number; refreshes: number; writes: number; timing: Timing };
+type BusyReads = { reads: number; failed: number; refreshes: number; writes: number; timing: Timing };
 
 export type CardResult = { ok: true; figures: CardFigures[]; busy: BusyReads } | { ok: false; why: string };
 

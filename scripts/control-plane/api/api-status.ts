@@ -108,13 +108,6 @@ export function modifiedMeanwhile(resource: ResourceName, name: string): ApiErro
   );
 }
 
-export function forbidden(resource: ResourceName, name: string, why: string, causes: Cause[] = []): ApiError {
-  return new ApiError(403, "Forbidden", `${qualified(resource)} "${name}" is forbidden: ${why}`, {
-    ...details(resource, name),
-    ...(causes.length > 0 ? { causes } : {}),
-  });
-}
-
 export function methodNotAllowed(what: string): ApiError {
   return new ApiError(405, "MethodNotAllowed", `${what} is not supported on resources of kind`, {});
 }

@@ -24,7 +24,7 @@ export type ManagedFieldsEntry = {
   subresource?: string;
 };
 
-export type StringMap = { [key: string]: string };
+type StringMap = { [key: string]: string };
 
 export type ObjectMeta = {
   name?: string;

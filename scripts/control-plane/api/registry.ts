@@ -15,7 +15,7 @@ export type Column = {
   value?: (object: KubeObject, now: Date) => string | number | boolean | null;
 };
 
-export type ScalePaths = { spec: string[]; status: string[]; labelSelector: string[] | undefined };
+type ScalePaths = { spec: string[]; status: string[]; labelSelector: string[] | undefined };
 
 /** What a kind adds to the common handling. Each function may change the object that it is given. */
 export type KindBehaviour = {

@@ -46,7 +46,7 @@ export function labelSelector(text: string): Matcher {
 }
 
 /** A matcher for `metadata.name=x,type!=y`; a field the kind does not offer is a 400. */
-export function fieldSelector(text: string, kind: ResourceKind): Matcher {
+function fieldSelector(text: string, kind: ResourceKind): Matcher {
   const tests = text
     .split(",")
     .filter((part) => part.trim() !== "")

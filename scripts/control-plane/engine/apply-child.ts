@@ -7,7 +7,7 @@ import { apiFault, type Fault } from "./outcome.ts";
 /** Dynamic apply keeps what it applied here; for a Secret that is a copy of its data. */
 export const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
 
-export type ChildToApply = {
+type ChildToApply = {
   client: KubeClient;
   resource: ResourceInfo;
   parent: KubeObject;

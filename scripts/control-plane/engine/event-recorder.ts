@@ -6,7 +6,7 @@ import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
 import type { EngineLog } from "./engine-log.ts";
 
 /** Metacontroller's reasons. */
-export type EventReason = "Starting" | "Started" | "Stopping" | "Stopped" | "SyncError" | "CreateError";
+type EventReason = "Starting" | "Started" | "Stopping" | "Stopped" | "SyncError" | "CreateError";
 
 export type EventRecorder = {
   /** Writes in the background. */

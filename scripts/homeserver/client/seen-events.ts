@@ -23,7 +23,7 @@ export type SeenEvent = {
   readonly content: Readonly<Record<string, unknown>>;
 };
 
-export type Sought = {
+type Sought = {
   readonly room?: string;
   readonly from?: string;
   /** The whole text, or what it matches. */

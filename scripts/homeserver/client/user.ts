@@ -25,7 +25,7 @@ export type UserOptions = {
 };
 
 /** A device as this user's client knows it. */
-export type KnownDevice = {
+type KnownDevice = {
   readonly id: string;
   /** Its Ed25519 key, base64. */
   readonly fingerprint: string | undefined;
@@ -34,7 +34,7 @@ export type KnownDevice = {
 };
 
 /** An event of a room, within the encryption if the room has one. */
-export type RawEvent = { readonly type: string; readonly content: Readonly<Record<string, unknown>> };
+type RawEvent = { readonly type: string; readonly content: Readonly<Record<string, unknown>> };
 
 export type User = SeenEvents & {
   readonly userId: string;

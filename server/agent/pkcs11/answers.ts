@@ -107,7 +107,6 @@ const ChangeAnswer = Type.Union([
     ),
   }),
 ]);
-export type ChangeAnswer = Static<typeof ChangeAnswer> | Static<typeof Absent> | Static<typeof Invalid>;
 
 const Absent = Type.Object({ kind: Type.Literal("absent") });
 /** `code`: what it is where it is not STORAGE_INVALID. */

@@ -10,7 +10,7 @@ import type { LoginFlags, LoginOutcome, PinRefusal } from "./messages.ts";
 export const MAX_UNCLEAR_TRIES = 2;
 
 /** What is known of one PIN on one token, while it is not tried. */
-export type RestingPin =
+type RestingPin =
   | { kind: "untried" }
   | { kind: "good" }
   /** `tries` of it ended without a word about it. `asked`: somebody has asked for something since. */

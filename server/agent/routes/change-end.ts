@@ -6,7 +6,7 @@ import type { ChangeResult, PinResult } from "../store.ts";
 import type { AuditedWrite } from "./audit.ts";
 
 /** A change that made what was asked of it. */
-export type Done = Extract<ChangeResult, { kind: "written" | "deleted" }>;
+type Done = Extract<ChangeResult, { kind: "written" | "deleted" }>;
 
 /** Every other end of a change. */
 export type NotDone = Exclude<ChangeResult, Done>;

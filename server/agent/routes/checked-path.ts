@@ -10,8 +10,7 @@ type PathRequest = { params: { "*": string }; raw: { url?: string | undefined } 
 const SHAPE = `segments of letters, digits, ".", "_" and "-" joined by "/", none of them "." or "..", at most ${MAX_PATH_BYTES} bytes`;
 
 /** What is wrong with a path; undefined where nothing is. */
-export const pathFault = (candidate: string): string | undefined =>
-  isHsmPath(candidate) ? undefined : SHAPE;
+const pathFault = (candidate: string): string | undefined => (isHsmPath(candidate) ? undefined : SHAPE);
 
 /** What keeps a secret from being written at a path: also that the objects of another one's metadata have its label. */
 export const writePathFault = (candidate: string): string | undefined =>

@@ -68,7 +68,7 @@ export type PlanRequest<O extends TokenObject> = {
 };
 
 /** How SoftHSM2 and most modules do it. */
-export const PLAIN_WAYS: TokenWays = { removesAtOnce: true, takesEmptyValues: true };
+const PLAIN_WAYS: TokenWays = { removesAtOnce: true, takesEmptyValues: true };
 
 /** CKA_LABEL of a PKCS#15 token (OpenSC: SC_PKCS15_MAX_LABEL_SIZE) has no more bytes. */
 const MAX_LABEL_BYTES = 255;

@@ -20,7 +20,7 @@ export type Refused = {
 export type Answer<T> = { ok: true; status: number; body: T } | Refused;
 
 /** `timeoutMs`: in place of what --timeout says. */
-export type Request = AgentRequest & { timeoutMs?: number };
+type Request = AgentRequest & { timeoutMs?: number };
 
 export type AgentClient = {
   send<T extends TSchema>(request: Request, schema: TypeCheck<T>): Promise<Answer<Static<T>>>;

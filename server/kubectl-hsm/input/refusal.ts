@@ -24,7 +24,7 @@ export const refuse = (at: number | undefined, message: string, advice?: string)
 };
 
 /** `line 3, column 5`: both count from 1, columns in characters. */
-export const placeIn = (text: string, at: number): string => {
+const placeIn = (text: string, at: number): string => {
   const before = text.slice(0, at);
   const line = before.split("\n").length;
   const column = before.slice(before.lastIndexOf("\n") + 1).replace(/[\uDC00-\uDFFF]/g, "").length + 1;

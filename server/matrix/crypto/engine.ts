@@ -11,7 +11,7 @@ import { loadWasmPackage } from "./wasm/wasm-package.ts";
 export type EngineName = "native" | "wasm";
 
 /** A store, as the engine meets it when matrix-bot-sdk opens a machine on its path. */
-export type MachineHost = MachineObserver & {
+type MachineHost = MachineObserver & {
   /** Where the WASM engine keeps its data. */
   readonly factory?: IdbFactory;
   /** The machine that was opened. */

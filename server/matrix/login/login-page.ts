@@ -2,7 +2,7 @@
 // What a page of a single sign-on is: a form for name and password, another form, or a link that leads on.
 import { Parser } from "htmlparser2";
 
-export type Field = { name: string; type: string; value: string };
+type Field = { name: string; type: string; value: string };
 
 export type Form = {
   id?: string;

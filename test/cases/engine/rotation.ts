@@ -12,7 +12,7 @@ import { podSees } from "./pod-files.ts";
 const SETTLE_SECONDS = 10;
 
 /** Brings the files of both pods up to date, and waits until they are in use. */
-export const podsSee = async (stack: Stack): Promise<void> => {
+const podsSee = async (stack: Stack): Promise<void> => {
   for (const role of ["agent", "webhook"] as const) await podSees(stack, role);
 };
 

@@ -10,7 +10,7 @@ import { type ApiServerOptions, startApiServer } from "../../../scripts/control-
 import { gadgetDefinition } from "./gadget-definition.ts";
 
 export type Ran = { code: number | null; stdout: string; stderr: string };
-export type Answer = { code: number; body: JsonObject; headers: Headers };
+type Answer = { code: number; body: JsonObject; headers: Headers };
 export type RunningServer = {
   url: string;
   directory: string;

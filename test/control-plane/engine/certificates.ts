@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export type Certificate = { key: string; cert: string };
+type Certificate = { key: string; cert: string };
 export type Authority = { cert: string; issue: (options: { dnsName: string }) => Certificate };
 
 const openssl = (dir: string, ...args: string[]) =>

@@ -17,7 +17,6 @@ import { startApiServer } from "../../../scripts/control-plane/api/server.ts";
 import {
   createKubeClient,
   type KubeClient,
-  type KubeObject,
   type ResourceInfo,
 } from "../../../scripts/control-plane/client.ts";
 import {
@@ -117,7 +116,7 @@ export async function startCluster(t: Test): Promise<Cluster> {
 }
 
 /** A definition without a schema, as in the recordings. */
-export function definition(group: string, kind: string, plural: string): JsonObject {
+function definition(group: string, kind: string, plural: string): JsonObject {
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
@@ -239,5 +238,3 @@ export function relatedSecret(body: JsonObject): object {
 export function desiredSecret(body: JsonObject, data: { [key: string]: string }): object {
   return { apiVersion: "v1", kind: "Secret", metadata: parentOf(body), type: "Opaque", data };
 }
-
-export type { KubeObject };

@@ -12,7 +12,7 @@ import type { AddressInfo } from "node:net";
 import { isObject, type JsonObject, toJson } from "../../../scripts/control-plane/api/json.ts";
 
 export type Recorded = { path: string; headers: IncomingHttpHeaders; body: JsonObject };
-export type Reply =
+type Reply =
   | { status?: number; headers?: { [name: string]: string }; body?: unknown; text?: string }
   | Promise<Reply>;
 export type Answer = (request: Recorded) => Reply;

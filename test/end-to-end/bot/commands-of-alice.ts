@@ -6,7 +6,7 @@ import type { Scene } from "./scene.ts";
 /** `no such`: the status of a Toggle that is not there, whose answer names it. */
 export type CommandKind = "start" | "start 2h" | "stop" | "status" | "no such";
 
-export type Command = {
+type Command = {
   /** Its event id. */
   readonly id: string;
   readonly kind: CommandKind;

@@ -7,7 +7,7 @@ import type { Test } from "tap";
 import { request } from "undici";
 import { createNews } from "../../../scripts/local/news.ts";
 
-export type SpecChange = {
+type SpecChange = {
   readonly generation: number;
   readonly enabled: boolean;
   /** RFC 3339, where the switch was for a time. */

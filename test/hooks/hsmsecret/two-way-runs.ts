@@ -29,7 +29,7 @@ import {
 type Store = Pick<SecretStore, "read" | "change">;
 
 /** Numbers that a seed decides: mulberry32. */
-export const random = (seed: number): ((below: number) => number) => {
+const random = (seed: number): ((below: number) => number) => {
   let state = seed >>> 0;
   return (below) => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -14,7 +14,7 @@ import { context, request, secret, UID, unavailable } from "./request.ts";
 const OWNER = `k:${JSON.stringify({ uid: UID })}`;
 const MARK = "hsm.j5t.io/replaced-resource-version";
 const BASE = "hsm.j5t.io/base";
-export const RESOLVE = "hsm.j5t.io/resolve";
+const RESOLVE = "hsm.j5t.io/resolve";
 
 /** What the token holds at the path: base64 values, and the note of the last writer that left one. */
 export interface Held {
@@ -215,7 +215,7 @@ export const readToken = (world: World, ifNoneMatch: string | undefined): Readin
 };
 
 /** What the token holds after `write`, or undefined where its precondition fails. */
-export const writeToken = (token: Held | undefined, write: Write): Held | undefined => {
+const writeToken = (token: Held | undefined, write: Write): Held | undefined => {
   const before = token && checksumOfBase64(token.data);
   if (before !== write.ifMatch) return undefined;
   const data = write.method === "patch" ? { ...token?.data, ...write.data } : write.data;

@@ -24,7 +24,7 @@ export function fieldSchema(schema: Schema, name: string): Schema {
 }
 
 /** The FieldsV1 key of an item of a list keyed by fields; an absent key field counts with its default. */
-export function itemKey(item: JsonObject, schema: Schema): string {
+function itemKey(item: JsonObject, schema: Schema): string {
   const identity: JsonObject = {};
   for (const key of schema["x-kubernetes-list-map-keys"] ?? []) {
     const value = item[key] ?? schema.items?.properties?.[key]?.default;

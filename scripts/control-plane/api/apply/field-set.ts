@@ -25,12 +25,6 @@ export function insert(set: FieldSet, path: readonly string[]): void {
   node.member = true;
 }
 
-export function has(set: FieldSet | undefined, path: readonly string[]): boolean {
-  let node = set;
-  for (const key of path) node = node?.children.get(key);
-  return node?.member === true;
-}
-
 type Choose = (a: boolean, b: boolean) => boolean;
 
 function combine(a: FieldSet | undefined, b: FieldSet | undefined, choose: Choose): FieldSet {

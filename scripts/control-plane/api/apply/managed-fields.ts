@@ -185,7 +185,7 @@ export function rfc3339(now: Date): string {
   return now.toISOString().replace(/\.\d{3}Z$/, "Z");
 }
 
-export function setManagedFields(object: KubeObject, entries: ManagedFieldsEntry[]): void {
+function setManagedFields(object: KubeObject, entries: ManagedFieldsEntry[]): void {
   if (entries.length === 0) delete object.metadata.managedFields;
   else if (!equal(entries, object.metadata.managedFields)) object.metadata.managedFields = copy(entries);
 }

@@ -51,14 +51,14 @@ const Names = Type.Object({
   categories: Type.Optional(Type.Array(Type.String())),
 });
 /** The spec of apiextensions.k8s.io/v1 CustomResourceDefinition, as far as this server reads it. */
-export const DefinitionSpec = Type.Object({
+const DefinitionSpec = Type.Object({
   group: Type.String({ minLength: 1 }),
   scope: Type.Union([Type.Literal("Namespaced"), Type.Literal("Cluster")]),
   names: Names,
   versions: Type.Array(Version, { minItems: 1 }),
 });
-export type DefinitionSpec = Static<typeof DefinitionSpec>;
-export type DefinitionVersion = Static<typeof Version>;
+type DefinitionSpec = Static<typeof DefinitionSpec>;
+type DefinitionVersion = Static<typeof Version>;
 
 function pathOf(jsonPath: string): string[] {
   return jsonPath.split(".").filter((part) => part !== "");
@@ -135,7 +135,7 @@ export const customResourceDefinitions: ResourceKind = kindOf({
 });
 
 /** The kinds that a definition serves. */
-export function kindsOf(definition: KubeObject): ResourceKind[] {
+function kindsOf(definition: KubeObject): ResourceKind[] {
   const { spec } = definition;
   if (!Value.Check(DefinitionSpec, spec)) return [];
   return spec.versions.filter(({ served }) => served).map((version) => definedKind(spec, version));

@@ -6,7 +6,7 @@ import type { Schema } from "../schema/schema.ts";
 type Given = Pick<ResourceKind, "group" | "version" | "kind" | "plural"> & Partial<ResourceKind>;
 
 /** A schema that takes anything. */
-export const anySchema: Schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+const anySchema: Schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
 
 /** A kind with the usual values: namespaced, no subresources, no generation. */
 export function kindOf(given: Given): ResourceKind {

@@ -12,7 +12,7 @@ const keyText =
   "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
 /** Faults of the keys of a Secret's or ConfigMap's data. */
-export function keyFaults(field: string, data: JsonObject): Cause[] {
+function keyFaults(field: string, data: JsonObject): Cause[] {
   const faults: Cause[] = [];
   for (const key of Object.keys(data)) {
     const at = `${field}[${key}]`;
@@ -68,7 +68,7 @@ function typeFaults(secret: KubeObject, data: JsonObject): Cause[] {
 }
 
 /** The faults of a change to an object that may be immutable. */
-export function immutableFaults(object: KubeObject, old: KubeObject, fields: string[]): Cause[] {
+function immutableFaults(object: KubeObject, old: KubeObject, fields: string[]): Cause[] {
   if (old.immutable !== true) return [];
   const why = "field is immutable when `immutable` is set";
   return [

@@ -25,7 +25,7 @@ function pullPolicy(image: string): string {
 }
 
 /** Fills in a pod spec's defaults that depend on its other fields; in place. */
-export function setPodDefaults(pod: JsonObject): void {
+function setPodDefaults(pod: JsonObject): void {
   for (const list of [pod.containers, pod.initContainers]) {
     for (const container of listOrEmpty(list)) {
       if (isObject(container)) container.imagePullPolicy ??= pullPolicy(stringOf(container.image) ?? "");
@@ -80,7 +80,7 @@ function mountFaults(container: JsonObject, pod: JsonObject, at: string): Cause[
 }
 
 /** The faults of a workload's selector and template. */
-export function templateFaults(object: KubeObject, old: KubeObject | undefined): Cause[] {
+function templateFaults(object: KubeObject, old: KubeObject | undefined): Cause[] {
   const spec = objectOrEmpty(object.spec);
   const selector = objectOrEmpty(spec.selector);
   const labels = objectOrEmpty(valueAt(spec, ["template", "metadata", "labels"]));

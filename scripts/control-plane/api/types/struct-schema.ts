@@ -9,8 +9,8 @@ import type { Schema } from "../schema/schema.ts";
  * these fields (the first is the key of strategic merge patches), `[key+retainKeys]`. Prefix `&`: a Go pointer,
  * so that setting it is itself an owned change. Prefix `%`: strategic merge patches name the keys to retain. Then `!` for required and ` = <json>` for a default.
  */
-export type FieldNotation = string;
-export type Struct = {
+type FieldNotation = string;
+type Struct = {
   /** Fields by name. */
   fields: { [name: string]: FieldNotation };
   /** One owner for the whole struct. */

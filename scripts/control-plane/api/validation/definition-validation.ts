@@ -79,7 +79,7 @@ export function definitionFaults(object: KubeObject, old: KubeObject | undefined
 }
 
 /** The faults of one version's schema. */
-export function structuralFaults(schema: Schema, path: string): Cause[] {
+function structuralFaults(schema: Schema, path: string): Cause[] {
   const faults: Cause[] = [];
   if (schema.type !== "object") {
     faults.push(

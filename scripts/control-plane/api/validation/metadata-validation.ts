@@ -61,7 +61,7 @@ function qualifiedNameFault(field: string, key: string): Cause | undefined {
 }
 
 /** Faults of a map of labels, such as a selector's matchLabels. */
-export function labelFaults(field: string, labels: { [key: string]: string }): Cause[] {
+function labelFaults(field: string, labels: { [key: string]: string }): Cause[] {
   const faults: Cause[] = [];
   for (const [key, value] of Object.entries(labels)) {
     const fault = qualifiedNameFault(field, key);

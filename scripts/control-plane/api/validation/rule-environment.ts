@@ -29,7 +29,7 @@ const reserved = new Set([
 ]);
 
 /** A property's name as rules write it, or undefined where CEL can't name it. */
-export function celName(property: string): string | undefined {
+function celName(property: string): string | undefined {
   if (reserved.has(property)) return `__${property}__`;
   if (!/^[A-Za-z_][A-Za-z0-9_./-]*$/.test(property)) return undefined;
   return property

@@ -8,7 +8,7 @@ import type { KubeObject } from "../kube-object.ts";
 import type { Schema, ValidationRule } from "../schema/schema.ts";
 import { celValue, mentions, rootSchema, ruleEnvironment } from "./rule-environment.ts";
 
-export type CompiledRule = {
+type CompiledRule = {
   rule: ValidationRule;
   evaluate: ParseResult;
   message: ParseResult | undefined;

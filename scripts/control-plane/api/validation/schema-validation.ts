@@ -14,7 +14,7 @@ import {
 } from "./faults.ts";
 import { formatFault } from "./formats.ts";
 
-export function typeOf(value: Json): string {
+function typeOf(value: Json): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "array";
   if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";

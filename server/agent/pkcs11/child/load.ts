@@ -7,7 +7,7 @@ import { countAllObjects, inSlices, listObjects, type ReadObject, readObject } f
 import type { Attached } from "./session.ts";
 
 /** The values of a caching module's objects, by handleKey, and the objects whose values can't be read. */
-export type Contents = { values: Map<string, ReadObject>; unread: Map<string, IndexedObject> };
+type Contents = { values: Map<string, ReadObject>; unread: Map<string, IndexedObject> };
 
 /** What a load has found. `earlier` are the listings before the last, `count` is that of all data objects. */
 export type Loaded = {

@@ -5,7 +5,7 @@ import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
 import { nextPinState, type PinState, UNTRIED, whyNotTried } from "../pin-state.ts";
 
 /** How many PINs that are not the one in use may be named to the agent: each that is refused narrows down the right one. */
-export const MAX_MISMATCHES = 3;
+const MAX_MISMATCHES = 3;
 /** After this long as many may be named again. */
 const MISMATCHES_LAST_MS = 3_600_000;
 

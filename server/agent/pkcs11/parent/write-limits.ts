@@ -5,7 +5,7 @@ import type { TokenLimits } from "../../storage/write-plan.ts";
 import type { TokenView } from "../answers.ts";
 
 /** What limits depend on of the view of a token. */
-export type LimitingView = Pick<TokenView, "cache" | "objects" | "shown">;
+type LimitingView = Pick<TokenView, "cache" | "objects" | "shown">;
 
 export type WriteLimits = {
   /** For the next write. */

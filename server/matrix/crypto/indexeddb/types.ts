@@ -3,7 +3,7 @@
 import * as fake from "fake-indexeddb";
 
 /** https://w3c.github.io/IndexedDB/#keyrange */
-export type KeyPath = string | readonly string[] | null;
+type KeyPath = string | readonly string[] | null;
 
 type Target<Events extends string> = {
   addEventListener(type: Events, listener: () => void): void;
@@ -69,7 +69,7 @@ export type IdbDatabase = Target<"versionchange"> & {
   close(): void;
 };
 
-export type IdbOpenRequest = Target<"success" | "error" | "upgradeneeded" | "blocked"> & {
+type IdbOpenRequest = Target<"success" | "error" | "upgradeneeded" | "blocked"> & {
   readonly result: IdbDatabase;
   readonly error: unknown;
   readonly transaction: IdbTransaction | null;

@@ -7,7 +7,7 @@ import { wasmIdentityAccess } from "./wasm-identity-access.ts";
 import { asCryptoRequest, asOutgoingRequest, asToDeviceRequest } from "./wasm-requests.ts";
 
 /** An event could not be decrypted. `code` is a DecryptionErrorCode of the WASM package, such as 0 for a missing key. */
-export class DecryptionFailure extends Error {
+class DecryptionFailure extends Error {
   readonly code: number;
   constructor(error: wasm.MegolmDecryptionError) {
     super(error.description);

@@ -35,7 +35,7 @@ class RoomId extends TextId {
 }
 
 /** Users whose devices changed, and users who left. */
-export class ChangedDevices {
+class ChangedDevices {
   readonly changed: readonly Id[];
   readonly left: readonly Id[];
   constructor(changed?: Id[] | null, left?: Id[] | null) {
