@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run check`: formatter, linter and types.
+// `npm run check`: formatter, linter, types, and what is exported, depended on or there and used nowhere.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const failed = [
-  ["biome", "check", "--error-on-warnings", "."],
-  ["tsc", "-p", "."],
-].filter(([command = "", ...args]) => spawnSync(command, args, { cwd: root, stdio: "inherit" }).status !== 0);
+const failed = [["biome", "check", "--error-on-warnings", "."], ["tsc", "-p", "."], ["knip"]].filter(
+  ([command = "", ...args]) => spawnSync(command, args, { cwd: root, stdio: "inherit" }).status !== 0,
+);
 process.exitCode = failed.length;
