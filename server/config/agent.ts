@@ -63,10 +63,9 @@ export type Pkcs11Config = {
   /** Path of the PKCS#11 module. */
   module: string;
   tokenLabel?: string;
-  /** CK_SLOT_ID. */
   /** Whether public objects of the per-key layout are believed where there is no private one. */
   readsPublic?: boolean;
-  /** In decimal digits: a slot id has 64 bits. */
+  /** CK_SLOT_ID in decimal digits: it has 64 bits. */
   slot?: string;
   pinFile: string;
   cache: Pkcs11Cache;

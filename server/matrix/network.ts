@@ -87,7 +87,10 @@ export const openMatrix: OpenChat = async (config, logger) => {
   const engine = await loadCryptoEngine(crypto.engine);
   if (!engine.ok) throw new Error(engine.fault);
   logger.info({ engine: engine.engine }, "messages are encrypted by this engine");
-  const exchange = createHttpExchange(matrix.caFile === undefined ? {} : { caFile: matrix.caFile });
+  const exchange = createHttpExchange({
+    ...(matrix.caFile !== undefined && { caFile: matrix.caFile }),
+    logger,
+  });
   const http = createMatrixHttp({ homeserver: matrix.homeserver, exchange });
   return {
     engine: engine.engine,
