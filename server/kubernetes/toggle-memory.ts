@@ -44,92 +44,119 @@ export type ToggleMemoryOptions = {
   readonly onUnreadable?: () => void;
 };
 
-export const createToggleMemory = ({
-  namespace,
-  logger,
-  onUnreadable,
-}: ToggleMemoryOptions): ToggleMemory => {
-  let toggles = new Map<string, Toggle>();
-  /** The version of each object that was left out. */
-  const leftOut = new Map<string, string>();
-  const listeners = new Set<(change: ToggleChange) => void>();
+/** Who wants to know of changes. */
+class Listeners {
+  readonly #listeners = new Set<(change: ToggleChange) => void>();
+  readonly #logger: Logger;
 
-  const tell = (change: ToggleChange): void => {
-    for (const listener of [...listeners]) {
-      try {
-        listener(change);
-      } catch (error) {
-        // A bug of the listener's; the watch and the other listeners go on.
-        logger.error({ err: error, toggle: change.name }, "a listener of Toggles failed");
-      }
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  add(listener: (change: ToggleChange) => void): () => void {
+    // The same function may be given twice.
+    const own = (change: ToggleChange) => listener(change);
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+
+  tell(changes: readonly ToggleChange[]): void {
+    for (const change of changes) for (const listener of [...this.#listeners]) this.#call(listener, change);
+  }
+
+  #call(listener: (change: ToggleChange) => void, change: ToggleChange): void {
+    try {
+      listener(change);
+    } catch (error) {
+      // A bug of the listener's; the watch and the other listeners go on.
+      this.#logger.error({ err: error, toggle: change.name }, "a listener of Toggles failed");
     }
-  };
+  }
+}
+
+/** Reads objects of the namespace, and tells once of each version of one that it leaves out. */
+class ToggleReader {
+  readonly #options: ToggleMemoryOptions;
+  /** The version of each object that was left out. */
+  readonly #leftOut = new Map<string, string>();
+
+  constructor(options: ToggleMemoryOptions) {
+    this.#options = options;
+  }
 
   /** The object's name, and the Toggle that it is; undefined for what is no object of ours at all. */
-  const read = (object: unknown): { name: string; toggle: Toggle | undefined } | undefined => {
+  read(object: unknown): { name: string; toggle: Toggle | undefined } | undefined {
     if (!Value.Check(Named, object)) return undefined;
     const { name, resourceVersion = "" }: Static<typeof Named>["metadata"] = object.metadata;
-    const toggle = readToggle(object, namespace);
-    if (toggle !== undefined) leftOut.delete(name);
-    else if (leftOut.get(name) !== resourceVersion) {
-      leftOut.set(name, resourceVersion);
-      logger.warn({ toggle: name, resourceVersion }, "a Toggle that does not fit the schema is left out");
-      onUnreadable?.();
-    }
+    const toggle = readToggle(object, this.#options.namespace);
+    if (toggle !== undefined) this.#leftOut.delete(name);
+    else if (this.#leftOut.get(name) !== resourceVersion) this.#leaveOut(name, resourceVersion);
     return { name, toggle };
-  };
+  }
 
-  /** What listeners are told when `before` became `now`: of another object by the same name, that the first is gone. */
-  const changes = (name: string, before: Toggle | undefined, now: Toggle | undefined): ToggleChange[] => {
-    if (before === undefined) return now === undefined ? [] : [{ name, toggle: now }];
-    if (now === undefined) return [{ name, toggle: undefined }];
-    if (before.metadata.uid !== now.metadata.uid)
-      return [
-        { name, toggle: undefined },
-        { name, toggle: now },
-      ];
-    return before.metadata.resourceVersion === now.metadata.resourceVersion ? [] : [{ name, toggle: now }];
-  };
+  /** All Toggles of a whole list, by name; what is not in it is gone. */
+  readAll(objects: readonly unknown[]): Map<string, Toggle> {
+    const read = objects.flatMap((object) => this.read(object) ?? []);
+    const seen = new Set(read.map(({ name }) => name));
+    for (const name of this.#leftOut.keys()) if (!seen.has(name)) this.#leftOut.delete(name);
+    return new Map(read.flatMap(({ name, toggle }) => (toggle === undefined ? [] : [[name, toggle]])));
+  }
+
+  forget(name: string): void {
+    this.#leftOut.delete(name);
+  }
+
+  #leaveOut(name: string, resourceVersion: string): void {
+    const { logger, onUnreadable } = this.#options;
+    this.#leftOut.set(name, resourceVersion);
+    logger.warn({ toggle: name, resourceVersion }, "a Toggle that does not fit the schema is left out");
+    onUnreadable?.();
+  }
+}
+
+/** What listeners are told when `before` became `now`: of another object by the same name, that the first is gone. */
+const changes = (name: string, before: Toggle | undefined, now: Toggle | undefined): ToggleChange[] => {
+  if (before === undefined) return now === undefined ? [] : [{ name, toggle: now }];
+  if (now === undefined) return [{ name, toggle: undefined }];
+  if (before.metadata.uid !== now.metadata.uid)
+    return [
+      { name, toggle: undefined },
+      { name, toggle: now },
+    ];
+  return before.metadata.resourceVersion === now.metadata.resourceVersion ? [] : [{ name, toggle: now }];
+};
+
+export const createToggleMemory = (options: ToggleMemoryOptions): ToggleMemory => {
+  const listeners = new Listeners(options.logger);
+  const reader = new ToggleReader(options);
+  let toggles = new Map<string, Toggle>();
 
   const take = (name: string, toggle: Toggle | undefined): void => {
     const told = changes(name, toggles.get(name), toggle);
     if (toggle === undefined) toggles.delete(name);
     else toggles.set(name, toggle);
-    for (const change of told) tell(change);
+    listeners.tell(told);
   };
 
   return {
     list: () => [...toggles.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)),
     find: (name) => toggles.get(name),
-    subscribe(listener) {
-      // The same function may be given twice.
-      const own = (change: ToggleChange) => listener(change);
-      listeners.add(own);
-      return () => listeners.delete(own);
-    },
+    subscribe: (listener) => listeners.add(listener),
     replace(objects) {
       const before = toggles;
-      const seen = new Set<string>();
-      toggles = new Map();
-      for (const object of objects) {
-        const known = read(object);
-        if (known === undefined) continue;
-        seen.add(known.name);
-        if (known.toggle !== undefined) toggles.set(known.name, known.toggle);
-      }
-      for (const name of leftOut.keys()) if (!seen.has(name)) leftOut.delete(name);
-      const now = toggles;
-      const names = [...before.keys()].filter((name) => !now.has(name));
-      for (const name of [...names, ...now.keys()])
-        for (const change of changes(name, before.get(name), now.get(name))) tell(change);
+      const now = reader.readAll(objects);
+      toggles = now;
+      const gone = [...before.keys()].filter((name) => !now.has(name));
+      for (const name of [...gone, ...now.keys()])
+        listeners.tell(changes(name, before.get(name), now.get(name)));
     },
     put(object) {
-      const known = read(object);
+      const known = reader.read(object);
       if (known !== undefined) take(known.name, known.toggle);
     },
     remove(object) {
       if (!Value.Check(Named, object)) return;
-      leftOut.delete(object.metadata.name);
+      reader.forget(object.metadata.name);
       take(object.metadata.name, undefined);
     },
   };
