@@ -11,9 +11,9 @@ import type { AgentClient } from "./agent-client.ts";
 import type { AgentWriter } from "./agent-writer.ts";
 import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
-import { createHookReport, timestamp } from "./hook-report.ts";
+import { createHookReport, type HookReport, timestamp } from "./hook-report.ts";
 import type { ParentCheck } from "./parent-check.ts";
-import { createTokenChanges } from "./token-changes.ts";
+import { createTokenChanges, type TokenChanges } from "./token-changes.ts";
 
 export type HsmSecretRouteOptions = {
   agents: Pick<AgentClient, "read" | "states">;
@@ -36,21 +36,15 @@ const codeOf = (reading: Reading | undefined, failure: FailedWrite | undefined):
   return reading?.outcome === "unavailable" ? reading.code : undefined;
 };
 
-/** Adds POST /hooks/hsmsecret/{customize,sync,finalize}. */
-export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRouteOptions): void => {
-  const { agents, writer, parents, policy, checksums, events, metrics, clock } = options;
-  const { now = () => performance.now() } = options;
-  const context = (): HookContext => ({
-    policy: policy(),
-    agents: agents.states().map(({ name }) => name),
-    checksums: checksums(),
-    now: timestamp(clock()),
-  });
+/** What the routes share. */
+type Hooks = Pick<HsmSecretRouteOptions, "agents" | "metrics"> & {
+  readonly now: () => number;
+  readonly context: () => HookContext;
+  readonly done: HookReport;
+  readonly token: TokenChanges;
+};
 
-  const done = createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] });
-
-  const token = createTokenChanges({ writer, parents, metrics, now });
-
+const addCustomize = (app: KeyswitchServer, { done }: Hooks): void => {
   app.post(
     "/hooks/hsmsecret/customize",
     {
@@ -65,7 +59,9 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       return response;
     },
   );
+};
 
+const addSync = (app: KeyswitchServer, { agents, metrics, now, context, done, token }: Hooks): void => {
   app.post(
     "/hooks/hsmsecret/sync",
     {
@@ -100,7 +96,9 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       return response;
     },
   );
+};
 
+const addFinalize = (app: KeyswitchServer, { now, context, done, token }: Hooks): void => {
   app.post(
     "/hooks/hsmsecret/finalize",
     {
@@ -119,4 +117,26 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       return response;
     },
   );
+};
+
+/** Adds POST /hooks/hsmsecret/{customize,sync,finalize}. */
+export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRouteOptions): void => {
+  const { agents, writer, parents, policy, checksums, events, metrics, clock } = options;
+  const { now = () => performance.now() } = options;
+  const hooks: Hooks = {
+    agents,
+    metrics,
+    now,
+    context: () => ({
+      policy: policy(),
+      agents: agents.states().map(({ name }) => name),
+      checksums: checksums(),
+      now: timestamp(clock()),
+    }),
+    done: createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] }),
+    token: createTokenChanges({ writer, parents, metrics, now }),
+  };
+  addCustomize(app, hooks);
+  addSync(app, hooks);
+  addFinalize(app, hooks);
 };
