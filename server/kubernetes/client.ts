@@ -49,6 +49,51 @@ const WatchLine = Type.Object({
   object: Type.Unknown(),
 });
 
+/** Gives a watch up that does not open, or is silent afterwards, for too long. */
+class Silence {
+  readonly #clock: Clock;
+  readonly #end = new AbortController();
+  #cancel: () => void;
+
+  constructor(clock: Clock, openMs: number) {
+    this.#clock = clock;
+    this.#cancel = clock.after(openMs, () => this.#end.abort());
+  }
+
+  get signal(): AbortSignal {
+    return this.#end.signal;
+  }
+
+  /** Something has arrived: the time begins anew. */
+  heard(silentMs: number): void {
+    this.#cancel();
+    this.#cancel = this.#clock.after(silentMs, () => this.#end.abort());
+  }
+
+  cancel(): void {
+    this.#cancel();
+  }
+}
+
+/** Hands the events of an open watch on until it ends. */
+const readEvents = async (
+  eventLines: AsyncIterable<string>,
+  onEvent: (event: ApiEvent) => void,
+): Promise<WatchEnd> => {
+  for await (const line of eventLines) {
+    const event = jsonOf(line);
+    if (!Value.Check(WatchLine, event)) return unavailable("sent something that is not a watch event");
+    const type = EVENT_TYPES.find((known) => known === event.type);
+    if (type === undefined) return failureOfEvent(event.object);
+    onEvent({ type, object: event.object });
+  }
+  return { ok: true, end: "closed" };
+};
+
+/** What an exchange came to that threw before anybody gave it up. */
+const failureOfExchange = (error: unknown): ApiFailure =>
+  error instanceof TooLong ? unavailable("answered more than is taken") : failureOfConnection(error);
+
 /**
  * One watch, from its opening to its end. Never throws for what the server or the network does.
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
@@ -58,39 +103,27 @@ const watchOnce = async (
   { path, signal, silentMs, onOpen, onEvent }: ApiWatch,
   { clock, openMs, maxLineBytes }: WatchLimits,
 ): Promise<WatchEnd> => {
-  const silent = new AbortController();
+  const silence = new Silence(clock, openMs);
+  const heard = () => silence.heard(silentMs);
   let isOpen = false;
-  let cancel = clock.after(openMs, () => silent.abort());
-  const heard = () => {
-    cancel();
-    cancel = clock.after(silentMs, () => silent.abort());
-  };
   try {
     const { status, retryAfter, body } = await connection.send({
       method: "GET",
       path,
       authorization: connection.authorization(),
-      signal: AbortSignal.any([signal, silent.signal]),
+      signal: AbortSignal.any([signal, silence.signal]),
     });
     if (status !== 200) return failureOf(status, jsonOf(await wholeText(body, maxLineBytes)), retryAfter);
     isOpen = true;
     heard();
     onOpen();
-    for await (const line of lines(body, maxLineBytes, heard)) {
-      const event = jsonOf(line);
-      if (!Value.Check(WatchLine, event)) return unavailable("sent something that is not a watch event");
-      const type = EVENT_TYPES.find((known) => known === event.type);
-      if (type === undefined) return failureOfEvent(event.object);
-      onEvent({ type, object: event.object });
-    }
-    return { ok: true, end: "closed" };
+    return await readEvents(lines(body, maxLineBytes, heard), onEvent);
   } catch (error) {
     if (signal.aborted) return { ok: true, end: "aborted" };
-    if (silent.signal.aborted)
-      return isOpen ? { ok: true, end: "silent" } : unavailable("did not answer in time");
-    return error instanceof TooLong ? unavailable("answered more than is taken") : failureOfConnection(error);
+    if (!silence.signal.aborted) return failureOfExchange(error);
+    return isOpen ? { ok: true, end: "silent" } : unavailable("did not answer in time");
   } finally {
-    cancel();
+    silence.cancel();
   }
 };
 
@@ -138,91 +171,119 @@ export type KubernetesClientOptions = {
 /** Of one call, where the server says to come back. */
 const MAX_ATTEMPTS = 4;
 
-/** @throws UnusableFile when a file of the credentials can't be used at the start. */
-export const openKubernetesClient = (options: KubernetesClientOptions): KubernetesClient => {
-  const { config, logger, observe, clock = monotonicClock } = options;
-  const { timeoutMs = 5000, connectTimeoutMs = 2000, maxResponseBytes = 32 * 1024 * 1024 } = options;
-  const connection = openApiConnection({ config, logger, connectTimeoutMs });
-  const closing = new AbortController();
+/** Whether a call that failed is sent again at once; each of the two reasons counts once. */
+class SecondTries {
+  #mayRenew = true;
+  #mayRepeat: boolean;
 
-  const attempt = async (
+  constructor(verb: ApiCall["verb"]) {
+    // Who patches has to know whether the first one was made.
+    this.#mayRepeat = verb !== "patch";
+  }
+
+  /** `isRenewed`: whether the token is another one by now. */
+  take({ status, stale }: ApiFailure, isRenewed: () => boolean): boolean {
+    if (status === 401 && this.#mayRenew && isRenewed()) {
+      this.#mayRenew = false;
+      return true;
+    }
+    if (!stale || !this.#mayRepeat) return false;
+    this.#mayRepeat = false;
+    return true;
+  }
+}
+
+/** Milliseconds after which a call may be sent again; undefined where it may not. */
+const waitOf = (verb: ApiCall["verb"], { status, retryAfterMs }: ApiFailure): number | undefined => {
+  // 429 is said before a request is looked at; after any other failure a patch may have been made.
+  const isSafe = status === 429 || (verb !== "patch" && status >= 500);
+  return isSafe ? retryAfterMs : undefined;
+};
+
+class RestClient implements KubernetesClient {
+  readonly #connection: ApiConnection;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #maxResponseBytes: number;
+  readonly #observe: KubernetesClientOptions["observe"];
+  readonly #closing = new AbortController();
+
+  constructor(options: KubernetesClientOptions) {
+    const { config, logger, connectTimeoutMs = 2000 } = options;
+    this.#connection = openApiConnection({ config, logger, connectTimeoutMs });
+    this.#clock = options.clock ?? monotonicClock;
+    this.#timeoutMs = options.timeoutMs ?? 5000;
+    this.#maxResponseBytes = options.maxResponseBytes ?? 32 * 1024 * 1024;
+    this.#observe = options.observe;
+  }
+
+  async request(call: ApiCall): Promise<ApiAnswer> {
+    const startedAt = this.#clock.now();
+    const late = new AbortController();
+    const cancel = this.#clock.after(this.#timeoutMs, () => late.abort());
+    const signals = [late.signal, this.#closing.signal, ...(call.signal ? [call.signal] : [])];
+    const answer = await this.#attempts(call, startedAt + this.#timeoutMs, AbortSignal.any(signals));
+    cancel();
+    this.#told(call.verb, startedAt, answer.ok ? "ok" : answer.kind);
+    return answer;
+  }
+
+  async watch(call: ApiWatch): Promise<WatchEnd> {
+    const startedAt = this.#clock.now();
+    let isOpen = false;
+    const onOpen = () => {
+      isOpen = true;
+      this.#told("watch", startedAt, "ok");
+      call.onOpen();
+    };
+    const signal = AbortSignal.any([call.signal, this.#closing.signal]);
+    const limits = { clock: this.#clock, openMs: this.#timeoutMs, maxLineBytes: this.#maxResponseBytes };
+    const end = await watchOnce(this.#connection, { ...call, signal, onOpen }, limits);
+    if (!end.ok && !isOpen) this.#told("watch", startedAt, end.kind);
+    return end;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#connection.close();
+  }
+
+  async #attempts(call: ApiCall, deadline: number, signal: AbortSignal): Promise<ApiAnswer> {
+    const secondTries = new SecondTries(call.verb);
+    for (let count = 1; ; count += 1) {
+      const authorization = this.#connection.authorization();
+      const answer = await this.#attempt(call, authorization, signal);
+      if (answer.ok || signal.aborted || count === MAX_ATTEMPTS) return answer;
+      if (secondTries.take(answer, () => this.#connection.authorization() !== authorization)) continue;
+      const wait = waitOf(call.verb, answer);
+      if (wait === undefined || this.#clock.now() + wait >= deadline) return answer;
+      await sleep(this.#clock, wait, signal);
+    }
+  }
+
+  async #attempt(
     { verb, path, mergePatch }: ApiCall,
     authorization: string | undefined,
     signal: AbortSignal,
-  ): Promise<ApiAnswer> => {
+  ): Promise<ApiAnswer> {
     try {
       const method = verb === "patch" ? "PATCH" : "GET";
-      const response = await connection.send({ method, path, authorization, mergePatch, signal });
-      const json = jsonOf(await wholeText(response.body, maxResponseBytes));
+      const response = await this.#connection.send({ method, path, authorization, mergePatch, signal });
+      const json = jsonOf(await wholeText(response.body, this.#maxResponseBytes));
       if (response.status !== 200) return failureOf(response.status, json, response.retryAfter);
       return json === undefined
         ? unavailable("answered something that is not JSON")
         : { ok: true, body: json };
     } catch (error) {
-      if (signal.aborted) return unavailable("did not answer in time");
-      return error instanceof TooLong
-        ? unavailable("answered more than is taken")
-        : failureOfConnection(error);
+      return signal.aborted ? unavailable("did not answer in time") : failureOfExchange(error);
     }
-  };
+  }
 
-  const attempts = async (call: ApiCall, deadline: number, signal: AbortSignal): Promise<ApiAnswer> => {
-    let mayRenew = true;
-    // Who patches has to know whether the first one was made.
-    let mayRepeat = call.verb !== "patch";
-    for (let count = 1; ; count += 1) {
-      const authorization = connection.authorization();
-      const answer = await attempt(call, authorization, signal);
-      if (answer.ok || signal.aborted || count === MAX_ATTEMPTS) return answer;
-      if (answer.status === 401 && mayRenew && connection.authorization() !== authorization) {
-        mayRenew = false;
-        continue;
-      }
-      if (answer.stale && mayRepeat) {
-        mayRepeat = false;
-        continue;
-      }
-      // 429 is said before a request is looked at; after any other failure a patch may have been made.
-      const isSafe = answer.status === 429 || (call.verb !== "patch" && answer.status >= 500);
-      const wait = answer.retryAfterMs;
-      if (!isSafe || wait === undefined || clock.now() + wait >= deadline) return answer;
-      await sleep(clock, wait, signal);
-    }
-  };
+  #told(verb: ApiVerb, startedAt: number, outcome: ApiExchange["outcome"]): void {
+    this.#observe?.({ verb, outcome, seconds: (this.#clock.now() - startedAt) / 1000 });
+  }
+}
 
-  const told = (verb: ApiVerb, startedAt: number, outcome: ApiExchange["outcome"]): void =>
-    observe?.({ verb, outcome, seconds: (clock.now() - startedAt) / 1000 });
-
-  return {
-    async request(call) {
-      const startedAt = clock.now();
-      const late = new AbortController();
-      const cancel = clock.after(timeoutMs, () => late.abort());
-      const signals = [late.signal, closing.signal, ...(call.signal ? [call.signal] : [])];
-      const answer = await attempts(call, startedAt + timeoutMs, AbortSignal.any(signals));
-      cancel();
-      told(call.verb, startedAt, answer.ok ? "ok" : answer.kind);
-      return answer;
-    },
-
-    async watch(call) {
-      const startedAt = clock.now();
-      let isOpen = false;
-      const onOpen = () => {
-        isOpen = true;
-        told("watch", startedAt, "ok");
-        call.onOpen();
-      };
-      const signal = AbortSignal.any([call.signal, closing.signal]);
-      const limits = { clock, openMs: timeoutMs, maxLineBytes: maxResponseBytes };
-      const end = await watchOnce(connection, { ...call, signal, onOpen }, limits);
-      if (!end.ok && !isOpen) told("watch", startedAt, end.kind);
-      return end;
-    },
-
-    async close() {
-      closing.abort();
-      await connection.close();
-    },
-  };
-};
+/** @throws UnusableFile when a file of the credentials can't be used at the start. */
+export const openKubernetesClient = (options: KubernetesClientOptions): KubernetesClient =>
+  new RestClient(options);
