@@ -61,34 +61,38 @@ const specOf = ({ enabled, until, requestedBy, reason }: TogglePatch) => ({
   reason,
 });
 
-export const createToggleRequests = (options: ToggleRequestsOptions): ToggleRequests => {
-  const { client, path, namespace, logger } = options;
+/** A patch that is made only while the Toggle has the generation. */
+type ConditionalPatch = { readonly name: string; readonly patch: TogglePatch; readonly generation: number };
 
-  const resultOf = (name: string, answer: ApiAnswer): ToggleResult => {
-    if (!answer.ok) {
-      if (answer.kind !== "not-found")
-        logger.warn({ toggle: name, fault: answer.what }, "the API server did not do as it was asked");
-      if (answer.status === 0) options.onUnanswered?.(answer.what);
-      return failed(WHY[answer.kind]);
-    }
-    const toggle = readToggle(answer.body, namespace);
-    if (toggle?.metadata.name === name) return { ok: true, toggle };
-    logger.warn({ toggle: name }, "the API server answered something that is not the Toggle");
-    return failed("unavailable");
-  };
+/** What a reading before a conditional patch came to: the version that it is made on, or how it ends. */
+type Reading = { readonly version: string | undefined } | { readonly end: ToggleResult };
 
-  const get = (name: string) => client.request({ verb: "get", path: `${path}/${name}` });
-  const send = (name: string, mergePatch: object) =>
-    client.request({ verb: "patch", path: `${path}/${name}?fieldManager=${FIELD_MANAGER}`, mergePatch });
+class ApiToggles implements ToggleRequests {
+  readonly #options: ToggleRequestsOptions;
+
+  constructor(options: ToggleRequestsOptions) {
+    this.#options = options;
+  }
+
+  async get(name: string): Promise<ToggleResult> {
+    return Value.Check(Name, name) ? this.#read(name) : failed("not-found");
+  }
+
+  async patch(name: string, patch: TogglePatch, ifGeneration?: number): Promise<ToggleResult> {
+    if (!Value.Check(Name, name)) return failed("not-found");
+    return ifGeneration === undefined
+      ? this.#patchAnyway(name, specOf(patch))
+      : this.#patchIf({ name, patch, generation: ifGeneration });
+  }
 
   /** A plain patch sets the same fields whenever it is done, so it may be sent again. */
-  const patchAnyway = async (name: string, spec: object): Promise<ToggleResult> => {
+  async #patchAnyway(name: string, spec: object): Promise<ToggleResult> {
     for (let count = 1; ; count += 1) {
-      const answer = await send(name, { spec });
+      const answer = await this.#send(name, { spec });
       const mayRepeat = !answer.ok && (answer.kind === "conflict" || (answer.stale && count === 1));
-      if (!mayRepeat || count === MAX_ATTEMPTS) return resultOf(name, answer);
+      if (!mayRepeat || count === MAX_ATTEMPTS) return this.#resultOf(name, answer);
     }
-  };
+  }
 
   /**
    * The generation can't be a condition of a patch, but metadata.resourceVersion in it is one (409 where it has changed:
@@ -99,39 +103,70 @@ export const createToggleRequests = (options: ToggleRequestsOptions): ToggleRequ
    *
    * What the watch remembers saves the first reading: where it is old, the version does not fit.
    */
-  const patchIf = async (name: string, patch: TogglePatch, generation: number): Promise<ToggleResult> => {
+  async #patchIf(wanted: ConditionalPatch): Promise<ToggleResult> {
+    const { name, patch } = wanted;
     let isKnown = true;
+    let version = this.#rememberedVersion(wanted);
     for (let count = 1; ; count += 1) {
-      const remembered = count === 1 ? options.remembered?.(name)?.metadata : undefined;
-      let resourceVersion = remembered?.generation === generation ? remembered.resourceVersion : undefined;
-      if (resourceVersion === undefined) {
-        const read = resultOf(name, await get(name));
-        if (!read.ok) return isKnown ? read : failed("unavailable");
-        const { metadata } = read.toggle;
-        if (metadata.generation !== generation) {
-          if (isKnown) return failed("changed");
-          return isApplied(read.toggle, patch) ? read : failed("unavailable");
-        }
-        resourceVersion = metadata.resourceVersion;
+      if (version === undefined) {
+        const reading = await this.#readFor(wanted, isKnown);
+        if ("end" in reading) return reading.end;
+        version = reading.version;
       }
-      const answer = await send(name, { metadata: { resourceVersion }, spec: specOf(patch) });
-      if (answer.ok || count === MAX_ATTEMPTS) return resultOf(name, answer);
-      if (answer.kind === "conflict") continue;
-      // Whether the API server read it before the connection went is seen from the Toggle.
-      if (!answer.stale || !isKnown) return resultOf(name, answer);
-      isKnown = false;
+      const answer = await this.#send(name, { metadata: { resourceVersion: version }, spec: specOf(patch) });
+      if (answer.ok || count === MAX_ATTEMPTS) return this.#resultOf(name, answer);
+      if (answer.kind !== "conflict") {
+        // Whether the API server read it before the connection went is seen from the Toggle.
+        if (!answer.stale || !isKnown) return this.#resultOf(name, answer);
+        isKnown = false;
+      }
+      version = undefined;
     }
-  };
+  }
 
-  return {
-    async get(name) {
-      return Value.Check(Name, name) ? resultOf(name, await get(name)) : failed("not-found");
-    },
-    async patch(name, patch, ifGeneration) {
-      if (!Value.Check(Name, name)) return failed("not-found");
-      return ifGeneration === undefined
-        ? patchAnyway(name, specOf(patch))
-        : patchIf(name, patch, ifGeneration);
-    },
-  };
-};
+  #rememberedVersion({ name, generation }: ConditionalPatch): string | undefined {
+    const metadata = this.#options.remembered?.(name)?.metadata;
+    return metadata?.generation === generation ? metadata.resourceVersion : undefined;
+  }
+
+  /** `isKnown`: whether it is known that none of the patches sent so far was made. */
+  async #readFor({ name, patch, generation }: ConditionalPatch, isKnown: boolean): Promise<Reading> {
+    const read = await this.#read(name);
+    if (!read.ok) return { end: isKnown ? read : failed("unavailable") };
+    const { metadata } = read.toggle;
+    if (metadata.generation === generation) return { version: metadata.resourceVersion };
+    if (isKnown) return { end: failed("changed") };
+    return { end: isApplied(read.toggle, patch) ? read : failed("unavailable") };
+  }
+
+  async #read(name: string): Promise<ToggleResult> {
+    const { client, path } = this.#options;
+    return this.#resultOf(name, await client.request({ verb: "get", path: `${path}/${name}` }));
+  }
+
+  #send(name: string, mergePatch: object): Promise<ApiAnswer> {
+    const { client, path } = this.#options;
+    return client.request({
+      verb: "patch",
+      path: `${path}/${name}?fieldManager=${FIELD_MANAGER}`,
+      mergePatch,
+    });
+  }
+
+  #resultOf(name: string, answer: ApiAnswer): ToggleResult {
+    const { namespace, logger, onUnanswered } = this.#options;
+    if (!answer.ok) {
+      if (answer.kind !== "not-found")
+        logger.warn({ toggle: name, fault: answer.what }, "the API server did not do as it was asked");
+      if (answer.status === 0) onUnanswered?.(answer.what);
+      return failed(WHY[answer.kind]);
+    }
+    const toggle = readToggle(answer.body, namespace);
+    if (toggle?.metadata.name === name) return { ok: true, toggle };
+    logger.warn({ toggle: name }, "the API server answered something that is not the Toggle");
+    return failed("unavailable");
+  }
+}
+
+export const createToggleRequests = (options: ToggleRequestsOptions): ToggleRequests =>
+  new ApiToggles(options);

@@ -174,14 +174,14 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     listed: watch.listed,
     list: memory.list,
     find: memory.find,
-    get: requests.get,
+    get: (name) => requests.get(name),
     async patch(name, patch, ifGeneration) {
       const result = await requests.patch(name, patch, ifGeneration);
       if (result.ok) patches.expect(name, result.toggle.metadata.resourceVersion);
       return result;
     },
     subscribe: memory.subscribe,
-    state: watch.state,
+    state: () => watch.state(),
     async close() {
       patches.close();
       await watch.close();
