@@ -60,113 +60,176 @@ export const watchPause = (failures: number, random: number): number => {
   return FIRST_PAUSE_MS + random * (longest - FIRST_PAUSE_MS);
 };
 
-export const startToggleWatch = (options: ToggleWatchOptions): ToggleWatch => {
-  const { client, path, memory, logger, clock, wallClock, random, silentMs, onWatch } = options;
-  const closing = new AbortController();
-  const first = Promise.withResolvers<void>();
-  let renewing = new AbortController();
-  let isUp = false;
-  let down: Down & { since: number } = {
-    what: "has not been asked for its Toggles yet",
-    kind: "unavailable",
-    since: wallClock(),
-  };
-  let failures = 0;
-  let isFirst = true;
-  let openedAt: number | undefined;
+/** Whether the watch is up; while it is not, why and since when. */
+class WatchHealth {
+  readonly #options: Pick<ToggleWatchOptions, "logger" | "wallClock" | "onWatch">;
+  #isUp = false;
+  #down: Down & { since: number };
 
-  const goDown = ({ what, kind }: Down): void => {
-    if (isUp) {
-      isUp = false;
-      down = { what, kind, since: wallClock() };
+  constructor(options: Pick<ToggleWatchOptions, "logger" | "wallClock" | "onWatch">) {
+    this.#options = options;
+    this.#down = {
+      what: "has not been asked for its Toggles yet",
+      kind: "unavailable",
+      since: options.wallClock(),
+    };
+  }
+
+  goDown({ what, kind }: Down): void {
+    const { logger, wallClock, onWatch } = this.#options;
+    if (this.#isUp) {
+      this.#isUp = false;
+      this.#down = { what, kind, since: wallClock() };
       onWatch?.("down");
       logger.warn({ fault: what }, "Toggles are not watched");
-    } else if (down.what !== what) {
-      down = { ...down, what, kind };
+    } else if (this.#down.what !== what) {
+      this.#down = { ...this.#down, what, kind };
       logger.warn({ fault: what }, "Toggles are not watched");
     }
-  };
-  const goUp = (): void => {
-    openedAt = clock.now();
-    if (isUp) return;
-    isUp = true;
+  }
+
+  goUp(): void {
+    if (this.#isUp) return;
+    const { logger, wallClock, onWatch } = this.#options;
+    this.#isUp = true;
     onWatch?.("up");
-    logger.info({ secondsDown: Math.round((wallClock() - down.since) / 1000) }, "Toggles are watched");
-  };
+    const secondsDown = Math.round((wallClock() - this.#down.since) / 1000);
+    logger.info({ secondsDown }, "Toggles are watched");
+  }
+
+  state(): WatchState {
+    if (this.#isUp) return { ok: true };
+    const { what, kind, since } = this.#down;
+    const message = `the API server ${what} (since ${new Date(since).toISOString()})`;
+    return { ok: false, message, why: kind === "forbidden" || kind === "not-found" ? kind : "unavailable" };
+  }
+}
+
+/** The pauses between rounds: longer from failure to failure, none after a watch that lived for a while. */
+class Pauses {
+  readonly #random: () => number;
+  #failures = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** The pause before the next round, in milliseconds; after a steady watch there is a list at once. */
+  after(end: WatchEnd, wasSteady: boolean, isRenewed: boolean): number {
+    const asked = end.ok ? 0 : (end.retryAfterMs ?? 0);
+    if (wasSteady) this.#failures = 0;
+    if (wasSteady || isRenewed) return asked;
+    this.#failures += 1;
+    return Math.max(watchPause(this.#failures, this.#random()), asked);
+  }
+}
+
+/** Why a watch that ended so counts as down; undefined where the next one goes on from it. */
+const downAfter = (end: WatchEnd, wasSteady: boolean, renewing: AbortSignal): Down | undefined => {
+  if (!end.ok) return end;
+  if (end.end === "silent") return unavailable("has been silent for too long");
+  if (renewing.aborted) return unavailable(String(renewing.reason));
+  return wasSteady ? undefined : unavailable("ended the watch at once");
+};
+
+class ListAndWatch implements ToggleWatch {
+  readonly #options: ToggleWatchOptions;
+  readonly #closing = new AbortController();
+  readonly #first = Promise.withResolvers<void>();
+  readonly #health: WatchHealth;
+  readonly #pauses: Pauses;
+  readonly #running: Promise<void>;
+  #renewing = new AbortController();
+  #isFirst = true;
+  #openedAt: number | undefined;
+
+  constructor(options: ToggleWatchOptions) {
+    this.#options = options;
+    this.#health = new WatchHealth(options);
+    this.#pauses = new Pauses(options.random);
+    this.#running = this.#run();
+  }
+
+  get listed(): Promise<void> {
+    return this.#first.promise;
+  }
+
+  state(): WatchState {
+    return this.#health.state();
+  }
+
+  renew(what: string): void {
+    this.#renewing.abort(what);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#first.resolve();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options;
+    const closing = this.#closing.signal;
+    while (!closing.aborted) {
+      this.#openedAt = undefined;
+      const end = await this.#round();
+      if (closing.aborted) return;
+      const wasSteady = this.#openedAt !== undefined && clock.now() - this.#openedAt >= STEADY_MS;
+      const down = downAfter(end, wasSteady, this.#renewing.signal);
+      if (down !== undefined) this.#health.goDown(down);
+      const ms = this.#pauses.after(end, wasSteady, this.#renewing.signal.aborted);
+      this.#renewing = new AbortController();
+      if (ms > 0) await sleep(clock, ms, closing);
+    }
+  }
 
   /**
    * Every watch starts from a new list and never from the last version seen: one that a restored or replaced API server
    * has not come to yet would show nothing and look healthy. A namespace's Toggles are few.
    */
-  const listAndWatch = async (): Promise<WatchEnd> => {
-    const signal = AbortSignal.any([closing.signal, renewing.signal]);
-    const answer = await client.request({ verb: "list", path, signal: closing.signal });
+  async #round(): Promise<WatchEnd> {
+    const { client, path } = this.#options;
+    const closing = this.#closing.signal;
+    const signal = AbortSignal.any([closing, this.#renewing.signal]);
+    const answer = await client.request({ verb: "list", path, signal: closing });
     if (!answer.ok) return answer;
     if (!Value.Check(List, answer.body)) return unavailable("answered something that is not a list");
-    const { items, metadata } = answer.body;
-    if (closing.signal.aborted) return { ok: true, end: "aborted" };
+    if (closing.aborted) return { ok: true, end: "aborted" };
+    this.#replace(answer.body.items);
+    return this.#watch(answer.body.metadata.resourceVersion, signal);
+  }
+
+  #replace(items: readonly unknown[]): void {
+    const { memory, onWatch } = this.#options;
     memory.replace(items);
-    if (!isFirst) onWatch?.("relist");
-    isFirst = false;
-    first.resolve();
+    if (!this.#isFirst) onWatch?.("relist");
+    this.#isFirst = false;
+    this.#first.resolve();
+  }
+
+  #watch(resourceVersion: string, signal: AbortSignal): Promise<WatchEnd> {
+    const { client, path, memory, clock, random, silentMs } = this.#options;
     const query = new URLSearchParams({
       watch: "true",
       allowWatchBookmarks: "true",
-      resourceVersion: metadata.resourceVersion,
+      resourceVersion,
       timeoutSeconds: String(SHORTEST_WATCH_S + Math.floor(random() * WATCH_SPREAD_S)),
     });
     return client.watch({
       path: `${path}?${query}`,
       signal,
       silentMs,
-      onOpen: goUp,
+      onOpen: () => {
+        this.#openedAt = clock.now();
+        this.#health.goUp();
+      },
       onEvent({ type, object }) {
         if (type === "DELETED") memory.remove(object);
         else if (type !== "BOOKMARK") memory.put(object);
       },
     });
-  };
+  }
+}
 
-  /** The pause before the next round, in milliseconds. A watch that lived for a while is followed by a list at once. */
-  const pauseAfter = (end: WatchEnd, wasSteady: boolean): number => {
-    const isRenewed = renewing.signal.aborted;
-    if (!end.ok) goDown(end);
-    else if (end.end === "silent") goDown(unavailable("has been silent for too long"));
-    else if (isRenewed) goDown(unavailable(String(renewing.signal.reason)));
-    else if (!wasSteady) goDown(unavailable("ended the watch at once"));
-    const asked = end.ok ? 0 : (end.retryAfterMs ?? 0);
-    if (wasSteady) failures = 0;
-    if (wasSteady || isRenewed) return asked;
-    failures += 1;
-    return Math.max(watchPause(failures, random()), asked);
-  };
-
-  const run = async (): Promise<void> => {
-    while (!closing.signal.aborted) {
-      openedAt = undefined;
-      const end = await listAndWatch();
-      if (closing.signal.aborted) return;
-      const wasSteady = openedAt !== undefined && clock.now() - openedAt >= STEADY_MS;
-      const ms = pauseAfter(end, wasSteady);
-      renewing = new AbortController();
-      if (ms > 0) await sleep(clock, ms, closing.signal);
-    }
-  };
-  const running = run();
-
-  return {
-    state() {
-      if (isUp) return { ok: true };
-      const message = `the API server ${down.what} (since ${new Date(down.since).toISOString()})`;
-      const { kind } = down;
-      return { ok: false, message, why: kind === "forbidden" || kind === "not-found" ? kind : "unavailable" };
-    },
-    listed: first.promise,
-    renew: (what) => renewing.abort(what),
-    async close() {
-      closing.abort();
-      first.resolve();
-      await running;
-    },
-  };
-};
+export const startToggleWatch = (options: ToggleWatchOptions): ToggleWatch => new ListAndWatch(options);
