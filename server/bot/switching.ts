@@ -121,46 +121,79 @@ const begin = (toggle: Toggle, patch: TogglePatch, { onBegin }: SwitchContext): 
   return begun;
 };
 
-const run = async (
-  context: SwitchContext,
-  start: { begun: Begun; mayHaveBeenSent: boolean },
-  isLate: () => boolean,
-): Promise<Switched> => {
-  const { toggles, clock, mayUse } = context;
-  const deadline = startDeadline(clock);
-  const get = (name: string) => deadline.inTime(toggles.get(name));
-  let { begun, mayHaveBeenSent } = start;
-  for (;;) {
-    let result: ToggleResult | undefined;
-    if (mayHaveBeenSent) {
-      const found = await get(begun.toggle);
-      const verdict = found.ok ? verdictOf(begun, found.toggle, mayUse) : undefined;
-      if (verdict !== undefined) return verdict;
-      if (found.ok && isLate()) return { state: "late", toggle: found.toggle };
-      if (!found.ok) result = found;
-    }
-    result ??= await deadline.inTime(toggles.patch(begun.toggle, begun.patch, begun.generation));
-    if (result.ok) return { state: "switched", toggle: result.toggle };
-    if (result.why === "unavailable") mayHaveBeenSent = true;
-    else if (result.why !== "changed") return failed(result.why);
-    else if (!mayHaveBeenSent) {
-      // What the watch remembered was old. This patch was refused for certain: it can begin anew.
-      const found = await get(begun.toggle);
-      if (found.ok && !mayUse(found.toggle)) return { state: "hidden" };
-      if (found.ok) begun = begin(found.toggle, begun.patch, context);
-      else if (found.why !== "unavailable") return failed(found.why);
-    }
-    if (!(await deadline.pause())) return failed(result.why);
+class Switching {
+  readonly #context: SwitchContext;
+  readonly #isLate: () => boolean;
+  readonly #deadline: ApiDeadline;
+  #begun: Begun;
+  #mayHaveBeenSent: boolean;
+
+  constructor(
+    context: SwitchContext,
+    start: { begun: Begun; mayHaveBeenSent: boolean },
+    isLate: () => boolean,
+  ) {
+    this.#context = context;
+    this.#isLate = isLate;
+    this.#deadline = startDeadline(context.clock);
+    this.#begun = start.begun;
+    this.#mayHaveBeenSent = start.mayHaveBeenSent;
   }
-};
+
+  async run(): Promise<Switched> {
+    for (;;) {
+      const result = await this.#lookOrSend();
+      if ("state" in result) return result;
+      if (result.ok) return { state: "switched", toggle: result.toggle };
+      const end = await this.#endBy(result.why);
+      if (end !== undefined) return end;
+      if (!(await this.#deadline.pause())) return failed(result.why);
+    }
+  }
+
+  /** Looks first where a patch may have been sent: it may have taken effect. */
+  async #lookOrSend(): Promise<Switched | ToggleResult> {
+    if (this.#mayHaveBeenSent) {
+      const found = await this.#get();
+      if (!found.ok) return found;
+      const verdict = verdictOf(this.#begun, found.toggle, this.#context.mayUse);
+      if (verdict !== undefined) return verdict;
+      if (this.#isLate()) return { state: "late", toggle: found.toggle };
+    }
+    const { toggle, patch, generation } = this.#begun;
+    return this.#deadline.inTime(this.#context.toggles.patch(toggle, patch, generation));
+  }
+
+  /** How a failure ends the switch; undefined where it is tried again. */
+  async #endBy(why: ToggleFailure): Promise<Switched | undefined> {
+    if (why === "unavailable") this.#mayHaveBeenSent = true;
+    else if (why !== "changed") return failed(why);
+    // What the watch remembered was old. This patch was refused for certain: it can begin anew.
+    else if (!this.#mayHaveBeenSent) return this.#beginAnew();
+    return undefined;
+  }
+
+  async #beginAnew(): Promise<Switched | undefined> {
+    const found = await this.#get();
+    if (!found.ok) return found.why === "unavailable" ? undefined : failed(found.why);
+    if (!this.#context.mayUse(found.toggle)) return { state: "hidden" };
+    this.#begun = begin(found.toggle, this.#begun.patch, this.#context);
+    return undefined;
+  }
+
+  #get(): Promise<ToggleResult> {
+    return this.#deadline.inTime(this.#context.toggles.get(this.#begun.toggle));
+  }
+}
 
 /** Switches `toggle`, which was just looked up. */
 export const switchOnce = (context: SwitchContext, toggle: Toggle, patch: TogglePatch): Promise<Switched> =>
-  run(context, { begun: begin(toggle, patch, context), mayHaveBeenSent: false }, () => false);
+  new Switching(context, { begun: begin(toggle, patch, context), mayHaveBeenSent: false }, () => false).run();
 
 /** Ends a switch that was begun before the process was killed. `isLate`: whether it may not take effect any more. */
 export const resumeSwitch = (
   context: Omit<SwitchContext, "onBegin">,
   begun: Begun,
   isLate: () => boolean,
-): Promise<Switched> => run({ ...context, onBegin: () => {} }, { begun, mayHaveBeenSent: true }, isLate);
+): Promise<Switched> =>
+  new Switching({ ...context, onBegin: () => {} }, { begun, mayHaveBeenSent: true }, isLate).run();
