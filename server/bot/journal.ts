@@ -188,11 +188,8 @@ export const openJournal = (options: JournalOptions): Journal => {
       ),
     notices: (text) =>
       store.transaction(() => {
-        const rooms = new Map<string, Pending[]>();
-        for (const one of inOrder(read().filter(({ entry }) => entry.step.state === "missed"))) {
-          rooms.set(one.entry.room, [...(rooms.get(one.entry.room) ?? []), one]);
-        }
-        for (const [room, missed] of rooms) {
+        const allMissed = inOrder(read().filter(({ entry }) => entry.step.state === "missed"));
+        for (const [room, missed] of Map.groupBy(allMissed, ({ entry }) => entry.room)) {
           const [first] = missed;
           // A notice under way has to be sent as it is; the next one waits for it.
           if (first === undefined || store.get(AREA, NOTICE + room) !== undefined) continue;

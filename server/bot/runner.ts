@@ -19,8 +19,6 @@ import { newestOf } from "./toggle-choice.ts";
 
 /** What is left of a message in its echo, in characters. */
 const MAX_ECHO = 200;
-/** Clocks differ; a message further in the future counts as sent now. */
-const MAX_AHEAD_MS = 60_000;
 /** Commands of a room that wait; more are not run, and the room is told. */
 const MOST_WAITING = 50;
 const ECHO_FOR_MS = 5_000;
@@ -190,37 +188,50 @@ const createIntake = (
   run: (pending: Pending) => void,
 ): Pick<CommandRunner, "accept" | "unread"> => {
   const { access, clock, metrics } = options;
+  const echoOf = (text: string) => options.echo && { echo: `🦞 ${shorten(text, MAX_ECHO)}` };
+  const addMissed = (id: string, entry: Omit<Entry, "sequence" | "step">): void => {
+    if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
+  };
   return {
     accept({ id, room, sender, text, ...message }, { resumed }) {
       if (!access.mayTalk(sender)) return metrics.refused("not-allowed");
       const now = clock.now();
-      const sentAt = message.sentAt > now + MAX_AHEAD_MS ? now : Math.min(message.sentAt, now);
+      // Clocks differ: a message from the future counts as sent now.
+      const sentAt = Math.min(message.sentAt, now);
       const command = commandOf(text);
       const { verb } = command;
       const entry = { at: now, room, sender, sentAt, verb };
       const old = now - sentAt > maxAgeMs;
       if (old || queue.length(room) >= MOST_WAITING) {
         metrics.refused(old ? "too-old" : "too-many");
-        if (AT_ONCE.has(verb) || (old && !resumed)) return;
-        if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
+        if (!AT_ONCE.has(verb) && (!old || resumed)) addMissed(id, entry);
         return;
       }
-      const echo = options.echo ? { echo: `🦞 ${shorten(text, MAX_ECHO)}` } : {};
-      const added = journal.add(id, { ...entry, step: { state: "accepted", command, ...echo } });
+      const added = journal.add(id, { ...entry, step: { state: "accepted", command, ...echoOf(text) } });
       if (added !== undefined) run(added);
     },
     unread(room, id) {
       const now = clock.now();
-      const entry = { at: now, room, sender: "", sentAt: now, verb: UNREAD };
-      if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
+      addMissed(id, { at: now, room, sender: "", sentAt: now, verb: UNREAD });
     },
   };
+};
+
+/** Goes on with what the journal holds from before. */
+const resume = ({ journal, answering, track }: Parts, run: (pending: Pending) => void): void => {
+  for (const pending of journal.pending()) {
+    const { id, entry } = pending;
+    const { step } = entry;
+    if (step.state === "decided") track(answering.answer(id, entry, step));
+    else if (step.state === "answered") answering.follow(id, entry, step);
+    else run(pending);
+  }
 };
 
 export const createRunner = (options: RunnerOptions): CommandRunner => {
   let closed = false;
   const parts = createParts(options, () => closed);
-  const { journal, sending, track, idle, progress, answering, missed, notes, refresh, timers } = parts;
+  const { journal, sending, track, idle, progress, missed, notes, refresh, timers } = parts;
   const run = createRunning(options, parts);
   const forgetRegularly = () => {
     track((async () => journal.forget(options.clock.now()))());
@@ -231,13 +242,7 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
     tell: notes.tell,
     refresh,
     start() {
-      for (const pending of journal.pending()) {
-        const { id, entry } = pending;
-        const { step } = entry;
-        if (step.state === "decided") track(answering.answer(id, entry, step));
-        else if (step.state === "answered") answering.follow(id, entry, step);
-        else run(pending);
-      }
+      resume(parts, run);
       missed.gather();
       forgetRegularly();
     },
