@@ -76,15 +76,9 @@ export const createAgentClient = (options: AgentClientOptions): AgentClient => {
       const reading = await ask(agent, request, slice);
       if (reading.outcome === "found" || reading.outcome === "unchanged")
         return index === 0 ? reading : { ...reading, mirror: true };
-      if (reading.outcome === "unavailable") failures.push(reading);
       // A mirror that lags must not be what removes a Secret: absence counts only where nobody before it failed.
-      else if (failures.length === 0) return reading;
-      else
-        failures.push({
-          outcome: "unavailable",
-          code: "AGENT_UNREACHABLE",
-          message: `agent ${agent.name} does not hold it, which does not count while one before it can't be asked.`,
-        });
+      if (reading.outcome !== "unavailable" && failures.length === 0) return reading;
+      failures.push(failureOf(agent, reading));
     }
     return combine(failures);
   };
@@ -101,6 +95,16 @@ export const createAgentClient = (options: AgentClientOptions): AgentClient => {
     },
   };
 };
+
+/** A reading that decides nothing, as a failure of the agent. */
+const failureOf = ({ name }: { name: string }, reading: Reading): Unavailable =>
+  reading.outcome === "unavailable"
+    ? reading
+    : {
+        outcome: "unavailable",
+        code: "AGENT_UNREACHABLE",
+        message: `agent ${name} does not hold it, which does not count while one before it can't be asked.`,
+      };
 
 const unknownAgent = (device: string, agents: readonly { name: string }[]): Unavailable => ({
   outcome: "unavailable",

@@ -33,7 +33,8 @@ const refused = (what: string): Refusal => ({
 });
 
 /** What differs between what the API server has and what the hook was told; undefined where nothing does. */
-const differenceOf = (held: HSMSecret, told: HSMSecret, change: "write" | "remove"): string | undefined => {
+const differenceOf = (held: unknown, told: HSMSecret, change: "write" | "remove"): string | undefined => {
+  if (!Value.Check(HSMSecret, held)) return "answered something that is not an HSMSecret";
   if (held.metadata.uid !== told.metadata.uid) return "has another HSMSecret of that name";
   const [known, said] = [resolveSpec(held), resolveSpec(told)];
   const field = DECISIVE.find((name) => known[name] !== said[name]);
@@ -58,13 +59,7 @@ export const createParentCheck = (client: KubernetesClient, logger: Logger): Par
       const message = `the API server ${answer.what}; nothing was changed on the token.${rights}`;
       return { outcome: "unavailable", code: CODE, message };
     }
-    const held = answer.ok ? answer.body : undefined;
-    const difference =
-      held === undefined
-        ? "has no such HSMSecret"
-        : Value.Check(HSMSecret, held)
-          ? differenceOf(held, parent, change)
-          : "answered something that is not an HSMSecret";
+    const difference = answer.ok ? differenceOf(answer.body, parent, change) : "has no such HSMSecret";
     if (difference === undefined) return undefined;
     logger.warn(
       { object: `${namespace}/${name}`, fault: difference },
