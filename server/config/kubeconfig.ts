@@ -51,6 +51,7 @@ const Kubeconfig = Type.Object({
   contexts: Type.Optional(Type.Array(Type.Object({ name: Text, context: Context }))),
   users: Type.Optional(Type.Array(Type.Object({ name: Text, user: Type.Optional(User) }))),
 });
+type Kubeconfig = Static<typeof Kubeconfig>;
 const compiled = compileSchema(Kubeconfig);
 
 /** The message completes "<path> …" and cites neither credentials nor the file's text. */
@@ -81,22 +82,11 @@ export const loadKubeconfig = (
   contents: Buffer,
   path: string,
 ): { ok: true; config: KubernetesConfig } | { ok: false; message: string } => {
-  const document = parsed(contents);
-  if (document === undefined) return fault("is not YAML");
-  if (!compiled.Check(document)) {
-    const [first] = details("kubeconfig", compiled.Errors(document));
-    return fault(`is not a kubeconfig (${first?.field ?? "kubeconfig"}: ${first?.message ?? "unexpected"})`);
-  }
-  const current = document["current-context"];
-  if (!current) return fault("has no current-context: set one with kubectl config use-context");
-  const context = document.contexts?.find(({ name }) => name === current)?.context;
-  if (context === undefined) return fault("has no context of the name that current-context has");
-  const cluster = document.clusters?.find(({ name }) => name === context.cluster)?.cluster;
-  if (cluster === undefined) return fault("has no cluster of the name that the current context has");
-  const entry = document.users?.find(({ name }) => name === context.user);
-  if (context.user && entry === undefined)
-    return fault("has no user of the name that the current context has");
-  const user = entry?.user ?? {};
+  const document = documentOf(contents);
+  if (!document.ok) return document;
+  const current = currentOf(document.value);
+  if (!current.ok) return current;
+  const { cluster, user, namespace } = current.value;
   const unsupported = unsupportedIn(cluster, user);
   if (unsupported !== undefined) return fault(unsupported);
   const at = (relative: string): string => resolve(dirname(path), relative);
@@ -114,9 +104,33 @@ export const loadKubeconfig = (
       ...(serverName !== undefined && { serverName }),
       ...(ca.value && { ca: ca.value }),
       credentials: credentials.value,
-      ...(context.namespace && { namespace: context.namespace }),
+      ...(namespace && { namespace }),
     },
   };
+};
+
+const documentOf = (contents: Buffer): Loaded<Kubeconfig> => {
+  const document = parsed(contents);
+  if (document === undefined) return fault("is not YAML");
+  if (compiled.Check(document)) return found(document);
+  const [first] = details("kubeconfig", compiled.Errors(document));
+  return fault(`is not a kubeconfig (${first?.field ?? "kubeconfig"}: ${first?.message ?? "unexpected"})`);
+};
+
+/** What the current context names. */
+const currentOf = (
+  document: Kubeconfig,
+): Loaded<{ cluster: Cluster; user: User; namespace: string | undefined }> => {
+  const current = document["current-context"];
+  if (!current) return fault("has no current-context: set one with kubectl config use-context");
+  const context = document.contexts?.find(({ name }) => name === current)?.context;
+  if (context === undefined) return fault("has no context of the name that current-context has");
+  const cluster = document.clusters?.find(({ name }) => name === context.cluster)?.cluster;
+  if (cluster === undefined) return fault("has no cluster of the name that the current context has");
+  const entry = document.users?.find(({ name }) => name === context.user);
+  if (context.user && entry === undefined)
+    return fault("has no user of the name that the current context has");
+  return found({ cluster, user: entry?.user ?? {}, namespace: context.namespace });
 };
 
 /** undefined for what is not YAML; its parser's errors cite the text. kubectl writes null for what is empty. */
@@ -165,14 +179,7 @@ const credentialsOf = (user: User, at: (path: string) => string): Loaded<Kuberne
   const hasToken = Boolean(token) || tokenFile !== undefined;
   if (hasToken && (cert ?? key) !== undefined)
     return fault("has a user with a token and a client certificate: keep one of them");
-  if (tokenFile !== undefined) {
-    const path = at(tokenFile);
-    const file = readChecked(path);
-    const tokens = file.ok ? parseTokens(file.bytes) : file;
-    return tokens.ok
-      ? found({ kind: "token-file", path })
-      : fault(`names the tokenFile ${path}, which ${tokens.message}`);
-  }
+  if (tokenFile !== undefined) return tokenFileOf(at(tokenFile));
   if (token) {
     return isBearerToken(token.trim())
       ? found({ kind: "token", token: fixedSecret(token, "KUBECONFIG") })
@@ -182,6 +189,14 @@ const credentialsOf = (user: User, at: (path: string) => string): Loaded<Kuberne
   if (cert === undefined || key === undefined)
     return fault("has a client-certificate without a client-key, or the other way round");
   return certificateOf(user, at);
+};
+
+const tokenFileOf = (path: string): Loaded<KubernetesCredentials> => {
+  const file = readChecked(path);
+  const tokens = file.ok ? parseTokens(file.bytes) : file;
+  return tokens.ok
+    ? found({ kind: "token-file", path })
+    : fault(`names the tokenFile ${path}, which ${tokens.message}`);
 };
 
 const certificateOf = (user: User, at: (path: string) => string): Loaded<KubernetesCredentials> => {

@@ -2,7 +2,7 @@
 // What `kubectl hsm` is told by its options, and by variables where an option is not given.
 import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
 import { isLoopback } from "./loopback.ts";
-import { type Environment, readVariables, whyUnreadable } from "./variables.ts";
+import { type Environment, readVariables, type VariableReader } from "./variables.ts";
 
 /** The variables, each with its default, or null where there is none. An option of the same name goes first. */
 export const KUBECTL_HSM_VARIABLES = {
@@ -71,14 +71,8 @@ export const parseKubectlHsmConfig = (
   if (origin !== undefined && !origin.ok) reader.fault("KEYSWITCH_SERVER", origin.message);
   if (server !== undefined && options.agent !== undefined)
     reader.fault("KEYSWITCH_AGENT", "is of no use beside --server");
-  for (const file of ["KEYSWITCH_CA_FILE", "KEYSWITCH_TOKEN_FILE"] as const) {
-    const path = reader.raw(file);
-    if (path === undefined) continue;
-    const why = whyUnreadable(path);
-    if (why !== undefined) reader.fault(file, `${path} ${why}`);
-    if (server === undefined && options[OPTION_OF[file]] !== undefined)
-      reader.fault(file, "is of use with --server alone");
-  }
+  checkFile(reader, options, "KEYSWITCH_CA_FILE");
+  checkFile(reader, options, "KEYSWITCH_TOKEN_FILE");
   const keyswitchNamespace = reader.raw("KEYSWITCH_NAMESPACE") ?? "";
   if (!isNamespace(keyswitchNamespace)) reader.fault("KEYSWITCH_NAMESPACE", "must be a namespace's name");
   const agent = reader.raw("KEYSWITCH_AGENT");
@@ -91,19 +85,11 @@ export const parseKubectlHsmConfig = (
       ok: false,
       faults: reader.faults.map(({ name, message }) => `${sourceOf(name, options)} ${message}`),
     };
-  const optional = <K extends string>(key: K, value: string | undefined) =>
-    (value === undefined ? {} : { [key]: value }) as { [P in K]?: string };
   return {
     ok: true,
     config: {
       target: origin?.ok
-        ? {
-            kind: "direct",
-            origin: origin.origin,
-            ...optional("serverName", reader.raw("KEYSWITCH_SERVER_NAME")),
-            ...optional("caFile", reader.raw("KEYSWITCH_CA_FILE")),
-            ...optional("tokenFile", reader.raw("KEYSWITCH_TOKEN_FILE")),
-          }
+        ? directTarget(reader, origin.origin)
         : { kind: "port-forward", ...optional("agent", agent) },
       keyswitchNamespace,
       timeoutMs: timeout * 1000,
@@ -111,6 +97,29 @@ export const parseKubectlHsmConfig = (
     },
   };
 };
+
+/** Such a file has to be readable, and as an option it makes sense with an address alone. */
+const checkFile = (
+  reader: VariableReader<Name>,
+  options: KubectlHsmOptions,
+  file: "KEYSWITCH_CA_FILE" | "KEYSWITCH_TOKEN_FILE",
+): void => {
+  reader.file(file);
+  const isGiven = reader.raw(file) !== undefined && options[OPTION_OF[file]] !== undefined;
+  if (isGiven && reader.raw("KEYSWITCH_SERVER") === undefined)
+    reader.fault(file, "is of use with --server alone");
+};
+
+const optional = <K extends string>(key: K, value: string | undefined) =>
+  (value === undefined ? {} : { [key]: value }) as { [P in K]?: string };
+
+const directTarget = (reader: VariableReader<Name>, origin: string): AgentTarget => ({
+  kind: "direct",
+  origin,
+  ...optional("serverName", reader.raw("KEYSWITCH_SERVER_NAME")),
+  ...optional("caFile", reader.raw("KEYSWITCH_CA_FILE")),
+  ...optional("tokenFile", reader.raw("KEYSWITCH_TOKEN_FILE")),
+});
 
 /** Whether it can be the name of a namespace (RFC 1123 label). */
 export const isNamespace = (name: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name);

@@ -124,15 +124,21 @@ const readAuth = (reader: VariableReader<MatrixVariable>): MatrixAuth | undefine
   }
   const name = reader.required("MATRIX_USER", user);
   const password = requiredSecret(reader, "MATRIX_PASSWORD");
-  const keycloak = method === "jwt" ? readKeycloak(reader) : undefined;
-  const loginType = method === "jwt" ? reader.oneOf("JWT_LOGIN_TYPE", JWT_LOGIN_TYPES) : undefined;
-  const idpId =
-    method === "sso" ? reader.text("SSO_IDP_ID", Segment, "the idp_id of a provider of Synapse") : undefined;
-  if (method === undefined || name === undefined || password === undefined) return undefined;
-  if (method === "password") return { method, user: name, password };
-  if (method === "sso") return idpId === undefined ? undefined : { method, user: name, password, idpId };
-  if (keycloak === undefined || loginType === undefined) return undefined;
-  return { method, user: name, password, loginType, keycloak };
+  const own = method && readOwn(reader, method);
+  if (own === undefined || name === undefined || password === undefined) return undefined;
+  return { ...own, user: name, password };
+};
+
+/** What a login method needs beside a user and a password; undefined where something of it is missing. */
+const readOwn = (reader: VariableReader<MatrixVariable>, method: "password" | "jwt" | "sso") => {
+  if (method === "password") return { method };
+  if (method === "sso") {
+    const idpId = reader.text("SSO_IDP_ID", Segment, "the idp_id of a provider of Synapse");
+    return idpId === undefined ? undefined : { method, idpId };
+  }
+  const keycloak = readKeycloak(reader);
+  const loginType = reader.oneOf("JWT_LOGIN_TYPE", JWT_LOGIN_TYPES);
+  return keycloak && loginType && { method, keycloak, loginType };
 };
 
 const readKeycloak = (reader: VariableReader<MatrixVariable>): KeycloakConfig | undefined => {
