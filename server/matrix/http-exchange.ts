@@ -65,26 +65,30 @@ export const createHttpExchange = (options: HttpExchangeOptions): HttpExchange =
     ...(logger && { logger }),
     ...(now && { now }),
   });
-  return {
-    async send(request) {
-      const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(request.timeoutMs)));
-      const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
-      for (let attempt = 1; ; attempt += 1) {
-        try {
-          return await exchange(http.pool(), request, signal);
-        } catch (error) {
-          if (request.signal?.aborted) return { ok: false, kind: "aborted", what: "was not waited for" };
-          if (deadline.aborted) return { ok: false, kind: "timeout", what: "did not answer in time" };
-          const fault = connectionFault(error);
-          if (fault.kind === "stale" && request.repeatable && attempt === 1) continue;
-          const kind = fault.kind === "refused" ? "refused" : "unreachable";
-          return { ok: false, kind, what: fault.what };
-        }
-      }
-    },
-    close: http.close,
-  };
+  return { send: (request) => attempts(http.pool, request), close: http.close };
 };
+
+/** Sends a request, and once more where it does no harm and a kept connection turned out to be closed. */
+const attempts = async (pool: () => Dispatcher, request: HttpRequest): Promise<HttpReply | HttpFailure> => {
+  const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(request.timeoutMs)));
+  const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await exchange(pool(), request, signal);
+    } catch (error) {
+      if (signal.aborted) return givenUp(request);
+      const fault = connectionFault(error);
+      if (fault.kind === "stale" && request.repeatable && attempt === 1) continue;
+      const kind = fault.kind === "refused" ? "refused" : "unreachable";
+      return { ok: false, kind, what: fault.what };
+    }
+  }
+};
+
+const givenUp = ({ signal }: HttpRequest): HttpFailure =>
+  signal?.aborted
+    ? { ok: false, kind: "aborted", what: "was not waited for" }
+    : { ok: false, kind: "timeout", what: "did not answer in time" };
 
 const exchange = async (pool: Dispatcher, request: HttpRequest, signal: AbortSignal): Promise<HttpReply> => {
   const { url } = request;
