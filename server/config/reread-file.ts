@@ -37,22 +37,10 @@ export class UnusableFile extends Error {}
 export const rereadFiles = <T, const Paths extends readonly string[]>(
   options: RereadOptions<T, Paths>,
 ): RereadFile<T> => {
-  const { paths, parse, onFault, onChange, now = () => performance.now(), checkEveryMs = 1000 } = options;
-  const load = (): Parsed<T> => {
-    const contents: Buffer[] = [];
-    for (const path of paths) {
-      try {
-        contents.push(readFileSync(path));
-      } catch (error) {
-        return { ok: false, message: `${path} ${describeFileError(error)}` };
-      }
-    }
-    const parsed = parse(...(contents as { [I in keyof Paths]: Buffer }));
-    return parsed.ok ? parsed : { ok: false, message: `${paths.join(", ")} ${parsed.message}` };
-  };
+  const { paths, onFault, onChange, now = () => performance.now(), checkEveryMs = 1000 } = options;
   let stamp = stampOf(paths);
   let checkedAt = now();
-  const first = load();
+  const first = load(options);
   if (!first.ok) throw new UnusableFile(first.message);
   let value = first.value;
   let fault: string | undefined;
@@ -64,7 +52,7 @@ export const rereadFiles = <T, const Paths extends readonly string[]>(
       const seen = stampOf(paths);
       if (seen === stamp) return value;
       stamp = seen;
-      const loaded = load();
+      const loaded = load(options);
       if (loaded.ok) {
         value = loaded.value;
         fault = undefined;
@@ -77,6 +65,23 @@ export const rereadFiles = <T, const Paths extends readonly string[]>(
     },
     fault: () => fault,
   };
+};
+
+/** Reads all files; the message of a fault names them. */
+const load = <T, const Paths extends readonly string[]>({
+  paths,
+  parse,
+}: Pick<RereadOptions<T, Paths>, "paths" | "parse">): Parsed<T> => {
+  const contents: Buffer[] = [];
+  for (const path of paths) {
+    try {
+      contents.push(readFileSync(path));
+    } catch (error) {
+      return { ok: false, message: `${path} ${describeFileError(error)}` };
+    }
+  }
+  const parsed = parse(...(contents as { [I in keyof Paths]: Buffer }));
+  return parsed.ok ? parsed : { ok: false, message: `${paths.join(", ")} ${parsed.message}` };
 };
 
 /** What tells one state of the files from another. */
