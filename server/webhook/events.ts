@@ -44,6 +44,22 @@ const MAX_MESSAGE = 1024;
 export const eventSinkOf = (inCluster: InCluster | undefined, logger: Logger): EventSink =>
   inCluster === undefined ? noEvents : createEventSink({ api: inCluster, logger });
 
+/** When which event was posted. */
+class RecentEvents {
+  readonly #postedAt = new Map<string, number>();
+
+  /** Whether this event was posted lately; remembers it if not. */
+  isRepeated(key: string, at: number): boolean {
+    const before = this.#postedAt.get(key);
+    if (before !== undefined && at >= before && at - before < REPEAT_MS) return true;
+    this.#postedAt.delete(key);
+    this.#postedAt.set(key, at);
+    const oldest = this.#postedAt.keys().next();
+    if (this.#postedAt.size > MAX_REMEMBERED && !oldest.done) this.#postedAt.delete(oldest.value);
+    return false;
+  }
+}
+
 /** @throws UnusableFile when the token or CA file can't be used at the start. */
 export const createEventSink = (options: EventSinkOptions): EventSink => {
   const { logger, now = Date.now, timeoutMs = 5000 } = options;
@@ -55,20 +71,9 @@ export const createEventSink = (options: EventSinkOptions): EventSink => {
     logger,
     ...(options.now && { now: options.now }),
   });
-  const postedAt = new Map<string, number>();
+  const recent = new RecentEvents();
   let underWay = 0;
   let lastFault: string | undefined;
-
-  /** Whether this event was posted lately; remembers it if not. */
-  const isRepeated = (key: string, at: number): boolean => {
-    const before = postedAt.get(key);
-    if (before !== undefined && at >= before && at - before < REPEAT_MS) return true;
-    postedAt.delete(key);
-    postedAt.set(key, at);
-    const oldest = postedAt.keys().next();
-    if (postedAt.size > MAX_REMEMBERED && !oldest.done) postedAt.delete(oldest.value);
-    return false;
-  };
 
   const report = (fault: string | undefined): void => {
     if (fault !== undefined && fault !== lastFault) logger.warn({ fault }, "events can't be posted");
@@ -79,7 +84,7 @@ export const createEventSink = (options: EventSinkOptions): EventSink => {
     post(parent, event) {
       const at = now();
       const key = JSON.stringify([parent.metadata.uid, event.reason, event.message]);
-      if (underWay >= MAX_UNDER_WAY || isRepeated(key, at)) return;
+      if (underWay >= MAX_UNDER_WAY || recent.isRepeated(key, at)) return;
       underWay += 1;
       void send(http, parent, event, new Date(at), timeoutMs).then((fault) => {
         underWay -= 1;
