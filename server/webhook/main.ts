@@ -5,6 +5,7 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { checksumKeys } from "../checksum-keys.ts";
 import { isLoopback } from "../config/loopback.ts";
 import type { WebhookConfig } from "../config/webhook.ts";
+import type { AuthOptions } from "../http/auth.ts";
 import { createAgentClient } from "./agent-client.ts";
 import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";
@@ -16,12 +17,21 @@ import { pathPolicySource } from "./path-policy.ts";
 /** A process that listens. `close` waits for the requests under way. */
 export type RunningWebhook = { address: string; close(): Promise<void> };
 
+const authOf = ({ hookTokenFile, tls, listenHost }: WebhookConfig): AuthOptions => ({
+  tokenFiles:
+    hookTokenFile === undefined
+      ? []
+      : [{ variable: "HOOK_TOKEN_FILE", path: hookTokenFile, scopes: ["hook"] }],
+  clientCertificates: tls?.clientCaFile !== undefined,
+  loopback: isLoopback(listenHost),
+});
+
 /** @throws UnusableFile or Node's listen error when the start fails. */
 export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise<RunningWebhook> => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const metrics = createHookMetrics(registry);
-  const { hookTokenFile, agentTokenFile, agentCaFile, tls } = config;
+  const { agentTokenFile, agentWriteTokenFile, agentCaFile, tls } = config;
   const agents = createAgentClient({
     agents: config.agents,
     ...(agentTokenFile !== undefined && { tokenFile: agentTokenFile }),
@@ -29,7 +39,6 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     logger,
     onExchange: metrics.agent,
   });
-  const { agentWriteTokenFile } = config;
   const writer = createAgentWriter({
     agents: config.agents,
     ...(agentWriteTokenFile !== undefined && { tokenFile: agentWriteTokenFile }),
@@ -42,14 +51,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     logger,
     registry,
     metrics,
-    auth: {
-      tokenFiles:
-        hookTokenFile === undefined
-          ? []
-          : [{ variable: "HOOK_TOKEN_FILE", path: hookTokenFile, scopes: ["hook"] }],
-      clientCertificates: tls?.clientCaFile !== undefined,
-      loopback: isLoopback(config.listenHost),
-    },
+    auth: authOf(config),
     agents,
     writer,
     parents,
