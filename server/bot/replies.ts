@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a decision to the one answer that a room sees, written down before each step; and that answer brought up to date because
 // a user reacted to it, which never switches anything.
+import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
 import type { Access, Speaker } from "./access.ts";
 import { listText, statusOfAllText, statusText } from "./answers.ts";
 import type { Chat } from "./chat.ts";
 import type { Decision } from "./execute.ts";
-import type { Entry, Journal, Step } from "./journal.ts";
+import type { Entry, Following, Journal, Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { type Sending, transactionOf } from "./outbox.ts";
 import { FOLLOWED_MS, type Progress } from "./progress.ts";
@@ -48,6 +49,13 @@ export type Answering = {
 const isRefreshable = (verb: string, toggle?: string): boolean =>
   toggle !== undefined || verb === "status" || verb === "list";
 
+/** What an answer about a switch follows from now on; undefined where nothing is to come. */
+const followingOf = (switched: Toggle, now: number): Following | undefined => {
+  if (isSettled(switched, now)) return undefined;
+  const { name, generation = 0 } = switched.metadata;
+  return { toggle: name, generation, endsAt: now + FOLLOWED_MS };
+};
+
 export const createAnswering = (options: AnsweringOptions): Answering => {
   const { chat, access, clock, journal, sending, progress, metrics, logger } = options;
 
@@ -66,18 +74,9 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
     decide(id, entry, { outcome, text, toggle, switched }) {
       const { verb, room, sender, sentAt } = entry;
       const now = clock.now();
-      const following =
-        switched === undefined || isSettled(switched, now)
-          ? {}
-          : {
-              following: {
-                toggle: switched.metadata.name,
-                generation: switched.metadata.generation ?? 0,
-                endsAt: now + FOLLOWED_MS,
-              },
-            };
+      const following = switched && followingOf(switched, now);
       const named = toggle === undefined ? {} : { toggle };
-      const decided: Decided = { state: "decided", text, ...named, ...following };
+      const decided: Decided = { state: "decided", text, ...named, ...(following && { following }) };
       journal.step(id, decided);
       metrics.command(verb, outcome);
       if (switched !== undefined) metrics.patched(now - sentAt);
