@@ -6,98 +6,106 @@ import { listedPathOf, type ObjectName, pathsOf } from "../../storage/secret.ts"
 /** One data object of the token: its name, whether that has to be repaired, and the handle that the module knows it by. */
 export type IndexedObject = ObjectName & { handle: Buffer; damaged?: boolean };
 
-export type LabelIndex = {
-  /** The objects that reading `path` needs. Empty: nothing on the token belongs to it. */
-  objectsOf(path: string): readonly IndexedObject[];
-  /** The paths that a list has to look at, sorted, whose text starts with `prefix`. */
-  paths(prefix: string): string[];
-  /** Every path that an object belongs to, whether a list shows it or not. */
-  allPaths(): string[];
-  /** The path that a list shows an object under. */
-  isListed(path: string): boolean;
-  /** All objects. */
-  objects(): IndexedObject[];
-  /** The paths at which a cut write may have left something: a private journal stands there, or several packed objects. */
-  unsettled(): string[];
-  has(handle: Buffer): boolean;
-  add(object: IndexedObject): void;
-  remove(handle: Buffer): void;
-  /** The handles of all objects. */
-  handles(): Buffer[];
-  /** How many data objects there are, of whatever layout. */
-  readonly size: number;
-};
-
 /** A handle as the key of a Map or Set. */
 export const handleKey = (handle: Buffer): string => handle.toString("latin1");
 
-/** The index of `objects`, in time proportional to their number. */
-export const indexLabels = (objects: readonly IndexedObject[]): LabelIndex => {
-  const byHandle = new Map<string, IndexedObject>();
-  const byPath = new Map<string, IndexedObject[]>();
+/** Whether a cut write may have left something where these objects stand: a private journal, or several packed objects. */
+const isUnsettled = (path: string, objects: readonly IndexedObject[]): boolean => {
+  const own = objects.filter(({ isPublic = false }) => !isPublic);
+  const packed = own.filter(({ application, label }) => application === PACKED_APPLICATION && label === path);
+  return packed.length > 1 || own.some(({ application }) => application === JOURNAL_APPLICATION);
+};
+
+/** The index of objects, built in time proportional to their number. */
+export class LabelIndex {
+  readonly #byHandle = new Map<string, IndexedObject>();
+  readonly #byPath = new Map<string, IndexedObject[]>();
   /** How many objects have a list show the path. */
-  const listed = new Map<string, number>();
-  let sorted: string[] | undefined;
+  readonly #listed = new Map<string, number>();
+  /** The keys of #listed, until one comes or goes. */
+  #sorted: string[] | undefined;
 
-  const count = (object: IndexedObject, by: 1 | -1): void => {
-    const path = listedPathOf(object);
-    if (path === undefined) return;
-    const next = (listed.get(path) ?? 0) + by;
-    if (next === 0) listed.delete(path);
-    else listed.set(path, next);
-    if (next === 0 || (by === 1 && next === 1)) sorted = undefined;
-  };
+  constructor(objects: readonly IndexedObject[]) {
+    for (const object of objects) this.add(object);
+  }
 
-  const remove = (handle: Buffer): void => {
-    const object = byHandle.get(handleKey(handle));
-    if (object === undefined) return;
-    byHandle.delete(handleKey(handle));
+  /** The objects that reading `path` needs. Empty: nothing on the token belongs to it. */
+  objectsOf(path: string): readonly IndexedObject[] {
+    return this.#byPath.get(path) ?? [];
+  }
+
+  /** The paths that a list has to look at, sorted, whose text starts with `prefix`. */
+  paths(prefix: string): string[] {
+    this.#sorted ??= [...this.#listed.keys()].sort();
+    return this.#sorted.filter((path) => path.startsWith(prefix));
+  }
+
+  /** Every path that an object belongs to, whether a list shows it or not. */
+  allPaths(): string[] {
+    return [...this.#byPath.keys()];
+  }
+
+  /** Whether a list shows an object under the path. */
+  isListed(path: string): boolean {
+    return this.#listed.has(path);
+  }
+
+  /** All objects. */
+  objects(): IndexedObject[] {
+    return [...this.#byHandle.values()];
+  }
+
+  /** The paths at which a cut write may have left something, sorted. */
+  unsettled(): string[] {
+    return [...this.#byPath]
+      .filter(([path, objects]) => isUnsettled(path, objects))
+      .map(([path]) => path)
+      .sort();
+  }
+
+  has(handle: Buffer): boolean {
+    return this.#byHandle.has(handleKey(handle));
+  }
+
+  add(object: IndexedObject): void {
+    this.remove(object.handle);
+    this.#byHandle.set(handleKey(object.handle), object);
     for (const path of pathsOf(object)) {
-      const others = (byPath.get(path) ?? []).filter((other) => other !== object);
-      if (others.length > 0) byPath.set(path, others);
-      else byPath.delete(path);
-    }
-    count(object, -1);
-  };
-
-  const add = (object: IndexedObject): void => {
-    remove(object.handle);
-    byHandle.set(handleKey(object.handle), object);
-    for (const path of pathsOf(object)) {
-      const beside = byPath.get(path);
-      if (beside === undefined) byPath.set(path, [object]);
+      const beside = this.#byPath.get(path);
+      if (beside === undefined) this.#byPath.set(path, [object]);
       else beside.push(object);
     }
-    count(object, 1);
-  };
+    this.#count(object, 1);
+  }
 
-  for (const object of objects) add(object);
-  return {
-    objectsOf: (path) => byPath.get(path) ?? [],
-    paths: (prefix) => {
-      sorted ??= [...listed.keys()].sort();
-      return sorted.filter((path) => path.startsWith(prefix));
-    },
-    allPaths: () => [...byPath.keys()],
-    isListed: (path) => listed.has(path),
-    objects: () => [...byHandle.values()],
-    unsettled: () =>
-      [...byPath]
-        .map(([path, there]) => [path, there.filter(({ isPublic = false }) => !isPublic)] as const)
-        .filter(
-          ([path, there]) =>
-            there.some(({ application }) => application === JOURNAL_APPLICATION) ||
-            there.filter(({ application, label }) => application === PACKED_APPLICATION && label === path)
-              .length > 1,
-        )
-        .map(([path]) => path)
-        .sort(),
-    has: (handle) => byHandle.has(handleKey(handle)),
-    add,
-    remove,
-    handles: () => [...byHandle.values()].map(({ handle }) => handle),
-    get size() {
-      return byHandle.size;
-    },
-  };
-};
+  remove(handle: Buffer): void {
+    const object = this.#byHandle.get(handleKey(handle));
+    if (object === undefined) return;
+    this.#byHandle.delete(handleKey(handle));
+    for (const path of pathsOf(object)) {
+      const others = (this.#byPath.get(path) ?? []).filter((other) => other !== object);
+      if (others.length > 0) this.#byPath.set(path, others);
+      else this.#byPath.delete(path);
+    }
+    this.#count(object, -1);
+  }
+
+  /** The handles of all objects. */
+  handles(): Buffer[] {
+    return [...this.#byHandle.values()].map(({ handle }) => handle);
+  }
+
+  /** How many data objects there are, of whatever layout. */
+  get size(): number {
+    return this.#byHandle.size;
+  }
+
+  #count(object: IndexedObject, by: 1 | -1): void {
+    const path = listedPathOf(object);
+    if (path === undefined) return;
+    const next = (this.#listed.get(path) ?? 0) + by;
+    if (next === 0) this.#listed.delete(path);
+    else this.#listed.set(path, next);
+    if (next === 0 || (by === 1 && next === 1)) this.#sorted = undefined;
+  }
+}

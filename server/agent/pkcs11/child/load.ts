@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loading a token: its listings and, where the module caches, every value, so that nothing has to be read again.
 import { isSessionOver } from "../ckr.ts";
-import { handleKey, type IndexedObject, indexLabels, type LabelIndex } from "./label-index.ts";
+import { handleKey, type IndexedObject, LabelIndex } from "./label-index.ts";
 import { CkrError } from "./module-call.ts";
 import { countAllObjects, inSlices, listObjects, type ReadObject, readObject } from "./objects.ts";
 import type { Attached } from "./session.ts";
@@ -36,7 +36,7 @@ export const loadToken = async (attached: Attached, progress: () => void): Promi
   for (let listing = 0; listing < (ways.cache === "live" ? LISTINGS : 1); listing += 1) {
     const listed = await listObjects(session, progress);
     if (listed === "stale") return "stale";
-    indexes.push(indexLabels(listed.objects));
+    indexes.push(new LabelIndex(listed.objects));
     nameless = listed.nameless;
   }
   const index = indexes.pop();
