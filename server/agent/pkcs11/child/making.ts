@@ -8,7 +8,7 @@ import type { MakingFailure } from "../write-refusals.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
 import { CkrError } from "./module-call.ts";
 import { createObject, destroyObject, findDataObjects, type ReadObject, readObject } from "./objects.ts";
-import type { WriterView } from "./writer.ts";
+import type { WriterView } from "./writer-view.ts";
 
 /** The new objects as far as they were made, the journal first. `failed` ended it. */
 export type Made = {
@@ -19,91 +19,88 @@ export type Made = {
   notShown?: boolean;
 };
 
-export type ObjectMaker = {
-  makeAll(plan: WritePlan<ReadObject>): Promise<Made | Extract<Answer, { kind: "protected" }>>;
-  remove(objects: readonly IndexedObject[]): Promise<void>;
-  removeLeftovers(objects: readonly IndexedObject[]): Promise<void>;
+type Protected = Extract<Answer, { kind: "protected" }>;
+
+/** A session that another process has ended on the card is begun again, once, as long as nothing has been made. */
+const make = async (view: WriterView, object: TokenObject, isFirst: boolean): Promise<ReadObject> => {
+  let handle: Buffer;
+  try {
+    handle = createObject(view.session, object);
+  } catch (error) {
+    if (!isFirst || !(error instanceof CkrError) || error.value !== CKR_USER_NOT_LOGGED_IN) throw error;
+    await view.logInAgain();
+    handle = createObject(view.session, object);
+  }
+  await view.pace();
+  return { ...object, handle };
 };
 
-/** The maker on one view, which it keeps true of what is removed; of what is made its caller tells it. */
-export const createObjectMaker = (view: WriterView): ObjectMaker => {
-  const { session, ways } = view;
-
-  /** A session that another process has ended on the card is begun again, once, as long as nothing has been made. */
-  const make = async (object: TokenObject, isFirst: boolean): Promise<ReadObject> => {
-    let handle: Buffer;
-    try {
-      handle = createObject(session, object);
-    } catch (error) {
-      if (!isFirst || !(error instanceof CkrError) || error.value !== CKR_USER_NOT_LOGGED_IN) throw error;
-      await view.logInAgain();
-      handle = createObject(session, object);
-    }
+/** Removes objects from the token and from the view. */
+export const remove = async (view: WriterView, objects: readonly IndexedObject[]): Promise<void> => {
+  for (const object of objects) {
+    destroyObject(view.session, object.handle);
+    view.removed(object);
     await view.pace();
-    return { ...object, handle };
-  };
+  }
+};
 
-  const remove = async (objects: readonly IndexedObject[]): Promise<void> => {
-    for (const object of objects) {
-      destroyObject(session, object.handle);
-      view.removed(object);
-      await view.pace();
+/** The same where nothing depends on it any more: stops at the first object that the token does not remove. */
+export const removeLeftovers = async (view: WriterView, objects: readonly IndexedObject[]): Promise<void> => {
+  for (const object of objects) {
+    try {
+      await remove(view, [object]);
+    } catch (error) {
+      if (!(error instanceof CkrError) || isSessionOver(error.value)) throw error;
+      return view.notRemoved(object);
     }
-  };
+  }
+};
 
-  /** The same where nothing depends on it any more: stops at the first object that the token does not remove. */
-  const removeLeftovers = async (objects: readonly IndexedObject[]): Promise<void> => {
-    for (const object of objects) {
-      try {
-        await remove([object]);
-      } catch (error) {
-        if (!(error instanceof CkrError) || isSessionOver(error.value)) throw error;
-        return view.notRemoved(object);
-      }
+/**
+ * All handles of the token, if it finds the objects again, with the values that they were given; undefined where it
+ * does not. A module that caches is not asked for the values: it would tell what it was told.
+ */
+const shownWith = ({ session, ways }: WriterView, objects: readonly ReadObject[]): Buffer[] | undefined => {
+  const handles = findDataObjects(session);
+  const shown = new Set(handles.map(handleKey));
+  const isShown = (object: ReadObject): boolean => {
+    if (!shown.has(handleKey(object.handle))) return false;
+    if (ways.cache === "cached") return true;
+    const again = readObject(session, object);
+    return typeof again === "object" && Buffer.compare(again.value, object.value) === 0;
+  };
+  return objects.every(isShown) ? handles : undefined;
+};
+
+/** What the failure of making `object`, after `made`, comes to. Anything but an error of the module is thrown on. */
+const afterFailure = (
+  error: unknown,
+  object: TokenObject,
+  made: ReadObject[],
+  objects: number,
+): Made | Protected => {
+  if (!(error instanceof CkrError)) throw error;
+  if (isWriteProtected(error.value)) return { kind: "protected", ckr: ckrName(error.value) };
+  const { value: ckr, call } = error;
+  return { kind: "made", made, failed: { ckr, call, bytes: object.value.length, objects } };
+};
+
+/** Makes all new objects of a plan and looks at them, up to the first failure. Its caller tells the view of them. */
+export const makeAll = async (view: WriterView, plan: WritePlan<ReadObject>): Promise<Made | Protected> => {
+  const made: ReadObject[] = [];
+  if (plan.journal === undefined && plan.make.length === 0) return { kind: "made", made };
+  const before = view.count();
+  for (const object of plan.journal === undefined ? plan.make : [plan.journal, ...plan.make]) {
+    try {
+      made.push(await make(view, object, made.length === 0));
+    } catch (error) {
+      return afterFailure(error, object, made, before + made.length);
     }
-  };
-
-  /**
-   * All handles of the token, if it finds the objects again, with the values that they were given; undefined where it
-   * does not. A module that caches is not asked for the values: it would tell what it was told.
-   */
-  const shownWith = (objects: readonly ReadObject[]): Buffer[] | undefined => {
-    const handles = findDataObjects(session);
-    const shown = new Set(handles.map(handleKey));
-    const isShown = (object: ReadObject): boolean => {
-      if (!shown.has(handleKey(object.handle))) return false;
-      if (ways.cache === "cached") return true;
-      const again = readObject(session, object);
-      return typeof again === "object" && Buffer.compare(again.value, object.value) === 0;
-    };
-    return objects.every(isShown) ? handles : undefined;
-  };
-
-  /** Makes all new objects and looks at them, up to the first failure. */
-  const makeAll = async (
-    plan: WritePlan<ReadObject>,
-  ): Promise<Made | Extract<Answer, { kind: "protected" }>> => {
-    const made: ReadObject[] = [];
-    if (plan.journal === undefined && plan.make.length === 0) return { kind: "made", made };
-    const before = view.count();
-    for (const object of plan.journal === undefined ? plan.make : [plan.journal, ...plan.make]) {
-      try {
-        made.push(await make(object, made.length === 0));
-      } catch (error) {
-        if (!(error instanceof CkrError)) throw error;
-        if (isWriteProtected(error.value)) return { kind: "protected", ckr: ckrName(error.value) };
-        const { value: ckr, call } = error;
-        const failed = { ckr, call, bytes: object.value.length, objects: before + made.length };
-        return { kind: "made", made, failed };
-      }
-      // Nothing else may be made that only a journal explains before the token shows the journal.
-      if (object === plan.journal && shownWith(made) === undefined) {
-        return { kind: "made", made, notShown: true };
-      }
+    // Nothing else may be made that only a journal explains before the token shows the journal.
+    if (object === plan.journal && shownWith(view, made) === undefined) {
+      return { kind: "made", made, notShown: true };
     }
-    const handles = shownWith(made);
-    return handles === undefined ? { kind: "made", made, notShown: true } : { kind: "made", made, handles };
-  };
-
-  return { makeAll, remove, removeLeftovers };
+  }
+  const handles = shownWith(view, made);
+  return handles === undefined ? { kind: "made", made, notShown: true } : { kind: "made", made, handles };
 };

@@ -7,7 +7,7 @@ import type { Answer } from "../answers.ts";
 import { isSessionOver } from "../ckr.ts";
 import type { IndexedObject } from "./label-index.ts";
 import { CkrError } from "./module-call.ts";
-import type { WriterView } from "./writer.ts";
+import type { WriterView } from "./writer-view.ts";
 
 type RepairSteps = {
   tidy: (path: string) => Promise<Answer>;

@@ -16,7 +16,7 @@ import { CkrError } from "./module-call.ts";
 import { findDataObjects, inSlices, objectName, type ReadObject, readObject, SLICE_MS } from "./objects.ts";
 import type { Attached } from "./session.ts";
 import { StartFault } from "./start-fault.ts";
-import { createTokenWriter, type TokenWriter } from "./writer.ts";
+import { TokenWriter } from "./writer.ts";
 
 /** `read` may be called at any time, the others one after another. */
 export type View = {
@@ -205,7 +205,7 @@ export const openView = async (attached: Attached, progress: () => void): Promis
   };
 
   let workedSince = performance.now();
-  const writer = createTokenWriter({
+  const writer = new TokenWriter({
     session,
     ways,
     logInAgain: attached.logInAgain,
