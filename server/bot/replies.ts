@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a decision to the one answer that a room sees, written down before each step; and that answer brought up to date because
 // a user reacted to it, which never switches anything.
+import { own } from "../../hooks/own.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
@@ -45,9 +46,13 @@ export type Answering = {
   follow(id: string, entry: Entry, answered: Omit<Answered, "state">, shown?: string): void;
 };
 
-/** Whether a reaction may bring the answer up to date. */
-const isRefreshable = (verb: string, toggle?: string): boolean =>
-  toggle !== undefined || verb === "status" || verb === "list";
+/** The answers that a reaction brings up to date beside those about one Toggle, by the verb of the command. */
+const REFRESHED: Readonly<
+  Record<string, (visible: readonly Toggle[], now: number, defaultName: string) => string>
+> = {
+  status: (visible, now) => statusOfAllText(visible, now),
+  list: (visible, now, defaultName) => listText(visible, defaultName, now),
+};
 
 /** What an answer about a switch follows from now on; undefined where nothing is to come. */
 const followingOf = (switched: Toggle, now: number): Following | undefined => {
@@ -101,8 +106,9 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
         journal.step(id, { state: "answered", ...answered });
         return follow(id, entry, answered, text);
       }
+      const isRefreshed = toggle !== undefined || Object.hasOwn(REFRESHED, verb);
       const shown = { id: sent.id, ...(toggle === undefined ? {} : { toggle }) };
-      journal.step(id, { state: "done", edits: 0, ...(isRefreshable(verb, toggle) ? { shown } : {}) });
+      journal.step(id, { state: "done", edits: 0, ...(isRefreshed ? { shown } : {}) });
     },
   };
 };
@@ -133,8 +139,7 @@ export const createRefresh = (options: RefreshOptions): Refresh => {
       const toggle = toggles.find(name);
       return toggle !== undefined && access.mayUse(toggle, speaker) ? statusText(toggle, now) : undefined;
     }
-    if (verb === "list") return listText(visibleTo(options, speaker), defaultName, now);
-    return verb === "status" ? statusOfAllText(visibleTo(options, speaker), now) : undefined;
+    return own(REFRESHED, verb)?.(visibleTo(options, speaker), now, defaultName);
   };
   return async (answer, speaker) => {
     const now = clock.now();
