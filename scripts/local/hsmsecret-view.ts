@@ -2,6 +2,7 @@
 // What kubectl shows of an HSMSecret and its Secret, read for the tour and the end-to-end tests.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { conditionOf } from "../../hooks/condition.ts";
 import { HSMSecretStatus } from "../../hooks/hsmsecret/schema.ts";
 import { Secret } from "../../hooks/kubernetes.ts";
 import type { Kubectl } from "./kubectl.ts";
@@ -21,7 +22,7 @@ export const statusOf = async (
 
 /** `status` and `reason` of the Ready condition, e.g. `True Synced`; empty where there is none yet. */
 export const readyOf = (status: HSMSecretStatus): string => {
-  const ready = status.conditions?.find(({ type }) => type === "Ready");
+  const ready = conditionOf(status.conditions, "Ready");
   return ready === undefined ? "" : `${ready.status} ${ready.reason}`;
 };
 

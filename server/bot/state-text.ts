@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Toggle's state in the words of a chat, and whether it will change by itself.
-
+import { conditionOf } from "../../hooks/condition.ts";
 import { secondsSinceEpoch } from "../../hooks/rfc3339.ts";
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../hooks/toggle/status.ts";
@@ -54,7 +54,7 @@ const WORDS: Readonly<Record<Phase, string>> = {
 };
 
 const isStalled = (status: ToggleStatus): boolean =>
-  status.conditions?.some(({ type, status }) => type === "Stalled" && status === "True") === true;
+  conditionOf(status.conditions, "Stalled")?.status === "True";
 
 /** Whether nothing more will happen before somebody does something. */
 export const isSettled = (toggle: Toggle, now: number): boolean => {
@@ -111,7 +111,7 @@ export const stateText = (toggle: Toggle, now: number): string => {
 export const sinceText = (toggle: Toggle, now: number): string => {
   const status = previousStatus(toggle);
   if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) return "";
-  const ready = status.conditions?.find(({ type }) => type === "Ready");
+  const ready = conditionOf(status.conditions, "Ready");
   const since = ready?.status === "False" ? Date.parse(ready.lastTransitionTime) : Number.NaN;
   const minutes = Math.floor((now - since) / MINUTE_MS);
   if (!(minutes >= 1)) return "";
