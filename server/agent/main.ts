@@ -3,7 +3,7 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { AgentConfig } from "../config/agent.ts";
-import { isLoopback } from "../config/loopback.ts";
+import { authOf } from "../http/auth.ts";
 import { buildAgentApp } from "./app.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createPkcs11Store } from "./pkcs11/parent/store.ts";
@@ -64,11 +64,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       logger,
       registry,
       metrics,
-      auth: {
-        tokenFiles: agentTokenFiles(config),
-        clientCertificates: tls?.clientCaFile !== undefined,
-        loopback: isLoopback(config.listenHost),
-      },
+      auth: authOf(config, agentTokenFiles(config)),
       device: config.deviceName,
       node: config.nodeName,
       sysfsRoot: config.sysfsRoot,

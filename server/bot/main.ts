@@ -4,10 +4,9 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { BOT_VARIABLES, type BotConfig } from "../config/bot.ts";
-import { isLoopback } from "../config/loopback.ts";
 import { startupTable } from "../config/startup-table.ts";
 import type { Environment } from "../config/variables.ts";
-import type { AuthOptions } from "../http/auth.ts";
+import { authOf, tokenFile } from "../http/auth.ts";
 import { openToggles, type WatchedToggles } from "../kubernetes/toggles.ts";
 import type { Running } from "../listening-role.ts";
 import { sleep, wallClock } from "../time.ts";
@@ -25,15 +24,6 @@ export const announceBot = (config: BotConfig, env: Environment, logger: Logger)
 };
 
 const now = () => performance.now();
-
-const authOf = ({ metricsTokenFile, tls, listenHost }: BotConfig): AuthOptions => ({
-  tokenFiles:
-    metricsTokenFile === undefined
-      ? []
-      : [{ variable: "METRICS_TOKEN_FILE", path: metricsTokenFile, scopes: ["metrics"] }],
-  clientCertificates: tls?.clientCaFile !== undefined,
-  loopback: isLoopback(listenHost),
-});
 
 const watchToggles = (config: BotConfig, logger: Logger, metrics: BotMetrics): WatchedToggles =>
   openToggles({
@@ -63,7 +53,7 @@ export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenCh
   const app = buildBotApp({
     logger,
     registry,
-    auth: authOf(config),
+    auth: authOf(config, tokenFile("METRICS_TOKEN_FILE", config.metricsTokenFile, "metrics")),
     lastSyncAt: () => lastSyncAt(),
     toggles: () => toggles,
     device: () => device,

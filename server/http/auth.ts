@@ -4,6 +4,8 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { FastifyBaseLogger } from "fastify";
+import type { ListenerConfig } from "../config/listener.ts";
+import { isLoopback } from "../config/loopback.ts";
 import { rereadFiles } from "../config/reread-file.ts";
 import { parseTokens } from "./token-file.ts";
 
@@ -20,6 +22,25 @@ export type AuthOptions = {
   /** Milliseconds, monotonic: paces the looks at the token files. */
   now?: () => number;
 };
+
+type TokenFile = AuthOptions["tokenFiles"][number];
+
+/** The token file that `variable` names, if it does, and what its tokens may. */
+export const tokenFile = (
+  variable: string,
+  path: string | undefined,
+  ...scopes: TokenFile["scopes"]
+): TokenFile[] => (path === undefined ? [] : [{ variable, path, scopes }]);
+
+/** What a listener asks of its callers. */
+export const authOf = (
+  { tls, listenHost }: Pick<ListenerConfig, "tls" | "listenHost">,
+  tokenFiles: AuthOptions["tokenFiles"],
+): AuthOptions => ({
+  tokenFiles,
+  clientCertificates: tls?.clientCaFile !== undefined,
+  loopback: isLoopback(listenHost),
+});
 
 /** `token` is the name of the caller's token, where a valid one was sent. */
 type AuthDecision =

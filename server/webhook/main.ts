@@ -3,9 +3,8 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { checksumKeys } from "../checksum-keys.ts";
-import { isLoopback } from "../config/loopback.ts";
 import type { WebhookConfig } from "../config/webhook.ts";
-import type { AuthOptions } from "../http/auth.ts";
+import { authOf, tokenFile } from "../http/auth.ts";
 import { createAgentClient } from "./agent-client.ts";
 import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";
@@ -16,15 +15,6 @@ import { pathPolicySource } from "./path-policy.ts";
 
 /** A process that listens. `close` waits for the requests under way. */
 export type RunningWebhook = { address: string; close(): Promise<void> };
-
-const authOf = ({ hookTokenFile, tls, listenHost }: WebhookConfig): AuthOptions => ({
-  tokenFiles:
-    hookTokenFile === undefined
-      ? []
-      : [{ variable: "HOOK_TOKEN_FILE", path: hookTokenFile, scopes: ["hook"] }],
-  clientCertificates: tls?.clientCaFile !== undefined,
-  loopback: isLoopback(listenHost),
-});
 
 /** @throws UnusableFile or Node's listen error when the start fails. */
 export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise<RunningWebhook> => {
@@ -51,7 +41,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     logger,
     registry,
     metrics,
-    auth: authOf(config),
+    auth: authOf(config, tokenFile("HOOK_TOKEN_FILE", config.hookTokenFile, "hook")),
     agents,
     writer,
     parents,
