@@ -2,7 +2,7 @@
 // The command line as checked values. node:util's parseArgs splits it; what it lacks (choices, operands, messages that do
 // not repeat what was typed, since that may be a secret) is here.
 import { parseArgs } from "node:util";
-import { CommandFailed } from "./exit-codes.ts";
+import { wrong } from "./exit-codes.ts";
 import {
   type Command,
   type CommandSpec,
@@ -13,10 +13,6 @@ import {
   type OptionSpecs,
   type OptionValues,
 } from "./option-spec.ts";
-
-const wrong = (message: string): never => {
-  throw new CommandFailed("usage", message);
-};
 
 /** What parseArgs makes of the line when it is asked to judge nothing. */
 const tokensOf = (specs: OptionSpecs, args: readonly string[]) => {
@@ -44,11 +40,7 @@ const valueGiven = (name: string, spec: OptionSpec, raw: string | undefined, sho
 const addOption = (given: Map<string, string[]>, specs: OptionSpecs, token: OptionToken): void => {
   const { name, value, rawName } = token;
   const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
-  if (spec === undefined)
-    throw new CommandFailed(
-      "usage",
-      `the option${shown(rawName)} is not known (--help lists those that are)`,
-    );
+  if (spec === undefined) wrong(`the option${shown(rawName)} is not known (--help lists those that are)`);
   if (spec.type === "boolean") {
     if (value !== undefined) wrong(`--${name} takes no value`);
     given.set(name, []);

@@ -34,6 +34,11 @@ export class CommandFailed extends Error {
   }
 }
 
+/** Ends the command for what is wrong with how it was called. The type is written out so that the compiler knows it ends there. */
+export const wrong: (message: string) => never = (message) => {
+  throw new CommandFailed("usage", message);
+};
+
 /** The codes of the agent that mean something else than their status does. */
 const BY_CODE: Readonly<Record<string, ExitName>> = {
   SECRET_NOT_FOUND: "absent",

@@ -7,7 +7,7 @@ import { isHsmPath } from "../../../hooks/hsm-path.ts";
 import { ImportedSecret } from "../../agent-api/bulk-schema.ts";
 import type { SecretMetadata } from "../../agent-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";
-import { CommandFailed } from "../exit-codes.ts";
+import { wrong } from "../exit-codes.ts";
 import { readDotenv } from "./dotenv.ts";
 import { formatOfName, keysOfJson } from "./file-formats.ts";
 import { MAX_SECRET_BYTES } from "./files.ts";
@@ -35,10 +35,6 @@ export type BundleOptions = {
 
 /** What `export` writes, with what the agent takes of it. */
 const exported = compileSchema(Type.Object({ secrets: Type.Array(ImportedSecret) }));
-
-const wrong = (message: string): never => {
-  throw new CommandFailed("usage", message);
-};
 
 /** Every secret of a file. @throws CommandFailed where anything in it is not right. */
 export const readBundle = async (

@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import type { SecretMetadata } from "../../agent-api/schema.ts";
 import type { Context } from "../context.ts";
-import { CommandFailed } from "../exit-codes.ts";
+import { wrong } from "../exit-codes.ts";
 import type { OptionSpecs } from "../option-spec.ts";
 import { readDotenv } from "./dotenv.ts";
 import { readEnvFile } from "./env-file.ts";
@@ -55,10 +55,6 @@ export type ValueOptions = {
   label: string[];
 };
 
-const wrong = (message: string): never => {
-  throw new CommandFailed("usage", message);
-};
-
 /** Every key with its value, in the order of options. @throws CommandFailed for the first thing that is wrong. */
 export const readValues = async (context: Context, options: ValueOptions): Promise<Keys> => {
   const collected = collectKeys();
@@ -95,7 +91,7 @@ const collectKeys = () => {
 
 const addLiteral = (collected: CollectedKeys, literal: string, where: string): void => {
   const read = readLiteral(literal);
-  if (!read.ok) throw new CommandFailed("usage", `${where}${read.message}`);
+  if (!read.ok) wrong(`${where}${read.message}`);
   collected.add(read.value.key, read.value.value, where);
 };
 
