@@ -12,12 +12,16 @@ import type { ReadObject } from "./objects.ts";
 
 type Outcome = Extract<Answer, { kind: "written" | "deleted" }>;
 
-const changeOf = ({ change }: ChangeOperation): Change =>
-  change.type === "put" || change.type === "patch"
-    ? change.type === "put"
-      ? { type: "put", data: new Map(change.data), ...(change.metadata && { metadata: change.metadata }) }
-      : { type: "patch", data: new Map(change.data), ...(change.metadata && { metadata: change.metadata }) }
-    : change;
+const changeOf = ({ change }: ChangeOperation): Change => {
+  switch (change.type) {
+    case "put":
+      return { ...change, data: new Map(change.data) };
+    case "patch":
+      return { ...change, data: new Map(change.data) };
+    default:
+      return change;
+  }
+};
 
 /** Whether the change makes sense where what is there can't be understood: it replaces or removes all of it. */
 export const isRepair = ({ change, precondition }: ChangeOperation): boolean =>
