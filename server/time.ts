@@ -20,6 +20,9 @@ export const monotonicClock: Clock = { now: () => performance.now(), after };
 /** Milliseconds since the epoch: for what is compared with the times of others. It can be set. */
 export const wallClock: Clock = { now: () => Date.now(), after };
 
+/** RFC 3339 in whole seconds, as metav1.Time has it; what is left of a second is cut off. */
+export const rfc3339 = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, "Z");
+
 /** Ends early, without an error, when the signal is aborted. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 

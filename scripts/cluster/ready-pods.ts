@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for scheduler and kubelets where a cluster has no nodes: says of each Pod that it runs and is ready.
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { rfc3339 } from "../../server/time.ts";
 import { createKubeClient, type KubeObject, type ResourceInfo } from "../control-plane/client.ts";
 
 const pods: ResourceInfo = {
@@ -32,7 +34,7 @@ export const keepPodsReady = (url: string): (() => Promise<void>) => {
   const work = async () => {
     while (!ended) {
       const listed = await client.list(pods);
-      const now = new Date().toISOString().replace(/\.\d+/, "");
+      const now = rfc3339(new Date());
       const conditions = CONDITIONS.map((type) => ({ type, status: "True", lastTransitionTime: now }));
       const status = { phase: "Running", startTime: now, conditions };
       // One that has changed since is written at the next turn.

@@ -4,16 +4,15 @@
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import { isApplied } from "../kubernetes/toggle-requests.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult, Toggles } from "../kubernetes/toggles.ts";
-import { type Clock, sleep } from "../time.ts";
+import { type Clock, rfc3339, sleep } from "../time.ts";
 import type { SwitchCommand } from "./command.ts";
 import type { Begun } from "./journal.ts";
 import { defaultReason } from "./state-text.ts";
 
 type Start = Extract<SwitchCommand, { verb: "start" }>;
 
-/** RFC 3339, in whole seconds, not before `milliseconds` since the epoch. */
-const rfc3339 = (milliseconds: number): string =>
-  new Date(Math.ceil(milliseconds / 1000) * 1000).toISOString().replace(".000Z", "Z");
+/** The first whole second that is not before `milliseconds` since the epoch. */
+const wholeSecond = (milliseconds: number): Date => new Date(Math.ceil(milliseconds / 1000) * 1000);
 
 /** What `start` changes. Without a time it takes an earlier one out, so that the Toggle stays on. `now`: ms since the epoch. */
 export const startPatch = (
@@ -21,7 +20,7 @@ export const startPatch = (
   { sender, room, now }: { sender: string; room: string; now: number },
 ): TogglePatch => ({
   enabled: true,
-  until: seconds === undefined ? null : rfc3339(now + seconds * 1000),
+  until: seconds === undefined ? null : rfc3339(wholeSecond(now + seconds * 1000)),
   requestedBy: sender,
   reason: reason ?? defaultReason("start", room),
 });

@@ -6,6 +6,7 @@ import type { HookEvent } from "../../hooks/hook-event.ts";
 import type { InCluster } from "../config/in-cluster.ts";
 import { connectionFault } from "../http/connection-fault.ts";
 import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
+import { rfc3339 } from "../time.ts";
 
 /** The object that an event is about. */
 export type EventParent = {
@@ -122,7 +123,7 @@ const send = async (
 /** core/v1 Event. https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/ */
 const eventObject = (parent: EventParent, event: HookEvent, at: Date): Record<string, unknown> => {
   const { name, namespace, uid, resourceVersion } = parent.metadata;
-  const time = at.toISOString().replace(/\.\d+Z$/, "Z");
+  const time = rfc3339(at);
   return {
     apiVersion: "v1",
     kind: "Event",

@@ -49,6 +49,3 @@ export const createHookReport = (options: HookReportOptions): HookReport => {
     );
   };
 };
-
-/** RFC 3339 in whole seconds, as metav1.Time has it. */
-export const timestamp = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, "Z");

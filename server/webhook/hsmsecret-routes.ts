@@ -7,11 +7,12 @@ import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/m
 import type { PathPolicy } from "../../hooks/path-policy.ts";
 import { sendError } from "../http/errors.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
+import { rfc3339 } from "../time.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { AgentWriter } from "./agent-writer.ts";
 import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
-import { createHookReport, type HookReport, timestamp } from "./hook-report.ts";
+import { createHookReport, type HookReport } from "./hook-report.ts";
 import type { ParentCheck } from "./parent-check.ts";
 import { createTokenChanges, type TokenChanges } from "./token-changes.ts";
 
@@ -131,7 +132,7 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       policy: policy(),
       agents: agents.states().map(({ name }) => name),
       checksums: checksums(),
-      now: timestamp(clock()),
+      now: rfc3339(clock()),
     }),
     done: createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] }),
     token: createTokenChanges({ writer, parents, metrics, now }),

@@ -4,9 +4,10 @@ import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/m
 import type { HookContext } from "../../hooks/toggle/index.ts";
 import * as toggle from "../../hooks/toggle/index.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
+import { rfc3339 } from "../time.ts";
 import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
-import { createHookReport, timestamp } from "./hook-report.ts";
+import { createHookReport } from "./hook-report.ts";
 
 export type ToggleRouteOptions = {
   events: Pick<EventSink, "post">;
@@ -20,7 +21,7 @@ export type ToggleRouteOptions = {
 /** Adds POST /hooks/toggle/{customize,sync,finalize}. */
 export const addToggleRoutes = (app: KeyswitchServer, options: ToggleRouteOptions): void => {
   const { events, metrics, templates, clock } = options;
-  const context = (): HookContext => ({ now: timestamp(clock()), templates });
+  const context = (): HookContext => ({ now: rfc3339(clock()), templates });
 
   const done = createHookReport({ resource: "toggle", events, metrics, quiet: ["Off", "Running"] });
 

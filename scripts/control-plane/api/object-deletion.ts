@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an object goes: at once, or marked as deleted until its finalizers are gone.
+
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { rfc3339 } from "../../../server/time.ts";
 import type { ApiContext } from "./api-request.ts";
 import { badRequest, conflict } from "./api-status.ts";
 import { copy, equal, type Json } from "./json.ts";
 import type { KubeObject } from "./kube-object.ts";
-import { timestamp } from "./object-write.ts";
 import { bucketOf, type ResourceKind } from "./registry.ts";
 
 /** metav1.DeleteOptions, as far as this server reads it. */
@@ -89,7 +90,7 @@ export function deleteObject(
   if (finalizers.length > 0) marked.metadata.finalizers = finalizers;
   else delete marked.metadata.finalizers;
   if (!marked.metadata.deletionTimestamp) {
-    marked.metadata.deletionTimestamp = timestamp(ctx.now());
+    marked.metadata.deletionTimestamp = rfc3339(ctx.now());
     if (!isNamespace(kind)) marked.metadata.deletionGracePeriodSeconds = 0;
     if (marked.metadata.generation) marked.metadata.generation += 1;
     if (isNamespace(kind)) marked.status = { phase: "Terminating" };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an object is created and updated: defaults, validation, generation, ownership of fields, storage.
+
 import { randomUUID } from "node:crypto";
+import { rfc3339 } from "../../../server/time.ts";
 import type { ApiContext, WriteOptions } from "./api-request.ts";
 import { alreadyExists, badRequest, conflict, invalid, modifiedMeanwhile } from "./api-status.ts";
 import { trackUpdate } from "./apply/managed-fields.ts";
@@ -12,11 +14,6 @@ import { applyDefaults } from "./schema/defaults.ts";
 import { objectFaults } from "./validation/object-validation.ts";
 import { prepareInput } from "./validation/prepare-input.ts";
 import { checkFields } from "./validation/unknown-fields.ts";
-
-/** RFC 3339 with whole seconds, as Kubernetes writes times. */
-export function timestamp(now: Date): string {
-  return now.toISOString().replace(/\.\d{3}Z$/, "Z");
-}
 
 /** Everything but metadata and (with the subresource) status: what generation counts. */
 function generationContent(kind: ResourceKind, object: KubeObject): JsonObject {
@@ -72,7 +69,7 @@ export function createObject(
   checkFields(kind, object, options);
   if (kind.statusSubresource) delete object.status;
   metadata.uid = randomUUID();
-  metadata.creationTimestamp = timestamp(ctx.now());
+  metadata.creationTimestamp = rfc3339(ctx.now());
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.generation;

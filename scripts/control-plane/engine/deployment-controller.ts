@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for the Deployment controller and the kubelets: no pods run, but each Deployment gets the status it would have.
+
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { rfc3339 } from "../../../server/time.ts";
 import { equal, type JsonObject, toJson } from "../api/json.ts";
 import { keyOf } from "../api/kube-object.ts";
 import { createKubeClient, type KubeObject, type ResourceInfo } from "../client.ts";
@@ -98,7 +100,7 @@ export function startDeploymentController(options: DeploymentControllerOptions):
       resource: deployments,
       original: object,
       subresource: "status",
-      change: (fresh) => changeStatus(fresh, pods, timestamp(now())),
+      change: (fresh) => changeStatus(fresh, pods, rfc3339(now())),
     });
     if (!written.ok && written.status !== 404) return { kind: "retry" };
     const moving = pods.actual !== desired || (pods.ready !== desired && readyAfterMs !== "never");
@@ -199,5 +201,3 @@ function changeStatus(fresh: KubeObject, pods: PodCounts, at: string): boolean {
   fresh.metadata.annotations = { ...annotations, [REVISION]: next };
   return true;
 }
-
-const timestamp = (date: Date) => `${date.toISOString().slice(0, 19)}Z`;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events on objects, as client-go's recorder writes them: repeats are counted, and a flood about one object is cut.
+
 import { randomBytes } from "node:crypto";
+import { rfc3339 } from "../../../server/time.ts";
 import type { JsonObject } from "../api/json.ts";
 import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
 import type { EngineLog } from "./engine-log.ts";
@@ -47,7 +49,7 @@ export function createEventRecorder(client: KubeClient, now: () => Date, log: En
   const again = async (event: Written): Promise<boolean> => {
     const answer = await client.patch(events, event, {
       contentType: "application/merge-patch+json",
-      body: JSON.stringify({ count: event.count + 1, lastTimestamp: timestamp(now()) }),
+      body: JSON.stringify({ count: event.count + 1, lastTimestamp: rfc3339(now()) }),
     });
     if (answer.ok) event.count += 1;
     return answer.ok;
@@ -61,7 +63,7 @@ export function createEventRecorder(client: KubeClient, now: () => Date, log: En
     if (repeated && (await again(repeated))) return;
     const namespace = own ?? "default";
     const name = `${of}.${randomBytes(8).toString("hex")}`;
-    const body = eventBody(object, { namespace, name, type, reason, message, at: timestamp(now()) });
+    const body = eventBody(object, { namespace, name, type, reason, message, at: rfc3339(now()) });
     const answer = await client.create(events, body, namespace);
     if (answer.ok) written.set(key, { namespace, name, count: 1 });
     else log.warn({ status: answer.status, reason: answer.reason }, "can't write an event");
@@ -74,8 +76,6 @@ export function createEventRecorder(client: KubeClient, now: () => Date, log: En
     flushed: () => last,
   };
 }
-
-const timestamp = (date: Date) => `${date.toISOString().slice(0, 19)}Z`;
 
 type EventText = {
   namespace: string;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // metadata.managedFields: who owns which fields, brought up to date at each write.
+import { rfc3339 } from "../../../../server/time.ts";
 import { copy, equal, type JsonObject } from "../json.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../kube-object.ts";
 import { apiVersionOf, type ResourceKind } from "../registry.ts";
@@ -179,10 +180,6 @@ export function trackUpdate(
 
 function isUnchanged({ added, modified, removed }: Comparison): boolean {
   return isEmpty(added) && isEmpty(modified) && isEmpty(removed);
-}
-
-export function rfc3339(now: Date): string {
-  return now.toISOString().replace(/\.\d{3}Z$/, "Z");
 }
 
 function setManagedFields(object: KubeObject, entries: ManagedFieldsEntry[]): void {

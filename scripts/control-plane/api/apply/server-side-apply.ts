@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Server-side apply: merges a manager's configuration and keeps the account of who owns what.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/
+import { rfc3339 } from "../../../../server/time.ts";
 import { ApiError, badRequest, type Cause } from "../api-status.ts";
 import { toJson } from "../json.ts";
 import { asKubeObject, type KubeObject } from "../kube-object.ts";
@@ -25,7 +26,6 @@ import {
   type Manager,
   ownableContent,
   ownershipSchema,
-  rfc3339,
   takeChanged,
   withoutIgnored,
 } from "./managed-fields.ts";

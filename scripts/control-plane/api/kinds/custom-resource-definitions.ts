@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // CustomResourceDefinitions: the kind itself, and the kinds that each of them adds to the server.
+
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { rfc3339 } from "../../../../server/time.ts";
 import type { ApiContext } from "../api-request.ts";
 import { definitionFinalizer } from "../content-cleanup.ts";
 import { isObject, type JsonObject } from "../json.ts";
 import type { KubeObject } from "../kube-object.ts";
-import { timestamp } from "../object-write.ts";
 import { bucketOf, type ResourceKind } from "../registry.ts";
 import { SchemaShape } from "../schema/schema-shape.ts";
 import { builtInColumns } from "../table/built-in-columns.ts";
@@ -90,7 +91,7 @@ function definedKind(spec: DefinitionSpec, version: DefinitionVersion): Resource
 }
 
 function condition(type: string, reason: string, message: string, now: Date): JsonObject {
-  return { lastTransitionTime: timestamp(now), message, reason, status: "True", type };
+  return { lastTransitionTime: rfc3339(now), message, reason, status: "True", type };
 }
 
 function prepareDefinition(object: KubeObject, _old: KubeObject | undefined, now: Date): void {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the protobuf bodies that kubectl's typed clients send, into the JSON form of the same object.
 // https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
+import { rfc3339 } from "../../../../server/time.ts";
 import type { Json, JsonObject } from "../json.ts";
 import { type FieldDescriptor, messageFields } from "./descriptors.ts";
 
@@ -73,7 +74,7 @@ function single(type: string, value: bigint | Buffer): Json {
   if (type === "Time") {
     const seconds = Number(message.seconds ?? 0);
     // The zero time of Go stands for "not set".
-    return seconds <= 0 ? null : new Date(seconds * 1000).toISOString().replace(/\.\d{3}Z$/, "Z");
+    return seconds <= 0 ? null : rfc3339(new Date(seconds * 1000));
   }
   if (type === "Quantity") return message.string ?? "0";
   if (type === "IntOrString") return message.type === 1 ? (message.strVal ?? "") : (message.intVal ?? 0);

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import type { Layout } from "../../../agent-api/schema.ts";
 import { createBoundedQueue } from "../../../queue.ts";
-import { type Clock, monotonicClock } from "../../../time.ts";
+import { type Clock, monotonicClock, rfc3339 } from "../../../time.ts";
 import {
   type InfoResult,
   type ListResult,
@@ -117,7 +117,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     layout: writes?.layout ?? "packed",
     limits: writeLimits,
     waitMs: operationTimeoutMs,
-    timestamp: () => (options.date?.() ?? new Date()).toISOString().replace(/\.\d+Z$/, "Z"),
+    timestamp: () => rfc3339(options.date?.() ?? new Date()),
     changed: () => {
       changed();
       tellCapacity();
