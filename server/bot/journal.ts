@@ -144,77 +144,110 @@ export type Journal = {
 };
 
 /** Reads what is in the store at once; nobody else may write to its area. */
-export const openJournal = (options: JournalOptions): Journal => {
-  const { store, maxAgeMs, isClosed = () => false, onUnreadable = () => {} } = options;
-  const read = (): Pending[] =>
-    [...store.entries(AREA)].flatMap(([key, bytes]) => {
+export const openJournal = (options: JournalOptions): Journal => new StoredJournal(options);
+
+const inOrder = (some: readonly Pending[]): Pending[] =>
+  some.toSorted((a, b) => a.entry.sequence - b.entry.sequence);
+
+class StoredJournal implements Journal {
+  readonly #options: JournalOptions;
+  /** Of the newest message. */
+  #sequence: number;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    this.#sequence = this.#all().reduce((highest, { entry }) => Math.max(highest, entry.sequence), 0);
+  }
+
+  add(id: string, entry: Omit<Entry, "sequence">): Pending | undefined {
+    if (this.#options.store.get(AREA, MESSAGE + id) !== undefined) return undefined;
+    this.#sequence += 1;
+    const added = { ...entry, sequence: this.#sequence };
+    // Whatever is done about it writes a step first, and so does the sync position: without either it comes again.
+    this.#write(id, added, "soon");
+    return { id, entry: added };
+  }
+
+  step(id: string, step: Step): void {
+    const entry = this.get(id);
+    if (entry !== undefined) this.#write(id, { ...entry, step });
+  }
+
+  get(id: string): Entry | undefined {
+    const bytes = this.#options.store.get(AREA, MESSAGE + id);
+    return bytes && entryOf(bytes);
+  }
+
+  pending(): Pending[] {
+    return inOrder(this.#all().filter(({ entry }) => entry.step.state !== "done"));
+  }
+
+  answeredBy(answer: string): Pending | undefined {
+    return this.#all().find(
+      ({ entry: { step } }) =>
+        (step.state === "done" && step.shown?.id === answer) ||
+        (step.state === "answered" && step.answer === answer),
+    );
+  }
+
+  notices(text: (missed: readonly Entry[]) => string): (Notice & { room: string })[] {
+    const { store } = this.#options;
+    return store.transaction(() => {
+      this.#gatherMissed(text);
+      return [...store.entries(AREA)].flatMap(([key, bytes]) => {
+        const notice = key.startsWith(NOTICE) ? noticeOf(bytes) : undefined;
+        return notice === undefined ? [] : [{ ...notice, room: key.slice(NOTICE.length) }];
+      });
+    });
+  }
+
+  noticeSent(room: string): void {
+    this.#options.store.delete(AREA, NOTICE + room);
+  }
+
+  forget(now: number): void {
+    const { store, maxAgeMs } = this.#options;
+    store.transaction(() => {
+      const done = inOrder(this.#all().filter(({ entry }) => entry.step.state === "done"));
+      const surplus = done.length - MOST_KEPT;
+      for (const [index, { id, entry }] of done.entries()) {
+        const age = now - entry.at;
+        // What came with a time in the future was taken as sent then: it could pass as young again for a while.
+        if (age > KEPT_MS || (index < surplus && age > 2 * maxAgeMs)) store.delete(AREA, MESSAGE + id);
+      }
+    });
+  }
+
+  /** Turns what was missed in each room into its notice. */
+  #gatherMissed(text: (missed: readonly Entry[]) => string): void {
+    const { store } = this.#options;
+    const allMissed = inOrder(this.#all().filter(({ entry }) => entry.step.state === "missed"));
+    for (const [room, missed] of Map.groupBy(allMissed, ({ entry }) => entry.room)) {
+      const [first] = missed;
+      // A notice under way has to be sent as it is; the next one waits for it.
+      if (first === undefined || store.get(AREA, NOTICE + room) !== undefined) continue;
+      const notice: Notice = {
+        text: text(missed.map(({ entry }) => entry)),
+        transaction: transactionOf(first.id, "missed"),
+      };
+      store.put(AREA, NOTICE + room, JSON.stringify(notice));
+      for (const { id } of missed) this.step(id, { state: "done", edits: 0 });
+    }
+  }
+
+  #all(): Pending[] {
+    const { store, onUnreadable } = this.#options;
+    return [...store.entries(AREA)].flatMap(([key, bytes]) => {
       if (!key.startsWith(MESSAGE)) return [];
       const entry = entryOf(bytes);
-      if (entry === undefined) onUnreadable(key);
+      if (entry === undefined) onUnreadable?.(key);
       return entry === undefined ? [] : [{ id: key.slice(MESSAGE.length), entry }];
     });
-  const write = (id: string, entry: Entry, when: "now" | "soon" = "now") => {
-    if (isClosed()) throw new Error("the journal is closed");
+  }
+
+  #write(id: string, entry: Entry, when: "now" | "soon" = "now"): void {
+    const { store, isClosed } = this.#options;
+    if (isClosed?.()) throw new Error("the journal is closed");
     store.put(AREA, MESSAGE + id, JSON.stringify(entry), when);
-  };
-  const get = (id: string): Entry | undefined => {
-    const bytes = store.get(AREA, MESSAGE + id);
-    return bytes && entryOf(bytes);
-  };
-  const inOrder = (some: readonly Pending[]): Pending[] =>
-    some.toSorted((a, b) => a.entry.sequence - b.entry.sequence);
-  let sequence = read().reduce((highest, { entry }) => Math.max(highest, entry.sequence), 0);
-  const step = (id: string, next: Step) => {
-    const entry = get(id);
-    if (entry !== undefined) write(id, { ...entry, step: next });
-  };
-  return {
-    add(id, entry) {
-      if (store.get(AREA, MESSAGE + id) !== undefined) return undefined;
-      sequence += 1;
-      const added = { ...entry, sequence };
-      // Whatever is done about it writes a step first, and so does the sync position: without either it comes again.
-      write(id, added, "soon");
-      return { id, entry: added };
-    },
-    step,
-    get,
-    pending: () => inOrder(read().filter(({ entry }) => entry.step.state !== "done")),
-    answeredBy: (answer) =>
-      read().find(
-        ({ entry: { step } }) =>
-          (step.state === "done" && step.shown?.id === answer) ||
-          (step.state === "answered" && step.answer === answer),
-      ),
-    notices: (text) =>
-      store.transaction(() => {
-        const allMissed = inOrder(read().filter(({ entry }) => entry.step.state === "missed"));
-        for (const [room, missed] of Map.groupBy(allMissed, ({ entry }) => entry.room)) {
-          const [first] = missed;
-          // A notice under way has to be sent as it is; the next one waits for it.
-          if (first === undefined || store.get(AREA, NOTICE + room) !== undefined) continue;
-          const notice: Notice = {
-            text: text(missed.map(({ entry }) => entry)),
-            transaction: transactionOf(first.id, "missed"),
-          };
-          store.put(AREA, NOTICE + room, JSON.stringify(notice));
-          for (const { id } of missed) step(id, { state: "done", edits: 0 });
-        }
-        return [...store.entries(AREA)].flatMap(([key, bytes]) => {
-          const notice = key.startsWith(NOTICE) ? noticeOf(bytes) : undefined;
-          return notice === undefined ? [] : [{ ...notice, room: key.slice(NOTICE.length) }];
-        });
-      }),
-    noticeSent: (room) => store.delete(AREA, NOTICE + room),
-    forget: (now) =>
-      store.transaction(() => {
-        const done = inOrder(read().filter(({ entry }) => entry.step.state === "done"));
-        const surplus = done.length - MOST_KEPT;
-        for (const [index, { id, entry }] of done.entries()) {
-          const age = now - entry.at;
-          // What came with a time in the future was taken as sent then: it could pass as young again for a while.
-          if (age > KEPT_MS || (index < surplus && age > 2 * maxAgeMs)) store.delete(AREA, MESSAGE + id);
-        }
-      }),
-  };
-};
+  }
+}

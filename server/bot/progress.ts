@@ -91,84 +91,147 @@ const sightOf = (
 };
 
 /** Edits answers: each at most once a second, to what is newest then. */
-const createEditing = (
-  { clock, chat, sending, journal, track }: ProgressOptions,
-  {
-    later,
-    isClosed,
-    onDone,
-  }: {
-    later(ms: number, action: () => void): void;
-    isClosed(): boolean;
-    /** The last word on it was said. */
-    onDone(id: string): void;
-  },
-) => {
-  const finish = ({ followed, edits }: Follower) => {
-    const { id, answer, following } = followed;
-    onDone(id);
-    journal.step(id, { state: "done", shown: { id: answer.id, toggle: following.toggle }, edits });
-  };
+class Editing {
+  readonly #options: ProgressOptions;
+  readonly #work: GuardedTimers;
+  /** Told the id of a message when the last word on it was said. */
+  readonly #onDone: (id: string) => void;
 
-  const edit = async (follower: Follower, { text, last }: Sight) => {
-    const { id, answer, following } = follower.followed;
-    if (text !== follower.shown) {
-      // Counted first: after a kill the same number must not carry another text, which the server would drop.
-      follower.edits += 1;
-      const { edits } = follower;
-      journal.step(id, { state: "answered", answer: answer.id, following, edits });
-      const transaction = transactionOf(id, `edit-${edits}`);
-      const what = { part: "edit", room: answer.room, forMs: EDIT_FOR_MS } as const;
-      await sending.attempt(what, () => chat.edit(answer, text, transaction));
-      if (sending.stopped || isClosed()) return;
-      follower.shown = text;
-      follower.editedAt = clock.now();
-    }
-    follower.busy = false;
-    if (last) finish(follower);
-    else pump(follower);
-  };
+  constructor(options: ProgressOptions, work: GuardedTimers, onDone: (id: string) => void) {
+    this.#options = options;
+    this.#work = work;
+    this.#onDone = onDone;
+  }
 
-  const pump = (follower: Follower) => {
+  /** Edits the answer to its next text, as soon as the one before is a second old. */
+  pump(follower: Follower): void {
     if (follower.busy || follower.next === undefined) return;
     if (follower.next.text === follower.shown && !follower.next.last) return;
     follower.busy = true;
     const run = () => {
       const { next } = follower;
       follower.next = undefined;
-      if (next !== undefined) track(edit(follower, next));
+      if (next !== undefined) this.#options.track(this.#edit(follower, next));
     };
-    const wait = follower.editedAt + BETWEEN_EDITS_MS - clock.now();
+    const wait = follower.editedAt + BETWEEN_EDITS_MS - this.#options.clock.now();
     if (wait <= 0) run();
-    else later(wait, run);
-  };
+    else this.#work.later(wait, run);
+  }
 
-  return { finish, pump };
-};
+  finish({ followed, edits }: Follower): void {
+    const { id, answer, following } = followed;
+    this.#onDone(id);
+    const shown = { id: answer.id, toggle: following.toggle };
+    this.#options.journal.step(id, { state: "done", shown, edits });
+  }
 
-export const createProgress = (options: ProgressOptions): Progress => {
-  const { toggles, clock, track } = options;
-  const followers = new Map<string, Follower>();
-  const timers = createTimers(clock);
-  let closed = false;
+  async #edit(follower: Follower, { text, last }: Sight): Promise<void> {
+    if (text !== follower.shown && !(await this.#send(follower, text))) return;
+    follower.busy = false;
+    if (last) this.finish(follower);
+    else this.pump(follower);
+  }
 
-  /** A store that can't be written must not end the watch, or the process. */
-  const guarded = (work: () => void) => track((async () => work())());
+  /** False: nothing more is to be sent. */
+  async #send(follower: Follower, text: string): Promise<boolean> {
+    const { clock, chat, sending, journal } = this.#options;
+    const { id, answer, following } = follower.followed;
+    // Counted first: after a kill the same number must not carry another text, which the server would drop.
+    follower.edits += 1;
+    const { edits } = follower;
+    journal.step(id, { state: "answered", answer: answer.id, following, edits });
+    const transaction = transactionOf(id, `edit-${edits}`);
+    const what = { part: "edit", room: answer.room, forMs: EDIT_FOR_MS } as const;
+    await sending.attempt(what, () => chat.edit(answer, text, transaction));
+    if (sending.stopped || this.#work.closed) return false;
+    follower.shown = text;
+    follower.editedAt = clock.now();
+    return true;
+  }
+}
 
-  const later = (ms: number, action: () => void) =>
-    timers.after(ms, () => {
-      if (!closed) guarded(action);
+/** Work that may fail, at once or later: a store that can't be written must not end the watch, or the process. */
+class GuardedTimers {
+  readonly #track: ProgressOptions["track"];
+  readonly #timers: ReturnType<typeof createTimers>;
+  closed = false;
+
+  constructor({ track, clock }: ProgressOptions) {
+    this.#track = track;
+    this.#timers = createTimers(clock);
+  }
+
+  now(work: () => void): void {
+    this.#track((async () => work())());
+  }
+
+  later(ms: number, work: () => void): void {
+    this.#timers.after(ms, () => {
+      if (!this.closed) this.now(work);
     });
+  }
 
-  const { finish, pump } = createEditing(options, {
-    later,
-    isClosed: () => closed,
-    onDone: (id) => followers.delete(id),
-  });
+  close(): void {
+    this.closed = true;
+    this.#timers.clear();
+  }
+}
 
-  const look = (follower: Follower, toggle: Toggle | undefined) => {
+export const createProgress = (options: ProgressOptions): Progress => new FollowedAnswers(options);
+
+class FollowedAnswers implements Progress {
+  readonly #options: ProgressOptions;
+  readonly #followers = new Map<string, Follower>();
+  readonly #work: GuardedTimers;
+  readonly #editing: Editing;
+  readonly #unsubscribe: () => void;
+
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+    this.#work = new GuardedTimers(options);
+    this.#editing = new Editing(options, this.#work, (id) => this.#followers.delete(id));
+    this.#unsubscribe = options.toggles.subscribe(({ name, toggle }) =>
+      this.#work.now(() => this.#lookAt(name, toggle)),
+    );
+  }
+
+  follow(followed: Followed): void {
+    const { toggles } = this.#options;
+    const { id, following, edits, shown } = followed;
+    const follower = { followed, edits, shown, next: undefined, busy: false, editedAt: -Infinity };
+    this.#followers.set(id, follower);
+    if (this.#followers.size === 1) this.#work.later(LOOK_MS, () => this.#lookAll());
+    const toggle = toggles.find(following.toggle);
+    // Right after a start the memory may be empty: only a watch that is up says "deleted".
+    if (toggle !== undefined || toggles.state().ok) this.#look(follower, toggle);
+  }
+
+  seen(toggle: Toggle): void {
+    this.#lookAt(toggle.metadata.name, toggle);
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#work.close();
+  }
+
+  #lookAll(): void {
+    for (const follower of [...this.#followers.values()]) {
+      this.#look(follower, this.#options.toggles.find(follower.followed.following.toggle));
+    }
+    if (this.#followers.size > 0) this.#work.later(LOOK_MS, () => this.#lookAll());
+  }
+
+  #lookAt(name: string, toggle: Toggle | undefined): void {
+    for (const follower of [...this.#followers.values()]) {
+      if (follower.followed.following.toggle === name) this.#look(follower, toggle);
+    }
+  }
+
+  #look(follower: Follower, toggle: Toggle | undefined): void {
+    const { toggles, clock } = this.#options;
     if (toggle !== undefined && !follower.followed.mayUse(toggle)) {
-      if (!follower.busy) finish(follower);
+      if (!follower.busy) this.#editing.finish(follower);
       return;
     }
     // After the last word there is none.
@@ -176,38 +239,6 @@ export const createProgress = (options: ProgressOptions): Progress => {
     const sight = sightOf(follower.followed, toggle, { current: toggles.state().ok, now: clock.now() });
     if (sight === undefined) return;
     follower.next = sight;
-    pump(follower);
-  };
-
-  const lookAll = () => {
-    for (const follower of [...followers.values()]) {
-      look(follower, toggles.find(follower.followed.following.toggle));
-    }
-    if (followers.size > 0) later(LOOK_MS, lookAll);
-  };
-
-  const lookAt = (name: string, toggle: Toggle | undefined) => {
-    for (const follower of [...followers.values()]) {
-      if (follower.followed.following.toggle === name) look(follower, toggle);
-    }
-  };
-
-  const unsubscribe = toggles.subscribe(({ name, toggle }) => guarded(() => lookAt(name, toggle)));
-  return {
-    follow(followed) {
-      const { id, following, edits, shown } = followed;
-      const follower = { followed, edits, shown, next: undefined, busy: false, editedAt: -Infinity };
-      followers.set(id, follower);
-      if (followers.size === 1) later(LOOK_MS, lookAll);
-      const toggle = toggles.find(following.toggle);
-      // Right after a start the memory may be empty: only a watch that is up says "deleted".
-      if (toggle !== undefined || toggles.state().ok) look(follower, toggle);
-    },
-    seen: (toggle) => lookAt(toggle.metadata.name, toggle),
-    close() {
-      closed = true;
-      unsubscribe();
-      timers.clear();
-    },
-  };
-};
+    this.#editing.pump(follower);
+  }
+}
