@@ -3,7 +3,7 @@
 // long an unread answer is kept.
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { createPlaces, type Guest } from "./connection-places.ts";
+import { createPlaces, type Guest, type Places } from "./connection-places.ts";
 import type { TrafficLimits } from "./traffic-limits.ts";
 
 /** How often the times are looked at. */
@@ -85,78 +85,105 @@ const createExchanges = (onIdle: (connection: Connection) => void) => {
 };
 
 /** Connections of no server yet. `now` is in milliseconds, monotonic. */
-export const createConnections = (limits: TrafficLimits, now = () => performance.now()): Connections => {
-  const bySocket = new WeakMap<Socket, Connection>();
-  const byAddress = new Map<string, Connection>();
+export const createConnections = (limits: TrafficLimits, now = () => performance.now()): Connections =>
+  new BoundedConnections(limits, now);
 
-  const drop = (connection: Connection): void => {
-    places.leave(connection);
-    for (const socket of connection.sockets) socket.destroy();
-  };
-  const places = createPlaces<Connection>(limits, drop);
-  const connect = (socket: Socket): void => {
-    const connection = newConnection(socket, now());
-    if (!places.enter(connection)) return void socket.destroy();
-    const address = addressOf(socket);
-    bySocket.set(socket, connection);
-    byAddress.set(address, connection);
-    socket.once("close", () => {
-      drop(connection);
-      if (byAddress.get(address) === connection) byAddress.delete(address);
-      exchanges.endAll(connection);
-    });
-  };
-  const exchanges = createExchanges((connection) => {
+class BoundedConnections implements Connections {
+  readonly #limits: TrafficLimits;
+  readonly #now: () => number;
+  readonly #bySocket = new WeakMap<Socket, Connection>();
+  readonly #byAddress = new Map<string, Connection>();
+  readonly #places: Places<Connection>;
+  readonly #exchanges = createExchanges((connection) => {
     // After the answer's last bytes have been handed to the socket.
-    if (connection.ending) setImmediate(() => drop(connection));
+    if (connection.ending) setImmediate(() => this.#drop(connection));
   });
-  const admit = (request: IncomingMessage, response: ServerResponse): boolean => {
-    const connection = bySocket.get(request.socket);
+  readonly #sweeping: NodeJS.Timeout;
+
+  constructor(limits: TrafficLimits, now: () => number) {
+    this.#limits = limits;
+    this.#now = now;
+    this.#places = createPlaces<Connection>(limits, (connection) => this.#drop(connection));
+    this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  }
+
+  watch(server: Server): void {
+    server.on("connection", (socket: Socket) => this.#connect(socket));
+    // TLS wraps the socket; its peer is what both have in common.
+    server.on("secureConnection", (socket: Socket) => {
+      const connection = this.#byAddress.get(addressOf(socket));
+      if (connection === undefined) return void socket.destroy();
+      connection.sockets.push(socket);
+      this.#bySocket.set(socket, connection);
+    });
+  }
+
+  guard(listener: RequestListener): RequestListener {
+    return (request, response) => {
+      if (this.#admit(request, response)) listener(request, response);
+    };
+  }
+
+  recognise(socket: Socket): boolean {
+    const connection = this.#bySocket.get(socket);
+    return connection === undefined || this.#places.recognise(connection);
+  }
+
+  whenOver(response: ServerResponse, done: () => void): void {
+    this.#exchanges.whenOver(response, done);
+  }
+
+  endAll(): void {
+    for (const connection of this.#places.all()) {
+      connection.ending = true;
+      if (connection.exchanges.size === 0) this.#drop(connection);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#sweeping);
+  }
+
+  #connect(socket: Socket): void {
+    const connection = newConnection(socket, this.#now());
+    if (!this.#places.enter(connection)) return void socket.destroy();
+    const address = addressOf(socket);
+    this.#bySocket.set(socket, connection);
+    this.#byAddress.set(address, connection);
+    socket.once("close", () => {
+      this.#drop(connection);
+      if (this.#byAddress.get(address) === connection) this.#byAddress.delete(address);
+      this.#exchanges.endAll(connection);
+    });
+  }
+
+  #admit(request: IncomingMessage, response: ServerResponse): boolean {
+    const connection = this.#bySocket.get(request.socket);
     if (connection === undefined || request.socket.destroyed) return false;
     if (
-      connection.exchanges.size >= limits.pipelined ||
+      connection.exchanges.size >= this.#limits.pipelined ||
       (connection.ending && connection.exchanges.size === 0)
     ) {
-      drop(connection);
+      this.#drop(connection);
       return false;
     }
     connection.asked = true;
-    exchanges.begin(connection, response);
+    this.#exchanges.begin(connection, response);
     return true;
-  };
-  const sweep = setInterval(() => {
-    const at = now();
-    for (const connection of places.all()) if (isLate(connection, limits, at)) drop(connection);
-  }, SWEEP_MS).unref();
+  }
 
-  return {
-    watch: (server) => {
-      server.on("connection", connect);
-      // TLS wraps the socket; its peer is what both have in common.
-      server.on("secureConnection", (socket: Socket) => {
-        const connection = byAddress.get(addressOf(socket));
-        if (connection === undefined) return void socket.destroy();
-        connection.sockets.push(socket);
-        bySocket.set(socket, connection);
-      });
-    },
-    guard: (listener) => (request, response) => {
-      if (admit(request, response)) listener(request, response);
-    },
-    recognise: (socket) => {
-      const connection = bySocket.get(socket);
-      return connection === undefined || places.recognise(connection);
-    },
-    whenOver: exchanges.whenOver,
-    endAll: () => {
-      for (const connection of places.all()) {
-        connection.ending = true;
-        if (connection.exchanges.size === 0) drop(connection);
-      }
-    },
-    close: () => clearInterval(sweep),
-  };
-};
+  #drop(connection: Connection): void {
+    this.#places.leave(connection);
+    for (const socket of connection.sockets) socket.destroy();
+  }
+
+  #sweep(): void {
+    const at = this.#now();
+    for (const connection of this.#places.all()) {
+      if (isLate(connection, this.#limits, at)) this.#drop(connection);
+    }
+  }
+}
 
 const addressOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
   [remoteAddress, remotePort, localAddress, localPort].join(" ");

@@ -78,8 +78,8 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   parseJsonBodies(app, "application/json");
   if (tls === undefined && options.auth.loopback) refuseOtherHosts(app);
   admitCallers(app, createAuthenticator(options.auth, logger), connections);
-  limitInFlight(app, limits.hooksInFlight, connections.whenOver);
-  limitBytes(app, limits, connections.whenOver);
+  limitInFlight(app, limits.hooksInFlight, (response, done) => connections.whenOver(response, done));
+  limitBytes(app, limits, (response, done) => connections.whenOver(response, done));
   sendInPieces(app);
   const metrics = createRequestMetrics(registry);
   app.addHook("onResponse", async (request, reply) => {
