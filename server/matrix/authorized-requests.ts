@@ -40,65 +40,83 @@ export type AuthorizedRequestsOptions = {
 /** After a log-in that failed; those who wait for one meanwhile get its result. */
 const BETWEEN_LOG_INS_MS = 900;
 
-export const createAuthorizedRequests = (options: AuthorizedRequestsOptions): AuthorizedRequests => {
-  const { http, now, logger, onRenewal } = options;
-  const { userId, deviceId } = options.session;
-  let token = options.session.accessToken;
-  /** There is no token to hope for any more. */
-  let ended = false;
-  let underWay: Promise<boolean> | undefined;
-  let failedAt = Number.NEGATIVE_INFINITY;
+export const createAuthorizedRequests = (options: AuthorizedRequestsOptions): AuthorizedRequests =>
+  new RenewingRequests(options);
 
-  const logIn = async (): Promise<boolean> => {
+class RenewingRequests implements AuthorizedRequests {
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly #options: AuthorizedRequestsOptions;
+  #accessToken: string;
+  /** There is no access token to hope for any more. */
+  #ended = false;
+  #logIn: Promise<boolean> | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: AuthorizedRequestsOptions) {
+    this.#options = options;
+    this.userId = options.session.userId;
+    this.deviceId = options.session.deviceId;
+    this.#accessToken = options.session.accessToken;
+  }
+
+  accessToken(): string {
+    return this.#accessToken;
+  }
+
+  async request(request: Omit<MatrixRequest, "accessToken">): Promise<MatrixAnswer> {
+    const { http } = this.#options;
+    const used = this.#accessToken;
+    const answer = await http.request({ ...request, accessToken: used });
+    if (answer.ok || answer.kind !== "matrix" || answer.errcode !== "M_UNKNOWN_TOKEN") return answer;
+    return (await this.renew(used)) ? http.request({ ...request, accessToken: this.#accessToken }) : answer;
+  }
+
+  async renew(refused: string): Promise<boolean> {
+    if (this.#ended) return false;
+    if (refused !== this.#accessToken) return true;
+    if (this.#options.now() - this.#failedAt < BETWEEN_LOG_INS_MS) return false;
+    this.#logIn ??= this.#logInAgain().finally(() => {
+      this.#logIn = undefined;
+    });
+    return this.#logIn;
+  }
+
+  async #logInAgain(): Promise<boolean> {
+    const { logger, openSession, forgetDevice, onRenewal } = this.#options;
     logger.warn("the homeserver refuses the access token; logging in again");
-    const opened = await options.openSession(options.forgetDevice);
-    if (!opened.ok) {
-      failedAt = now();
-      logger.error({ stage: opened.stage, reason: opened.reason }, "the session could not be renewed");
-      onRenewal?.("failed");
-      if (!opened.retry) {
-        ended = true;
-        options.onLogInRefused();
-      }
-      return false;
-    }
+    const opened = await openSession(forgetDevice);
+    if (!opened.ok) return this.#logInFailed(opened);
     const { session } = opened;
-    if (opened.deviceChanged || session.deviceId !== deviceId || session.userId !== userId) {
-      ended = true;
-      logger.error(
-        { device: session.deviceId, former: deviceId },
-        "the homeserver has ended the bot's device; there is a new one, whose keys a new start makes",
-      );
-      onRenewal?.("device-changed");
-      options.onDeviceChanged();
-      return false;
-    }
-    token = session.accessToken;
-    logger.info({ device: deviceId, origin: opened.origin }, "the session was renewed");
+    if (opened.deviceChanged || session.deviceId !== this.deviceId || session.userId !== this.userId)
+      return this.#deviceChanged(session);
+    this.#accessToken = session.accessToken;
+    logger.info({ device: this.deviceId, origin: opened.origin }, "the session was renewed");
     onRenewal?.("ok");
     return true;
-  };
+  }
 
-  const renew = async (refused: string): Promise<boolean> => {
-    if (ended) return false;
-    if (refused !== token) return true;
-    if (now() - failedAt < BETWEEN_LOG_INS_MS) return false;
-    underWay ??= logIn().finally(() => {
-      underWay = undefined;
-    });
-    return underWay;
-  };
+  #logInFailed({ stage, reason, retry }: Extract<OpenedSession, { ok: false }>): false {
+    const { now, logger, onRenewal, onLogInRefused } = this.#options;
+    this.#failedAt = now();
+    logger.error({ stage, reason }, "the session could not be renewed");
+    onRenewal?.("failed");
+    if (!retry) {
+      this.#ended = true;
+      onLogInRefused();
+    }
+    return false;
+  }
 
-  return {
-    userId,
-    deviceId,
-    accessToken: () => token,
-    renew,
-    async request(request) {
-      const used = token;
-      const answer = await http.request({ ...request, accessToken: used });
-      if (answer.ok || answer.kind !== "matrix" || answer.errcode !== "M_UNKNOWN_TOKEN") return answer;
-      return (await renew(used)) ? http.request({ ...request, accessToken: token }) : answer;
-    },
-  };
-};
+  #deviceChanged(session: Session): false {
+    const { logger, onRenewal, onDeviceChanged } = this.#options;
+    this.#ended = true;
+    logger.error(
+      { device: session.deviceId, former: this.deviceId },
+      "the homeserver has ended the bot's device; there is a new one, whose keys a new start makes",
+    );
+    onRenewal?.("device-changed");
+    onDeviceChanged();
+    return false;
+  }
+}

@@ -16,7 +16,7 @@ import { createInvitations, type InvitationOutcome } from "./invitations.ts";
 import { createLateKeys } from "./late-keys.ts";
 import type { Session } from "./login/outcome.ts";
 import { createMessageReplays } from "./message-replays.ts";
-import { createRooms } from "./rooms.ts";
+import { createRooms, type Rooms } from "./rooms.ts";
 import type { OpenedSession } from "./session.ts";
 import { readTimelineGap } from "./timeline-gap.ts";
 
@@ -88,6 +88,8 @@ const createEnding = (onEnd: MatrixConnectionOptions["onEnd"]) => {
   return { signal: ending.signal, stop, end, tellNothing };
 };
 
+type Ending = ReturnType<typeof createEnding>;
+
 const authorizedRequests = (
   { http, session, openSession, store, encryption, now, logger, onRenewal }: MatrixConnectionOptions,
   end: (reason: EndReason) => void,
@@ -107,28 +109,37 @@ const authorizedRequests = (
     ...(onRenewal && { onRenewal }),
   });
 
-/**
- * To be called after loadCryptoEngine and openEncryption. It opens the crypto machine.
- * @throws RequestFailed when the homeserver can't be asked who the bot is
- */
-export const connectToMatrix = async (options: MatrixConnectionOptions): Promise<MatrixConnection> => {
-  const { http, store, encryption, mayTalk, handlers, logger, now, sleep } = options;
-  const ending = createEnding(options.onEnd);
-  const { signal } = ending;
-  const requests = authorizedRequests(options, ending.end);
+/** What the bot sends by: requests with its session, its rooms, and its client, whose crypto machine is open. */
+type Sender = { readonly requests: AuthorizedRequests; readonly rooms: Rooms; readonly client: BotClient };
+
+/** @throws RequestFailed when the homeserver can't be asked who the bot is */
+const openSender = async (options: MatrixConnectionOptions, ending: Ending): Promise<Sender> => {
+  const { http, exchange, encryption, logger, starting } = options;
+  const { signal, stop, end } = ending;
+  const requests = authorizedRequests(options, end);
   const rooms = createRooms({ requests, signal, crypto: () => client });
   const client = await createClient({
     homeserver: http.homeserver,
-    exchange: options.exchange,
+    exchange,
     requests,
     encryption,
-    members: rooms.members,
+    members: (room) => rooms.members(room),
     logger,
     signal,
   });
-  options.starting?.addEventListener("abort", ending.stop);
+  starting?.addEventListener("abort", stop);
   await client.prepare();
-  options.starting?.removeEventListener("abort", ending.stop);
+  starting?.removeEventListener("abort", stop);
+  return { requests, rooms, client };
+};
+
+/** What takes in the syncs, and the invitations among what they bring. */
+const createReceiver = (
+  options: MatrixConnectionOptions,
+  { requests, rooms, client }: Sender,
+  { signal, end }: Ending,
+) => {
+  const { store, mayTalk, handlers, logger, now, sleep, onInvitation, onSync, onReconnect } = options;
   const lateKeys = createLateKeys(store, now);
   const invitations = createInvitations({
     requests,
@@ -136,11 +147,10 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     sleep,
     signal,
     logger,
-    ...(options.onInvitation && { onInvitation: options.onInvitation }),
+    ...(onInvitation && { onInvitation }),
   });
-  const { userId } = requests;
   const incoming = createIncoming({
-    userId,
+    userId: requests.userId,
     rooms,
     crypto: client,
     lateKeys,
@@ -150,26 +160,41 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     mayTalk,
     handlers,
   });
+  const flush = (also: () => void) =>
+    client.flush(() => {
+      also();
+      lateKeys.save();
+    });
   const connection = createConnection({
     requests,
     store,
     signal,
     process: incoming.process,
-    flush: (also) =>
-      client.flush(() => {
-        also();
-        lateKeys.save();
-      }),
+    flush,
     waitAtMost: lateKeys.nextIn,
     now,
     sleep,
     logger,
-    onGiveUp: () => ending.end("gave-up"),
-    ...(options.onSync && { onSync: options.onSync }),
-    ...(options.onReconnect && { onReconnect: options.onReconnect }),
+    onGiveUp: () => end("gave-up"),
+    ...(onSync && { onSync }),
+    ...(onReconnect && { onReconnect }),
   });
+  return { invitations, connection };
+};
+
+/**
+ * To be called after loadCryptoEngine and openEncryption. It opens the crypto machine.
+ * @throws RequestFailed when the homeserver can't be asked who the bot is
+ */
+export const connectToMatrix = async (options: MatrixConnectionOptions): Promise<MatrixConnection> => {
+  const { store, sleep } = options;
+  const ending = createEnding(options.onEnd);
+  const { signal, stop, tellNothing } = ending;
+  const sender = await openSender(options, ending);
+  const { requests, rooms, client } = sender;
+  const { invitations, connection } = createReceiver(options, sender, ending);
   return {
-    userId,
+    userId: requests.userId,
     sdk: client.sdk,
     chat: createChat({ requests, rooms, crypto: client, sleep, signal }),
     start() {
@@ -179,11 +204,11 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     },
     lastGoodSync: connection.lastGoodSync,
     async close() {
-      ending.tellNothing();
+      tellNothing();
       // A homeserver that does not answer must not hold up the end; its sync comes again at the next start.
-      void sleep(FINISH_MS, signal).then(ending.stop);
+      void sleep(FINISH_MS, signal).then(stop);
       await connection.close();
-      ending.stop();
+      stop();
       await invitations.idle();
     },
   };

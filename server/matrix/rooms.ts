@@ -130,60 +130,72 @@ const applyToEncrypted = async (machine: RoomMachine, room: string, event: State
     await machine.keep(room, { historyVisibility: event.content.history_visibility });
 };
 
-export const createRooms = (options: RoomsOptions): Rooms => {
-  const machine = createRoomMachine(options.crypto);
-  const rooms = new Map<string, Room>();
-  const asking = new Map<string, Promise<Room>>();
+export const createRooms = (options: RoomsOptions): Rooms => new KnownRooms(options);
 
-  const ask = async (room: string): Promise<Room> => {
+class KnownRooms implements Rooms {
+  readonly #options: RoomsOptions;
+  readonly #machine: RoomMachine;
+  readonly #rooms = new Map<string, Room>();
+  readonly #asking = new Map<string, Promise<Room>>();
+
+  constructor(options: RoomsOptions) {
+    this.#options = options;
+    this.#machine = createRoomMachine(options.crypto);
+  }
+
+  async apply(room: string, events: readonly StateEvent[]): Promise<void> {
+    const known = this.#rooms.get(room);
+    // The order of state means nothing: what follows depends on whether the room is encrypted.
+    await applyEncryption(this.#machine, room, known, events);
+    const isEncrypted = await this.#machine.isEncrypted(room);
+    for (const event of events) {
+      const membership = membershipOf(event);
+      if (membership !== undefined) known?.members.set(event.state_key, membership === "join");
+      if (isEncrypted) await applyToEncrypted(this.#machine, room, event);
+    }
+  }
+
+  prepare(room: string): void {
+    // One that fails is made again when it is needed.
+    this.#find(room).catch(() => {});
+  }
+
+  async isEncrypted(room: string): Promise<boolean> {
+    return (await this.#machine.isEncrypted(room)) || (await this.#find(room)).encrypted;
+  }
+
+  async members(room: string): Promise<string[]> {
+    return [...(await this.#find(room)).members].flatMap(([user, isIn]) => (isIn ? [user] : []));
+  }
+
+  left(room: string): void {
+    this.#rooms.delete(room);
+  }
+
+  async #find(room: string): Promise<Room> {
+    const known = this.#asking.get(room) ?? this.#rooms.get(room);
+    if (known) return known;
+    const asked = this.#ask(room).finally(() => this.#asking.delete(room));
+    this.#asking.set(room, asked);
+    return asked;
+  }
+
+  async #ask(room: string): Promise<Room> {
     const known: Room = { encrypted: false, members: new Map() };
-    rooms.set(room, known);
+    this.#rooms.set(room, known);
     try {
-      const { members, settings } = await describe(options, room);
+      const { members, settings } = await describe(this.#options, room);
       // A sync may have told newer things meanwhile.
       for (const user of members) if (!known.members.has(user)) known.members.set(user, true);
       if (settings !== undefined) {
-        await machine.keep(room, settings);
+        await this.#machine.keep(room, settings);
         known.encrypted = true;
       }
-      if (await machine.isEncrypted(room)) await machine.trackMembers(room, known);
+      if (await this.#machine.isEncrypted(room)) await this.#machine.trackMembers(room, known);
       return known;
     } catch (error) {
-      if (rooms.get(room) === known) rooms.delete(room);
+      if (this.#rooms.get(room) === known) this.#rooms.delete(room);
       throw error;
     }
-  };
-
-  const find = async (room: string): Promise<Room> => {
-    const underWay = asking.get(room);
-    if (underWay) return underWay;
-    const known = rooms.get(room);
-    if (known) return known;
-    const asked = ask(room).finally(() => asking.delete(room));
-    asking.set(room, asked);
-    return asked;
-  };
-
-  return {
-    async apply(room, events) {
-      const known = rooms.get(room);
-      // The order of state means nothing: what follows depends on whether the room is encrypted.
-      await applyEncryption(machine, room, known, events);
-      const isEncrypted = await machine.isEncrypted(room);
-      for (const event of events) {
-        const membership = membershipOf(event);
-        if (membership !== undefined) known?.members.set(event.state_key, membership === "join");
-        if (isEncrypted) await applyToEncrypted(machine, room, event);
-      }
-    },
-    prepare(room) {
-      // One that fails is made again when it is needed.
-      find(room).catch(() => {});
-    },
-    isEncrypted: async (room) => (await machine.isEncrypted(room)) || (await find(room)).encrypted,
-    members: async (room) => [...(await find(room)).members].flatMap(([user, isIn]) => (isIn ? [user] : [])),
-    left(room) {
-      rooms.delete(room);
-    },
-  };
-};
+  }
+}

@@ -109,35 +109,63 @@ const changedPin = (
   };
 };
 
-export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins => {
-  const { logger, policy, allowedUsers, accepted, onChange } = options;
-  /** The identities as the machine last knew them. */
-  const current = new Map<string, string>();
-  /** Changes that were told since the start, by id. */
-  const told = new Set<string>();
-  const warnOfDevice = createDeviceWarning(logger);
+export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins => new StoredPins(options);
 
-  const { load, save } = pinsIn(options.store);
+class StoredPins implements IdentityPins {
+  readonly #options: IdentityPinsOptions;
+  readonly #pins: ReturnType<typeof pinsIn>;
+  /** The identities as the machine last knew them. */
+  readonly #current = new Map<string, string>();
+  /** Changes that were told since the start, by id. */
+  readonly #told = new Set<string>();
+  readonly #warnOfDevice: ReturnType<typeof createDeviceWarning>;
+
+  constructor(options: IdentityPinsOptions) {
+    this.#options = options;
+    this.#pins = pinsIn(options.store);
+    this.#warnOfDevice = createDeviceWarning(options.logger);
+  }
+
+  async check(): Promise<void> {
+    for (const user of this.#options.allowedUsers) {
+      const key = await this.#options.masterKey(user);
+      if (key !== undefined) {
+        this.#current.set(user, key);
+        this.#checkUser(user, key);
+      }
+      const untold = this.#pins.load(user)?.untold;
+      if (untold) this.#tell(user, untold);
+    }
+  }
+
+  acknowledge({ user, to }: IdentityChange): void {
+    const pin = this.#pins.load(user);
+    if (pin?.untold?.to !== to) return;
+    const { untold: _, ...rest } = pin;
+    this.#pins.save(user, rest);
+  }
+
+  verdict(sender: string, origin: MessageOrigin | undefined): Verdict {
+    const { policy } = this.#options;
+    if (origin === undefined) return refuse("not-encrypted");
+    if (origin.state === "mismatched" || origin.sender !== sender) return refuse("mismatched-sender");
+    const trusted = this.#trustedOf(sender);
+    if (trusted === undefined) return { obey: true };
+    if (policy === "refuse" && this.#current.get(sender) !== trusted) return refuse("identity-changed");
+    if (origin.state === "signed") return { obey: true };
+    if (policy === "refuse") return refuse("unsigned-device");
+    this.#warnOfDevice(sender, origin.device);
+    return { obey: true };
+  }
 
   /** What the operator accepts counts more than what was pinned. */
-  const trustedOf = (user: string): string | undefined => accepted.get(user) ?? load(user)?.pinned;
+  #trustedOf(user: string): string | undefined {
+    return this.#options.accepted.get(user) ?? this.#pins.load(user)?.pinned;
+  }
 
-  const tell = (user: string, untold: NonNullable<Pin["untold"]>): void => {
-    const { number, from, to } = untold;
-    const id = `${user} ${number}`;
-    if (told.has(id)) return;
-    told.add(id);
-    // As it is now: the operator may have accepted it since, or the user is back at the one before.
-    const isObeyed = policy === "warn" || (current.get(user) ?? to) === trustedOf(user);
-    logger.warn(
-      { user, from, to, obeyed: isObeyed },
-      `an allowed user's identity has changed; ${consequence(policy, isObeyed)}`,
-    );
-    onChange({ id, user, from, to, isObeyed });
-  };
-
-  const checkUser = (user: string, key: string): void => {
-    const known = load(user);
+  #checkUser(user: string, key: string): void {
+    const { policy, accepted, logger } = this.#options;
+    const known = this.#pins.load(user);
     const operators = accepted.get(user);
     const trusted = operators ?? known?.pinned;
     const isTrusted = trusted === undefined || trusted === key;
@@ -145,37 +173,21 @@ export const createIdentityPins = (options: IdentityPinsOptions): IdentityPins =
     if (pin === undefined) return;
     if (known === undefined && isTrusted)
       logger.info({ user, masterKey: key }, "an allowed user's identity was pinned");
-    save(user, pin);
-  };
+    this.#pins.save(user, pin);
+  }
 
-  return {
-    async check() {
-      for (const user of allowedUsers) {
-        const key = await options.masterKey(user);
-        if (key !== undefined) {
-          current.set(user, key);
-          checkUser(user, key);
-        }
-        const untold = load(user)?.untold;
-        if (untold) tell(user, untold);
-      }
-    },
-    acknowledge({ user, to }) {
-      const pin = load(user);
-      if (pin?.untold?.to !== to) return;
-      const { untold: _, ...rest } = pin;
-      save(user, rest);
-    },
-    verdict(sender, origin) {
-      if (origin === undefined) return refuse("not-encrypted");
-      if (origin.state === "mismatched" || origin.sender !== sender) return refuse("mismatched-sender");
-      const trusted = trustedOf(sender);
-      if (trusted === undefined) return { obey: true };
-      if (policy === "refuse" && current.get(sender) !== trusted) return refuse("identity-changed");
-      if (origin.state === "signed") return { obey: true };
-      if (policy === "refuse") return refuse("unsigned-device");
-      warnOfDevice(sender, origin.device);
-      return { obey: true };
-    },
-  };
-};
+  #tell(user: string, untold: NonNullable<Pin["untold"]>): void {
+    const { policy, logger, onChange } = this.#options;
+    const { number, from, to } = untold;
+    const id = `${user} ${number}`;
+    if (this.#told.has(id)) return;
+    this.#told.add(id);
+    // As it is now: the operator may have accepted it since, or the user is back at the one before.
+    const isObeyed = policy === "warn" || (this.#current.get(user) ?? to) === this.#trustedOf(user);
+    logger.warn(
+      { user, from, to, obeyed: isObeyed },
+      `an allowed user's identity has changed; ${consequence(policy, isObeyed)}`,
+    );
+    onChange({ id, user, from, to, isObeyed });
+  }
+}
