@@ -4,7 +4,7 @@ import { hkdfSync } from "node:crypto";
 import type { FastifyBaseLogger } from "fastify";
 import { type ChecksumKey, type KeyedChecksums, keyedChecksums } from "../hooks/keyed-checksum.ts";
 import { type RereadFile, rereadFiles } from "./config/reread-file.ts";
-import { parseTokens } from "./http/token-file.ts";
+import { parseTokens } from "./config/token-file.ts";
 
 /**
  * Milliseconds for which what is shown under another key stays as it is, after the start and after each change of the

@@ -9,15 +9,15 @@ type Start = (env: Environment, args: readonly string[]) => Promise<void>;
 
 const roles = {
   webhook: listeningRole("webhook", {
-    parse: async (env) => (await import("./config/webhook.ts")).parseWebhookConfig(env),
+    parse: async (env) => (await import("./webhook/config.ts")).parseWebhookConfig(env),
     run: async (config, logger) => (await import("./webhook/main.ts")).runWebhook(config, logger),
   }),
   agent: listeningRole("agent", {
-    parse: async (env) => (await import("./config/agent.ts")).parseAgentConfig(env),
+    parse: async (env) => (await import("./agent/config.ts")).parseAgentConfig(env),
     run: async (config, logger) => (await import("./agent/main.ts")).runAgent(config, logger),
   }),
   bot: listeningRole("bot", {
-    parse: async (env) => (await import("./config/bot.ts")).parseBotConfig(env),
+    parse: async (env) => (await import("./bot/config.ts")).parseBotConfig(env),
     announce: async (config, env, logger) => (await import("./bot/main.ts")).announceBot(config, env, logger),
     run: async (config, logger) => {
       const { runBot } = await import("./bot/main.ts");

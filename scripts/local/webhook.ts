@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The webhook as in a pod, with the files of its service account in a folder of this machine.
-import { parseWebhookConfig } from "../../server/config/webhook.ts";
+
 import { listeningRole } from "../../server/listening-role.ts";
+import { parseWebhookConfig } from "../../server/webhook/config.ts";
 import { runWebhook } from "../../server/webhook/main.ts";
 
 await listeningRole("webhook", {

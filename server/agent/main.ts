@@ -2,9 +2,9 @@
 // Runs the agent: wires configuration, token store and metrics to the app, and listens.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import type { AgentConfig } from "../config/agent.ts";
 import { authOf } from "../http/auth.ts";
 import { buildAgentApp } from "./app.ts";
+import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createPkcs11Store } from "./pkcs11/parent/store.ts";
 import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which token file of the agent allows what.
-import type { AgentConfig } from "../config/agent.ts";
+
 import { type AuthOptions, tokenFile } from "../http/auth.ts";
+import type { AgentConfig } from "./config.ts";
 
 /** The token files of the configuration with their scopes: who may write may read. */
 export const agentTokenFiles = ({

@@ -2,7 +2,7 @@
 // Who may command the bot, and which Toggle from which room. A Toggle's annotations narrow that and never widen it.
 import { Value } from "@sinclair/typebox/value";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
-import { UserId } from "../config/user-list.ts";
+import { UserId } from "./user-list.ts";
 
 /** Full user ids, comma-separated: of those in ALLOWED_USERS only these may use the Toggle. */
 export const ALLOWED_USERS_ANNOTATION = "toggle.j5t.io/allowed-users";

@@ -2,9 +2,12 @@
 // What the bot knows of a chat: messages that come in, answers that go out, and how it gets there. Matrix is one; the prompt
 // of `npm start` is another, for answers alone.
 import type { Logger } from "pino";
-import type { BotConfig } from "../config/bot.ts";
 import type { Sleep } from "../time.ts";
+import type { BotConfig } from "./config.ts";
 import type { BotStore } from "./store.ts";
+
+/** What joining a chat needs of the bot's configuration. */
+export type ChatConfig = Pick<BotConfig, "matrix" | "crypto" | "allowedUsers" | "trust">;
 
 /** A text message that somebody wrote; edits, notices and the bot's own messages never become one. */
 export type Message = {
@@ -137,4 +140,4 @@ export type ChatNetwork = {
 };
 
 /** @throws UnusableFile or Error when the configuration names what can't be used */
-export type OpenChat = (config: BotConfig, logger: Logger) => Promise<ChatNetwork>;
+export type OpenChat = (config: ChatConfig, logger: Logger) => Promise<ChatNetwork>;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bot's life in its chat: it joins, goes on with what its journal holds, and listens.
 import type { Logger } from "pino";
-import type { BotConfig } from "../config/bot.ts";
 import type { WatchedToggles } from "../kubernetes/toggles.ts";
 import type { Clock, Sleep } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, ChatNetwork, DeviceStanding, IncomingHandlers, JoinedChat } from "./chat.ts";
+import type { BotConfig } from "./config.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createIdentityNotices, type IdentityNotices } from "./notices.ts";
 import { type CommandRunner, createRunner } from "./runner.ts";

@@ -3,7 +3,6 @@
 // and metrics.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { BOT_VARIABLES, type BotConfig } from "../config/bot.ts";
 import { startupTable } from "../config/startup-table.ts";
 import type { Environment } from "../config/variables.ts";
 import { authOf, tokenFile } from "../http/auth.ts";
@@ -13,6 +12,7 @@ import { sleep, wallClock } from "../time.ts";
 import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
 import type { DeviceStanding, OpenChat } from "./chat.ts";
+import { BOT_VARIABLES, type BotConfig } from "./config.ts";
 import { startLife } from "./life.ts";
 import { type BotMetrics, createBotMetrics } from "./metrics.ts";
 import { openBotStore } from "./store.ts";

@@ -4,9 +4,9 @@
 import { existsSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { Type } from "@sinclair/typebox";
-import { parseTokens } from "../http/token-file.ts";
 import { holdsCertificates } from "./ca-certificates.ts";
 import { isLoopback } from "./loopback.ts";
+import { parseTokens } from "./token-file.ts";
 import { readChecked, type VariableReader } from "./variables.ts";
 
 /** pino's levels, and `silent`. */

@@ -7,7 +7,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { ListenerConfig } from "../config/listener.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { rereadFiles } from "../config/reread-file.ts";
-import { parseTokens } from "./token-file.ts";
+import { parseTokens } from "../config/token-file.ts";
 
 /** What a route asks for. `open` asks for nothing, `metrics` for any credentials at all. */
 export type Scope = "open" | "metrics" | "read" | "write" | "hook";

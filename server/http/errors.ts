@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one table of error codes: HTTP status and text. docs/errors.md is checked against it in both directions.
 import type { FastifyReply } from "fastify";
-import type { ErrorBody } from "../agent-api/schema.ts";
+import type { ErrorBody } from "./error-body.ts";
 
 /** Code → HTTP status and the text that callers read. No text ever holds a value of the request. */
 export const errors = {

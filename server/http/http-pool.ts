@@ -7,7 +7,7 @@ import { Agent, type Dispatcher, Pool } from "undici";
 import { holdsCertificates } from "../config/ca-certificates.ts";
 import { type Parsed, type RereadFile, rereadFiles } from "../config/reread-file.ts";
 import type { Secret } from "../config/secret.ts";
-import { parseTokens } from "./token-file.ts";
+import { parseTokens } from "../config/token-file.ts";
 
 /** What a client shows in the TLS handshake: PEM text, or files of it. */
 export type ClientCertificate =

@@ -5,7 +5,6 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
-import type { KubernetesConfig } from "../config/kubernetes.ts";
 import { jsonOf } from "../json.ts";
 import { type Clock, monotonicClock, sleep } from "../time.ts";
 import {
@@ -15,6 +14,7 @@ import {
   failureOfEvent,
   unavailable,
 } from "./api-failure.ts";
+import type { KubernetesConfig } from "./config.ts";
 import { type ApiConnection, lines, openApiConnection, TooLong, wholeText } from "./connection.ts";
 
 type ApiEvent = {

@@ -2,8 +2,8 @@
 // Sends one HTTP request to the API server, with whatever credentials the configuration names, and reads what it answers, whole or
 // line by line, and no more of it than is taken.
 import type { Logger } from "pino";
-import type { KubernetesConfig, KubernetesCredentials } from "../config/kubernetes.ts";
 import { type HttpPoolOptions, openHttpPool } from "../http/http-pool.ts";
+import type { KubernetesConfig, KubernetesCredentials } from "./config.ts";
 
 export type Body = AsyncIterable<Uint8Array>;
 

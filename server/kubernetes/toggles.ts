@@ -2,9 +2,9 @@
 // The Toggles of one namespace at the API server: read from a watch, patched in their spec and nowhere else.
 import type { Logger } from "pino";
 import type { Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
-import type { KubernetesConfig } from "../config/kubernetes.ts";
 import { type Clock, monotonicClock } from "../time.ts";
 import { type ApiExchange, openKubernetesClient } from "./client.ts";
+import type { KubernetesConfig } from "./config.ts";
 import { createToggleMemory, type ToggleMemory } from "./toggle-memory.ts";
 import { createToggleRequests } from "./toggle-requests.ts";
 import { startToggleWatch, type ToggleWatch, type ToggleWatchEvent } from "./toggle-watch.ts";

@@ -2,9 +2,8 @@
 // Brings the bot to Matrix at its start: session, encryption, connection; as often as it takes, up to the retries of a lost one.
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
-import type { IdentityChange } from "../bot/chat.ts";
+import type { ChatConfig, IdentityChange } from "../bot/chat.ts";
 import type { BotStore } from "../bot/store.ts";
-import type { BotConfig } from "../config/bot.ts";
 import { createBackoff, type Sleep } from "../time.ts";
 import { connectToMatrix, type MatrixConnection, type MatrixConnectionOptions } from "./connect.ts";
 import { type Encryption, forgetDevice, openEncryption } from "./crypto/encryption.ts";
@@ -15,7 +14,7 @@ import { isPassing, RequestFailed, retryAfterOf } from "./request-failed.ts";
 import { openSession } from "./session.ts";
 
 export type JoinOptions = {
-  readonly config: BotConfig;
+  readonly config: ChatConfig;
   readonly store: BotStore;
   readonly engine: CryptoEngine;
   readonly http: MatrixHttp;

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import type { DeviceStanding } from "../bot/chat.ts";
-import type { BotConfig } from "../config/bot.ts";
+import type { MatrixAuth } from "../config/matrix.ts";
 import type { Sleep } from "../time.ts";
 import type { CrossSigningOutcome, UnsignedReason } from "./crypto/cross-signing/cross-sign.ts";
 import { decodeRecoveryKey } from "./crypto/cross-signing/recovery-key.ts";
@@ -52,7 +52,7 @@ const report = (outcome: CrossSigningOutcome, logger: Pick<Logger, "info" | "war
 export type OwnDeviceOptions = {
   readonly encryption: Pick<Encryption, "start" | "fingerprint">;
   readonly request: HomeserverRequests;
-  readonly auth: BotConfig["matrix"]["auth"];
+  readonly auth: MatrixAuth;
   readonly recoveryKey: Uint8Array | undefined;
   readonly logger: Pick<Logger, "info" | "warn">;
   /** Called after each try. */

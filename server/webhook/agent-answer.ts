@@ -3,7 +3,8 @@
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import type { Reading, UnavailableCode } from "../../hooks/hsmsecret/reading.ts";
 import type { WireAnswer } from "../agent-api/client.ts";
-import { ErrorBody, SecretBody } from "../agent-api/schema.ts";
+import { SecretBody } from "../agent-api/schema.ts";
+import { ErrorBody } from "../http/error-body.ts";
 import { errors } from "../http/errors.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";

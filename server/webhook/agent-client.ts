@@ -2,9 +2,9 @@
 // Reads a path from the first agent that can say what the token holds, in the order configured and within one budget.
 import type { Logger } from "pino";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
-import type { AgentEndpoint } from "../config/agents.ts";
 import { openHttpPool } from "../http/http-pool.ts";
 import { type AgentRead, MAX_ANSWER_BYTES, readFromAgent } from "./agent-connection.ts";
+import type { AgentEndpoint } from "./agents.ts";
 
 /** A reading of any agent, or of the one that `device` names. */
 type ReadRequest = AgentRead & { device?: string };

@@ -3,9 +3,9 @@
 import type { Logger } from "pino";
 import type { Removal, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import { type AgentRequest, callAgent, secretRoute, type WireAnswer } from "../agent-api/client.ts";
-import type { AgentEndpoint } from "../config/agents.ts";
 import { openHttpPool } from "../http/http-pool.ts";
 import { removalOutcomeOf, writeOutcomeOf } from "./agent-write-answer.ts";
+import type { AgentEndpoint } from "./agents.ts";
 
 /** What every request to an agent carries beside what it asks; `requestId` is passed on, so that both logs share it. */
 type WriteOptions = { requestId: string; timeoutMs: number };

@@ -3,9 +3,9 @@
 import { hostname } from "node:os";
 import type { Logger } from "pino";
 import type { HookEvent } from "../../hooks/hook-event.ts";
-import type { InCluster } from "../config/in-cluster.ts";
 import { connectionFault } from "../http/connection-fault.ts";
 import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
+import type { InCluster } from "../kubernetes/in-cluster.ts";
 import { rfc3339 } from "../time.ts";
 
 /** The object that an event is about. */

@@ -3,11 +3,11 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { checksumKeys } from "../checksum-keys.ts";
-import type { WebhookConfig } from "../config/webhook.ts";
 import { authOf, tokenFile } from "../http/auth.ts";
 import { createAgentClient } from "./agent-client.ts";
 import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";
+import type { WebhookConfig } from "./config.ts";
 import { eventSinkOf } from "./events.ts";
 import { createHookMetrics } from "./hook-metrics.ts";
 import { parentCheckOf } from "./parent-check.ts";

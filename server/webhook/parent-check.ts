@@ -7,8 +7,8 @@ import type { Logger } from "pino";
 import { HSMSecret, type RemovalOutcome } from "../../hooks/hsmsecret/index.ts";
 import { resolveSpec } from "../../hooks/hsmsecret/resolved-spec.ts";
 import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
-import type { InCluster } from "../config/in-cluster.ts";
 import { type KubernetesClient, openKubernetesClient } from "../kubernetes/client.ts";
+import type { InCluster } from "../kubernetes/in-cluster.ts";
 
 type Refusal = Extract<RemovalOutcome, { outcome: "refused" | "unavailable" }>;
 

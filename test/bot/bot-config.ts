@@ -2,7 +2,7 @@
 // A bot's configuration for tests that put in the homeserver and the Toggles themselves: nothing is at its addresses.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BotConfig, parseBotConfig } from "../../server/config/bot.ts";
+import { type BotConfig, parseBotConfig } from "../../server/bot/config.ts";
 
 /** With its store and its kubeconfig in `folder`. */
 export const botConfigIn = (

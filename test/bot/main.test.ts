@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t from "tap";
+import { BOT_VARIABLES, parseBotConfig } from "../../server/bot/config.ts";
 import { announceBot } from "../../server/bot/main.ts";
-import { BOT_VARIABLES, parseBotConfig } from "../../server/config/bot.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 t.test("the start-up table and the warnings are in the log, secrets are not", async (t) => {

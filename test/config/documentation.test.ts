@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/configuration.md lists exactly the variables and defaults of the code, and only server/config and the entries read them.
+// docs/configuration.md lists exactly the variables and defaults of the code, and only the entries read the environment.
 import { readdirSync, readFileSync } from "node:fs";
 import t from "tap";
-import { AGENT_VARIABLES, parseAgentConfig } from "../../server/config/agent.ts";
-import { BOT_VARIABLES, parseBotConfig } from "../../server/config/bot.ts";
+import { AGENT_VARIABLES, parseAgentConfig } from "../../server/agent/config.ts";
+import { BOT_VARIABLES, parseBotConfig } from "../../server/bot/config.ts";
 import { MATRIX_VARIABLES } from "../../server/config/matrix.ts";
 import type { VariableTable } from "../../server/config/variables.ts";
-import { parseWebhookConfig, WEBHOOK_VARIABLES } from "../../server/config/webhook.ts";
 import { EXIT_CODES } from "../../server/conntest/main.ts";
 import { USAGE } from "../../server/conntest/options.ts";
+import { parseWebhookConfig, WEBHOOK_VARIABLES } from "../../server/webhook/config.ts";
 
 const document = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
 
@@ -45,6 +45,9 @@ const sources = (folder: string) =>
       text: readFileSync(new URL(`../../server/${folder}${file}`, import.meta.url), "utf8"),
     }));
 
+/** Whether a file of server/ makes a configuration of variables: those of server/config, and each role's own. */
+const isConfiguration = (file: string) => file.startsWith("config/") || file.endsWith("/config.ts");
+
 t.test("every variable is read by its parser", async (t) => {
   const read = new Set<string>();
   /** An environment that notes what is asked of it. */
@@ -70,11 +73,12 @@ t.test("every variable is read by its parser", async (t) => {
 });
 
 t.test("every setting that a variable comes to is used outside of the configuration", async (t) => {
+  const configuration = sources("").filter(({ file }) => isConfiguration(file));
   const used = sources("")
-    .filter(({ file }) => !file.startsWith("config/"))
+    .filter(({ file }) => !isConfiguration(file))
     .map(({ text }) => text)
     .join("\n");
-  const fields = sources("config/").flatMap(({ text }) =>
+  const fields = configuration.flatMap(({ text }) =>
     [...text.matchAll(/^export type \w*Config = (?:\w+ & )?\{\n(.*?)^\};/gms)].flatMap(([, body = ""]) =>
       [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??:/gm)].map(([, name = ""]) => name),
     ),
@@ -92,5 +96,5 @@ t.test("the environment is read in one place", async (t) => {
     .filter((file) => file.endsWith(".ts") && !file.startsWith("agent/pkcs11/"))
     .filter((file) => readFileSync(new URL(file, root), "utf8").includes("process.env"));
   const entries = ["kubectl-complete-hsm.ts", "kubectl-hsm.ts", "main.ts"];
-  t.same(readers.sort(), entries, "the entries hand it to the parsers of server/config");
+  t.same(readers.sort(), entries, "the entries hand it to the parsers of the configuration");
 });

@@ -2,8 +2,8 @@
 // docs/kubectl-hsm.md says what the code does: commands, options and variables, exit codes.
 import { readFileSync } from "node:fs";
 import t from "tap";
-import { KUBECTL_HSM_VARIABLES } from "../../server/config/kubectl-hsm.ts";
 import { COMMANDS } from "../../server/kubectl-hsm/commands.ts";
+import { KUBECTL_HSM_VARIABLES } from "../../server/kubectl-hsm/config.ts";
 import { EXIT_CODES } from "../../server/kubectl-hsm/exit-codes.ts";
 import { usageOf } from "../../server/kubectl-hsm/help.ts";
 import { GLOBAL_OPTIONS } from "../../server/kubectl-hsm/option-spec.ts";

@@ -12,7 +12,7 @@ import {
   type ApiServerOptions,
   startApiServer,
 } from "../../scripts/control-plane/api/server.ts";
-import type { KubernetesConfig, KubernetesCredentials } from "../../server/config/kubernetes.ts";
+import type { KubernetesConfig, KubernetesCredentials } from "../../server/kubernetes/config.ts";
 import { switchRecordsOf } from "../../server/kubernetes/last-switch.ts";
 import {
   openToggles,

@@ -6,7 +6,7 @@ import { Type } from "@sinclair/typebox";
 import t from "tap";
 import { parse } from "yaml";
 import { ALLOWED_ROOMS_ANNOTATION, ALLOWED_USERS_ANNOTATION } from "../../server/bot/access.ts";
-import { BOT_VARIABLES } from "../../server/config/bot.ts";
+import { BOT_VARIABLES } from "../../server/bot/config.ts";
 import { runServer } from "../control-plane/api/running-server.ts";
 import { credentials, secretsIn } from "./credentials.ts";
 import { as, type Manifest, pick, rendered, root, Service, Workload } from "./rendered.ts";

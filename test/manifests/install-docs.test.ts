@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t from "tap";
 import { REASONS } from "../../hooks/hsmsecret/status.ts";
-import { AGENT_VARIABLES } from "../../server/config/agent.ts";
-import { BOT_VARIABLES } from "../../server/config/bot.ts";
-import { WEBHOOK_VARIABLES } from "../../server/config/webhook.ts";
+import { AGENT_VARIABLES } from "../../server/agent/config.ts";
+import { BOT_VARIABLES } from "../../server/bot/config.ts";
+import { WEBHOOK_VARIABLES } from "../../server/webhook/config.ts";
 import { credentials } from "./credentials.ts";
 import { root } from "./rendered.ts";
 

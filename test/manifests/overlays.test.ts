@@ -4,7 +4,7 @@ import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import t from "tap";
-import { AGENT_VARIABLES } from "../../server/config/agent.ts";
+import { AGENT_VARIABLES } from "../../server/agent/config.ts";
 import { as, containersOf, type Manifest, pick, rendered, root, Service, workloadsOf } from "./rendered.ts";
 
 const NetworkPolicy = Type.Object({

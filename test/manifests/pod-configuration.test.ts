@@ -6,10 +6,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import t, { type Test } from "tap";
-import { parseAgentConfig } from "../../server/config/agent.ts";
-import { parseBotConfig } from "../../server/config/bot.ts";
+import { parseAgentConfig } from "../../server/agent/config.ts";
+import { parseBotConfig } from "../../server/bot/config.ts";
 import type { ConfigResult, Environment } from "../../server/config/variables.ts";
-import { parseWebhookConfig } from "../../server/config/webhook.ts";
+import { parseWebhookConfig } from "../../server/webhook/config.ts";
 import { credentials, secretsIn } from "./credentials.ts";
 import { as, pick, rendered, Workload } from "./rendered.ts";
 

@@ -3,8 +3,8 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t from "tap";
-import { AGENT_VARIABLES } from "../../server/config/agent.ts";
-import { WEBHOOK_VARIABLES } from "../../server/config/webhook.ts";
+import { AGENT_VARIABLES } from "../../server/agent/config.ts";
+import { WEBHOOK_VARIABLES } from "../../server/webhook/config.ts";
 import { credentials, secretsIn } from "./credentials.ts";
 import {
   as,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /v1/info, POST /v1/refresh and GET /v1/devices: the token that the agent serves, and what else its node sees on USB.
 import type { FastifyReply } from "fastify";
-import { DeviceInfo, DeviceListBody, ErrorBody } from "../../agent-api/schema.ts";
+import { DeviceInfo, DeviceListBody } from "../../agent-api/schema.ts";
+import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import type { SecretStore } from "../store.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /v1/export: every secret that a list shows, with its values. It is complete, or it fails.
 import { ExportBody, type ExportedSecret } from "../../agent-api/bulk-schema.ts";
-import { ErrorBody } from "../../agent-api/schema.ts";
+import { ErrorBody } from "../../http/error-body.ts";
 import { ApiError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { type SecretStore, type Unavailable, unavailable } from "../store.ts";

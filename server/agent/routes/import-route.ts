@@ -7,7 +7,7 @@ import {
   type ItemResult,
   ItemResults,
 } from "../../agent-api/bulk-schema.ts";
-import { ErrorBody } from "../../agent-api/schema.ts";
+import { ErrorBody } from "../../http/error-body.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { ChangeResult } from "../store.ts";

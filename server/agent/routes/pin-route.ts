@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/pin: gives the token another user PIN. Neither PIN is in any line or answer.
 import type { FastifyReply } from "fastify";
-import { ErrorBody, PinBody } from "../../agent-api/schema.ts";
+import { PinBody } from "../../agent-api/schema.ts";
+import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
 import { pinFailureOf, sendFailure } from "./change-end.ts";

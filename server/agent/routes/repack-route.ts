@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/repack: moves secrets from one storage layout to the other, their content unchanged.
 import { ItemResults, RepackBody } from "../../agent-api/bulk-schema.ts";
-import { ErrorBody, type Layout } from "../../agent-api/schema.ts";
+import type { Layout } from "../../agent-api/schema.ts";
+import { ErrorBody } from "../../http/error-body.ts";
 import type { ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";

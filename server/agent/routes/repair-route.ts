@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/repair: removes objects that can't be read and what cut writes have left, and writes damaged names anew.
-import { ErrorBody, RepairBody, RepairResults } from "../../agent-api/schema.ts";
+import { RepairBody, RepairResults } from "../../agent-api/schema.ts";
+import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
 import { failureOf, sendFailure } from "./change-end.ts";

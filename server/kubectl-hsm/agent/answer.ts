@@ -4,7 +4,7 @@
 import type { Static, TSchema } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
 import type { AgentRequest } from "../../agent-api/client.ts";
-import { ErrorBody } from "../../agent-api/schema.ts";
+import { ErrorBody } from "../../http/error-body.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { CommandFailed, type ExitName, exitOfAnswer } from "../exit-codes.ts";
 import { oneLine } from "../io.ts";

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way to the agent: the address that was given, or a port-forward with the cluster's own CA and token.
 import { readFile } from "node:fs/promises";
-import type { KubectlHsmConfig } from "../../config/kubectl-hsm.ts";
 import { describeFileError } from "../../config/variables.ts";
 import { agentCa, agentToken, firstToken } from "../cluster/agent-credentials.ts";
 import { type AgentPod, findAgentPod } from "../cluster/agent-pod.ts";
 import type { Kubectl } from "../cluster/kubectl.ts";
 import { openPortForward } from "../cluster/port-forward.ts";
+import type { KubectlHsmConfig } from "../config.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { type AgentCalls, agentCalls } from "./agent-api-calls.ts";
 import { createAgentClient } from "./agent-client.ts";

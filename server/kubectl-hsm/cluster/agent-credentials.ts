@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CA of the agents' certificates and the agents' tokens, from the Secrets that scripts/credentials.sh makes.
-import { parseTokens } from "../../http/token-file.ts";
+import { parseTokens } from "../../config/token-file.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import type { Kubectl } from "./kubectl.ts";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The namespace of the kubeconfig's current context.
-import { isNamespace } from "../../config/kubectl-hsm.ts";
+import { isNamespace } from "../config.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import type { Kubectl } from "./kubectl.ts";
 

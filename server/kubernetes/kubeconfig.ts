@@ -4,12 +4,12 @@ import { dirname, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
 import { type Static, Type } from "@sinclair/typebox";
 import { parse } from "yaml";
-import { isBearerToken, parseTokens } from "../http/token-file.ts";
+import { isLoopback } from "../config/loopback.ts";
+import { fixedSecret } from "../config/secret.ts";
+import { isBearerToken, parseTokens } from "../config/token-file.ts";
+import { readChecked } from "../config/variables.ts";
 import { compileSchema, details } from "../http/validation.ts";
-import type { KubernetesConfig, KubernetesCredentials } from "./kubernetes.ts";
-import { isLoopback } from "./loopback.ts";
-import { fixedSecret } from "./secret.ts";
-import { readChecked } from "./variables.ts";
+import type { KubernetesConfig, KubernetesCredentials } from "./config.ts";
 
 const Text = Type.String({ minLength: 1 });
 const Base64 = Type.String({ minLength: 1, pattern: "^[A-Za-z0-9+/\\s]+[=\\s]*$" });

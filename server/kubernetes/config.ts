@@ -3,6 +3,8 @@
 import { delimiter, join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import type { Secret } from "../config/secret.ts";
+import { readChecked, type VariableReader } from "../config/variables.ts";
 import type { ClientCertificate } from "../http/http-pool.ts";
 import {
   KUBERNETES_VARIABLES as IN_CLUSTER_VARIABLES,
@@ -10,8 +12,6 @@ import {
   SERVICE_ACCOUNT_DIRECTORY,
 } from "./in-cluster.ts";
 import { loadKubeconfig } from "./kubeconfig.ts";
-import type { Secret } from "./secret.ts";
-import { readChecked, type VariableReader } from "./variables.ts";
 
 /** The variables and their defaults; docs/configuration.md is checked against it. */
 export const KUBERNETES_VARIABLES = { KUBECONFIG: null, ...IN_CLUSTER_VARIABLES } as const;

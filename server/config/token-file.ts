@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a token file holds: bearer tokens, one a line, each with a name before a colon where its owner gave one; blank
 // lines and lines that start with # are skipped.
-import type { Parsed } from "../config/reread-file.ts";
+import type { Parsed } from "./reread-file.ts";
 
 /** One token of a file. The name is for logs; callers send the token alone. */
 export type FileToken = {

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t from "tap";
-import { BOT_VARIABLES, parseBotConfig } from "../../server/config/bot.ts";
+import { BOT_VARIABLES, parseBotConfig } from "../../server/bot/config.ts";
 import { startupTable } from "../../server/config/startup-table.ts";
 import { createAuthority } from "../http/authority.ts";
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `kubectl hsm` is told by its options, and by variables where an option is not given.
 import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
-import { isLoopback } from "./loopback.ts";
-import { type Environment, readVariables, type VariableReader } from "./variables.ts";
+import { isLoopback } from "../config/loopback.ts";
+import { type Environment, readVariables, type VariableReader } from "../config/variables.ts";
 
 /** The variables, each with its default, or null where there is none. An option of the same name goes first. */
 export const KUBECTL_HSM_VARIABLES = {

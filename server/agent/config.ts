@@ -8,14 +8,14 @@ import {
   readListener,
   readOptionalTokenPath,
   readTokenPath,
-} from "./listener.ts";
+} from "../config/listener.ts";
 import {
   type ConfigResult,
   deepFreeze,
   type Environment,
   readVariables,
   type VariableReader,
-} from "./variables.ts";
+} from "../config/variables.ts";
 
 /** The agent's variables and their defaults; docs/configuration.md is checked against it. */
 export const AGENT_VARIABLES = {

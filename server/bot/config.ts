@@ -3,8 +3,6 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { Type } from "@sinclair/typebox";
-import { SERVICE_ACCOUNT_DIRECTORY } from "./in-cluster.ts";
-import { KUBERNETES_VARIABLES, type KubernetesConfig, readKubernetes } from "./kubernetes.ts";
 import {
   checkExposure,
   LISTENER_VARIABLES,
@@ -12,16 +10,18 @@ import {
   type LogLevel,
   readListener,
   readTokenPath,
-} from "./listener.ts";
-import { MATRIX_VARIABLES, type MatrixConfig, readMatrix } from "./matrix.ts";
-import { parseIdentities, parseUsers, type TrustedIdentity } from "./user-list.ts";
+} from "../config/listener.ts";
+import { MATRIX_VARIABLES, type MatrixConfig, readMatrix } from "../config/matrix.ts";
 import {
   type ConfigResult,
   deepFreeze,
   type Environment,
   readVariables,
   type VariableReader,
-} from "./variables.ts";
+} from "../config/variables.ts";
+import { KUBERNETES_VARIABLES, type KubernetesConfig, readKubernetes } from "../kubernetes/config.ts";
+import { SERVICE_ACCOUNT_DIRECTORY } from "../kubernetes/in-cluster.ts";
+import { parseIdentities, parseUsers, type TrustedIdentity } from "./user-list.ts";
 
 /** The bot's variables and their defaults; docs/configuration.md is checked against it. */
 export const BOT_VARIABLES = {

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The webhook's configuration, from its environment variables.
-import { loadPathPolicy } from "../webhook/path-policy.ts";
-import { type AgentEndpoint, parseAgents } from "./agents.ts";
-import {
-  type InCluster,
-  KUBERNETES_VARIABLES,
-  readInCluster,
-  SERVICE_ACCOUNT_DIRECTORY,
-} from "./in-cluster.ts";
+
 import {
   checkCa,
   checkExposure,
@@ -16,8 +9,22 @@ import {
   readListener,
   readOptionalTokenPath,
   readTokenPath,
-} from "./listener.ts";
-import { type ConfigResult, deepFreeze, type Environment, readChecked, readVariables } from "./variables.ts";
+} from "../config/listener.ts";
+import {
+  type ConfigResult,
+  deepFreeze,
+  type Environment,
+  readChecked,
+  readVariables,
+} from "../config/variables.ts";
+import {
+  type InCluster,
+  KUBERNETES_VARIABLES,
+  readInCluster,
+  SERVICE_ACCOUNT_DIRECTORY,
+} from "../kubernetes/in-cluster.ts";
+import { type AgentEndpoint, parseAgents } from "./agents.ts";
+import { loadPathPolicy } from "./path-policy.ts";
 
 /** The webhook's variables and their defaults; docs/configuration.md is checked against it. */
 export const WEBHOOK_VARIABLES = {

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import t, { type Test } from "tap";
 import { stringify } from "yaml";
-import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/config/kubernetes.ts";
 import { deepFreeze, readVariables } from "../../server/config/variables.ts";
+import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/kubernetes/config.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 

@@ -2,7 +2,7 @@
 // The AGENTS variable: which agents the webhook asks, `name=https://host:port,…`, in that order.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { isLoopback } from "./loopback.ts";
+import { isLoopback } from "../config/loopback.ts";
 
 /** One agent: the name that HSMSecrets use for it, and `scheme://host:port`. */
 export type AgentEndpoint = { name: string; origin: string };

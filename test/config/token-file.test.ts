@@ -5,10 +5,10 @@ import { writeFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import t from "tap";
+import { type FileToken, parseTokens } from "../../server/config/token-file.ts";
 import { createAuthenticator } from "../../server/http/auth.ts";
 import { openHttpPool } from "../../server/http/http-pool.ts";
-import { type FileToken, parseTokens } from "../../server/http/token-file.ts";
-import { recordedLog } from "./recorded-log.ts";
+import { recordedLog } from "../http/recorded-log.ts";
 
 const token = () => randomBytes(24).toString("base64url");
 const [one, two] = [token(), token()];

@@ -2,7 +2,7 @@
 // Where the API server is when we run in a pod: two variables and the files of the service account.
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
-import { type VariableReader, whyUnreadable } from "./variables.ts";
+import { type VariableReader, whyUnreadable } from "../config/variables.ts";
 
 /** Set by Kubernetes in every pod. */
 export const KUBERNETES_VARIABLES = { KUBERNETES_SERVICE_HOST: null, KUBERNETES_SERVICE_PORT: null } as const;

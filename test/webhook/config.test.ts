@@ -2,7 +2,7 @@
 // The webhook's environment: what is accepted, what each fault says, and that all faults come at once.
 import { join } from "node:path";
 import t from "tap";
-import { parseWebhookConfig } from "../../server/config/webhook.ts";
+import { parseWebhookConfig } from "../../server/webhook/config.ts";
 import { createAuthority } from "../http/authority.ts";
 
 const root = t.testdir({

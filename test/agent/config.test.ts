@@ -2,7 +2,7 @@
 // The agent's environment: defaults, the choice between label and slot, and its faults.
 import { join } from "node:path";
 import t from "tap";
-import { parseAgentConfig } from "../../server/config/agent.ts";
+import { parseAgentConfig } from "../../server/agent/config.ts";
 import { createAuthority } from "../http/authority.ts";
 
 const root = t.testdir({ module: "", pin: "1234", token: "read-token" });

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON body of an error answer: the same on every listener.
+import { type Static, Type } from "@sinclair/typebox";
+
+/** Every error body of every listener. `code` is one of errors.ts. */
+export const ErrorBody = Type.Object({
+  code: Type.String(),
+  message: Type.String(),
+  details: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
+});
+export type ErrorBody = Static<typeof ErrorBody>;
