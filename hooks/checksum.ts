@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The framed checksum of a secret: the one measure by which a token's content and a Secret's are compared.
 import { hash } from "node:crypto";
+import { fromBase64Map } from "./formats.ts";
 import type { StringMap } from "./kubernetes.ts";
 import { once } from "./once.ts";
 
@@ -27,8 +28,7 @@ export const checksum = (keys: Iterable<readonly [string, Uint8Array]>): string 
 };
 
 /** The checksum of a Secret's `data`, whose values are base64. */
-export const checksumOfBase64 = (data: StringMap): string =>
-  checksum(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64")] as const));
+export const checksumOfBase64 = (data: StringMap): string => checksum(fromBase64Map(data));
 
 /** What a Secret, or a path of a token, holds: base64 values, and their checksum. */
 export interface ChecksummedData {

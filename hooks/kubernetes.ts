@@ -2,12 +2,6 @@
 // The Kubernetes shapes that hooks read and answer with: object metadata, Secret, owner reference, condition.
 import { type Static, Type } from "@sinclair/typebox";
 
-/** What the value of a label may be, beside at most 63 characters. */
-export const LABEL_VALUE = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
-
-/** What most names of objects may be (RFC 1123 subdomain), beside at most 253 characters. */
-export const DNS_SUBDOMAIN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-
 /** A string-to-string map, as labels, annotations and a Secret's base64 `data` are. */
 export const StringMap = Type.Record(Type.String(), Type.String());
 export type StringMap = Static<typeof StringMap>;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Kubernetes takes as labels and annotations, as apimachinery validates them: OpenAPI can't check the keys of a map,
 // nor how much annotations are together.
-import { DNS_SUBDOMAIN, LABEL_VALUE, type StringMap } from "./kubernetes.ts";
+import { isObjectName, LABEL_VALUE } from "./formats.ts";
+import type { StringMap } from "./kubernetes.ts";
 
 export type Field = "labels" | "annotations";
 
 /** The name in a key, behind the prefix. */
 const NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-const MAX_PREFIX = 253;
 const VALUE = new RegExp(LABEL_VALUE);
 const MAX_VALUE = 63;
 /** Of all keys and values of an object's annotations together, in bytes (TotalAnnotationSizeLimitB). */
@@ -15,15 +15,12 @@ const MAX_ANNOTATIONS = 256 * 1024;
 /** What of it is left for the annotations of Keyswitch, Metacontroller and kubectl. */
 const RESERVED = 16 * 1024;
 
-const PREFIX = new RegExp(DNS_SUBDOMAIN);
-
 /** Whether Kubernetes takes `key`: a qualified name, whose prefix may have capitals in annotations alone. */
 export const isKey = (field: Field, key: string): boolean => {
   const [name = "", prefix, ...rest] = key.split("/").reverse();
   if (rest.length > 0 || !NAME.test(name)) return false;
   if (prefix === undefined) return true;
-  const written = field === "annotations" ? prefix.toLowerCase() : prefix;
-  return written.length <= MAX_PREFIX && PREFIX.test(written);
+  return isObjectName(field === "annotations" ? prefix.toLowerCase() : prefix);
 };
 
 /** Whether Kubernetes takes `value` under a key of `field`. */

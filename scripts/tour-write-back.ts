@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tour's steps with an HSMSecret that is synced both ways: write-back, a Conflict and its resolution, and a deletion
 // that takes the data on the token along.
+import { toBase64 } from "../hooks/formats.ts";
 import { eventually } from "./local/eventually.ts";
 import { plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";
 import type { Stack } from "./local/stack.ts";
@@ -17,8 +18,6 @@ const manifest = JSON.stringify({
   spec: { writeBack: "OnChange", deletionPolicy: "Delete", syncInterval: 5 },
 });
 
-const base64 = (text: string): string => Buffer.from(text).toString("base64");
-
 /** `value` makes a new value and remembers it; each step waits `seconds` at most for a thing to come about. */
 export const writeBackSteps = (stack: Stack, seconds: number, value: () => string): Step[] => {
   const { kubectl } = stack;
@@ -27,7 +26,7 @@ export const writeBackSteps = (stack: Stack, seconds: number, value: () => strin
     return status === 200 ? body : `HTTP ${status}`;
   };
   const putOnToken = async (key: string): Promise<void> => {
-    const { status } = await stack.write("PUT", URL, { data: { key: base64(key) } });
+    const { status } = await stack.write("PUT", URL, { data: { key: toBase64(key) } });
     if (status !== 200 && status !== 201) throw new Error(`the agent answered a PUT with HTTP ${status}`);
   };
   const editSecret = (key: string) =>
@@ -50,7 +49,9 @@ export const writeBackSteps = (stack: Stack, seconds: number, value: () => strin
       async () => {
         const data = plainData(await secretOf(kubectl, NAMESPACE, NAME));
         const said = readyOf(await statusOf(kubectl, NAMESPACE, NAME));
-        return data?.key === key && said === "True Synced" && (await onToken()).includes(`"${base64(key)}"`);
+        return (
+          data?.key === key && said === "True Synced" && (await onToken()).includes(`"${toBase64(key)}"`)
+        );
       },
       { seconds },
     );
@@ -86,7 +87,7 @@ export const writeBackSteps = (stack: Stack, seconds: number, value: () => strin
         await says("False Conflict");
         if (plainData(await secretOf(kubectl, NAMESPACE, NAME))?.key !== mine)
           throw new Error("the edit is gone");
-        if (!(await onToken()).includes(base64(theirs))) throw new Error("the token's change is gone");
+        if (!(await onToken()).includes(toBase64(theirs))) throw new Error("the token's change is gone");
         await resolve("=secret");
         await bothHold(mine);
         await resolve("-");

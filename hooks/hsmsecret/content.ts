@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // From what the token holds at a path to the data of a Secret, or the one reason why Kubernetes would not take it.
 import { type ChecksummedData, checksummed } from "../checksum.ts";
+import { bytesOfBase64Map, fromBase64, isSecretKey, MAX_SECRET_BYTES } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
 import { own } from "../own.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-
-/** Kubernetes' limit on the sum of a Secret's values, in bytes (core/v1 MaxSecretSize). */
-const MAX_SECRET_BYTES = 1024 * 1024;
 
 /** Keys that the API server insists on for the built-in types; any one of a group will do. */
 const REQUIRED_KEYS: Readonly<Record<string, readonly (readonly string[])[]>> = {
@@ -31,16 +29,13 @@ export type Content =
   | { readonly ok: true; readonly content: ChecksummedData }
   | { readonly ok: false; readonly reason: "InvalidKey" | "TooLarge"; readonly message: string };
 
-const isSecretKey = (key: string): boolean =>
-  key.length <= 253 && /^[-._a-zA-Z0-9]+$/.test(key) && key !== "." && !key.startsWith("..");
-
 const listed = (keys: readonly string[]): string => keys.map((key) => JSON.stringify(key)).join(", ");
 
 const invalid = (message: string): Content => ({ ok: false, reason: "InvalidKey", message });
 
 const isJsonObject = (base64: string): boolean => {
   try {
-    const value: unknown = JSON.parse(Buffer.from(base64, "base64").toString());
+    const value: unknown = JSON.parse(fromBase64(base64).toString());
     return typeof value === "object" && !Array.isArray(value);
   } catch {
     return false;
@@ -94,7 +89,7 @@ export const contentOf = (spec: ResolvedSpec, held: ChecksummedData): Content =>
   }
   const fault = typeFault(spec, data);
   if (fault !== undefined) return invalid(fault);
-  const bytes = Object.values(data).reduce((sum, value) => sum + Buffer.byteLength(value, "base64"), 0);
+  const bytes = bytesOfBase64Map(data);
   if (bytes > MAX_SECRET_BYTES) {
     return {
       ok: false,

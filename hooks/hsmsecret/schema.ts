@@ -2,8 +2,9 @@
 // The HSMSecret resource: one schema for the TypeScript types, the hooks' input checks and the CRD (scripts/generate.ts).
 import { type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
+import { AGENT_NAME, DNS_SUBDOMAIN, LABEL_VALUE, MAX_NAME } from "../formats.ts";
 import { MAX_PATH_BYTES, PATH_PATTERN_RE2 } from "../hsm-path.ts";
-import { conditions, DNS_SUBDOMAIN, LABEL_VALUE, NamespacedMeta, Secret } from "../kubernetes.ts";
+import { conditions, NamespacedMeta, Secret } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
 
 const SECRET_KEY = "^[-._a-zA-Z0-9]+$";
@@ -16,13 +17,13 @@ const KeyMapping = Type.Object({
   key: Type.String({
     pattern: SECRET_KEY,
     minLength: 1,
-    maxLength: 253,
+    maxLength: MAX_NAME,
     description: "Key in the Secret.",
   }),
   hsmKey: Type.String({
     pattern: SECRET_KEY,
     minLength: 1,
-    maxLength: 253,
+    maxLength: MAX_NAME,
     description: "Key at hsmPath on the token.",
   }),
 });
@@ -76,7 +77,7 @@ export const HSMSecretSpec = Type.Object({
     Type.String({
       pattern: DNS_SUBDOMAIN,
       minLength: 1,
-      maxLength: 253,
+      maxLength: MAX_NAME,
       description: "Name of the Secret, in the namespace of the HSMSecret. Default: the HSMSecret's name.",
     }),
   ),
@@ -84,7 +85,7 @@ export const HSMSecretSpec = Type.Object({
     Type.String({
       default: "Opaque",
       minLength: 1,
-      maxLength: 253,
+      maxLength: MAX_NAME,
       description: "Type of the Secret. Kubernetes can't change the type of a Secret that exists.",
       "x-kubernetes-validations": [
         {
@@ -112,9 +113,9 @@ export const HSMSecretSpec = Type.Object({
   ),
   device: Type.Optional(
     Type.String({
-      pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+      pattern: AGENT_NAME,
       minLength: 1,
-      maxLength: 253,
+      maxLength: MAX_NAME,
       description: "Name of the one agent to ask. Default: all agents in their order.",
     }),
   ),

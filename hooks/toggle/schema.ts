@@ -2,7 +2,8 @@
 // The Toggle resource: one schema for the TypeScript types, the hooks' input checks and the CRD (scripts/generate.ts).
 import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
-import { conditions, DNS_SUBDOMAIN, LABEL_VALUE, NamespacedMeta } from "../kubernetes.ts";
+import { DNS_SUBDOMAIN, LABEL_VALUE, MAX_NAME } from "../formats.ts";
+import { conditions, NamespacedMeta } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
 import { TIME_PATTERN } from "../rfc3339.ts";
 import { Deployment } from "./deployment.ts";
@@ -69,7 +70,7 @@ export const ToggleSpec = Type.Object(
       Type.String({
         pattern: DNS_SUBDOMAIN,
         minLength: 1,
-        maxLength: 253,
+        maxLength: MAX_NAME,
         description: "Name of the Deployment, in the namespace of the Toggle. Default: the Toggle's name.",
       }),
     ),

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
+import { toBase64Map } from "../../hooks/formats.ts";
 import { assess, HSMSecretSyncRequest, judge, sync } from "../../hooks/hsmsecret/index.ts";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { keyedChecksums } from "../../hooks/keyed-checksum.ts";
@@ -26,9 +27,7 @@ export const CHECKSUMS = keyedChecksums([checksumKeyOf("")], false);
 export const foundReading = (
   keys: Readonly<Record<string, string>>,
 ): Extract<Reading, { outcome: "found" }> => {
-  const data = Object.fromEntries(
-    Object.entries(keys).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
-  );
+  const data = toBase64Map(Object.entries(keys));
   return { outcome: "found", data, checksum: checksumOfBase64(data), version: 1, device: "bench" };
 };
 

@@ -3,6 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { conditionOf } from "../../hooks/condition.ts";
+import { fromBase64Map } from "../../hooks/formats.ts";
 import { HSMSecretStatus } from "../../hooks/hsmsecret/schema.ts";
 import { Secret } from "../../hooks/kubernetes.ts";
 import type { Kubectl } from "./kubectl.ts";
@@ -41,6 +42,4 @@ export const secretOf = async (
 /** The data of `secret`, decoded. */
 export const plainData = (secret: Secret | undefined): Record<string, string> | undefined =>
   secret &&
-  Object.fromEntries(
-    Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, "base64").toString()]),
-  );
+  Object.fromEntries(Array.from(fromBase64Map(secret.data ?? {}), ([key, value]) => [key, value.toString()]));

@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { toBase64Map } from "../../hooks/formats.ts";
 import { softhsmModule } from "../system-packages.ts";
 import { makeToken } from "./softhsm-token.ts";
 
@@ -51,9 +52,7 @@ const inMemory = (folder: string): LocalToken => {
     // Nothing loads the module; the configuration wants a file.
     env: { PKCS11_MODULE: fileURLToPath(entry), PKCS11_TOKEN_LABEL: "memory" },
     put: async (path, keys) => {
-      const encoded = Object.fromEntries(
-        Object.entries(keys).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
-      );
+      const encoded = toBase64Map(Object.entries(keys));
       secrets.set(path, encoded);
       tell?.({ path, keys: encoded });
     },

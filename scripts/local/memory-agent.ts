@@ -5,6 +5,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import closeWithGrace from "close-with-grace";
 import { Registry } from "prom-client";
+import { fromBase64Map } from "../../hooks/formats.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
 import { parseAgentConfig } from "../../server/agent/config.ts";
 import { agentTokenFiles } from "../../server/agent/token-files.ts";
@@ -40,8 +41,7 @@ process.on("message", (message: unknown) => {
   if (!Value.Check(Put, message)) throw new Error("not a message of the local run");
   if (message.keys === null) store.remove(message.path);
   else {
-    const keys = Object.entries(message.keys).map(([key, value]) => [key, Buffer.from(value, "base64")]);
-    store.put(message.path, Object.fromEntries(keys));
+    store.put(message.path, Object.fromEntries(fromBase64Map(message.keys)));
   }
 });
 closeWithGrace({ logger: false }, async () => {

@@ -2,6 +2,7 @@
 // The agent's HTTP API (JSON) as schemas, shared by the agent that serves it and those that call it: one secret, the list of
 // them, and the token. Many secrets at once are in bulk-schema.ts.
 import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
+import { isBase64 } from "../../hooks/formats.ts";
 import { Quota } from "../../hooks/quota.ts";
 
 /** `sha256:` and 64 hex digits; see hooks/checksum.ts. */
@@ -97,15 +98,7 @@ export const SecretListBody = Type.Object({
 });
 export type SecretListBody = Static<typeof SecretListBody>;
 
-// Not a pattern of quartets: at 8 MiB it would overflow V8's stack for regular expressions.
-FormatRegistry.Set("base64", (text) => {
-  const last = text.slice(-4);
-  return (
-    text.length % 4 === 0 &&
-    !/[^A-Za-z0-9+/]/.test(text.slice(0, -4)) &&
-    Buffer.from(last, "base64").toString("base64") === last
-  );
-});
+FormatRegistry.Set("base64", isBase64);
 
 /** Base64 (RFC 4648, section 4), padded and canonical; the empty value is the empty string. */
 export const Base64 = Type.String({ format: "base64" });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's configuration, from its environment variables.
 import { Type } from "@sinclair/typebox";
+import { AGENT_NAME, MAX_NAME } from "../../hooks/formats.ts";
 import {
   checkExposure,
   LISTENER_VARIABLES,
@@ -84,8 +85,7 @@ export type AgentConfig = ListenerConfig & {
   sysfsRoot: string;
 };
 
-/** A Kubernetes name (RFC 1123 subdomain). */
-const KubernetesName = Type.String({ pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", maxLength: 253 });
+const Name = Type.String({ pattern: AGENT_NAME, maxLength: MAX_NAME });
 /** CK_TOKEN_INFO.label is 32 bytes. */
 const TokenLabel = Type.String({ minLength: 1, maxLength: 32 });
 /** Whether objects that are not private are believed: never, or in the per-key layout where there is no private one. */
@@ -104,7 +104,7 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
   const writeTokenFile = readWriteToken(reader, "WRITE_TOKEN_FILE");
   checkExposure(reader, listener, ["READ_TOKEN_FILE"], reader.raw("READ_TOKEN_FILE") !== undefined);
   const name = (variable: "DEVICE_NAME" | "NODE_NAME") =>
-    reader.required(variable, reader.text(variable, KubernetesName, "a Kubernetes name such as hsm-a"));
+    reader.required(variable, reader.text(variable, Name, "a Kubernetes name such as hsm-a"));
   const deviceName = name("DEVICE_NAME");
   const nodeName = name("NODE_NAME");
   const pkcs11 = readPkcs11(reader);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a change makes of a secret, before anything is written: the new content, or why there is nothing to write.
+import { MAX_SECRET_BYTES } from "../../hooks/formats.ts";
 import type { Layout, MetadataPatch, SecretMetadata } from "../agent-api/schema.ts";
 import type { Change, ChangeResult, Precondition, Secret } from "./store.ts";
 
@@ -17,9 +18,6 @@ type Done = Extract<
   ChangeResult,
   { kind: "written" | "absent" | "key-absent" | "last-key" | "precondition" | "refused" }
 >;
-
-/** The most that the values of a secret may have together, in bytes: what a Secret of Kubernetes may have. */
-export const MAX_SECRET_BYTES = 1024 * 1024;
 
 /** What is wrong with values of so many bytes together; undefined where nothing is. */
 export const sizeFault = (bytes: number): string | undefined =>

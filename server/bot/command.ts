@@ -2,7 +2,7 @@
 // From the text of a message to the command that it is, with its duration (30m, 2h, 1d12h). A sentence that only begins like a
 // command is none.
 import { type Static, Type } from "@sinclair/typebox";
-import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
+import { isObjectName } from "../../hooks/formats.ts";
 import { oneLine, shorten } from "../shown-text.ts";
 
 const MINUTE = 60;
@@ -45,7 +45,6 @@ const durationOf = (word: string): Duration => {
 /** The longest reason, as spec.reason of a Toggle has it. */
 const MAX_REASON = 1024;
 /** The longest name of a Kubernetes object. */
-const MAX_NAME = 253;
 
 const toggle = Type.Optional(Type.String());
 const reason = Type.Optional(Type.String());
@@ -84,8 +83,6 @@ const VERBS: Readonly<Record<string, "start" | "stop" | "status" | "list" | "hel
 const UNKNOWN: Command = { verb: "unknown" };
 const refused = (text: string): Command => ({ verb: "refused", text });
 
-const isName = (word: string): boolean => word.length <= MAX_NAME && new RegExp(DNS_SUBDOMAIN).test(word);
-
 const BECAUSE = /^(.*?)\sbecause(?:\s(.*))?$/i;
 
 /** The words before `because`, and the text after it. */
@@ -102,7 +99,7 @@ const nameOf = (words: readonly string[]): { toggle?: string } | undefined => {
   if (word === undefined) return NO_NAME;
   // Phones write the first letter large; names of objects are small.
   const name = word.toLowerCase();
-  return rest.length === 0 && isName(name) ? { toggle: name } : undefined;
+  return rest.length === 0 && isObjectName(name) ? { toggle: name } : undefined;
 };
 
 const switchCommand = (

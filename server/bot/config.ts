@@ -3,6 +3,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { Type } from "@sinclair/typebox";
+import { DNS_LABEL, DNS_SUBDOMAIN, MAX_NAME } from "../../hooks/formats.ts";
 import {
   checkExposure,
   LISTENER_VARIABLES,
@@ -76,8 +77,8 @@ export type BotConfig = ListenerConfig & {
 };
 
 /** RFC 1123: a label for namespaces, a subdomain for the names of objects. */
-const Namespace = Type.String({ pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", maxLength: 63 });
-const ObjectName = Type.String({ pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", maxLength: 253 });
+const Namespace = Type.String({ pattern: DNS_LABEL });
+const ObjectName = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: MAX_NAME });
 const AbsolutePath = Type.String({ pattern: "^/" });
 
 /** loguru's levels, which the bot that we replace is configured with. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `kubectl hsm` is told by its options, and by variables where an option is not given.
-import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
+
+import { isNamespace, isObjectName } from "../../hooks/formats.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { type Environment, readVariables, type VariableReader } from "../config/variables.ts";
 
@@ -76,7 +77,7 @@ export const parseKubectlHsmConfig = (
   const keyswitchNamespace = reader.raw("KEYSWITCH_NAMESPACE") ?? "";
   if (!isNamespace(keyswitchNamespace)) reader.fault("KEYSWITCH_NAMESPACE", "must be a namespace's name");
   const agent = reader.raw("KEYSWITCH_AGENT");
-  if (agent !== undefined && !new RegExp(DNS_SUBDOMAIN).test(agent))
+  if (agent !== undefined && !isObjectName(agent))
     reader.fault("KEYSWITCH_AGENT", "must be an agent's name, such as hsm");
   const timeout = reader.integer("KEYSWITCH_TIMEOUT_SECONDS", 1, 3600);
   const connectTimeout = reader.integer("KEYSWITCH_CONNECT_TIMEOUT_SECONDS", 1, 600);
@@ -120,9 +121,6 @@ const directTarget = (reader: VariableReader<Name>, origin: string): AgentTarget
   ...optional("caFile", reader.raw("KEYSWITCH_CA_FILE")),
   ...optional("tokenFile", reader.raw("KEYSWITCH_TOKEN_FILE")),
 });
-
-/** Whether it can be the name of a namespace (RFC 1123 label). */
-export const isNamespace = (name: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name);
 
 const sourceOf = (name: string, options: KubectlHsmOptions): string => {
   const option = Object.entries(OPTION_OF).find(([variable]) => variable === name)?.[1];

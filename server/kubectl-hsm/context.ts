@@ -1,5 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
-// What a command gets: where to print, which namespace and path are meant, kubectl, and a connection made when first asked for.
+import { isNamespace } from "../../hooks/formats.ts";
 import { isHsmPath } from "../../hooks/hsm-path.ts";
 import { METADATA_SEGMENT } from "../agent/storage/path.ts";
 import type { Environment } from "../config/variables.ts";
@@ -7,7 +6,7 @@ import type { AgentCalls } from "./agent/agent-api-calls.ts";
 import type { Connection } from "./agent/connect.ts";
 import { currentNamespace } from "./cluster/current-namespace.ts";
 import { createKubectl, type Kubectl } from "./cluster/kubectl.ts";
-import { isNamespace, type KubectlHsmConfig, parseKubectlHsmConfig } from "./config.ts";
+import { type KubectlHsmConfig, parseKubectlHsmConfig } from "./config.ts";
 import { CommandFailed } from "./exit-codes.ts";
 import { openTerminal, type Terminal } from "./input/terminal.ts";
 import type { Io } from "./io.ts";

@@ -3,6 +3,7 @@
 import { delimiter, join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { DNS_LABEL } from "../../hooks/formats.ts";
 import type { Secret } from "../config/secret.ts";
 import { readChecked, type VariableReader } from "../config/variables.ts";
 import type { ClientCertificate } from "../http/http-pool.ts";
@@ -40,7 +41,7 @@ export type KubernetesConfig = {
 };
 
 /** What the kubelet writes beside the token. */
-const Namespace = Type.String({ pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$" });
+const Namespace = Type.String({ pattern: DNS_LABEL });
 
 /**
  * The way to the API server; undefined when a fault was reported. KUBECONFIG goes before the pod's service account.

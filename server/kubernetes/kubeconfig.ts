@@ -4,6 +4,7 @@ import { dirname, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
 import { type Static, Type } from "@sinclair/typebox";
 import { parse } from "yaml";
+import { DNS_LABEL, fromBase64 } from "../../hooks/formats.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { fixedSecret } from "../config/secret.ts";
 import { isBearerToken, parseTokens } from "../config/token-file.ts";
@@ -41,7 +42,7 @@ type User = Static<typeof User>;
 const Context = Type.Object({
   cluster: Text,
   user: Type.Optional(Type.String()),
-  namespace: Type.Optional(Type.String({ pattern: "^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$" })),
+  namespace: Type.Optional(Type.String({ pattern: `${DNS_LABEL}|^$` })),
 });
 
 /** As far as it is read; an unknown field passes. */
@@ -223,7 +224,7 @@ const certificateOf = (user: User, at: (path: string) => string): Loaded<Kuberne
   return found({ kind: "client-certificate", certificate });
 };
 
-const decoded = (base64: string): string => Buffer.from(base64, "base64").toString("latin1");
+const decoded = (base64: string): string => fromBase64(base64).toString("latin1");
 
 const isUsable = (material: { cert?: string | Buffer; key?: string | Buffer; ca?: string }): boolean => {
   try {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // One Toggle at the API server: read, and patched in its spec, on condition that it has not changed if one is given.
-
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
-import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
+import { DNS_SUBDOMAIN, MAX_NAME } from "../../hooks/formats.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { ApiFailure } from "./api-failure.ts";
 import type { ApiAnswer, KubernetesClient } from "./client.ts";
@@ -13,7 +12,7 @@ import { readToggle } from "./toggle-memory.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult } from "./toggles.ts";
 
 /** `.` and `..` and whatever else would make another path of it is no name. */
-const Name = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: 253 });
+const Name = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: MAX_NAME });
 
 /** Writers that get in between one after the other: more than these are no race. */
 const MAX_ATTEMPTS = 5;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent's HTTP answer means: a reading of the token, or a reason why it can't be trusted as one.
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
+import { isBase64 } from "../../hooks/formats.ts";
 import type { Reading, UnavailableCode } from "../../hooks/hsmsecret/reading.ts";
 import type { WireAnswer } from "../agent-api/client.ts";
 import { SecretBody } from "../agent-api/schema.ts";
@@ -105,9 +106,6 @@ export const errorOf = (answer: WireAnswer): ErrorBody | undefined => {
   const body = jsonOf(answer.body);
   return errorBody.Check(body) ? body : undefined;
 };
-
-/** Node decodes base64 leniently, so a damaged value could still decode to something. */
-const isBase64 = (text: string): boolean => Buffer.from(text, "base64").toString("base64") === text;
 
 /** The seconds of a Retry-After that can be believed. */
 export const retryAfter = (header: string | string[] | undefined): number | undefined => {

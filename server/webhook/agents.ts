@@ -2,12 +2,13 @@
 // The AGENTS variable: which agents the webhook asks, `name=https://host:port,…`, in that order.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { AGENT_NAME, MAX_NAME } from "../../hooks/formats.ts";
 import { isLoopback } from "../config/loopback.ts";
 
 /** One agent: the name that HSMSecrets use for it, and `scheme://host:port`. */
 export type AgentEndpoint = { name: string; origin: string };
 
-const AgentName = Type.String({ pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", maxLength: 253 });
+const AgentName = Type.String({ pattern: AGENT_NAME, maxLength: MAX_NAME });
 
 /** The endpoints of a list, and what is wrong with it. A message names an entry by its place and its name alone. */
 export const parseAgents = (list: string): { endpoints: AgentEndpoint[]; faults: string[] } => {

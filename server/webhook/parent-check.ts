@@ -4,9 +4,9 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
+import { DNS_SUBDOMAIN, MAX_NAME } from "../../hooks/formats.ts";
 import { HSMSecret, type RemovalOutcome } from "../../hooks/hsmsecret/index.ts";
 import { resolveSpec } from "../../hooks/hsmsecret/resolved-spec.ts";
-import { DNS_SUBDOMAIN } from "../../hooks/kubernetes.ts";
 import { type KubernetesClient, openKubernetesClient } from "../kubernetes/client.ts";
 import type { InCluster } from "../kubernetes/in-cluster.ts";
 
@@ -19,7 +19,7 @@ export type ParentCheck = {
 };
 
 /** `.` and `..` and whatever else would make another path of it is no name. */
-const Name = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: 253 });
+const Name = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: MAX_NAME });
 /** A hook's 8 seconds are for the token. */
 const TIMEOUT_MS = 1500;
 /** What decides where a change goes, and whether there is one. */

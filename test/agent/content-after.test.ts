@@ -4,7 +4,8 @@ import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
-import { contentAfter, type Intent, MAX_SECRET_BYTES } from "../../server/agent/content-after.ts";
+import { MAX_SECRET_BYTES } from "../../hooks/formats.ts";
+import { contentAfter, type Intent } from "../../server/agent/content-after.ts";
 import type { Change, Precondition, Secret } from "../../server/agent/store.ts";
 
 const [user, pass, other] = [randomBytes(9), randomBytes(9), randomBytes(9)];

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Power loss, imitated: the agent and its child are killed at random times of a write or a delete. The next start shows a
 // whole secret, and nothing is left over.
-
 import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -9,6 +8,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { checksum } from "../../hooks/checksum.ts";
+import { toBase64Map } from "../../hooks/formats.ts";
 import { type Keys, someKeys } from "./kill-points.ts";
 import { type AgentProcess, type Fixture, startAgent, tokenFixture } from "./token-fixture.ts";
 
@@ -44,9 +44,7 @@ for (const { name, objects } of [
     writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
     const headers = { authorization: `Bearer ${token}` };
     const ask = (agent: AgentProcess, method: string, keys?: Keys) => {
-      const data =
-        keys &&
-        Object.fromEntries([...keys].map(([key, value]) => [key, Buffer.from(value).toString("base64")]));
+      const data = keys && toBase64Map(keys);
       return fetch(`${agent.url}/v1/secrets/${PATH}`, {
         method,
         ...(data === undefined

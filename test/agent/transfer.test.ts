@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
-import { MAX_SECRET_BYTES } from "../../server/agent/content-after.ts";
+import { MAX_SECRET_BYTES } from "../../hooks/formats.ts";
 import { EXPORT_BYTES } from "../../server/agent/routes/export-route.ts";
 import { type SecretStore, unavailable } from "../../server/agent/store.ts";
 import { b64, writableAgent } from "./writable-agent.ts";

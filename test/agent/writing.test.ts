@@ -6,7 +6,7 @@ import { request } from "node:http";
 import type { AddressInfo } from "node:net";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
-import { MAX_SECRET_BYTES } from "../../server/agent/content-after.ts";
+import { MAX_SECRET_BYTES } from "../../hooks/formats.ts";
 import { type ChangeResult, unavailable } from "../../server/agent/store.ts";
 import { errors } from "../../server/http/errors.ts";
 import { type Ask, b64, writableAgent } from "./writable-agent.ts";

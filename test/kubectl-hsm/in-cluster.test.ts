@@ -3,6 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
+import { toBase64Map } from "../../hooks/formats.ts";
 import { type Cluster, secretData, startCluster } from "./cluster.ts";
 import { madeUp, temporaryFolder, valueAt } from "./fixture.ts";
 
@@ -20,9 +21,7 @@ const makeSecret = (
     kind: "Secret",
     metadata: { name, namespace: "shop", ...metadata },
     type,
-    data: Object.fromEntries(
-      Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
-    ),
+    data: toBase64Map(Object.entries(values)),
   });
 
 t.test("import of Kubernetes Secrets, by name and by label", async (t) => {

@@ -9,7 +9,7 @@ import { readBundle } from "../../server/kubectl-hsm/input/bundle.ts";
 import { readDotenv } from "../../server/kubectl-hsm/input/dotenv.ts";
 import { readEnvFile } from "../../server/kubectl-hsm/input/env-file.ts";
 import { readJsonKeys } from "../../server/kubectl-hsm/input/file-formats.ts";
-import { isSecretKey } from "../../server/kubectl-hsm/input/found-keys.ts";
+import { isKeyForBoth } from "../../server/kubectl-hsm/input/found-keys.ts";
 import { startAgent, temporaryFolder } from "./fixture.ts";
 import { runHere } from "./in-process.ts";
 import { bytesOf, told } from "./read-keys.ts";
@@ -30,7 +30,7 @@ const key = fc
       "k".repeat(253),
     ),
   )
-  .filter(isSecretKey);
+  .filter(isKeyForBoth);
 const text = fc.string({ unit: "binary", maxLength: 30 });
 const bytes = fc.oneof(
   fc.uint8Array({ maxLength: 40 }),

@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type ServerOptions } from "node:https"
 import type { AddressInfo } from "node:net";
 import type { Test } from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
+import { toBase64Map } from "../../hooks/formats.ts";
 import { checksums } from "../hooks/hsmsecret/request.ts";
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -66,9 +67,7 @@ export const secretBody = (
   values: Record<string, string>,
   { version = 3, device = "token-device" } = {},
 ) => {
-  const data = Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
-  );
+  const data = toBase64Map(Object.entries(values));
   return { path, data, checksum: checksumOfBase64(data), version, device };
 };
 

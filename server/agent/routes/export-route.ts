@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /v1/export: every secret that a list shows, with its values. It is complete, or it fails.
+import { toBase64Map } from "../../../hooks/formats.ts";
 import { ExportBody, type ExportedSecret } from "../../agent-api/bulk-schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import { ApiError } from "../../http/errors.ts";
@@ -7,7 +8,7 @@ import type { KeyswitchServer } from "../../http/instance.ts";
 import { type SecretStore, type Unavailable, unavailable } from "../store.ts";
 import { callerGone, startWriteAudit } from "./audit.ts";
 import { failureOf, sendFailure } from "./change-end.ts";
-import { encodedValues, ListQuery } from "./secret-routes.ts";
+import { ListQuery } from "./secret-routes.ts";
 import { shownMetadata } from "./shown-metadata.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
@@ -44,7 +45,7 @@ const readAll = async (
     if (read.kind === "unavailable") return { ...read, message: `${path} can't be read: ${read.message}` };
     if (read.kind === "absent") continue;
     const { data, checksum, version, metadata } = read;
-    secrets.push({ path, data: encodedValues(data), ...shownMetadata(metadata), checksum, version });
+    secrets.push({ path, data: toBase64Map(data), ...shownMetadata(metadata), checksum, version });
   }
   return { kind: "exported", secrets };
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/import: many secrets in one request. What is malformed is refused whole, before anything is written.
 import { checksum } from "../../../hooks/checksum.ts";
+import { fromBase64Map } from "../../../hooks/formats.ts";
 import {
   ImportBody,
   type ImportedSecret,
@@ -13,7 +14,7 @@ import type { KeyswitchServer } from "../../http/instance.ts";
 import type { ChangeResult } from "../store.ts";
 import { writePathFault } from "./checked-path.ts";
 import { changeItems, type Item } from "./items.ts";
-import { decodedValues, encodedSizeFault, firstFaults, keyFaults, refuseFaults } from "./secret-input.ts";
+import { encodedSizeFault, firstFaults, keyFaults, refuseFaults } from "./secret-input.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 /** An import may have more than other requests: what one export gives fits. */
@@ -55,7 +56,7 @@ const existing = (
 ): ItemResult | undefined => {
   if (end.kind !== "precondition" || end.before === null) return undefined;
   const { before } = end;
-  if (before === checksum(decodedValues(data))) return { path, outcome: "unchanged", checksum: before };
+  if (before === checksum(fromBase64Map(data))) return { path, outcome: "unchanged", checksum: before };
   if (ifExists === "skip") return { path, outcome: "skipped", checksum: before };
   const message = "the path holds another secret already";
   return { path, outcome: "failed", code: "PRECONDITION_FAILED", message, checksum: before };
@@ -81,7 +82,7 @@ export const addImportRoute = (app: KeyswitchServer, { store, metrics, device }:
           change: () =>
             store.change(
               path,
-              { type: "put", data: decodedValues(data), ...(metadata && { metadata }) },
+              { type: "put", data: fromBase64Map(data), ...(metadata && { metadata }) },
               ifExists === "replace" ? {} : { ifNoneMatch: "*" },
             ),
           result: (end) => existing(secret, ifExists, end),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request wants to write: names of keys, values and labels beyond what the schemas say of them.
+import { bytesOfBase64Map } from "../../../hooks/formats.ts";
 import type { MetadataPatch } from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import { MAX_DETAILS, shownField } from "../../http/validation.ts";
@@ -9,16 +10,6 @@ import { isKeyName } from "../storage/path.ts";
 const KEY_NAME =
   'is not a name of 1 to 253 letters, digits, ".", "_" and "-", or it is ".", ".." or "_metadata"';
 const OWN_LABEL = 'is a label that the agent keeps itself, as all that start with "sync."';
-
-/** The values of a request, decoded. */
-export const decodedValues = (data: Readonly<Record<string, string>>): Map<string, Uint8Array> =>
-  new Map(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64")]));
-
-/** The same for a patch, whose null removes the key. */
-export const decodedPatch = (data: Readonly<Record<string, string | null>>): Map<string, Uint8Array | null> =>
-  new Map(
-    Object.entries(data).map(([key, value]) => [key, value === null ? null : Buffer.from(value, "base64")]),
-  );
 
 /** What is wrong with a key that `field` names; at most one fault. */
 export const keyFault = (field: string, key: string): ErrorDetail[] =>
@@ -44,12 +35,7 @@ export const refuseFaults = (faults: readonly ErrorDetail[]): void => {
 
 /** What is wrong with the size of the values together, told by their base64; undefined where nothing is. */
 export const encodedSizeFault = (data: Readonly<Record<string, string | null>>): string | undefined =>
-  sizeFault(
-    Object.values(data).reduce(
-      (total, value) => total + (value === null ? 0 : Buffer.byteLength(value, "base64")),
-      0,
-    ),
-  );
+  sizeFault(bytesOfBase64Map(data));
 
 /** Throws SECRET_TOO_LARGE where the values are more than a secret may have. */
 export const refuseOversize = (data: Readonly<Record<string, string | null>>): void => {

@@ -2,6 +2,7 @@
 // GET /v1/secrets and GET /v1/secrets/{path}: what the token holds, with entity tags.
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
+import { toBase64Map } from "../../../hooks/formats.ts";
 import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
 import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import { type ObjectProblem, SecretBody, SecretListBody } from "../../agent-api/schema.ts";
@@ -53,10 +54,6 @@ const problemsOf = ({
     .filter((path) => !problems.some((one) => one.path === path))
     .map((path): ObjectProblem => ({ label: path, path, problem: "content" })),
 ];
-
-/** Values as bodies have them. */
-export const encodedValues = (data: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
-  Object.fromEntries([...data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]));
 
 const valueBytes = (data: ReadonlyMap<string, Uint8Array>): number =>
   [...data.values()].reduce((sum, { length }) => sum + length, 0);
@@ -176,7 +173,7 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
       return reply.code(304).send();
     }
     audit({ outcome: "found", path, checksum });
-    const data = encodedValues(result.data);
+    const data = toBase64Map(result.data);
     return { path, data, checksum, version, device, layout, ...shownMetadata(result.metadata) };
   });
 };

@@ -3,6 +3,7 @@
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { fromBase64Map } from "../../../hooks/formats.ts";
 import type { Quota } from "../../../hooks/quota.ts";
 import { DeleteBody, PatchBody, PutBody, WriteBody } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
@@ -14,15 +15,7 @@ import { startWriteAudit, type WriteOperation } from "./audit.ts";
 import { auditedChange, failureOf, sendFailure } from "./change-end.ts";
 import { checkedWritePath } from "./checked-path.ts";
 import { ConditionHeaders, precondition } from "./entity-tags.ts";
-import {
-  decodedPatch,
-  decodedValues,
-  keyFault,
-  keyFaults,
-  labelFaults,
-  refuseFaults,
-  refuseOversize,
-} from "./secret-input.ts";
+import { keyFault, keyFaults, labelFaults, refuseFaults, refuseOversize } from "./secret-input.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 export type SecretWriteOptions = WriteRouteOptions & {
@@ -93,7 +86,7 @@ const addPutRoute = (app: KeyswitchServer, options: SecretWriteOptions): void =>
       const { data, metadata, quota } = request.body;
       refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
       refuseOversize(data);
-      const values = decodedValues(data);
+      const values = fromBase64Map(data);
       const change = { type: "put" as const, data: values, ...(metadata && { metadata }) };
       const condition = precondition(request);
       return carryOut(options, { request, reply, condition, path, change, keys: [...values.keys()], quota });
@@ -123,7 +116,7 @@ const addPatchRoute = (app: KeyswitchServer, options: SecretWriteOptions): void 
         const { data = {}, metadata, quota } = request.body;
         refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
         refuseOversize(data);
-        const values = decodedPatch(data);
+        const values = fromBase64Map(data);
         const change = { type: "patch" as const, data: values, ...(metadata && { metadata }) };
         const condition = precondition(request);
         return carryOut(options, {

@@ -2,6 +2,7 @@
 // The agent's routes as functions; what may be absent is a result, all else that fails ends the command.
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";
+import { fromBase64Map, toBase64Map } from "../../../hooks/formats.ts";
 import { ExportBody, type ImportBody, ItemResults } from "../../agent-api/bulk-schema.ts";
 import { secretRoute } from "../../agent-api/client.ts";
 import {
@@ -48,12 +49,9 @@ const schemas = {
   repaired: compileSchema(RepairResults),
 };
 
-const encoded = (data: ReadonlyMap<string, Uint8Array>): Record<string, string> =>
-  Object.fromEntries([...data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]));
-
 /** `values` as the API's bodies have them. */
 export const toPutBody = (data: ReadonlyMap<string, Uint8Array>, metadata?: SecretMetadata): PutBody => ({
-  data: encoded(data),
+  data: toBase64Map(data),
   ...(metadata && { metadata }),
 });
 
@@ -61,9 +59,7 @@ export const toPatchBody = (
   data: ReadonlyMap<string, Uint8Array | null>,
   metadata?: SecretMetadata,
 ): PatchBody => ({
-  data: Object.fromEntries(
-    [...data].map(([key, value]) => [key, value === null ? null : Buffer.from(value).toString("base64")]),
-  ),
+  data: toBase64Map(data),
   ...(metadata && { metadata }),
 });
 
@@ -133,9 +129,7 @@ const either = compileSchema(Type.Union([WriteBody, DeleteBody]));
 
 /** Node decodes base64 leniently, so the checksum is what tells a damaged answer. */
 const held = (path: string, body: SecretBody): HeldSecret => {
-  const data = new Map(
-    Object.entries(body.data).map(([key, value]) => [key, Buffer.from(value, "base64")] as const),
-  );
+  const data = fromBase64Map(body.data);
   if (body.path !== path || checksum(data) !== body.checksum)
     throw new CommandFailed("unreachable", `the agent's answer for ${path} does not fit its checksum`);
   const { checksum: sum, version, device, layout, metadata } = body;

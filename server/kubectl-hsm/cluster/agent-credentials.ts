@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CA of the agents' certificates and the agents' tokens, from the Secrets that scripts/credentials.sh makes.
+
+import { fromBase64 } from "../../../hooks/formats.ts";
 import { parseTokens } from "../../config/token-file.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import type { Kubectl } from "./kubectl.ts";
@@ -22,7 +24,7 @@ const secretKey = async (kubectl: Kubectl, namespace: string, name: string, key:
       "unreachable",
       `the Secret ${namespace}/${name} is missing, or has no key ${key}`,
     );
-  return Buffer.from(base64, "base64");
+  return fromBase64(base64);
 };
 
 export const agentCa = (kubectl: Kubectl, namespace: string): Promise<string> =>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The namespace of the kubeconfig's current context.
-import { isNamespace } from "../config.ts";
+
+import { isNamespace } from "../../../hooks/formats.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import type { Kubectl } from "./kubectl.ts";
 

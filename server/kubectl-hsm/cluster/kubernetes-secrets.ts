@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kubernetes Secrets as secrets to import.
 import { Type } from "@sinclair/typebox";
-import { DNS_SUBDOMAIN, OwnerReference, StringMap } from "../../../hooks/kubernetes.ts";
+import { fromBase64Map, isBase64, isObjectName } from "../../../hooks/formats.ts";
+import { OwnerReference, StringMap } from "../../../hooks/kubernetes.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { checked, type Incoming, isBase64 } from "../input/bundle.ts";
+import { checked, type Incoming } from "../input/bundle.ts";
 import type { Kubectl } from "./kubectl.ts";
 
 const KubeSecret = Type.Object({
@@ -43,8 +44,7 @@ export const namedSecrets = async (
 ): Promise<Incoming[]> => {
   const found: Incoming[] = [];
   for (const name of names) {
-    if (!new RegExp(DNS_SUBDOMAIN).test(name))
-      throw new CommandFailed("usage", "--from-secret must be a Secret's name");
+    if (!isObjectName(name)) throw new CommandFailed("usage", "--from-secret must be a Secret's name");
     const object = await kubectl.get(["secret", name, "-n", namespace]);
     if (object === undefined) throw new CommandFailed("absent", `there is no Secret ${namespace}/${name}`);
     if (!kubeSecret.Check(object))
@@ -101,13 +101,12 @@ const incomingOf = (
   path: string,
 ): Incoming => {
   const source = `Secret ${namespace}/${name}`;
-  const values = Object.entries(data);
-  if (values.length === 0) throw new CommandFailed("usage", `the ${source} has no key`);
-  if (!values.every(([, value]) => isBase64(value)))
+  if (Object.keys(data).length === 0) throw new CommandFailed("usage", `the ${source} has no key`);
+  if (!Object.values(data).every(isBase64))
     throw new CommandFailed("unreachable", `the ${source} holds something that is not base64`);
   return checked({
     path,
-    data: new Map(values.map(([key, value]) => [key, Buffer.from(value, "base64")])),
+    data: fromBase64Map(data),
     metadata: {
       source: `kubernetes:${namespace}/${name}`.slice(0, 256),
       ...(type && type.length <= 64 && { dataType: type }),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secret from which the agent reads its PIN: looked at before the token's PIN is changed, written afterwards.
 import { Type } from "@sinclair/typebox";
+import { toBase64 } from "../../../hooks/formats.ts";
 import { StringMap } from "../../../hooks/kubernetes.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { CommandFailed } from "../exit-codes.ts";
@@ -38,7 +39,7 @@ export const readPinSecret = async (
 
 /** @throws CommandFailed where it was changed meanwhile, or can't be written. */
 export const writePin = (kubectl: Kubectl, secret: PinSecret, pin: string): Promise<void> =>
-  replace(kubectl, secret, { ...secret.data, [PIN_KEY]: Buffer.from(pin).toString("base64") }, []);
+  replace(kubectl, secret, { ...secret.data, [PIN_KEY]: toBase64(pin) }, []);
 
 /** With the resourceVersion that was read, so that nobody's change is undone. Not an apply, which would copy the PIN. */
 const replace = async (

@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";
+import { fromBase64Map, MAX_SECRET_BYTES, toBase64Map } from "../../../hooks/formats.ts";
 import { isHsmPath } from "../../../hooks/hsm-path.ts";
 import { ImportedSecret } from "../../agent-api/bulk-schema.ts";
 import type { SecretMetadata } from "../../agent-api/schema.ts";
@@ -10,8 +11,7 @@ import { compileSchema } from "../../http/validation.ts";
 import { wrong } from "../exit-codes.ts";
 import { readDotenv } from "./dotenv.ts";
 import { formatOfName, keysOfJson } from "./file-formats.ts";
-import { MAX_SECRET_BYTES } from "./files.ts";
-import { isSecretKey, KEY_RULE, type Keys } from "./found-keys.ts";
+import { isKeyForBoth, KEY_RULE, type Keys } from "./found-keys.ts";
 import { type Json, type Member, plainJson, readJson } from "./json.ts";
 import { type Read, readText } from "./refusal.ts";
 
@@ -91,9 +91,7 @@ const fromExport = (file: string, value: unknown): Incoming[] => {
   if (!exported.Check(value)) return wrong(`${file} looks like an export, and is none: ${firstFault(value)}`);
   return value.secrets.map(({ path, data, metadata, checksum: sum }) => {
     if (!isHsmPath(path)) wrong(`${file} holds a path that can't be one`);
-    const values = new Map(
-      Object.entries(data).map(([key, base64]) => [key, Buffer.from(base64, "base64")] as const),
-    );
+    const values = fromBase64Map(data);
     if (sum !== undefined && sum !== checksum(values))
       wrong(`${file}: the values of ${path} do not fit their checksum; the file was damaged or edited`);
     return checked({ path, data: values, ...(metadata && { metadata }), source: file });
@@ -121,19 +119,16 @@ const oneSecret = async (file: string, data: Keys, options: BundleOptions): Prom
 export const checked = (incoming: Incoming): Incoming => {
   const { path, data, source } = incoming;
   for (const key of data.keys())
-    if (!isSecretKey(key)) wrong(`${source}: a key of ${path} can't be one: it ${KEY_RULE}`);
+    if (!isKeyForBoth(key)) wrong(`${source}: a key of ${path} can't be one: it ${KEY_RULE}`);
   const size = [...data.values()].reduce((sum, { length }) => sum + length, 0);
   if (size > MAX_SECRET_BYTES)
     wrong(`${source}: ${path} has ${size} bytes; a Secret takes ${MAX_SECRET_BYTES}`);
   return incoming;
 };
 
-/** Whether text is base64 as the API spells it. */
-export const isBase64 = (text: string): boolean => Buffer.from(text, "base64").toString("base64") === text;
-
 /** The body of an import. */
 export const toImported = ({ path, data, metadata }: Incoming): ImportedSecret => ({
   path,
-  data: Object.fromEntries([...data].map(([key, value]) => [key, Buffer.from(value).toString("base64")])),
+  data: toBase64Map(data),
   ...(metadata && { metadata }),
 });

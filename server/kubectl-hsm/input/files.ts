@@ -2,13 +2,11 @@
 // Files and standard input that the user names, read whole and up to a limit.
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
+import { MAX_SECRET_BYTES } from "../../../hooks/formats.ts";
 import { parsePin } from "../../config/pin-line.ts";
 import { describeFileError } from "../../config/variables.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { type Io, readAll } from "../io.ts";
-
-/** Kubernetes takes no Secret that is larger. */
-export const MAX_SECRET_BYTES = 1024 * 1024;
 
 export type FileReader = {
   /**

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keys that a reader finds, in order: each may be one, and is given once.
+import { isSecretKey } from "../../../hooks/formats.ts";
 import { isKeyName } from "../../agent/storage/path.ts";
 import { refuse } from "./refusal.ts";
 
@@ -7,15 +8,15 @@ import { refuse } from "./refusal.ts";
 export const KEY_RULE =
   'must be letters, digits, ".", "_" and "-", at most 253, not "." or "_metadata", and not begin with ".."';
 
-/** Whether token and Secret can both hold it: Kubernetes takes no key that begins with two dots. */
-export const isSecretKey = (name: string): boolean => isKeyName(name) && !name.startsWith("..");
+/** Whether token and Secret can both hold it. */
+export const isKeyForBoth = (name: string): boolean => isKeyName(name) && isSecretKey(name);
 
 /** A Map: a key may be called `__proto__`. */
 export type Keys = Map<string, Uint8Array>;
 
 /** Adds a value under a key that stands at `at` of the text; refuses what can't be a key, and a second value for one. */
 export const addKey = (keys: Keys, key: string, value: string, at: number): void => {
-  if (!isSecretKey(key)) refuse(at, "has a key that can't be one", `a key ${KEY_RULE}`);
+  if (!isKeyForBoth(key)) refuse(at, "has a key that can't be one", `a key ${KEY_RULE}`);
   if (keys.has(key)) refuse(at, "sets a key a second time");
   keys.set(key, Buffer.from(value));
 };

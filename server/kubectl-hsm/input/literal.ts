@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A literal of the command line, KEY=VALUE, as kubectl create secret generic reads it: the value is all behind the first =.
-import { isSecretKey, KEY_RULE } from "./found-keys.ts";
+import { isKeyForBoth, KEY_RULE } from "./found-keys.ts";
 import type { Read } from "./refusal.ts";
 
 /** The message completes "--from-literal number 1 …" or "--from-literal number 1: …". */
@@ -8,7 +8,7 @@ export const readLiteral = (literal: string): Read<{ key: string; value: Uint8Ar
   const at = literal.indexOf("=");
   if (at < 1) return { ok: false, message: " must be KEY=VALUE" };
   const key = literal.slice(0, at);
-  if (!isSecretKey(key)) return { ok: false, message: `: a key ${KEY_RULE}` };
+  if (!isKeyForBoth(key)) return { ok: false, message: `: a key ${KEY_RULE}` };
   const value = literal.slice(at + 1);
   // What Node puts in place of each byte of an argument that is not UTF-8.
   if (value.includes("\uFFFD"))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keys and values that create and update are given: literals, files, standard input, questions.
 import { basename } from "node:path";
+import { MAX_SECRET_BYTES } from "../../../hooks/formats.ts";
 import type { SecretMetadata } from "../../agent-api/schema.ts";
 import type { Context } from "../context.ts";
 import { wrong } from "../exit-codes.ts";
@@ -8,8 +9,8 @@ import type { OptionSpecs } from "../option-spec.ts";
 import { readDotenv } from "./dotenv.ts";
 import { readEnvFile } from "./env-file.ts";
 import { formatOfName, readJsonKeys } from "./file-formats.ts";
-import { createFileReader, type FileReader, MAX_SECRET_BYTES } from "./files.ts";
-import { isSecretKey, KEY_RULE, type Keys } from "./found-keys.ts";
+import { createFileReader, type FileReader } from "./files.ts";
+import { isKeyForBoth, KEY_RULE, type Keys } from "./found-keys.ts";
 import { readLiteral } from "./literal.ts";
 import type { Read } from "./refusal.ts";
 import { askTwice } from "./terminal.ts";
@@ -120,7 +121,7 @@ const addFile = async (
 };
 
 const checkKey = (key: string, where: string): void => {
-  if (!isSecretKey(key)) wrong(`${where}: a key ${KEY_RULE}`);
+  if (!isKeyForBoth(key)) wrong(`${where}: a key ${KEY_RULE}`);
 };
 
 const askForKeys = async (context: Context, collected: CollectedKeys): Promise<void> => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `get`: what a secret is, without its values unless they are asked for.
+import { toBase64, toBase64Map } from "../../../hooks/formats.ts";
 import type { HeldSecret } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
@@ -35,9 +36,8 @@ export const get = command({
     }
     const { data, checksum, version, device, layout, metadata } = secret;
     const entries = [...data].sort(([a], [b]) => (a < b ? -1 : 1));
-    const encoded = entries.map(([key, value]) => [key, Buffer.from(value).toString("base64")] as const);
     const keys = entries.map(([key, value]) => ({ key, bytes: value.length }));
-    const shown = options.show && { data: Object.fromEntries(encoded) };
+    const shown = options.show && { data: toBase64Map(entries) };
     await context.output.result({ path, checksum, version, device, layout, metadata, keys, ...shown }, [
       ...describingLines(secret),
       "keys:",
@@ -70,6 +70,6 @@ const shownValue = (value: Uint8Array): string[] => {
   const lines =
     Buffer.from(text).equals(value) && isPlainText(text)
       ? text.replaceAll("\t", "    ").split("\n")
-      : [`base64: ${Buffer.from(value).toString("base64")}`];
+      : [`base64: ${toBase64(value)}`];
   return lines.map((line) => `    ${line}`);
 };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `mirror sync`: the agent reads its token anew, and the HSMSecrets are told to follow at once.
-
+import { isObjectName } from "../../../hooks/formats.ts";
 import { FORCE_SYNC } from "../../../hooks/hsmsecret/schema.ts";
-import { DNS_SUBDOMAIN } from "../../../hooks/kubernetes.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
 
@@ -22,7 +21,7 @@ export const mirrorSync = command({
     const everywhere = options["all-namespaces"];
     if (name !== undefined && (everywhere || options["agent-only"]))
       throw new CommandFailed("usage", "HSMSECRET goes with neither -A nor --agent-only");
-    if (name !== undefined && !new RegExp(DNS_SUBDOMAIN).test(name))
+    if (name !== undefined && !isObjectName(name))
       throw new CommandFailed("usage", "HSMSECRET must be an object's name");
     const scope = everywhere
       ? ["--all-namespaces"]

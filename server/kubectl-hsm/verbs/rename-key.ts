@@ -3,7 +3,7 @@
 import { toPatchBody } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { isSecretKey, KEY_RULE } from "../input/found-keys.ts";
+import { isKeyForBoth, KEY_RULE } from "../input/found-keys.ts";
 import { reportWrite } from "../write-flow.ts";
 
 export const renameKey = command({
@@ -19,7 +19,7 @@ export const renameKey = command({
   },
   async run(context, { options, operands: [name = "", old = "", renamed = ""] }) {
     const path = await context.pathOf(name, options.path);
-    if (!isSecretKey(renamed)) throw new CommandFailed("usage", `NEW ${KEY_RULE}`);
+    if (!isKeyForBoth(renamed)) throw new CommandFailed("usage", `NEW ${KEY_RULE}`);
     if (old === renamed) throw new CommandFailed("usage", "OLD and NEW are the same");
     const agent = await context.agent("write");
     const secret = await agent.read(path);

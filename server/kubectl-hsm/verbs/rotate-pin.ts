@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rotate-pin`: a new PIN for the token, and then for the Secret from which the agent reads it.
-import { DNS_SUBDOMAIN } from "../../../hooks/kubernetes.ts";
+import { isObjectName } from "../../../hooks/formats.ts";
 import { whyNoPin } from "../../config/pin-line.ts";
 import { bodyOf } from "../agent/answer.ts";
 import { command } from "../arguments.ts";
@@ -41,7 +41,7 @@ export const rotatePin = command({
   ],
   async run(context, { options }) {
     const pinSecret = options["pin-secret"];
-    if (pinSecret !== undefined && !new RegExp(DNS_SUBDOMAIN).test(pinSecret))
+    if (pinSecret !== undefined && !isObjectName(pinSecret))
       throw new CommandFailed("usage", "--pin-secret must be a Secret's name");
     const { current, next } = await readPins(context, options);
     checkNew(current, next);

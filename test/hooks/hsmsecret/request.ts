@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds hook requests for tests: an HSMSecret demo/app, the Secrets that Metacontroller shows with it, and readings.
-
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
+import { toBase64Map } from "../../../hooks/formats.ts";
 import type { HookContext, HSMSecretSyncRequest, Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import { type ChecksumKey, keyedChecksums } from "../../../hooks/keyed-checksum.ts";
@@ -18,10 +18,7 @@ export const context: HookContext = { policy: [], agents, checksums, now: "2026-
 export const later: HookContext = { policy: [], agents, checksums, now: "2026-11-22T11:30:00Z" };
 
 /** `data` with its values in base64. */
-export const base64 = (data: StringMap): StringMap =>
-  Object.fromEntries(
-    Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
-  );
+export const base64 = (data: StringMap): StringMap => toBase64Map(Object.entries(data));
 
 /** A Secret of demo/app's HSMSecret, or of whoever `meta` says. */
 export const secret = (

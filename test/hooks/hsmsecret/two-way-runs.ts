@@ -2,6 +2,7 @@
 // Long random runs of the two-way sync over a real store: the hooks read what the store says and write what they want to
 // it, and after every step the store must hold what the model of the token holds.
 import { isDeepStrictEqual } from "node:util";
+import { toBase64Map } from "../../../hooks/formats.ts";
 import type { Reading, Write } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { StringMap } from "../../../hooks/kubernetes.ts";
@@ -47,9 +48,7 @@ const readStore = async (store: Store, path: string): Promise<Reading> => {
   if (result.kind === "unavailable") throw new Error(`the store can't be read: ${result.code}`);
   if (result.kind === "absent") return { outcome: "absent", device: "pico" };
   const { checksum, metadata } = result;
-  const data = Object.fromEntries(
-    [...result.data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
-  );
+  const data = toBase64Map(result.data);
   const source = metadata.source === undefined ? {} : { source: metadata.source };
   return { outcome: "found", data, checksum, version: 1, device: "pico", ...source };
 };
