@@ -3,7 +3,7 @@
 import type { FailedWrite, HookContext, Reading } from "../../hooks/hsmsecret/index.ts";
 import * as hsmSecret from "../../hooks/hsmsecret/index.ts";
 import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";
-import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
+import { FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
 import type { PathPolicy } from "../../hooks/path-policy.ts";
 import { sendError } from "../http/errors.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
@@ -12,7 +12,7 @@ import type { AgentClient } from "./agent-client.ts";
 import type { AgentWriter } from "./agent-writer.ts";
 import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
-import { createHookReport, type HookReport } from "./hook-report.ts";
+import { addCustomizeRoute, createHookReport, type HookReport } from "./hook-routes.ts";
 import type { ParentCheck } from "./parent-check.ts";
 import { createTokenChanges, type TokenChanges } from "./token-changes.ts";
 
@@ -43,23 +43,6 @@ type Hooks = Pick<HsmSecretRouteOptions, "agents" | "metrics"> & {
   readonly context: () => HookContext;
   readonly done: HookReport;
   readonly token: TokenChanges;
-};
-
-const addCustomize = (app: KeyswitchServer, { done }: Hooks): void => {
-  app.post(
-    "/hooks/hsmsecret/customize",
-    {
-      config: { scope: "hook" },
-      schema: { body: hsmSecret.HSMSecretCustomizeRequest, response: { 200: CustomizeResponse } },
-    },
-    async (request) => {
-      const startedAt = performance.now();
-      const { parent } = request.body;
-      const response = hsmSecret.customize(parent);
-      done(request, parent, { hook: "customize", outcome: "Customized", startedAt, events: [] });
-      return response;
-    },
-  );
 };
 
 const addSync = (app: KeyswitchServer, { agents, metrics, now, context, done, token }: Hooks): void => {
@@ -137,7 +120,8 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
     done: createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] }),
     token: createTokenChanges({ writer, parents, metrics, now }),
   };
-  addCustomize(app, hooks);
+  const { HSMSecretCustomizeRequest: body, customize } = hsmSecret;
+  addCustomizeRoute(app, { resource: "hsmsecret", body, customize }, hooks.done);
   addSync(app, hooks);
   addFinalize(app, hooks);
 };

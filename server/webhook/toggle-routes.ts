@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The three Toggle hooks over HTTP: let the pure function decide, then log, count and post events.
-import { CustomizeResponse, FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
+import { FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
 import type { HookContext } from "../../hooks/toggle/index.ts";
 import * as toggle from "../../hooks/toggle/index.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import { rfc3339 } from "../time.ts";
 import type { EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
-import { createHookReport } from "./hook-report.ts";
+import { addCustomizeRoute, createHookReport } from "./hook-routes.ts";
 
 export type ToggleRouteOptions = {
   events: Pick<EventSink, "post">;
@@ -18,53 +18,29 @@ export type ToggleRouteOptions = {
   clock: () => Date;
 };
 
+/** The hooks that decide: in one the Toggle is there, in the other it is to go. */
+const DECIDING = [
+  { hook: "sync", decide: toggle.sync, response: SyncResponse },
+  { hook: "finalize", decide: toggle.finalize, response: FinalizeResponse },
+] as const;
+
 /** Adds POST /hooks/toggle/{customize,sync,finalize}. */
 export const addToggleRoutes = (app: KeyswitchServer, options: ToggleRouteOptions): void => {
   const { events, metrics, templates, clock } = options;
   const context = (): HookContext => ({ now: rfc3339(clock()), templates });
-
   const done = createHookReport({ resource: "toggle", events, metrics, quiet: ["Off", "Running"] });
-
-  app.post(
-    "/hooks/toggle/customize",
-    {
-      config: { scope: "hook" },
-      schema: { body: toggle.ToggleCustomizeRequest, response: { 200: CustomizeResponse } },
-    },
-    async (request) => {
-      const startedAt = performance.now();
-      const { parent } = request.body;
-      const response = toggle.customize(parent);
-      done(request, parent, { hook: "customize", outcome: "Customized", startedAt, events: [] });
-      return response;
-    },
-  );
-
-  app.post(
-    "/hooks/toggle/sync",
-    {
-      config: { scope: "hook" },
-      schema: { body: toggle.ToggleSyncRequest, response: { 200: SyncResponse } },
-    },
-    async (request) => {
-      const startedAt = performance.now();
-      const { response, outcome, events: told } = toggle.sync(toggle.assess(request.body, context()));
-      done(request, request.body.parent, { hook: "sync", outcome, startedAt, events: told });
-      return response;
-    },
-  );
-
-  app.post(
-    "/hooks/toggle/finalize",
-    {
-      config: { scope: "hook" },
-      schema: { body: toggle.ToggleSyncRequest, response: { 200: FinalizeResponse } },
-    },
-    async (request) => {
-      const startedAt = performance.now();
-      const { response, outcome, events: told } = toggle.finalize(toggle.assess(request.body, context()));
-      done(request, request.body.parent, { hook: "finalize", outcome, startedAt, events: told });
-      return response;
-    },
-  );
+  const { ToggleCustomizeRequest, customize } = toggle;
+  addCustomizeRoute(app, { resource: "toggle", body: ToggleCustomizeRequest, customize }, done);
+  for (const { hook, decide, response: answer } of DECIDING) {
+    app.post(
+      `/hooks/toggle/${hook}`,
+      { config: { scope: "hook" }, schema: { body: toggle.ToggleSyncRequest, response: { 200: answer } } },
+      async (request) => {
+        const startedAt = performance.now();
+        const { response, outcome, events: told } = decide(toggle.assess(request.body, context()));
+        done(request, request.body.parent, { hook, outcome, startedAt, events: told });
+        return response;
+      },
+    );
+  }
 };

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is told of a hook call once it has decided: a log line, metrics, and the events.
+// What the routes of each resource's hooks share: what is told of a call (a log line, metrics, the events), and customize.
+import type { TSchema } from "@sinclair/typebox";
 import type { FastifyRequest } from "fastify";
 import type { HookEvent } from "../../hooks/hook-event.ts";
+import { CustomizeResponse } from "../../hooks/metacontroller.ts";
+import type { KeyswitchServer } from "../http/instance.ts";
 import type { EventParent, EventSink } from "./events.ts";
 import type { HookMetrics } from "./hook-metrics.ts";
 
@@ -48,4 +51,30 @@ export const createHookReport = (options: HookReportOptions): HookReport => {
       "hook",
     );
   };
+};
+
+/** The customize hook of one resource. */
+type CustomizeRoute<P extends EventParent> = {
+  resource: string;
+  body: TSchema & { static: { parent: P } };
+  customize: (parent: P) => CustomizeResponse;
+};
+
+/** Adds POST /hooks/<resource>/customize. */
+export const addCustomizeRoute = <P extends EventParent>(
+  app: KeyswitchServer,
+  { resource, body, customize }: CustomizeRoute<P>,
+  done: HookReport,
+): void => {
+  app.post<{ Body: { parent: P } }>(
+    `/hooks/${resource}/customize`,
+    { config: { scope: "hook" }, schema: { body, response: { 200: CustomizeResponse } } },
+    async (request) => {
+      const startedAt = performance.now();
+      const { parent } = request.body;
+      const response = customize(parent);
+      done(request, parent, { hook: "customize", outcome: "Customized", startedAt, events: [] });
+      return response;
+    },
+  );
 };
