@@ -96,24 +96,22 @@ const WatchLine = Type.Object({
 type Call = { method: Dispatcher.HttpMethod; path: string; contentType?: string; body?: string };
 
 /** Narrows a JSON value to an object of any kind; `apiVersion` and `kind` fill what list items leave out. */
-export function asObject(value: Json, type: { apiVersion: string; kind: string }): KubeObject | undefined {
+export const asObject = (value: Json, type: { apiVersion: string; kind: string }): KubeObject | undefined => {
   if (!isObject(value)) return undefined;
   const object: JsonObject = { apiVersion: type.apiVersion, kind: type.kind, ...value };
   return isKubeObject(object) ? object : undefined;
-}
+};
 
-function isKubeObject(value: JsonObject): value is KubeObject {
-  return Value.Check(AnyObject, value);
-}
+const isKubeObject = (value: JsonObject): value is KubeObject => Value.Check(AnyObject, value);
 
-function parsed(text: string): Json | undefined {
+const parsed = (text: string): Json | undefined => {
   try {
     return toJson(JSON.parse(text));
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
+};
 
 const noAnswer: ApiFailure = {
   ok: false,
@@ -128,14 +126,14 @@ const notUnderstood = (status: number): ApiFailure => ({
   message: "the API server's answer is not understood",
 });
 
-function failureOf(status: number, body: Json | undefined): ApiFailure {
+const failureOf = (status: number, body: Json | undefined): ApiFailure => {
   const { reason = "", message = `HTTP ${status}` }: Static<typeof Status> = Value.Check(Status, body)
     ? body
     : {};
   return { ok: false, status, reason, message };
-}
+};
 
-function pathOf(resource: ResourceInfo, namespace?: string, name?: string, subresource?: string): string {
+const pathOf = (resource: ResourceInfo, namespace?: string, name?: string, subresource?: string): string => {
   const base = resource.apiVersion.includes("/")
     ? `/apis/${resource.apiVersion}`
     : `/api/${resource.apiVersion}`;
@@ -145,10 +143,10 @@ function pathOf(resource: ResourceInfo, namespace?: string, name?: string, subre
     subresource ? `/${subresource}` : "",
   ];
   return `${base}${inNamespace}/${resource.plural}${tail.join("")}`;
-}
+};
 
 /** A client for the API server at `apiUrl`, whose writes go under the field manager `manager`. */
-export function createKubeClient(apiUrl: string, manager = "metacontroller"): KubeClient {
+export const createKubeClient = (apiUrl: string, manager = "metacontroller"): KubeClient => {
   const dispatcher = new Agent({ connections: 32, bodyTimeout: 0, headersTimeout: 30_000 });
   const byManager = `fieldManager=${encodeURIComponent(manager)}`;
 
@@ -241,14 +239,14 @@ export function createKubeClient(apiUrl: string, manager = "metacontroller"): Ku
     watch: (resource, options) => watch(dispatcher, apiUrl, resource, options),
     close: () => dispatcher.destroy(),
   };
-}
+};
 
-async function watch(
+const watch = async (
   dispatcher: Dispatcher,
   origin: string,
   resource: ResourceInfo,
   { resourceVersion, signal, onEvent, onVersion }: WatchOptions,
-): Promise<ApiResult<WatchEnd>> {
+): Promise<ApiResult<WatchEnd>> => {
   const query = `watch=true&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(resourceVersion)}`;
   try {
     const answer = await dispatcher.request({
@@ -285,4 +283,4 @@ async function watch(
     // undici throws for an abort and for every fault of the connection.
     return noAnswer;
   }
-}
+};

@@ -193,7 +193,7 @@ for (const [sentence, current, change, precondition, expected] of rows)
   });
 
 /** An intent for comparing: maps as sorted lists, bytes as text. */
-function plain(value: unknown): unknown {
+const plain = (value: unknown): unknown => {
   if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
   if (value instanceof Map) return [...value].sort().map(plain);
   if (Array.isArray(value)) return value.map(plain);
@@ -203,7 +203,7 @@ function plain(value: unknown): unknown {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, part]) => [name, plain(part)]),
   );
-}
+};
 
 t.test("the size of a secret has a limit, whatever brings it there", async (t) => {
   const half = new Uint8Array(MAX_SECRET_BYTES / 2);

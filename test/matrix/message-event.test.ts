@@ -3,6 +3,12 @@
 import t from "tap";
 import { isEdit, refreshOf, textOf } from "../../server/matrix/message-event.ts";
 
+const reply = (body: string) => ({
+  msgtype: "m.text",
+  body,
+  "m.relates_to": { "m.in_reply_to": { event_id: "$a" } },
+});
+
 const texts: [string, Record<string, unknown>, string | undefined][] = [
   ["a body that is no text", { msgtype: "m.text", body: { a: 1 } }, undefined],
   ["no body", { msgtype: "m.text" }, undefined],
@@ -37,7 +43,3 @@ t.test("a reaction without an event, or of another type, refreshes nothing", asy
   t.equal(refreshOf({ "m.relates_to": { ...relation, rel_type: "m.reference" } }), undefined);
   t.equal(refreshOf({}), undefined);
 });
-
-function reply(body: string) {
-  return { msgtype: "m.text", body, "m.relates_to": { "m.in_reply_to": { event_id: "$a" } } };
-}

@@ -32,100 +32,83 @@ export class ApiError extends Error {
 }
 
 /** The Status body of an error. https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
-export function statusBody(error: ApiError): JsonObject {
-  return {
-    kind: "Status",
-    apiVersion: "v1",
-    metadata: {},
-    status: "Failure",
-    message: error.message,
-    reason: error.reason,
-    ...(error.details ? { details: error.details } : {}),
-    code: error.code,
-  };
-}
+export const statusBody = (error: ApiError): JsonObject => ({
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Failure",
+  message: error.message,
+  reason: error.reason,
+  ...(error.details ? { details: error.details } : {}),
+  code: error.code,
+});
 
 /** The Status body that answers a completed deletion. */
-export function successBody(resource: ResourceName, name: string, uid: string | undefined): JsonObject {
-  return {
-    kind: "Status",
-    apiVersion: "v1",
-    metadata: {},
-    status: "Success",
-    details: {
-      name,
-      ...(resource.group ? { group: resource.group } : {}),
-      kind: resource.plural,
-      ...(uid ? { uid } : {}),
-    },
-  };
-}
+export const successBody = (resource: ResourceName, name: string, uid: string | undefined): JsonObject => ({
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Success",
+  details: {
+    name,
+    ...(resource.group ? { group: resource.group } : {}),
+    kind: resource.plural,
+    ...(uid ? { uid } : {}),
+  },
+});
 
-function qualified({ group, plural }: ResourceName): string {
-  return group ? `${plural}.${group}` : plural;
-}
+const qualified = ({ group, plural }: ResourceName): string => (group ? `${plural}.${group}` : plural);
 
-function details({ group, plural }: ResourceName, name: string): JsonObject {
-  return { ...(name ? { name } : {}), ...(group ? { group } : {}), kind: plural };
-}
+const details = ({ group, plural }: ResourceName, name: string): JsonObject => ({
+  ...(name ? { name } : {}),
+  ...(group ? { group } : {}),
+  kind: plural,
+});
 
-export function badRequest(message: string): ApiError {
-  return new ApiError(400, "BadRequest", message);
-}
+export const badRequest = (message: string): ApiError => new ApiError(400, "BadRequest", message);
 
-export function pathNotFound(): ApiError {
-  return new ApiError(404, "NotFound", "the server could not find the requested resource", {});
-}
+export const pathNotFound = (): ApiError =>
+  new ApiError(404, "NotFound", "the server could not find the requested resource", {});
 
-export function notFound(resource: ResourceName, name: string): ApiError {
-  return new ApiError(404, "NotFound", `${qualified(resource)} "${name}" not found`, details(resource, name));
-}
+export const notFound = (resource: ResourceName, name: string): ApiError =>
+  new ApiError(404, "NotFound", `${qualified(resource)} "${name}" not found`, details(resource, name));
 
-export function alreadyExists(resource: ResourceName, name: string): ApiError {
-  return new ApiError(
+export const alreadyExists = (resource: ResourceName, name: string): ApiError =>
+  new ApiError(
     409,
     "AlreadyExists",
     `${qualified(resource)} "${name}" already exists`,
     details(resource, name),
   );
-}
 
-export function conflict(resource: ResourceName, name: string, why: string): ApiError {
-  return new ApiError(
+export const conflict = (resource: ResourceName, name: string, why: string): ApiError =>
+  new ApiError(
     409,
     "Conflict",
     `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`,
     details(resource, name),
   );
-}
 
 /** The answer to an update that was made from an older version. */
-export function modifiedMeanwhile(resource: ResourceName, name: string): ApiError {
-  return conflict(
+export const modifiedMeanwhile = (resource: ResourceName, name: string): ApiError =>
+  conflict(
     resource,
     name,
     "the object has been modified; please apply your changes to the latest version and try again",
   );
-}
 
-export function methodNotAllowed(what: string): ApiError {
-  return new ApiError(405, "MethodNotAllowed", `${what} is not supported on resources of kind`, {});
-}
+export const methodNotAllowed = (what: string): ApiError =>
+  new ApiError(405, "MethodNotAllowed", `${what} is not supported on resources of kind`, {});
 
-export function unsupportedMediaType(message: string): ApiError {
-  return new ApiError(415, "UnsupportedMediaType", message);
-}
+export const unsupportedMediaType = (message: string): ApiError =>
+  new ApiError(415, "UnsupportedMediaType", message);
 
-export function tooLarge(message: string): ApiError {
-  return new ApiError(413, "RequestEntityTooLarge", message);
-}
+export const tooLarge = (message: string): ApiError => new ApiError(413, "RequestEntityTooLarge", message);
 
-export function gone(message: string): ApiError {
-  return new ApiError(410, "Expired", message);
-}
+export const gone = (message: string): ApiError => new ApiError(410, "Expired", message);
 
 /** 422 with every fault; kubectl prints `The Kind "name" is invalid: field: message`. */
-export function invalid(kind: { group: string; kind: string }, name: string, causes: Cause[]): ApiError {
+export const invalid = (kind: { group: string; kind: string }, name: string, causes: Cause[]): ApiError => {
   const texts = [...new Set(causes.map((cause) => `${cause.field}: ${cause.message}`))];
   const list = texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`;
   const qualifiedKind = kind.group ? `${kind.kind}.${kind.group}` : kind.kind;
@@ -135,4 +118,4 @@ export function invalid(kind: { group: string; kind: string }, name: string, cau
     kind: kind.kind,
     causes: causes.map(({ reason, message, field }) => ({ reason, message, field })),
   });
-}
+};

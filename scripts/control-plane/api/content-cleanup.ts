@@ -13,7 +13,7 @@ const definitionBucket = "apiextensions.k8s.io/customresourcedefinitions";
 export const definitionFinalizer = "customresourcecleanup.apiextensions.k8s.io";
 
 /** Runs until the answer is called. */
-export function startContentCleanup(ctx: ApiContext): () => void {
+export const startContentCleanup = (ctx: ApiContext): (() => void) => {
   let scheduled: NodeJS.Immediate | undefined;
   const pass = () => {
     scheduled = undefined;
@@ -33,17 +33,17 @@ export function startContentCleanup(ctx: ApiContext): () => void {
     unsubscribe();
     clearImmediate(scheduled);
   };
-}
+};
 
-function deleteAll(ctx: ApiContext, kind: ResourceKind, namespace: string | undefined): number {
+const deleteAll = (ctx: ApiContext, kind: ResourceKind, namespace: string | undefined): number => {
   for (const object of ctx.store.list(bucketOf(kind), namespace)) {
     if (!object.metadata.deletionTimestamp)
       deleteObject(ctx, kind, object, { propagationPolicy: "Background" });
   }
   return ctx.store.list(bucketOf(kind), namespace).length;
-}
+};
 
-function emptyNamespace(ctx: ApiContext, namespace: KubeObject): void {
+const emptyNamespace = (ctx: ApiContext, namespace: KubeObject): void => {
   const kinds = new Map(
     ctx.registry
       .all()
@@ -57,9 +57,9 @@ function emptyNamespace(ctx: ApiContext, namespace: KubeObject): void {
   emptied.spec = {};
   if ((emptied.metadata.finalizers ?? []).length === 0) ctx.store.remove(namespaceBucket, emptied);
   else if (valueAt(namespace, ["spec", "finalizers"]) !== undefined) ctx.store.put(namespaceBucket, emptied);
-}
+};
 
-function emptyDefinition(ctx: ApiContext, definition: KubeObject): void {
+const emptyDefinition = (ctx: ApiContext, definition: KubeObject): void => {
   if (!definition.metadata.finalizers?.includes(definitionFinalizer)) return;
   const { name } = definition.metadata;
   const kind = ctx.registry.all().find((entry) => `${entry.plural}.${entry.group}` === name);
@@ -73,4 +73,4 @@ function emptyDefinition(ctx: ApiContext, definition: KubeObject): void {
     emptied.metadata.finalizers = kept;
     ctx.store.put(definitionBucket, emptied);
   }
-}
+};

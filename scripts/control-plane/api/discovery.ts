@@ -3,7 +3,7 @@
 import type { JsonObject } from "./json.ts";
 import { apiVersionOf, type Registry, type ResourceKind } from "./registry.ts";
 
-function subresources(kind: ResourceKind): JsonObject[] {
+const subresources = (kind: ResourceKind): JsonObject[] => {
   const entry = (name: string, verbs: string[], more: JsonObject): JsonObject => ({
     name: `${kind.plural}/${name}`,
     singularName: "",
@@ -18,10 +18,10 @@ function subresources(kind: ResourceKind): JsonObject[] {
       ? [entry("scale", ["get", "patch", "update"], { group: "autoscaling", version: "v1", kind: "Scale" })]
       : []),
   ];
-}
+};
 
 /** metav1.APIResourceList of one group version, or undefined where nothing is served. */
-export function resourceList(registry: Registry, apiVersion: string): JsonObject | undefined {
+export const resourceList = (registry: Registry, apiVersion: string): JsonObject | undefined => {
   const kinds = registry.ofGroupVersion(apiVersion);
   if (kinds.length === 0) return undefined;
   return {
@@ -41,14 +41,16 @@ export function resourceList(registry: Registry, apiVersion: string): JsonObject
       ...subresources(kind),
     ]),
   };
-}
+};
 
 /** metav1.APIVersions, the answer of /api. */
-export function coreVersions(): JsonObject {
-  return { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
-}
+export const coreVersions = (): JsonObject => ({
+  kind: "APIVersions",
+  versions: ["v1"],
+  serverAddressByClientCIDRs: [],
+});
 
-function groups(registry: Registry): Map<string, string[]> {
+const groups = (registry: Registry): Map<string, string[]> => {
   const found = new Map<string, string[]>();
   for (const kind of registry.all()) {
     if (kind.group === "") continue;
@@ -57,30 +59,28 @@ function groups(registry: Registry): Map<string, string[]> {
     found.set(kind.group, versions);
   }
   return found;
-}
+};
 
-function groupBody(name: string, versions: string[]): JsonObject {
+const groupBody = (name: string, versions: string[]): JsonObject => {
   const entries = versions.map((version) => ({ groupVersion: `${name}/${version}`, version }));
   return { name, versions: entries, preferredVersion: entries[0] };
-}
+};
 
 /** metav1.APIGroupList, the answer of /apis. */
-export function groupList(registry: Registry): JsonObject {
-  return {
-    kind: "APIGroupList",
-    apiVersion: "v1",
-    groups: [...groups(registry)].map(([name, versions]) => groupBody(name, versions)),
-  };
-}
+export const groupList = (registry: Registry): JsonObject => ({
+  kind: "APIGroupList",
+  apiVersion: "v1",
+  groups: [...groups(registry)].map(([name, versions]) => groupBody(name, versions)),
+});
 
 /** metav1.APIGroup, the answer of /apis/<group>. */
-export function groupInfo(registry: Registry, name: string): JsonObject | undefined {
+export const groupInfo = (registry: Registry, name: string): JsonObject | undefined => {
   const versions = groups(registry).get(name);
   return versions && { kind: "APIGroup", apiVersion: "v1", ...groupBody(name, versions) };
-}
+};
 
 /** apidiscovery.k8s.io/v2 APIGroupDiscoveryList for the core group or for all others. */
-export function aggregatedDiscovery(registry: Registry, core: boolean): JsonObject {
+export const aggregatedDiscovery = (registry: Registry, core: boolean): JsonObject => {
   const byGroup = core ? new Map([["", ["v1"]]]) : groups(registry);
   return {
     kind: "APIGroupDiscoveryList",
@@ -95,9 +95,9 @@ export function aggregatedDiscovery(registry: Registry, core: boolean): JsonObje
       })),
     })),
   };
-}
+};
 
-function aggregatedResource(kind: ResourceKind): JsonObject {
+const aggregatedResource = (kind: ResourceKind): JsonObject => {
   const { group, version } = kind;
   const subs: JsonObject[] = [
     ...(kind.statusSubresource
@@ -129,4 +129,4 @@ function aggregatedResource(kind: ResourceKind): JsonObject {
     ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
     ...(subs.length > 0 ? { subresources: subs } : {}),
   };
-}
+};

@@ -13,7 +13,7 @@ type Place = { bucket: string; namespace: string | undefined; name: string };
 const manager = "kube-controller-manager";
 
 /** Runs until the answer is called. Work happens after the request that caused it, in the order of the events. */
-export function startGarbageCollector(ctx: ApiContext, log: (line: string) => void): () => void {
+export const startGarbageCollector = (ctx: ApiContext, log: (line: string) => void): (() => void) => {
   const dependents = new Map<string, Map<string, Place>>();
   const queue = new Map<string, Place>();
   let scheduled: NodeJS.Immediate | undefined;
@@ -65,15 +65,15 @@ export function startGarbageCollector(ctx: ApiContext, log: (line: string) => vo
     unsubscribe();
     clearImmediate(scheduled);
   };
-}
+};
 
-function placeOf(bucket: string, object: KubeObject): Place {
-  return { bucket, namespace: object.metadata.namespace, name: object.metadata.name ?? "" };
-}
+const placeOf = (bucket: string, object: KubeObject): Place => ({
+  bucket,
+  namespace: object.metadata.namespace,
+  name: object.metadata.name ?? "",
+});
 
-function placeKey({ bucket, namespace, name }: Place): string {
-  return `${bucket} ${namespace ?? ""} ${name}`;
-}
+const placeKey = ({ bucket, namespace, name }: Place): string => `${bucket} ${namespace ?? ""} ${name}`;
 
 type FoundOwner =
   | { state: "present"; bucket: string; object: KubeObject }
@@ -81,7 +81,7 @@ type FoundOwner =
   /** The kind is not served, so nobody can say whether the owner is there. */
   | { state: "unknown" };
 
-function findOwner(ctx: ApiContext, dependent: KubeObject, owner: OwnerReference): FoundOwner {
+const findOwner = (ctx: ApiContext, dependent: KubeObject, owner: OwnerReference): FoundOwner => {
   const kind = ctx.registry.findKind(owner.apiVersion, owner.kind);
   if (!kind) return { state: "unknown" };
   // A cluster-scoped dependent can't name a namespaced owner, and owners are never in another namespace.
@@ -90,22 +90,20 @@ function findOwner(ctx: ApiContext, dependent: KubeObject, owner: OwnerReference
   const object = ctx.store.get(bucketOf(kind), namespace, owner.name);
   if (!object || object.metadata.uid !== owner.uid) return { state: "absent" };
   return { state: "present", bucket: bucketOf(kind), object };
-}
+};
 
-function hasFinalizer(object: KubeObject, name: string): boolean {
-  return object.metadata.finalizers?.includes(name) === true;
-}
+const hasFinalizer = (object: KubeObject, name: string): boolean =>
+  object.metadata.finalizers?.includes(name) === true;
 
-function isForegroundDeletion(object: KubeObject): boolean {
-  return object.metadata.deletionTimestamp !== undefined && hasFinalizer(object, "foregroundDeletion");
-}
+const isForegroundDeletion = (object: KubeObject): boolean =>
+  object.metadata.deletionTimestamp !== undefined && hasFinalizer(object, "foregroundDeletion");
 
-function collect(
+const collect = (
   ctx: ApiContext,
   place: Place,
   dependentsOf: (owner: KubeObject) => Place[],
   enqueue: (place: Place) => void,
-): void {
+): void => {
   const object = ctx.store.get(place.bucket, place.namespace, place.name);
   const kind = ctx.registry.findBucket(place.bucket);
   if (!object || !kind) return;
@@ -127,14 +125,14 @@ function collect(
     return;
   }
   judgeDependent(ctx, kind, object, dependentsOf);
-}
+};
 
-function judgeDependent(
+const judgeDependent = (
   ctx: ApiContext,
   kind: ResourceKind,
   object: KubeObject,
   dependentsOf: (owner: KubeObject) => Place[],
-): void {
+): void => {
   const references = object.metadata.ownerReferences ?? [];
   if (references.length === 0) return;
   const found = references.map((reference) => ({ reference, owner: findOwner(ctx, object, reference) }));
@@ -159,37 +157,37 @@ function judgeDependent(
           : "Background";
   const { uid } = object.metadata;
   deleteObject(ctx, kind, object, { propagationPolicy, ...(uid ? { preconditions: { uid } } : {}) });
-}
+};
 
-function releaseDependent(ctx: ApiContext, place: Place, owner: KubeObject): void {
+const releaseDependent = (ctx: ApiContext, place: Place, owner: KubeObject): void => {
   const object = ctx.store.get(place.bucket, place.namespace, place.name);
   const kind = ctx.registry.findBucket(place.bucket);
   if (object && kind) keepOwners(ctx, kind, object, (reference) => reference.uid !== owner.metadata.uid);
-}
+};
 
-function keepOwners(
+const keepOwners = (
   ctx: ApiContext,
   kind: ResourceKind,
   object: KubeObject,
   keeps: (reference: OwnerReference) => boolean,
-): void {
+): void => {
   const changed = copy(object);
   const kept = (object.metadata.ownerReferences ?? []).filter(keeps);
   if (kept.length > 0) changed.metadata.ownerReferences = kept;
   else delete changed.metadata.ownerReferences;
   write(ctx, kind, object, changed);
-}
+};
 
-function dropFinalizer(ctx: ApiContext, kind: ResourceKind, object: KubeObject, name: string): void {
+const dropFinalizer = (ctx: ApiContext, kind: ResourceKind, object: KubeObject, name: string): void => {
   const changed = copy(object);
   const kept = (object.metadata.finalizers ?? []).filter((finalizer) => finalizer !== name);
   if (kept.length > 0) changed.metadata.finalizers = kept;
   else delete changed.metadata.finalizers;
   if (kept.length === 0) ctx.store.remove(bucketOf(kind), changed);
   else write(ctx, kind, object, changed);
-}
+};
 
-function write(ctx: ApiContext, kind: ResourceKind, old: KubeObject, changed: KubeObject): void {
+const write = (ctx: ApiContext, kind: ResourceKind, old: KubeObject, changed: KubeObject): void => {
   trackUpdate(kind, old, changed, { manager, subresource: undefined, now: ctx.now() });
   ctx.store.put(bucketOf(kind), changed);
-}
+};

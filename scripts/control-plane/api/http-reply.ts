@@ -10,40 +10,40 @@ import { tableOf, wantsTable } from "./table/table.ts";
 import { startWatch } from "./watch-stream.ts";
 
 /** Sends one JSON body. */
-export function sendJson(response: ServerResponse, code: number, body: JsonObject): void {
+export const sendJson = (response: ServerResponse, code: number, body: JsonObject): void => {
   const bytes = Buffer.from(`${JSON.stringify(body)}\n`);
   response.writeHead(code, { "content-type": "application/json", "content-length": bytes.length });
   response.end(bytes);
-}
+};
 
-export function sendError(response: ServerResponse, error: ApiError): void {
+export const sendError = (response: ServerResponse, error: ApiError): void => {
   sendJson(response, error.code, statusBody(error));
-}
+};
 
 /** RFC 7234 warnings, which kubectl prints. */
-export function setWarnings(response: ServerResponse, warnings: string[]): void {
+export const setWarnings = (response: ServerResponse, warnings: string[]): void => {
   if (warnings.length === 0) return;
   response.setHeader(
     "warning",
     [...new Set(warnings)].map((text) => `299 - ${JSON.stringify(text.replaceAll(/[\r\n]+/g, " "))}`),
   );
-}
+};
 
-function withType(kind: ResourceKind, object: KubeObject): JsonObject {
+const withType = (kind: ResourceKind, object: KubeObject): JsonObject => {
   const { apiVersion, kind: name, metadata, ...rest } = object;
   return { apiVersion, kind: name || kind.kind, metadata, ...rest };
-}
+};
 
 export type ReplyOptions = { accept: string; query: URLSearchParams; bookmarkIntervalMs: number };
 
 /** Sends a reply in the form that the request accepts. */
-export function sendReply(
+export const sendReply = (
   ctx: ApiContext,
   request: IncomingMessage,
   response: ServerResponse,
   reply: Reply,
   options: ReplyOptions,
-): void {
+): void => {
   if (reply.reply === "watch") sendWatch(ctx, request, response, reply, options);
   else if (reply.reply === "body") sendJson(response, reply.code, reply.body);
   else if (reply.reply === "object") {
@@ -62,29 +62,28 @@ export function sendReply(
     const asTable = wantsTable(options.accept);
     sendJson(response, 200, asTable ? table(ctx, kind, objects, options, String(version)) : list);
   }
-}
+};
 
-function table(
+const table = (
   ctx: ApiContext,
   kind: ResourceKind,
   objects: KubeObject[],
   options: ReplyOptions,
   version: string | undefined,
-): JsonObject {
-  return tableOf(kind, objects, {
+): JsonObject =>
+  tableOf(kind, objects, {
     now: ctx.now(),
     includeObject: options.query.get("includeObject") ?? "Metadata",
     version,
   });
-}
 
-function sendWatch(
+const sendWatch = (
   ctx: ApiContext,
   request: IncomingMessage,
   response: ServerResponse,
   watch: WatchReply,
   options: ReplyOptions,
-): void {
+): void => {
   response.writeHead(200, { "content-type": "application/json", "transfer-encoding": "chunked" });
   response.flushHeaders();
   const asTable = wantsTable(options.accept);
@@ -108,4 +107,4 @@ function sendWatch(
   );
   response.on("close", () => stop());
   request.on("aborted", () => stop());
-}
+};

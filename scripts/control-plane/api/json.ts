@@ -11,37 +11,28 @@ const ParsedObject = Type.Record(Type.String(), Type.Unknown());
 const ParsedArray = Type.Array(Type.Unknown());
 
 /** True for a JSON object, false for null, arrays and scalars. */
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+export const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** The value when it is an object, otherwise an empty one. */
-export function objectOrEmpty(value: Json | undefined): JsonObject {
-  return isObject(value) ? value : {};
-}
+export const objectOrEmpty = (value: Json | undefined): JsonObject => (isObject(value) ? value : {});
 
 /** The value when it is a list, otherwise an empty one. */
-export function listOrEmpty(value: Json | undefined): Json[] {
-  return Array.isArray(value) ? value : [];
-}
+export const listOrEmpty = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : []);
 
 /** The value when it is a string. */
-export function stringOf(value: Json | undefined): string | undefined {
-  return typeof value === "string" ? value : undefined;
-}
+export const stringOf = (value: Json | undefined): string | undefined =>
+  typeof value === "string" ? value : undefined;
 
 /** The value when it is a number. */
-export function numberOf(value: Json | undefined): number | undefined {
-  return typeof value === "number" ? value : undefined;
-}
+export const numberOf = (value: Json | undefined): number | undefined =>
+  typeof value === "number" ? value : undefined;
 
 /** A deep copy without keys whose value is undefined. */
-export function copy<T extends Json | undefined>(value: T): T {
-  return structuredClone(value);
-}
+export const copy = <T extends Json | undefined>(value: T): T => structuredClone(value);
 
 /** Deep equality; the order of keys and keys with undefined do not count. */
-export function equal(a: Json | undefined, b: Json | undefined): boolean {
+export const equal = (a: Json | undefined, b: Json | undefined): boolean => {
   if (a === b) return true;
   if (Array.isArray(a) && Array.isArray(b)) {
     return a.length === b.length && a.every((item, index) => equal(item, b[index]));
@@ -50,20 +41,20 @@ export function equal(a: Json | undefined, b: Json | undefined): boolean {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   for (const key of keys) if (!equal(a[key], b[key])) return false;
   return true;
-}
+};
 
 /** The value at a path of keys, or undefined. */
-export function valueAt(value: Json | undefined, path: readonly string[]): Json | undefined {
+export const valueAt = (value: Json | undefined, path: readonly string[]): Json | undefined => {
   let current = value;
   for (const key of path) {
     if (!isObject(current)) return undefined;
     current = current[key];
   }
   return current;
-}
+};
 
 /** Sets the value at a path of keys and makes the objects on the way. */
-export function setAt(target: JsonObject, path: readonly string[], value: Json | undefined): void {
+export const setAt = (target: JsonObject, path: readonly string[], value: Json | undefined): void => {
   let current = target;
   path.forEach((key, index) => {
     if (index === path.length - 1) {
@@ -79,10 +70,10 @@ export function setAt(target: JsonObject, path: readonly string[], value: Json |
       current = made;
     }
   });
-}
+};
 
 /** JSON with its keys in order, so that equal values give equal text. */
-export function canonical(value: Json): string {
+export const canonical = (value: Json): string => {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (!isObject(value)) return JSON.stringify(value);
   const parts: string[] = [];
@@ -91,20 +82,20 @@ export function canonical(value: Json): string {
     if (item !== undefined) parts.push(`${JSON.stringify(key)}:${canonical(item)}`);
   }
   return `{${parts.join(",")}}`;
-}
+};
 
 /** Narrows a parsed document to Json; dates, functions and other non-JSON values become their JSON form or fail. */
-export function toJson(value: unknown): Json {
+export const toJson = (value: unknown): Json => {
   if (value === null || value === undefined) return null;
   if (typeof value === "boolean" || typeof value === "number" || typeof value === "string") return value;
   if (typeof value === "bigint") return Number(value);
   if (Value.Check(ParsedArray, value)) return value.map(toJson);
   if (Value.Check(ParsedObject, value)) return toJsonObject(value);
   throw new TypeError(`not a JSON value: ${typeof value}`);
-}
+};
 
-function toJsonObject(value: Static<typeof ParsedObject>): JsonObject {
+const toJsonObject = (value: Static<typeof ParsedObject>): JsonObject => {
   const result: JsonObject = {};
   for (const [key, item] of Object.entries(value)) if (item !== undefined) result[key] = toJson(item);
   return result;
-}
+};

@@ -104,15 +104,13 @@ const Envelope = Type.Object({
   }),
 });
 
-function isKubeObject(value: JsonObject): value is KubeObject {
-  return Value.Check(Envelope, value);
-}
+const isKubeObject = (value: JsonObject): value is KubeObject => Value.Check(Envelope, value);
 
 /**
  * Narrows a body to an object. Nulls in metadata are dropped as the real server's decoder does.
  * Throws 400 BadRequest that names the field.
  */
-export function asKubeObject(value: Json, defaults: { apiVersion: string; kind: string }): KubeObject {
+export const asKubeObject = (value: Json, defaults: { apiVersion: string; kind: string }): KubeObject => {
   if (!isObject(value)) throw badRequest("the object provided is unrecognized: expected a JSON object");
   const metadata = value.metadata ?? {};
   if (isObject(metadata)) {
@@ -135,14 +133,12 @@ export function asKubeObject(value: Json, defaults: { apiVersion: string; kind: 
   throw badRequest(
     `${said(object.kind, defaults.kind)} in version "${said(object.apiVersion, defaults.apiVersion)}" cannot be handled as a ${defaults.kind}: ${path}: ${fault?.message}`,
   );
-}
+};
 
 /** `namespace/name`, or the name of a cluster-scoped object. */
-export function keyOf(object: KubeObject): string {
-  return storeKey(object.metadata.namespace, object.metadata.name ?? "");
-}
+export const keyOf = (object: KubeObject): string =>
+  storeKey(object.metadata.namespace, object.metadata.name ?? "");
 
 /** The key an object has within its resource. */
-export function storeKey(namespace: string | undefined, name: string): string {
-  return namespace ? `${namespace}/${name}` : name;
-}
+export const storeKey = (namespace: string | undefined, name: string): string =>
+  namespace ? `${namespace}/${name}` : name;

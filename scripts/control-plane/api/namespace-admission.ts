@@ -6,7 +6,7 @@ import type { KubeObject } from "./kube-object.ts";
 import type { ResourceKind } from "./registry.ts";
 
 /** Throws 404 for a missing namespace and 403 for one that is being deleted. */
-export function refuseMissingNamespace(ctx: ApiContext, kind: ResourceKind, object: KubeObject): void {
+export const refuseMissingNamespace = (ctx: ApiContext, kind: ResourceKind, object: KubeObject): void => {
   const { namespace } = object.metadata;
   if (!kind.namespaced || !namespace) return;
   const found = ctx.store.get("/namespaces", undefined, namespace);
@@ -31,4 +31,4 @@ export function refuseMissingNamespace(ctx: ApiContext, kind: ResourceKind, obje
       ],
     },
   );
-}
+};

@@ -25,7 +25,7 @@ export const DeleteOptions = Type.Object({
 export type DeleteOptions = Static<typeof DeleteOptions>;
 
 /** The options of a DELETE request, from its body and its query. */
-export function deleteOptions(body: Json | undefined, query: URLSearchParams): DeleteOptions {
+export const deleteOptions = (body: Json | undefined, query: URLSearchParams): DeleteOptions => {
   const given = body ?? {};
   if (!Value.Check(DeleteOptions, given)) {
     const fault = [...Value.Errors(DeleteOptions, given)].at(0);
@@ -39,11 +39,11 @@ export function deleteOptions(body: Json | undefined, query: URLSearchParams): D
   };
   if (!Value.Check(DeleteOptions, merged)) throw badRequest(`invalid propagationPolicy: "${policy}"`);
   return merged;
-}
+};
 
 const collectorFinalizers = new Set(["orphan", "foregroundDeletion"]);
 
-function finalizersFor(object: KubeObject, options: DeleteOptions): string[] {
+const finalizersFor = (object: KubeObject, options: DeleteOptions): string[] => {
   const current = object.metadata.finalizers ?? [];
   const policy = options.propagationPolicy ?? (options.orphanDependents ? "Orphan" : undefined);
   if (policy === undefined) return current;
@@ -51,17 +51,17 @@ function finalizersFor(object: KubeObject, options: DeleteOptions): string[] {
   if (policy === "Orphan") return [...kept, "orphan"];
   if (policy === "Foreground") return [...kept, "foregroundDeletion"];
   return kept;
-}
+};
 
 export type Deletion = { gone: true; object: KubeObject } | { gone: false; object: KubeObject };
 
 /** Deletes an object, or marks it where finalizers hold it. Throws 409 when a precondition fails. */
-export function deleteObject(
+export const deleteObject = (
   ctx: ApiContext,
   kind: ResourceKind,
   object: KubeObject,
   options: DeleteOptions,
-): Deletion {
+): Deletion => {
   const { metadata } = object;
   const { uid, resourceVersion } = options.preconditions ?? {};
   const name = metadata.name ?? "";
@@ -97,16 +97,14 @@ export function deleteObject(
   }
   if (dryRun || equal(marked, object)) return { gone: false, object: marked };
   return { gone: false, object: ctx.store.put(bucketOf(kind), marked) };
-}
+};
 
-function isNamespace(kind: ResourceKind): boolean {
-  return kind.group === "" && kind.plural === "namespaces";
-}
+const isNamespace = (kind: ResourceKind): boolean => kind.group === "" && kind.plural === "namespaces";
 
 /** A namespace is held by spec.finalizers until its content is gone. */
-function kindHolds(kind: ResourceKind, object: KubeObject): boolean {
+const kindHolds = (kind: ResourceKind, object: KubeObject): boolean => {
   if (!isNamespace(kind)) return false;
   const spec = object.spec;
   const finalizers = typeof spec === "object" && spec !== null && !Array.isArray(spec) ? spec.finalizers : [];
   return Array.isArray(finalizers) && finalizers.length > 0;
-}
+};

@@ -16,41 +16,41 @@ import { prepareInput } from "./validation/prepare-input.ts";
 import { checkFields } from "./validation/unknown-fields.ts";
 
 /** Everything but metadata and (with the subresource) status: what generation counts. */
-function generationContent(kind: ResourceKind, object: KubeObject): JsonObject {
+const generationContent = (kind: ResourceKind, object: KubeObject): JsonObject => {
   const { metadata: _, apiVersion: _version, status, ...content } = object;
   return kind.statusSubresource ? content : { ...content, status };
-}
+};
 
-function conform(kind: ResourceKind, object: KubeObject): void {
+const conform = (kind: ResourceKind, object: KubeObject): void => {
   if (object.apiVersion !== apiVersionOf(kind) || object.kind !== kind.kind) {
     throw badRequest(
       `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersionOf(kind)}) of kind ${kind.kind}`,
     );
   }
-}
+};
 
-function completeAndCheck(
+const completeAndCheck = (
   ctx: ApiContext,
   kind: ResourceKind,
   object: KubeObject,
   old: KubeObject | undefined,
-): void {
+): void => {
   applyDefaults(object, kind.schema);
   kind.behaviour.setDefaults?.(object);
   kind.behaviour.prepare?.(object, old, ctx.now());
   const faults = objectFaults(kind, object, old);
   if (faults.length > 0) throw invalid(kind, object.metadata.name ?? "", faults);
-}
+};
 
 /** Creates an object; answers it as stored. Throws 400, 403, 404, 409 and 422. */
-export function createObject(
+export const createObject = (
   ctx: ApiContext,
   kind: ResourceKind,
   namespace: string | undefined,
   input: KubeObject,
   options: WriteOptions,
   track: typeof trackUpdate = trackUpdate,
-): KubeObject {
+): KubeObject => {
   const object = copy(input);
   conform(kind, object);
   const { metadata } = object;
@@ -79,9 +79,9 @@ export function createObject(
   if (ctx.store.get(bucketOf(kind), namespace, name)) throw alreadyExists(kind, name);
   track(kind, undefined, object, { ...options, subresource: undefined, now: ctx.now() });
   return options.dryRun ? object : ctx.store.put(bucketOf(kind), object);
-}
+};
 
-function keepImmutableMetadata(object: KubeObject, old: KubeObject): void {
+const keepImmutableMetadata = (object: KubeObject, old: KubeObject): void => {
   const { metadata } = object;
   const { uid, creationTimestamp, deletionTimestamp, deletionGracePeriodSeconds, generation } = old.metadata;
   metadata.resourceVersion = old.metadata.resourceVersion ?? "";
@@ -95,15 +95,15 @@ function keepImmutableMetadata(object: KubeObject, old: KubeObject): void {
     metadata.deletionGracePeriodSeconds = deletionGracePeriodSeconds;
   }
   if (generation !== undefined) metadata.generation = generation;
-}
+};
 
 /** The object as a write to its main resource or to its status may change it. */
-function permittedChange(
+const permittedChange = (
   kind: ResourceKind,
   object: KubeObject,
   old: KubeObject,
   subresource: string | undefined,
-): KubeObject {
+): KubeObject => {
   if (!kind.statusSubresource) return object;
   if (subresource === "status") {
     const { status } = object;
@@ -129,17 +129,17 @@ function permittedChange(
     kind: object.kind,
     ...(old.status === undefined ? {} : { status: old.status }),
   };
-}
+};
 
 /** Replaces an object or its status; a write that changes nothing keeps the version. */
-export function updateObject(
+export const updateObject = (
   ctx: ApiContext,
   kind: ResourceKind,
   old: KubeObject,
   input: KubeObject,
   options: WriteOptions & { subresource: string | undefined },
   track: typeof trackUpdate = trackUpdate,
-): KubeObject {
+): KubeObject => {
   const name = old.metadata.name ?? "";
   conform(kind, input);
   if (input.metadata.name !== undefined && input.metadata.name !== name) {
@@ -180,4 +180,4 @@ export function updateObject(
     return ctx.store.remove(bucketOf(kind), object) ?? object;
   }
   return ctx.store.put(bucketOf(kind), object);
-}
+};

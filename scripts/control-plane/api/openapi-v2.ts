@@ -6,18 +6,17 @@ const title = "Kubernetes";
 const version = "v1.32.0";
 
 /** A length-delimited protobuf field; lengths here stay below 128. */
-function field(number: number, bytes: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes]);
-}
+const field = (number: number, bytes: Buffer): Buffer =>
+  Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes]);
 
 /** The Document message of gnostic's openapiv2: swagger is field 1, info is field 2 with title and version. */
-function protobufDocument(): Buffer {
+const protobufDocument = (): Buffer => {
   const info = Buffer.concat([field(1, Buffer.from(title)), field(2, Buffer.from(version))]);
   return Buffer.concat([field(1, Buffer.from("2.0")), field(2, info)]);
-}
+};
 
 /** Sends the document as the request accepts it; kubectl asks for protobuf. */
-export function sendOpenApiV2(response: ServerResponse, accept: string): void {
+export const sendOpenApiV2 = (response: ServerResponse, accept: string): void => {
   const isProtobuf = accept.includes("protobuf");
   const bytes = isProtobuf
     ? protobufDocument()
@@ -29,4 +28,4 @@ export function sendOpenApiV2(response: ServerResponse, accept: string): void {
     "content-length": bytes.length,
   });
   response.end(bytes);
-}
+};

@@ -6,22 +6,21 @@ import { apiVersionOf, type Registry, type ResourceKind } from "./registry.ts";
 import type { Schema } from "./schema/schema.ts";
 import { withObjectFields } from "./types/built-in-schemas.ts";
 
-function rootPath(apiVersion: string): string {
-  return apiVersion.includes("/") ? `apis/${apiVersion}` : `api/${apiVersion}`;
-}
+const rootPath = (apiVersion: string): string =>
+  apiVersion.includes("/") ? `apis/${apiVersion}` : `api/${apiVersion}`;
 
 const indexes = new WeakMap<Registry, { revision: number; index: JsonObject }>();
 
 /** The index of documents, one for each group version. */
-export function openApiIndex(registry: Registry): JsonObject {
+export const openApiIndex = (registry: Registry): JsonObject => {
   const cached = indexes.get(registry);
   if (cached?.revision === registry.revision) return cached.index;
   const index = makeIndex(registry);
   indexes.set(registry, { revision: registry.revision, index });
   return index;
-}
+};
 
-function makeIndex(registry: Registry): JsonObject {
+const makeIndex = (registry: Registry): JsonObject => {
   const versions = new Set(registry.all().map(apiVersionOf));
   const entries = [...versions].map((apiVersion) => {
     // The hash makes clients fetch a document again once its definitions changed.
@@ -32,15 +31,15 @@ function makeIndex(registry: Registry): JsonObject {
     return [rootPath(apiVersion), { serverRelativeURL: url }];
   });
   return { paths: Object.fromEntries(entries) };
-}
+};
 
 /** The document at `/openapi/v3/<path>`, or undefined where no such group version is served. */
-export function openApiDocument(registry: Registry, path: string): JsonObject | undefined {
+export const openApiDocument = (registry: Registry, path: string): JsonObject | undefined => {
   const apiVersion = path.replace(/^apis?\//, "");
   return registry.ofGroupVersion(apiVersion).length > 0 ? document(registry, apiVersion) : undefined;
-}
+};
 
-function document(registry: Registry, apiVersion: string): JsonObject {
+const document = (registry: Registry, apiVersion: string): JsonObject => {
   const schemas: JsonObject = {};
   const paths: JsonObject = {};
   for (const kind of registry.ofGroupVersion(apiVersion)) {
@@ -57,20 +56,22 @@ function document(registry: Registry, apiVersion: string): JsonObject {
     paths,
     components: { schemas },
   };
-}
+};
 
-function gvkOf(kind: ResourceKind): JsonObject {
-  return { group: kind.group, kind: kind.kind, version: kind.version };
-}
+const gvkOf = (kind: ResourceKind): JsonObject => ({
+  group: kind.group,
+  kind: kind.kind,
+  version: kind.version,
+});
 
-function schemaName(kind: ResourceKind): string {
+const schemaName = (kind: ResourceKind): string => {
   if (!kind.custom) return `io.k8s.api.${kind.group.split(".")[0] || "core"}.${kind.version}.${kind.kind}`;
   return [...kind.group.split(".").reverse(), kind.version, kind.kind].join(".");
-}
+};
 
 const reference = (name: string): JsonObject => ({ $ref: `#/components/schemas/${name}` });
 
-function operations(kind: ResourceKind): JsonObject {
+const operations = (kind: ResourceKind): JsonObject => {
   const root = `/${rootPath(apiVersionOf(kind))}`;
   const collection = kind.namespaced
     ? `${root}/namespaces/{namespace}/${kind.plural}`
@@ -112,10 +113,10 @@ function operations(kind: ResourceKind): JsonObject {
       }),
     },
   };
-}
+};
 
 /** A schema in OpenAPI's form; shared structs move to `shared` and are referred to. */
-function openApiSchema(schema: Schema, shared: JsonObject, isRoot: boolean): JsonObject {
+const openApiSchema = (schema: Schema, shared: JsonObject, isRoot: boolean): JsonObject => {
   const { "x-definition": name, "x-pointer": _, description, default: fallback, ...rest } = schema;
   if (name !== undefined && !isRoot) {
     const fullName = `io.k8s.types.${name}`;
@@ -145,9 +146,9 @@ function openApiSchema(schema: Schema, shared: JsonObject, isRoot: boolean): Jso
     ...(fallback === undefined ? {} : { default: fallback }),
     ...result,
   };
-}
+};
 
-function convert(key: string, value: Schema[keyof Schema], shared: JsonObject): Json | undefined {
+const convert = (key: string, value: Schema[keyof Schema], shared: JsonObject): Json | undefined => {
   if (value === undefined) return undefined;
   const below = (schema: Schema) => openApiSchema(schema, shared, false);
   if (key === "properties" && isSchemas(value)) {
@@ -157,20 +158,13 @@ function convert(key: string, value: Schema[keyof Schema], shared: JsonObject): 
     return below(value);
   if ((key === "allOf" || key === "anyOf" || key === "oneOf") && isSchemaList(value)) return value.map(below);
   return toPlain(value);
-}
+};
 
-function isSchema(value: Schema[keyof Schema]): value is Schema {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+const isSchema = (value: Schema[keyof Schema]): value is Schema =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
-function isSchemas(value: Schema[keyof Schema]): value is { [name: string]: Schema } {
-  return isSchema(value);
-}
+const isSchemas = (value: Schema[keyof Schema]): value is { [name: string]: Schema } => isSchema(value);
 
-function isSchemaList(value: Schema[keyof Schema]): value is Schema[] {
-  return Array.isArray(value);
-}
+const isSchemaList = (value: Schema[keyof Schema]): value is Schema[] => Array.isArray(value);
 
-function toPlain(value: Schema[keyof Schema]): Json {
-  return JSON.parse(JSON.stringify(value));
-}
+const toPlain = (value: Schema[keyof Schema]): Json => JSON.parse(JSON.stringify(value));

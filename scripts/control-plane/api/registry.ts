@@ -56,14 +56,11 @@ export type ResourceKind = {
 export const everyVerb = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /** `group/version`, or `v1` for the core group. */
-export function apiVersionOf(kind: { group: string; version: string }): string {
-  return kind.group ? `${kind.group}/${kind.version}` : kind.version;
-}
+export const apiVersionOf = (kind: { group: string; version: string }): string =>
+  kind.group ? `${kind.group}/${kind.version}` : kind.version;
 
 /** The name of a resource's storage; versions of one resource share it. */
-export function bucketOf(kind: { group: string; plural: string }): string {
-  return `${kind.group}/${kind.plural}`;
-}
+export const bucketOf = (kind: { group: string; plural: string }): string => `${kind.group}/${kind.plural}`;
 
 /** The served resources by group, version and plural name. */
 export class Registry {

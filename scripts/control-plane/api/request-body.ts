@@ -9,7 +9,7 @@ import { decodeProtobuf, isProtobuf } from "./protobuf/decode.ts";
 /** kube-apiserver takes at most 3 MiB. */
 const maxBytes = 3 * 1024 * 1024;
 
-export async function readBody(request: IncomingMessage): Promise<Json | undefined> {
+export const readBody = async (request: IncomingMessage): Promise<Json | undefined> => {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
@@ -33,4 +33,4 @@ export async function readBody(request: IncomingMessage): Promise<Json | undefin
   } catch (error) {
     throw badRequest(`error decoding the body: ${error instanceof Error ? error.message : "not JSON"}`);
   }
-}
+};

@@ -11,7 +11,7 @@ export type ResourcePath = {
 };
 
 /** The parts of a resource path, or undefined where the path names no resource. */
-export function resourcePath(pathname: string): ResourcePath | undefined {
+export const resourcePath = (pathname: string): ResourcePath | undefined => {
   const parts = pathname.split("/").filter((part) => part !== "");
   const decoded: string[] = [];
   for (const part of parts) {
@@ -31,9 +31,9 @@ export function resourcePath(pathname: string): ResourcePath | undefined {
     return group === undefined || version === undefined ? undefined : below(group, version, tail);
   }
   return undefined;
-}
+};
 
-function below(group: string, version: string, tail: string[]): ResourcePath | undefined {
+const below = (group: string, version: string, tail: string[]): ResourcePath | undefined => {
   const [first, second, third, ...more] = tail;
   if (first === undefined) return undefined;
   const isNamespaceItself = third === undefined || third === "status" || third === "finalize";
@@ -43,4 +43,4 @@ function below(group: string, version: string, tail: string[]): ResourcePath | u
   }
   if (more.length > 0) return undefined;
   return { group, version, namespace: undefined, resource: first, name: second, subresource: third };
-}
+};

@@ -29,11 +29,10 @@ const versionInfo: JsonObject = {
   platform: `${process.platform}/${process.arch}`,
 };
 
-function wantsAggregated(accept: string): boolean {
-  return accept.includes("as=APIGroupDiscoveryList") && accept.includes("v=v2");
-}
+const wantsAggregated = (accept: string): boolean =>
+  accept.includes("as=APIGroupDiscoveryList") && accept.includes("v=v2");
 
-function staticAnswer(ctx: ApiContext, pathname: string, accept: string): JsonObject | undefined {
+const staticAnswer = (ctx: ApiContext, pathname: string, accept: string): JsonObject | undefined => {
   const path = pathname.replace(/\/$/, "");
   if (path === "/version") return versionInfo;
   if (path === "/api")
@@ -50,24 +49,24 @@ function staticAnswer(ctx: ApiContext, pathname: string, accept: string): JsonOb
   return version === undefined
     ? groupInfo(ctx.registry, group)
     : resourceList(ctx.registry, `${group}/${version}`);
-}
+};
 
-function fieldValidation(text: string | null): FieldValidation {
+const fieldValidation = (text: string | null): FieldValidation => {
   if (text === "Strict" || text === "Ignore" || text === "Warn") return text;
   if (text === null || text === "") return "Warn";
   throw badRequest(
     `fieldValidation: Unsupported value: "${text}": supported values: "Ignore", "Strict", "Warn"`,
   );
-}
+};
 
-function dryRun(query: URLSearchParams): boolean {
+const dryRun = (query: URLSearchParams): boolean => {
   const values = query.getAll("dryRun");
   const wrong = values.find((value) => value !== "All");
   if (wrong !== undefined) throw badRequest(`dryRun: Unsupported value: "${wrong}": supported values: "All"`);
   return values.length > 0;
-}
+};
 
-async function apiRequest(ctx: ApiContext, request: IncomingMessage, url: URL): Promise<ApiRequest> {
+const apiRequest = async (ctx: ApiContext, request: IncomingMessage, url: URL): Promise<ApiRequest> => {
   const path = resourcePath(url.pathname);
   const kind = path && ctx.registry.find(path.group, path.version, path.resource);
   if (!path || !kind) throw pathNotFound();
@@ -97,9 +96,9 @@ async function apiRequest(ctx: ApiContext, request: IncomingMessage, url: URL): 
       warnings: [],
     },
   };
-}
+};
 
-function perform(ctx: ApiContext, request: ApiRequest): Reply {
+const perform = (ctx: ApiContext, request: ApiRequest): Reply => {
   const { method, name, kind } = request;
   if (method === "GET") return read(ctx, request);
   if (method === "POST" && name === undefined) return create(ctx, request);
@@ -107,23 +106,23 @@ function perform(ctx: ApiContext, request: ApiRequest): Reply {
   if (method === "PATCH" && name !== undefined) return patch(ctx, request);
   if (method === "DELETE" && request.subresource === undefined) return remove(ctx, request);
   throw methodNotAllowed(`${method} ${kind.plural}`);
-}
+};
 
 /** The server asks for no credentials, so a web page that was opened on this machine must not get at it. */
-function refuseBrowsers(request: IncomingMessage): void {
+const refuseBrowsers = (request: IncomingMessage): void => {
   const host = (request.headers.host ?? "").replace(/:\d+$/, "");
   const isLocal = host === "127.0.0.1" || host === "localhost";
   if (isLocal && request.headers.origin === undefined) return;
   throw new ApiError(403, "Forbidden", "requests from web pages and for other hosts are refused");
-}
+};
 
 /** Answers one request; errors become Status bodies, a bug becomes a 500. */
-export async function route(
+export const route = async (
   ctx: ApiContext,
   request: IncomingMessage,
   response: ServerResponse,
   options: RouterOptions,
-): Promise<void> {
+): Promise<void> => {
   const url = new URL(request.url ?? "/", "http://localhost");
   const accept = request.headers.accept ?? "";
   try {
@@ -162,13 +161,13 @@ export async function route(
     options.log(`internal error at ${request.method} ${url.pathname}: ${text}`);
     sendError(response, new ApiError(500, "InternalError", "Internal error occurred"));
   }
-}
+};
 
-function sendAggregated(response: ServerResponse, body: JsonObject): void {
+const sendAggregated = (response: ServerResponse, body: JsonObject): void => {
   const bytes = Buffer.from(JSON.stringify(body));
   response.writeHead(200, {
     "content-type": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
     "content-length": bytes.length,
   });
   response.end(bytes);
-}
+};

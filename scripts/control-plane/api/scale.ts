@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject, numberOf, setAt, valueAt } from "
 import type { KubeObject } from "./kube-object.ts";
 import type { ResourceKind } from "./registry.ts";
 
-function selectorText(value: Json | undefined): string | undefined {
+const selectorText = (value: Json | undefined): string | undefined => {
   if (typeof value === "string") return value;
   if (!isObject(value)) return undefined;
   const labels = value.matchLabels;
@@ -14,10 +14,10 @@ function selectorText(value: Json | undefined): string | undefined {
     .sort()
     .map((key) => `${key}=${labels[key]}`)
     .join(",");
-}
+};
 
 /** The Scale of an object, or 404 where its kind has none. */
-export function scaleOf(kind: ResourceKind, object: KubeObject): JsonObject {
+export const scaleOf = (kind: ResourceKind, object: KubeObject): JsonObject => {
   if (!kind.scale) throw pathNotFound();
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = kind.scale.labelSelector && selectorText(valueAt(object, kind.scale.labelSelector));
@@ -38,10 +38,10 @@ export function scaleOf(kind: ResourceKind, object: KubeObject): JsonObject {
       ...(selector ? { selector } : {}),
     },
   };
-}
+};
 
 /** Sets the count that a Scale asks for, in place. */
-export function applyScale(kind: ResourceKind, object: KubeObject, scale: JsonObject): void {
+export const applyScale = (kind: ResourceKind, object: KubeObject, scale: JsonObject): void => {
   if (!kind.scale) throw pathNotFound();
   setAt(object, kind.scale.spec, numberOf(valueAt(scale, ["spec", "replicas"])) ?? 0);
-}
+};

@@ -12,7 +12,7 @@ const setExpression = new RegExp(`^(${key})\\s+(in|notin)\\s*\\(([^)]*)\\)$`);
 const equality = new RegExp(`^(${key})\\s*(==|=|!=)\\s*([A-Za-z0-9._-]*)$`);
 const exists = new RegExp(`^(!?)\\s*(${key})$`);
 
-function labelTest(text: string): LabelTest {
+const labelTest = (text: string): LabelTest => {
   const set = setExpression.exec(text);
   if (set) {
     const [, name = "", , operator, list = ""] = set;
@@ -33,20 +33,20 @@ function labelTest(text: string): LabelTest {
     return (labels) => (labels[name] === undefined) === (not === "!");
   }
   throw badRequest(`unable to parse requirement: "${text}" is not a label selector`);
-}
+};
 
 /** A matcher for `a=b,c!=d,e in (f,g),!h`; an empty text matches everything. */
-export function labelSelector(text: string): Matcher {
+export const labelSelector = (text: string): Matcher => {
   const tests = text
     .split(/,(?![^(]*\))/)
     .map((part) => part.trim())
     .filter((part) => part !== "")
     .map(labelTest);
   return (object) => tests.every((test) => test(object.metadata.labels ?? {}));
-}
+};
 
 /** A matcher for `metadata.name=x,type!=y`; a field the kind does not offer is a 400. */
-function fieldSelector(text: string, kind: ResourceKind): Matcher {
+const fieldSelector = (text: string, kind: ResourceKind): Matcher => {
   const tests = text
     .split(",")
     .filter((part) => part.trim() !== "")
@@ -73,11 +73,11 @@ function fieldSelector(text: string, kind: ResourceKind): Matcher {
     };
     return tests.every(({ field, negative, value }) => (fields[field] === value) !== negative);
   };
-}
+};
 
 /** The matcher of a request's labelSelector and fieldSelector parameters. */
-export function requestMatcher(query: URLSearchParams, kind: ResourceKind): Matcher {
+export const requestMatcher = (query: URLSearchParams, kind: ResourceKind): Matcher => {
   const byLabel = labelSelector(query.get("labelSelector") ?? "");
   const byField = fieldSelector(query.get("fieldSelector") ?? "", kind);
   return (object) => byLabel(object) && byField(object);
-}
+};

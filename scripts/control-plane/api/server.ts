@@ -35,7 +35,7 @@ export type ApiServer = {
 };
 
 /** Starts the server and answers when it listens. It keeps everything in memory and serves loopback alone. */
-export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
+export const startApiServer = async (options: ApiServerOptions = {}): Promise<ApiServer> => {
   const { host = "127.0.0.1", port = 0, now = () => new Date(), log = () => {} } = options;
   const ctx: ApiContext = { store: new Store(options.historyLimit), registry: new Registry(), now };
   for (const kind of builtInKinds()) ctx.registry.add(kind);
@@ -75,10 +75,9 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
       await unlisten();
     },
   };
-}
+};
 
-function kubeconfigText(url: string): string {
-  return `apiVersion: v1
+const kubeconfigText = (url: string): string => `apiVersion: v1
 kind: Config
 clusters:
 - name: keyswitch
@@ -95,4 +94,3 @@ users:
 - name: keyswitch
   user: {}
 `;
-}

@@ -15,25 +15,23 @@ export type WatchSink = {
   end: () => void;
 };
 
-function bookmark(watch: WatchReply, version: number, initialEnd: boolean): JsonObject {
-  return {
-    kind: watch.kind.kind,
-    apiVersion: apiVersionOf(watch.kind),
-    metadata: {
-      resourceVersion: String(version),
-      creationTimestamp: null,
-      ...(initialEnd ? { annotations: { "k8s.io/initial-events-end": "true" } } : {}),
-    },
-  };
-}
+const bookmark = (watch: WatchReply, version: number, initialEnd: boolean): JsonObject => ({
+  kind: watch.kind.kind,
+  apiVersion: apiVersionOf(watch.kind),
+  metadata: {
+    resourceVersion: String(version),
+    creationTimestamp: null,
+    ...(initialEnd ? { annotations: { "k8s.io/initial-events-end": "true" } } : {}),
+  },
+});
 
 /** Starts a watch; the answer stops it. `bookmarkIntervalMs` is the time between bookmarks. */
-export function startWatch(
+export const startWatch = (
   ctx: ApiContext,
   watch: WatchReply,
   sink: WatchSink,
   bookmarkIntervalMs: number,
-): () => void {
+): (() => void) => {
   const bucket = bucketOf(watch.kind);
   const inScope = (object: KubeObject) =>
     (watch.namespace === undefined || object.metadata.namespace === watch.namespace) && watch.matches(object);
@@ -94,4 +92,4 @@ export function startWatch(
   bookmarks?.unref();
   timeout?.unref();
   return stop;
-}
+};

@@ -31,22 +31,22 @@ export const systemFields = [
 ] as const;
 
 /** Empties the annotation where the hook answered it: a hook must not carry it on. */
-export function emptyLastApplied(object: KubeObject): void {
+export const emptyLastApplied = (object: KubeObject): void => {
   const { annotations } = object.metadata;
   if (annotations && annotations[LAST_APPLIED] !== undefined) annotations[LAST_APPLIED] = "";
-}
+};
 
 /** `Secret demo/app`. */
 export const describe = (object: KubeObject) => `${object.kind} ${keyOf(object)}`;
 
 /** Deletes an observed child, and no other object of its name. A child that is gone already is no fault. */
-export async function deleteChild(
+export const deleteChild = async (
   client: KubeClient,
   resource: ResourceInfo,
   observed: KubeObject,
-): Promise<Fault | undefined> {
+): Promise<Fault | undefined> => {
   const { namespace, name = "", uid = "" } = observed.metadata;
   const answer = await client.remove(resource, { namespace, name }, { uid, propagationPolicy: "Background" });
   if (answer.ok || answer.status === 404) return undefined;
   return apiFault(`can't delete ${describe(observed)}`, answer);
-}
+};

@@ -29,12 +29,12 @@ export const applyDynamically: ApplyChild = async ({ client, resource, parent, o
   return fault(written.message);
 };
 
-function setLastApplied(object: KubeObject, text: string): void {
+const setLastApplied = (object: KubeObject, text: string): void => {
   object.metadata.annotations = { ...object.metadata.annotations, [LAST_APPLIED]: text };
-}
+};
 
 /** The observed child with the answer merged into it; what belongs to the server stays as observed. */
-function updated(observed: KubeObject, desired: KubeObject): Outcome<KubeObject> {
+const updated = (observed: KubeObject, desired: KubeObject): Outcome<KubeObject> => {
   const last = lastAppliedOf(observed);
   if (last === undefined) return fault(`can't read the last applied annotation of ${describe(observed)}`);
   emptyLastApplied(desired);
@@ -50,9 +50,9 @@ function updated(observed: KubeObject, desired: KubeObject): Outcome<KubeObject>
   else target.status = copy(observed.status);
   setLastApplied(target, canonical(desired));
   return ok(target);
-}
+};
 
-function lastAppliedOf(object: KubeObject): Json | undefined {
+const lastAppliedOf = (object: KubeObject): Json | undefined => {
   const text = object.metadata.annotations?.[LAST_APPLIED];
   if (!text) return {};
   try {
@@ -61,4 +61,4 @@ function lastAppliedOf(object: KubeObject): Json | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
+};

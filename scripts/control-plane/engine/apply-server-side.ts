@@ -36,7 +36,7 @@ const removeLastApplied = JSON.stringify([
   { op: "remove", path: `/metadata/annotations/${LAST_APPLIED.replaceAll("/", "~1")}` },
 ]);
 
-export function createServerSideApply(): ServerSideApply {
+export const createServerSideApply = (): ServerSideApply => {
   const lastApplied = new Map<string, Applied>();
 
   const apply: ApplyChild = async ({ client, resource, parent, observed, desired }) => {
@@ -90,4 +90,4 @@ export function createServerSideApply(): ServerSideApply {
   };
 
   return { apply, forget: (resource, child) => lastApplied.delete(cacheKey(resource, child)) };
-}
+};

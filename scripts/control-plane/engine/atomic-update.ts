@@ -19,10 +19,10 @@ export type AtomicUpdate = {
 };
 
 /** Answers the object as it is on the server afterwards. */
-export async function updateAtomically(
+export const updateAtomically = async (
   client: KubeClient,
   { resource, original, change, subresource }: AtomicUpdate,
-): Promise<ApiResult<KubeObject>> {
+): Promise<ApiResult<KubeObject>> => {
   const { namespace, name = "", uid } = original.metadata;
   let waitMs = FIRST_DELAY_MS;
   for (let attempt = 1; ; attempt += 1) {
@@ -39,4 +39,4 @@ export async function updateAtomically(
     await delay(waitMs);
     waitMs *= FACTOR;
   }
-}
+};

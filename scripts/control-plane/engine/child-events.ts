@@ -18,7 +18,12 @@ export type ChildEventOptions = {
 const groupOf = (apiVersion: string) => (apiVersion.includes("/") ? apiVersion.split("/")[0] : "");
 
 /** A subscriber for the informer of each child resource. */
-export function childSubscriber({ spec, parentResource, parents, enqueue }: ChildEventOptions): Subscriber {
+export const childSubscriber = ({
+  spec,
+  parentResource,
+  parents,
+  enqueue,
+}: ChildEventOptions): Subscriber => {
   // A namespaced parent has its children in its own namespace.
   const namespaceOf = (child: KubeObject) =>
     parentResource.namespaced ? child.metadata.namespace : undefined;
@@ -45,4 +50,4 @@ export function childSubscriber({ spec, parentResource, parents, enqueue }: Chil
     }
   };
   return { added: seen, updated: (_, current) => seen(current), deleted: gone };
-}
+};

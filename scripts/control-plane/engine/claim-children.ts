@@ -6,12 +6,11 @@ import { type LabelSelector, selects } from "./label-selector.ts";
 import { apiFault, type Fault, fault, joined, type Outcome, ok } from "./outcome.ts";
 
 /** The owner reference with `controller: true`. */
-export function controllerOf(object: KubeObject) {
-  return object.metadata.ownerReferences?.find(({ controller }) => controller === true);
-}
+export const controllerOf = (object: KubeObject) =>
+  object.metadata.ownerReferences?.find(({ controller }) => controller === true);
 
 /** The reference that makes `parent` the controller of what carries it. */
-export function controllerReference(parent: KubeObject) {
+export const controllerReference = (parent: KubeObject) => {
   const { name = "", uid = "" } = parent.metadata;
   return {
     apiVersion: parent.apiVersion,
@@ -21,7 +20,7 @@ export function controllerReference(parent: KubeObject) {
     controller: true,
     blockOwnerDeletion: true,
   };
-}
+};
 
 export type Claim = {
   client: KubeClient;
@@ -33,11 +32,11 @@ export type Claim = {
 };
 
 /** Claims objects of one resource for the parent. An adopted object is answered as it was observed, without its new owner. */
-export async function claimChildren(
+export const claimChildren = async (
   claim: Claim,
   resource: ResourceInfo,
   observed: KubeObject[],
-): Promise<Outcome<KubeObject[]>> {
+): Promise<Outcome<KubeObject[]>> => {
   const claimed: KubeObject[] = [];
   const faults: Fault[] = [];
   let mayAdopt: Promise<Outcome<true>> | undefined;
@@ -66,10 +65,10 @@ export async function claimChildren(
   }
   const all = joined(faults);
   return all ? fault(`can't claim ${resource.kind} children: ${all.message}`) : ok(claimed);
-}
+};
 
 /** Asks the server, not the mirror: a parent that has just been deleted must adopt nothing. */
-async function isAlive({ client, parentResource, parent }: Claim): Promise<Outcome<true>> {
+const isAlive = async ({ client, parentResource, parent }: Claim): Promise<Outcome<true>> => {
   const { namespace = "", name = "", uid } = parent.metadata;
   const fresh = await client.get(parentResource, { namespace, name });
   if (!fresh.ok) return apiFault("can't recheck DeletionTimestamp", fresh);
@@ -81,13 +80,13 @@ async function isAlive({ client, parentResource, parent }: Claim): Promise<Outco
   return deletionTimestamp
     ? fault(`${namespace}/${name} has just been deleted at ${deletionTimestamp}`)
     : ok(true);
-}
+};
 
-async function adopt(
+const adopt = async (
   { client, parent }: Claim,
   resource: ResourceInfo,
   object: KubeObject,
-): Promise<Outcome<"adopted" | "gone">> {
+): Promise<Outcome<"adopted" | "gone">> => {
   const reference = controllerReference(parent);
   const answer = await updateAtomically(client, {
     resource,
@@ -101,13 +100,13 @@ async function adopt(
   if (answer.ok) return ok("adopted");
   if (answer.status === 404) return ok("gone");
   return fault(answer.message);
-}
+};
 
-async function release(
+const release = async (
   { client, parent }: Claim,
   resource: ResourceInfo,
   object: KubeObject,
-): Promise<Outcome<true>> {
+): Promise<Outcome<true>> => {
   const answer = await updateAtomically(client, {
     resource,
     original: object,
@@ -120,4 +119,4 @@ async function release(
   });
   if (answer.ok || answer.status === 404 || answer.status === 410) return ok(true);
   return fault(answer.message);
-}
+};

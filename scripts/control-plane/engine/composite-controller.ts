@@ -102,18 +102,18 @@ export const ControllerSpec = Type.Object({
 export type ControllerSpec = Static<typeof ControllerSpec>;
 
 /** The spec of a CompositeController, or a fault that names its first wrong field. */
-export function controllerSpec(object: KubeObject): Outcome<ControllerSpec> {
+export const controllerSpec = (object: KubeObject): Outcome<ControllerSpec> => {
   const { spec } = object;
   if (Value.Check(ControllerSpec, spec)) return ok(spec);
   const first = [...Value.Errors(ControllerSpec, spec)].at(0);
   return fault(`spec${(first?.path ?? "").replaceAll("/", ".")}: ${first?.message ?? "is not valid"}`);
-}
+};
 
 /**
  * The object that goes out under `controller`. Metacontroller sends what its typed struct holds: `status` and each
  * `updateStrategy.statusChecks` are there even when nobody set them, and durations are in Go's own writing.
  */
-export function shownController(object: KubeObject): JsonObject {
+export const shownController = (object: KubeObject): JsonObject => {
   const { kind, apiVersion, metadata } = object;
   const spec = copy(objectOrEmpty(object.spec));
   for (const child of listOrEmpty(spec.childResources)) {
@@ -128,4 +128,4 @@ export function shownController(object: KubeObject): JsonObject {
     if (ms !== undefined) webhook.timeout = canonicalDuration(ms);
   }
   return { kind, apiVersion, metadata: copy(metadata), spec, status: copy(objectOrEmpty(object.status)) };
-}
+};

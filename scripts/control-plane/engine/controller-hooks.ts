@@ -15,7 +15,7 @@ export type ControllerHooks = {
 type Shared = Pick<HookOptions<unknown>, "readConnection" | "resolveService" | "now">;
 
 /** Opens every hook that the spec names; all of them or none. */
-export async function openHooks(spec: ControllerSpec, shared: Shared): Promise<Outcome<ControllerHooks>> {
+export const openHooks = async (spec: ControllerSpec, shared: Shared): Promise<Outcome<ControllerHooks>> => {
   const open: { close: () => void }[] = [];
   const close = () => {
     for (const hook of open) hook.close();
@@ -38,4 +38,4 @@ export async function openHooks(spec: ControllerSpec, shared: Shared): Promise<O
   }
   close();
   return [sync, finalize, customize].find((hook) => !hook.ok) ?? fault("sync hook not defined");
-}
+};

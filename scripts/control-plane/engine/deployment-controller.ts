@@ -71,7 +71,7 @@ const Status = Type.Object({
 });
 
 /** Starts the controller; it writes as `kube-controller-manager`. */
-export function startDeploymentController(options: DeploymentControllerOptions): DeploymentController {
+export const startDeploymentController = (options: DeploymentControllerOptions): DeploymentController => {
   const { readyAfterMs = 200, log = silent, now = () => new Date() } = options;
   const client = createKubeClient(options.apiUrl, "kube-controller-manager");
   const informer = startInformer(client, deployments);
@@ -139,7 +139,7 @@ export function startDeploymentController(options: DeploymentControllerOptions):
       await client.close();
     },
   };
-}
+};
 
 type Read = {
   desired: number;
@@ -148,7 +148,7 @@ type Read = {
   status: Static<typeof Status>;
 };
 
-function readDeployment(object: KubeObject): Read | undefined {
+const readDeployment = (object: KubeObject): Read | undefined => {
   const { spec, status = {} } = object;
   if (!Value.Check(Spec, spec) || !Value.Check(Status, status)) return undefined;
   const { replicas = 1, template, strategy } = spec;
@@ -158,21 +158,21 @@ function readDeployment(object: KubeObject): Read | undefined {
     maxUnavailable: strategy?.rollingUpdate?.maxUnavailable ?? "25%",
     status,
   };
-}
+};
 
-function delayMs(readyAfterMs: number | "never", { desired, status }: Read): number {
+const delayMs = (readyAfterMs: number | "never", { desired, status }: Read): number => {
   if (desired === (status.replicas ?? 0) && desired === (status.readyReplicas ?? 0)) return 0;
   return readyAfterMs === "never" ? REMOVAL_MS : readyAfterMs;
-}
+};
 
 /** New pods are there at once and ready at arrival; pods to be removed are there until then. */
-function podsAfter({ desired, status }: Read, arrived: boolean, neverReady: boolean): PodCounts {
+const podsAfter = ({ desired, status }: Read, arrived: boolean, neverReady: boolean): PodCounts => {
   const actual = arrived ? desired : Math.max(desired, status.replicas ?? 0);
   const before = Math.min(status.readyReplicas ?? 0, actual);
   return { desired, actual, ready: arrived && !neverReady ? desired : before };
-}
+};
 
-function changeStatus(fresh: KubeObject, pods: PodCounts, at: string): boolean {
+const changeStatus = (fresh: KubeObject, pods: PodCounts, at: string): boolean => {
   const read = readDeployment(fresh);
   if (!read) return false;
   const { name = "", generation = 1, annotations = {} } = fresh.metadata;
@@ -200,4 +200,4 @@ function changeStatus(fresh: KubeObject, pods: PodCounts, at: string): boolean {
   fresh.status = status;
   fresh.metadata.annotations = { ...annotations, [REVISION]: next };
   return true;
-}
+};

@@ -29,13 +29,13 @@ export type StatusInput = {
 };
 
 /** The name of the ReplicaSet for a pod template, of the form that Kubernetes gives it. */
-export function replicaSetName(deployment: string, template: Json): string {
+export const replicaSetName = (deployment: string, template: Json): string => {
   const alphabet = "bcdfghjklmnpqrstvwxz2456789";
   const digest = createHash("sha256").update(canonical(template)).digest().subarray(0, 10);
   return `${deployment}-${[...digest].map((byte) => alphabet[byte % alphabet.length]).join("")}`;
-}
+};
 
-export function deploymentStatus(input: StatusInput): JsonObject {
+export const deploymentStatus = (input: StatusInput): JsonObject => {
   const { pods, previous } = input;
   const conditions = [...previous.conditions];
   const unavailable = Math.max(pods.desired - pods.ready, 0);
@@ -54,11 +54,11 @@ export function deploymentStatus(input: StatusInput): JsonObject {
     observedGeneration: input.generation,
     terminatingReplicas: 0,
   };
-}
+};
 
 type Finding = { type: string; status: string; reason: string; message: string; renew?: boolean };
 
-function availability({ pods, maxUnavailable }: StatusInput): Finding {
+const availability = ({ pods, maxUnavailable }: StatusInput): Finding => {
   const share = typeof maxUnavailable === "number" ? maxUnavailable : percentOf(maxUnavailable, pods.desired);
   const enough = pods.ready >= pods.desired - share;
   return {
@@ -69,12 +69,12 @@ function availability({ pods, maxUnavailable }: StatusInput): Finding {
       ? "Deployment has minimum availability."
       : "Deployment does not have minimum availability.",
   };
-}
+};
 
-function progressing(
+const progressing = (
   { name, template, pods, previous }: StatusInput,
   conditions: Condition[],
-): Finding | undefined {
+): Finding | undefined => {
   const current = conditions.find(({ type }) => type === "Progressing");
   // A rollout that was complete stays so while the same ReplicaSet is only scaled.
   if (current?.reason === "NewReplicaSetAvailable") return undefined;
@@ -87,10 +87,10 @@ function progressing(
   if (!moved) return undefined;
   const message = `${replicaSet} is progressing.`;
   return { type: "Progressing", status: "True", reason: "ReplicaSetUpdated", message, renew: true };
-}
+};
 
 /** Puts a changed condition at the end, as the real controller does; one with the same reason keeps its place. */
-function setCondition(conditions: Condition[], finding: Finding, at: string): void {
+const setCondition = (conditions: Condition[], finding: Finding, at: string): void => {
   const { renew = false, ...found } = finding;
   const index = conditions.findIndex(({ type }) => type === found.type);
   const old = conditions[index];
@@ -98,13 +98,12 @@ function setCondition(conditions: Condition[], finding: Finding, at: string): vo
   if (index >= 0) conditions.splice(index, 1);
   const lastTransitionTime = old?.status === found.status ? old.lastTransitionTime : at;
   conditions.push({ ...found, lastTransitionTime, lastUpdateTime: at });
-}
+};
 
-function percentOf(text: string, count: number): number {
+const percentOf = (text: string, count: number): number => {
   const percent = Number(text.replace("%", ""));
   return Number.isFinite(percent) ? Math.floor((percent * count) / 100) : 0;
-}
+};
 
-function nonZero(counts: { [name: string]: number }): { [name: string]: number } {
-  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
-}
+const nonZero = (counts: { [name: string]: number }): { [name: string]: number } =>
+  Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));

@@ -11,7 +11,7 @@ export type Discovery = {
   forget: () => void;
 };
 
-export function createDiscovery(client: KubeClient): Discovery {
+export const createDiscovery = (client: KubeClient): Discovery => {
   const known = new Map<string, ResourceInfo[]>();
   const find = async (
     apiVersion: string,
@@ -32,4 +32,4 @@ export function createDiscovery(client: KubeClient): Discovery {
     byKind: (apiVersion, kind) => find(apiVersion, `kind ${kind}`, (resource) => resource.kind === kind),
     forget: () => known.clear(),
   };
-}
+};

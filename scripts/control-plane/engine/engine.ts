@@ -61,7 +61,7 @@ const definitions: ResourceInfo = {
 const CATCH_UP_MS = 5;
 
 /** Starts the engine and answers when it knows the CompositeControllers that are there. */
-export async function startEngine(options: EngineOptions): Promise<Engine> {
+export const startEngine = async (options: EngineOptions): Promise<Engine> => {
   const { log = silent, now = () => new Date(), onSync = () => {} } = options;
   const client = createKubeClient(options.apiUrl);
   const discovery = createDiscovery(client);
@@ -150,19 +150,18 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       await client.close();
     },
   };
-}
+};
 
 /** The name that the definition of a controller's parents must have. */
-function parentDefinition(controller: KubeObject): string {
+const parentDefinition = (controller: KubeObject): string => {
   const parent = objectOrEmpty(valueAt(controller, ["spec", "parentResource"]));
   const [group, version] = (stringOf(parent.apiVersion) ?? "").split("/");
   return `${stringOf(parent.resource) ?? ""}.${version === undefined ? "" : group}`;
-}
+};
 
 /**
  * Only a spec that differs from what Metacontroller has read, where another writing of a duration is no difference. An
  * annotation leaves the controller running, with the credentials that it read at its start.
  */
-function needsRestart(before: KubeObject, after: KubeObject): boolean {
-  return !equal(shownController(before).spec, shownController(after).spec);
-}
+const needsRestart = (before: KubeObject, after: KubeObject): boolean =>
+  !equal(shownController(before).spec, shownController(after).spec);

@@ -32,7 +32,7 @@ const REFILL_MS = 300_000;
 type Written = { namespace: string; name: string; count: number };
 type Bucket = { tokens: number; at: number };
 
-export function createEventRecorder(client: KubeClient, now: () => Date, log: EngineLog): EventRecorder {
+export const createEventRecorder = (client: KubeClient, now: () => Date, log: EngineLog): EventRecorder => {
   const written = new Map<string, Written>();
   const buckets = new Map<string, Bucket>();
   let last: Promise<void> = Promise.resolve();
@@ -75,7 +75,7 @@ export function createEventRecorder(client: KubeClient, now: () => Date, log: En
     },
     flushed: () => last,
   };
-}
+};
 
 type EventText = {
   namespace: string;
@@ -86,7 +86,7 @@ type EventText = {
   at: string;
 };
 
-function eventBody({ apiVersion, kind, metadata }: KubeObject, event: EventText): JsonObject {
+const eventBody = ({ apiVersion, kind, metadata }: KubeObject, event: EventText): JsonObject => {
   const { namespace, name, type, reason, message, at } = event;
   return {
     apiVersion: "v1",
@@ -111,4 +111,4 @@ function eventBody({ apiVersion, kind, metadata }: KubeObject, event: EventText)
     reportingComponent: COMPONENT,
     reportingInstance: "",
   };
-}
+};

@@ -6,17 +6,16 @@ import { updateAtomically } from "./atomic-update.ts";
 /** The name of a CompositeController's finalizer. */
 export const finalizerName = (controller: string) => `metacontroller.io/compositecontroller-${controller}`;
 
-export function hasFinalizer(object: KubeObject, name: string): boolean {
-  return object.metadata.finalizers?.includes(name) ?? false;
-}
+export const hasFinalizer = (object: KubeObject, name: string): boolean =>
+  object.metadata.finalizers?.includes(name) ?? false;
 
 /** Adds the finalizer where it is wanted and missing, removes it where it is there and not wanted. */
-export async function syncFinalizer(
+export const syncFinalizer = async (
   client: KubeClient,
   resource: ResourceInfo,
   parent: KubeObject,
   finalizer: { name: string; wanted: boolean },
-): Promise<ApiResult<KubeObject>> {
+): Promise<ApiResult<KubeObject>> => {
   const { name, wanted } = finalizer;
   if (hasFinalizer(parent, name) === wanted) return { ok: true, value: parent };
   if (!wanted) return removeFinalizer(client, resource, parent, name);
@@ -31,15 +30,15 @@ export async function syncFinalizer(
       return true;
     },
   });
-}
+};
 
-export function removeFinalizer(
+export const removeFinalizer = (
   client: KubeClient,
   resource: ResourceInfo,
   parent: KubeObject,
   name: string,
-): Promise<ApiResult<KubeObject>> {
-  return updateAtomically(client, {
+): Promise<ApiResult<KubeObject>> =>
+  updateAtomically(client, {
     resource,
     original: parent,
     change: ({ metadata }) => {
@@ -48,16 +47,15 @@ export function removeFinalizer(
       return true;
     },
   });
-}
 
 /**
  * True where children are still to be managed although the parent is going away. Under a finalizer of the garbage
  * collector they are not: it is about to delete or to orphan them itself.
  */
-export function managesWhileDeleting(
+export const managesWhileDeleting = (
   parent: KubeObject,
   finalizer: { name: string; wanted: boolean },
-): boolean {
+): boolean => {
   const collected = hasFinalizer(parent, "foregroundDeletion") || hasFinalizer(parent, "orphan");
   return finalizer.wanted && !collected && hasFinalizer(parent, finalizer.name);
-}
+};

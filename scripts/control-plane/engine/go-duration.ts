@@ -8,19 +8,19 @@ const whole = /^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/;
 const isUnit = (text: string | undefined): text is Unit => text !== undefined && text in MS;
 
 /** Milliseconds, or undefined where the text is no positive duration. */
-export function durationMs(text: string): number | undefined {
+export const durationMs = (text: string): number | undefined => {
   if (!whole.test(text)) return undefined;
   let total = 0;
   for (const [, count, unit] of text.matchAll(part)) if (isUnit(unit)) total += Number(count) * MS[unit];
   return total > 0 ? total : undefined;
-}
+};
 
 /** The text Go gives for a duration of whole milliseconds: `1m` becomes `1m0s`. */
-export function canonicalDuration(ms: number): string {
+export const canonicalDuration = (ms: number): string => {
   if (ms < 1_000) return `${ms}ms`;
   const hours = Math.floor(ms / MS.h);
   const minutes = Math.floor((ms % MS.h) / MS.m);
   const seconds = (ms % MS.m) / 1_000;
   if (hours > 0) return `${hours}h${minutes}m${seconds}s`;
   return minutes > 0 ? `${minutes}m${seconds}s` : `${seconds}s`;
-}
+};

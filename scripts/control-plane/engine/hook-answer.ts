@@ -42,30 +42,30 @@ type How = { type: string; strict: boolean };
 const unreadable = ({ type }: How, what: string) =>
   fault(`can't unmarshal webhookResponse (version: v2, type: ${type}): ${what}`);
 
-function fieldFault(schema: TObject, answer: JsonObject, how: How): Outcome<never> | undefined {
+const fieldFault = (schema: TObject, answer: JsonObject, how: How): Outcome<never> | undefined => {
   if (Value.Check(schema, answer)) return undefined;
   const first = [...Value.Errors(schema, answer)].at(0);
   const path = (first?.path ?? "").slice(1).replaceAll("/", ".");
   return unreadable(how, `${path}: ${first?.message ?? "is not valid"}`);
-}
+};
 
-function unknownField(schema: TObject, value: JsonObject, how: How, at = ""): Outcome<never> | undefined {
+const unknownField = (schema: TObject, value: JsonObject, how: How, at = ""): Outcome<never> | undefined => {
   const name = how.strict && Object.keys(value).find((key) => !(key in schema.properties));
   if (typeof name !== "string") return undefined;
   const about = `type: ${how.type}, mode: strict`;
   return fault(`strict validation failed for v2 webhookResponse (${about}): unknown field "${at}${name}"`);
-}
+};
 
 /** A child whose kind is missing is quoted whole, as Metacontroller quotes it. */
-function childOf(child: Json, index: number, how: How): Outcome<KubeObject> {
+const childOf = (child: Json, index: number, how: How): Outcome<KubeObject> => {
   if (isObject(child) && (typeof child.kind !== "string" || child.kind === "")) {
     return unreadable(how, `Object 'Kind' is missing in '${JSON.stringify(child)}'`);
   }
   const object = asObject(child, { apiVersion: "", kind: "" });
   return object ? ok(object) : unreadable(how, `children.${index} is no object with a name`);
-}
+};
 
-export function decodeSync(answer: Json | undefined, how: How): Outcome<SyncAnswer> {
+export const decodeSync = (answer: Json | undefined, how: How): Outcome<SyncAnswer> => {
   if (!isObject(answer)) return unreadable(how, "it is no JSON object");
   const wrong = fieldFault(SyncFields, answer, how) ?? unknownField(SyncFields, answer, how);
   if (wrong) return wrong;
@@ -82,9 +82,9 @@ export function decodeSync(answer: Json | undefined, how: How): Outcome<SyncAnsw
     resyncAfterSeconds: typeof resyncAfterSeconds === "number" ? resyncAfterSeconds : 0,
     finalized: finalized === true,
   });
-}
+};
 
-export function decodeCustomize(answer: Json | undefined, how: How): Outcome<RelatedRule[]> {
+export const decodeCustomize = (answer: Json | undefined, how: How): Outcome<RelatedRule[]> => {
   if (!isObject(answer)) return unreadable(how, "it is no JSON object");
   if (!Value.Check(CustomizeFields, answer)) {
     return fieldFault(CustomizeFields, answer, how) ?? unreadable(how, "it is not valid");
@@ -95,4 +95,4 @@ export function decodeCustomize(answer: Json | undefined, how: How): Outcome<Rel
     if (unknown) return unknown;
   }
   return unknownField(CustomizeFields, answer, how) ?? ok(rules ?? []);
-}
+};

@@ -20,33 +20,29 @@ export type HookConnection = {
 export type ConnectionReader = (webhook: Webhook, url: URL) => Promise<Outcome<HookConnection>>;
 
 /** A reader for one controller; a webhook's own fields win over `endpointConfigs`, which go by host. */
-export function connectionReader(
-  client: KubeClient,
-  discovery: Discovery,
-  spec: ControllerSpec,
-): ConnectionReader {
-  return (webhook, url) => {
+export const connectionReader =
+  (client: KubeClient, discovery: Discovery, spec: ControllerSpec): ConnectionReader =>
+  (webhook, url) => {
     const { caBundle, clientTLS, authorization, basicAuth } = webhook;
     const own = caBundle ?? clientTLS ?? authorization ?? basicAuth;
     const fields = own ? webhook : (spec.endpointConfigs ?? []).find(({ host }) => isHostOf(host, url));
     return resolve(client, discovery, fields ?? {});
   };
-}
 
-function isHostOf(host: string, url: URL): boolean {
+const isHostOf = (host: string, url: URL): boolean => {
   const wanted = host.toLowerCase();
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   const usual = port === (url.protocol === "https:" ? "443" : "80");
   return wanted === `${url.hostname}:${port}` || (usual && wanted === url.hostname);
-}
+};
 
 type Place = { name: string; namespace: string; plural: "secrets" | "configmaps" };
 
-async function resolve(
+const resolve = async (
   client: KubeClient,
   discovery: Discovery,
   fields: ConnectionFields,
-): Promise<Outcome<HookConnection>> {
+): Promise<Outcome<HookConnection>> => {
   const { caBundle, clientTLS, authorization, basicAuth } = fields;
   if (authorization && basicAuth) return fault("authorization and basicAuth are mutually exclusive");
 
@@ -104,10 +100,10 @@ async function resolve(
     connection.authorization = `Basic ${pair.toString("base64")}`;
   }
   return usable(connection);
-}
+};
 
 /** What Node refuses is found here, by name, and not at each call. */
-function usable(connection: HookConnection): Outcome<HookConnection> {
+const usable = (connection: HookConnection): Outcome<HookConnection> => {
   const { ca, clientCertificate, authorization } = connection;
   try {
     if (ca !== undefined) new X509Certificate(ca);
@@ -126,4 +122,4 @@ function usable(connection: HookConnection): Outcome<HookConnection> {
     return fault("the credentials can't be sent: they hold a character that no header can have");
   }
   return ok(connection);
-}
+};

@@ -49,7 +49,7 @@ const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "FAILED";
 
 /** A transport for one hook. The certificate is checked against the URL's host, wherever the connection goes. */
-export function createHookTransport(options: TransportOptions): HookTransport {
+export const createHookTransport = (options: TransportOptions): HookTransport => {
   const { url, timeoutMs, connection, resolveService } = options;
   const secure = url.protocol === "https:";
   const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
@@ -110,9 +110,9 @@ export function createHookTransport(options: TransportOptions): HookTransport {
       request.end(body);
     });
   return { post, close: () => agent.destroy() };
-}
+};
 
-async function read(response: IncomingMessage): Promise<HookReply> {
+const read = async (response: IncomingMessage): Promise<HookReply> => {
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk);
   const bytes = Buffer.concat(chunks);
@@ -124,4 +124,4 @@ async function read(response: IncomingMessage): Promise<HookReply> {
     headers: { ...(etag ? { etag } : {}), ...(retryAfter ? { retryAfter } : {}) },
     text: plain.toString("utf8"),
   };
-}
+};

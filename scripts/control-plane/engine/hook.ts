@@ -30,7 +30,7 @@ export type HookOptions<T> = {
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** Makes a hook. Its credentials are read now, and not again. */
-export async function createHook<T>(options: HookOptions<T>): Promise<Outcome<Hook<T>>> {
+export const createHook = async <T>(options: HookOptions<T>): Promise<Outcome<Hook<T>>> => {
   const { name, webhook, decode, now } = options;
   const url = webhookUrl(webhook);
   if (!url.ok) return url;
@@ -80,26 +80,26 @@ export async function createHook<T>(options: HookOptions<T>): Promise<Outcome<Ho
   };
 
   return ok({ call, close: transport.close });
-}
+};
 
-function parsed(text: string): Json | undefined {
+const parsed = (text: string): Json | undefined => {
   try {
     return toJson(JSON.parse(text));
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
+};
 
 /** Retry-After in whole seconds, from a number or an HTTP date; anything else is 0, as in Metacontroller. */
-function secondsOf(retryAfter: string | undefined, now: Date): number {
+const secondsOf = (retryAfter: string | undefined, now: Date): number => {
   const text = retryAfter?.trim() ?? "";
   if (/^\d+$/.test(text)) return Number(text);
   const date = Date.parse(text);
   return Number.isNaN(date) ? 0 : Math.max(0, Math.ceil((date - now.getTime()) / 1_000));
-}
+};
 
-function webhookUrl({ url, service, path }: Webhook): Outcome<URL> {
+const webhookUrl = ({ url, service, path }: Webhook): Outcome<URL> => {
   if (url === undefined && (service === undefined || path === undefined)) {
     return fault("invalid webhook config: must specify either full 'url', or both 'service' and 'path'");
   }
@@ -109,4 +109,4 @@ function webhookUrl({ url, service, path }: Webhook): Outcome<URL> {
   const made = URL.canParse(text) ? new URL(text) : undefined;
   if (made?.protocol === "http:" || made?.protocol === "https:") return ok(made);
   return fault("invalid webhook config: the url is not an http or https url");
-}
+};

@@ -32,7 +32,7 @@ const LONGEST_RETRY_MS = 2_000;
 const LAG_STEP_MS = 2;
 const LONGEST_LAG_MS = 500;
 
-export function startInformer(client: KubeClient, resource: ResourceInfo): Informer {
+export const startInformer = (client: KubeClient, resource: ResourceInfo): Informer => {
   const objects = new Map<string, KubeObject>();
   const subscribers = new Set<Subscriber>();
   const stop = new AbortController();
@@ -146,7 +146,7 @@ export function startInformer(client: KubeClient, resource: ResourceInfo): Infor
       first.resolve();
     },
   };
-}
+};
 
 export type InformerPool = {
   /** The shared informer of a resource; `release` when it is no longer needed. */
@@ -156,7 +156,7 @@ export type InformerPool = {
 };
 
 /** One informer for each resource, however many controllers need it. */
-export function createInformerPool(client: KubeClient): InformerPool {
+export const createInformerPool = (client: KubeClient): InformerPool => {
   const shared = new Map<string, { informer: Informer; users: number }>();
   return {
     acquire: (resource) => {
@@ -181,4 +181,4 @@ export function createInformerPool(client: KubeClient): InformerPool {
       shared.clear();
     },
   };
-}
+};

@@ -24,7 +24,7 @@ export type LabelSelector = Static<typeof LabelSelector>;
 export type Labels = { [name: string]: string };
 
 /** True where the labels meet every part; an empty selector matches everything. */
-export function selects(selector: LabelSelector, labels: Labels = {}): boolean {
+export const selects = (selector: LabelSelector, labels: Labels = {}): boolean => {
   const wanted = Object.entries(selector.matchLabels ?? {});
   if (!wanted.every(([name, value]) => labels[name] === value)) return false;
   return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
@@ -41,11 +41,8 @@ export function selects(selector: LabelSelector, labels: Labels = {}): boolean {
     }
     return false;
   });
-}
+};
 
 /** True where the selector has no part at all. */
-export function isEmpty(selector: LabelSelector): boolean {
-  return (
-    Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0
-  );
-}
+export const isEmpty = (selector: LabelSelector): boolean =>
+  Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0;

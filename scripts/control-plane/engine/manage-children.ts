@@ -15,12 +15,12 @@ export type ChildManager = {
   forget: ServerSideApply["forget"];
 };
 
-export async function manageChildren(
+export const manageChildren = async (
   manager: ChildManager,
   parent: KubeObject,
   observed: ObjectGroups,
   desired: ObjectGroups,
-): Promise<Fault | undefined> {
+): Promise<Fault | undefined> => {
   const { client, discovery } = manager;
   const faults: Fault[] = [];
   for (const [group, { apiVersion, kind, objects }] of observed) {
@@ -54,4 +54,4 @@ export async function manageChildren(
     }
   }
   return joined(faults);
-}
+};

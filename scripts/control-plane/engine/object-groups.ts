@@ -11,29 +11,29 @@ export type ObjectGroups = Map<string, ObjectGroup>;
 const nameOf = ({ apiVersion, kind }: TypeOf) => `${kind}.${apiVersion}`;
 
 /** The group of a type, made where there is none: hooks see each requested group, empty or not. */
-export function groupOf(groups: ObjectGroups, type: TypeOf): ObjectGroup {
+export const groupOf = (groups: ObjectGroups, type: TypeOf): ObjectGroup => {
   const { apiVersion, kind } = type;
   const group = groups.get(nameOf(type)) ?? { apiVersion, kind, objects: new Map() };
   groups.set(nameOf(type), group);
   return group;
-}
+};
 
-export function insert(groups: ObjectGroups, object: KubeObject): void {
+export const insert = (groups: ObjectGroups, object: KubeObject): void => {
   groupOf(groups, object).objects.set(keyOf(object), object);
-}
+};
 
 /** Every object of a list, grouped. */
-export function grouped(objects: KubeObject[]): ObjectGroups {
+export const grouped = (objects: KubeObject[]): ObjectGroups => {
   const groups: ObjectGroups = new Map();
   for (const object of objects) insert(groups, object);
   return groups;
-}
+};
 
 /** The field of a hook request. */
-export function shown(groups: ObjectGroups): JsonObject {
+export const shown = (groups: ObjectGroups): JsonObject => {
   const result: JsonObject = {};
   for (const [name, { objects }] of groups) {
     result[name] = Object.fromEntries([...objects].map(([key, object]) => [key, copy(object)]));
   }
   return result;
-}
+};

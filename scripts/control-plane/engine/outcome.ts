@@ -16,8 +16,8 @@ export const fault = (message: string): Fault => ({ ok: false, message });
 export const apiFault = (doing: string, { message }: ApiFailure): Fault => fault(`${doing}: ${message}`);
 
 /** One fault of several, each text once. */
-export function joined(faults: Fault[]): Fault | undefined {
+export const joined = (faults: Fault[]): Fault | undefined => {
   const messages = [...new Set(faults.map(({ message }) => message))];
   if (messages.length === 0) return undefined;
   return fault(messages.length === 1 ? (messages[0] ?? "") : `[${messages.join(", ")}]`);
-}
+};

@@ -54,10 +54,10 @@ export type ParentController = {
 };
 
 /** Starts a controller for a CompositeController; its hooks' credentials are read now. */
-export async function startParentController(
+export const startParentController = async (
   services: ControllerServices,
   object: KubeObject,
-): Promise<Outcome<ParentController>> {
+): Promise<Outcome<ParentController>> => {
   const { client, discovery, pool, events, log } = services;
   const name = object.metadata.name ?? "";
   const checked = controllerSpec(object);
@@ -203,9 +203,9 @@ export async function startParentController(
       hooks.value.close();
     },
   });
-}
+};
 
-function isMoreThanStatus(old: KubeObject, current: KubeObject): boolean {
+const isMoreThanStatus = (old: KubeObject, current: KubeObject): boolean => {
   const [before, after] = [old.metadata, current.metadata];
   const same = (one: Json | undefined, other: Json | undefined) => equal(one ?? {}, other ?? {});
   return (
@@ -214,4 +214,4 @@ function isMoreThanStatus(old: KubeObject, current: KubeObject): boolean {
     !same(before.annotations, after.annotations) ||
     Boolean(after.deletionTimestamp)
   );
-}
+};

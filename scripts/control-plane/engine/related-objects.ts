@@ -34,7 +34,7 @@ const ANSWER_LIFETIME_MS = 20 * 60_000;
 
 type Answer = { generation: number | undefined; rules: RelatedRule[]; until: number };
 
-export function createRelatedObjects(options: RelatedOptions): RelatedObjects {
+export const createRelatedObjects = (options: RelatedOptions): RelatedObjects => {
   const { hook, controller, discovery, pool, now } = options;
   const answers = new Map<string, Answer>();
   const sources = new Map<string, { informer: Informer; stop: () => void }>();
@@ -127,4 +127,4 @@ export function createRelatedObjects(options: RelatedOptions): RelatedObjects {
       sources.clear();
     },
   };
-}
+};

@@ -6,7 +6,7 @@ import { selects } from "./label-selector.ts";
 import { fault, type Outcome, ok } from "./outcome.ts";
 
 /** A fault where the rule mixes ways of selecting that exclude each other. */
-export function checkedRule(rule: RelatedRule, resource: ResourceInfo): Outcome<RelatedRule> {
+export const checkedRule = (rule: RelatedRule, resource: ResourceInfo): Outcome<RelatedRule> => {
   const { names, labelSelector, namespace, namespaceSelector } = rule;
   const at = `related rule for ${rule.apiVersion}/${rule.resource}`;
   if (names?.length && (labelSelector || namespaceSelector)) {
@@ -19,14 +19,14 @@ export function checkedRule(rule: RelatedRule, resource: ResourceInfo): Outcome<
     return fault(`${at}: namespaceSelector is only supported for namespaced related resources`);
   }
   return ok(rule);
-}
+};
 
 /** True where the rule selects the object; `namespaceLabels` gives the labels of a namespace that exists. */
-export function isRelated(
+export const isRelated = (
   rule: RelatedRule,
   object: KubeObject,
   namespaceLabels: (namespace: string) => { [name: string]: string } | undefined,
-): boolean {
+): boolean => {
   const { namespace = "", name = "", labels } = object.metadata;
   if (namespace !== "" && rule.namespace && rule.namespace !== namespace) return false;
   if (rule.names?.length && !rule.names.includes(name)) return false;
@@ -34,4 +34,4 @@ export function isRelated(
   if (!rule.namespaceSelector) return true;
   const ofNamespace = namespaceLabels(namespace);
   return ofNamespace !== undefined && selects(rule.namespaceSelector, ofNamespace);
-}
+};

@@ -35,20 +35,17 @@ export type SyncContext = {
 };
 
 /** True where a parent's labels are those the controller asks for. */
-function isSelected(
+const isSelected = (
   { parentResource: { labelSelector } }: ControllerSpec,
   { metadata }: KubeObject,
-): boolean {
-  return labelSelector === undefined || selects(labelSelector, metadata.labels);
-}
+): boolean => labelSelector === undefined || selects(labelSelector, metadata.labels);
 
 /** True where a parent is selected, or its finalizer is there to be served. */
-export function concerns(context: Pick<SyncContext, "spec" | "finalizer">, parent: KubeObject): boolean {
-  return hasFinalizer(parent, context.finalizer.name) || isSelected(context.spec, parent);
-}
+export const concerns = (context: Pick<SyncContext, "spec" | "finalizer">, parent: KubeObject): boolean =>
+  hasFinalizer(parent, context.finalizer.name) || isSelected(context.spec, parent);
 
 /** The selector of a parent's children: generated from its uid, or its own `spec.selector`. */
-export function selectorOf(spec: ControllerSpec, parent: KubeObject): Outcome<LabelSelector> {
+export const selectorOf = (spec: ControllerSpec, parent: KubeObject): Outcome<LabelSelector> => {
   if (spec.generateSelector) return ok({ matchLabels: { "controller-uid": parent.metadata.uid ?? "" } });
   const selector = valueAt(parent, ["spec", "selector"]) ?? {};
   if (!Value.Check(LabelSelector, selector)) {
@@ -58,11 +55,11 @@ export function selectorOf(spec: ControllerSpec, parent: KubeObject): Outcome<La
     return fault(".spec.selector must have either matchLabels, matchExpressions, or both");
   }
   return ok(selector);
-}
+};
 
 const nameOf = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
 
-export async function syncParent(context: SyncContext, seen: KubeObject): Promise<Outcome<HookCalled>> {
+export const syncParent = async (context: SyncContext, seen: KubeObject): Promise<Outcome<HookCalled>> => {
   const { client, parentResource, finalizer } = context;
   if (!concerns(context, seen)) return ok("none");
   const guarded = await syncFinalizer(client, parentResource, seen, finalizer);
@@ -112,13 +109,13 @@ export async function syncParent(context: SyncContext, seen: KubeObject): Promis
   // The status is written even when applying the children failed.
   const reported = await writeStatus(context, parent, status);
   return reported ?? failed ?? ok(finalizing ? "finalize" : "sync");
-}
+};
 
-async function observedChildren(
+const observedChildren = async (
   { client, parentResource, children }: SyncContext,
   parent: KubeObject,
   selector: LabelSelector,
-): Promise<Outcome<ObjectGroups>> {
+): Promise<Outcome<ObjectGroups>> => {
   const groups: ObjectGroups = new Map();
   for (const informer of children) {
     groupOf(groups, informer.resource);
@@ -129,15 +126,15 @@ async function observedChildren(
     for (const child of claimed.value) insert(groups, child);
   }
   return ok(groups);
-}
+};
 
 /** Labels what the selector is generated for, and refuses children that it would not match. */
-function labelChildren(
+const labelChildren = (
   spec: ControllerSpec,
   parent: KubeObject,
   selector: LabelSelector,
   children: KubeObject[],
-): Fault | undefined {
+): Fault | undefined => {
   for (const { kind, metadata } of children) {
     if (spec.generateSelector && metadata.labels?.["controller-uid"] === undefined) {
       metadata.labels = { ...metadata.labels, "controller-uid": parent.metadata.uid ?? "" };
@@ -147,13 +144,13 @@ function labelChildren(
     return fault(`labels on desired child ${name} don't match parent selector`);
   }
   return undefined;
-}
+};
 
-async function writeStatus(
+const writeStatus = async (
   { client, parentResource }: SyncContext,
   parent: KubeObject,
   status: JsonObject,
-): Promise<Fault | undefined> {
+): Promise<Fault | undefined> => {
   const wanted: JsonObject = { ...status, observedGeneration: parent.metadata.generation ?? 0 };
   const answer = await updateAtomically(client, {
     resource: parentResource,
@@ -168,4 +165,4 @@ async function writeStatus(
   // A parent that is gone has no status; one that changed in between is synced again anyway.
   if (answer.ok || answer.status === 404 || answer.status === 409) return undefined;
   return apiFault(`can't update status for ${nameOf(parent)}`, answer);
-}
+};

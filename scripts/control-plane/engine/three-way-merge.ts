@@ -7,11 +7,10 @@ import { copy, isObject, type Json, type JsonObject } from "../api/json.ts";
 const MERGE_KEYS = ["containerPort", "port", "mountPath", "name", "uid", "ip", "path"];
 
 /** The observed object with the change from `last` to `desired` made to it. */
-export function merged(observed: JsonObject, last: JsonObject, desired: JsonObject): JsonObject {
-  return mergedObject(copy(observed), last, desired);
-}
+export const merged = (observed: JsonObject, last: JsonObject, desired: JsonObject): JsonObject =>
+  mergedObject(copy(observed), last, desired);
 
-function mergedValue(observed: Json | undefined, last: Json | undefined, desired: Json): Json {
+const mergedValue = (observed: Json | undefined, last: Json | undefined, desired: Json): Json => {
   if (isObject(observed) && isObject(desired)) {
     return mergedObject(observed, isObject(last) ? last : {}, desired);
   }
@@ -19,17 +18,17 @@ function mergedValue(observed: Json | undefined, last: Json | undefined, desired
     return mergedList(observed, Array.isArray(last) ? last : [], desired);
   }
   return desired;
-}
+};
 
-function mergedObject(observed: JsonObject, last: JsonObject, desired: JsonObject): JsonObject {
+const mergedObject = (observed: JsonObject, last: JsonObject, desired: JsonObject): JsonObject => {
   for (const name of Object.keys(last)) if (desired[name] === undefined) delete observed[name];
   for (const [name, value] of Object.entries(desired)) {
     if (value !== undefined) observed[name] = mergedValue(observed[name], last[name], value);
   }
   return observed;
-}
+};
 
-function mergedList(observed: Json[], last: Json[], desired: Json[]): Json[] {
+const mergedList = (observed: Json[], last: Json[], desired: Json[]): Json[] => {
   const items = [...observed, ...last, ...desired];
   const key = MERGE_KEYS.find(
     (name) => items.length > 0 && items.every((item) => isObject(item) && item[name] !== undefined),
@@ -43,4 +42,4 @@ function mergedList(observed: Json[], last: Json[], desired: Json[]): Json[] {
   // Items that are there keep their places; new ones follow in the order of `desired`.
   for (const [name, item] of after) result.set(name, mergedValue(result.get(name), before.get(name), item));
   return [...result.values()];
-}
+};

@@ -44,7 +44,7 @@ const realClock: QueueClock = {
   },
 };
 
-export function createWorkQueue({ workers, work, clock = realClock }: WorkQueueOptions): WorkQueue {
+export const createWorkQueue = ({ workers, work, clock = realClock }: WorkQueueOptions): WorkQueue => {
   const waiting: string[] = [];
   const dirty = new Set<string>();
   const processing = new Set<string>();
@@ -117,4 +117,4 @@ export function createWorkQueue({ workers, work, clock = realClock }: WorkQueueO
       return idle();
     },
   };
-}
+};

@@ -13,12 +13,12 @@ import { type RunningServer, runServer } from "./running-server.ts";
 
 const secrets = "/api/v1/namespaces/demo/secrets";
 
-async function owned(
+const owned = async (
   server: RunningServer,
   parent: string,
   child: string,
   more: JsonObject = {},
-): Promise<void> {
+): Promise<void> => {
   const { body } = await server.call("POST", gadgets, gadget(parent));
   const owner = {
     apiVersion: "example.org/v1",
@@ -33,7 +33,7 @@ async function owned(
     kind: "Secret",
     metadata: { name: child, ownerReferences: [owner], ...more },
   });
-}
+};
 
 const isGone = ({ code }: { code: number }) => code === 404;
 const metadata = (value: Json | undefined) => {

@@ -103,36 +103,32 @@ export const gadgetDefinition: JsonObject = {
 };
 
 /** A Gadget as a client sends it. */
-export function gadget(
+export const gadget = (
   name: string,
   spec: JsonObject = { colour: "red" },
   metadata: JsonObject = {},
-): JsonObject {
-  return {
-    apiVersion: "example.org/v1",
-    kind: "Gadget",
-    metadata: { name, namespace: "demo", ...metadata },
-    spec,
-  };
-}
+): JsonObject => ({
+  apiVersion: "example.org/v1",
+  kind: "Gadget",
+  metadata: { name, namespace: "demo", ...metadata },
+  spec,
+});
 
 export const gadgets = "/apis/example.org/v1/namespaces/demo/gadgets";
 
 /** A Deployment as a client sends it. */
-export function deployment(name: string, container: JsonObject = {}, spec: JsonObject = {}): JsonObject {
-  return {
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    metadata: { name, namespace: "demo", labels: { app: name } },
-    spec: {
-      selector: { matchLabels: { app: name } },
-      template: {
-        metadata: { labels: { app: name } },
-        spec: { containers: [{ name: "x", image: "x", ...container }] },
-      },
-      ...spec,
+export const deployment = (name: string, container: JsonObject = {}, spec: JsonObject = {}): JsonObject => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: { name, namespace: "demo", labels: { app: name } },
+  spec: {
+    selector: { matchLabels: { app: name } },
+    template: {
+      metadata: { labels: { app: name } },
+      spec: { containers: [{ name: "x", image: "x", ...container }] },
     },
-  };
-}
+    ...spec,
+  },
+});
 
 export const deployments = "/apis/apps/v1/namespaces/demo/deployments";

@@ -28,20 +28,20 @@ for (const [path, valid] of targets) await server.call("POST", path, valid); // 
 const anyJson = fc.jsonValue({ maxDepth: 3 }).map((value): Json => toJson(value));
 
 /** The places of a document, as paths. */
-function places(value: Json, path: string[] = []): string[][] {
+const places = (value: Json, path: string[] = []): string[][] => {
   const below = typeof value === "object" && value !== null ? Object.entries(value) : [];
   return [path, ...below.flatMap(([key, item]) => places(item ?? null, [...path, key]))];
-}
+};
 
 /** The document with another value at a path. */
-function replaced(value: Json, path: string[], other: Json): Json {
+const replaced = (value: Json, path: string[], other: Json): Json => {
   const [key, ...rest] = path;
   if (key === undefined) return other;
   const change = (item: Json | undefined) => replaced(item ?? null, rest, other);
   if (Array.isArray(value)) return value.map((item, index) => (String(index) === key ? change(item) : item));
   if (typeof value === "object" && value !== null) return { ...value, [key]: change(value[key]) };
   return value;
-}
+};
 
 const fuzzed = fc
   .constantFrom(...targets)

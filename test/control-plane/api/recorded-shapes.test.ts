@@ -15,15 +15,15 @@ import { runServer } from "./running-server.ts";
 
 const folder = new URL("../../fixtures/metacontroller-4.17.2/", import.meta.url);
 
-async function recorded(file: string): Promise<JsonObject> {
+const recorded = async (file: string): Promise<JsonObject> => {
   const parsed = toJson(JSON.parse(await readFile(new URL(file, folder), "utf8")));
   return objectOrEmpty(objectOrEmpty(parsed).body);
-}
+};
 
 const volatile = new Set(["uid", "resourceVersion", "creationTimestamp", "time", "deletionTimestamp"]);
 
 /** Without what differs from run to run. */
-function stable(value: Json | undefined): Json {
+const stable = (value: Json | undefined): Json => {
   if (Array.isArray(value)) return value.map(stable);
   if (!isObject(value)) return value ?? null;
   return Object.fromEntries(
@@ -31,7 +31,7 @@ function stable(value: Json | undefined): Json {
       .filter(([key]) => !volatile.has(key))
       .map(([key, item]) => [key.replace(/"uid":"[^"]*"/, '"uid":"any"'), stable(item)]),
   );
-}
+};
 
 const anything = (group: string, plural: string, kind: string, subresources: JsonObject): JsonObject => ({
   apiVersion: "apiextensions.k8s.io/v1",

@@ -12,7 +12,7 @@ type Checks = {
 };
 
 /** Posts every row. */
-export async function checkRefusals(t: Checks, server: RunningServer, rows: Refusal[]): Promise<void> {
+export const checkRefusals = async (t: Checks, server: RunningServer, rows: Refusal[]): Promise<void> => {
   for (const [sentence, path, body, code, message] of rows) {
     const answer = await server.call("POST", path, body);
     t.equal(answer.code, code, sentence);
@@ -25,4 +25,4 @@ export async function checkRefusals(t: Checks, server: RunningServer, rows: Refu
       `${sentence}: status`,
     );
   }
-}
+};

@@ -28,12 +28,11 @@ export type RunningServer = {
 type Teardown = { teardown: (end: () => Promise<void>) => void };
 
 /** Splits on spaces, except inside single quotes. */
-function words(text: string): string[] {
-  return [...text.matchAll(/'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? "");
-}
+const words = (text: string): string[] =>
+  [...text.matchAll(/'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? "");
 
 /** Starts a server with the namespace `demo` and the Gadget kind; the test's end stops it. */
-export async function runServer(t: Teardown, options: ApiServerOptions = {}): Promise<RunningServer> {
+export const runServer = async (t: Teardown, options: ApiServerOptions = {}): Promise<RunningServer> => {
   const faults: string[] = [];
   const server = await startApiServer({ ...options, log: (line) => faults.push(line) });
   const directory = await mkdtemp(join(tmpdir(), "keyswitch-api-"));
@@ -97,4 +96,4 @@ export async function runServer(t: Teardown, options: ApiServerOptions = {}): Pr
   );
   if (defined.code !== 201) throw new Error(JSON.stringify(defined.body));
   return { url: server.url, directory, kubectl, call, read, until };
-}
+};

@@ -15,7 +15,7 @@ import { type RunningServer, runServer } from "./running-server.ts";
 type Seen = { type: string; name: string; object: JsonObject };
 
 /** Opens a watch; `next` answers its next event. */
-async function watch(t: { teardown: (end: () => void) => void }, server: RunningServer, query: string) {
+const watch = async (t: { teardown: (end: () => void) => void }, server: RunningServer, query: string) => {
   const abort = new AbortController();
   t.teardown(() => abort.abort());
   const response = await fetch(`${server.url}${gadgets}?watch=true&${query}`, { signal: abort.signal });
@@ -31,7 +31,7 @@ async function watch(t: { teardown: (end: () => void) => void }, server: Running
       object,
     };
   };
-}
+};
 
 async function* linesOf(response: Response): AsyncGenerator<string> {
   let rest = "";

@@ -12,7 +12,7 @@ const openssl = (dir: string, ...args: string[]) =>
 const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
 /** A CA whose files lie in `dir`. */
-export function makeAuthority(dir: string): Authority {
+export const makeAuthority = (dir: string): Authority => {
   const read = (name: string) => readFileSync(join(dir, name), "utf8");
   openssl(
     dir,
@@ -53,4 +53,4 @@ export function makeAuthority(dir: string): Authority {
       return { key: read(`${name}.key`), cert: read(`${name}.crt`) };
     },
   };
-}
+};

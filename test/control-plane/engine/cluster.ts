@@ -49,7 +49,7 @@ export type Cluster = {
 
 const run = promisify(execFile);
 
-export async function startCluster(t: Test): Promise<Cluster> {
+export const startCluster = async (t: Test): Promise<Cluster> => {
   const api = await startApiServer();
   const dir = mkdtempSync(join(tmpdir(), "keyswitch-engine-"));
   const kubeconfig = join(dir, "kubeconfig");
@@ -113,30 +113,28 @@ export async function startCluster(t: Test): Promise<Cluster> {
       return new Promise((resolve) => waiting.push({ fits, resolve }));
     },
   };
-}
+};
 
 /** A definition without a schema, as in the recordings. */
-function definition(group: string, kind: string, plural: string): JsonObject {
-  return {
-    apiVersion: "apiextensions.k8s.io/v1",
-    kind: "CustomResourceDefinition",
-    metadata: { name: `${plural}.${group}` },
-    spec: {
-      group,
-      scope: "Namespaced",
-      names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
-      versions: [
-        {
-          name: "v1alpha1",
-          served: true,
-          storage: true,
-          subresources: { status: {} },
-          schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
-        },
-      ],
-    },
-  };
-}
+const definition = (group: string, kind: string, plural: string): JsonObject => ({
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: `${plural}.${group}` },
+  spec: {
+    group,
+    scope: "Namespaced",
+    names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
+    versions: [
+      {
+        name: "v1alpha1",
+        served: true,
+        storage: true,
+        subresources: { status: {} },
+        schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+      },
+    ],
+  },
+});
 
 export const hsmSecrets = definition("hsm.j5t.io", "HSMSecret", "hsmsecrets");
 export const toggles = definition("toggle.j5t.io", "Toggle", "toggles");
@@ -149,7 +147,7 @@ export const namespace = (name: string): JsonObject => ({
 type HookName = "customize" | "sync" | "finalize";
 
 /** A CompositeController whose hooks are at `<hook>/<path>/{customize,sync,finalize}`. */
-export function controller(options: {
+export const controller = (options: {
   name: string;
   hook: ThrowAwayHook;
   path: string;
@@ -157,7 +155,7 @@ export function controller(options: {
   parent: { apiVersion: string; resource: string; [field: string]: Json };
   child: { apiVersion: string; resource: string };
   spec?: JsonObject;
-}): JsonObject {
+}): JsonObject => {
   const { name, hook, path, hooks, parent, child, spec = {} } = options;
   return {
     apiVersion: "metacontroller.k8s.io/v1alpha1",
@@ -172,10 +170,10 @@ export function controller(options: {
       ...spec,
     },
   };
-}
+};
 
-export function hsmSecretController(hook: ThrowAwayHook, spec: JsonObject = {}): JsonObject {
-  return controller({
+export const hsmSecretController = (hook: ThrowAwayHook, spec: JsonObject = {}): JsonObject =>
+  controller({
     name: "hsmsecret",
     hook,
     path: "hsm",
@@ -184,10 +182,9 @@ export function hsmSecretController(hook: ThrowAwayHook, spec: JsonObject = {}):
     child: { apiVersion: "v1", resource: "secrets" },
     spec: { generateSelector: true, ...spec },
   });
-}
 
-export function toggleController(hook: ThrowAwayHook): JsonObject {
-  return controller({
+export const toggleController = (hook: ThrowAwayHook): JsonObject =>
+  controller({
     name: "toggle",
     hook,
     path: "toggle",
@@ -195,7 +192,6 @@ export function toggleController(hook: ThrowAwayHook): JsonObject {
     parent: { apiVersion: "toggle.j5t.io/v1alpha1", resource: "toggles" },
     child: { apiVersion: "apps/v1", resource: "deployments" },
   });
-}
 
 export const hsmSecret = (name: string, spec: JsonObject = {}): JsonObject => ({
   apiVersion: "hsm.j5t.io/v1alpha1",
@@ -213,28 +209,32 @@ export const secrets: ResourceInfo = {
 };
 
 /** The events about one object, oldest first. */
-export async function eventsOf(cluster: Cluster, name: string, reason: string): Promise<JsonObject[]> {
+export const eventsOf = async (cluster: Cluster, name: string, reason: string): Promise<JsonObject[]> => {
   const { items } = await cluster.read(["events", "-A"]);
   return (Array.isArray(items) ? items : [])
     .filter(isObject)
     .filter((event) => event.reason === reason && valueAt(event, ["involvedObject", "name"]) === name);
-}
+};
 
 /** The name and namespace of a request's parent. */
-export function parentOf(body: JsonObject): { name: string; namespace: string } {
+export const parentOf = (body: JsonObject): { name: string; namespace: string } => {
   const parent = body.parent;
   const metadata = isObject(parent) ? parent.metadata : undefined;
   if (!isObject(metadata)) throw new Error("a hook request has a parent");
   return { name: String(metadata.name), namespace: String(metadata.namespace) };
-}
+};
 
 /** The customize answer that lists the Secret of the parent's name. */
-export function relatedSecret(body: JsonObject): object {
+export const relatedSecret = (body: JsonObject): object => {
   const { name, namespace: of } = parentOf(body);
   return { relatedResources: [{ apiVersion: "v1", resource: "secrets", namespace: of, names: [name] }] };
-}
+};
 
 /** The desired Secret of the parent's name. */
-export function desiredSecret(body: JsonObject, data: { [key: string]: string }): object {
-  return { apiVersion: "v1", kind: "Secret", metadata: parentOf(body), type: "Opaque", data };
-}
+export const desiredSecret = (body: JsonObject, data: { [key: string]: string }): object => ({
+  apiVersion: "v1",
+  kind: "Secret",
+  metadata: parentOf(body),
+  type: "Opaque",
+  data,
+});

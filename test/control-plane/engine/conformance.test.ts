@@ -32,11 +32,11 @@ import { startWatchGate } from "./watch-gate.ts";
 const folder = new URL("../../fixtures/metacontroller-4.17.2/", import.meta.url);
 type Scene = { cluster: Cluster; hook: ThrowAwayHook; t: Test };
 
-function fixture(name: string): { headers: JsonObject; body: JsonObject } {
+const fixture = (name: string): { headers: JsonObject; body: JsonObject } => {
   const { headers, body } = objectOrEmpty(toJson(JSON.parse(readFileSync(new URL(name, folder), "utf8"))));
   if (!isObject(headers) || !isObject(body)) throw new Error(`${name} has no headers or body`);
   return { headers, body };
-}
+};
 
 const keysAt = (body: JsonObject, group: string, type: string) =>
   Object.keys(objectOrEmpty(valueAt(body, [group, type])));
@@ -56,22 +56,22 @@ const hsmAnswer: Answer = ({ path, body }) => {
   };
 };
 
-async function hsmScene({ cluster, hook }: Scene): Promise<void> {
+const hsmScene = async ({ cluster, hook }: Scene): Promise<void> => {
   hook.answer(hsmAnswer);
   await cluster.kubectl(["apply", "-f", "-"], namespace("demo"));
   await cluster.kubectl(["apply", "-f", "-"], hsmSecrets);
   await cluster.kubectl(["apply", "-f", "-"], hsmSecretController(hook));
-}
+};
 
 /** Makes demo/app and its Secret, and lets everything come to rest. */
-async function settledApp(scene: Scene): Promise<void> {
+const settledApp = async (scene: Scene): Promise<void> => {
   const { cluster, hook } = scene;
   await hsmScene(scene);
   const engine = await cluster.engine();
   await cluster.kubectl(["apply", "-f", "-"], hsmSecret("app"));
   await hook.seen((request) => sync(request) && keysAt(request.body, "children", "Secret.v1").length === 1);
   await engine.idle();
-}
+};
 
 const clawdbot = (enabled: boolean, replicas: number): JsonObject => ({
   apiVersion: "toggle.j5t.io/v1alpha1",
@@ -97,7 +97,11 @@ const toggleAnswer: Answer = ({ path, body }) => {
   return { body: { status: { blocked: true }, children: [desired], finalized: seen === 0 } };
 };
 
-async function toggleScene({ cluster, hook, t }: Scene, enabled: boolean, replicas: number): Promise<void> {
+const toggleScene = async (
+  { cluster, hook, t }: Scene,
+  enabled: boolean,
+  replicas: number,
+): Promise<void> => {
   hook.answer(toggleAnswer);
   const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: "never" });
   t.teardown(deployments.close);
@@ -112,16 +116,16 @@ async function toggleScene({ cluster, hook, t }: Scene, enabled: boolean, replic
   await engine.idle();
   await deployments.settled();
   await engine.idle();
-}
+};
 
 /** Enables the Toggle as another program would, with a patch. */
-async function patchEnabled({ cluster }: Scene, enabled: boolean): Promise<void> {
+const patchEnabled = async ({ cluster }: Scene, enabled: boolean): Promise<void> => {
   const patch = JSON.stringify({ spec: { enabled } });
   await cluster.kubectl(["patch", "toggle", "clawdbot", "-n", "claw", "--type=merge", "-p", patch]);
-}
+};
 
 /** The two steps that take a Toggle away and leave its Deployment. */
-async function orphan(scene: Scene): Promise<Recorded[]> {
+const orphan = async (scene: Scene): Promise<Recorded[]> => {
   const { cluster, hook, t } = scene;
   const gate = await startWatchGate(cluster.apiUrl);
   t.teardown(gate.close);
@@ -148,7 +152,7 @@ async function orphan(scene: Scene): Promise<Recorded[]> {
   await cluster.kubectl(["delete", "toggle", "clawdbot", "-n", "claw", "--cascade=orphan", "--wait=false"]);
   await hook.seen(({ body }) => keysAt(body, "children", "Deployment.apps/v1").length === 0, from);
   return hook.requests.slice(from);
-}
+};
 
 const scenes: { [fixture: string]: (scene: Scene) => Promise<Recorded> } = {
   "hsmsecret-customize.json": async (scene) => {

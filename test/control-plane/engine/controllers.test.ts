@@ -34,14 +34,14 @@ const answer: Answer = ({ path, body }) => {
 };
 const at = (path: string) => (request: Recorded) => request.path === path;
 
-async function scene(t: Test, first: Answer = answer) {
+const scene = async (t: Test, first: Answer = answer) => {
   const cluster = await startCluster(t);
   const hook = await startHook(first);
   t.teardown(hook.close);
   await cluster.apply(namespace("demo"), hsmSecrets);
   const engine = await cluster.engine();
   return { cluster, hook, engine };
-}
+};
 
 t.test("a changed controller calls its new hooks for every parent, and the old ones no more", async (t) => {
   const { cluster, hook, engine } = await scene(t);
@@ -102,6 +102,10 @@ t.test("a controller whose kind is not there yet starts when it comes", async (t
   await hook.seen(at("/hsm/sync"));
 });
 
+const strategy = (method: string): JsonObject => ({
+  childResources: [{ apiVersion: "v1", resource: "secrets", updateStrategy: { method } }],
+});
+
 const wrongSpecs: { what: string; spec: JsonObject; message: RegExp }[] = [
   { what: "a rolling update strategy", spec: strategy("RollingInPlace"), message: /updateStrategy.method/ },
   {
@@ -121,9 +125,6 @@ const wrongSpecs: { what: string; spec: JsonObject; message: RegExp }[] = [
     message: /must specify either full 'url', or both 'service' and 'path'/,
   },
 ];
-function strategy(method: string): JsonObject {
-  return { childResources: [{ apiVersion: "v1", resource: "secrets", updateStrategy: { method } }] };
-}
 for (const { what, spec, message } of wrongSpecs) {
   t.test(`a controller with ${what} is not started, and an event says why`, async (t) => {
     const { cluster, hook, engine } = await scene(t);

@@ -35,12 +35,12 @@ const scaling: Answer = ({ path, body }) => {
 };
 
 /** The same request, for a parent that asks for other replicas. */
-function withReplicas(body: JsonObject, replicas: number): JsonObject {
+const withReplicas = (body: JsonObject, replicas: number): JsonObject => {
   const parent = objectOrEmpty(body.parent);
   return { ...body, parent: { ...parent, spec: { ...objectOrEmpty(parent.spec), replicas } } };
-}
+};
 
-async function scene(t: Test) {
+const scene = async (t: Test) => {
   const cluster = await startCluster(t);
   const hook = await startHook(scaling);
   const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: 20 });
@@ -58,7 +58,7 @@ async function scene(t: Test) {
   await settle();
   const web = () => cluster.read(["deployment", "web", "-n", "demo"]);
   return { cluster, hook, settle, web };
-}
+};
 
 t.test("a Deployment that matches the selector is adopted, scaled and becomes ready", async (t) => {
   const { cluster, web } = await scene(t);

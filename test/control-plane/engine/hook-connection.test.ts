@@ -27,7 +27,7 @@ type Scene = {
   requestCert?: boolean;
 };
 
-async function scene(t: Test, make: (ca: ReturnType<typeof makeAuthority>) => Scene) {
+const scene = async (t: Test, make: (ca: ReturnType<typeof makeAuthority>) => Scene) => {
   const cluster = await startCluster(t);
   const ca = makeAuthority(cluster.dir);
   const { webhook = {}, objects = [], certificateFor = HOST, requestCert = false } = make(ca);
@@ -44,7 +44,7 @@ async function scene(t: Test, make: (ca: ReturnType<typeof makeAuthority>) => Sc
   await cluster.apply({ ...controller, spec: { ...objectOrEmpty(controller.spec), hooks: { sync } } });
   await cluster.apply(hsmSecret("app"));
   return { cluster, hook };
-}
+};
 
 const inKeyswitch = (name: string, more: JsonObject = {}): JsonObject => ({
   name,

@@ -15,7 +15,7 @@ const configMaps: ResourceInfo = {
 };
 const configMap = (name: string) => ({ metadata: { name, namespace: "default" }, data: {} });
 
-async function scene(t: Test) {
+const scene = async (t: Test) => {
   const { client, apiUrl } = await startCluster(t);
   const gate = await startWatchGate(apiUrl);
   const gated = createKubeClient(gate.url);
@@ -47,7 +47,7 @@ async function scene(t: Test) {
     }
   };
   return { client, gate, informer, told, hear };
-}
+};
 
 t.test("a subscriber is told what is there, and each change once", async (t) => {
   const { client, told, hear, informer } = await scene(t);

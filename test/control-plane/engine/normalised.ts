@@ -6,7 +6,10 @@ const uid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const time = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
 
 /** The headers and the body to compare. Equal uids stay equal: each becomes its number in the order of the sorted keys. */
-export function normalised(request: { headers: object; body: JsonObject }): { headers: object; body: Json } {
+export const normalised = (request: {
+  headers: object;
+  body: JsonObject;
+}): { headers: object; body: Json } => {
   const uids: string[] = [];
   const numberOf = (found: string) => {
     if (!uids.includes(found)) uids.push(found);
@@ -35,4 +38,4 @@ export function normalised(request: { headers: object; body: JsonObject }): { he
     ...headers
   } = Object.fromEntries(Object.entries(request.headers));
   return { headers: { ...headers, "content-length": typeof length }, body: walk(request.body) };
-}
+};

@@ -31,14 +31,14 @@ const answering =
     return { body: path.endsWith("finalize") ? { ...answer, finalized: true } : answer };
   };
 
-async function scene(t: Test, answer: Answer, options: { strategy?: ApplyStrategy } = {}) {
+const scene = async (t: Test, answer: Answer, options: { strategy?: ApplyStrategy } = {}) => {
   const cluster = await startCluster(t);
   const hook = await startHook(answer);
   t.teardown(hook.close);
   await cluster.apply(namespace("demo"), hsmSecrets, hsmSecretController(hook));
   const engine = await cluster.engine({ applyStrategy: options.strategy ?? "server-side-apply" });
   return { cluster, hook, engine };
-}
+};
 
 const dataOf = async (cluster: Cluster, name = "app") =>
   objectOrEmpty((await cluster.read(["secret", name, "-n", "demo"])).data);

@@ -17,7 +17,7 @@ import {
 import { startHook } from "./throw-away-hook.ts";
 import { startWatchGate } from "./watch-gate.ts";
 
-async function scene(t: Test) {
+const scene = async (t: Test) => {
   const cluster = await startCluster(t);
   const gate = await startWatchGate(cluster.apiUrl);
   const hook = await startHook(() => ({ body: { status: {}, children: [] } }));
@@ -26,7 +26,7 @@ async function scene(t: Test) {
   await cluster.apply(namespace("demo"), hsmSecrets, toggles);
   const engine = await cluster.engine({ apiUrl: gate.url });
   return { cluster, gate, hook, engine };
-}
+};
 
 t.test("a child that somebody has replaced since is not deleted in the place of the old one", async (t) => {
   const { cluster, gate, hook, engine } = await scene(t);

@@ -33,10 +33,10 @@ export type ThrowAwayHook = {
 type Tls = { key: string; cert: string; ca?: string; requestCert?: boolean };
 
 /** Starts the server on a free port of loopback, or on `port` again. */
-export async function startHook(
+export const startHook = async (
   answer: Answer,
   options: { port?: number; tls?: Tls } = {},
-): Promise<ThrowAwayHook> {
+): Promise<ThrowAwayHook> => {
   const requests: Recorded[] = [];
   const waiting: { fits: (request: Recorded) => boolean; resolve: (request: Recorded) => void }[] = [];
   let current = answer;
@@ -82,4 +82,4 @@ export async function startHook(
       await closed;
     },
   };
-}
+};

@@ -14,7 +14,7 @@ export type WatchGate = {
   close: () => Promise<void>;
 };
 
-export async function startWatchGate(apiUrl: string): Promise<WatchGate> {
+export const startWatchGate = async (apiUrl: string): Promise<WatchGate> => {
   const holds = new Map<string, { fits: (line: string) => boolean; closed: boolean }>();
 
   const expired = new Map<string, number>();
@@ -71,4 +71,4 @@ export async function startWatchGate(apiUrl: string): Promise<WatchGate> {
       await closed;
     },
   };
-}
+};

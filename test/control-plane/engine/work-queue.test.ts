@@ -8,7 +8,7 @@ import {
 } from "../../../scripts/control-plane/engine/work-queue.ts";
 
 /** A clock that stands still until it is told to go on. */
-function stoppedClock() {
+const stoppedClock = () => {
   let time = 0;
   let timers: { at: number; fire: () => void }[] = [];
   const clock: QueueClock = {
@@ -32,10 +32,10 @@ function stoppedClock() {
       for (const { fire } of due) fire();
     },
   };
-}
+};
 
 /** Work that ends when the test says so. */
-function heldWork() {
+const heldWork = () => {
   const started: string[] = [];
   const ends = new Map<string, (verdict: Verdict) => void>();
   return {
@@ -49,7 +49,7 @@ function heldWork() {
       await new Promise<void>((resolve) => setImmediate(resolve));
     },
   };
-}
+};
 
 t.test("a key that is added while it is worked on runs once more, after that", async (t) => {
   const { started, work, end } = heldWork();

@@ -34,7 +34,7 @@ const toggle = (name: string, spec: JsonObject = {}): JsonObject => ({
 const on = { enabled: true };
 
 /** A cluster with a Deployment demo/web of 3 replicas, app=web. */
-async function scene(t: Test) {
+const scene = async (t: Test) => {
   const cluster = await startCluster(t);
   const installation: Installation = { templates: true };
   const hook = await startHook(hooksOf(installation));
@@ -85,7 +85,7 @@ async function scene(t: Test) {
       valueAt(await cluster.read(["deployment", name, "-n", "demo"]), ["spec", "replicas"]),
     status: async (name: string) => (await cluster.read(["toggle", name, "-n", "demo"])).status,
   };
-}
+};
 
 t.test("off, on, off, off, on around 3 replicas, with restarts of the engine in between", async (t) => {
   const { apply, set, restart, replicas, status } = await scene(t);

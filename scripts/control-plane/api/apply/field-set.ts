@@ -6,16 +6,12 @@ import { isObject, type Json, type JsonObject } from "../json.ts";
 /** A node of the tree of paths: a member itself, or only on the way to members. Keys are FieldsV1's: `f:`, `k:`, `v:`. */
 export type FieldSet = { member: boolean; children: Map<string, FieldSet> };
 
-export function emptySet(): FieldSet {
-  return { member: false, children: new Map() };
-}
+export const emptySet = (): FieldSet => ({ member: false, children: new Map() });
 
-export function isEmpty(set: FieldSet): boolean {
-  return !set.member && [...set.children.values()].every(isEmpty);
-}
+export const isEmpty = (set: FieldSet): boolean => !set.member && [...set.children.values()].every(isEmpty);
 
 /** Adds one path, in place. */
-export function insert(set: FieldSet, path: readonly string[]): void {
+export const insert = (set: FieldSet, path: readonly string[]): void => {
   let node = set;
   for (const key of path) {
     const next = node.children.get(key) ?? emptySet();
@@ -23,38 +19,31 @@ export function insert(set: FieldSet, path: readonly string[]): void {
     node = next;
   }
   node.member = true;
-}
+};
 
 type Choose = (a: boolean, b: boolean) => boolean;
 
-function combine(a: FieldSet | undefined, b: FieldSet | undefined, choose: Choose): FieldSet {
+const combine = (a: FieldSet | undefined, b: FieldSet | undefined, choose: Choose): FieldSet => {
   const result: FieldSet = { member: choose(a?.member === true, b?.member === true), children: new Map() };
   for (const key of new Set([...(a?.children.keys() ?? []), ...(b?.children.keys() ?? [])])) {
     const child = combine(a?.children.get(key), b?.children.get(key), choose);
     if (!isEmpty(child)) result.children.set(key, child);
   }
   return result;
-}
+};
 
-export function union(...sets: FieldSet[]): FieldSet {
-  return sets.reduce((a, b) => combine(a, b, (inA, inB) => inA || inB), emptySet());
-}
+export const union = (...sets: FieldSet[]): FieldSet =>
+  sets.reduce((a, b) => combine(a, b, (inA, inB) => inA || inB), emptySet());
 
-export function difference(a: FieldSet, b: FieldSet): FieldSet {
-  return combine(a, b, (inA, inB) => inA && !inB);
-}
+export const difference = (a: FieldSet, b: FieldSet): FieldSet => combine(a, b, (inA, inB) => inA && !inB);
 
-export function intersection(a: FieldSet, b: FieldSet): FieldSet {
-  return combine(a, b, (inA, inB) => inA && inB);
-}
+export const intersection = (a: FieldSet, b: FieldSet): FieldSet => combine(a, b, (inA, inB) => inA && inB);
 
 /** True where every member of `a` is one of `b`. */
-export function isWithin(a: FieldSet, b: FieldSet): boolean {
-  return isEmpty(difference(a, b));
-}
+export const isWithin = (a: FieldSet, b: FieldSet): boolean => isEmpty(difference(a, b));
 
 /** Without the members of `b` and everything below them. */
-export function withoutBelow(a: FieldSet, b: FieldSet): FieldSet {
+export const withoutBelow = (a: FieldSet, b: FieldSet): FieldSet => {
   const result: FieldSet = { member: a.member && !b.member, children: new Map() };
   for (const [key, child] of a.children) {
     const removed = b.children.get(key);
@@ -63,21 +52,20 @@ export function withoutBelow(a: FieldSet, b: FieldSet): FieldSet {
     if (!isEmpty(kept)) result.children.set(key, kept);
   }
   return result;
-}
+};
 
-export function sameSet(a: FieldSet, b: FieldSet): boolean {
-  return isEmpty(combine(a, b, (inA, inB) => inA !== inB));
-}
+export const sameSet = (a: FieldSet, b: FieldSet): boolean =>
+  isEmpty(combine(a, b, (inA, inB) => inA !== inB));
 
 /** Every member as a path. */
-export function paths(set: FieldSet, prefix: string[] = []): string[][] {
+export const paths = (set: FieldSet, prefix: string[] = []): string[][] => {
   const found = set.member ? [prefix] : [];
   for (const [key, child] of set.children) found.push(...paths(child, [...prefix, key]));
   return found;
-}
+};
 
 /** The FieldsV1 form: `.` marks a member that has members below it. */
-export function toFieldsV1(set: FieldSet): JsonObject {
+export const toFieldsV1 = (set: FieldSet): JsonObject => {
   const result: JsonObject = {};
   if (set.member && set.children.size > 0) result["."] = {};
   for (const key of [...set.children.keys()].sort()) {
@@ -85,9 +73,9 @@ export function toFieldsV1(set: FieldSet): JsonObject {
     if (child) result[key] = toFieldsV1(child);
   }
   return result;
-}
+};
 
-export function fromFieldsV1(fields: Json | undefined): FieldSet {
+export const fromFieldsV1 = (fields: Json | undefined): FieldSet => {
   const set = emptySet();
   if (!isObject(fields)) return set;
   for (const [key, below] of Object.entries(fields)) {
@@ -99,11 +87,11 @@ export function fromFieldsV1(fields: Json | undefined): FieldSet {
     }
   }
   return set;
-}
+};
 
 /** A path as messages show it: `.spec.containers[name="x"].image`. */
-export function pathText(path: readonly string[]): string {
-  return path
+export const pathText = (path: readonly string[]): string =>
+  path
     .map((key) => {
       const text = key.slice(2);
       if (key.startsWith("f:")) return `.${text}`;
@@ -111,4 +99,3 @@ export function pathText(path: readonly string[]): string {
       return `[${text.slice(1, -1).replaceAll(/"([^"]+)":/g, "$1=")}]`;
     })
     .join("");
-}

@@ -6,13 +6,13 @@ import { isAlwaysPresent, partsOf, shapeOf } from "./field-node.ts";
 import { emptySet, type FieldSet, insert } from "./field-set.ts";
 
 /** Every field that an applied value sets. */
-export function fieldsOf(value: Json, schema: Schema): FieldSet {
+export const fieldsOf = (value: Json, schema: Schema): FieldSet => {
   const set = emptySet();
   collect(value, schema, [], set);
   return set;
-}
+};
 
-function collect(value: Json, schema: Schema, path: string[], set: FieldSet): void {
+const collect = (value: Json, schema: Schema, path: string[], set: FieldSet): void => {
   const shape = shapeOf(value, schema);
   if (shape === "leaf") {
     insert(set, path);
@@ -25,24 +25,24 @@ function collect(value: Json, schema: Schema, path: string[], set: FieldSet): vo
     const isEmptyObject = isObject(part.value) && Object.keys(part.value).length === 0;
     if (!isStructField || isEmptyObject) insert(set, below);
   }
-}
+};
 
 export type Comparison = { added: FieldSet; modified: FieldSet; removed: FieldSet };
 
 /** The fields that were added, modified and removed between two values. */
-export function compare(before: Json | undefined, after: Json | undefined, schema: Schema): Comparison {
+export const compare = (before: Json | undefined, after: Json | undefined, schema: Schema): Comparison => {
   const result: Comparison = { added: emptySet(), modified: emptySet(), removed: emptySet() };
   walk(before, after, schema, [], result);
   return result;
-}
+};
 
-function walk(
+const walk = (
   before: Json | undefined,
   after: Json | undefined,
   schema: Schema,
   path: string[],
   result: Comparison,
-): void {
+): void => {
   if (before === undefined && after === undefined) return;
   if (before !== undefined && after !== undefined && equal(before, after)) return;
   const shapeBefore = shapeOf(before, schema);
@@ -76,4 +76,4 @@ function walk(
   if (path.length === 0) return;
   if (before === undefined) insert(result.added, path);
   else if (after === undefined) insert(result.removed, path);
-}
+};

@@ -48,11 +48,11 @@ const neverOwned = [
 ];
 
 /** Fields that a request cannot own: the server's, and those of the other side of a status subresource. */
-export function withoutIgnored(
+export const withoutIgnored = (
   fields: FieldSet,
   kind: ResourceKind,
   subresource: string | undefined,
-): FieldSet {
+): FieldSet => {
   const ignored = emptySet();
   for (const path of neverOwned) insert(ignored, path);
   if (kind.statusSubresource && subresource !== "status") insert(ignored, ["f:status"]);
@@ -65,28 +65,28 @@ export function withoutIgnored(
   if (metadata) metadata.member = false;
   if (metadata && isEmpty(metadata)) rest.children.delete("f:metadata");
   return rest;
-}
+};
 
 const schemas = new WeakMap<Schema, Schema>();
 
 /** The schema by which fields of a kind are told apart. */
-export function ownershipSchema(kind: ResourceKind): Schema {
+export const ownershipSchema = (kind: ResourceKind): Schema => {
   const known = schemas.get(kind.schema);
   if (known) return known;
   const made = withObjectFields(kind.schema);
   schemas.set(kind.schema, made);
   return made;
-}
+};
 
 /** An object as ownership sees it: without managedFields, and with the fields that always exist. */
-export function ownableContent(object: KubeObject | undefined, like: KubeObject): JsonObject {
+export const ownableContent = (object: KubeObject | undefined, like: KubeObject): JsonObject => {
   if (!object) return { apiVersion: like.apiVersion, kind: like.kind, metadata: {} };
   const { managedFields: _, ...metadata } = object.metadata;
   return { ...object, metadata };
-}
+};
 
-export function decodeManagers(entries: ManagedFieldsEntry[] | undefined): Manager[] {
-  return (entries ?? [])
+export const decodeManagers = (entries: ManagedFieldsEntry[] | undefined): Manager[] =>
+  (entries ?? [])
     .filter((entry) => entry.operation !== undefined)
     .map((entry) => ({
       name: entry.manager ?? "",
@@ -96,9 +96,8 @@ export function decodeManagers(entries: ManagedFieldsEntry[] | undefined): Manag
       time: entry.time,
       fields: fromFieldsV1(entry.fieldsV1),
     }));
-}
 
-export function encodeManagers(managers: Manager[]): ManagedFieldsEntry[] {
+export const encodeManagers = (managers: Manager[]): ManagedFieldsEntry[] => {
   const key = (manager: Manager) => [
     manager.operation,
     manager.time ?? "",
@@ -118,45 +117,42 @@ export function encodeManagers(managers: Manager[]): ManagedFieldsEntry[] {
       fieldsV1: toFieldsV1(fields),
       ...(subresource ? { subresource } : {}),
     }));
-}
+};
 
-export function isSameManager(manager: Manager, other: Omit<Manager, "time" | "fields">): boolean {
-  return (
-    manager.name === other.name &&
-    manager.operation === other.operation &&
-    manager.apiVersion === other.apiVersion &&
-    manager.subresource === other.subresource
-  );
-}
+export const isSameManager = (manager: Manager, other: Omit<Manager, "time" | "fields">): boolean =>
+  manager.name === other.name &&
+  manager.operation === other.operation &&
+  manager.apiVersion === other.apiVersion &&
+  manager.subresource === other.subresource;
 
 /** Takes what changed from the other managers. */
-export function takeChanged(
+export const takeChanged = (
   managers: Manager[],
   changes: Comparison,
   isOwn: (manager: Manager) => boolean,
-): Manager[] {
+): Manager[] => {
   const lost = union(changes.added, changes.modified, changes.removed);
   return managers.map((manager) =>
     isOwn(manager) ? manager : { ...manager, fields: difference(manager.fields, lost) },
   );
-}
+};
 
 /** The managers that an update starts from: those it sends itself, else those of the live object. */
-function startingManagers(old: KubeObject | undefined, object: KubeObject): Manager[] {
+const startingManagers = (old: KubeObject | undefined, object: KubeObject): Manager[] => {
   const sent = object.metadata.managedFields;
   const [only] = sent ?? [];
   if (sent?.length === 1 && only && Object.keys(only).length === 0) return []; // `[{}]` resets
   const managers = decodeManagers(sent);
   return managers.length > 0 ? managers : decodeManagers(old?.metadata.managedFields);
-}
+};
 
 /** Brings the object's managedFields up to date after an update by a manager; in place. */
-export function trackUpdate(
+export const trackUpdate = (
   kind: ResourceKind,
   old: KubeObject | undefined,
   object: KubeObject,
   options: TrackOptions,
-): void {
+): void => {
   const managers = startingManagers(old, object);
   const changes = compare(ownableContent(old, object), ownableContent(object, object), ownershipSchema(kind));
   const identity = {
@@ -176,13 +172,12 @@ export function trackUpdate(
   );
   const time = own && sameSet(before, fields) && isUnchanged(changes) ? own.time : rfc3339(options.now);
   setManagedFields(object, encodeManagers([...others, { ...identity, time, fields }]));
-}
+};
 
-function isUnchanged({ added, modified, removed }: Comparison): boolean {
-  return isEmpty(added) && isEmpty(modified) && isEmpty(removed);
-}
+const isUnchanged = ({ added, modified, removed }: Comparison): boolean =>
+  isEmpty(added) && isEmpty(modified) && isEmpty(removed);
 
-function setManagedFields(object: KubeObject, entries: ManagedFieldsEntry[]): void {
+const setManagedFields = (object: KubeObject, entries: ManagedFieldsEntry[]): void => {
   if (entries.length === 0) delete object.metadata.managedFields;
   else if (!equal(entries, object.metadata.managedFields)) object.metadata.managedFields = copy(entries);
-}
+};

@@ -6,7 +6,7 @@ import { assemble, type Part, partsOf, shapeOf } from "./field-node.ts";
 import { type FieldSet, isEmpty } from "./field-set.ts";
 
 /** The live value with the applied one merged in. */
-export function mergeApplied(live: Json | undefined, applied: Json, schema: Schema): Json {
+export const mergeApplied = (live: Json | undefined, applied: Json, schema: Schema): Json => {
   const shape = shapeOf(applied, schema);
   if (live === undefined || shape === "leaf" || shapeOf(live, schema) !== shape) return copy(applied);
   const old = partsOf(live, schema);
@@ -20,13 +20,13 @@ export function mergeApplied(live: Json | undefined, applied: Json, schema: Sche
     return assemble(shape, [...kept, ...now.map(merged)]);
   }
   return assemble(shape, interleave(old, now, merged));
-}
+};
 
 /**
  * List items in the order of the applied list. Items that only the live list has keep their place before what
  * followed them; where both lists go on with items of their own, the live ones come first.
  */
-function interleave(old: Part[], now: Part[], merged: (part: Part) => Part): Part[] {
+const interleave = (old: Part[], now: Part[], merged: (part: Part) => Part): Part[] => {
   const result: Part[] = [];
   const applied = new Set(now.map(({ key }) => key));
   const live = new Set(old.map(({ key }) => key));
@@ -42,18 +42,18 @@ function interleave(old: Part[], now: Part[], merged: (part: Part) => Part): Par
     result.push(merged(part));
   });
   return [...result, ...old.slice(next).filter(({ key }) => !applied.has(key))];
-}
+};
 
 /**
  * The value without what was applied before (`last`) and nobody owns any more. `kept` is what all managers own now.
  * Undefined where nothing is left.
  */
-export function pruneUnowned(
+export const pruneUnowned = (
   value: Json,
   schema: Schema,
   last: FieldSet | undefined,
   kept: FieldSet | undefined,
-): Json | undefined {
+): Json | undefined => {
   const owned = kept !== undefined && !isEmpty(kept);
   if (last?.member && !owned) return undefined;
   const shape = shapeOf(value, schema);
@@ -74,4 +74,4 @@ export function pruneUnowned(
   if (isEmptied && !holdsPlace) return undefined;
   if (isEmptied && Array.isArray(value) && kept?.member !== true) return undefined;
   return assemble(shape, left);
-}
+};

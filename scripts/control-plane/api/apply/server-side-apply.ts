@@ -35,12 +35,12 @@ export type ApplyOptions = { manager: string; subresource: string | undefined; f
 export type Applied = { object: KubeObject; managers: Manager[] };
 
 /** The object after a manager applied its configuration. Throws 409 with the conflicts unless forced. */
-export function applyConfiguration(
+export const applyConfiguration = (
   kind: ResourceKind,
   live: KubeObject | undefined,
   given: KubeObject,
   options: ApplyOptions,
-): Applied {
+): Applied => {
   const config = relevantPart(kind, given, options.subresource);
   if (config.metadata.managedFields) throw badRequest("metadata.managedFields must be nil");
   refuseUndeclared(kind, config);
@@ -81,27 +81,27 @@ export function applyConfiguration(
     paths(changes.removed).length === 0;
   const time = isNoop ? own.time : rfc3339(options.now);
   return { object, managers: [...takeChanged(others, changes, () => false), { ...identity, time, fields }] };
-}
+};
 
 /** Sets an applied object's managedFields, in place. */
-export function setManagers(object: KubeObject, managers: Manager[]): void {
+export const setManagers = (object: KubeObject, managers: Manager[]): void => {
   object.metadata.managedFields = encodeManagers(managers);
-}
+};
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
 /** Keeps kubectl's annotation, where there is one, at what kubectl applied last; in place. */
-function syncLastApplied(object: KubeObject, config: KubeObject): void {
+const syncLastApplied = (object: KubeObject, config: KubeObject): void => {
   const { annotations } = object.metadata;
   if (annotations?.[lastApplied] === undefined) return;
   const { annotations: own, ...metadata } = config.metadata;
   const { [lastApplied]: _, ...rest } = own ?? {};
   annotations[lastApplied] =
     `${JSON.stringify({ ...config, metadata: { ...metadata, annotations: rest } })}\n`;
-}
+};
 
 /** What kubectl applied on the client's side, by its annotation: kubectl may take that over without force. */
-function lastAppliedFields(live: KubeObject | undefined, schema: Schema): FieldSet {
+const lastAppliedFields = (live: KubeObject | undefined, schema: Schema): FieldSet => {
   const text = live?.metadata.annotations?.[lastApplied];
   if (text === undefined) return emptySet();
   try {
@@ -109,18 +109,22 @@ function lastAppliedFields(live: KubeObject | undefined, schema: Schema): FieldS
   } catch {
     return emptySet(); // anybody may write the annotation; what is not JSON claims nothing
   }
-}
+};
 
 /** The part of a configuration that the path can change; the other side of a status subresource is ignored. */
-function relevantPart(kind: ResourceKind, config: KubeObject, subresource: string | undefined): KubeObject {
+const relevantPart = (
+  kind: ResourceKind,
+  config: KubeObject,
+  subresource: string | undefined,
+): KubeObject => {
   if (!kind.statusSubresource) return config;
   const { apiVersion, kind: name, metadata, status, spec, ...rest } = config;
   if (subresource === "status")
     return { apiVersion, kind: name, metadata, ...(status === undefined ? {} : { status }) };
   return { apiVersion, kind: name, metadata, ...rest, ...(spec === undefined ? {} : { spec }) };
-}
+};
 
-function refuseUndeclared(kind: ResourceKind, config: KubeObject): void {
+const refuseUndeclared = (kind: ResourceKind, config: KubeObject): void => {
   const [first] = prune(structuredClone(config), kind.schema, true);
   if (first === undefined) return;
   const { namespace, name } = config.metadata;
@@ -130,14 +134,14 @@ function refuseUndeclared(kind: ResourceKind, config: KubeObject): void {
     "",
     `failed to create typed patch object (${namespace ?? ""}/${name}; ${gvk}): .${first}: field not declared in schema`,
   );
-}
+};
 
-function managerText({ name, operation, apiVersion, subresource }: Manager): string {
+const managerText = ({ name, operation, apiVersion, subresource }: Manager): string => {
   const text = `${JSON.stringify(name)}${subresource ? ` with subresource ${JSON.stringify(subresource)}` : ""}`;
   return operation === "Update" ? `${text} using ${apiVersion}` : text;
-}
+};
 
-function applyConflict(conflicts: { manager: Manager; fields: FieldSet }[]): ApiError {
+const applyConflict = (conflicts: { manager: Manager; fields: FieldSet }[]): ApiError => {
   const causes: Cause[] = conflicts.flatMap(({ manager, fields }) =>
     paths(fields).map((path) => ({
       reason: "FieldManagerConflict" as const,
@@ -158,4 +162,4 @@ function applyConflict(conflicts: { manager: Manager; fields: FieldSet }[]): Api
           )
           .join("\n")}`;
   return new ApiError(409, "Conflict", message, { causes: causes.map((cause) => ({ ...cause })) });
-}
+};

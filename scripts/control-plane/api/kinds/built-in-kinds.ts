@@ -13,8 +13,8 @@ import { daemonSetBehaviour, deploymentBehaviour, podBehaviour, replicaSetBehavi
 
 type Options = Partial<ResourceKind> & { struct?: string };
 
-function kinds(group: string, version: string, list: [kind: string, plural: string, options?: Options][]) {
-  return list.map(([kind, plural, { struct, ...options } = {}]) =>
+const kinds = (group: string, version: string, list: [kind: string, plural: string, options?: Options][]) =>
+  list.map(([kind, plural, { struct, ...options } = {}]) =>
     kindOf({
       group,
       version,
@@ -25,7 +25,6 @@ function kinds(group: string, version: string, list: [kind: string, plural: stri
       ...options,
     }),
   );
-}
 
 const workload = { categories: ["all"], statusSubresource: true, countsGeneration: true };
 const scale = {
@@ -35,67 +34,61 @@ const scale = {
 };
 
 /** Every built-in kind. */
-export function builtInKinds(): ResourceKind[] {
-  return [
-    namespaces,
-    ...kinds("", "v1", [
-      ["Secret", "secrets", { behaviour: secretBehaviour }],
-      ["ConfigMap", "configmaps", { shortNames: ["cm"], behaviour: configMapBehaviour }],
-      [
-        "Service",
-        "services",
-        { shortNames: ["svc"], categories: ["all"], statusSubresource: true, behaviour: serviceBehaviour },
-      ],
-      ["ServiceAccount", "serviceaccounts", { shortNames: ["sa"] }],
-      ["Event", "events", { shortNames: ["ev"], behaviour: eventBehaviour }],
-      [
-        "Pod",
-        "pods",
-        { shortNames: ["po"], categories: ["all"], statusSubresource: true, behaviour: podBehaviour },
-      ],
-      ["ResourceQuota", "resourcequotas", { shortNames: ["quota"], struct: "Limits" }],
-      ["LimitRange", "limitranges", { shortNames: ["limits"], struct: "Limits" }],
-    ]),
-    ...kinds("apps", "v1", [
-      [
-        "Deployment",
-        "deployments",
-        { ...workload, shortNames: ["deploy"], scale, behaviour: deploymentBehaviour },
-      ],
-      [
-        "ReplicaSet",
-        "replicasets",
-        { ...workload, shortNames: ["rs"], scale, behaviour: replicaSetBehaviour },
-      ],
-      ["DaemonSet", "daemonsets", { ...workload, shortNames: ["ds"], behaviour: daemonSetBehaviour }],
-    ]),
-    ...kinds("rbac.authorization.k8s.io", "v1", [
-      ["Role", "roles"],
-      ["RoleBinding", "rolebindings"],
-      ["ClusterRole", "clusterroles", { namespaced: false }],
-      ["ClusterRoleBinding", "clusterrolebindings", { namespaced: false, struct: "RoleBinding" }],
-    ]),
-    ...kinds("networking.k8s.io", "v1", [
-      ["NetworkPolicy", "networkpolicies", { shortNames: ["netpol"], countsGeneration: true }],
-    ]),
-    ...kinds("policy", "v1", [
-      [
-        "PodDisruptionBudget",
-        "poddisruptionbudgets",
-        { shortNames: ["pdb"], statusSubresource: true, countsGeneration: true },
-      ],
-    ]),
-    ...kinds("coordination.k8s.io", "v1", [["Lease", "leases"]]),
-    ...kinds("scheduling.k8s.io", "v1", [
-      ["PriorityClass", "priorityclasses", { shortNames: ["pc"], namespaced: false, countsGeneration: true }],
-    ]),
-    customResourceDefinitions,
-    ...kinds("metacontroller.k8s.io", "v1alpha1", [
-      [
-        "CompositeController",
-        "compositecontrollers",
-        { shortNames: ["cc", "cctl"], namespaced: false, statusSubresource: true, countsGeneration: true },
-      ],
-    ]),
-  ];
-}
+export const builtInKinds = (): ResourceKind[] => [
+  namespaces,
+  ...kinds("", "v1", [
+    ["Secret", "secrets", { behaviour: secretBehaviour }],
+    ["ConfigMap", "configmaps", { shortNames: ["cm"], behaviour: configMapBehaviour }],
+    [
+      "Service",
+      "services",
+      { shortNames: ["svc"], categories: ["all"], statusSubresource: true, behaviour: serviceBehaviour },
+    ],
+    ["ServiceAccount", "serviceaccounts", { shortNames: ["sa"] }],
+    ["Event", "events", { shortNames: ["ev"], behaviour: eventBehaviour }],
+    [
+      "Pod",
+      "pods",
+      { shortNames: ["po"], categories: ["all"], statusSubresource: true, behaviour: podBehaviour },
+    ],
+    ["ResourceQuota", "resourcequotas", { shortNames: ["quota"], struct: "Limits" }],
+    ["LimitRange", "limitranges", { shortNames: ["limits"], struct: "Limits" }],
+  ]),
+  ...kinds("apps", "v1", [
+    [
+      "Deployment",
+      "deployments",
+      { ...workload, shortNames: ["deploy"], scale, behaviour: deploymentBehaviour },
+    ],
+    ["ReplicaSet", "replicasets", { ...workload, shortNames: ["rs"], scale, behaviour: replicaSetBehaviour }],
+    ["DaemonSet", "daemonsets", { ...workload, shortNames: ["ds"], behaviour: daemonSetBehaviour }],
+  ]),
+  ...kinds("rbac.authorization.k8s.io", "v1", [
+    ["Role", "roles"],
+    ["RoleBinding", "rolebindings"],
+    ["ClusterRole", "clusterroles", { namespaced: false }],
+    ["ClusterRoleBinding", "clusterrolebindings", { namespaced: false, struct: "RoleBinding" }],
+  ]),
+  ...kinds("networking.k8s.io", "v1", [
+    ["NetworkPolicy", "networkpolicies", { shortNames: ["netpol"], countsGeneration: true }],
+  ]),
+  ...kinds("policy", "v1", [
+    [
+      "PodDisruptionBudget",
+      "poddisruptionbudgets",
+      { shortNames: ["pdb"], statusSubresource: true, countsGeneration: true },
+    ],
+  ]),
+  ...kinds("coordination.k8s.io", "v1", [["Lease", "leases"]]),
+  ...kinds("scheduling.k8s.io", "v1", [
+    ["PriorityClass", "priorityclasses", { shortNames: ["pc"], namespaced: false, countsGeneration: true }],
+  ]),
+  customResourceDefinitions,
+  ...kinds("metacontroller.k8s.io", "v1alpha1", [
+    [
+      "CompositeController",
+      "compositecontrollers",
+      { shortNames: ["cc", "cctl"], namespaced: false, statusSubresource: true, countsGeneration: true },
+    ],
+  ]),
+];

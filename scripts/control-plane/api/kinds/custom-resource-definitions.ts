@@ -61,11 +61,9 @@ const DefinitionSpec = Type.Object({
 type DefinitionSpec = Static<typeof DefinitionSpec>;
 type DefinitionVersion = Static<typeof Version>;
 
-function pathOf(jsonPath: string): string[] {
-  return jsonPath.split(".").filter((part) => part !== "");
-}
+const pathOf = (jsonPath: string): string[] => jsonPath.split(".").filter((part) => part !== "");
 
-function definedKind(spec: DefinitionSpec, version: DefinitionVersion): ResourceKind {
+const definedKind = (spec: DefinitionSpec, version: DefinitionVersion): ResourceKind => {
   const scale = version.subresources?.scale;
   return kindOf({
     group: spec.group,
@@ -88,13 +86,17 @@ function definedKind(spec: DefinitionSpec, version: DefinitionVersion): Resource
     },
     columns: customColumns(version.additionalPrinterColumns),
   });
-}
+};
 
-function condition(type: string, reason: string, message: string, now: Date): JsonObject {
-  return { lastTransitionTime: rfc3339(now), message, reason, status: "True", type };
-}
+const condition = (type: string, reason: string, message: string, now: Date): JsonObject => ({
+  lastTransitionTime: rfc3339(now),
+  message,
+  reason,
+  status: "True",
+  type,
+});
 
-function prepareDefinition(object: KubeObject, _old: KubeObject | undefined, now: Date): void {
+const prepareDefinition = (object: KubeObject, _old: KubeObject | undefined, now: Date): void => {
   const { spec } = object;
   if (!Value.Check(DefinitionSpec, spec) || !isObject(spec)) return; // validation reports it
   const { names } = spec;
@@ -118,7 +120,7 @@ function prepareDefinition(object: KubeObject, _old: KubeObject | undefined, now
     acceptedNames: accepted,
     storedVersions: spec.versions.filter(({ storage }) => storage).map(({ name }) => name),
   };
-}
+};
 
 export const customResourceDefinitions: ResourceKind = kindOf({
   group: "apiextensions.k8s.io",
@@ -136,18 +138,17 @@ export const customResourceDefinitions: ResourceKind = kindOf({
 });
 
 /** The kinds that a definition serves. */
-function kindsOf(definition: KubeObject): ResourceKind[] {
+const kindsOf = (definition: KubeObject): ResourceKind[] => {
   const { spec } = definition;
   if (!Value.Check(DefinitionSpec, spec)) return [];
   return spec.versions.filter(({ served }) => served).map((version) => definedKind(spec, version));
-}
+};
 
 /** Keeps the registry in step with the stored definitions until the answer is called. */
-export function watchDefinitions(ctx: ApiContext): () => void {
-  return ctx.store.subscribe((event) => {
+export const watchDefinitions = (ctx: ApiContext): (() => void) =>
+  ctx.store.subscribe((event) => {
     if (event.bucket !== bucketOf(customResourceDefinitions)) return;
     for (const kind of event.previous ? kindsOf(event.previous) : []) ctx.registry.remove(kind);
     if (event.type === "DELETED") return;
     for (const kind of kindsOf(event.object)) ctx.registry.add(kind);
   });
-}

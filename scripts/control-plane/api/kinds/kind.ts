@@ -9,21 +9,19 @@ type Given = Pick<ResourceKind, "group" | "version" | "kind" | "plural"> & Parti
 const anySchema: Schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
 
 /** A kind with the usual values: namespaced, no subresources, no generation. */
-export function kindOf(given: Given): ResourceKind {
-  return {
-    listKind: `${given.kind}List`,
-    singular: given.kind.toLowerCase(),
-    shortNames: [],
-    categories: [],
-    namespaced: true,
-    schema: anySchema,
-    custom: false,
-    statusSubresource: false,
-    scale: undefined,
-    countsGeneration: false,
-    columns: [],
-    behaviour: {},
-    verbs: everyVerb,
-    ...given,
-  };
-}
+export const kindOf = (given: Given): ResourceKind => ({
+  listKind: `${given.kind}List`,
+  singular: given.kind.toLowerCase(),
+  shortNames: [],
+  categories: [],
+  namespaced: true,
+  schema: anySchema,
+  custom: false,
+  statusSubresource: false,
+  scale: undefined,
+  countsGeneration: false,
+  columns: [],
+  behaviour: {},
+  verbs: everyVerb,
+  ...given,
+});

@@ -31,7 +31,7 @@ export const namespaces: ResourceKind = kindOf({
 });
 
 /** Makes `default` and `kube-system`. */
-export function createSystemNamespaces(ctx: ApiContext): void {
+export const createSystemNamespaces = (ctx: ApiContext): void => {
   for (const name of ["default", "kube-system"]) {
     createObject(
       ctx,
@@ -41,4 +41,4 @@ export function createSystemNamespaces(ctx: ApiContext): void {
       { manager: "kube-apiserver", dryRun: false, fieldValidation: "Strict", force: false, warnings: [] },
     );
   }
-}
+};

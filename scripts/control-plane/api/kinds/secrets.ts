@@ -12,7 +12,7 @@ const keyText =
   "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
 /** Faults of the keys of a Secret's or ConfigMap's data. */
-function keyFaults(field: string, data: JsonObject): Cause[] {
+const keyFaults = (field: string, data: JsonObject): Cause[] => {
   const faults: Cause[] = [];
   for (const key of Object.keys(data)) {
     const at = `${field}[${key}]`;
@@ -23,26 +23,26 @@ function keyFaults(field: string, data: JsonObject): Cause[] {
     else if (key.startsWith("..")) faults.push(invalidValue(at, key, "must not start with '..'"));
   }
   return faults;
-}
+};
 
-function isJson(base64: string): boolean {
+const isJson = (base64: string): boolean => {
   try {
     JSON.parse(Buffer.from(base64, "base64").toString("utf8"));
     return true;
   } catch {
     return false;
   }
-}
+};
 
-function jsonKeyFaults(data: JsonObject, key: string): Cause[] {
+const jsonKeyFaults = (data: JsonObject, key: string): Cause[] => {
   const value = stringOf(data[key]);
   if (value === undefined) return [requiredValue(`data[${key}]`)];
   return isJson(value)
     ? []
     : [invalidValue(`data[${key}]`, "<secret contents redacted>", "invalid character")];
-}
+};
 
-function typeFaults(secret: KubeObject, data: JsonObject): Cause[] {
+const typeFaults = (secret: KubeObject, data: JsonObject): Cause[] => {
   switch (secret.type) {
     case "kubernetes.io/service-account-token": {
       const name = "kubernetes.io/service-account.name";
@@ -65,10 +65,10 @@ function typeFaults(secret: KubeObject, data: JsonObject): Cause[] {
     default:
       return [];
   }
-}
+};
 
 /** The faults of a change to an object that may be immutable. */
-function immutableFaults(object: KubeObject, old: KubeObject, fields: string[]): Cause[] {
+const immutableFaults = (object: KubeObject, old: KubeObject, fields: string[]): Cause[] => {
   if (old.immutable !== true) return [];
   const why = "field is immutable when `immutable` is set";
   return [
@@ -77,7 +77,7 @@ function immutableFaults(object: KubeObject, old: KubeObject, fields: string[]):
       .filter((field) => !equal(objectOrEmpty(object[field]), objectOrEmpty(old[field])))
       .map((field) => forbiddenValue(field, why)),
   ];
-}
+};
 
 export const secretBehaviour: KindBehaviour = {
   normalise: (secret) => {

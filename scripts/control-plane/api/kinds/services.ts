@@ -7,12 +7,12 @@ import type { KindBehaviour } from "../registry.ts";
 import { invalidValue, requiredValue } from "../validation/faults.ts";
 
 /** An address of 10.96.0.0/12 that depends on the uid alone; nothing answers there. */
-function clusterAddress(uid: string): string {
+const clusterAddress = (uid: string): string => {
   const [a = 0, b = 0, c = 0] = createHash("sha256").update(uid).digest();
   return `10.${96 + (a & 15)}.${b}.${Math.max(1, c)}`;
-}
+};
 
-function portFaults(spec: JsonObject): Cause[] {
+const portFaults = (spec: JsonObject): Cause[] => {
   const ports = listOrEmpty(spec.ports);
   const faults: Cause[] = [];
   if (ports.length === 0 && spec.clusterIP !== "None" && spec.type !== "ExternalName") {
@@ -27,7 +27,7 @@ function portFaults(spec: JsonObject): Cause[] {
     if (ports.length > 1 && !valueAt(port, ["name"])) faults.push(requiredValue(`${at}.name`));
   });
   return faults;
-}
+};
 
 export const serviceBehaviour: KindBehaviour = {
   setDefaults: (service) => {

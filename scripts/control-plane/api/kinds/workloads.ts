@@ -17,15 +17,15 @@ import { duplicateValue, invalidValue, requiredValue, unsupportedValue } from ".
 import { dnsLabelFault } from "../validation/metadata-validation.ts";
 
 /** Always for `latest` and for no tag at all, as the kubelet could not tell a new image otherwise. */
-function pullPolicy(image: string): string {
+const pullPolicy = (image: string): string => {
   const name = image.split("/").at(-1) ?? "";
   if (name.includes("@")) return "IfNotPresent";
   const [, tag] = name.split(":");
   return tag === undefined || tag === "latest" ? "Always" : "IfNotPresent";
-}
+};
 
 /** Fills in a pod spec's defaults that depend on its other fields; in place. */
-function setPodDefaults(pod: JsonObject): void {
+const setPodDefaults = (pod: JsonObject): void => {
   for (const list of [pod.containers, pod.initContainers]) {
     for (const container of listOrEmpty(list)) {
       if (isObject(container)) container.imagePullPolicy ??= pullPolicy(stringOf(container.image) ?? "");
@@ -39,14 +39,14 @@ function setPodDefaults(pod: JsonObject): void {
     pod.serviceAccountName = account;
     pod.serviceAccount = account;
   }
-}
+};
 
-function setTemplateDefaults(object: KubeObject): void {
+const setTemplateDefaults = (object: KubeObject): void => {
   const pod = valueAt(object, ["spec", "template", "spec"]);
   if (isObject(pod)) setPodDefaults(pod);
-}
+};
 
-function containerFaults(pod: JsonObject, path: string): Cause[] {
+const containerFaults = (pod: JsonObject, path: string): Cause[] => {
   const containers = listOrEmpty(pod.containers);
   const faults: Cause[] = [];
   if (containers.length === 0) faults.push(requiredValue(`${path}.containers`));
@@ -65,9 +65,9 @@ function containerFaults(pod: JsonObject, path: string): Cause[] {
     });
   }
   return faults;
-}
+};
 
-function mountFaults(container: JsonObject, pod: JsonObject, at: string): Cause[] {
+const mountFaults = (container: JsonObject, pod: JsonObject, at: string): Cause[] => {
   const volumes = new Set(listOrEmpty(pod.volumes).map((volume) => valueAt(volume, ["name"])));
   const faults: Cause[] = [];
   listOrEmpty(container.volumeMounts).forEach((mount, index) => {
@@ -77,10 +77,10 @@ function mountFaults(container: JsonObject, pod: JsonObject, at: string): Cause[
     faults.push({ reason: "FieldValueNotFound", field, message: `Not found: ${JSON.stringify(name)}` });
   });
   return faults;
-}
+};
 
 /** The faults of a workload's selector and template. */
-function templateFaults(object: KubeObject, old: KubeObject | undefined): Cause[] {
+const templateFaults = (object: KubeObject, old: KubeObject | undefined): Cause[] => {
   const spec = objectOrEmpty(object.spec);
   const selector = objectOrEmpty(spec.selector);
   const labels = objectOrEmpty(valueAt(spec, ["template", "metadata", "labels"]));
@@ -108,13 +108,12 @@ function templateFaults(object: KubeObject, old: KubeObject | undefined): Cause[
     }
   }
   return faults;
-}
+};
 
-function negativeFault(path: string, value: Json | undefined): Cause[] {
-  return typeof value === "number" && value < 0
+const negativeFault = (path: string, value: Json | undefined): Cause[] =>
+  typeof value === "number" && value < 0
     ? [invalidValue(path, value, "must be greater than or equal to 0")]
     : [];
-}
 
 export const deploymentBehaviour: KindBehaviour = {
   setDefaults: (deployment) => {

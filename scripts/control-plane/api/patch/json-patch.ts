@@ -19,7 +19,7 @@ const JsonPatch = Type.Array(Operation, { maxItems: 10_000 });
 type JsonPatch = Static<typeof JsonPatch>;
 
 /** The target after the operations. Throws 400 for a malformed patch and 422 where an operation does not apply. */
-export function jsonPatch(target: Json, patch: Json): Json {
+export const jsonPatch = (target: Json, patch: Json): Json => {
   const operations: unknown = patch;
   if (!Value.Check(JsonPatch, operations)) {
     throw badRequest("error decoding patch: expected a list of JSON patch operations");
@@ -35,8 +35,7 @@ export function jsonPatch(target: Json, patch: Json): Json {
       `the server rejected our request due to an error in our request: ${place?.op ?? "operation"} of ${place?.path ?? "?"} failed: ${error.name}`,
     );
   }
-}
+};
 
-function asOperations(operations: JsonPatch): fastJsonPatch.Operation[] {
-  return operations.map((operation) => ({ ...operation }));
-}
+const asOperations = (operations: JsonPatch): fastJsonPatch.Operation[] =>
+  operations.map((operation) => ({ ...operation }));

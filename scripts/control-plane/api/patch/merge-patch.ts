@@ -3,7 +3,7 @@
 import { copy, isObject, type Json, type JsonObject } from "../json.ts";
 
 /** The target with the patch merged in; null removes a key, anything but an object replaces. */
-export function mergePatch(target: Json | undefined, patch: Json): Json {
+export const mergePatch = (target: Json | undefined, patch: Json): Json => {
   if (!isObject(patch)) return copy(patch);
   const result: JsonObject = isObject(target) ? copy(target) : {};
   for (const [key, value] of Object.entries(patch)) {
@@ -11,4 +11,4 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
     else result[key] = mergePatch(result[key], value);
   }
   return result;
-}
+};

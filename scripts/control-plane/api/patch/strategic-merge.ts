@@ -11,12 +11,12 @@ const orderPrefix = "$setElementOrder/";
 const deletePrefix = "$deleteFromPrimitiveList/";
 
 /** The target with the patch merged in, as the schema's patch strategies say. */
-export function strategicMerge(target: Json | undefined, patch: Json, schema: Schema): Json {
+export const strategicMerge = (target: Json | undefined, patch: Json, schema: Schema): Json => {
   if (!isObject(patch)) return copy(patch);
   return mergeObject(isObject(target) ? target : {}, patch, schema);
-}
+};
 
-function mergeObject(target: JsonObject, patch: JsonObject, schema: Schema): JsonObject {
+const mergeObject = (target: JsonObject, patch: JsonObject, schema: Schema): JsonObject => {
   const directive = patch.$patch;
   if (directive === "delete") return {};
   if (directive === "replace") return withoutDirectives(patch);
@@ -34,16 +34,16 @@ function mergeObject(target: JsonObject, patch: JsonObject, schema: Schema): Jso
   }
   for (const [key, value] of Object.entries(patch)) applyListDirective(result, key, value, schema);
   return result;
-}
+};
 
-function mergeField(target: Json | undefined, value: Json, schema: Schema): Json {
+const mergeField = (target: Json | undefined, value: Json, schema: Schema): Json => {
   if (Array.isArray(value)) return mergeList(target, value, schema);
   if (!isObject(value)) return copy(value);
   const merged = mergeObject(isObject(target) ? target : {}, value, schema);
   return merged;
-}
+};
 
-function mergeList(target: Json | undefined, patch: Json[], schema: Schema): Json[] {
+const mergeList = (target: Json | undefined, patch: Json[], schema: Schema): Json[] => {
   const isReplace = (item: Json) => isObject(item) && item.$patch === "replace";
   if (patch.some(isReplace)) return patch.filter((item) => !isReplace(item)).map(copy);
   if (!schema["x-kubernetes-patch-strategy"]?.split(",").includes("merge")) return patch.map(copy);
@@ -66,15 +66,20 @@ function mergeList(target: Json | undefined, patch: Json[], schema: Schema): Jso
     else result.push(mergeObject({}, item, schema.items ?? {}));
   }
   return result;
-}
+};
 
-function withoutDirectives(patch: JsonObject): JsonObject {
+const withoutDirectives = (patch: JsonObject): JsonObject => {
   const result = copy(patch);
   for (const key of Object.keys(result)) if (key.startsWith("$")) delete result[key];
   return result;
-}
+};
 
-function applyListDirective(result: JsonObject, key: string, value: Json | undefined, schema: Schema): void {
+const applyListDirective = (
+  result: JsonObject,
+  key: string,
+  value: Json | undefined,
+  schema: Schema,
+): void => {
   if (key.startsWith(deletePrefix)) {
     const field = key.slice(deletePrefix.length);
     const gone = listOrEmpty(value);
@@ -88,16 +93,16 @@ function applyListDirective(result: JsonObject, key: string, value: Json | undef
     const identity = (item: Json) => (mergeKey !== undefined && isObject(item) ? item[mergeKey] : item);
     result[field] = inOrder(list, listOrEmpty(value).map(identity), identity);
   }
-}
+};
 
 /** The list with the items that `order` names in that order; others keep their place behind what preceded them. */
-function inOrder(
+const inOrder = (
   list: Json[],
   order: (Json | undefined)[],
   identity: (item: Json) => Json | undefined,
-): Json[] {
+): Json[] => {
   const rank = (item: Json) => order.findIndex((other) => equal(other, identity(item)));
   const ordered = list.filter((item) => rank(item) >= 0).sort((a, b) => rank(a) - rank(b));
   let next = 0;
   return list.map((item) => (rank(item) < 0 ? item : (ordered[next++] ?? item)));
-}
+};

@@ -14,7 +14,7 @@ class Undecodable extends Error {}
 
 type Field = { number: number; value: bigint | Buffer };
 
-function varint(bytes: Buffer, start: number): { value: bigint; next: number } {
+const varint = (bytes: Buffer, start: number): { value: bigint; next: number } => {
   let value = 0n;
   let next = start;
   for (let shift = 0n; shift < 70n; shift += 7n) {
@@ -24,9 +24,9 @@ function varint(bytes: Buffer, start: number): { value: bigint; next: number } {
     if (byte < 0x80) return { value, next };
   }
   throw new Undecodable("a number is cut off");
-}
+};
 
-function fieldsOf(bytes: Buffer): Field[] {
+const fieldsOf = (bytes: Buffer): Field[] => {
   const fields: Field[] = [];
   let at = 0;
   while (at < bytes.length) {
@@ -47,19 +47,19 @@ function fieldsOf(bytes: Buffer): Field[] {
     } else throw new Undecodable(`field ${number} has the unexpected wire type ${wire}`);
   }
   return fields;
-}
+};
 
-function asBytes(value: bigint | Buffer): Buffer {
+const asBytes = (value: bigint | Buffer): Buffer => {
   if (typeof value === "bigint") throw new Undecodable("a number where bytes belong");
   return value;
-}
+};
 
-function asNumber(value: bigint | Buffer): bigint {
+const asNumber = (value: bigint | Buffer): bigint => {
   if (typeof value !== "bigint") throw new Undecodable("bytes where a number belongs");
   return value;
-}
+};
 
-function single(type: string, value: bigint | Buffer): Json {
+const single = (type: string, value: bigint | Buffer): Json => {
   switch (type) {
     case "string":
       return asBytes(value).toString("utf8");
@@ -79,12 +79,10 @@ function single(type: string, value: bigint | Buffer): Json {
   if (type === "Quantity") return message.string ?? "0";
   if (type === "IntOrString") return message.type === 1 ? (message.strVal ?? "") : (message.intVal ?? 0);
   return message;
-}
+};
 
 /** How Go's encoder writes a field that is not set and not a pointer; JSON leaves it out. */
-function isZero(value: Json): boolean {
-  return value === "" || value === 0 || value === false;
-}
+const isZero = (value: Json): boolean => value === "" || value === 0 || value === false;
 
 /** Pointers, where zero is a value of its own, and required numbers. */
 const mayBeZero = new Set([
@@ -95,7 +93,7 @@ const mayBeZero = new Set([
   "intVal",
 ]);
 
-function readField(field: FieldDescriptor, value: bigint | Buffer, result: JsonObject): void {
+const readField = (field: FieldDescriptor, value: bigint | Buffer, result: JsonObject): void => {
   const { name, type } = field;
   const map = /^map<(.*)>$/.exec(type)?.[1];
   if (map !== undefined) {
@@ -115,9 +113,9 @@ function readField(field: FieldDescriptor, value: bigint | Buffer, result: JsonO
   const read = single(type, value);
   if (read === null || (isZero(read) && !mayBeZero.has(name))) return;
   result[name] = read;
-}
+};
 
-function readMessage(name: string, bytes: Buffer): JsonObject {
+const readMessage = (name: string, bytes: Buffer): JsonObject => {
   const known = messageFields(name);
   if (!known) throw new Undecodable(`${name} is not known in protobuf form`);
   const result: JsonObject = {};
@@ -128,15 +126,13 @@ function readMessage(name: string, bytes: Buffer): JsonObject {
       throw new Undecodable(`field ${number} of ${name} is not known in protobuf form`);
   }
   return result;
-}
+};
 
 /** True for a body in Kubernetes' protobuf envelope. */
-export function isProtobuf(bytes: Buffer): boolean {
-  return bytes.subarray(0, 4).equals(magic);
-}
+export const isProtobuf = (bytes: Buffer): boolean => bytes.subarray(0, 4).equals(magic);
 
 /** The object of a body; `ok: false` where its kind or one of its fields is not known here. */
-export function decodeProtobuf(bytes: Buffer): Decoded {
+export const decodeProtobuf = (bytes: Buffer): Decoded => {
   try {
     const envelope = fieldsOf(bytes.subarray(4));
     const part = (fields: Field[], wanted: number) =>
@@ -149,4 +145,4 @@ export function decodeProtobuf(bytes: Buffer): Decoded {
     if (error instanceof Undecodable) return { ok: false, why: error.message };
     throw error;
   }
-}
+};

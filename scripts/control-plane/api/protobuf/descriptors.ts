@@ -207,6 +207,5 @@ for (const [name, fields] of Object.entries(messages)) {
 }
 
 /** The fields of a message by number, or undefined for a message that is not known here. */
-export function messageFields(name: string): ReadonlyMap<number, FieldDescriptor> | undefined {
-  return parsed.get(name);
-}
+export const messageFields = (name: string): ReadonlyMap<number, FieldDescriptor> | undefined =>
+  parsed.get(name);

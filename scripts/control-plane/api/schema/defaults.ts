@@ -4,7 +4,7 @@ import { copy, isObject, type Json } from "../json.ts";
 import type { Schema } from "./schema.ts";
 
 /** Sets the defaults of absent fields, in place; a null in a field that is not nullable and has a default counts as absent. */
-export function applyDefaults(value: Json | undefined, schema: Schema): void {
+export const applyDefaults = (value: Json | undefined, schema: Schema): void => {
   if (Array.isArray(value)) {
     const { items } = schema;
     if (items) for (const item of value) applyDefaults(item, items);
@@ -23,4 +23,4 @@ export function applyDefaults(value: Json | undefined, schema: Schema): void {
       if (!schema.properties?.[name]) applyDefaults(item, additionalProperties);
     }
   }
-}
+};

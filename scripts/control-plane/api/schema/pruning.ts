@@ -6,7 +6,7 @@ import type { Schema } from "./schema.ts";
 const typeFields = new Set(["apiVersion", "kind", "metadata"]);
 
 /** Removes unknown fields in place and answers their paths. `isRoot` keeps the object's type and metadata. */
-export function prune(value: Json | undefined, schema: Schema, isRoot: boolean, path = ""): string[] {
+export const prune = (value: Json | undefined, schema: Schema, isRoot: boolean, path = ""): string[] => {
   const unknown: string[] = [];
   if (Array.isArray(value)) {
     const { items } = schema;
@@ -31,4 +31,4 @@ export function prune(value: Json | undefined, schema: Schema, isRoot: boolean, 
     }
   }
   return unknown;
-}
+};

@@ -2,7 +2,7 @@
 // How long ago, as kubectl's AGE column shows it.
 
 /** A duration in milliseconds as kubectl prints it: `5s`, `3m20s`, `4h`, `2d5h`, `3y40d`. */
-export function humanDuration(milliseconds: number): string {
+export const humanDuration = (milliseconds: number): string => {
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds < -1) return "<invalid>";
   if (seconds < 0) return "0s";
@@ -18,15 +18,14 @@ export function humanDuration(milliseconds: number): string {
   if (days < 730) return `${days}d`;
   const years = Math.floor(days / 365);
   return years < 8 ? withRest(years, "y", days % 365, "d") : `${years}y`;
-}
+};
 
-function withRest(count: number, unit: string, rest: number, restUnit: string): string {
-  return rest === 0 ? `${count}${unit}` : `${count}${unit}${rest}${restUnit}`;
-}
+const withRest = (count: number, unit: string, rest: number, restUnit: string): string =>
+  rest === 0 ? `${count}${unit}` : `${count}${unit}${rest}${restUnit}`;
 
 /** The time since an RFC 3339 time; `<unknown>` without one. */
-export function ageOf(time: string | null | undefined, now: Date): string {
+export const ageOf = (time: string | null | undefined, now: Date): string => {
   if (!time) return "<unknown>";
   const then = new Date(time).getTime();
   return Number.isNaN(then) ? "<unknown>" : humanDuration(now.getTime() - then);
-}
+};

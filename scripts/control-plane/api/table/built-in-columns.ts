@@ -8,6 +8,12 @@ import { ageOf } from "./age.ts";
 type Cell = string | number | boolean | null;
 type Read = (object: KubeObject, now: Date) => Cell;
 
+const createdAt = (): Column => ({
+  name: "Created At",
+  type: "date",
+  value: (object) => object.metadata.creationTimestamp ?? null,
+});
+
 const text =
   (...path: string[]): Read =>
   (object) =>
@@ -27,25 +33,28 @@ const age: Column = {
   value: (object, now) => ageOf(object.metadata.creationTimestamp, now),
 };
 
-function column(name: string, value: Read, options: { type?: string; priority?: number } = {}): Column {
-  return { name, type: options.type ?? "string", priority: options.priority ?? 0, value };
-}
+const column = (name: string, value: Read, options: { type?: string; priority?: number } = {}): Column => ({
+  name,
+  type: options.type ?? "string",
+  priority: options.priority ?? 0,
+  value,
+});
 
-function labelsText(value: Json | undefined): string {
+const labelsText = (value: Json | undefined): string => {
   const labels = objectOrEmpty(value);
   const text = Object.keys(labels)
     .sort()
     .map((key) => `${key}=${labels[key]}`)
     .join(",");
   return text || "<none>";
-}
+};
 
-function containers(field: "name" | "image"): Read {
-  return (object) =>
+const containers =
+  (field: "name" | "image"): Read =>
+  (object) =>
     listOrEmpty(valueAt(object, ["spec", "template", "spec", "containers"]))
       .map((container) => stringOf(valueAt(container, [field])) ?? "")
       .join(",");
-}
 
 const selector: Read = (object) => labelsText(valueAt(object, ["spec", "selector", "matchLabels"]));
 const wide = { priority: 1 };
@@ -55,25 +64,24 @@ const podColumns = [
   column("Selector", selector, wide),
 ];
 
-function portsText(object: KubeObject): string {
+const portsText = (object: KubeObject): string => {
   const ports = listOrEmpty(valueAt(object, ["spec", "ports"])).filter(isObject);
   const shown = ports.map((port) => {
     const node = numberOf(port.nodePort);
     return `${port.port}${node ? `:${node}` : ""}/${port.protocol}`;
   });
   return shown.join(",") || "<none>";
-}
+};
 
-function budget(field: string): Read {
-  return (object) => {
+const budget =
+  (field: string): Read =>
+  (object) => {
     const value = valueAt(object, ["spec", field]);
     return value === undefined || value === null ? "N/A" : String(value);
   };
-}
 
-function subjects(object: KubeObject): string {
-  return `${valueAt(object, ["roleRef", "kind"])}/${valueAt(object, ["roleRef", "name"])}`;
-}
+const subjects = (object: KubeObject): string =>
+  `${valueAt(object, ["roleRef", "kind"])}/${valueAt(object, ["roleRef", "name"])}`;
 
 const integer = { type: "integer" };
 const columns: { [kind: string]: Column[] } = {
@@ -180,11 +188,5 @@ const columns: { [kind: string]: Column[] } = {
   CustomResourceDefinition: [createdAt()],
 };
 
-function createdAt(): Column {
-  return { name: "Created At", type: "date", value: (object) => object.metadata.creationTimestamp ?? null };
-}
-
 /** The columns of a built-in kind after its name; age alone where it has none of its own. */
-export function builtInColumns(kind: string): Column[] {
-  return columns[kind] ?? [age];
-}
+export const builtInColumns = (kind: string): Column[] => columns[kind] ?? [age];

@@ -23,7 +23,7 @@ const ageColumn: DeclaredColumn = {
 };
 
 /** A cell as kube-apiserver renders it: several values of a string column as a list, others the first one. */
-function cell(values: Json[], type: string, now: Date): string | number | boolean | null {
+const cell = (values: Json[], type: string, now: Date): string | number | boolean | null => {
   const [first] = values;
   if (first === undefined || first === null) return null;
   switch (type) {
@@ -39,15 +39,14 @@ function cell(values: Json[], type: string, now: Date): string | number | boolea
       if (values.length > 1) return values.map(plain).join(" ");
       return plain(first);
   }
-}
+};
 
-function plain(value: Json): string {
-  return isObject(value) || Array.isArray(value) ? canonical(value) : String(value);
-}
+const plain = (value: Json): string =>
+  isObject(value) || Array.isArray(value) ? canonical(value) : String(value);
 
 /** The columns after the name; without any declared, the age alone. */
-export function customColumns(declared: DeclaredColumn[] | undefined): Column[] {
-  return (declared && declared.length > 0 ? declared : [ageColumn]).map((column) => {
+export const customColumns = (declared: DeclaredColumn[] | undefined): Column[] =>
+  (declared && declared.length > 0 ? declared : [ageColumn]).map((column) => {
     const path = jsonPath(column.jsonPath);
     const { name, type, format, description, priority } = column;
     return {
@@ -60,4 +59,3 @@ export function customColumns(declared: DeclaredColumn[] | undefined): Column[] 
       value: (object, now) => (path.ok ? cell(path.evaluate(object), type, now) : null),
     };
   });
-}

@@ -10,15 +10,15 @@ const known = (value: Json | undefined): Json[] => (value === undefined ? [] : [
 const members = (value: Json): Json[] =>
   Array.isArray(value) ? value : isObject(value) ? Object.values(value).flatMap(known) : [];
 
-function literal(text: string): Json {
+const literal = (text: string): Json => {
   const quoted = /^(['"])(.*)\1$/.exec(text);
   if (quoted) return quoted[2] ?? "";
   if (text === "true") return true;
   if (text === "false") return false;
   return Number(text);
-}
+};
 
-function bracket(text: string): Step | undefined {
+const bracket = (text: string): Step | undefined => {
   const name = /^(['"])(.+)\1$/.exec(text)?.[2];
   if (name !== undefined) return (value) => (isObject(value) ? known(value[name]) : []);
   if (text === "*") return members;
@@ -35,10 +35,10 @@ function bracket(text: string): Step | undefined {
       for (const key of names) current = isObject(current) ? current[key] : undefined;
       return (current === expected) === (operator === "==");
     });
-}
+};
 
 /** Reads a path such as `.status.conditions[?(@.type=="Ready")].status`. */
-export function jsonPath(text: string): JsonPath {
+export const jsonPath = (text: string): JsonPath => {
   const steps: Step[] = [];
   let rest = text.replace(/^\{(.*)\}$/, "$1").replace(/^\$/, "");
   if (rest !== "" && !/^[.[]/.test(rest))
@@ -62,4 +62,4 @@ export function jsonPath(text: string): JsonPath {
     ok: true,
     evaluate: (value) => steps.reduce<Json[]>((values, step) => values.flatMap(step), [value]),
   };
-}
+};

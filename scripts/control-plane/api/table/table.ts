@@ -7,10 +7,10 @@ import type { Column, ResourceKind } from "../registry.ts";
 export type TableOptions = { now: Date; includeObject: string; version: string | undefined };
 
 /** True where the Accept header asks for a Table. */
-export function wantsTable(accept: string): boolean {
+export const wantsTable = (accept: string): boolean => {
   const first = accept.split(",")[0] ?? "";
   return /;\s*as=Table\b/.test(first) && /g=meta\.k8s\.io/.test(first);
-}
+};
 
 const nameColumn: Column = {
   name: "Name",
@@ -21,7 +21,7 @@ const nameColumn: Column = {
 };
 
 /** The Table of some objects of one kind. */
-export function tableOf(kind: ResourceKind, objects: KubeObject[], options: TableOptions): JsonObject {
+export const tableOf = (kind: ResourceKind, objects: KubeObject[], options: TableOptions): JsonObject => {
   const hasName = kind.columns.some((column) => column.name === nameColumn.name);
   const columns = hasName ? kind.columns : [nameColumn, ...kind.columns];
   return {
@@ -40,12 +40,12 @@ export function tableOf(kind: ResourceKind, objects: KubeObject[], options: Tabl
       ...rowObject(object, options.includeObject),
     })),
   };
-}
+};
 
-function rowObject(object: KubeObject, include: string): JsonObject {
+const rowObject = (object: KubeObject, include: string): JsonObject => {
   if (include === "None") return {};
   if (include === "Object") return { object };
   return {
     object: { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata },
   };
-}
+};

@@ -24,20 +24,18 @@ const typeFields = {
 };
 
 /** The schema of a built-in kind, by the name of its struct. */
-export function builtInSchema(name: string): Schema {
+export const builtInSchema = (name: string): Schema => {
   const schema = structSchema(structs, name);
   return { ...schema, properties: { ...typeFields, metadata: objectMetaSchema, ...schema.properties } };
-}
+};
 
 /** A custom resource's schema with the type fields and metadata that every object has. */
-export function withObjectFields(schema: Schema): Schema {
-  return {
-    ...schema,
-    properties: {
-      ...schema.properties,
-      apiVersion: { ...typeFields.apiVersion, ...schema.properties?.apiVersion },
-      kind: { ...typeFields.kind, ...schema.properties?.kind },
-      metadata: objectMetaSchema,
-    },
-  };
-}
+export const withObjectFields = (schema: Schema): Schema => ({
+  ...schema,
+  properties: {
+    ...schema.properties,
+    apiVersion: { ...typeFields.apiVersion, ...schema.properties?.apiVersion },
+    kind: { ...typeFields.kind, ...schema.properties?.kind },
+    metadata: objectMetaSchema,
+  },
+});

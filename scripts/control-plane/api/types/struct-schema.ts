@@ -32,7 +32,7 @@ const scalars: { [name: string]: Schema } = {
 };
 
 /** Builds the schema of a struct; the structs it names are looked up in `structs`. */
-export function structSchema(structs: Structs, name: string): Schema {
+export const structSchema = (structs: Structs, name: string): Schema => {
   const struct = structs[name];
   if (!struct) throw new Error(`no struct named ${name}`);
   const properties: { [name: string]: Schema } = {};
@@ -50,9 +50,9 @@ export function structSchema(structs: Structs, name: string): Schema {
     ...(struct.atomic ? { "x-kubernetes-map-type": "atomic" } : {}),
     ...(struct.description ? { description: struct.description } : {}),
   };
-}
+};
 
-function fieldSchema(structs: Structs, notation: string): { schema: Schema; required: boolean } {
+const fieldSchema = (structs: Structs, notation: string): { schema: Schema; required: boolean } => {
   const [head = "", ...rest] = notation.split(" = ");
   const required = head.endsWith("!");
   const schema = typeSchema(structs, required ? head.slice(0, -1) : head);
@@ -60,9 +60,9 @@ function fieldSchema(structs: Structs, notation: string): { schema: Schema; requ
   if (text === "") return { schema, required };
   const fallback: Json = toJson(JSON.parse(text));
   return { schema: { ...schema, default: fallback }, required };
-}
+};
 
-function typeSchema(structs: Structs, text: string): Schema {
+const typeSchema = (structs: Structs, text: string): Schema => {
   if (text.startsWith("&")) return { ...typeSchema(structs, text.slice(1)), "x-pointer": true };
   if (text.startsWith("%")) {
     return { ...typeSchema(structs, text.slice(1)), "x-kubernetes-patch-strategy": "retainKeys" };
@@ -81,9 +81,9 @@ function typeSchema(structs: Structs, text: string): Schema {
   }
   const scalar = scalars[text];
   return scalar ? { ...scalar } : structSchema(structs, text);
-}
+};
 
-function listSchema(items: Schema, options: string): Schema {
+const listSchema = (items: Schema, options: string): Schema => {
   const list: Schema = { type: "array", items };
   if (options === "") return { ...list, "x-kubernetes-list-type": "atomic" };
   if (options === "set") {
@@ -98,4 +98,4 @@ function listSchema(items: Schema, options: string): Schema {
     "x-kubernetes-patch-strategy": strategy ? `merge,${strategy}` : "merge",
     "x-kubernetes-patch-merge-key": keys[0] ?? "name",
   };
-}
+};

@@ -29,7 +29,7 @@ const DefinitionShape = Type.Object({
 });
 
 /** The faults of a definition beyond the types of its fields. */
-export function definitionFaults(object: KubeObject, old: KubeObject | undefined): Cause[] {
+export const definitionFaults = (object: KubeObject, old: KubeObject | undefined): Cause[] => {
   const { spec } = object;
   if (!Value.Check(DefinitionShape, spec)) {
     const fault = [...Value.Errors(DefinitionShape, spec)].at(0);
@@ -76,10 +76,10 @@ export function definitionFaults(object: KubeObject, old: KubeObject | undefined
     }
   }
   return faults;
-}
+};
 
 /** The faults of one version's schema. */
-function structuralFaults(schema: Schema, path: string): Cause[] {
+const structuralFaults = (schema: Schema, path: string): Cause[] => {
   const faults: Cause[] = [];
   if (schema.type !== "object") {
     faults.push(
@@ -89,11 +89,11 @@ function structuralFaults(schema: Schema, path: string): Cause[] {
     );
   }
   return [...faults, ...nodeFaults(schema, path, true)];
-}
+};
 
 const types = ["array", "boolean", "integer", "number", "object", "string"];
 
-function nodeFaults(schema: Schema, path: string, isRoot: boolean): Cause[] {
+const nodeFaults = (schema: Schema, path: string, isRoot: boolean): Cause[] => {
   const faults: Cause[] = [];
   const free = schema["x-kubernetes-int-or-string"] || schema["x-kubernetes-preserve-unknown-fields"];
   if (schema.type === undefined) {
@@ -136,9 +136,9 @@ function nodeFaults(schema: Schema, path: string, isRoot: boolean): Cause[] {
     faults.push(...nodeFaults(schema.additionalProperties, `${path}.additionalProperties`, false));
   }
   return faults;
-}
+};
 
-function listFaults(schema: Schema, path: string): Cause[] {
+const listFaults = (schema: Schema, path: string): Cause[] => {
   const listType = schema["x-kubernetes-list-type"];
   if (listType === undefined) return [];
   const field = `${path}.x-kubernetes-list-type`;
@@ -165,14 +165,14 @@ function listFaults(schema: Schema, path: string): Cause[] {
     }
   }
   return faults;
-}
+};
 
-function defaultFaults(schema: Schema, path: string): Cause[] {
+const defaultFaults = (schema: Schema, path: string): Cause[] => {
   if (schema.default === undefined) return [];
   return schemaFaults(schema.default, { ...schema, required: [] }, `${path}.default`);
-}
+};
 
-function patternFaults(schema: Schema, path: string): Cause[] {
+const patternFaults = (schema: Schema, path: string): Cause[] => {
   if (schema.pattern === undefined) return [];
   try {
     new RegExp(schema.pattern, "u");
@@ -187,9 +187,9 @@ function patternFaults(schema: Schema, path: string): Cause[] {
       ),
     ];
   }
-}
+};
 
-function combinatorFaults(schema: Schema, path: string): Cause[] {
+const combinatorFaults = (schema: Schema, path: string): Cause[] => {
   const parts: [string, Schema][] = [
     ...(schema.allOf ?? []).map((part, index): [string, Schema] => [`allOf[${index}]`, part]),
     ...(schema.anyOf ?? []).map((part, index): [string, Schema] => [`anyOf[${index}]`, part]),
@@ -216,9 +216,9 @@ function combinatorFaults(schema: Schema, path: string): Cause[] {
     }
   }
   return faults;
-}
+};
 
-function ruleFaults(schema: Schema, path: string, isRoot: boolean): Cause[] {
+const ruleFaults = (schema: Schema, path: string, isRoot: boolean): Cause[] => {
   const rules = schema["x-kubernetes-validations"] ?? [];
   if (rules.length === 0) return [];
   const result = compileRules(isRoot ? rootSchema(schema) : schema);
@@ -226,4 +226,4 @@ function ruleFaults(schema: Schema, path: string, isRoot: boolean): Cause[] {
   return result.faults.map(({ index, field, why }) =>
     invalidValue(`${path}.x-kubernetes-validations[${index}].${field}`, toJson(rules[index]?.[field]), why),
   );
-}
+};

@@ -9,17 +9,17 @@ import { invalidValue } from "./faults.ts";
 const dateTime =
   /^(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
-function isDate(text: string): boolean {
+const isDate = (text: string): boolean => {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
   const date = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
-}
+};
 
-function isCidr(text: string): boolean {
+const isCidr = (text: string): boolean => {
   const [address = "", bits = "", ...rest] = text.split("/");
   const limit = isIPv4(address) ? 32 : 128;
   return rest.length === 0 && isIP(address) !== 0 && /^\d+$/.test(bits) && Number(bits) <= limit;
-}
+};
 
 const stringFormats: { [name: string]: (text: string) => boolean } = {
   "date-time": (text) => dateTime.test(text) && isDate(text.slice(0, 10)),
@@ -45,7 +45,7 @@ const integerLimits: { [name: string]: [number, number] } = {
 const reason = "FieldValueTypeInvalid";
 
 /** The fault of a value against its schema's format, if there is one. */
-export function formatFault(value: Json, schema: Schema, path: string): Cause | undefined {
+export const formatFault = (value: Json, schema: Schema, path: string): Cause | undefined => {
   const { format } = schema;
   if (format === undefined) return undefined;
   if (typeof value === "number") {
@@ -62,4 +62,4 @@ export function formatFault(value: Json, schema: Schema, path: string): Cause | 
     ...invalidValue(path, value, `${path} in body must be of type ${format}: ${JSON.stringify(value)}`),
     reason,
   };
-}
+};

@@ -25,12 +25,12 @@ const labelValueText =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 /** The fault of a DNS label such as a container's name, if there is one. */
-export function dnsLabelFault(field: string, name: string): Cause | undefined {
+export const dnsLabelFault = (field: string, name: string): Cause | undefined => {
   if (name.length > 63) return invalidValue(field, name, "must be no more than 63 characters");
   return label.test(name) ? undefined : invalidValue(field, name, labelText);
-}
+};
 
-function nameFaults(kind: ResourceKind, name: string): Cause[] {
+const nameFaults = (kind: ResourceKind, name: string): Cause[] => {
   const field = "metadata.name";
   if (name === "") return [requiredValue(field, "name or generateName is required")];
   if (kind.group === "rbac.authorization.k8s.io") {
@@ -47,9 +47,9 @@ function nameFaults(kind: ResourceKind, name: string): Cause[] {
   }
   if (name.length > 253) return [invalidValue(field, name, "must be no more than 253 characters")];
   return subdomain.test(name) ? [] : [invalidValue(field, name, subdomainText)];
-}
+};
 
-function qualifiedNameFault(field: string, key: string): Cause | undefined {
+const qualifiedNameFault = (field: string, key: string): Cause | undefined => {
   const [prefix, name, ...rest] = key.includes("/") ? key.split("/") : [undefined, key];
   if (rest.length > 0) return invalidValue(field, key, `a qualified name ${qualifiedText.slice(10)}`);
   if (prefix !== undefined && !subdomain.test(prefix)) {
@@ -58,10 +58,10 @@ function qualifiedNameFault(field: string, key: string): Cause | undefined {
   if (name === undefined || name === "") return invalidValue(field, key, "name part must be non-empty");
   if (name.length > 63) return invalidValue(field, key, "name part must be no more than 63 characters");
   return qualifiedPart.test(name) ? undefined : invalidValue(field, key, qualifiedText);
-}
+};
 
 /** Faults of a map of labels, such as a selector's matchLabels. */
-function labelFaults(field: string, labels: { [key: string]: string }): Cause[] {
+const labelFaults = (field: string, labels: { [key: string]: string }): Cause[] => {
   const faults: Cause[] = [];
   for (const [key, value] of Object.entries(labels)) {
     const fault = qualifiedNameFault(field, key);
@@ -70,9 +70,9 @@ function labelFaults(field: string, labels: { [key: string]: string }): Cause[] 
     else if (!labelValue.test(value)) faults.push(invalidValue(field, value, labelValueText));
   }
   return faults;
-}
+};
 
-function annotationFaults(metadata: ObjectMeta): Cause[] {
+const annotationFaults = (metadata: ObjectMeta): Cause[] => {
   const faults: Cause[] = [];
   let size = 0;
   for (const [key, value] of Object.entries(metadata.annotations ?? {})) {
@@ -81,9 +81,9 @@ function annotationFaults(metadata: ObjectMeta): Cause[] {
     if (fault) faults.push(fault);
   }
   return size > 256 * 1024 ? [...faults, tooLong("metadata.annotations", 256 * 1024)] : faults;
-}
+};
 
-function ownerFaults(metadata: ObjectMeta): Cause[] {
+const ownerFaults = (metadata: ObjectMeta): Cause[] => {
   const owners = metadata.ownerReferences ?? [];
   const faults: Cause[] = [];
   owners.forEach((owner, index) => {
@@ -104,10 +104,14 @@ function ownerFaults(metadata: ObjectMeta): Cause[] {
     );
   }
   return faults;
-}
+};
 
 /** Faults of the metadata of an object that is about to be stored. */
-export function metadataFaults(kind: ResourceKind, object: KubeObject, old: KubeObject | undefined): Cause[] {
+export const metadataFaults = (
+  kind: ResourceKind,
+  object: KubeObject,
+  old: KubeObject | undefined,
+): Cause[] => {
   const { metadata } = object;
   const faults = [
     ...(old ? [] : nameFaults(kind, metadata.name ?? "")),
@@ -133,4 +137,4 @@ export function metadataFaults(kind: ResourceKind, object: KubeObject, old: Kube
     }
   }
   return faults;
-}
+};

@@ -11,7 +11,11 @@ import { schemaFaults } from "./schema-validation.ts";
  * The faults of an object that is about to be stored; `old` is absent on create. A value of the wrong type in a
  * built-in kind is thrown as 400, because the real server cannot even decode it.
  */
-export function objectFaults(kind: ResourceKind, object: KubeObject, old: KubeObject | undefined): Cause[] {
+export const objectFaults = (
+  kind: ResourceKind,
+  object: KubeObject,
+  old: KubeObject | undefined,
+): Cause[] => {
   const { metadata: _, ...content } = object;
   const bySchema = schemaFaults(content, contentSchema(kind), "");
   if (!kind.custom) refuseUndecodable(kind, bySchema);
@@ -21,21 +25,20 @@ export function objectFaults(kind: ResourceKind, object: KubeObject, old: KubeOb
   // Rules see only objects that fit their schema.
   if (kind.custom && bySchema.length === 0) faults.push(...ruleFaults(kind.schema, object, old));
   return faults;
-}
+};
 
-function isReported(faults: Cause[], cause: Cause): boolean {
-  return faults.some(({ field, reason }) => field === cause.field && reason === cause.reason);
-}
+const isReported = (faults: Cause[], cause: Cause): boolean =>
+  faults.some(({ field, reason }) => field === cause.field && reason === cause.reason);
 
-function contentSchema(kind: ResourceKind) {
+const contentSchema = (kind: ResourceKind) => {
   const { metadata: _, ...properties } = kind.schema.properties ?? {};
   return { ...kind.schema, type: "object", properties };
-}
+};
 
-function refuseUndecodable(kind: ResourceKind, faults: Cause[]): void {
+const refuseUndecodable = (kind: ResourceKind, faults: Cause[]): void => {
   const wrong = faults.find(({ reason }) => reason === "FieldValueTypeInvalid");
   if (!wrong) return;
   throw badRequest(
     `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${wrong.field}: ${wrong.message}`,
   );
-}
+};

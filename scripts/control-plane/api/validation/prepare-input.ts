@@ -5,7 +5,7 @@ import type { KubeObject } from "../kube-object.ts";
 import type { ResourceKind } from "../registry.ts";
 
 /** Normalises an object in place before anything else looks at it. */
-export function prepareInput(kind: ResourceKind, object: KubeObject): void {
+export const prepareInput = (kind: ResourceKind, object: KubeObject): void => {
   const { metadata } = object;
   if (metadata.labels && Object.keys(metadata.labels).length === 0) delete metadata.labels;
   if (metadata.annotations && Object.keys(metadata.annotations).length === 0) delete metadata.annotations;
@@ -18,9 +18,9 @@ export function prepareInput(kind: ResourceKind, object: KubeObject): void {
     else if (kind.plural !== "customresourcedefinitions") dropNulls(value);
   }
   kind.behaviour.normalise?.(object);
-}
+};
 
-function dropNulls(value: Json | undefined): void {
+const dropNulls = (value: Json | undefined): void => {
   if (Array.isArray(value)) for (const item of value) dropNulls(item);
   else if (isObject(value)) {
     for (const [name, item] of Object.entries(value)) {
@@ -28,4 +28,4 @@ function dropNulls(value: Json | undefined): void {
       else dropNulls(item);
     }
   }
-}
+};

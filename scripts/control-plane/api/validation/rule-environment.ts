@@ -29,7 +29,7 @@ const reserved = new Set([
 ]);
 
 /** A property's name as rules write it, or undefined where CEL can't name it. */
-function celName(property: string): string | undefined {
+const celName = (property: string): string | undefined => {
   if (reserved.has(property)) return `__${property}__`;
   if (!/^[A-Za-z_][A-Za-z0-9_./-]*$/.test(property)) return undefined;
   return property
@@ -37,10 +37,10 @@ function celName(property: string): string | undefined {
     .replaceAll(".", "__dot__")
     .replaceAll("-", "__dash__")
     .replaceAll("/", "__slash__");
-}
+};
 
 /** CEL's value of a JSON value. */
-export function celValue(value: Json | undefined, schema: Schema): unknown {
+export const celValue = (value: Json | undefined, schema: Schema): unknown => {
   if (value === null || value === undefined) return null;
   if (typeof value === "number") {
     return schema.type === "number" || !Number.isInteger(value) ? value : BigInt(value);
@@ -64,7 +64,7 @@ export function celValue(value: Json | undefined, schema: Schema): unknown {
     }
   }
   return result;
-}
+};
 
 class TypeNames {
   count = 0;
@@ -74,7 +74,7 @@ class TypeNames {
   }
 }
 
-function declareType(env: Environment, schema: Schema, names: TypeNames): string {
+const declareType = (env: Environment, schema: Schema, names: TypeNames): string => {
   if (
     schema["x-kubernetes-int-or-string"] ||
     schema["x-kubernetes-preserve-unknown-fields"] ||
@@ -111,7 +111,7 @@ function declareType(env: Environment, schema: Schema, names: TypeNames): string
   const name = names.next();
   env.registerType(name, { fields });
   return name;
-}
+};
 
 const rootFields: { [name: string]: Schema } = {
   apiVersion: { type: "string" },
@@ -123,22 +123,24 @@ const rootFields: { [name: string]: Schema } = {
 };
 
 /** The schema that rules at the root see: with the object's type, name and generateName. */
-export function rootSchema(schema: Schema): Schema {
-  return { ...schema, type: "object", properties: { ...schema.properties, ...rootFields } };
-}
+export const rootSchema = (schema: Schema): Schema => ({
+  ...schema,
+  type: "object",
+  properties: { ...schema.properties, ...rootFields },
+});
 
 /** An environment whose `self` and `oldSelf` have the schema's type. */
-export function ruleEnvironment(schema: Schema): Environment {
+export const ruleEnvironment = (schema: Schema): Environment => {
   const env = new Environment({ homogeneousAggregateLiterals: false, enableOptionalTypes: true });
   const type = declareType(env, schema, new TypeNames());
   env.registerVariable("self", type);
   env.registerVariable("oldSelf", type);
   registerKubernetesFunctions(env);
   return env;
-}
+};
 
 /** The part of Kubernetes' CEL libraries that the interpreter lacks. */
-function registerKubernetesFunctions(env: Environment): void {
+const registerKubernetesFunctions = (env: Environment): void => {
   env.registerFunction("string.replace(string, string): string", (text: string, from: string, to: string) =>
     text.replaceAll(from, () => to),
   );
@@ -152,18 +154,18 @@ function registerKubernetesFunctions(env: Environment): void {
   env.registerFunction("list.isSorted(): bool", (list: unknown[]) =>
     list.every((item, index) => index === 0 || compare(list[index - 1], item) <= 0),
   );
-}
+};
 
-function compare(a: unknown, b: unknown): number {
+const compare = (a: unknown, b: unknown): number => {
   if (typeof a === "bigint" && typeof b === "bigint") return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === "number" && typeof b === "number") return a - b;
   return String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0;
-}
+};
 
 /** True where an expression reads a variable. */
-export function mentions(node: ASTNode | unknown, variable: string): boolean {
+export const mentions = (node: ASTNode | unknown, variable: string): boolean => {
   if (Array.isArray(node)) return node.some((item) => mentions(item, variable));
   if (typeof node !== "object" || node === null) return false;
   if ("op" in node && node.op === "id" && "args" in node && node.args === variable) return true;
   return "args" in node && mentions(node.args, variable);
-}
+};

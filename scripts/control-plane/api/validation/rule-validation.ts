@@ -19,20 +19,19 @@ export type RuleCompilation =
   | { ok: false; faults: { index: number; field: "rule" | "messageExpression"; why: string }[] };
 
 /** The first line of an interpreter's message; the rest draws the place. */
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
-}
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
 
-function checkedAs(env: Environment, expression: string, type: string): string | undefined {
+const checkedAs = (env: Environment, expression: string, type: string): string | undefined => {
   const result = env.check(expression);
   if (!result.valid) return `compilation failed: ${firstLine(result.error)}`;
   return result.type === type || result.type === "dyn"
     ? undefined
     : `compilation failed: must evaluate to a ${type}, not ${result.type}`;
-}
+};
 
 /** Compiles the rules of one schema node. */
-export function compileRules(schema: Schema): RuleCompilation {
+export const compileRules = (schema: Schema): RuleCompilation => {
   const rules = schema["x-kubernetes-validations"] ?? [];
   const env = ruleEnvironment(schema);
   const compiled: CompiledRule[] = [];
@@ -54,25 +53,24 @@ export function compileRules(schema: Schema): RuleCompilation {
     });
   });
   return faults.length > 0 ? { ok: false, faults } : { ok: true, rules: compiled };
-}
+};
 
 const compilations = new WeakMap<Schema, CompiledRule[]>();
 
-function rulesOf(schema: Schema, effective: Schema): CompiledRule[] {
+const rulesOf = (schema: Schema, effective: Schema): CompiledRule[] => {
   const known = compilations.get(schema);
   if (known) return known;
   const result = compileRules(effective);
   const rules = result.ok ? result.rules : []; // definitions with faulty rules are refused before they get here
   compilations.set(schema, rules);
   return rules;
-}
+};
 
 /** The faults of an object against every rule in its schema; `old` is absent on create. */
-export function ruleFaults(schema: Schema, object: KubeObject, old: KubeObject | undefined): Cause[] {
-  return walk(object, old, schema, "", true);
-}
+export const ruleFaults = (schema: Schema, object: KubeObject, old: KubeObject | undefined): Cause[] =>
+  walk(object, old, schema, "", true);
 
-function walk(value: Json, old: Json | undefined, schema: Schema, path: string, isRoot: boolean): Cause[] {
+const walk = (value: Json, old: Json | undefined, schema: Schema, path: string, isRoot: boolean): Cause[] => {
   const faults: Cause[] = [];
   if ((schema["x-kubernetes-validations"] ?? []).length > 0) {
     const effective = isRoot ? rootSchema(schema) : schema;
@@ -99,15 +97,15 @@ function walk(value: Json, old: Json | undefined, schema: Schema, path: string, 
     }
   }
   return faults;
-}
+};
 
 /** The old item that a list item was, which only lists keyed by fields can tell. */
-function correlated(item: Json, old: Json | undefined, schema: Schema): Json | undefined {
+const correlated = (item: Json, old: Json | undefined, schema: Schema): Json | undefined => {
   const keys = schema["x-kubernetes-list-map-keys"];
   if (schema["x-kubernetes-list-type"] !== "map" || !keys || !Array.isArray(old) || !isObject(item))
     return undefined;
   return old.find((other) => isObject(other) && keys.every((key) => other[key] === item[key]));
-}
+};
 
 const reasons: { [reason: string]: CauseReason } = {
   FieldValueInvalid: "FieldValueInvalid",
@@ -116,7 +114,7 @@ const reasons: { [reason: string]: CauseReason } = {
   FieldValueDuplicate: "FieldValueDuplicate",
 };
 
-function fault(rule: ValidationRule, schema: Schema, path: string, message: string): Cause {
+const fault = (rule: ValidationRule, schema: Schema, path: string, message: string): Cause => {
   const field = path + (rule.fieldPath ?? "");
   const at = field.replace(/^\./, "") || "<nil>";
   const reason = reasons[rule.reason ?? ""] ?? "FieldValueInvalid";
@@ -124,15 +122,15 @@ function fault(rule: ValidationRule, schema: Schema, path: string, message: stri
   if (reason === "FieldValueRequired") return { reason, field: at, message: `Required value: ${message}` };
   const prefix = reason === "FieldValueDuplicate" ? "Duplicate value" : "Invalid value";
   return { reason, field: at, message: `${prefix}: ${canonical(schema.type ?? "object")}: ${message}` };
-}
+};
 
-function evaluateRule(
+const evaluateRule = (
   compiled: CompiledRule,
   value: Json,
   old: Json | undefined,
   schema: Schema,
   path: string,
-): Cause | undefined {
+): Cause | undefined => {
   const { rule } = compiled;
   if (compiled.isTransition && old === undefined && !rule.optionalOldSelf) return undefined;
   const variables = {
@@ -146,13 +144,13 @@ function evaluateRule(
     return fault(rule, schema, path, `${firstLine(error)} evaluating rule: ${rule.message ?? rule.rule}`);
   }
   return fault(rule, schema, path, messageOf(compiled, variables) ?? plain);
-}
+};
 
 /** What messageExpression says; undefined where it fails or is empty, as the real server falls back then. */
-function messageOf(
+const messageOf = (
   compiled: CompiledRule,
   variables: { self: unknown; oldSelf: unknown },
-): string | undefined {
+): string | undefined => {
   if (!compiled.message) return undefined;
   try {
     const text: unknown = compiled.message(variables);
@@ -160,4 +158,4 @@ function messageOf(
   } catch {
     return undefined;
   }
-}
+};

@@ -14,20 +14,20 @@ import {
 } from "./faults.ts";
 import { formatFault } from "./formats.ts";
 
-function typeOf(value: Json): string {
+const typeOf = (value: Json): string => {
   if (value === null) return "null";
   if (Array.isArray(value)) return "array";
   if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";
   return typeof value;
-}
+};
 
-function hasType(value: Json, type: string): boolean {
+const hasType = (value: Json, type: string): boolean => {
   const actual = typeOf(value);
   return actual === type || (type === "number" && actual === "integer");
-}
+};
 
 /** The faults of a value; `path` is where it is, as messages show it. */
-export function schemaFaults(value: Json, schema: Schema, path: string): Cause[] {
+export const schemaFaults = (value: Json, schema: Schema, path: string): Cause[] => {
   if (value === null) {
     if (schema.nullable || schema.type === undefined) return [];
     return [wrongType(path, schema.type, "null")];
@@ -49,9 +49,9 @@ export function schemaFaults(value: Json, schema: Schema, path: string): Cause[]
   if (isObject(value)) faults.push(...objectFaults(value, schema, path));
   faults.push(...combinationFaults(value, schema, path));
   return faults;
-}
+};
 
-function numberFaults(value: number, schema: Schema, path: string): Cause[] {
+const numberFaults = (value: number, schema: Schema, path: string): Cause[] => {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema;
   const faults: Cause[] = [];
   const add = (text: string) => faults.push(invalidValue(path, value, `${path} in body should be ${text}`));
@@ -64,9 +64,9 @@ function numberFaults(value: number, schema: Schema, path: string): Cause[] {
   if (multipleOf !== undefined && value % multipleOf !== 0) add(`a multiple of ${multipleOf}`);
   const format = formatFault(value, schema, path);
   return format ? [...faults, format] : faults;
-}
+};
 
-function stringFaults(value: string, schema: Schema, path: string): Cause[] {
+const stringFaults = (value: string, schema: Schema, path: string): Cause[] => {
   const faults: Cause[] = [];
   const length = [...value].length;
   if (schema.maxLength !== undefined && length > schema.maxLength)
@@ -81,9 +81,9 @@ function stringFaults(value: string, schema: Schema, path: string): Cause[] {
   }
   const format = formatFault(value, schema, path);
   return format ? [...faults, format] : faults;
-}
+};
 
-function listFaults(value: Json[], schema: Schema, path: string): Cause[] {
+const listFaults = (value: Json[], schema: Schema, path: string): Cause[] => {
   const faults: Cause[] = [];
   const { minItems, maxItems, items } = schema;
   if (maxItems !== undefined && value.length > maxItems) faults.push(tooMany(path, value.length, maxItems));
@@ -94,9 +94,9 @@ function listFaults(value: Json[], schema: Schema, path: string): Cause[] {
     if (items) faults.push(...schemaFaults(item, items, `${path}[${index}]`));
   }
   return [...faults, ...duplicateFaults(value, schema, path)];
-}
+};
 
-function duplicateFaults(value: Json[], schema: Schema, path: string): Cause[] {
+const duplicateFaults = (value: Json[], schema: Schema, path: string): Cause[] => {
   const listType = schema["x-kubernetes-list-type"];
   if (listType !== "set" && listType !== "map") return [];
   const seen = new Set<string>();
@@ -114,9 +114,9 @@ function duplicateFaults(value: Json[], schema: Schema, path: string): Cause[] {
     seen.add(text);
   });
   return faults;
-}
+};
 
-function objectFaults(value: { [key: string]: Json | undefined }, schema: Schema, path: string): Cause[] {
+const objectFaults = (value: { [key: string]: Json | undefined }, schema: Schema, path: string): Cause[] => {
   const faults: Cause[] = [];
   const below = (name: string) => (path === "" ? name : `${path}.${name}`);
   for (const name of schema.required ?? []) {
@@ -139,9 +139,9 @@ function objectFaults(value: { [key: string]: Json | undefined }, schema: Schema
     }
   }
   return faults;
-}
+};
 
-function combinationFaults(value: Json, schema: Schema, path: string): Cause[] {
+const combinationFaults = (value: Json, schema: Schema, path: string): Cause[] => {
   const faults: Cause[] = [];
   const fits = (candidate: Schema) => schemaFaults(value, candidate, path).length === 0;
   const shown = typeof value === "object" ? "" : value;
@@ -162,4 +162,4 @@ function combinationFaults(value: Json, schema: Schema, path: string): Cause[] {
     faults.push(invalidValue(path, shown, `"${path}" must not validate the schema (not)`));
   }
   return faults;
-}
+};

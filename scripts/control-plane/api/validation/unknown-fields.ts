@@ -7,7 +7,7 @@ import type { ResourceKind } from "../registry.ts";
 import { prune } from "../schema/pruning.ts";
 
 /** Removes unknown fields in place; Strict refuses them with 400, Warn adds a warning for each. */
-export function checkFields(kind: ResourceKind, object: KubeObject, options: WriteOptions): void {
+export const checkFields = (kind: ResourceKind, object: KubeObject, options: WriteOptions): void => {
   const unknown = prune(object, kind.schema, true).map((path) => `unknown field "${path}"`);
   if (unknown.length === 0 || options.fieldValidation === "Ignore") return;
   if (options.fieldValidation === "Warn") {
@@ -17,4 +17,4 @@ export function checkFields(kind: ResourceKind, object: KubeObject, options: Wri
   throw badRequest(
     `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: strict decoding error: ${unknown.join(", ")}`,
   );
-}
+};

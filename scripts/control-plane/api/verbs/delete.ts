@@ -7,7 +7,7 @@ import { bucketOf } from "../registry.ts";
 import { requestMatcher } from "../selectors.ts";
 import { inVersion, storedObject } from "./read.ts";
 
-export function remove(ctx: ApiContext, request: ApiRequest): Reply {
+export const remove = (ctx: ApiContext, request: ApiRequest): Reply => {
   const { kind, name, namespace, query, body } = request;
   const options = deleteOptions(body, query);
   if (name === undefined) {
@@ -25,4 +25,4 @@ export function remove(ctx: ApiContext, request: ApiRequest): Reply {
   const deletion = deleteObject(ctx, kind, object, options);
   if (!deletion.gone) return { reply: "object", code: 200, kind, object: deletion.object };
   return { reply: "body", code: 200, body: successBody(kind, name, object.metadata.uid) };
-}
+};

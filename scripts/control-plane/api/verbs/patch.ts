@@ -18,7 +18,7 @@ import { prepareInput } from "../validation/prepare-input.ts";
 import { inVersion, storedObject } from "./read.ts";
 
 /** Throws 415 for a patch type that the kind does not take. */
-function refusePatchType({ kind, contentType }: ApiRequest): void {
+const refusePatchType = ({ kind, contentType }: ApiRequest): void => {
   const accepted = [
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -29,16 +29,16 @@ function refusePatchType({ kind, contentType }: ApiRequest): void {
   throw unsupportedMediaType(
     `the body of the request was in an unknown format - accepted media types include: ${accepted.join(", ")}`,
   );
-}
+};
 
-function patched({ kind, contentType }: ApiRequest, target: Json, body: Json): Json {
+const patched = ({ kind, contentType }: ApiRequest, target: Json, body: Json): Json => {
   if (contentType === "application/json-patch+json") return jsonPatch(target, body);
   if (contentType === "application/merge-patch+json") return mergePatch(target, body);
   return strategicMerge(target, body, ownershipSchema(kind));
-}
+};
 
 /** A patch that brings unknown fields is refused as such, with the patch as the faulty value. */
-function refuseUnknownFields(request: ApiRequest, result: KubeObject, body: Json): void {
+const refuseUnknownFields = (request: ApiRequest, result: KubeObject, body: Json): void => {
   if (request.options.fieldValidation !== "Strict") return;
   const unknown = prune(copy(result), request.kind.schema, true).map((path) => `unknown field "${path}"`);
   if (unknown.length === 0) return;
@@ -50,9 +50,9 @@ function refuseUnknownFields(request: ApiRequest, result: KubeObject, body: Json
       `strict decoding error: ${unknown.join(", ")}`,
     ),
   ]);
-}
+};
 
-export function patch(ctx: ApiContext, request: ApiRequest): Reply {
+export const patch = (ctx: ApiContext, request: ApiRequest): Reply => {
   const { kind, subresource, options, body } = request;
   refusePatchType(request);
   if (body === undefined) throw badRequest("the request has no body");
@@ -71,9 +71,9 @@ export function patch(ctx: ApiContext, request: ApiRequest): Reply {
   refuseUnknownFields(request, result, body);
   const object = updateObject(ctx, kind, old, result, { ...options, subresource });
   return { reply: "object", code: 200, kind, object };
-}
+};
 
-function apply(ctx: ApiContext, request: ApiRequest, body: Json): Reply {
+const apply = (ctx: ApiContext, request: ApiRequest, body: Json): Reply => {
   const { kind, subresource, options, namespace, name = "" } = request;
   if (!request.query.get("fieldManager")) {
     throw new ApiError(
@@ -105,4 +105,4 @@ function apply(ctx: ApiContext, request: ApiRequest, body: Json): Reply {
     kind,
     object: createObject(ctx, kind, namespace, object, options, track),
   };
-}
+};

@@ -8,31 +8,28 @@ import { scaleOf } from "../scale.ts";
 import { requestMatcher } from "../selectors.ts";
 
 /** The object in the request's version; versions differ in apiVersion alone. */
-export function inVersion(kind: ResourceKind, object: KubeObject): KubeObject {
-  return object.apiVersion === apiVersionOf(kind) ? object : { ...object, apiVersion: apiVersionOf(kind) };
-}
+export const inVersion = (kind: ResourceKind, object: KubeObject): KubeObject =>
+  object.apiVersion === apiVersionOf(kind) ? object : { ...object, apiVersion: apiVersionOf(kind) };
 
 /** The stored object a request names, or 404. */
-export function storedObject(ctx: ApiContext, request: ApiRequest): KubeObject {
+export const storedObject = (ctx: ApiContext, request: ApiRequest): KubeObject => {
   const name = request.name ?? "";
   const object = ctx.store.get(bucketOf(request.kind), request.namespace, name);
   if (!object) throw notFound(request.kind, name);
   return inVersion(request.kind, object);
-}
+};
 
-function versionParameter(query: URLSearchParams): number | undefined {
+const versionParameter = (query: URLSearchParams): number | undefined => {
   const text = query.get("resourceVersion") ?? "";
   if (text === "") return undefined;
   if (!/^\d+$/.test(text))
     throw badRequest(`invalid resource version: strconv.ParseUint: parsing "${text}": invalid syntax`);
   return Number(text);
-}
+};
 
-function isTrue(value: string | null): boolean {
-  return value === "true" || value === "1";
-}
+const isTrue = (value: string | null): boolean => value === "true" || value === "1";
 
-export function read(ctx: ApiContext, request: ApiRequest): Reply {
+export const read = (ctx: ApiContext, request: ApiRequest): Reply => {
   const { kind, query, name, namespace } = request;
   const version = versionParameter(query);
   if (isTrue(query.get("watch"))) {
@@ -57,4 +54,4 @@ export function read(ctx: ApiContext, request: ApiRequest): Reply {
   const matches = requestMatcher(query, kind);
   const objects = ctx.store.list(bucketOf(kind), namespace).map((object) => inVersion(kind, object));
   return { reply: "list", kind, objects: objects.filter(matches), version: ctx.store.version };
-}
+};

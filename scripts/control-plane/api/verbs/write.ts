@@ -9,22 +9,22 @@ import { apiVersionOf } from "../registry.ts";
 import { applyScale, scaleOf } from "../scale.ts";
 import { storedObject } from "./read.ts";
 
-function bodyObject(request: ApiRequest) {
+const bodyObject = (request: ApiRequest) => {
   const { kind, body } = request;
   if (body === undefined) throw badRequest("the request has no body");
   return asKubeObject(body, { apiVersion: apiVersionOf(kind), kind: kind.kind });
-}
+};
 
-export function create(ctx: ApiContext, request: ApiRequest): Reply {
+export const create = (ctx: ApiContext, request: ApiRequest): Reply => {
   const { kind, namespace, options } = request;
   const input = bodyObject(request);
   if (kind.namespaced && namespace === undefined) {
     throw badRequest("an empty namespace may not be set during creation");
   }
   return { reply: "object", code: 201, kind, object: createObject(ctx, kind, namespace, input, options) };
-}
+};
 
-export function replace(ctx: ApiContext, request: ApiRequest): Reply {
+export const replace = (ctx: ApiContext, request: ApiRequest): Reply => {
   const { kind, subresource, options, body } = request;
   const old = storedObject(ctx, request);
   if (subresource === "scale") {
@@ -40,4 +40,4 @@ export function replace(ctx: ApiContext, request: ApiRequest): Reply {
   }
   const object = updateObject(ctx, kind, old, bodyObject(request), { ...options, subresource });
   return { reply: "object", code: 200, kind, object };
-}
+};
