@@ -12,9 +12,45 @@ import type { StoreEvent } from "./store.ts";
 type Place = { bucket: string; namespace: string | undefined; name: string };
 const manager = "kube-controller-manager";
 
+/** Who names whom as an owner, as the events of the store have told it. */
+class Dependents {
+  readonly #places = new Map<string, Map<string, Place>>();
+
+  /** What names `owner` as its owner. */
+  of(owner: KubeObject): Place[] {
+    return [...(this.#places.get(owner.metadata.uid ?? "")?.values() ?? [])];
+  }
+
+  take(event: StoreEvent): void {
+    const place = placeOf(event.bucket, event.object);
+    for (const { uid } of event.previous?.metadata.ownerReferences ?? []) {
+      this.#places.get(uid)?.delete(placeKey(place));
+    }
+    if (event.type === "DELETED") return;
+    for (const { uid } of event.object.metadata.ownerReferences ?? []) {
+      const places = this.#places.get(uid) ?? new Map<string, Place>();
+      this.#places.set(uid, places.set(placeKey(place), place));
+    }
+  }
+}
+
+/** The objects that `event` gives the collector reason to look at. */
+const concerned = (ctx: ApiContext, event: StoreEvent, dependents: Dependents): Place[] => {
+  const { object } = event;
+  const { ownerReferences, deletionTimestamp } = object.metadata;
+  if (event.type !== "DELETED") {
+    return ownerReferences || deletionTimestamp ? [placeOf(event.bucket, object)] : [];
+  }
+  const owners = (ownerReferences ?? []).flatMap((owner) => {
+    const found = findOwner(ctx, object, owner);
+    return found.state === "present" ? [placeOf(found.bucket, found.object)] : [];
+  });
+  return [...dependents.of(object), ...owners];
+};
+
 /** Runs until the answer is called. Work happens after the request that caused it, in the order of the events. */
 export const startGarbageCollector = (ctx: ApiContext, log: (line: string) => void): (() => void) => {
-  const dependents = new Map<string, Map<string, Place>>();
+  const dependents = new Dependents();
   const queue = new Map<string, Place>();
   let scheduled: NodeJS.Immediate | undefined;
 
@@ -22,45 +58,21 @@ export const startGarbageCollector = (ctx: ApiContext, log: (line: string) => vo
     queue.set(placeKey(place), place);
     scheduled ??= setImmediate(drain);
   };
-  const index = (event: StoreEvent) => {
-    const place = placeOf(event.bucket, event.object);
-    for (const { uid } of event.previous?.metadata.ownerReferences ?? []) {
-      dependents.get(uid)?.delete(placeKey(place));
-    }
-    if (event.type === "DELETED") return;
-    for (const { uid } of event.object.metadata.ownerReferences ?? []) {
-      const places = dependents.get(uid) ?? new Map<string, Place>();
-      dependents.set(uid, places.set(placeKey(place), place));
-    }
-  };
-  const dependentsOf = (owner: KubeObject): Place[] => [
-    ...(dependents.get(owner.metadata.uid ?? "")?.values() ?? []),
-  ];
-  const onEvent = (event: StoreEvent) => {
-    index(event);
-    const { object } = event;
-    if (event.type === "DELETED") {
-      for (const place of dependentsOf(object)) enqueue(place);
-      for (const owner of object.metadata.ownerReferences ?? []) {
-        const found = findOwner(ctx, object, owner);
-        if (found.state === "present") enqueue(placeOf(found.bucket, found.object));
-      }
-    } else if (object.metadata.ownerReferences || object.metadata.deletionTimestamp) {
-      enqueue(placeOf(event.bucket, object));
-    }
-  };
-  function drain() {
+  const drain = () => {
     scheduled = undefined;
     for (const [key, place] of [...queue]) {
       queue.delete(key);
       try {
-        collect(ctx, place, dependentsOf, enqueue);
+        collect(ctx, place, (owner) => dependents.of(owner), enqueue);
       } catch (error) {
         log(`garbage collector: ${key}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
-  }
-  const unsubscribe = ctx.store.subscribe(onEvent);
+  };
+  const unsubscribe = ctx.store.subscribe((event) => {
+    dependents.take(event);
+    for (const place of concerned(ctx, event, dependents)) enqueue(place);
+  });
   return () => {
     unsubscribe();
     clearImmediate(scheduled);
@@ -107,24 +119,26 @@ const collect = (
   const object = ctx.store.get(place.bucket, place.namespace, place.name);
   const kind = ctx.registry.findBucket(place.bucket);
   if (!object || !kind) return;
-  if (object.metadata.deletionTimestamp) {
-    if (hasFinalizer(object, "orphan")) {
-      for (const dependent of dependentsOf(object)) releaseDependent(ctx, dependent, object);
-      dropFinalizer(ctx, kind, object, "orphan");
-      return;
-    }
-    if (!isForegroundDeletion(object)) return;
-    const waiting = dependentsOf(object);
-    const blocks = waiting.some((dependent) =>
-      ctx.store
-        .get(dependent.bucket, dependent.namespace, dependent.name)
-        ?.metadata.ownerReferences?.some((ref) => ref.uid === object.metadata.uid && ref.blockOwnerDeletion),
-    );
-    if (!blocks) dropFinalizer(ctx, kind, object, "foregroundDeletion");
-    else for (const dependent of waiting) enqueue(dependent);
+  if (!object.metadata.deletionTimestamp) {
+    judgeDependent(ctx, kind, object, dependentsOf);
     return;
   }
-  judgeDependent(ctx, kind, object, dependentsOf);
+  if (hasFinalizer(object, "orphan")) {
+    for (const dependent of dependentsOf(object)) releaseDependent(ctx, dependent, object);
+    dropFinalizer(ctx, kind, object, "orphan");
+    return;
+  }
+  if (!isForegroundDeletion(object)) return;
+  const waiting = dependentsOf(object);
+  if (!waiting.some((dependent) => blocksDeletion(ctx, dependent, object)))
+    dropFinalizer(ctx, kind, object, "foregroundDeletion");
+  else for (const dependent of waiting) enqueue(dependent);
+};
+
+/** Whether the object at `place` keeps `owner` from going before it. */
+const blocksDeletion = (ctx: ApiContext, place: Place, owner: KubeObject): boolean => {
+  const references = ctx.store.get(place.bucket, place.namespace, place.name)?.metadata.ownerReferences ?? [];
+  return references.some((reference) => reference.uid === owner.metadata.uid && reference.blockOwnerDeletion);
 };
 
 const judgeDependent = (
@@ -147,16 +161,15 @@ const judgeDependent = (
     return;
   }
   const waits = found.some(({ owner }) => isWaiting(owner));
-  const propagationPolicy =
-    waits && dependentsOf(object).length > 0
-      ? "Foreground"
-      : hasFinalizer(object, "orphan")
-        ? "Orphan"
-        : hasFinalizer(object, "foregroundDeletion")
-          ? "Foreground"
-          : "Background";
+  const propagationPolicy = waits && dependentsOf(object).length > 0 ? "Foreground" : ownPolicy(object);
   const { uid } = object.metadata;
   deleteObject(ctx, kind, object, { propagationPolicy, ...(uid ? { preconditions: { uid } } : {}) });
+};
+
+/** How an object's own finalizers have it deleted. */
+const ownPolicy = (object: KubeObject): "Orphan" | "Foreground" | "Background" => {
+  if (hasFinalizer(object, "orphan")) return "Orphan";
+  return hasFinalizer(object, "foregroundDeletion") ? "Foreground" : "Background";
 };
 
 const releaseDependent = (ctx: ApiContext, place: Place, owner: KubeObject): void => {

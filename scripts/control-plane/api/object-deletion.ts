@@ -55,6 +55,40 @@ const finalizersFor = (object: KubeObject, options: DeleteOptions): string[] => 
 
 export type Deletion = { gone: true; object: KubeObject } | { gone: false; object: KubeObject };
 
+/** Throws 409 where the object is not the one, or not the version, that the request means. */
+const refuseOthers = (kind: ResourceKind, { metadata }: KubeObject, options: DeleteOptions): void => {
+  const { uid, resourceVersion } = options.preconditions ?? {};
+  const refuse = (what: string, wanted: string, found: string | undefined) =>
+    conflict(
+      kind,
+      metadata.name ?? "",
+      `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${found}`,
+    );
+  if (uid !== undefined && uid !== metadata.uid) throw refuse("UID", uid, metadata.uid);
+  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
+    throw refuse("ResourceVersion", resourceVersion, metadata.resourceVersion);
+  }
+};
+
+/** The object as one that is deleted and that `finalizers` hold. */
+const markedAsDeleted = (
+  kind: ResourceKind,
+  object: KubeObject,
+  finalizers: string[],
+  now: Date,
+): KubeObject => {
+  const marked = copy(object);
+  const { metadata } = marked;
+  if (finalizers.length > 0) metadata.finalizers = finalizers;
+  else delete metadata.finalizers;
+  if (metadata.deletionTimestamp) return marked;
+  metadata.deletionTimestamp = rfc3339(now);
+  if (metadata.generation) metadata.generation += 1;
+  if (isNamespace(kind)) marked.status = { phase: "Terminating" };
+  else metadata.deletionGracePeriodSeconds = 0;
+  return marked;
+};
+
 /** Deletes an object, or marks it where finalizers hold it. Throws 409 when a precondition fails. */
 export const deleteObject = (
   ctx: ApiContext,
@@ -62,23 +96,7 @@ export const deleteObject = (
   object: KubeObject,
   options: DeleteOptions,
 ): Deletion => {
-  const { metadata } = object;
-  const { uid, resourceVersion } = options.preconditions ?? {};
-  const name = metadata.name ?? "";
-  if (uid !== undefined && uid !== metadata.uid) {
-    throw conflict(
-      kind,
-      name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
-    );
-  }
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
-    throw conflict(
-      kind,
-      name,
-      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
-    );
-  }
+  refuseOthers(kind, object, options);
   const dryRun = options.dryRun?.includes("All") === true;
   const finalizers = finalizersFor(object, options);
   const holds = finalizers.length > 0 || kindHolds(kind, object);
@@ -86,15 +104,7 @@ export const deleteObject = (
     if (dryRun) return { gone: true, object };
     return { gone: true, object: ctx.store.remove(bucketOf(kind), object) ?? object };
   }
-  const marked = copy(object);
-  if (finalizers.length > 0) marked.metadata.finalizers = finalizers;
-  else delete marked.metadata.finalizers;
-  if (!marked.metadata.deletionTimestamp) {
-    marked.metadata.deletionTimestamp = rfc3339(ctx.now());
-    if (!isNamespace(kind)) marked.metadata.deletionGracePeriodSeconds = 0;
-    if (marked.metadata.generation) marked.metadata.generation += 1;
-    if (isNamespace(kind)) marked.status = { phase: "Terminating" };
-  }
+  const marked = markedAsDeleted(kind, object, finalizers, ctx.now());
   if (dryRun || equal(marked, object)) return { gone: false, object: marked };
   return { gone: false, object: ctx.store.put(bucketOf(kind), marked) };
 };

@@ -131,26 +131,16 @@ const permittedChange = (
   };
 };
 
-/** Replaces an object or its status; a write that changes nothing keeps the version. */
-export const updateObject = (
-  ctx: ApiContext,
-  kind: ResourceKind,
-  old: KubeObject,
-  input: KubeObject,
-  options: WriteOptions & { subresource: string | undefined },
-  track: typeof trackUpdate = trackUpdate,
-): KubeObject => {
+/** Throws 400 or 409 where `input` is not a next version of `old`. */
+const refuseOthers = (kind: ResourceKind, old: KubeObject, input: KubeObject): void => {
   const name = old.metadata.name ?? "";
-  conform(kind, input);
-  if (input.metadata.name !== undefined && input.metadata.name !== name) {
-    throw badRequest(
-      `the name of the object (${input.metadata.name}) does not match the name on the URL (${name})`,
-    );
+  const { name: given, namespace, resourceVersion, uid } = input.metadata;
+  if (given !== undefined && given !== name) {
+    throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
   }
-  if (input.metadata.namespace && input.metadata.namespace !== old.metadata.namespace) {
+  if (namespace && namespace !== old.metadata.namespace) {
     throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }
-  const { resourceVersion, uid } = input.metadata;
   if (uid && uid !== old.metadata.uid) {
     throw conflict(
       kind,
@@ -161,8 +151,21 @@ export const updateObject = (
   if (resourceVersion && resourceVersion !== "0" && resourceVersion !== old.metadata.resourceVersion) {
     throw modifiedMeanwhile(kind, name);
   }
+};
+
+/** Replaces an object or its status; a write that changes nothing keeps the version. */
+export const updateObject = (
+  ctx: ApiContext,
+  kind: ResourceKind,
+  old: KubeObject,
+  input: KubeObject,
+  options: WriteOptions & { subresource: string | undefined },
+  track: typeof trackUpdate = trackUpdate,
+): KubeObject => {
+  conform(kind, input);
+  refuseOthers(kind, old, input);
   const cleaned = copy(input);
-  cleaned.metadata.name = name;
+  cleaned.metadata.name = old.metadata.name ?? "";
   if (old.metadata.namespace) cleaned.metadata.namespace = old.metadata.namespace;
   prepareInput(kind, cleaned);
   checkFields(kind, cleaned, options);

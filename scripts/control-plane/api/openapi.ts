@@ -118,20 +118,7 @@ const operations = (kind: ResourceKind): JsonObject => {
 /** A schema in OpenAPI's form; shared structs move to `shared` and are referred to. */
 const openApiSchema = (schema: Schema, shared: JsonObject, isRoot: boolean): JsonObject => {
   const { "x-definition": name, "x-pointer": _, description, default: fallback, ...rest } = schema;
-  if (name !== undefined && !isRoot) {
-    const fullName = `io.k8s.types.${name}`;
-    const { "x-kubernetes-patch-strategy": strategy, ...plain } = rest;
-    if (shared[fullName] === undefined) {
-      shared[fullName] = {}; // a struct may contain itself
-      shared[fullName] = openApiSchema({ ...plain, ...(description ? { description } : {}) }, shared, true);
-    }
-    return {
-      allOf: [reference(fullName)],
-      ...(description ? { description } : {}),
-      ...(fallback === undefined ? {} : { default: fallback }),
-      ...(strategy ? { "x-kubernetes-patch-strategy": strategy } : {}),
-    };
-  }
+  if (name !== undefined && !isRoot) return sharedSchema(name, schema, shared);
   const result: JsonObject = {};
   for (const [key, value] of Object.entries(rest)) {
     const converted = convert(key, value, shared);
@@ -141,10 +128,27 @@ const openApiSchema = (schema: Schema, shared: JsonObject, isRoot: boolean): Jso
     result.format = "int-or-string";
     result.oneOf = [{ type: "integer" }, { type: "string" }];
   }
+  return { ...described(description, fallback), ...result };
+};
+
+const described = (description: string | undefined, fallback: Json | undefined): JsonObject => ({
+  ...(description ? { description } : {}),
+  ...(fallback === undefined ? {} : { default: fallback }),
+});
+
+/** A reference to the struct `name`, which `shared` has afterwards. */
+const sharedSchema = (name: string, schema: Schema, shared: JsonObject): JsonObject => {
+  const { "x-definition": _, "x-pointer": _pointer, default: fallback, ...rest } = schema;
+  const { "x-kubernetes-patch-strategy": strategy, ...plain } = rest;
+  const fullName = `io.k8s.types.${name}`;
+  if (shared[fullName] === undefined) {
+    shared[fullName] = {}; // a struct may contain itself
+    shared[fullName] = openApiSchema(plain, shared, true);
+  }
   return {
-    ...(description ? { description } : {}),
-    ...(fallback === undefined ? {} : { default: fallback }),
-    ...result,
+    allOf: [reference(fullName)],
+    ...described(schema.description, fallback),
+    ...(strategy ? { "x-kubernetes-patch-strategy": strategy } : {}),
   };
 };
 

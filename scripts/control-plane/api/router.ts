@@ -124,31 +124,14 @@ export const route = async (
   options: RouterOptions,
 ): Promise<void> => {
   const url = new URL(request.url ?? "/", "http://localhost");
-  const accept = request.headers.accept ?? "";
   try {
     refuseBrowsers(request);
-    if (/^\/(healthz|livez|readyz)$/.test(url.pathname)) {
-      response.writeHead(200, { "content-type": "text/plain" }).end("ok");
-      return;
-    }
-    if (request.method === "GET" && url.pathname === "/openapi/v2") {
-      sendOpenApiV2(response, accept);
-      return;
-    }
-    if (request.method === "GET") {
-      const body = staticAnswer(ctx, url.pathname, accept);
-      if (body) {
-        const isAggregated = body.kind === "APIGroupDiscoveryList";
-        response.setHeader("vary", "Accept");
-        if (isAggregated) return sendAggregated(response, body);
-        return sendJson(response, 200, body);
-      }
-    }
+    if (sendStatic(ctx, request, response, url)) return;
     const parsed = await apiRequest(ctx, request, url);
     const reply = perform(ctx, parsed);
     setWarnings(response, parsed.options.warnings);
     sendReply(ctx, request, response, reply, {
-      accept,
+      accept: request.headers.accept ?? "",
       query: url.searchParams,
       bookmarkIntervalMs: options.bookmarkIntervalMs,
     });
@@ -161,6 +144,31 @@ export const route = async (
     options.log(`internal error at ${request.method} ${url.pathname}: ${text}`);
     sendError(response, new ApiError(500, "InternalError", "Internal error occurred"));
   }
+};
+
+/** Answers probes, discovery and schemas; false where the request asks for none of them. */
+const sendStatic = (
+  ctx: ApiContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { pathname }: URL,
+): boolean => {
+  const accept = request.headers.accept ?? "";
+  if (/^\/(healthz|livez|readyz)$/.test(pathname)) {
+    response.writeHead(200, { "content-type": "text/plain" }).end("ok");
+    return true;
+  }
+  if (request.method !== "GET") return false;
+  if (pathname === "/openapi/v2") {
+    sendOpenApiV2(response, accept);
+    return true;
+  }
+  const body = staticAnswer(ctx, pathname, accept);
+  if (!body) return false;
+  response.setHeader("vary", "Accept");
+  if (body.kind === "APIGroupDiscoveryList") sendAggregated(response, body);
+  else sendJson(response, 200, body);
+  return true;
 };
 
 const sendAggregated = (response: ServerResponse, body: JsonObject): void => {

@@ -2,7 +2,7 @@
 // The fields that a value sets, and the fields in which two values differ.
 import { equal, isObject, type Json } from "../json.ts";
 import type { Schema } from "../schema/schema.ts";
-import { isAlwaysPresent, partsOf, shapeOf } from "./field-node.ts";
+import { isAlwaysPresent, type Part, partsOf, shapeOf } from "./field-node.ts";
 import { emptySet, type FieldSet, insert } from "./field-set.ts";
 
 /** Every field that an applied value sets. */
@@ -36,6 +36,27 @@ export const compare = (before: Json | undefined, after: Json | undefined, schem
   return result;
 };
 
+/** Whether a field is owned as a whole on the sides where it is there, or has changed its shape. */
+const isLeafChange = (before: Json | undefined, after: Json | undefined, schema: Schema): boolean => {
+  const shapeBefore = shapeOf(before, schema);
+  const shapeAfter = shapeOf(after, schema);
+  if (before === undefined) return shapeAfter === "leaf";
+  if (after === undefined) return shapeBefore === "leaf";
+  return shapeBefore === "leaf" || shapeAfter === "leaf" || shapeBefore !== shapeAfter;
+};
+
+/** The set of `result` that a field which differs belongs to. */
+const changeOf = (before: Json | undefined, after: Json | undefined, result: Comparison): FieldSet => {
+  if (before === undefined) return result.added;
+  return after === undefined ? result.removed : result.modified;
+};
+
+/** What stands for a part that is not there: an empty value where Go's struct always has one. */
+const missingPart = ({ key, schema }: Part, parent: Schema): Json | undefined => {
+  if (!isAlwaysPresent(parent, key.slice(2), schema)) return undefined;
+  return schema.type === "array" ? [] : {};
+};
+
 const walk = (
   before: Json | undefined,
   after: Json | undefined,
@@ -45,35 +66,19 @@ const walk = (
 ): void => {
   if (before === undefined && after === undefined) return;
   if (before !== undefined && after !== undefined && equal(before, after)) return;
-  const shapeBefore = shapeOf(before, schema);
-  const shapeAfter = shapeOf(after, schema);
-  const isLeaf =
-    before === undefined
-      ? shapeAfter === "leaf"
-      : after === undefined
-        ? shapeBefore === "leaf"
-        : shapeBefore === "leaf" || shapeAfter === "leaf" || shapeBefore !== shapeAfter;
-  if (isLeaf) {
-    if (before === undefined) insert(result.added, path);
-    else if (after === undefined) insert(result.removed, path);
-    else insert(result.modified, path);
+  if (isLeafChange(before, after, schema)) {
+    insert(changeOf(before, after, result), path);
     return;
   }
   const old = new Map(partsOf(before, schema).map((part) => [part.key, part]));
   const now = new Map(partsOf(after, schema).map((part) => [part.key, part]));
-  for (const key of new Set([...old.keys(), ...now.keys()])) {
-    const part = now.get(key) ?? old.get(key);
-    if (!part) continue;
-    const missing = isAlwaysPresent(schema, key.slice(2), part.schema)
-      ? part.schema.type === "array"
-        ? []
-        : {}
-      : undefined;
+  for (const [key, part] of new Map([...old, ...now])) {
+    const missing = missingPart(part, schema);
     const valueBefore = old.get(key)?.value ?? (before === undefined ? undefined : missing);
     const valueAfter = now.get(key)?.value ?? (after === undefined ? undefined : missing);
     walk(valueBefore, valueAfter, part.schema, [...path, key], result);
   }
-  if (path.length === 0) return;
-  if (before === undefined) insert(result.added, path);
-  else if (after === undefined) insert(result.removed, path);
+  const isRoot = path.length === 0;
+  const isKept = before !== undefined && after !== undefined;
+  if (!isRoot && !isKept) insert(changeOf(before, after, result), path);
 };

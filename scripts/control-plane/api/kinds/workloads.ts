@@ -47,24 +47,26 @@ const setTemplateDefaults = (object: KubeObject): void => {
 };
 
 const containerFaults = (pod: JsonObject, path: string): Cause[] => {
-  const containers = listOrEmpty(pod.containers);
-  const faults: Cause[] = [];
-  if (containers.length === 0) faults.push(requiredValue(`${path}.containers`));
   const names = new Set<string>();
+  const faults = listOrEmpty(pod.containers).length === 0 ? [requiredValue(`${path}.containers`)] : [];
   for (const field of ["initContainers", "containers"]) {
     listOrEmpty(pod[field]).forEach((container, index) => {
       if (!isObject(container)) return;
       const at = `${path}.${field}[${index}]`;
       const name = stringOf(container.name) ?? "";
-      const fault = name === "" ? requiredValue(`${at}.name`) : dnsLabelFault(`${at}.name`, name);
-      if (fault) faults.push(fault);
-      else if (names.has(name)) faults.push(duplicateValue(`${at}.name`, name));
+      faults.push(...containerNameFaults(name, names, at));
       names.add(name);
       if (!container.image) faults.push(requiredValue(`${at}.image`));
       faults.push(...mountFaults(container, pod, at));
     });
   }
   return faults;
+};
+
+const containerNameFaults = (name: string, others: ReadonlySet<string>, at: string): Cause[] => {
+  const fault = name === "" ? requiredValue(`${at}.name`) : dnsLabelFault(`${at}.name`, name);
+  if (fault) return [fault];
+  return others.has(name) ? [duplicateValue(`${at}.name`, name)] : [];
 };
 
 const mountFaults = (container: JsonObject, pod: JsonObject, at: string): Cause[] => {

@@ -22,11 +22,7 @@ const mergeObject = (target: JsonObject, patch: JsonObject, schema: Schema): Jso
   if (directive === "replace") return withoutDirectives(patch);
   if (directive !== undefined && directive !== "merge")
     throw badRequest(`unknown patch type: ${String(directive)}`);
-  const result: JsonObject = copy(target);
-  const retain = patch.$retainKeys;
-  if (Array.isArray(retain)) {
-    for (const key of Object.keys(result)) if (!retain.includes(key)) delete result[key];
-  }
+  const result = retained(copy(target), patch.$retainKeys);
   for (const [key, value] of Object.entries(patch)) {
     if (key.startsWith("$")) continue;
     if (value === null || value === undefined) delete result[key];
@@ -34,6 +30,12 @@ const mergeObject = (target: JsonObject, patch: JsonObject, schema: Schema): Jso
   }
   for (const [key, value] of Object.entries(patch)) applyListDirective(result, key, value, schema);
   return result;
+};
+
+/** The fields that `keys` names, or all where it is no list. */
+const retained = (object: JsonObject, keys: Json | undefined): JsonObject => {
+  if (!Array.isArray(keys)) return object;
+  return Object.fromEntries(Object.entries(object).filter(([key]) => keys.includes(key)));
 };
 
 const mergeField = (target: Json | undefined, value: Json, schema: Schema): Json => {
@@ -53,19 +55,22 @@ const mergeList = (target: Json | undefined, patch: Json[], schema: Schema): Jso
     for (const item of patch) if (!result.some((other) => equal(other, item))) result.push(copy(item));
     return result;
   }
-  for (const item of patch) {
-    if (!isObject(item)) throw badRequest("a list that merges by key must hold objects");
-    const key = item[mergeKey];
-    if (key === undefined)
-      throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
-    const index = result.findIndex((other) => isObject(other) && equal(other[mergeKey], key));
-    const existing = result[index];
-    if (item.$patch === "delete") {
-      if (index >= 0) result.splice(index, 1);
-    } else if (isObject(existing)) result[index] = mergeObject(existing, item, schema.items ?? {});
-    else result.push(mergeObject({}, item, schema.items ?? {}));
-  }
+  for (const item of patch) mergeKeyedItem(result, item, mergeKey, schema.items ?? {});
   return result;
+};
+
+/** Changes, adds or removes the item of `list` that `item` names by its `mergeKey`, in place. */
+const mergeKeyedItem = (list: Json[], item: Json, mergeKey: string, schema: Schema): void => {
+  if (!isObject(item)) throw badRequest("a list that merges by key must hold objects");
+  const key = item[mergeKey];
+  if (key === undefined)
+    throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+  const index = list.findIndex((other) => isObject(other) && equal(other[mergeKey], key));
+  const existing = list[index];
+  if (item.$patch === "delete") {
+    if (index >= 0) list.splice(index, 1);
+  } else if (isObject(existing)) list[index] = mergeObject(existing, item, schema);
+  else list.push(mergeObject({}, item, schema));
 };
 
 const withoutDirectives = (patch: JsonObject): JsonObject => {

@@ -37,26 +37,31 @@ const bracket = (text: string): Step | undefined => {
     });
 };
 
+/** The step at the beginning of `path`, and what is left of it; a text that says what can't be read. */
+const firstStep = (path: string): { step: Step; rest: string } | string => {
+  const index = /^\.?\[((?:'[^']*'|"[^"]*"|[^\]'"])*)\]/.exec(path);
+  if (index) {
+    const step = bracket((index[1] ?? "").trim());
+    return step ? { step, rest: path.slice(index[0].length) } : `[${index[1]}]`;
+  }
+  const field = /^\.((?:[^.[\]\\]|\\.)+)/.exec(path);
+  if (!field) return JSON.stringify(path);
+  const name = (field[1] ?? "").replaceAll(/\\(.)/g, "$1");
+  const step: Step = name === "*" ? members : (value) => (isObject(value) ? known(value[name]) : []);
+  return { step, rest: path.slice(field[0].length) };
+};
+
 /** Reads a path such as `.status.conditions[?(@.type=="Ready")].status`. */
 export const jsonPath = (text: string): JsonPath => {
   const steps: Step[] = [];
   let rest = text.replace(/^\{(.*)\}$/, "$1").replace(/^\$/, "");
   if (rest !== "" && !/^[.[]/.test(rest))
     return { ok: false, why: `must start with "." in ${JSON.stringify(text)}` };
-  while (rest !== "") {
-    const field = /^\.((?:[^.[\]\\]|\\.)+)/.exec(rest);
-    const index = /^\.?\[((?:'[^']*'|"[^"]*"|[^\]'"])*)\]/.exec(rest);
-    if (index) {
-      const step = bracket((index[1] ?? "").trim());
-      if (!step) return { ok: false, why: `cannot read [${index[1]}] in ${JSON.stringify(text)}` };
-      steps.push(step);
-      rest = rest.slice(index[0].length);
-    } else if (field) {
-      const name = (field[1] ?? "").replaceAll(/\\(.)/g, "$1");
-      steps.push(name === "*" ? members : (value) => (isObject(value) ? known(value[name]) : []));
-      rest = rest.slice(field[0].length);
-    } else if (rest === ".") rest = "";
-    else return { ok: false, why: `cannot read ${JSON.stringify(rest)} in ${JSON.stringify(text)}` };
+  while (rest !== "" && rest !== ".") {
+    const read = firstStep(rest);
+    if (typeof read === "string") return { ok: false, why: `cannot read ${read} in ${JSON.stringify(text)}` };
+    steps.push(read.step);
+    rest = read.rest;
   }
   return {
     ok: true,

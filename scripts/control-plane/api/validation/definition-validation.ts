@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Faults of a CustomResourceDefinition: names, versions, structural schemas, rules that do not compile.
 // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Cause } from "../api-status.ts";
 import { toJson } from "../json.ts";
@@ -28,6 +28,9 @@ const DefinitionShape = Type.Object({
   ),
 });
 
+type Definition = Static<typeof DefinitionShape>;
+type Version = Definition["versions"][number];
+
 /** The faults of a definition beyond the types of its fields. */
 export const definitionFaults = (object: KubeObject, old: KubeObject | undefined): Cause[] => {
   const { spec } = object;
@@ -37,45 +40,51 @@ export const definitionFaults = (object: KubeObject, old: KubeObject | undefined
       invalidValue(`spec${(fault?.path ?? "").replaceAll("/", ".")}`, "", fault?.message ?? "malformed"),
     ];
   }
+  return [
+    ...namingFaults(object.metadata.name ?? "", spec),
+    ...storageFaults(spec.versions),
+    ...spec.versions.flatMap((version, index) => versionFaults(version, `spec.versions[${index}]`)),
+    ...immutabilityFaults(spec, old),
+  ];
+};
+
+const namingFaults = (name: string, { names, group, scope }: Definition): Cause[] => {
   const faults: Cause[] = [];
-  const { names, group, scope, versions } = spec;
-  const name = object.metadata.name ?? "";
   if (name !== `${names.plural}.${group}`) {
     faults.push(invalidValue("metadata.name", name, 'must be spec.names.plural+"."+spec.group'));
   }
   if (scope !== "Namespaced" && scope !== "Cluster") {
     faults.push(unsupportedValue("spec.scope", scope, ["Cluster", "Namespaced"]));
   }
-  if (versions.filter(({ storage }) => storage).length !== 1) {
-    faults.push(
-      invalidValue(
-        "spec.versions",
-        toJson(versions.map((version) => version.name)),
-        "must have exactly one version marked as storage version",
-      ),
-    );
-  }
-  versions.forEach((version, index) => {
-    const path = `spec.versions[${index}]`;
-    const schema = version.schema?.openAPIV3Schema;
-    if (schema) faults.push(...structuralFaults(schema, `${path}.schema.openAPIV3Schema`));
-    else faults.push(requiredValue(`${path}.schema.openAPIV3Schema`, "schemas are required"));
-    (version.additionalPrinterColumns ?? []).forEach((column, at) => {
-      const parsed = jsonPath(column.jsonPath);
-      if (!parsed.ok)
-        faults.push(
-          invalidValue(`${path}.additionalPrinterColumns[${at}].jsonPath`, column.jsonPath, parsed.why),
-        );
-    });
-  });
-  const oldSpec = old?.spec;
-  if (Value.Check(DefinitionShape, oldSpec)) {
-    for (const field of ["scope", "group"] as const) {
-      if (oldSpec[field] !== spec[field])
-        faults.push(invalidValue(`spec.${field}`, spec[field], "field is immutable"));
-    }
-  }
   return faults;
+};
+
+const storageFaults = (versions: Version[]): Cause[] => {
+  if (versions.filter(({ storage }) => storage).length === 1) return [];
+  const names = toJson(versions.map(({ name }) => name));
+  return [invalidValue("spec.versions", names, "must have exactly one version marked as storage version")];
+};
+
+const versionFaults = (version: Version, path: string): Cause[] => {
+  const at = `${path}.schema.openAPIV3Schema`;
+  const schema = version.schema?.openAPIV3Schema;
+  const columns = (version.additionalPrinterColumns ?? []).flatMap((column, index) => {
+    const parsed = jsonPath(column.jsonPath);
+    if (parsed.ok) return [];
+    return [invalidValue(`${path}.additionalPrinterColumns[${index}].jsonPath`, column.jsonPath, parsed.why)];
+  });
+  return [
+    ...(schema ? structuralFaults(schema, at) : [requiredValue(at, "schemas are required")]),
+    ...columns,
+  ];
+};
+
+const immutabilityFaults = (spec: Definition, old: KubeObject | undefined): Cause[] => {
+  const before = old?.spec;
+  if (!Value.Check(DefinitionShape, before)) return [];
+  return (["scope", "group"] as const)
+    .filter((field) => before[field] !== spec[field])
+    .map((field) => invalidValue(`spec.${field}`, spec[field], "field is immutable"));
 };
 
 /** The faults of one version's schema. */
@@ -94,6 +103,22 @@ const structuralFaults = (schema: Schema, path: string): Cause[] => {
 const types = ["array", "boolean", "integer", "number", "object", "string"];
 
 const nodeFaults = (schema: Schema, path: string, isRoot: boolean): Cause[] => {
+  const faults = [...typeFaults(schema, path), ...(isRoot ? rootMetadataFaults(schema, path) : [])];
+  faults.push(...listFaults(schema, path), ...defaultFaults(schema, path), ...patternFaults(schema, path));
+  faults.push(...ruleFaults(schema, path, isRoot), ...combinatorFaults(schema, path));
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    if (isRoot && name === "metadata") continue;
+    faults.push(...nodeFaults(property, `${path}.properties[${name}]`, false));
+  }
+  if (schema.items) faults.push(...nodeFaults(schema.items, `${path}.items`, false));
+  if (typeof schema.additionalProperties === "object") {
+    faults.push(...nodeFaults(schema.additionalProperties, `${path}.additionalProperties`, false));
+  }
+  return faults;
+};
+
+/** The faults of what a node says about the type of its values. */
+const typeFaults = (schema: Schema, path: string): Cause[] => {
   const faults: Cause[] = [];
   const free = schema["x-kubernetes-int-or-string"] || schema["x-kubernetes-preserve-unknown-fields"];
   if (schema.type === undefined) {
@@ -111,32 +136,18 @@ const nodeFaults = (schema: Schema, path: string, isRoot: boolean): Cause[] => {
   }
   if (schema.type === "array" && !schema.items)
     faults.push(requiredValue(`${path}.items`, "must be specified"));
-  if (isRoot && schema.properties?.metadata) {
-    const allowed = new Set(["name", "generateName"]);
-    const extra = Object.keys(schema.properties.metadata.properties ?? {}).filter(
-      (name) => !allowed.has(name),
-    );
-    for (const name of extra) {
-      faults.push(
-        forbiddenValue(
-          `${path}.properties[metadata].properties[${name}]`,
-          "must not specify anything other than name and generateName, but metadata is implicitly specified",
-        ),
-      );
-    }
-  }
-  faults.push(...listFaults(schema, path), ...defaultFaults(schema, path), ...patternFaults(schema, path));
-  faults.push(...ruleFaults(schema, path, isRoot), ...combinatorFaults(schema, path));
-  for (const [name, property] of Object.entries(schema.properties ?? {})) {
-    if (isRoot && name === "metadata") continue;
-    faults.push(...nodeFaults(property, `${path}.properties[${name}]`, false));
-  }
-  if (schema.items) faults.push(...nodeFaults(schema.items, `${path}.items`, false));
-  if (typeof schema.additionalProperties === "object") {
-    faults.push(...nodeFaults(schema.additionalProperties, `${path}.additionalProperties`, false));
-  }
   return faults;
 };
+
+const rootMetadataFaults = (schema: Schema, path: string): Cause[] =>
+  Object.keys(schema.properties?.metadata?.properties ?? {})
+    .filter((name) => name !== "name" && name !== "generateName")
+    .map((name) =>
+      forbiddenValue(
+        `${path}.properties[metadata].properties[${name}]`,
+        "must not specify anything other than name and generateName, but metadata is implicitly specified",
+      ),
+    );
 
 const listFaults = (schema: Schema, path: string): Cause[] => {
   const listType = schema["x-kubernetes-list-type"];
@@ -196,24 +207,27 @@ const combinatorFaults = (schema: Schema, path: string): Cause[] => {
     ...(schema.oneOf ?? []).map((part, index): [string, Schema] => [`oneOf[${index}]`, part]),
     ...(schema.not ? [["not", schema.not] satisfies [string, Schema]] : []),
   ];
+  return parts.flatMap(([name, part]) => partFaults(part, schema, path, name));
+};
+
+/** The faults of `part`, which stands below `schema` as its `name`. */
+const partFaults = (part: Schema, schema: Schema, path: string, name: string): Cause[] => {
+  const at = `${path}.${name}`;
   const faults: Cause[] = [];
-  for (const [name, part] of parts) {
-    const at = `${path}.${name}`;
-    if (part.type !== undefined && !schema["x-kubernetes-int-or-string"]) {
-      faults.push(forbiddenValue(`${at}.type`, "must be empty to be structural"));
-    }
-    if (part.default !== undefined)
-      faults.push(forbiddenValue(`${at}.default`, "must be undefined to be structural"));
-    if (part.description) faults.push(forbiddenValue(`${at}.description`, "must be empty to be structural"));
-    for (const property of Object.keys(part.properties ?? {})) {
-      if (schema.properties?.[property]) continue;
-      faults.push(
-        requiredValue(
-          `${path}.properties[${property}]`,
-          `because it is defined in ${at}.properties[${property}]`,
-        ),
-      );
-    }
+  if (part.type !== undefined && !schema["x-kubernetes-int-or-string"]) {
+    faults.push(forbiddenValue(`${at}.type`, "must be empty to be structural"));
+  }
+  if (part.default !== undefined)
+    faults.push(forbiddenValue(`${at}.default`, "must be undefined to be structural"));
+  if (part.description) faults.push(forbiddenValue(`${at}.description`, "must be empty to be structural"));
+  for (const property of Object.keys(part.properties ?? {})) {
+    if (schema.properties?.[property]) continue;
+    faults.push(
+      requiredValue(
+        `${path}.properties[${property}]`,
+        `because it is defined in ${at}.properties[${property}]`,
+      ),
+    );
   }
   return faults;
 };

@@ -30,23 +30,33 @@ export const dnsLabelFault = (field: string, name: string): Cause | undefined =>
   return label.test(name) ? undefined : invalidValue(field, name, labelText);
 };
 
+/** The fault of a name that becomes one segment of a path. */
+const pathSegmentFault = (field: string, name: string): Cause | undefined =>
+  /[/%]/.test(name) || name === "." || name === ".."
+    ? invalidValue(field, name, "may not contain '/' or '%' and may not be '.' or '..'")
+    : undefined;
+
+const serviceNameFault = (field: string, name: string): Cause | undefined =>
+  serviceLabel.test(name) && name.length <= 63 ? undefined : invalidValue(field, name, serviceText);
+
+const subdomainFault = (field: string, name: string): Cause | undefined => {
+  if (name.length > 253) return invalidValue(field, name, "must be no more than 253 characters");
+  return subdomain.test(name) ? undefined : invalidValue(field, name, subdomainText);
+};
+
+/** What refuses the names of a kind. */
+const nameRule = ({ group, plural }: ResourceKind): typeof subdomainFault => {
+  if (group === "rbac.authorization.k8s.io") return pathSegmentFault;
+  if (group === "" && plural === "namespaces") return dnsLabelFault;
+  if (group === "" && plural === "services") return serviceNameFault;
+  return subdomainFault;
+};
+
 const nameFaults = (kind: ResourceKind, name: string): Cause[] => {
   const field = "metadata.name";
   if (name === "") return [requiredValue(field, "name or generateName is required")];
-  if (kind.group === "rbac.authorization.k8s.io") {
-    return /[/%]/.test(name) || name === "." || name === ".."
-      ? [invalidValue(field, name, "may not contain '/' or '%' and may not be '.' or '..'")]
-      : [];
-  }
-  if (kind.group === "" && kind.plural === "namespaces") {
-    const fault = dnsLabelFault(field, name);
-    return fault ? [fault] : [];
-  }
-  if (kind.group === "" && kind.plural === "services") {
-    return serviceLabel.test(name) && name.length <= 63 ? [] : [invalidValue(field, name, serviceText)];
-  }
-  if (name.length > 253) return [invalidValue(field, name, "must be no more than 253 characters")];
-  return subdomain.test(name) ? [] : [invalidValue(field, name, subdomainText)];
+  const fault = nameRule(kind)(field, name);
+  return fault ? [fault] : [];
 };
 
 const qualifiedNameFault = (field: string, key: string): Cause | undefined => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns a schema into the types that its rules are checked against, and values into what CEL computes with.
 import { type ASTNode, Environment } from "@marcbachmann/cel-js";
-import { isObject, type Json } from "../json.ts";
+import { isObject, type Json, type JsonObject } from "../json.ts";
 import type { Schema } from "../schema/schema.ts";
 
 const reserved = new Set([
@@ -45,25 +45,31 @@ export const celValue = (value: Json | undefined, schema: Schema): unknown => {
   if (typeof value === "number") {
     return schema.type === "number" || !Number.isInteger(value) ? value : BigInt(value);
   }
-  if (typeof value === "string") {
-    if (schema.format === "date-time" || schema.format === "date") return new Date(value);
-    if (schema.format === "byte") return new Uint8Array(Buffer.from(value, "base64"));
-    return value;
-  }
+  if (typeof value === "string") return celString(value, schema);
   if (Array.isArray(value)) return value.map((item) => celValue(item, schema.items ?? {}));
-  if (!isObject(value)) return value;
-  const result: { [key: string]: unknown } = {};
-  const { additionalProperties } = schema;
-  for (const [key, item] of Object.entries(value)) {
+  return isObject(value) ? celFields(value, schema) : value;
+};
+
+const isTime = ({ format }: Schema): boolean => format === "date-time" || format === "date";
+
+const celString = (text: string, schema: Schema): string | Date | Uint8Array => {
+  if (isTime(schema)) return new Date(text);
+  return schema.format === "byte" ? new Uint8Array(Buffer.from(text, "base64")) : text;
+};
+
+/** An object's fields by the names that rules know; those that neither the schema nor CEL can name are left out. */
+const celFields = (object: JsonObject, schema: Schema): { [name: string]: unknown } => {
+  const { additionalProperties, "x-kubernetes-preserve-unknown-fields": keepsUnknown } = schema;
+  const rest =
+    typeof additionalProperties === "object" ? additionalProperties : keepsUnknown ? {} : undefined;
+  const fields: { [name: string]: unknown } = {};
+  for (const [key, item] of Object.entries(object)) {
     const property = schema.properties?.[key];
-    const rest = typeof additionalProperties === "object" ? additionalProperties : undefined;
+    const below = property ?? rest;
     const name = property ? celName(key) : key;
-    if (item === undefined || name === undefined) continue;
-    if (property || rest || schema["x-kubernetes-preserve-unknown-fields"]) {
-      result[name] = celValue(item, property ?? rest ?? {});
-    }
+    if (item !== undefined && name !== undefined && below) fields[name] = celValue(item, below);
   }
-  return result;
+  return fields;
 };
 
 class TypeNames {
@@ -74,31 +80,29 @@ class TypeNames {
   }
 }
 
+/** What CEL calls the types that need no declaration. */
+const PLAIN_TYPES: { [type: string]: string } = { integer: "int", number: "double", boolean: "bool" };
+
+const isDynamic = (schema: Schema): boolean =>
+  Boolean(
+    schema["x-kubernetes-int-or-string"] || schema["x-kubernetes-preserve-unknown-fields"] || schema.nullable,
+  );
+
+/** The CEL type of a schema's values; structs are declared in `env` on the way. */
 const declareType = (env: Environment, schema: Schema, names: TypeNames): string => {
-  if (
-    schema["x-kubernetes-int-or-string"] ||
-    schema["x-kubernetes-preserve-unknown-fields"] ||
-    schema.nullable
-  ) {
-    return "dyn";
-  }
-  switch (schema.type) {
-    case "integer":
-      return "int";
-    case "number":
-      return "double";
-    case "boolean":
-      return "bool";
-    case "string":
-      if (schema.format === "date-time" || schema.format === "date") return "google.protobuf.Timestamp";
-      return schema.format === "byte" ? "bytes" : "string";
-    case "array":
-      return `list<${declareType(env, schema.items ?? {}, names)}>`;
-    case "object":
-      break;
-    default:
-      return "dyn";
-  }
+  const { type = "" } = schema;
+  if (isDynamic(schema)) return "dyn";
+  if (type === "string") return stringType(schema);
+  if (type === "array") return `list<${declareType(env, schema.items ?? {}, names)}>`;
+  return type === "object" ? declareObject(env, schema, names) : (PLAIN_TYPES[type] ?? "dyn");
+};
+
+const stringType = (schema: Schema): string => {
+  if (isTime(schema)) return "google.protobuf.Timestamp";
+  return schema.format === "byte" ? "bytes" : "string";
+};
+
+const declareObject = (env: Environment, schema: Schema, names: TypeNames): string => {
   if (typeof schema.additionalProperties === "object") {
     return `map<string, ${declareType(env, schema.additionalProperties, names)}>`;
   }

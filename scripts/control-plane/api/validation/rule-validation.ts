@@ -71,33 +71,44 @@ export const ruleFaults = (schema: Schema, object: KubeObject, old: KubeObject |
   walk(object, old, schema, "", true);
 
 const walk = (value: Json, old: Json | undefined, schema: Schema, path: string, isRoot: boolean): Cause[] => {
-  const faults: Cause[] = [];
-  if ((schema["x-kubernetes-validations"] ?? []).length > 0) {
-    const effective = isRoot ? rootSchema(schema) : schema;
-    for (const rule of rulesOf(schema, effective)) {
-      const fault = evaluateRule(rule, value, old, effective, path);
-      if (fault) faults.push(fault);
-    }
-  }
+  const faults = ownFaults(value, old, schema, path, isRoot);
   if (Array.isArray(value)) {
     const { items } = schema;
     if (!items) return faults;
-    value.forEach((item, index) => {
-      faults.push(...walk(item, correlated(item, old, schema), items, `${path}[${index}]`, false));
-    });
-  } else if (isObject(value)) {
-    const before = isObject(old) ? old : {};
-    for (const [name, item] of Object.entries(value)) {
-      const { additionalProperties } = schema;
-      const below =
-        schema.properties?.[name] ??
-        (typeof additionalProperties === "object" ? additionalProperties : undefined);
-      if (item === undefined || !below || (isRoot && name === "metadata")) continue;
-      faults.push(...walk(item, before[name], below, path === "" ? name : `${path}.${name}`, false));
-    }
+    const below = value.map((item, index) =>
+      walk(item, correlated(item, old, schema), items, `${path}[${index}]`, false),
+    );
+    return [...faults, ...below.flat()];
+  }
+  if (!isObject(value)) return faults;
+  const before = isObject(old) ? old : {};
+  for (const [name, item] of Object.entries(value)) {
+    const below = schemaOf(name, schema);
+    if (item === undefined || !below || (isRoot && name === "metadata")) continue;
+    faults.push(...walk(item, before[name], below, path === "" ? name : `${path}.${name}`, false));
   }
   return faults;
 };
+
+/** The faults against the rules of this very node. */
+const ownFaults = (
+  value: Json,
+  old: Json | undefined,
+  schema: Schema,
+  path: string,
+  isRoot: boolean,
+): Cause[] => {
+  if ((schema["x-kubernetes-validations"] ?? []).length === 0) return [];
+  const effective = isRoot ? rootSchema(schema) : schema;
+  return rulesOf(schema, effective).flatMap((rule) => {
+    const fault = evaluateRule(rule, value, old, effective, path);
+    return fault ? [fault] : [];
+  });
+};
+
+/** The schema of an object's field; none where the schema does not name it. */
+const schemaOf = (name: string, { properties, additionalProperties }: Schema): Schema | undefined =>
+  properties?.[name] ?? (typeof additionalProperties === "object" ? additionalProperties : undefined);
 
 /** The old item that a list item was, which only lists keyed by fields can tell. */
 const correlated = (item: Json, old: Json | undefined, schema: Schema): Json | undefined => {

@@ -26,19 +26,22 @@ const hasType = (value: Json, type: string): boolean => {
   return actual === type || (type === "number" && actual === "integer");
 };
 
+const typeFault = (value: Json, schema: Schema, path: string): Cause | undefined => {
+  const { type, format, "x-kubernetes-int-or-string": isIntOrString } = schema;
+  const actual = typeOf(value);
+  if (isIntOrString && value !== null) {
+    const fits = ["integer", "string", "number"].includes(actual) || format === "quantity";
+    return fits ? undefined : wrongType(path, "integer,string", actual);
+  }
+  return type === undefined || hasType(value, type) ? undefined : wrongType(path, type, actual);
+};
+
 /** The faults of a value; `path` is where it is, as messages show it. */
 export const schemaFaults = (value: Json, schema: Schema, path: string): Cause[] => {
-  if (value === null) {
-    if (schema.nullable || schema.type === undefined) return [];
-    return [wrongType(path, schema.type, "null")];
-  }
-  if (schema["x-kubernetes-int-or-string"]) {
-    if (!hasType(value, "integer") && !hasType(value, "string") && schema.format !== "quantity") {
-      if (typeOf(value) !== "number") return [wrongType(path, "integer,string", typeOf(value))];
-    }
-  } else if (schema.type !== undefined && !hasType(value, schema.type)) {
-    return [wrongType(path, schema.type, typeOf(value))];
-  }
+  if (value === null && schema.nullable) return [];
+  const fault = typeFault(value, schema, path);
+  if (fault) return [fault];
+  if (value === null) return [];
   const faults: Cause[] = [];
   if (schema.enum && !schema.enum.some((item) => equal(item, value))) {
     faults.push(unsupportedValue(path, value, schema.enum));
