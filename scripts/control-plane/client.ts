@@ -4,6 +4,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { Agent, type Dispatcher } from "undici";
 import { AnyObject } from "../../hooks/kubernetes.ts";
+import { lines } from "../../server/kubernetes/connection.ts";
 import { isObject, type Json, type JsonObject, stringOf, toJson, valueAt } from "./api/json.ts";
 import type { KubeObject } from "./api/kube-object.ts";
 
@@ -145,28 +146,66 @@ const pathOf = (resource: ResourceInfo, namespace?: string, name?: string, subre
   return `${base}${inNamespace}/${resource.plural}${tail.join("")}`;
 };
 
-/** A client for the API server at `apiUrl`, whose writes go under the field manager `manager`. */
-export const createKubeClient = (apiUrl: string, manager = "metacontroller"): KubeClient => {
-  const dispatcher = new Agent({ connections: 32, bodyTimeout: 0, headersTimeout: 30_000 });
-  const byManager = `fieldManager=${encodeURIComponent(manager)}`;
+type Send = (call: Call) => Promise<ApiResult<JsonObject>>;
 
-  const send = async (call: Call): Promise<ApiResult<JsonObject>> => {
+const sender =
+  (dispatcher: Dispatcher, origin: string): Send =>
+  async ({ method, path, contentType = "application/json", body = null }) => {
     try {
-      const answer = await dispatcher.request({
-        origin: apiUrl,
-        path: call.path,
-        method: call.method,
-        headers: { accept: "application/json", "content-type": call.contentType ?? "application/json" },
-        body: call.body ?? null,
-      });
-      const body = parsed(await answer.body.text());
-      if (answer.statusCode >= 300) return failureOf(answer.statusCode, body);
-      return isObject(body) ? { ok: true, value: body } : notUnderstood(answer.statusCode);
+      const headers = { accept: "application/json", "content-type": contentType };
+      const answer = await dispatcher.request({ origin, path, method, headers, body });
+      const value = parsed(await answer.body.text());
+      if (answer.statusCode >= 300) return failureOf(answer.statusCode, value);
+      return isObject(value) ? { ok: true, value } : notUnderstood(answer.statusCode);
     } catch {
       // undici throws for every fault of the connection, and for nothing else here.
       return noAnswer;
     }
   };
+
+const resources = async (send: Send, apiVersion: string): Promise<ApiResult<ResourceInfo[]>> => {
+  const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  const answer = await send({ method: "GET", path: base });
+  if (!answer.ok) return answer;
+  if (!Value.Check(ResourceList, answer.value)) return notUnderstood(200);
+  const { resources }: Static<typeof ResourceList> = answer.value;
+  const names = new Set(resources.map(({ name }) => name));
+  const value = resources
+    .filter(({ name }) => !name.includes("/"))
+    .map(({ name, kind, namespaced }) => {
+      const hasStatus = names.has(`${name}/status`);
+      return { apiVersion, kind, plural: name, namespaced, hasStatus };
+    });
+  return { ok: true, value };
+};
+
+const list = async (
+  send: Send,
+  resource: ResourceInfo,
+  namespace: string | undefined,
+): Promise<ApiResult<{ items: KubeObject[]; resourceVersion: string }>> => {
+  const answer = await send({ method: "GET", path: pathOf(resource, namespace) });
+  if (!answer.ok) return answer;
+  if (!Value.Check(ObjectList, answer.value)) return notUnderstood(200);
+  const { metadata, items }: Static<typeof ObjectList> = answer.value;
+  const objects = items.map((item) => asObject(toJson(item), resource));
+  if (!objects.every((object) => object !== undefined)) return notUnderstood(200);
+  return { ok: true, value: { items: objects, resourceVersion: metadata.resourceVersion } };
+};
+
+/** metav1.DeleteOptions. */
+const deletion = ({ uid, propagationPolicy }: DeleteOptions): JsonObject => ({
+  apiVersion: "v1",
+  kind: "DeleteOptions",
+  ...(uid === undefined ? {} : { preconditions: { uid } }),
+  ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
+});
+
+/** A client for the API server at `apiUrl`, whose writes go under the field manager `manager`. */
+export const createKubeClient = (apiUrl: string, manager = "metacontroller"): KubeClient => {
+  const dispatcher = new Agent({ connections: 32, bodyTimeout: 0, headersTimeout: 30_000 });
+  const byManager = `fieldManager=${encodeURIComponent(manager)}`;
+  const send = sender(dispatcher, apiUrl);
   const sendForObject = async (resource: ResourceInfo, call: Call): Promise<ApiResult<KubeObject>> => {
     const answer = await send(call);
     if (!answer.ok) return answer;
@@ -175,70 +214,50 @@ export const createKubeClient = (apiUrl: string, manager = "metacontroller"): Ku
   };
 
   return {
-    resources: async (apiVersion) => {
-      const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-      const answer = await send({ method: "GET", path: base });
-      if (!answer.ok) return answer;
-      const list = answer.value;
-      if (!Value.Check(ResourceList, list)) return notUnderstood(200);
-      const { resources }: Static<typeof ResourceList> = list;
-      const names = new Set(resources.map(({ name }) => name));
-      return {
-        ok: true,
-        value: resources
-          .filter(({ name }) => !name.includes("/"))
-          .map(({ name, kind, namespaced }) => ({
-            apiVersion,
-            kind,
-            plural: name,
-            namespaced,
-            hasStatus: names.has(`${name}/status`),
-          })),
-      };
-    },
+    resources: (apiVersion) => resources(send, apiVersion),
     get: (resource, { namespace, name }) =>
       sendForObject(resource, { method: "GET", path: pathOf(resource, namespace, name) }),
-    list: async (resource, namespace) => {
-      const answer = await send({ method: "GET", path: pathOf(resource, namespace) });
-      if (!answer.ok) return answer;
-      if (!Value.Check(ObjectList, answer.value)) return notUnderstood(200);
-      const { metadata, items }: Static<typeof ObjectList> = answer.value;
-      const objects = items.map((item) => asObject(toJson(item), resource));
-      if (!objects.every((object) => object !== undefined)) return notUnderstood(200);
-      return { ok: true, value: { items: objects, resourceVersion: metadata.resourceVersion } };
+    list: (resource, namespace) => list(send, resource, namespace),
+    create: (resource, object, namespace) => {
+      const path = `${pathOf(resource, namespace)}?${byManager}`;
+      return sendForObject(resource, { method: "POST", path, body: JSON.stringify(object) });
     },
-    create: (resource, object, namespace) =>
-      sendForObject(resource, {
-        method: "POST",
-        path: `${pathOf(resource, namespace)}?${byManager}`,
-        body: JSON.stringify(object),
-      }),
     update: (resource, object, subresource) => {
       const { namespace, name = "" } = object.metadata;
       const path = `${pathOf(resource, namespace, name, subresource)}?${byManager}`;
       return sendForObject(resource, { method: "PUT", path, body: JSON.stringify(object) });
     },
-    patch: (resource, { namespace, name }, { contentType, body, force }) =>
-      sendForObject(resource, {
-        method: "PATCH",
-        path: `${pathOf(resource, namespace, name)}?${byManager}${force ? "&force=true" : ""}`,
-        contentType,
-        body,
-      }),
+    patch: (resource, { namespace, name }, { contentType, body, force }) => {
+      const path = `${pathOf(resource, namespace, name)}?${byManager}${force ? "&force=true" : ""}`;
+      return sendForObject(resource, { method: "PATCH", path, contentType, body });
+    },
     remove: (resource, { namespace, name }, options = {}) => {
-      const { uid, propagationPolicy } = options;
-      const body = {
-        apiVersion: "v1",
-        kind: "DeleteOptions",
-        ...(uid === undefined ? {} : { preconditions: { uid } }),
-        ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
-      };
       const path = pathOf(resource, namespace, name);
-      return send({ method: "DELETE", path, body: JSON.stringify(body) });
+      return send({ method: "DELETE", path, body: JSON.stringify(deletion(options)) });
     },
     watch: (resource, options) => watch(dispatcher, apiUrl, resource, options),
     close: () => dispatcher.destroy(),
   };
+};
+
+type WatchStep =
+  | { step: "event"; event: WatchEvent }
+  | { step: "version"; version: string }
+  | { step: "none" };
+
+/** What a line of a watch means; undefined where only a new list can go on. */
+const stepOf = (line: string, resource: ResourceInfo): WatchStep | undefined => {
+  const event = parsed(line);
+  if (!Value.Check(WatchLine, event)) return undefined;
+  const { type } = event;
+  const body = toJson(event.object);
+  // An ERROR says that the version is too old, or something else that only a new list can mend.
+  if (type === "ERROR") return undefined;
+  if (type === "BOOKMARK")
+    return { step: "version", version: stringOf(valueAt(body, ["metadata", "resourceVersion"])) ?? "" };
+  if (type !== "ADDED" && type !== "MODIFIED" && type !== "DELETED") return { step: "none" };
+  const object = asObject(body, resource);
+  return object && { step: "event", event: { type, object } };
 };
 
 const watch = async (
@@ -258,25 +277,11 @@ const watch = async (
     });
     if (answer.statusCode === 410) return { ok: true, value: "expired" };
     if (answer.statusCode !== 200) return failureOf(answer.statusCode, parsed(await answer.body.text()));
-    let rest = "";
-    answer.body.setEncoding("utf8");
-    for await (const chunk of answer.body) {
-      const lines = `${rest}${chunk}`.split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        if (line.trim() === "") continue;
-        const event = parsed(line);
-        if (!Value.Check(WatchLine, event)) return { ok: true, value: "expired" };
-        const { type } = event;
-        const body = toJson(event.object);
-        // An ERROR says that the version is too old, or something else that only a new list can mend.
-        if (type === "ERROR") return { ok: true, value: "expired" };
-        if (type === "BOOKMARK") onVersion(stringOf(valueAt(body, ["metadata", "resourceVersion"])) ?? "");
-        if (type !== "ADDED" && type !== "MODIFIED" && type !== "DELETED") continue;
-        const object = asObject(body, resource);
-        if (!object) return { ok: true, value: "expired" };
-        onEvent({ type, object });
-      }
+    for await (const line of lines(answer.body, Number.POSITIVE_INFINITY, () => {})) {
+      const step = stepOf(line, resource);
+      if (!step) return { ok: true, value: "expired" };
+      if (step.step === "event") onEvent(step.event);
+      if (step.step === "version") onVersion(step.version);
     }
     return { ok: true, value: "closed" };
   } catch {

@@ -3,10 +3,10 @@
 // same object at the same generation, or, where its kind has no generation, as a Secret has none, at the same resourceVersion.
 import { createHash } from "node:crypto";
 import { canonical } from "../api/json.ts";
-import type { KubeObject, ResourceInfo } from "../client.ts";
+import type { ApiFailure, KubeObject, ResourceInfo } from "../client.ts";
 import { type ApplyChild, emptyLastApplied, LAST_APPLIED, systemFields } from "./apply-child.ts";
 import { controllerReference } from "./claim-children.ts";
-import { fault } from "./outcome.ts";
+import { type Fault, fault } from "./outcome.ts";
 
 export type ServerSideApply = {
   apply: ApplyChild;
@@ -36,57 +36,48 @@ const removeLastApplied = JSON.stringify([
   { op: "remove", path: `/metadata/annotations/${LAST_APPLIED.replaceAll("/", "~1")}` },
 ]);
 
+/** Makes `desired` what goes out: owned by the parent, and without what the system alone sets. In place. */
+const prepare = (desired: KubeObject, parent: KubeObject): void => {
+  const reference = controllerReference(parent);
+  const owners = desired.metadata.ownerReferences ?? [];
+  if (!owners.some(({ uid }) => uid === reference.uid)) {
+    desired.metadata.ownerReferences = [...owners, reference];
+  }
+  const metadata: { [field: string]: unknown } = desired.metadata;
+  for (const field of systemFields) delete metadata[field];
+  delete desired.status;
+  emptyLastApplied(desired);
+};
+
+/** What a patch that was refused means for the sync; what is gone, or was written meanwhile, brings the next one itself. */
+const refused = ({ status, message }: ApiFailure, harmless: number): Fault | undefined =>
+  status === harmless ? undefined : fault(message);
+
+/** Makes the function that applies children, and what it remembers of them. */
 export const createServerSideApply = (): ServerSideApply => {
   const lastApplied = new Map<string, Applied>();
 
   const apply: ApplyChild = async ({ client, resource, parent, observed, desired }) => {
-    const reference = controllerReference(parent);
-    const owners = desired.metadata.ownerReferences ?? [];
-    if (!owners.some(({ uid }) => uid === reference.uid)) {
-      desired.metadata.ownerReferences = [...owners, reference];
-    }
-    const metadata: { [field: string]: unknown } = desired.metadata;
-    for (const field of systemFields) delete metadata[field];
-    delete desired.status;
-    emptyLastApplied(desired);
-
+    prepare(desired, parent);
     const body = canonical(desired);
     const hash = createHash("sha256").update(body).digest("hex");
     const key = cacheKey(resource, desired);
     const { namespace, name = "" } = desired.metadata;
+    const at = { namespace, name };
 
-    if (observed) {
-      if (observed.metadata.deletionTimestamp) return undefined;
-      if (isKnown(lastApplied.get(key), observed, hash)) return undefined;
-      if (observed.metadata.annotations?.[LAST_APPLIED] !== undefined) {
-        const cleaned = await client.patch(
-          resource,
-          { namespace, name },
-          {
-            contentType: "application/json-patch+json",
-            body: removeLastApplied,
-          },
-        );
-        if (!cleaned.ok) return cleaned.status === 404 ? undefined : fault(cleaned.message);
-      }
+    if (observed?.metadata.deletionTimestamp) return undefined;
+    if (observed && isKnown(lastApplied.get(key), observed, hash)) return undefined;
+    if (observed?.metadata.annotations?.[LAST_APPLIED] !== undefined) {
+      const contentType = "application/json-patch+json";
+      const cleaned = await client.patch(resource, at, { contentType, body: removeLastApplied });
+      if (!cleaned.ok) return refused(cleaned, 404);
     }
-    const answer = await client.patch(
-      resource,
-      { namespace, name },
-      {
-        contentType: "application/apply-patch+yaml",
-        body,
-        force: true,
-      },
-    );
-    if (answer.ok) {
-      const { uid = "", resourceVersion = "" } = answer.value.metadata;
-      lastApplied.set(key, { hash, uid, generation: generationOf(answer.value), resourceVersion });
-      return undefined;
-    }
-    // Somebody wrote in between; their write brings the next sync.
-    if (answer.status === 409) return undefined;
-    return fault(answer.message);
+    const contentType = "application/apply-patch+yaml";
+    const answer = await client.patch(resource, at, { contentType, body, force: true });
+    if (!answer.ok) return refused(answer, 409);
+    const { uid = "", resourceVersion = "" } = answer.value.metadata;
+    lastApplied.set(key, { hash, uid, generation: generationOf(answer.value), resourceVersion });
+    return undefined;
   };
 
   return { apply, forget: (resource, child) => lastApplied.delete(cacheKey(resource, child)) };

@@ -31,6 +31,20 @@ export type Claim = {
   replaced: (object: KubeObject) => Promise<void>;
 };
 
+/** What a sync does with an object that it observed. */
+type Step = "keep" | "release" | "adopt" | "leave";
+
+const stepFor = ({ parent, selector }: Claim, { metadata }: KubeObject, owner: string | undefined): Step => {
+  const leaving = Boolean(parent.metadata.deletionTimestamp);
+  const matches = selects(selector, metadata.labels);
+  if (owner !== undefined && owner === parent.metadata.uid) {
+    if (matches) return "keep";
+    return leaving ? "leave" : "release";
+  }
+  const isOrphan = owner === undefined && !metadata.deletionTimestamp;
+  return isOrphan && matches && !leaving ? "adopt" : "leave";
+};
+
 /** Claims objects of one resource for the parent. An adopted object is answered as it was observed, without its new owner. */
 export const claimChildren = async (
   claim: Claim,
@@ -40,31 +54,35 @@ export const claimChildren = async (
   const claimed: KubeObject[] = [];
   const faults: Fault[] = [];
   let mayAdopt: Promise<Outcome<true>> | undefined;
-  const named = ({ metadata }: KubeObject) => `${resource.kind} ${metadata.namespace ?? ""}/${metadata.name}`;
   for (const object of observed) {
-    const owner = controllerOf(object);
-    const matches = selects(claim.selector, object.metadata.labels);
-    const leaving = Boolean(claim.parent.metadata.deletionTimestamp);
-    if (owner && owner.uid !== claim.parent.metadata.uid) continue;
-    if (owner && matches) {
-      claimed.push(object);
-    } else if (owner && !leaving) {
+    const step = stepFor(claim, object, controllerOf(object)?.uid);
+    if (step === "keep") claimed.push(object);
+    if (step === "release") {
       const released = await release(claim, resource, object);
       if (!released.ok) faults.push(released);
       // A real API server's watch is as fast as its answer: the hook of this very sync sees that nobody owns the object.
       else await claim.replaced(object);
-    } else if (!owner && matches && !leaving && !object.metadata.deletionTimestamp) {
+    }
+    if (step === "adopt") {
       mayAdopt ??= isAlive(claim);
-      const allowed = await mayAdopt;
-      const adopted = allowed.ok
-        ? await adopt(claim, resource, object)
-        : fault(`can't adopt ${named(object)} (${object.metadata.uid}): ${allowed.message}`);
+      const adopted = await adoptIf(await mayAdopt, claim, resource, object);
       if (!adopted.ok) faults.push(adopted);
       else if (adopted.value === "adopted") claimed.push(object);
     }
   }
   const all = joined(faults);
   return all ? fault(`can't claim ${resource.kind} children: ${all.message}`) : ok(claimed);
+};
+
+const adoptIf = async (
+  allowed: Outcome<true>,
+  claim: Claim,
+  resource: ResourceInfo,
+  object: KubeObject,
+): Promise<Outcome<"adopted" | "gone">> => {
+  if (allowed.ok) return adopt(claim, resource, object);
+  const { namespace = "", name, uid } = object.metadata;
+  return fault(`can't adopt ${resource.kind} ${namespace}/${name} (${uid}): ${allowed.message}`);
 };
 
 /** Asks the server, not the mirror: a parent that has just been deleted must adopt nothing. */

@@ -9,9 +9,10 @@ import { createDiscovery } from "./discovery.ts";
 import { type EngineLog, silent } from "./engine-log.ts";
 import { createEventRecorder } from "./event-recorder.ts";
 import type { ResolveService } from "./hook-transport.ts";
-import { createInformerPool } from "./informer.ts";
+import { createInformerPool, type Informer } from "./informer.ts";
 import {
   type ApplyStrategy,
+  type ControllerServices,
   type ParentController,
   type SyncRecord,
   startParentController,
@@ -44,7 +45,7 @@ export type Engine = {
   close: () => Promise<void>;
 };
 
-const controllers: ResourceInfo = {
+const compositeControllers: ResourceInfo = {
   apiVersion: "metacontroller.k8s.io/v1alpha1",
   kind: "CompositeController",
   plural: "compositecontrollers",
@@ -60,16 +61,84 @@ const definitions: ResourceInfo = {
 };
 const CATCH_UP_MS = 5;
 
+/** The controllers that run, by name: each follows the CompositeController of its name. */
+class Controllers {
+  readonly #services: ControllerServices;
+  readonly #informer: Informer;
+  readonly #running = new Map<string, ParentController>();
+
+  constructor(services: ControllerServices, informer: Informer) {
+    this.#services = services;
+    this.#informer = informer;
+  }
+
+  all(): ParentController[] {
+    return [...this.#running.values()];
+  }
+
+  /** Starts, restarts or stops the controller `name`, as its CompositeController now says. */
+  async reconcile(name: string): Promise<Verdict> {
+    const object = this.#informer.get(name);
+    if (!object) {
+      await this.#stop(name);
+      return { kind: "done" };
+    }
+    const definition = await this.#services.client.get(definitions, { name: parentDefinition(object) });
+    // No event tells of it.
+    if (!definition.ok) return this.#failed(name, definition.message);
+    const current = this.#running.get(name);
+    if (current && !needsRestart(current.object, object)) return { kind: "done" };
+    await this.#stop(name);
+    this.#services.discovery.forget();
+    return this.#start(name, object);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.all().map((controller) => controller.close()));
+    this.#running.clear();
+  }
+
+  async #start(name: string, object: KubeObject): Promise<Verdict> {
+    const { events, log } = this.#services;
+    const started = await startParentController(this.#services, object);
+    if (!started.ok) {
+      events.record(object, "Warning", "CreateError", `Cannot create new controller: ${started.message}`);
+      return this.#failed(name, started.message);
+    }
+    this.#running.set(name, started.value);
+    log.info({ controller: name }, "Starting CompositeController");
+    events.record(object, "Normal", "Starting", `Starting controller: ${name}`);
+    events.record(object, "Normal", "Started", `Started controller: ${name}`);
+    return { kind: "done" };
+  }
+
+  async #stop(name: string): Promise<void> {
+    const { events, log } = this.#services;
+    const controller = this.#running.get(name);
+    if (!controller) return;
+    this.#running.delete(name);
+    await controller.close();
+    log.info({ controller: name }, "Shutting down CompositeController");
+    events.record(controller.object, "Normal", "Stopping", `Stopping controller: ${name}`);
+    events.record(controller.object, "Normal", "Stopped", `Stopped controller: ${name}`);
+  }
+
+  #failed(name: string, error: string): Verdict {
+    this.#services.log.error({ controller: name, error }, "Reconciler error");
+    return { kind: "retry" };
+  }
+}
+
 /** Starts the engine and answers when it knows the CompositeControllers that are there. */
 export const startEngine = async (options: EngineOptions): Promise<Engine> => {
   const { log = silent, now = () => new Date(), onSync = () => {} } = options;
   const client = createKubeClient(options.apiUrl);
-  const discovery = createDiscovery(client);
   const pool = createInformerPool(client);
   const events = createEventRecorder(client, now, log);
+  const { informer } = pool.acquire(compositeControllers);
   const services = {
     client,
-    discovery,
+    discovery: createDiscovery(client),
     pool,
     events,
     serverSideApply: createServerSideApply(),
@@ -80,48 +149,8 @@ export const startEngine = async (options: EngineOptions): Promise<Engine> => {
     now,
     onSync,
   };
-  const running = new Map<string, ParentController>();
-  const { informer } = pool.acquire(controllers);
-
-  const stop = async (name: string) => {
-    const controller = running.get(name);
-    if (!controller) return;
-    running.delete(name);
-    await controller.close();
-    log.info({ controller: name }, "Shutting down CompositeController");
-    events.record(controller.object, "Normal", "Stopping", `Stopping controller: ${name}`);
-    events.record(controller.object, "Normal", "Stopped", `Stopped controller: ${name}`);
-  };
-  const failed = (name: string, error: string): Verdict => {
-    log.error({ controller: name, error }, "Reconciler error");
-    return { kind: "retry" };
-  };
-
-  const reconcile = async (name: string): Promise<Verdict> => {
-    const object = informer.get(name);
-    if (!object) {
-      await stop(name);
-      return { kind: "done" };
-    }
-    const definition = await client.get(definitions, { name: parentDefinition(object) });
-    // No event tells of it.
-    if (!definition.ok) return failed(name, definition.message);
-    const current = running.get(name);
-    if (current && !needsRestart(current.object, object)) return { kind: "done" };
-    await stop(name);
-    discovery.forget();
-    const started = await startParentController(services, object);
-    if (!started.ok) {
-      events.record(object, "Warning", "CreateError", `Cannot create new controller: ${started.message}`);
-      return failed(name, started.message);
-    }
-    running.set(name, started.value);
-    log.info({ controller: name }, "Starting CompositeController");
-    events.record(object, "Normal", "Starting", `Starting controller: ${name}`);
-    events.record(object, "Normal", "Started", `Started controller: ${name}`);
-    return { kind: "done" };
-  };
-  const queue = createWorkQueue({ workers: 1, work: reconcile });
+  const controllers = new Controllers(services, informer);
+  const queue = createWorkQueue({ workers: 1, work: (name) => controllers.reconcile(name) });
 
   await informer.synced;
   const enqueue = ({ metadata }: KubeObject) => queue.add(metadata.name ?? "");
@@ -130,10 +159,10 @@ export const startEngine = async (options: EngineOptions): Promise<Engine> => {
   const idle = async (): Promise<void> => {
     for (;;) {
       await queue.idle();
-      await Promise.all([...running.values()].map((controller) => controller.idle()));
+      await Promise.all(controllers.all().map((controller) => controller.idle()));
       await events.flushed();
       const caughtUp = await Promise.all(pool.all().map((mirror) => mirror.caughtUp()));
-      const busy = queue.busy() || [...running.values()].some((controller) => controller.busy());
+      const busy = queue.busy() || controllers.all().some((controller) => controller.busy());
       if (!busy && caughtUp.every(Boolean)) return;
       await delay(CATCH_UP_MS);
     }
@@ -143,8 +172,7 @@ export const startEngine = async (options: EngineOptions): Promise<Engine> => {
     idle,
     close: async () => {
       await queue.close();
-      await Promise.all([...running.values()].map((controller) => controller.close()));
-      running.clear();
+      await controllers.close();
       await events.flushed();
       pool.close();
       await client.close();

@@ -3,7 +3,7 @@
 import { X509Certificate } from "node:crypto";
 import { validateHeaderValue } from "node:http";
 import { createSecureContext } from "node:tls";
-import { type JsonObject, stringOf, valueAt } from "../api/json.ts";
+import { stringOf, valueAt } from "../api/json.ts";
 import type { KubeClient } from "../client.ts";
 import type { ConnectionFields, ControllerSpec, Webhook } from "./composite-controller.ts";
 import type { Discovery } from "./discovery.ts";
@@ -37,69 +37,94 @@ const isHostOf = (host: string, url: URL): boolean => {
 };
 
 type Place = { name: string; namespace: string; plural: "secrets" | "configmaps" };
+/** The text at a key of a Secret or ConfigMap; a fault where there is none. */
+type ReadText = (place: Place, key: string) => Promise<Outcome<string>>;
 
 const resolve = async (
   client: KubeClient,
   discovery: Discovery,
-  fields: ConnectionFields,
+  { caBundle, clientTLS, authorization, basicAuth }: ConnectionFields,
 ): Promise<Outcome<HookConnection>> => {
-  const { caBundle, clientTLS, authorization, basicAuth } = fields;
   if (authorization && basicAuth) return fault("authorization and basicAuth are mutually exclusive");
+  const read = textReader(client, discovery);
+  // One after the other: of several faults it is the first that is told.
+  const connection: HookConnection = {};
+  const parts = [
+    () => caBundle && bundlePart(caBundle, read),
+    () => clientTLS && clientPart(clientTLS, read),
+    () => authorization && tokenPart(authorization, read),
+    () => basicAuth && basicPart(basicAuth, read),
+  ];
+  for (const part of parts) {
+    const resolved = (await part()) ?? ok({});
+    if (!resolved.ok) return resolved;
+    Object.assign(connection, resolved.value);
+  }
+  return usable(connection);
+};
 
-  const objectAt = async ({ name, namespace, plural }: Place): Promise<Outcome<JsonObject>> => {
+const textReader =
+  (client: KubeClient, discovery: Discovery): ReadText =>
+  async ({ name, namespace, plural }, key) => {
     const resource = await discovery.byPlural("v1", plural);
     if (!resource.ok) return resource;
     const answer = await client.get(resource.value, { namespace, name });
-    return answer.ok ? ok(answer.value) : apiFault(`can't get ${plural} ${namespace}/${name}`, answer);
-  };
-  const textAt = async (place: Place, key: string): Promise<Outcome<string>> => {
-    const object = await objectAt(place);
-    if (!object.ok) return object;
-    const value = stringOf(valueAt(object.value, ["data", key]));
-    const { plural, namespace, name } = place;
+    if (!answer.ok) return apiFault(`can't get ${plural} ${namespace}/${name}`, answer);
+    const value = stringOf(valueAt(answer.value, ["data", key]));
     if (!value) return fault(`key "${key}" not found in ${plural} ${namespace}/${name}`);
     return ok(plural === "secrets" ? Buffer.from(value, "base64").toString("utf8") : value);
   };
 
-  const connection: HookConnection = {};
-  if (caBundle) {
-    const { inline, secretRef, configMapRef } = caBundle;
-    if ([inline, secretRef, configMapRef].filter((source) => source !== undefined).length !== 1) {
-      return fault("caBundle: exactly one of inline, secretRef, or configMapRef must be specified");
-    }
-    const ref = secretRef ?? configMapRef;
-    const plural = secretRef ? "secrets" : "configmaps";
-    const ca = ref ? await textAt({ ...ref, plural }, ref.key || "ca.crt") : ok(inline ?? "");
-    if (!ca.ok) return fault(`can't resolve caBundle: ${ca.message}`);
-    connection.ca = ca.value;
+type Part = Promise<Outcome<HookConnection>>;
+
+const bundlePart = async (
+  { inline, secretRef, configMapRef }: NonNullable<ConnectionFields["caBundle"]>,
+  read: ReadText,
+): Part => {
+  if ([inline, secretRef, configMapRef].filter((source) => source !== undefined).length !== 1) {
+    return fault("caBundle: exactly one of inline, secretRef, or configMapRef must be specified");
   }
-  if (clientTLS) {
-    const place: Place = { ...clientTLS.secretRef, plural: "secrets" };
-    const cert = await textAt(place, clientTLS.certKey || "tls.crt");
-    const key = await textAt(place, clientTLS.privateKeyKey || "tls.key");
-    if (!cert.ok) return fault(`can't resolve clientTLS: ${cert.message}`);
-    if (!key.ok) return fault(`can't resolve clientTLS: ${key.message}`);
-    connection.clientCertificate = { cert: cert.value, key: key.value };
+  const ref = secretRef ?? configMapRef;
+  const plural = secretRef ? "secrets" : "configmaps";
+  const ca = ref ? await read({ ...ref, plural }, ref.key || "ca.crt") : ok(inline ?? "");
+  return ca.ok ? ok({ ca: ca.value }) : fault(`can't resolve caBundle: ${ca.message}`);
+};
+
+const clientPart = async (
+  { secretRef, certKey, privateKeyKey }: NonNullable<ConnectionFields["clientTLS"]>,
+  read: ReadText,
+): Part => {
+  const place: Place = { ...secretRef, plural: "secrets" };
+  const cert = await read(place, certKey || "tls.crt");
+  const key = await read(place, privateKeyKey || "tls.key");
+  if (!cert.ok) return fault(`can't resolve clientTLS: ${cert.message}`);
+  if (!key.ok) return fault(`can't resolve clientTLS: ${key.message}`);
+  return ok({ clientCertificate: { cert: cert.value, key: key.value } });
+};
+
+const tokenPart = async (
+  { type, secretRef }: NonNullable<ConnectionFields["authorization"]>,
+  read: ReadText,
+): Part => {
+  if (type?.trim().toLowerCase() === "basic") {
+    return fault("authorization type Basic is not supported; use the basicAuth field instead");
   }
-  if (authorization) {
-    const { type, secretRef } = authorization;
-    if (type?.trim().toLowerCase() === "basic") {
-      return fault("authorization type Basic is not supported; use the basicAuth field instead");
-    }
-    const token = await textAt({ ...secretRef, plural: "secrets" }, secretRef.key);
-    if (!token.ok) return fault(`can't resolve authorization: ${token.message}`);
-    connection.authorization = `${type || "Bearer"} ${token.value.trim()}`;
-  }
-  if (basicAuth) {
-    const place: Place = { ...basicAuth.secretRef, plural: "secrets" };
-    const user = await textAt(place, basicAuth.usernameKey || "username");
-    const password = await textAt(place, basicAuth.passwordKey || "password");
-    if (!user.ok) return fault(`can't resolve basicAuth: ${user.message}`);
-    if (!password.ok) return fault(`can't resolve basicAuth: ${password.message}`);
-    const pair = Buffer.from(`${user.value.trim()}:${password.value.trim()}`);
-    connection.authorization = `Basic ${pair.toString("base64")}`;
-  }
-  return usable(connection);
+  const token = await read({ ...secretRef, plural: "secrets" }, secretRef.key);
+  if (!token.ok) return fault(`can't resolve authorization: ${token.message}`);
+  return ok({ authorization: `${type || "Bearer"} ${token.value.trim()}` });
+};
+
+const basicPart = async (
+  { secretRef, usernameKey, passwordKey }: NonNullable<ConnectionFields["basicAuth"]>,
+  read: ReadText,
+): Part => {
+  const place: Place = { ...secretRef, plural: "secrets" };
+  const user = await read(place, usernameKey || "username");
+  const password = await read(place, passwordKey || "password");
+  if (!user.ok) return fault(`can't resolve basicAuth: ${user.message}`);
+  if (!password.ok) return fault(`can't resolve basicAuth: ${password.message}`);
+  const pair = Buffer.from(`${user.value.trim()}:${password.value.trim()}`);
+  return ok({ authorization: `Basic ${pair.toString("base64")}` });
 };
 
 /** What Node refuses is found here, by name, and not at each call. */

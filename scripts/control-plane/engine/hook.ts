@@ -6,7 +6,7 @@ import type { Webhook } from "./composite-controller.ts";
 import { durationMs } from "./go-duration.ts";
 import type { ConnectionReader } from "./hook-connection.ts";
 import { createHookTransport, type HookReply, type ResolveService } from "./hook-transport.ts";
-import { fault, type Outcome, ok } from "./outcome.ts";
+import { type Fault, fault, type Outcome, ok } from "./outcome.ts";
 
 /** Checks an answer to the hook `type` and narrows it; `strict` refuses fields that the contract does not have. */
 export type Decode<T> = (answer: Json | undefined, how: { type: string; strict: boolean }) => Outcome<T>;
@@ -29,6 +29,31 @@ export type HookOptions<T> = {
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
+type Reply = Extract<HookReply, { kind: "reply" }>;
+type Answer = { etag: string; text: string; until: number };
+
+/** The answers that a hook may confirm by their ETag, by the object that they belong to. */
+class AnswerCache {
+  readonly #answers = new Map<string, Answer>();
+  readonly #enabled: boolean;
+  readonly #lifetimeMs: number;
+
+  constructor({ etag }: Webhook) {
+    this.#enabled = etag?.enabled === true;
+    this.#lifetimeMs = (etag?.cacheTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1_000;
+  }
+
+  get(key: string, now: Date): Answer | undefined {
+    const answer = this.#answers.get(key);
+    return answer && answer.until > now.getTime() ? answer : undefined;
+  }
+
+  put(key: string, { headers: { etag }, text }: Reply, now: Date): void {
+    if (!this.#enabled || etag === undefined) return;
+    this.#answers.set(key, { etag, text, until: now.getTime() + this.#lifetimeMs });
+  }
+}
+
 /** Makes a hook. Its credentials are read now, and not again. */
 export const createHook = async <T>(options: HookOptions<T>): Promise<Outcome<Hook<T>>> => {
   const { name, webhook, decode, now } = options;
@@ -43,43 +68,39 @@ export const createHook = async <T>(options: HookOptions<T>): Promise<Outcome<Ho
     resolveService: options.resolveService,
   });
   const strict = webhook.responseUnMarshallMode !== "loose";
-  const cache = new Map<string, { etag: string; text: string; until: number }>();
-  const lifetimeMs = (webhook.etag?.cacheTimeoutSeconds ?? Number.POSITIVE_INFINITY) * 1_000;
-  // Metacontroller puts nothing before a fault of the customize hook.
-  const failed = (message: string) =>
-    fault(name === "customize" ? message : `${name} hook failed (version=v2): ${message}`);
+  const cache = new AnswerCache(webhook);
 
   const call = async (body: JsonObject, root: KubeObject): Promise<Outcome<T>> => {
     const key = `${root.kind}/${root.metadata.namespace ?? ""}/${root.metadata.name}`;
-    const remembered = webhook.etag?.enabled ? cache.get(key) : undefined;
-    const cached = remembered && remembered.until > now().getTime() ? remembered : undefined;
+    const cached = cache.get(key, now());
     const headers: { [header: string]: string } = cached ? { "if-none-match": cached.etag } : {};
     const reply = await transport.post(JSON.stringify(body), headers);
-    if (reply.kind === "unreachable") return failed(`http error: Post "${url.value}": ${reply.fault}`);
-    if (reply.status === 429) {
-      const afterSeconds = secondsOf(reply.headers.retryAfter, now());
-      const message = `Too many request, it will be resync after: ${afterSeconds}`;
-      return { ...failed(message), afterSeconds };
-    }
-    if (cached && reply.status === 304) return decoded(cached.text);
-    if (reply.status !== 200) {
-      return failed(`unsupported status code: ${reply.status} body: ${reply.text}`);
-    }
-    remember(key, reply);
-    return decoded(reply.text);
+    const text = acceptedText(reply, cached, url.value, now());
+    if (!text.ok) return failed(text);
+    if (reply.kind === "reply" && reply.status === 200) cache.put(key, reply, now());
+    const result = decode(parsed(text.value), { type: name, strict });
+    return result.ok ? result : failed(result);
   };
 
-  const remember = (key: string, { headers, text }: Extract<HookReply, { kind: "reply" }>) => {
-    if (!webhook.etag?.enabled || headers.etag === undefined) return;
-    cache.set(key, { etag: headers.etag, text, until: now().getTime() + lifetimeMs });
-  };
-
-  const decoded = (text: string): Outcome<T> => {
-    const result = decode(parsed(text), { type: name, strict });
-    return result.ok ? result : failed(result.message);
-  };
+  // Metacontroller puts nothing before a fault of the customize hook.
+  const failed = (found: Fault): Fault =>
+    name === "customize"
+      ? found
+      : { ...found, message: `${name} hook failed (version=v2): ${found.message}` };
 
   return ok({ call, close: transport.close });
+};
+
+/** What a reply has to be decoded: its own text, or that of the answer which it confirms. */
+const acceptedText = (reply: HookReply, cached: Answer | undefined, url: URL, now: Date): Outcome<string> => {
+  if (reply.kind === "unreachable") return fault(`http error: Post "${url}": ${reply.fault}`);
+  if (reply.status === 429) {
+    const afterSeconds = secondsOf(reply.headers.retryAfter, now);
+    return { ...fault(`Too many request, it will be resync after: ${afterSeconds}`), afterSeconds };
+  }
+  if (cached && reply.status === 304) return ok(cached.text);
+  if (reply.status === 200) return ok(reply.text);
+  return fault(`unsupported status code: ${reply.status} body: ${reply.text}`);
 };
 
 const parsed = (text: string): Json | undefined => {

@@ -32,102 +32,137 @@ const LONGEST_RETRY_MS = 2_000;
 const LAG_STEP_MS = 2;
 const LONGEST_LAG_MS = 500;
 
-export const startInformer = (client: KubeClient, resource: ResourceInfo): Informer => {
-  const objects = new Map<string, KubeObject>();
-  const subscribers = new Set<Subscriber>();
-  const stop = new AbortController();
-  const first = Promise.withResolvers<void>();
-  let retryMs = FIRST_RETRY_MS;
+/** The objects as they were last seen, and who is told of changes. */
+class Mirror {
+  readonly #objects = new Map<string, KubeObject>();
+  readonly #subscribers = new Set<Subscriber>();
 
-  const put = (object: KubeObject) => {
-    const key = keyOf(object);
-    const old = objects.get(key);
-    objects.set(key, object);
-    for (const subscriber of subscribers) {
+  get(key: string): KubeObject | undefined {
+    return this.#objects.get(key);
+  }
+
+  all(): KubeObject[] {
+    return [...this.#objects.values()];
+  }
+
+  /** True where this version of the object is what the mirror has. */
+  holds(object: KubeObject): boolean {
+    return this.get(keyOf(object))?.metadata.resourceVersion === object.metadata.resourceVersion;
+  }
+
+  put(object: KubeObject): void {
+    const old = this.get(keyOf(object));
+    this.#objects.set(keyOf(object), object);
+    for (const subscriber of this.#subscribers) {
       if (old === undefined) subscriber.added(object);
       else subscriber.updated(old, object);
     }
-  };
-  const drop = (object: KubeObject) => {
-    if (!objects.delete(keyOf(object))) return;
-    for (const subscriber of subscribers) subscriber.deleted(object);
-  };
+  }
 
-  const relist = async (): Promise<string | undefined> => {
-    const answer = await client.list(resource);
-    if (!answer.ok) return undefined;
-    const { items, resourceVersion } = answer.value;
+  drop(object: KubeObject): void {
+    if (!this.#objects.delete(keyOf(object))) return;
+    for (const subscriber of this.#subscribers) subscriber.deleted(object);
+  }
+
+  /** Becomes what a list has shown. */
+  replace(items: KubeObject[]): void {
     const seen = new Set(items.map(keyOf));
-    for (const [key, object] of [...objects]) if (!seen.has(key)) drop(object);
-    for (const object of items) {
-      const old = objects.get(keyOf(object));
-      if (old?.metadata.resourceVersion !== object.metadata.resourceVersion) put(object);
-    }
-    return resourceVersion;
-  };
+    for (const object of this.all()) if (!seen.has(keyOf(object))) this.drop(object);
+    for (const object of items) if (!this.holds(object)) this.put(object);
+  }
 
-  const pause = () =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(done, retryMs);
-      retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
-      stop.signal.addEventListener("abort", done, { once: true });
-      function done() {
-        clearTimeout(timer);
-        stop.signal.removeEventListener("abort", done);
-        resolve();
-      }
+  subscribe(subscriber: Subscriber): () => void {
+    this.#subscribers.add(subscriber);
+    for (const object of this.all()) subscriber.added(object);
+    return () => this.#subscribers.delete(subscriber);
+  }
+
+  close(): void {
+    this.#subscribers.clear();
+  }
+}
+
+/** The pauses after a request that brought nothing: each twice as long as the one before, up to a limit. */
+class Pauses {
+  #nextMs = FIRST_RETRY_MS;
+
+  reset(): void {
+    this.#nextMs = FIRST_RETRY_MS;
+  }
+
+  /** Ends early when `signal` is aborted. */
+  async next(signal: AbortSignal): Promise<void> {
+    const ms = this.#nextMs;
+    this.#nextMs = Math.min(ms * 2, LONGEST_RETRY_MS);
+    if (signal.aborted) return;
+    await delay(ms, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Lists and watches `resource` into `mirror` until `signal` is aborted; calls `onListed` after each list. */
+const follow = async (
+  client: KubeClient,
+  resource: ResourceInfo,
+  mirror: Mirror,
+  signal: AbortSignal,
+  onListed: () => void,
+): Promise<void> => {
+  const pauses = new Pauses();
+
+  /** Watches from `version` on. Answers with the version to go on from, or undefined where a new list is needed. */
+  const watchFrom = async (version: string): Promise<string | undefined> => {
+    let last = version;
+    let told = false;
+    const end = await client.watch(resource, {
+      resourceVersion: version,
+      signal,
+      onVersion: (seen) => {
+        if (seen !== "") last = seen;
+      },
+      onEvent: ({ type, object }) => {
+        told = true;
+        pauses.reset();
+        last = object.metadata.resourceVersion ?? "";
+        if (type === "DELETED") mirror.drop(object);
+        else mirror.put(object);
+      },
     });
-
-  const run = async () => {
-    while (!stop.signal.aborted) {
-      let version = await relist();
-      if (version === undefined) {
-        await pause();
-        continue;
-      }
-      first.resolve();
-      while (version !== undefined && !stop.signal.aborted) {
-        let told = false;
-        const end = await client.watch(resource, {
-          resourceVersion: version,
-          signal: stop.signal,
-          onVersion: (seen) => {
-            if (seen !== "") version = seen;
-          },
-          onEvent: ({ type, object }) => {
-            told = true;
-            retryMs = FIRST_RETRY_MS;
-            version = object.metadata.resourceVersion;
-            if (type === "DELETED") drop(object);
-            else put(object);
-          },
-        });
-        // A connection that broke goes on from the last version; only a version that is too old needs a new list.
-        const broken = !end.ok && end.status === 0;
-        if (!broken && (!end.ok || end.value === "expired")) version = undefined;
-        if (!told) await pause();
-      }
-    }
+    if (!told) await pauses.next(signal);
+    // A connection that broke goes on from the last version; only a version that is too old needs a new list.
+    const isBroken = !end.ok && end.status === 0;
+    return isBroken || (end.ok && end.value === "closed") ? last : undefined;
   };
-  void run();
+
+  while (!signal.aborted) {
+    const answer = await client.list(resource);
+    if (!answer.ok) {
+      await pauses.next(signal);
+      continue;
+    }
+    mirror.replace(answer.value.items);
+    onListed();
+    let version: string | undefined = answer.value.resourceVersion;
+    while (version !== undefined && !signal.aborted) version = await watchFrom(version);
+  }
+};
+
+/** Starts a mirror of all objects of `resource`; close it when it is no longer needed. */
+export const startInformer = (client: KubeClient, resource: ResourceInfo): Informer => {
+  const mirror = new Mirror();
+  const stop = new AbortController();
+  const first = Promise.withResolvers<void>();
+  void follow(client, resource, mirror, stop.signal, first.resolve);
 
   return {
     resource,
     synced: first.promise,
-    get: (key) => objects.get(key),
-    list: (namespace) => {
-      const all = [...objects.values()];
-      return namespace === undefined ? all : all.filter((object) => object.metadata.namespace === namespace);
-    },
-    subscribe: (subscriber) => {
-      subscribers.add(subscriber);
-      for (const object of [...objects.values()]) subscriber.added(object);
-      return () => subscribers.delete(subscriber);
-    },
+    get: (key) => mirror.get(key),
+    list: (namespace) =>
+      mirror.all().filter((object) => namespace === undefined || object.metadata.namespace === namespace),
+    subscribe: (subscriber) => mirror.subscribe(subscriber),
     replaced: async (object) => {
-      const key = keyOf(object);
       for (let waitedMs = 0; waitedMs < LONGEST_LAG_MS; waitedMs += LAG_STEP_MS) {
-        if (objects.get(key)?.metadata.resourceVersion !== object.metadata.resourceVersion) return;
+        if (!mirror.holds(object)) return;
         await delay(LAG_STEP_MS);
       }
     },
@@ -135,14 +170,11 @@ export const startInformer = (client: KubeClient, resource: ResourceInfo): Infor
       const answer = await client.list(resource);
       if (!answer.ok) return true;
       const { items } = answer.value;
-      if (items.length !== objects.size) return false;
-      return items.every(
-        (item) => objects.get(keyOf(item))?.metadata.resourceVersion === item.metadata.resourceVersion,
-      );
+      return items.length === mirror.all().length && items.every((item) => mirror.holds(item));
     },
     close: () => {
       stop.abort();
-      subscribers.clear();
+      mirror.close();
       first.resolve();
     },
   };

@@ -34,97 +34,142 @@ const ANSWER_LIFETIME_MS = 20 * 60_000;
 
 type Answer = { generation: number | undefined; rules: RelatedRule[]; until: number };
 
-export const createRelatedObjects = (options: RelatedOptions): RelatedObjects => {
-  const { hook, controller, discovery, pool, now } = options;
-  const answers = new Map<string, Answer>();
-  const sources = new Map<string, { informer: Informer; stop: () => void }>();
-  let closed = false;
+/** What the customize hook has answered, by the parent's uid. */
+class Answers {
+  readonly #answers = new Map<string, Answer>();
+  readonly #options: Pick<RelatedOptions, "hook" | "controller" | "now">;
 
-  const namespaceLabels = (namespace: string) => {
-    const found = sources.get("v1/namespaces")?.informer.get(namespace);
+  constructor(options: Pick<RelatedOptions, "hook" | "controller" | "now">) {
+    this.#options = options;
+  }
+
+  /** The rules of the last answer, however old it is. */
+  last({ metadata: { uid = "" } }: KubeObject): RelatedRule[] {
+    return this.#answers.get(uid)?.rules ?? [];
+  }
+
+  /** The rules for this generation of the parent; calls the hook where they are not known. */
+  async of(parent: KubeObject): Promise<Outcome<RelatedRule[]>> {
+    const { hook, controller, now } = this.#options;
+    if (!hook) return ok([]);
+    const { uid = "", generation } = parent.metadata;
+    const known = this.#answers.get(uid);
+    if (known && known.generation === generation && known.until > now().getTime()) return ok(known.rules);
+    const answer = await hook.call({ controller, parent: copy(parent) }, parent);
+    if (!answer.ok) return answer;
+    const until = now().getTime() + ANSWER_LIFETIME_MS;
+    this.#answers.set(uid, { generation, rules: answer.value, until });
+    return answer;
+  }
+
+  forget({ metadata: { uid = "" } }: KubeObject): void {
+    this.#answers.delete(uid);
+  }
+}
+
+/** The mirrors that rules ask for; each is taken when it is first asked for, and kept until the end. */
+class Sources {
+  readonly #sources = new Map<string, { informer: Informer; stop: () => void }>();
+  readonly #options: Pick<RelatedOptions, "discovery" | "pool">;
+  readonly #onChange: (plural: string, objects: KubeObject[]) => void;
+  #closed = false;
+
+  /** `onChange` is called with an object as it was and as it is. */
+  constructor(
+    options: Pick<RelatedOptions, "discovery" | "pool">,
+    onChange: (plural: string, objects: KubeObject[]) => void,
+  ) {
+    this.#options = options;
+    this.#onChange = onChange;
+  }
+
+  /** A namespace's labels; undefined where it is not known. */
+  readonly namespaceLabels = (namespace: string): { [name: string]: string } | undefined => {
+    const found = this.#sources.get("v1/namespaces")?.informer.get(namespace);
     return found && (found.metadata.labels ?? {});
   };
 
-  const rulesOf = async (parent: KubeObject): Promise<Outcome<RelatedRule[]>> => {
-    if (!hook) return ok([]);
-    const { uid = "", generation } = parent.metadata;
-    const known = answers.get(uid);
-    if (known?.generation === generation && known && known.until > now().getTime()) return ok(known.rules);
-    const answer = await hook.call({ controller, parent: copy(parent) }, parent);
-    if (!answer.ok) return answer;
-    answers.set(uid, { generation, rules: answer.value, until: now().getTime() + ANSWER_LIFETIME_MS });
-    return answer;
-  };
-
-  const concerns = (parent: KubeObject, object: KubeObject, plural: string) => {
-    const rules = answers.get(parent.metadata.uid ?? "")?.rules ?? [];
-    return rules.some(
-      (rule) =>
-        rule.apiVersion === object.apiVersion &&
-        rule.resource === plural &&
-        isRelated(rule, object, namespaceLabels),
-    );
-  };
-
-  const source = async (apiVersion: string, plural: string): Promise<Outcome<Informer>> => {
+  async take(apiVersion: string, plural: string): Promise<Outcome<Informer>> {
+    const { discovery, pool } = this.#options;
     const resource = await discovery.byPlural(apiVersion, plural);
     if (!resource.ok) return resource;
     const key = `${apiVersion}/${plural}`;
-    const existing = sources.get(key);
-    if (existing || closed) {
+    const existing = this.#sources.get(key);
+    if (existing || this.#closed) {
       const { informer } = existing ?? pool.acquire(resource.value);
       await informer.synced;
       return ok(informer);
     }
     const { informer, release } = pool.acquire(resource.value);
-    const notify = (...objects: KubeObject[]) => {
-      for (const parent of options.parents()) {
-        if (objects.some((object) => concerns(parent, object, plural))) options.enqueue(parent);
-      }
-    };
     const entry = { informer, stop: release };
-    sources.set(key, entry);
+    this.#sources.set(key, entry);
     await informer.synced;
     const unsubscribe = informer.subscribe({
-      added: (object) => notify(object),
+      added: (object) => this.#onChange(plural, [object]),
       updated: (old, current) => {
-        if (old.metadata.resourceVersion !== current.metadata.resourceVersion) notify(old, current);
+        const isNew = old.metadata.resourceVersion !== current.metadata.resourceVersion;
+        if (isNew) this.#onChange(plural, [old, current]);
       },
-      deleted: (object) => notify(object),
+      deleted: (object) => this.#onChange(plural, [object]),
     });
     entry.stop = () => {
       unsubscribe();
       release();
     };
     return ok(informer);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { stop } of this.#sources.values()) stop();
+    this.#sources.clear();
+  }
+}
+
+/** Starts to look after the related objects of a controller's parents; close it with the controller. */
+export const createRelatedObjects = (options: RelatedOptions): RelatedObjects => {
+  const answers = new Answers(options);
+  const sources = new Sources(options, (plural, objects) => {
+    for (const parent of options.parents()) {
+      const rules = answers.last(parent).filter(({ resource }) => resource === plural);
+      if (objects.some((object) => isNamed(rules, object, sources))) options.enqueue(parent);
+    }
+  });
+
+  /** Puts what `rule` asks for into `groups`. */
+  const add = async (groups: ObjectGroups, rule: RelatedRule): Promise<Outcome<true>> => {
+    const informer = await sources.take(rule.apiVersion, rule.resource);
+    if (!informer.ok) return informer;
+    const { resource } = informer.value;
+    const checked = checkedRule(rule, resource);
+    if (!checked.ok) return checked;
+    if (rule.namespaceSelector) {
+      const namespaces = await sources.take("v1", "namespaces");
+      if (!namespaces.ok) return namespaces;
+    }
+    groupOf(groups, resource);
+    for (const object of informer.value.list()) {
+      if (isRelated(rule, object, sources.namespaceLabels)) insert(groups, object);
+    }
+    return ok(true);
   };
 
   return {
     of: async (parent) => {
       const groups: ObjectGroups = new Map();
-      const rules = await rulesOf(parent);
+      const rules = await answers.of(parent);
       if (!rules.ok) return rules;
       for (const rule of rules.value) {
-        const informer = await source(rule.apiVersion, rule.resource);
-        if (!informer.ok) return informer;
-        const checked = checkedRule(rule, informer.value.resource);
-        if (!checked.ok) return checked;
-        if (rule.namespaceSelector) {
-          const namespaces = await source("v1", "namespaces");
-          if (!namespaces.ok) return namespaces;
-        }
-        groupOf(groups, informer.value.resource);
-        for (const object of informer.value.list()) {
-          if (isRelated(rule, object, namespaceLabels)) insert(groups, object);
-        }
+        const added = await add(groups, rule);
+        if (!added.ok) return added;
       }
       return ok(groups);
     },
-    forget: (parent) => answers.delete(parent.metadata.uid ?? ""),
-    close: () => {
-      closed = true;
-      for (const { stop } of sources.values()) stop();
-      sources.clear();
-    },
+    forget: (parent) => answers.forget(parent),
+    close: () => sources.close(),
   };
 };
+
+/** Whether one of the rules asks for `object`. */
+const isNamed = (rules: RelatedRule[], object: KubeObject, { namespaceLabels }: Sources): boolean =>
+  rules.some((rule) => rule.apiVersion === object.apiVersion && isRelated(rule, object, namespaceLabels));

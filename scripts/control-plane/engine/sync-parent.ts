@@ -59,56 +59,75 @@ export const selectorOf = (spec: ControllerSpec, parent: KubeObject): Outcome<La
 
 const nameOf = ({ kind, metadata }: KubeObject) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`;
 
+/** Syncs one parent as it was last seen. Answers which hook was called, or the fault to report. */
 export const syncParent = async (context: SyncContext, seen: KubeObject): Promise<Outcome<HookCalled>> => {
   const { client, parentResource, finalizer } = context;
   if (!concerns(context, seen)) return ok("none");
   const guarded = await syncFinalizer(client, parentResource, seen, finalizer);
   if (!guarded.ok) return apiFault(`can't sync finalizer for ${nameOf(seen)}`, guarded);
-  let parent = guarded.value;
-  if (!concerns(context, parent)) return ok("none");
+  if (!concerns(context, guarded.value)) return ok("none");
 
-  const selector = selectorOf(context.spec, parent);
+  const selector = selectorOf(context.spec, guarded.value);
   if (!selector.ok) return selector;
-  const observed = await observedChildren(context, parent, selector.value);
+  const asked = await askHook(context, guarded.value, selector.value);
+  if (!asked.ok) return asked;
+  const { answer, observed, called } = asked.value;
+
+  const { resyncAfterSeconds } = answer;
+  if (resyncAfterSeconds > 0) context.syncAgainAfter(guarded.value, resyncAfterSeconds);
+  const freed = answer.finalized
+    ? await removeFinalizer(client, parentResource, guarded.value, finalizer.name)
+    : guarded;
+  if (!freed.ok) return apiFault(`can't remove finalizer for ${nameOf(guarded.value)}`, freed);
+  const parent = freed.value;
+  const wrong = labelChildren(context.spec, parent, selector.value, answer.children);
+  if (wrong) return wrong;
+
+  const failed = await reconcileChildren(context, parent, observed, answer.children);
+  // The status is written even when applying the children failed.
+  const reported = await writeStatus(context, parent, answer.status);
+  return reported ?? failed ?? ok(called);
+};
+
+/** What a hook was shown and what it answered; children without a namespace are in the parent's. */
+type Asked = { answer: SyncAnswer; observed: ObjectGroups; called: HookCalled };
+
+const askHook = async (
+  context: SyncContext,
+  parent: KubeObject,
+  selector: LabelSelector,
+): Promise<Outcome<Asked>> => {
+  const observed = await observedChildren(context, parent, selector);
   if (!observed.ok) return observed;
   const related = await context.related.of(parent);
   if (!related.ok) return related;
-
   // A parent that is no longer selected is let go as one that is deleted.
   const leaving = Boolean(parent.metadata.deletionTimestamp) || !isSelected(context.spec, parent);
   const finalize = leaving ? context.hooks.finalize : undefined;
-  const finalizing = finalize !== undefined;
-  const hook = finalize ?? context.hooks.sync;
   const body = {
     controller: context.controller,
     parent: copy(parent),
     children: shown(observed.value),
     related: shown(related.value),
-    finalizing,
+    finalizing: finalize !== undefined,
   };
-  const answer = await hook.call(body, parent);
+  const answer = await (finalize ?? context.hooks.sync).call(body, parent);
   if (!answer.ok) return { ...answer, message: `sync hook failed for ${nameOf(parent)}: ${answer.message}` };
-  const { status, children, resyncAfterSeconds, finalized } = answer.value;
   const { namespace } = parent.metadata;
-  if (namespace) for (const { metadata } of children) metadata.namespace ||= namespace;
+  if (namespace) for (const { metadata } of answer.value.children) metadata.namespace ||= namespace;
+  return ok({ answer: answer.value, observed: observed.value, called: finalize ? "finalize" : "sync" });
+};
 
-  if (resyncAfterSeconds > 0) context.syncAgainAfter(parent, resyncAfterSeconds);
-  if (finalized) {
-    const freed = await removeFinalizer(client, parentResource, parent, finalizer.name);
-    if (!freed.ok) return apiFault(`can't remove finalizer for ${nameOf(parent)}`, freed);
-    parent = freed.value;
-  }
-  const wrong = labelChildren(context.spec, parent, selector.value, children);
-  if (wrong) return wrong;
-
-  let failed: Fault | undefined;
-  if (!parent.metadata.deletionTimestamp || managesWhileDeleting(parent, finalizer)) {
-    failed = await manageChildren(context.manager, parent, observed.value, grouped(children));
-    if (failed) failed = fault(`can't reconcile children for ${nameOf(parent)}: ${failed.message}`);
-  }
-  // The status is written even when applying the children failed.
-  const reported = await writeStatus(context, parent, status);
-  return reported ?? failed ?? ok(finalizing ? "finalize" : "sync");
+/** Makes the children what was answered, unless the parent goes and nothing waits for it. */
+const reconcileChildren = async (
+  { finalizer, manager }: SyncContext,
+  parent: KubeObject,
+  observed: ObjectGroups,
+  children: KubeObject[],
+): Promise<Fault | undefined> => {
+  if (parent.metadata.deletionTimestamp && !managesWhileDeleting(parent, finalizer)) return undefined;
+  const failed = await manageChildren(manager, parent, observed, grouped(children));
+  return failed && fault(`can't reconcile children for ${nameOf(parent)}: ${failed.message}`);
 };
 
 const observedChildren = async (
