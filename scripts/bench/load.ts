@@ -35,40 +35,50 @@ const isWhole = (received: Buffer): boolean => {
   return received.length >= end + 4 + Number(length);
 };
 
+/** What one load has found so far. */
+type Tally = { failed: number; readonly samples: number[] };
+
+/** Requests one after the other on one connection, as long as `next` answers with one. */
+const loadConnection = (port: number, next: () => Buffer | undefined, tally: Tally): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1").setNoDelay();
+    let received = Buffer.alloc(0);
+    let sentAt = 0;
+    const send = () => {
+      const request = next();
+      sentAt = performance.now();
+      if (request === undefined) socket.end();
+      else socket.write(request);
+    };
+    socket.on("error", reject);
+    socket.on("close", resolve);
+    socket.on("connect", send);
+    socket.on("data", (chunk) => {
+      received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+      if (!isWhole(received)) return;
+      if (received.toString("latin1", 9, 12) !== "200") tally.failed += 1;
+      received = Buffer.alloc(0);
+      tally.samples.push(performance.now() - sentAt);
+      send();
+    });
+  });
+
 const load = async ({ port, method, targets, connections, seconds }: LoadRequest) => {
   const requests = targets.map((target) => encode(method, target));
-  const samples: number[] = [];
+  const tally: Tally = { failed: 0, samples: [] };
   const begin = performance.now();
   const deadline = begin + seconds * 1000;
-  let next = 0;
-  let failed = 0;
-  const one = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const socket = connect(port, "127.0.0.1").setNoDelay();
-      let received = Buffer.alloc(0);
-      let sentAt = 0;
-      const send = () => {
-        const request = requests[next % requests.length];
-        next += 1;
-        sentAt = performance.now();
-        if (request !== undefined) socket.write(request);
-      };
-      socket.on("error", reject);
-      socket.on("close", resolve);
-      socket.on("connect", send);
-      socket.on("data", (chunk) => {
-        received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
-        if (!isWhole(received)) return;
-        if (received.toString("latin1", 9, 12) !== "200") failed += 1;
-        received = Buffer.alloc(0);
-        const now = performance.now();
-        samples.push(now - sentAt);
-        if (now < deadline) send();
-        else socket.end();
-      });
-    });
-  await Promise.all(Array.from({ length: connections }, one));
+  let sent = 0;
+  const next = () => {
+    // Each connection sends at least one.
+    if (sent >= connections && performance.now() >= deadline) return undefined;
+    const request = requests[sent % requests.length];
+    sent += 1;
+    return request;
+  };
+  await Promise.all(Array.from({ length: connections }, () => loadConnection(port, next, tally)));
   const elapsed = (performance.now() - begin) / 1000;
+  const { failed, samples } = tally;
   return { perSecond: rounded(samples.length / elapsed), failed, timing: timingOf(samples) };
 };
 

@@ -53,13 +53,12 @@ const settle = (request: HSMSecretSyncRequest, reading: Reading): object => {
     const { outcome, response } = sync(judge(assess(request, context), reading));
     request.parent.status = response.status ?? {};
     if (outcome === "Synced" && round > 0) return response;
-    for (const group of [request.children["Secret.v1"], request.related["Secret.v1"]]) {
-      for (const secret of Object.values(group ?? {})) {
-        const [child] = response.children;
-        if (!Value.Check(Applied, child)) throw new Error("a child without metadata");
-        secret.metadata.labels = { ...secret.metadata.labels, ...child.metadata.labels };
-        secret.data = reading.outcome === "found" ? { ...reading.data } : {};
-      }
+    const secrets = [request.children["Secret.v1"], request.related["Secret.v1"]];
+    for (const secret of secrets.flatMap((group) => Object.values(group ?? {}))) {
+      const [child] = response.children;
+      if (!Value.Check(Applied, child)) throw new Error("a child without metadata");
+      secret.metadata.labels = { ...secret.metadata.labels, ...child.metadata.labels };
+      secret.data = reading.outcome === "found" ? { ...reading.data } : {};
     }
   }
   throw new Error("the recorded sync does not settle");

@@ -72,23 +72,35 @@ const fieldOf = (path: string, labels: StringMap): string => {
   return value;
 };
 
+type Source = Pick<Static<typeof Volume>, "secret" | "configMap">;
+
 /** What `volume` holds: contents by path. */
 const contentOf = async (volume: Static<typeof Volume>, read: DataReader): Promise<Map<string, Buffer>> => {
   const files = new Map<string, Buffer>();
-  for (const { secret, configMap } of [volume, ...(volume.projected?.sources ?? [])]) {
-    const name = secret?.secretName ?? secret?.name ?? configMap?.name;
-    if (name === undefined) continue;
-    const data = await read(secret === undefined ? "configmap" : "secret", name);
-    const items = (secret ?? configMap)?.items ?? Object.keys(data).map((key) => ({ key, path: key }));
-    for (const { key, path } of items) {
-      const value = data[key];
-      if (value === undefined && secret?.optional === true) continue;
-      if (value === undefined)
-        throw new Error(`${name} has no key ${key}, which the volume ${volume.name} mounts`);
-      files.set(path, Buffer.from(value, secret === undefined ? "utf8" : "base64"));
-    }
+  for (const source of [volume, ...(volume.projected?.sources ?? [])]) {
+    for (const [path, content] of await sourceFiles(source, volume.name, read)) files.set(path, content);
   }
   return files;
+};
+
+/** The files of one Secret or ConfigMap, which the volume `volume` mounts. */
+const sourceFiles = async (
+  { secret, configMap }: Source,
+  volume: string,
+  read: DataReader,
+): Promise<[string, Buffer][]> => {
+  const name = secret?.secretName ?? secret?.name ?? configMap?.name;
+  if (name === undefined) return [];
+  const [kind, encoding] =
+    secret === undefined ? (["configmap", "utf8"] as const) : (["secret", "base64"] as const);
+  const data = await read(kind, name);
+  const items = (secret ?? configMap)?.items ?? Object.keys(data).map((key) => ({ key, path: key }));
+  return items.flatMap(({ key, path }): [string, Buffer][] => {
+    const value = data[key];
+    if (value !== undefined) return [[path, Buffer.from(value, encoding)]];
+    if (secret?.optional === true) return [];
+    throw new Error(`${name} has no key ${key}, which the volume ${volume} mounts`);
+  });
 };
 
 export interface PodProcess {

@@ -24,40 +24,46 @@ kind: HSMSecret
 metadata: {name: database, namespace: default}
 spec: {syncInterval: 5}`;
 
+type Obeyed = Pick<Stack, "token" | "start" | "stop" | "chat">;
+/** Answers with what to print; undefined where the words are not what the command takes. */
+type Command = (stack: Obeyed, words: readonly string[]) => Promise<string | undefined>;
+
+const put: Command = async ({ token }, [path, ...keys]) => {
+  const pairs = keys.map((word) => word.match(/^([-._a-zA-Z0-9]+)=(.*)$/));
+  if (path === undefined || pairs.length === 0) return undefined;
+  if (!isHsmPath(path)) return `${path} can't be a path: letters, digits, "-", "_", "." between slashes`;
+  if (pairs.some((pair) => pair === null)) return "put takes KEY=VALUE pairs without spaces in them";
+  await token.put(path, Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2] ?? ""])));
+  return `${path} holds ${pairs.map((pair) => pair?.[1]).join(", ")}`;
+};
+
+const remove: Command = async ({ token }, [path, ...more]) => {
+  if (path === undefined || more.length > 0) return undefined;
+  await token.remove(path);
+  return `${path} is removed from the token`;
+};
+
+const switchRole =
+  (role: "agent" | "webhook"): Command =>
+  async (stack, [action, ...more]) => {
+    if ((action !== "stop" && action !== "start") || more.length > 0) return undefined;
+    await stack[action](role);
+    return `${role}: done`;
+  };
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  ["", async () => ""],
+  ["put", put],
+  ["remove", remove],
+  ["agent", switchRole("agent")],
+  ["webhook", switchRole("webhook")],
+]);
+
 /** Obeys one line; answers with what to print. */
-const obey = async (
-  stack: Pick<Stack, "token" | "start" | "stop" | "chat">,
-  line: string,
-): Promise<string> => {
+const obey = async (stack: Obeyed, line: string): Promise<string> => {
   const [command = "", ...words] = line.trim().split(/\s+/);
-  const [first] = words;
-  switch (command.toLowerCase()) {
-    case "":
-      return "";
-    case "put": {
-      const pairs = words.slice(1).map((word) => word.match(/^([-._a-zA-Z0-9]+)=(.*)$/));
-      if (first === undefined || pairs.length === 0) break;
-      if (!isHsmPath(first))
-        return `${first} can't be a path: letters, digits, "-", "_", "." between slashes`;
-      if (pairs.some((pair) => pair === null)) return "put takes KEY=VALUE pairs without spaces in them";
-      await stack.token.put(
-        first,
-        Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2] ?? ""])),
-      );
-      return `${first} holds ${pairs.map((pair) => pair?.[1]).join(", ")}`;
-    }
-    case "remove":
-      if (first === undefined || words.length > 1) break;
-      await stack.token.remove(first);
-      return `${first} is removed from the token`;
-    case "agent":
-    case "webhook": {
-      const role = command.toLowerCase() === "agent" ? "agent" : "webhook";
-      if ((first !== "stop" && first !== "start") || words.length > 1) break;
-      await stack[first](role);
-      return `${role}: done`;
-    }
-  }
+  const answer = await COMMANDS.get(command.toLowerCase())?.(stack, words);
+  if (answer !== undefined) return answer;
   const { verb } = commandOf(line);
   if (verb === "help" || verb === "unknown") return HELP;
   await stack.chat.say(line);
