@@ -15,8 +15,8 @@ const RENEW_AFTER_MS = 5 * 60_000;
 const ID_BYTES = 4;
 
 /** The key that a bearer token gives: HKDF (RFC 5869) with SHA-256. Nothing leads from it back to the token. */
-export const checksumKeyOf = (token: string): ChecksumKey => {
-  const bytes = Buffer.from(hkdfSync("sha256", token, "", "keyswitch checksum", ID_BYTES + 32));
+export const checksumKeyOf = (bearerToken: string): ChecksumKey => {
+  const bytes = Buffer.from(hkdfSync("sha256", bearerToken, "", "keyswitch checksum", ID_BYTES + 32));
   return { id: bytes.toString("hex", 0, ID_BYTES), secret: bytes.subarray(ID_BYTES) };
 };
 
@@ -47,7 +47,7 @@ export const checksumKeys = ({
       parse: (contents) => {
         const tokens = parseTokens(contents);
         return tokens.ok
-          ? { ok: true, value: tokens.value.map(({ token }) => checksumKeyOf(token)) }
+          ? { ok: true, value: tokens.value.map(({ bearerToken }) => checksumKeyOf(bearerToken)) }
           : tokens;
       },
       onFault: (message) => logger.error(message),

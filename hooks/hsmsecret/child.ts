@@ -3,13 +3,13 @@
 import type { ChecksummedData } from "../checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { ownsField, ownsReference } from "../managed-fields.ts";
-import { own } from "../own.ts";
+import { ownProperty } from "../own-property.ts";
 import { controllerOf, MANAGED_BY } from "../owner.ts";
 import { sorted } from "../sorted.ts";
-import { APPLIED } from "./applied.ts";
+import { APPLIED } from "./applied-version.ts";
 import type { Assessment } from "./assessment.ts";
 import { BASE, baseText, placeholderFor, REPLACED } from "./base.ts";
-import type { Owned } from "./owned.ts";
+import type { OwnedSecret } from "./owned-secret.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { allowed } from "./template.ts";
 
@@ -42,7 +42,7 @@ export interface SecretChild extends Record<string, unknown> {
 
 /** Whether `actual` has every entry of `wanted`. */
 const includes = (actual: StringMap | undefined, wanted: StringMap): boolean =>
-  Object.entries(wanted).every(([key, value]) => actual !== undefined && own(actual, key) === value);
+  Object.entries(wanted).every(([key, value]) => actual !== undefined && ownProperty(actual, key) === value);
 
 const sameEntries = (a: StringMap, b: StringMap): boolean =>
   Object.keys(a).length === Object.keys(b).length && includes(a, b);
@@ -152,7 +152,7 @@ export const replacing = (
   assessment: Assessment,
   child: SecretChild,
   data: ChecksummedData,
-  { secret, base }: Owned,
+  { secret, base }: OwnedSecret,
 ): SecretChild => {
   const going = takenOver(child, secret);
   const replaced = annotated(child, {
@@ -178,7 +178,7 @@ export const agreed = (
   assessment: Assessment,
   { child, applied }: { readonly child: SecretChild; readonly applied: SecretChild },
   data: ChecksummedData,
-  { secret, base }: Owned,
+  { secret, base }: OwnedSecret,
 ): SecretChild => {
   if (assessment.spec.writeBack === "Never") return child;
   const text = baseText(assessment, data, base);
@@ -188,11 +188,15 @@ export const agreed = (
 };
 
 /** What is `owned` as it is, with the base that it has lost: `common`, as a status shows it. */
-export const remembering = ({ spec, scope }: Assessment, { secret }: Owned, common: string): SecretChild =>
+export const remembering = (
+  { spec, scope }: Assessment,
+  { secret }: OwnedSecret,
+  common: string,
+): SecretChild =>
   annotated(relisted(spec, secret), { [BASE]: JSON.stringify({ checksum: common, scope: scope() }) });
 
 /** What is `owned` as it is, with a base that says that nothing is left to be told of what it holds. */
-export const accepted = (assessment: Assessment, { secret, base, mapped }: Owned): SecretChild =>
+export const accepted = (assessment: Assessment, { secret, base, mapped }: OwnedSecret): SecretChild =>
   annotated(relisted(assessment.spec, secret), {
     [REPLACED]: secret.metadata.resourceVersion ?? "",
     [BASE]: baseText(assessment, mapped, base, base?.removing),

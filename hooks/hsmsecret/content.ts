@@ -3,7 +3,7 @@
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import { bytesOfBase64Map, fromBase64, isSecretKey, MAX_SECRET_BYTES } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
-import { own } from "../own.ts";
+import { ownProperty } from "../own-property.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** Keys that the API server insists on for the built-in types; any one of a group will do. */
@@ -78,8 +78,8 @@ export const contentOf = (spec: ResolvedSpec, held: ChecksummedData): Content =>
       `A Secret can't have the key ${listed(unfit.sort())} (allowed: letters, digits, "-", "_" and "."; at most 253). Rename it on the token, or map it in spec.data.`,
     );
   }
-  const data = Object.fromEntries(mapping.map(({ key, hsmKey }) => [key, own(token, hsmKey) ?? ""]));
-  const lacking = (own(REQUIRED_KEYS, spec.secretType) ?? []).filter(
+  const data = Object.fromEntries(mapping.map(({ key, hsmKey }) => [key, ownProperty(token, hsmKey) ?? ""]));
+  const lacking = (ownProperty(REQUIRED_KEYS, spec.secretType) ?? []).filter(
     (group) => !group.some((key) => Object.hasOwn(data, key)),
   );
   if (lacking.length > 0) {

@@ -3,15 +3,15 @@
 import { checksummed } from "../checksum.ts";
 import { accepted, remembering } from "./child.ts";
 import { type Decision, leaveAlone } from "./decision.ts";
+import { ensurePresent } from "./ensure-present.ts";
 import type { Judgement, Pair } from "./judge.ts";
 import { secretsOf } from "./observed.ts";
 import { isAgreed } from "./plan.ts";
-import { present } from "./present.ts";
 import type { Reading } from "./reading.ts";
 import { FORCE_SYNC } from "./schema.ts";
 import { learnedFrom, readyReason } from "./status.ts";
+import type { FailedWrite } from "./token-write.ts";
 import { conflictFinding, failureFinding, keepingEdits, withheldFinding } from "./write-back.ts";
-import type { FailedWrite } from "./writing.ts";
 
 /** Seconds after which an HSM that could not be read is tried again, where the agent gives no advice. */
 const RETRY_SECONDS = 15;
@@ -86,7 +86,7 @@ const unread = (judgement: Judgement): Decision => {
     reason === "Synced" &&
     isAgreed(judgement, owned)
   ) {
-    return present(judgement, owned.whole);
+    return ensurePresent(judgement, owned.whole);
   }
   if (before.syncStatus === "InSync" || reason === "Drifted") {
     return leaveAlone(judgement, {
@@ -115,7 +115,7 @@ const following = (judgement: Judgement, reading: Reading, obeyed: Pair | undefi
       if (content?.ok === false) {
         return leaveAlone(judgement, { ...learnedFrom(reading), ...content, syncStatus: "Error" });
       }
-      return present(judgement, content?.content ?? observed.owned?.whole ?? checksummed({}));
+      return ensurePresent(judgement, content?.content ?? observed.owned?.whole ?? checksummed({}));
   }
 };
 

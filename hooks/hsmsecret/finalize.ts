@@ -12,7 +12,7 @@ import { nextStatus } from "./next-status.ts";
 import { secretsOf } from "./observed.ts";
 import { resyncAfter } from "./resync.ts";
 import { type Finding, isTold, type Reason } from "./status.ts";
-import type { Removal, RemovalOutcome } from "./writing.ts";
+import type { Removal, RemovalOutcome } from "./token-write.ts";
 
 /** Seconds after which a removal that failed is tried again, where the agent gives no advice. */
 const RETRY_SECONDS = 15;

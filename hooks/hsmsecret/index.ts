@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HSMSecret hooks as the webhook calls them: assess a request, plan a reading, do it, judge it, plan a write, do it, and let
 // sync decide.
-export { believed } from "./applied.ts";
+export { withoutStale } from "./applied-version.ts";
 export { assess } from "./assessment.ts";
 export type { HookContext } from "./context.ts";
 export { customize } from "./customize.ts";
@@ -11,4 +11,4 @@ export { plan, type ReadPlan } from "./plan.ts";
 export type { Reading } from "./reading.ts";
 export { HSMSecret, HSMSecretCustomizeRequest, HSMSecretSyncRequest } from "./schema.ts";
 export { type SyncResult, sync, type WrittenResult, writtenBack } from "./sync.ts";
-export type { FailedWrite, Removal, RemovalOutcome, Write, WriteOutcome } from "./writing.ts";
+export type { FailedWrite, Removal, RemovalOutcome, Write, WriteOutcome } from "./token-write.ts";

@@ -2,16 +2,16 @@
 // Under writeBack: who changed since the Secret and the token were last the same, and what follows from it.
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import type { StringMap } from "../kubernetes.ts";
-import { own } from "../own.ts";
+import { ownProperty } from "../own-property.ts";
 import { mayWrite, quotaOf } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
 import { commonOf, noteOf } from "./base.ts";
 import { type Content, contentOf } from "./content.ts";
-import type { Owned } from "./owned.ts";
+import type { OwnedSecret } from "./owned-secret.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { RESOLVE } from "./schema.ts";
-import type { Write } from "./writing.ts";
+import type { Write } from "./token-write.ts";
 
 /** The two contents that can't both stay; see status.conflict. */
 export interface Pair {
@@ -56,8 +56,8 @@ type Wanted =
 const wantedOf = (spec: ResolvedSpec, held: StringMap, token: StringMap): Wanted => {
   const wanted = new Map<string, { key: string; value: string }[]>();
   for (const { key, hsmKey } of spec.data ?? Object.keys(held).map((name) => ({ key: name, hsmKey: name }))) {
-    const value = own(held, key);
-    if (value === undefined || value === own(token, hsmKey)) continue;
+    const value = ownProperty(held, key);
+    if (value === undefined || value === ownProperty(token, hsmKey)) continue;
     wanted.set(hsmKey, [...(wanted.get(hsmKey) ?? []), { key, value }]);
   }
   const torn = [...wanted.values()].find((claims) => new Set(claims.map(({ value }) => value)).size > 1);
@@ -89,7 +89,7 @@ export const choiceFor = (assessment: Assessment, pair: Pair): "hsm" | "secret" 
 
 /** What is judged: an owned Secret beside what a healthy token answered. */
 interface Case extends Assessment {
-  readonly owned: Owned;
+  readonly owned: OwnedSecret;
   readonly reading: Answered;
   /** What the token holds, as the Secret would have it; undefined where it holds nothing. */
   readonly content: ChecksummedData | undefined;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a sync request shows of the Secret that an HSMSecret names: ours, somebody else's, none, or nothing known.
 import type { Secret } from "../kubernetes.ts";
-import { own } from "../own.ts";
+import { ownProperty } from "../own-property.ts";
 import { controllerOf } from "../owner.ts";
-import { type Owned, ownedOf } from "./owned.ts";
+import { type OwnedSecret, ownedSecretOf } from "./owned-secret.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMSecretStatus, HSMSecretSyncRequest } from "./schema.ts";
 
@@ -11,7 +11,7 @@ const SECRETS = "Secret.v1";
 
 export interface Observed {
   /** The Secret of the name, if the HSMSecret owns it, or if it did and nobody does now: `released`. */
-  readonly owned?: Owned;
+  readonly owned?: OwnedSecret;
   /** The Secret of the name, if the HSMSecret does not own it. */
   readonly foreign?: Secret;
   /** Whether `owned` has lost its owner reference, as by `kubectl replace` or when somebody takes the label of the selector off. */
@@ -46,8 +46,8 @@ export const observe = (
   const key = `${namespace}/${spec.secretName}`;
   const children = request.children[SECRETS] ?? {};
   const related = request.related[SECRETS];
-  const child = own(children, key);
-  const named = related && own(related, key);
+  const child = ownProperty(children, key);
+  const named = related && ownProperty(related, key);
   const released =
     child === undefined && named !== undefined && isReleased(request.finalizing, before, named);
   const isOurs = named !== undefined && (released || controllerOf(named)?.uid === uid);
@@ -56,7 +56,7 @@ export const observe = (
     .filter(([name]) => name !== key)
     .map(([, secret]) => secret);
   return {
-    ...(owned === undefined ? {} : { owned: ownedOf(owned, spec) }),
+    ...(owned === undefined ? {} : { owned: ownedSecretOf(owned, spec) }),
     ...(owned === undefined && named !== undefined ? { foreign: named } : {}),
     released,
     stale,

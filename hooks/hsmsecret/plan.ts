@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a sync needs the token, and what it asks of it: decided before the shell does any I/O.
-import { isAsSynced } from "./applied.ts";
+import { isAsSynced } from "./applied-version.ts";
 import type { Assessment } from "./assessment.ts";
-import { isUnedited, type Owned } from "./owned.ts";
+import { isUnedited, type OwnedSecret } from "./owned-secret.ts";
 import { FORCE_SYNC, RESOLVE } from "./schema.ts";
 import { readyReason } from "./status.ts";
 
@@ -31,12 +31,12 @@ const isChoosing = ({ parent, before }: Assessment): boolean => {
 };
 
 /** Whether a Secret that a status calls synced is also by its base what the token held. Without writeBack it needs none. */
-export const isAgreed = ({ spec, scope, context }: Assessment, owned: Owned): boolean =>
+export const isAgreed = ({ spec, scope, context }: Assessment, owned: OwnedSecret): boolean =>
   spec.writeBack === "Never" ||
   (isUnedited(owned, context.checksums) === true && owned.base?.scope === scope());
 
 /** Whether what the last sync noted can still be compared: its key may have gone since. */
-const isComparable = ({ before, context }: Assessment, { base }: Owned): boolean =>
+const isComparable = ({ before, context }: Assessment, { base }: OwnedSecret): boolean =>
   [before.secretChecksum, base?.checksum].every(
     (shown) => shown === undefined || context.checksums.knows(shown),
   );
@@ -58,7 +58,7 @@ const isDue = (assessment: Assessment): boolean => {
 };
 
 /** Whether `owned` holds all that the last reading found at the path, as it does when a sync that made it is followed by the next. */
-const isAsRead = ({ parent, spec, before, context }: Assessment, { whole }: Owned): boolean =>
+const isAsRead = ({ parent, spec, before, context }: Assessment, { whole }: OwnedSecret): boolean =>
   spec.data === undefined &&
   before.observedGeneration === parent.metadata.generation &&
   before.hsmPath === spec.hsmPath &&

@@ -14,7 +14,7 @@ export type UnavailableCode =
   | "AGENT_UNREACHABLE"
   | "AGENT_REFUSED"
   | "AGENT_UNKNOWN"
-  /** An older version than was applied already: see applied.ts. */
+  /** An older version than was applied already: see applied-version.ts. */
   | "AGENT_BEHIND";
 
 /** `mirror` is set where an agent answered that is not the first of those to ask: nothing is written there. */

@@ -14,8 +14,8 @@ import { pendingForceSync } from "./plan.ts";
 import { resyncAfter } from "./resync.ts";
 import { RESOLVE } from "./schema.ts";
 import { type Finding, isTold, type Reason } from "./status.ts";
+import type { FailedWrite, Write } from "./token-write.ts";
 import { writtenText } from "./write-back.ts";
-import type { FailedWrite, Write } from "./writing.ts";
 
 /** Seconds after a write until the sync that finds the two sides equal. */
 const WRITTEN_SECONDS = 1;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
-import { own } from "../own.ts";
+import { ownProperty } from "../own-property.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import type { Decision } from "./decision.ts";
 import { type ConflictCause, choiceFor, type Verdict, type Withheld } from "./judge.ts";
-import { isUnedited, ownedOf } from "./owned.ts";
+import { isUnedited, ownedSecretOf } from "./owned-secret.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { RESOLVE } from "./schema.ts";
 import type { Finding } from "./status.ts";
-import type { FailedWrite, Write } from "./writing.ts";
+import type { FailedWrite, Write } from "./token-write.ts";
 
 type Found = Pick<Finding, "reason" | "message" | "syncStatus" | "conflict" | "stalled">;
 type Of<V extends Verdict["verdict"]> = Extract<Verdict, { verdict: V }>;
@@ -98,7 +98,7 @@ const failureOf = (
 ): { words: string; after: number } => {
   switch (failure.outcome) {
     case "refused": {
-      const remedy = own(REMEDIES, failure.code);
+      const remedy = ownProperty(REMEDIES, failure.code);
       const words = `${failure.code}: ${failure.message}${remedy === undefined ? "" : ` ${remedy}`}`;
       return { words, after: spec.syncInterval };
     }
@@ -158,7 +158,8 @@ export const keepingEdits = ({ spec, observed, context }: Assessment, decision: 
   const listed = new Set(decision.children.map(({ metadata }) => metadata.name));
   const edited = observed.stale.filter(
     (secret) =>
-      !listed.has(secret.metadata.name) && isUnedited(ownedOf(secret, spec), context.checksums) === false,
+      !listed.has(secret.metadata.name) &&
+      isUnedited(ownedSecretOf(secret, spec), context.checksums) === false,
   );
   if (edited.length === 0) return decision;
   const names = edited.map(({ metadata }) => metadata.name).join(", ");

@@ -2,7 +2,6 @@
 // A Deployment as an answer lists it: scaled, made, or exactly as it is.
 import type { StringMap } from "../kubernetes.ts";
 import { MANAGED_BY } from "../owner.ts";
-import type { Count } from "./count.ts";
 import {
   type Deployment,
   MADE_BY,
@@ -11,6 +10,7 @@ import {
   replicasOf,
   SWITCHED_OFF_BY,
 } from "./deployment.ts";
+import type { Count } from "./replica-count.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 

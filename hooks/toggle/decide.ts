@@ -3,10 +3,10 @@
 import type { Assessment } from "./assessment.ts";
 import { type DeploymentChild, made, relisted, scaled } from "./child.ts";
 import { contentionOf } from "./contention.ts";
-import { type Count, countOf } from "./count.ts";
 import { type Deployment, MADE_BY } from "./deployment.ts";
 import type { Named } from "./observed.ts";
 import { type PhaseFound, phaseOf } from "./phase.ts";
+import { type Count, countOf } from "./replica-count.ts";
 import { type ResolvedSpec, selectorText } from "./resolved-spec.ts";
 import type { Finding } from "./status.ts";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
-import { own } from "../own.ts";
+import { ownProperty } from "../own-property.ts";
 import { controllerOf, isOwnedBy } from "../owner.ts";
 import { sortedEntries } from "../sorted.ts";
 import type { Deployment } from "./deployment.ts";
@@ -51,8 +51,8 @@ export const observe = (request: ToggleSyncRequest, spec: ResolvedSpec): Observe
   const key = `${namespace}/${spec.deploymentName}`;
   const children = request.children[DEPLOYMENTS] ?? {};
   const related = request.related[DEPLOYMENTS];
-  const child = own(children, key);
-  const deployment = child ?? (related && own(related, key));
+  const child = ownProperty(children, key);
+  const deployment = child ?? (related && ownProperty(related, key));
   const nobody: Named = { state: related === undefined ? "unknown" : "absent" };
   const named = deployment === undefined ? nobody : whose(deployment, child !== undefined, uid, spec);
   return {
@@ -61,7 +61,7 @@ export const observe = (request: ToggleSyncRequest, spec: ResolvedSpec): Observe
       .filter(([name]) => name !== key || named.state !== "ours")
       .map(([, other]) => other),
     hidden: sortedEntries(related ?? {})
-      .filter(([name, other]) => own(children, name) === undefined && isOwnedBy(other, uid))
+      .filter(([name, other]) => ownProperty(children, name) === undefined && isOwnedBy(other, uid))
       .map(([, other]) => other),
   };
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's secret store in memory, for tests and for local runs on machines without SoftHSM2.
 import { checksum } from "../../hooks/checksum.ts";
-import { type Content, contentAfter } from "../../server/agent/content-after.ts";
+import { applyChange, type Content } from "../../server/agent/apply-change.ts";
 import {
   type ChangeResult,
   type ReadResult,
@@ -56,7 +56,7 @@ export const createMemoryStore = (label = "memory", options: MemoryStoreOptions 
     if (failed !== undefined) return failed;
     const current = secrets.get(path);
     const before = current?.checksum ?? null;
-    const intent = contentAfter(current, wanted, precondition);
+    const intent = applyChange(current, wanted, precondition);
     if (intent.kind === "done") return intent.result;
     if (intent.kind === "delete") {
       secrets.delete(path);

@@ -13,7 +13,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
-import { createQuotaKeeper } from "./quota.ts";
+import { createQuotaEnforcer } from "./quota.ts";
 import { addDeviceRoutes } from "./routes/device-routes.ts";
 import { addExportRoute } from "./routes/export-route.ts";
 import { addImportRoute } from "./routes/import-route.ts";
@@ -21,7 +21,7 @@ import { addPinRoute } from "./routes/pin-route.ts";
 import { addRepackRoute } from "./routes/repack-route.ts";
 import { addRepairRoute } from "./routes/repair-route.ts";
 import { addSecretRoutes } from "./routes/secret-routes.ts";
-import { addWriteRoutes } from "./routes/write-routes.ts";
+import { addWriteRoutes } from "./routes/secret-write-routes.ts";
 import type { SecretStore } from "./store.ts";
 
 export type AgentAppOptions = {
@@ -70,7 +70,7 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
   app.setSerializerCompiler(compileSerializer);
   app.decorate("checksums", checksumKeys({ tokenFiles: auth.tokenFiles.map(({ path }) => path), logger }));
   addSecretRoutes(app, { store, metrics, device });
-  const quotas = createQuotaKeeper(store, options.reservedObjects);
+  const quotas = createQuotaEnforcer(store, options.reservedObjects);
   addWriteRoutes(app, { store, quotas, metrics, device });
   addImportRoute(app, { store, metrics, device });
   addExportRoute(app, { store, metrics, device });

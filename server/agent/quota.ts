@@ -14,7 +14,7 @@ import {
   unavailable,
 } from "./store.ts";
 
-export type QuotaKeeper = {
+export type QuotaEnforcer = {
   /** Makes the change where it fits `quota`. One that needs no more than is used already always fits. */
   change(path: string, change: Change, precondition: Precondition, quota: Quota): Promise<ChangeResult>;
 };
@@ -115,7 +115,7 @@ const quotaFault = async (
 };
 
 /** `reservedObjects`: a tenth of what the token takes, if not given. */
-export const createQuotaKeeper = (store: SecretStore, reservedObjects?: number): QuotaKeeper => {
+export const createQuotaEnforcer = (store: SecretStore, reservedObjects?: number): QuotaEnforcer => {
   const within = async (
     path: string,
     change: Extract<Change, { type: "put" | "patch" }>,

@@ -19,13 +19,13 @@ const isUserId = (entry: string): boolean => Value.Check(UserId, entry);
 const isRoomId = (entry: string): boolean => ROOM_ID.test(entry) && entry.length <= MAX_ID;
 
 /** Somebody in a room. */
-export type Speaker = { readonly sender: string; readonly room: string };
+export type CommandSource = { readonly sender: string; readonly room: string };
 
 export type Access = {
   /** Whether the bot listens to `user` at all: to commands, invitations, reactions, and what it can't decrypt. */
   mayTalk(user: string): boolean;
-  /** Whether a speaker may see and switch `toggle`. */
-  mayUse(toggle: Toggle, speaker: Speaker): boolean;
+  /** Whether a source may see and switch `toggle`. */
+  mayUse(toggle: Toggle, source: CommandSource): boolean;
 };
 
 /** An annotation that can't be read, for the log. */

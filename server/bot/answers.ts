@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The texts of answers: help, list and status, and why a command can't be done: what to do, and nothing from inside.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
-import { shorten } from "../shown-text.ts";
+import { shorten } from "../display-text.ts";
 import { briefState, sinceText, stateText, whoText } from "./state-text.ts";
 import type { Choice, Refusal } from "./toggle-choice.ts";
 

@@ -8,7 +8,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
-import type { DeviceStanding } from "./chat.ts";
+import type { DeviceTrust } from "./chat.ts";
 
 export type BotAppOptions = {
   logger: Logger;
@@ -19,7 +19,7 @@ export type BotAppOptions = {
   /** Undefined before the watch was started. */
   toggles: () => Pick<Toggles, "state"> | undefined;
   /** Undefined before it is known. */
-  device: () => DeviceStanding | undefined;
+  device: () => DeviceTrust | undefined;
   /** Milliseconds, monotonic: a wall clock that is set must not restart the bot. */
   now: () => number;
   tls?: TlsFiles;
@@ -50,12 +50,10 @@ export const buildBotApp = (options: BotAppOptions): KeyswitchServer => {
   };
   /** Never a reason to be unready: the bot works, but clients warn of it. */
   const signed = (): ReadyCheck[] => {
-    const standing = device();
-    if (standing === undefined) return [];
-    const { isSigned: ok } = standing;
-    return [
-      { name: "device", ok, required: false, ...(!standing.isSigned && { message: standing.message }) },
-    ];
+    const trust = device();
+    if (trust === undefined) return [];
+    const { isSigned: ok } = trust;
+    return [{ name: "device", ok, required: false, ...(!trust.isSigned && { message: trust.message }) }];
   };
   return buildServer({
     logger,

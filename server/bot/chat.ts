@@ -23,7 +23,7 @@ export type Message = {
 };
 
 /** A message that was not read, or does not count. */
-export type Unread = Omit<Message, "text">;
+export type UnreadMessage = Omit<Message, "text">;
 
 /** An answer that was sent; it can be edited. `id` is its event id. */
 export type Answer = { readonly room: string; readonly id: string };
@@ -71,11 +71,11 @@ export type IncomingHandlers = {
   /** `resumed`: the sync went on from a stored position, so that an old message was missed, and is not just history. */
   onMessage(message: Message, delivery: { readonly resumed: boolean }): void;
   /** A message that came unencrypted to an encrypted room: anybody on its way could have written it. */
-  onPlainText(message: Unread): void;
+  onPlainText(message: UnreadMessage): void;
   /** A message that could not be decrypted, even after its key was waited for. */
-  onUndecryptable(message: Unread): void;
+  onUndecryptable(message: UnreadMessage): void;
   /** A message that was decrypted, and is not obeyed because of who may have written it. */
-  onRefused(message: Unread, reason: RefusalReason): void;
+  onRefused(message: UnreadMessage, reason: RefusalReason): void;
   /** Somebody reacted to the event `answer` with 🔄 or 🔁. */
   onRefresh(answer: string, by: { readonly room: string; readonly sender: string }): void;
   /** Messages of a room were left out by a sync and can't be read, or are too many; `id` is the same each time. */
@@ -85,11 +85,11 @@ export type IncomingHandlers = {
 };
 
 /** Whether the bot's device is signed, in words for /readyz. */
-export type DeviceStanding =
+export type DeviceTrust =
   | { readonly isSigned: true }
   | { readonly isSigned: false; readonly message: string };
 
-export type JoinChatOptions = {
+export type ConnectChatOptions = {
   readonly store: BotStore;
   /** Whose invitations are followed, and whose messages are waited for. */
   readonly mayTalk: (user: string) => boolean;
@@ -110,12 +110,12 @@ export type JoinChatOptions = {
   readonly onRenewal: () => void;
   readonly onInvitation: (outcome: string) => void;
   /** Whether the bot's device is signed, as often as that is looked at. */
-  readonly onStanding: (standing: DeviceStanding) => void;
+  readonly onDeviceTrust: (trust: DeviceTrust) => void;
   /** Called once: nothing more comes in, or goes out. The reason is for the operator. */
   readonly onEnd: (reason: string) => void;
 };
 
-export type JoinedChat = {
+export type ConnectedChat = {
   readonly ok: true;
   readonly chat: Chat;
   /** Nothing comes in before it. Resolves when all is said about the bot's device, or `signal` was aborted. */
@@ -133,9 +133,9 @@ export type ChatNetwork = {
   /** The library that encrypts: `native` or `wasm`. */
   readonly engine: string;
   /** Tries until it works or makes no sense; `reason` is for the operator. Undefined when `signal` ended it. */
-  join(
-    options: JoinChatOptions,
-  ): Promise<JoinedChat | { readonly ok: false; readonly reason: string } | undefined>;
+  connect(
+    options: ConnectChatOptions,
+  ): Promise<ConnectedChat | { readonly ok: false; readonly reason: string } | undefined>;
   close(): Promise<void>;
 };
 

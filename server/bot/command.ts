@@ -3,7 +3,7 @@
 // command is none.
 import { type Static, Type } from "@sinclair/typebox";
 import { isObjectName } from "../../hooks/formats.ts";
-import { oneLine, shorten } from "../shown-text.ts";
+import { oneLine, shorten } from "../display-text.ts";
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;

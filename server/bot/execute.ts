@@ -3,7 +3,7 @@
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
-import type { Access, Speaker } from "./access.ts";
+import type { Access, CommandSource } from "./access.ts";
 import {
   failureText,
   helpText,
@@ -14,9 +14,16 @@ import {
   unknownText,
 } from "./answers.ts";
 import type { Command, SwitchCommand } from "./command.ts";
-import type { Begun } from "./journal.ts";
+import type { SentPatch } from "./journal.ts";
 import { stateText } from "./state-text.ts";
-import { patientGet, resumeSwitch, type Switched, startPatch, stopPatch, switchOnce } from "./switching.ts";
+import {
+  getWithRetries,
+  resumeSwitch,
+  type Switched,
+  startPatch,
+  stopPatch,
+  switchOnce,
+} from "./switching.ts";
 import { type Refusal, resolveToggle, type ToggleView, visibleTo, watchRefusal } from "./toggle-choice.ts";
 
 /** How a command ended, for metrics and the log. */
@@ -52,20 +59,20 @@ export type ExecuteContext = {
 };
 
 const viewOf = ({ toggles, access, clock, defaultName }: ExecuteContext): ToggleView => ({
-  toggles: { list: () => toggles.list(), state: () => toggles.state(), get: patientGet(toggles, clock) },
+  toggles: { list: () => toggles.list(), state: () => toggles.state(), get: getWithRetries(toggles, clock) },
   access,
   defaultName,
 });
 
-const namesOf = (context: ExecuteContext, speaker: Speaker): string[] =>
-  visibleTo(context, speaker).map(({ metadata }) => metadata.name);
+const namesOf = (context: ExecuteContext, source: CommandSource): string[] =>
+  visibleTo(context, source).map(({ metadata }) => metadata.name);
 
-const noToggle = (context: ExecuteContext, name: string | undefined, speaker: Speaker): Decision => ({
+const noToggle = (context: ExecuteContext, name: string | undefined, source: CommandSource): Decision => ({
   outcome: "no-toggle",
   text: noChoiceText({
     state: "none",
     ...(name === undefined ? {} : { name }),
-    names: namesOf(context, speaker).filter((other) => other !== name),
+    names: namesOf(context, source).filter((other) => other !== name),
   }),
 });
 
@@ -98,7 +105,7 @@ const decisionOf = (
   name: string,
   result: Switched,
   context: ExecuteContext,
-  speaker: Speaker,
+  source: CommandSource,
 ): Decision => {
   const now = context.clock.now();
   switch (result.state) {
@@ -118,12 +125,12 @@ const decisionOf = (
     case "late":
       return { ...lateDecision(verb, name), toggle: name };
     case "hidden":
-      return noToggle(context, name, speaker);
+      return noToggle(context, name, source);
     case "failed":
       if (result.why !== "not-found") return failure(result.why, name);
       return watchRefusal(context.toggles) === "no-toggles"
         ? failure("no-toggles")
-        : noToggle(context, name, speaker);
+        : noToggle(context, name, source);
   }
 };
 
@@ -131,11 +138,11 @@ const decisionOf = (
 export const runSwitch = async (
   context: ExecuteContext,
   command: SwitchCommand,
-  speaker: Speaker,
-  onBegin: (begun: Begun) => void,
+  source: CommandSource,
+  onBegin: (begun: SentPatch) => void,
 ): Promise<Decision> => {
   const { access, clock } = context;
-  const chosen = await resolveToggle(viewOf(context), command.toggle, speaker);
+  const chosen = await resolveToggle(viewOf(context), command.toggle, source);
   if (chosen.state === "failed") return failure(chosen.why);
   if (chosen.state !== "one") {
     return {
@@ -145,34 +152,34 @@ export const runSwitch = async (
   }
   const patch =
     command.verb === "start"
-      ? startPatch(command, { ...speaker, now: clock.now() })
-      : stopPatch(command, speaker);
-  const mayUse = (toggle: Toggle) => access.mayUse(toggle, speaker);
+      ? startPatch(command, { ...source, now: clock.now() })
+      : stopPatch(command, source);
+  const mayUse = (toggle: Toggle) => access.mayUse(toggle, source);
   const result = await switchOnce({ ...context, mayUse, onBegin }, chosen.toggle, patch);
-  return decisionOf(command.verb, chosen.toggle.metadata.name, result, context, speaker);
+  return decisionOf(command.verb, chosen.toggle.metadata.name, result, context, source);
 };
 
 /** Ends a start or stop that a kill cut off. */
-export const endSwitch = async (
+export const finishSwitch = async (
   context: ExecuteContext,
   verb: string,
-  begun: Begun,
-  speaker: Speaker,
+  begun: SentPatch,
+  source: CommandSource,
   isLate: () => boolean,
 ): Promise<Decision> => {
-  const mayUse = (toggle: Toggle) => context.access.mayUse(toggle, speaker);
+  const mayUse = (toggle: Toggle) => context.access.mayUse(toggle, source);
   const result = await resumeSwitch({ ...context, mayUse }, begun, isLate);
-  return decisionOf(verb, begun.toggle, result, context, speaker);
+  return decisionOf(verb, begun.toggle, result, context, source);
 };
 
 const runStatus = async (
   context: ExecuteContext,
   name: string | undefined,
-  speaker: Speaker,
+  source: CommandSource,
 ): Promise<Decision> => {
   const now = () => context.clock.now();
   if (name === undefined) {
-    const visible = visibleTo(context, speaker);
+    const visible = visibleTo(context, source);
     const [only] = visible;
     if (!context.toggles.state().ok) return failure(watchRefusal(context.toggles));
     return {
@@ -181,7 +188,7 @@ const runStatus = async (
       ...(visible.length === 1 && only ? { toggle: only.metadata.name } : {}),
     };
   }
-  const chosen = await resolveToggle(viewOf(context), name, speaker);
+  const chosen = await resolveToggle(viewOf(context), name, source);
   if (chosen.state === "one") {
     return { outcome: "told", text: statusText(chosen.toggle, now()), toggle: chosen.toggle.metadata.name };
   }
@@ -190,25 +197,25 @@ const runStatus = async (
 };
 
 /** Everything that changes nothing. */
-export const runReading = async (
+export const runQuery = async (
   context: ExecuteContext,
   command: Exclude<Command, SwitchCommand>,
-  speaker: Speaker,
+  source: CommandSource,
 ): Promise<Decision> => {
   switch (command.verb) {
     case "status":
-      return runStatus(context, command.toggle, speaker);
+      return runStatus(context, command.toggle, source);
     case "list":
       return context.toggles.state().ok
         ? {
             outcome: "told",
-            text: listText(visibleTo(context, speaker), context.defaultName, context.clock.now()),
+            text: listText(visibleTo(context, source), context.defaultName, context.clock.now()),
           }
         : failure(watchRefusal(context.toggles));
     case "help":
-      return { outcome: "told", text: helpText(namesOf(context, speaker)) };
+      return { outcome: "told", text: helpText(namesOf(context, source)) };
     case "unknown":
-      return { outcome: "unknown", text: unknownText(namesOf(context, speaker)) };
+      return { outcome: "unknown", text: unknownText(namesOf(context, source)) };
     case "refused":
       return { outcome: "refused", text: command.text };
   }

@@ -17,21 +17,21 @@ const Patch = Type.Object({
 });
 
 /** A switch that may have been sent: to this Toggle, while it had this generation. */
-export const Begun = Type.Object({
+export const SentPatch = Type.Object({
   toggle: Type.String(),
   uid: Type.String(),
   generation: Type.Integer(),
   patch: Patch,
 });
-export type Begun = Static<typeof Begun>;
+export type SentPatch = Static<typeof SentPatch>;
 
 /** The Toggle whose progress an answer shows, from its generation after the switch until `endsAt` (ms since the epoch). */
-export const Following = Type.Object({
+export const FollowedToggle = Type.Object({
   toggle: Type.String(),
   generation: Type.Integer(),
   endsAt: Type.Number(),
 });
-export type Following = Static<typeof Following>;
+export type FollowedToggle = Static<typeof FollowedToggle>;
 
 /** The answer that can be refreshed: of one Toggle, or of all that its reader may see. */
 const Shown = Type.Object({ id: Type.String(), toggle: Type.Optional(Type.String()) });
@@ -45,19 +45,19 @@ export const Step = Type.Union([
     echo: Type.Optional(Type.String()),
   }),
   /** The patch may have reached the API server. */
-  Type.Object({ state: Type.Literal("begun"), begun: Begun }),
+  Type.Object({ state: Type.Literal("begun"), begun: SentPatch }),
   /** It has taken effect or never will; the answer may have been sent. */
   Type.Object({
     state: Type.Literal("decided"),
     text: Type.String(),
     toggle: Type.Optional(Type.String()),
-    following: Type.Optional(Following),
+    following: Type.Optional(FollowedToggle),
   }),
   /** The answer was sent and is edited as the Toggle changes. `edits` counts those that may have been sent. */
   Type.Object({
     state: Type.Literal("answered"),
     answer: Type.String(),
-    following: Following,
+    following: FollowedToggle,
     edits: Type.Integer(),
   }),
   /** Not run, for being old or one of too many; the room is to be told. */

@@ -11,9 +11,9 @@ import type { Running } from "../listening-role.ts";
 import { sleep, wallClock } from "../time.ts";
 import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
-import type { DeviceStanding, OpenChat } from "./chat.ts";
+import type { DeviceTrust, OpenChat } from "./chat.ts";
 import { BOT_VARIABLES, type BotConfig } from "./config.ts";
-import { startLife } from "./life.ts";
+import { startLifecycle } from "./lifecycle.ts";
 import { type BotMetrics, createBotMetrics } from "./metrics.ts";
 import { openBotStore } from "./store.ts";
 
@@ -49,7 +49,7 @@ export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenCh
   const synced = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<string>();
   let lastSyncAt: () => number | undefined = () => undefined;
-  let device: DeviceStanding | undefined;
+  let device: DeviceTrust | undefined;
   const app = buildBotApp({
     logger,
     registry,
@@ -61,7 +61,7 @@ export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenCh
     ...(config.tls && { tls: config.tls }),
   });
   await app.listen({ host: config.listenHost, port: config.listenPort });
-  const life = startLife({
+  const life = startLifecycle({
     config,
     store,
     network,
@@ -75,9 +75,9 @@ export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenCh
     now,
     sleep: (ms, signal) => sleep(wallClock, ms, signal),
     signal: closing.signal,
-    onStanding(standing) {
-      device = standing;
-      metrics.deviceSigned(standing.isSigned);
+    onDeviceTrust(trust) {
+      device = trust;
+      metrics.deviceSigned(trust.isSigned);
     },
     onSynced: synced.resolve,
     onEnded: ended.resolve,

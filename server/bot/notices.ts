@@ -3,7 +3,7 @@
 // whose identity has changed.
 import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
-import type { Chat, IdentityChange, Message, Unread } from "./chat.ts";
+import type { Chat, IdentityChange, Message, UnreadMessage } from "./chat.ts";
 import { type Entry, type Journal, type Notice, UNREAD } from "./journal.ts";
 import { type Sending, transactionOf } from "./outbox.ts";
 
@@ -29,19 +29,19 @@ export const missedText = (missed: readonly Pick<Entry, "verb">[]): string => {
 };
 
 /** Tells a room, once, how many commands were not run because they came too late or were too many, or were not read. */
-export type Missed = {
+export type MissedCommandNotices = {
   /** Something was missed, or may have been before a restart. */
   gather(): void;
   close(): void;
 };
 
-export const createMissed = (options: {
+export const createMissedCommandNotices = (options: {
   chat: Pick<Chat, "send">;
   clock: Clock;
   sending: Sending;
   journal: Pick<Journal, "notices" | "noticeSent">;
   track(work: Promise<void>): void;
-}): Missed => {
+}): MissedCommandNotices => {
   const { chat, clock, sending, journal, track } = options;
   let cancel: (() => void) | undefined;
   let closed = false;
@@ -97,12 +97,12 @@ const moreText = (about: NoteAbout, count: number): string => {
 };
 
 /** Tells a user that a message could not be read, or is not obeyed as it came; at most once a minute in a room. */
-export type ShortNotes = {
+export type RateLimitedNotices = {
   /**
    * Answers `message` unless its sender may not talk, or it is old. Of those that follow within a minute there is one answer,
    * at its end.
    */
-  tell(about: NoteAbout, message: Unread): Promise<void>;
+  tell(about: NoteAbout, message: UnreadMessage): Promise<void>;
   /** What waits for the end of its minute is not told any more. */
   close(): void;
 };
@@ -113,7 +113,7 @@ const NOTE_FOR_MS = 60_000;
 const keyOf = (...parts: readonly [about: NoteAbout, room: string, sender: string]): string =>
   JSON.stringify(parts);
 
-export const createShortNotes = (options: {
+export const createRateLimitedNotices = (options: {
   chat: Pick<Chat, "send">;
   clock: Clock;
   access: Pick<Access, "mayTalk">;
@@ -121,14 +121,14 @@ export const createShortNotes = (options: {
   maxAgeMs: number;
   /** Takes work under way, which may fail. */
   track(work: Promise<void>): void;
-}): ShortNotes => {
+}): RateLimitedNotices => {
   const { chat, clock, access, sending, maxAgeMs, track } = options;
   /** The minutes after what a sender was told in a room: the messages that it was not told of, and what ends it. */
-  const quiet = new Map<string, { untold: Unread[]; cancel: () => void }>();
+  const quiet = new Map<string, { untold: UnreadMessage[]; cancel: () => void }>();
 
-  const say = async (about: NoteAbout, { id, room, sender }: Unread, text: string): Promise<void> => {
+  const say = async (about: NoteAbout, { id, room, sender }: UnreadMessage, text: string): Promise<void> => {
     const key = keyOf(about, room, sender);
-    const untold: Unread[] = [];
+    const untold: UnreadMessage[] = [];
     const cancel = clock.after(QUIET_MS, () => {
       quiet.delete(key);
       const [first] = untold;

@@ -4,7 +4,7 @@ import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import { type Clock, createTimers } from "../time.ts";
 import type { Answer, Chat } from "./chat.ts";
-import type { Following, Journal } from "./journal.ts";
+import type { FollowedToggle, Journal } from "./journal.ts";
 import type { Sending } from "./outbox.ts";
 import { transactionOf } from "./outbox.ts";
 import { isSettled, overdueText, stateText } from "./state-text.ts";
@@ -25,7 +25,7 @@ type Followed = {
   /** Id of the message that was answered. */
   readonly id: string;
   readonly answer: Answer;
-  readonly following: Following;
+  readonly following: FollowedToggle;
   /** Edits that may have been sent before; the next one has the number after it. */
   readonly edits: number;
   /** The text that the answer has, where that is known. */

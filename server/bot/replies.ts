@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a decision to the one answer that a room sees, written down before each step; and that answer brought up to date because
 // a user reacted to it, which never switches anything.
-import { own } from "../../hooks/own.ts";
+import { ownProperty } from "../../hooks/own-property.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
-import type { Access, Speaker } from "./access.ts";
+import type { Access, CommandSource } from "./access.ts";
 import { listText, statusOfAllText, statusText } from "./answers.ts";
 import type { Chat } from "./chat.ts";
 import type { Decision } from "./execute.ts";
-import type { Entry, Following, Journal, Step } from "./journal.ts";
+import type { Entry, FollowedToggle, Journal, Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { type Sending, transactionOf } from "./outbox.ts";
 import { FOLLOWED_MS, type Progress } from "./progress.ts";
@@ -55,7 +55,7 @@ const REFRESHED: Readonly<
 };
 
 /** What an answer about a switch follows from now on; undefined where nothing is to come. */
-const followingOf = (switched: Toggle, now: number): Following | undefined => {
+const followingOf = (switched: Toggle, now: number): FollowedToggle | undefined => {
   if (isSettled(switched, now)) return undefined;
   const { name, generation = 0 } = switched.metadata;
   return { toggle: name, generation, endsAt: now + FOLLOWED_MS };
@@ -126,31 +126,31 @@ export type RefreshOptions = {
   readonly defaultName: string;
 };
 
-/** Edits the answer with the event id `answer`, as `speaker` may see it; nothing happens where it is not to be refreshed. */
-export type Refresh = (answer: string, speaker: Speaker) => Promise<void>;
+/** Edits the answer with the event id `answer`, as `source` may see it; nothing happens where it is not to be refreshed. */
+export type Refresh = (answer: string, source: CommandSource) => Promise<void>;
 
 export const createRefresh = (options: RefreshOptions): Refresh => {
   const { toggles, access, clock, chat, sending, journal, defaultName } = options;
   /** When each answer was last refreshed. */
   const last = new Map<string, number>();
-  const textFor = (verb: string, name: string | undefined, speaker: Speaker): string | undefined => {
+  const textFor = (verb: string, name: string | undefined, source: CommandSource): string | undefined => {
     const now = clock.now();
     if (name !== undefined) {
       const toggle = toggles.find(name);
-      return toggle !== undefined && access.mayUse(toggle, speaker) ? statusText(toggle, now) : undefined;
+      return toggle !== undefined && access.mayUse(toggle, source) ? statusText(toggle, now) : undefined;
     }
-    return own(REFRESHED, verb)?.(visibleTo(options, speaker), now, defaultName);
+    return ownProperty(REFRESHED, verb)?.(visibleTo(options, source), now, defaultName);
   };
-  return async (answer, speaker) => {
+  return async (answer, source) => {
     const now = clock.now();
     for (const [key, at] of last) if (now - at >= BETWEEN_MS) last.delete(key);
-    if (!access.mayTalk(speaker.sender) || last.has(answer) || !toggles.state().ok) return;
+    if (!access.mayTalk(source.sender) || last.has(answer) || !toggles.state().ok) return;
     const found = journal.answeredBy(answer);
     // An answer that is being followed is up to date.
-    if (found?.entry.room !== speaker.room || found.entry.step.state !== "done") return;
+    if (found?.entry.room !== source.room || found.entry.step.state !== "done") return;
     const { id, entry } = found;
     const { step } = found.entry;
-    const text = textFor(entry.verb, step.shown?.toggle, speaker);
+    const text = textFor(entry.verb, step.shown?.toggle, source);
     if (text === undefined) return;
     last.set(answer, now);
     const edits = step.edits + 1;

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the commands of a chat from the journal, each once, and goes on with them after a restart.
+
+import { shorten } from "../display-text.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import { createKeyedQueue } from "../queue.ts";
-import { shorten } from "../shown-text.ts";
 import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, Message } from "./chat.ts";
 import { commandOf, type Verb } from "./command.ts";
-import { type Decision, endSwitch, lateDecision, runReading, runSwitch } from "./execute.ts";
+import { type Decision, finishSwitch, lateDecision, runQuery, runSwitch } from "./execute.ts";
 import { type Entry, openJournal, type Pending, type Step, UNREAD } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
-import { createMissed, createShortNotes, type ShortNotes } from "./notices.ts";
+import { createMissedCommandNotices, createRateLimitedNotices, type RateLimitedNotices } from "./notices.ts";
 import { createSending, type SendReport, transactionOf } from "./outbox.ts";
 import { createProgress } from "./progress.ts";
 import { type CommandLog, createAnswering, createRefresh, type Refresh } from "./replies.ts";
 import type { BotStore } from "./store.ts";
-import { newestOf } from "./toggle-choice.ts";
+import { withReadYourWrites } from "./toggle-choice.ts";
 
 /** What is left of a message in its echo, in characters. */
 const MAX_ECHO = 200;
@@ -56,7 +57,7 @@ export type CommandRunner = {
   /** Messages of a room can't be read, and there may be commands among them: the room is told, once for each `id`. */
   unread(room: string, id: string): void;
   /** Of a message that can't be decrypted, or that came unencrypted to an encrypted room. */
-  readonly tell: ShortNotes["tell"];
+  readonly tell: RateLimitedNotices["tell"];
   /** Of a reaction 🔄 on an answer of ours. */
   readonly refresh: Refresh;
   /** Goes on with what the journal holds; to be called once, before the first message. */
@@ -94,7 +95,7 @@ const AT_ONCE: ReadonlySet<Verb> = new Set(["help", "unknown", "refused"]);
 const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
   const { chat, access, clock, metrics, logger, defaultName } = options;
   const maxAgeMs = options.maxAgeSeconds * 1000;
-  const toggles = newestOf(options.toggles);
+  const toggles = withReadYourWrites(options.toggles);
   const journal = openJournal({
     store: options.store,
     maxAgeMs,
@@ -115,8 +116,8 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
     /** By room. */
     queue: createKeyedQueue(),
     answering: createAnswering({ chat, access, clock, journal, sending, progress, metrics, logger }),
-    missed: createMissed({ chat, clock, sending, journal, track }),
-    notes: createShortNotes({ chat, clock, access, sending, maxAgeMs, track }),
+    missed: createMissedCommandNotices({ chat, clock, sending, journal, track }),
+    notes: createRateLimitedNotices({ chat, clock, access, sending, maxAgeMs, track }),
     refresh: createRefresh({ toggles, access, clock, chat, sending, journal, defaultName }),
     context: { toggles, access, clock, defaultName },
   };
@@ -153,7 +154,7 @@ const createRunning = ({ chat, access, clock }: RunnerOptions, parts: Parts) => 
     }
     return command.verb === "start" || command.verb === "stop"
       ? runSwitch(context, command, entry, (begun) => journal.step(id, { state: "begun", begun }))
-      : runReading(context, command, entry);
+      : runQuery(context, command, entry);
   };
 
   const runEntry = async ({ id, entry }: Pending): Promise<void> => {
@@ -165,7 +166,7 @@ const createRunning = ({ chat, access, clock }: RunnerOptions, parts: Parts) => 
     const echoed = startEcho(id, room, echo);
     const decision = await (step.state === "accepted"
       ? runAccepted(id, entry, step)
-      : endSwitch(context, verb, step.begun, entry, () => isLate(entry)));
+      : finishSwitch(context, verb, step.begun, entry, () => isLate(entry)));
     const decided = answering.decide(id, entry, decision);
     const answered = echoed.then(() => answering.answer(id, entry, decided));
     track(answered);

@@ -4,8 +4,8 @@ import { conditionOf } from "../../hooks/condition.ts";
 import { secondsSinceEpoch } from "../../hooks/rfc3339.ts";
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../hooks/toggle/status.ts";
+import { oneLine, shorten } from "../display-text.ts";
 import { lastSwitchOf } from "../kubernetes/last-switch.ts";
-import { oneLine, shorten } from "../shown-text.ts";
 
 /** The longest part of a status message, a reason or a name that is repeated in chat. */
 const MAX_QUOTE = 600;

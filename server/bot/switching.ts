@@ -6,7 +6,7 @@ import { isApplied } from "../kubernetes/toggle-requests.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult, Toggles } from "../kubernetes/toggles.ts";
 import { type Clock, rfc3339, sleep } from "../time.ts";
 import type { SwitchCommand } from "./command.ts";
-import type { Begun } from "./journal.ts";
+import type { SentPatch } from "./journal.ts";
 import { defaultReason } from "./state-text.ts";
 
 type Start = Extract<SwitchCommand, { verb: "start" }>;
@@ -72,7 +72,7 @@ const startDeadline = (clock: Clock): ApiDeadline => {
 };
 
 /** `get` that bridges short failures. */
-export const patientGet =
+export const getWithRetries =
   (toggles: Pick<Toggles, "get">, clock: Clock): Toggles["get"] =>
   async (name) => {
     const deadline = startDeadline(clock);
@@ -98,13 +98,17 @@ export type SwitchContext = {
   /** Whether the user may use a Toggle as it is now. */
   mayUse(toggle: Toggle): boolean;
   /** Written down before the patch is sent. */
-  onBegin(begun: Begun): void;
+  onBegin(begun: SentPatch): void;
 };
 
 const failed = (why: ToggleFailure): Switched => ({ state: "failed", why });
 
 /** What has become of a switch that may have been sent; undefined: nothing, and it can be sent. */
-const verdictOf = (begun: Begun, toggle: Toggle, mayUse: SwitchContext["mayUse"]): Switched | undefined => {
+const verdictOf = (
+  begun: SentPatch,
+  toggle: Toggle,
+  mayUse: SwitchContext["mayUse"],
+): Switched | undefined => {
   if (!mayUse(toggle)) return { state: "hidden" };
   const same = toggle.metadata.uid === begun.uid;
   if (same && isApplied(toggle, begun.patch)) return { state: "switched", toggle };
@@ -113,7 +117,7 @@ const verdictOf = (begun: Begun, toggle: Toggle, mayUse: SwitchContext["mayUse"]
     : { state: "interrupted", toggle };
 };
 
-const begin = (toggle: Toggle, patch: TogglePatch, { onBegin }: SwitchContext): Begun => {
+const begin = (toggle: Toggle, patch: TogglePatch, { onBegin }: SwitchContext): SentPatch => {
   const { name, uid, generation = 0 } = toggle.metadata;
   const begun = { toggle: name, uid, generation, patch };
   onBegin(begun);
@@ -124,12 +128,12 @@ class Switching {
   readonly #context: SwitchContext;
   readonly #isLate: () => boolean;
   readonly #deadline: ApiDeadline;
-  #begun: Begun;
+  #begun: SentPatch;
   #mayHaveBeenSent: boolean;
 
   constructor(
     context: SwitchContext,
-    start: { begun: Begun; mayHaveBeenSent: boolean },
+    start: { begun: SentPatch; mayHaveBeenSent: boolean },
     isLate: () => boolean,
   ) {
     this.#context = context;
@@ -192,7 +196,7 @@ export const switchOnce = (context: SwitchContext, toggle: Toggle, patch: Toggle
 /** Ends a switch that was begun before the process was killed. `isLate`: whether it may not take effect any more. */
 export const resumeSwitch = (
   context: Omit<SwitchContext, "onBegin">,
-  begun: Begun,
+  begun: SentPatch,
   isLate: () => boolean,
 ): Promise<Switched> =>
   new Switching({ ...context, onBegin: () => {} }, { begun, mayHaveBeenSent: true }, isLate).run();

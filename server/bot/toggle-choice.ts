@@ -3,7 +3,7 @@
 // memory while that is current, else at the API server; and never as it was before a patch of ours.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { ToggleFailure, Toggles } from "../kubernetes/toggles.ts";
-import type { Access, Speaker } from "./access.ts";
+import type { Access, CommandSource } from "./access.ts";
 
 export type Choice =
   | { readonly state: "one"; readonly toggle: Toggle }
@@ -13,7 +13,7 @@ export type Choice =
   | { readonly state: "none"; readonly name?: string; readonly names: readonly string[] };
 
 /** Chooses among `visible`: those that the user may use in this room. The others must not be told from missing ones. */
-export const whichToggle = (
+export const chooseToggle = (
   name: string | undefined,
   visible: readonly Toggle[],
   defaultName: string,
@@ -46,27 +46,27 @@ export type ToggleView = {
   readonly defaultName: string;
 };
 
-/** The Toggles that `speaker` may use, by name, as far as they are known. */
+/** The Toggles that `source` may use, by name, as far as they are known. */
 export const visibleTo = (
   { toggles, access }: { toggles: Pick<Toggles, "list">; access: Pick<Access, "mayUse"> },
-  speaker: Speaker,
-): Toggle[] => toggles.list().filter((toggle) => access.mayUse(toggle, speaker));
+  source: CommandSource,
+): Toggle[] => toggles.list().filter((toggle) => access.mayUse(toggle, source));
 
-/** The Toggle that a command of `speaker` is for, which may name one. It is a current one. */
+/** The Toggle that a command of `source` is for, which may name one. It is a current one. */
 export const resolveToggle = async (
   view: ToggleView,
   name: string | undefined,
-  speaker: Speaker,
+  source: CommandSource,
 ): Promise<Resolved> => {
-  const visible = visibleTo(view, speaker);
-  const choice = whichToggle(name, visible, view.defaultName);
+  const visible = visibleTo(view, source);
+  const choice = chooseToggle(name, visible, view.defaultName);
   if (view.toggles.state().ok || choice.state === "which") return choice;
   const candidate = choice.state === "one" ? choice.toggle.metadata.name : (name ?? view.defaultName);
   const found = await view.toggles.get(candidate);
   const names = visible.map(({ metadata }) => metadata.name).filter((other) => other !== candidate);
   const none: Choice = { state: "none", ...(name === undefined ? {} : { name }), names };
   if (found.ok)
-    return view.access.mayUse(found.toggle, speaker) ? { state: "one", toggle: found.toggle } : none;
+    return view.access.mayUse(found.toggle, source) ? { state: "one", toggle: found.toggle } : none;
   if (found.why !== "not-found") return { state: "failed", why: found.why };
   // Which others there are is not known now.
   const why = watchRefusal(view.toggles);
@@ -74,7 +74,7 @@ export const resolveToggle = async (
 };
 
 /** `toggles`, whose memory never goes back behind a patch made through it: the watch tells of that a moment later. */
-export const newestOf = (toggles: Toggles): Toggles => {
+export const withReadYourWrites = (toggles: Toggles): Toggles => {
   const patched = new Map<string, Toggle>();
   const newer = (remembered: Toggle): Toggle => {
     const { name, uid, generation = 0 } = remembered.metadata;

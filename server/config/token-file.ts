@@ -5,7 +5,7 @@ import type { Parsed } from "./reread-file.ts";
 
 /** One token of a file. The name is for logs; callers send the token alone. */
 export type FileToken = {
-  token: string;
+  bearerToken: string;
   name?: string;
   /** Counted from 1. */
   line: number;
@@ -26,8 +26,8 @@ export const parseTokens = (contents: Buffer): Parsed<readonly [FileToken, ...Fi
     const entry = text.trim();
     if (entry === "" || entry.startsWith("#")) continue;
     const colon = entry.indexOf(":");
-    const token = entry.slice(colon + 1);
-    if (!isBearerToken(token))
+    const bearerToken = entry.slice(colon + 1);
+    if (!isBearerToken(bearerToken))
       return { ok: false, message: `holds something in line ${line} that is not a bearer token` };
     const name = colon < 0 ? undefined : entry.slice(0, colon);
     if (name !== undefined && !NAME.test(name))
@@ -35,7 +35,7 @@ export const parseTokens = (contents: Buffer): Parsed<readonly [FileToken, ...Fi
         ok: false,
         message: `has a name in line ${line} that is not 1 to 63 letters, digits, ".", "_" and "-"`,
       };
-    tokens.push({ token, line, ...(name !== undefined && { name }) });
+    tokens.push({ bearerToken, line, ...(name !== undefined && { name }) });
   }
   const [first, ...rest] = tokens;
   return first === undefined

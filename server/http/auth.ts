@@ -44,12 +44,12 @@ export const authOf = (
 
 /** `token` is the name of the caller's token, where a valid one was sent. */
 type AuthDecision =
-  | { ok: true; token?: string }
+  | { ok: true; tokenName?: string }
   | {
       ok: false;
       code: "UNAUTHENTICATED" | "CLIENT_CERTIFICATE_REQUIRED" | "FORBIDDEN";
       challenge?: string;
-      token?: string;
+      tokenName?: string;
     };
 
 /** Whether a caller with this Authorization header on this socket may call a route of this scope. */
@@ -62,14 +62,14 @@ const REALM = 'Bearer realm="keyswitch"';
 type KnownTokens = {
   readonly isEmpty: boolean;
   /** The names of a token by the scopes that it carries, the first of each; empty for one that no file holds. */
-  namesOf(token: string): Map<Scope, string>;
+  namesOf(bearerToken: string): Map<Scope, string>;
 };
 
 /** @throws UnusableFile */
 const followTokenFiles = ({ tokenFiles, now }: AuthOptions, logger: FastifyBaseLogger): KnownTokens => {
   const key = randomBytes(32);
   // Digests of equal length, under a key of this process: their comparison tells nothing about a token.
-  const digest = (token: string) => createHmac("sha256", key).update(token).digest();
+  const digest = (bearerToken: string) => createHmac("sha256", key).update(bearerToken).digest();
   const files = tokenFiles.map(({ variable, path, scopes }) => ({
     scopes,
     tokens: rereadFiles({
@@ -78,8 +78,8 @@ const followTokenFiles = ({ tokenFiles, now }: AuthOptions, logger: FastifyBaseL
       parse: (contents) => {
         const tokens = parseTokens(contents);
         if (!tokens.ok) return tokens;
-        const named = tokens.value.map(({ token, name, line }) => ({
-          digest: digest(token),
+        const named = tokens.value.map(({ bearerToken, name, line }) => ({
+          digest: digest(bearerToken),
           name: name ?? `${variable}:${line}`,
         }));
         return { ok: true, value: named };
@@ -90,8 +90,8 @@ const followTokenFiles = ({ tokenFiles, now }: AuthOptions, logger: FastifyBaseL
   }));
   return {
     isEmpty: files.length === 0,
-    namesOf(token) {
-      const presented = digest(token);
+    namesOf(bearerToken) {
+      const presented = digest(bearerToken);
       // Every token is compared, whatever matched before.
       const matching = files.flatMap(({ scopes, tokens }) =>
         tokens
@@ -128,19 +128,19 @@ const withoutTokens = (scope: Scope, { clientCertificates, loopback }: AuthOptio
   return scope === "write" ? { ok: false, code: "FORBIDDEN" } : { ok: true };
 };
 
-const byToken = (scope: Scope, token: string | undefined, tokens: KnownTokens): AuthDecision => {
-  if (token === undefined) return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
-  const names = tokens.namesOf(token);
+const byToken = (scope: Scope, bearerToken: string | undefined, tokens: KnownTokens): AuthDecision => {
+  if (bearerToken === undefined) return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
+  const names = tokens.namesOf(bearerToken);
   const [anyName] = names.values();
   if (anyName === undefined)
     return { ok: false, code: "UNAUTHENTICATED", challenge: `${REALM}, error="invalid_token"` };
   const name = scope === "metrics" ? anyName : names.get(scope);
-  if (name !== undefined) return { ok: true, token: name };
+  if (name !== undefined) return { ok: true, tokenName: name };
   return {
     ok: false,
     code: "FORBIDDEN",
     challenge: `${REALM}, error="insufficient_scope"`,
-    token: anyName,
+    tokenName: anyName,
   };
 };
 

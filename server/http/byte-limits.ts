@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { type ByteBudget, createByteBudget } from "./byte-budget.ts";
 import type { Connections } from "./connections.ts";
 import { sendError } from "./errors.ts";
-import { createCollector } from "./garbage.ts";
+import { createGarbageCollector } from "./garbage-collector.ts";
 import type { KeyswitchServer } from "./instance.ts";
 import type { TrafficLimits } from "./traffic-limits.ts";
 
@@ -52,7 +52,7 @@ export const limitBytes = (
   { requestBytes, requestBytesWaiting, requestWaitMs, answerBytes, collectEveryBytes }: TrafficLimits,
   whenOver: Connections["whenOver"],
 ): void => {
-  const collect = createCollector(collectEveryBytes);
+  const collect = createGarbageCollector(collectEveryBytes);
   const requests = createHolding(
     createByteBudget(requestBytes, requestBytesWaiting),
     whenOver,
@@ -81,7 +81,7 @@ export const limitBytes = (
  * What `make` gives, once there is room for an answer of so many bytes; `expected` of them are waited for before. What there is
  * no room for is let go and made again, so that it takes no memory while it waits. Undefined: the caller has gone.
  */
-export const makeWithRoom = async <T>(
+export const makeWithinBudget = async <T>(
   reply: FastifyReply,
   expected: number,
   make: (again: boolean) => Promise<T>,

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounds the connections of a process: how many, how long before the first request, how many unanswered requests, and how
 // long an unread answer is kept.
+
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { createPlaces, type Guest, type Places } from "./connection-places.ts";
+import { type ConnectionSlots, createConnectionSlots, type SlotHolder } from "./connection-slots.ts";
 import type { TrafficLimits } from "./traffic-limits.ts";
 
 /** How often the times are looked at. */
 const SWEEP_MS = 1000;
 
-type Connection = Guest & {
+type Connection = SlotHolder & {
   sockets: Socket[];
   connectedAt: number;
   asked: boolean;
@@ -93,7 +94,7 @@ class BoundedConnections implements Connections {
   readonly #now: () => number;
   readonly #bySocket = new WeakMap<Socket, Connection>();
   readonly #byAddress = new Map<string, Connection>();
-  readonly #places: Places<Connection>;
+  readonly #slots: ConnectionSlots<Connection>;
   readonly #exchanges = createExchanges((connection) => {
     // After the answer's last bytes have been handed to the socket.
     if (connection.ending) setImmediate(() => this.#drop(connection));
@@ -103,7 +104,7 @@ class BoundedConnections implements Connections {
   constructor(limits: TrafficLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
-    this.#places = createPlaces<Connection>(limits, (connection) => this.#drop(connection));
+    this.#slots = createConnectionSlots<Connection>(limits, (connection) => this.#drop(connection));
     this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
@@ -126,7 +127,7 @@ class BoundedConnections implements Connections {
 
   recognise(socket: Socket): boolean {
     const connection = this.#bySocket.get(socket);
-    return connection === undefined || this.#places.recognise(connection);
+    return connection === undefined || this.#slots.authenticate(connection);
   }
 
   whenOver(response: ServerResponse, done: () => void): void {
@@ -134,7 +135,7 @@ class BoundedConnections implements Connections {
   }
 
   endAll(): void {
-    for (const connection of this.#places.all()) {
+    for (const connection of this.#slots.all()) {
       connection.ending = true;
       if (connection.exchanges.size === 0) this.#drop(connection);
     }
@@ -146,7 +147,7 @@ class BoundedConnections implements Connections {
 
   #connect(socket: Socket): void {
     const connection = newConnection(socket, this.#now());
-    if (!this.#places.enter(connection)) return void socket.destroy();
+    if (!this.#slots.acquire(connection)) return void socket.destroy();
     const address = addressOf(socket);
     this.#bySocket.set(socket, connection);
     this.#byAddress.set(address, connection);
@@ -173,13 +174,13 @@ class BoundedConnections implements Connections {
   }
 
   #drop(connection: Connection): void {
-    this.#places.leave(connection);
+    this.#slots.release(connection);
     for (const socket of connection.sockets) socket.destroy();
   }
 
   #sweep(): void {
     const at = this.#now();
-    for (const connection of this.#places.all()) {
+    for (const connection of this.#slots.all()) {
       if (isLate(connection, this.#limits, at)) this.#drop(connection);
     }
   }

@@ -27,7 +27,7 @@ export type HttpPoolOptions = {
   /** The first token of the file is sent. */
   tokenFile?: string;
   /** In place of `tokenFile`. */
-  token?: Secret;
+  bearerToken?: Secret;
   connectTimeoutMs: number;
   /** Connections at once to one server; further requests wait for one. */
   connections: number;
@@ -76,7 +76,7 @@ type Credentials = {
   /** The CAs in place of the system's. */
   trusted(): string | Buffer | undefined;
   shown(): KeyPair | undefined;
-  token(): string | undefined;
+  bearerToken(): string | undefined;
 };
 
 /** @throws UnusableFile */
@@ -95,7 +95,7 @@ const followCredentials = (options: HttpPoolOptions): Credentials => {
       onChange: () => logger?.info({ origin, file: paths[0] }, "file read again"),
     });
   const ca = caFile === undefined ? undefined : follow([caFile], certificates);
-  const token = tokenFile === undefined ? undefined : follow([tokenFile], parseTokens);
+  const bearerToken = tokenFile === undefined ? undefined : follow([tokenFile], parseTokens);
   const pair =
     certificate?.kind === "files" ? follow([certificate.certFile, certificate.keyFile], keyPair) : undefined;
   const fixedPair: KeyPair | undefined =
@@ -103,7 +103,7 @@ const followCredentials = (options: HttpPoolOptions): Credentials => {
   return {
     trusted: () => ca?.get() ?? options.ca,
     shown: () => pair?.get() ?? fixedPair,
-    token: () => token?.get()[0].token ?? options.token?.reveal(),
+    bearerToken: () => bearerToken?.get()[0].bearerToken ?? options.bearerToken?.reveal(),
   };
 };
 
@@ -158,8 +158,8 @@ export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
       return current;
     },
     authorization() {
-      const token = credentials.token();
-      return token && `Bearer ${token}`;
+      const bearerToken = credentials.bearerToken();
+      return bearerToken && `Bearer ${bearerToken}`;
     },
     close: () => current.destroy(),
   };

@@ -16,6 +16,7 @@ import type { TlsFiles } from "../config/listener.ts";
 import { type Authenticator, type AuthOptions, createAuthenticator } from "./auth.ts";
 import { limitBytes } from "./byte-limits.ts";
 import { certificateSource, followCertificates } from "./certificates.ts";
+import { sendInChunks } from "./chunks.ts";
 import { type Connections, createConnections } from "./connections.ts";
 import { createDrain, type Drain } from "./drain.ts";
 import { answerBrokenRequest, answerUnknownRoute, handleError, type RouteMethods } from "./error-handler.ts";
@@ -24,7 +25,6 @@ import { refuseOtherHosts } from "./host-header.ts";
 import { limitInFlight } from "./in-flight.ts";
 import type { KeyswitchServer } from "./instance.ts";
 import { parseJsonBodies } from "./json-body.ts";
-import { sendInPieces } from "./pieces.ts";
 import { addProbes, type Readiness } from "./probes.ts";
 import { requestId } from "./request-id.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
@@ -80,7 +80,7 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   admitCallers(app, createAuthenticator(options.auth, logger), connections);
   limitInFlight(app, limits.hooksInFlight, (response, done) => connections.whenOver(response, done));
   limitBytes(app, limits, (response, done) => connections.whenOver(response, done));
-  sendInPieces(app);
+  sendInChunks(app);
   const metrics = createRequestMetrics(registry);
   app.addHook("onResponse", async (request, reply) => {
     metrics.observe(request, reply.statusCode, reply.elapsedTime);
@@ -127,7 +127,7 @@ const admitCallers = (app: KeyswitchServer, allow: Authenticator, connections: C
     if (request.is404) return answerUnknownRoute(methods, request, reply);
     const { scope } = request.routeOptions.config;
     const decision = allow(scope ?? "write", request.headers.authorization, request.raw.socket);
-    request.tokenName = decision.token ?? null;
+    request.tokenName = decision.tokenName ?? null;
     if (!decision.ok) {
       if (decision.challenge !== undefined) reply.header("www-authenticate", decision.challenge);
       return sendError(reply, decision.code);

@@ -2,10 +2,10 @@
 // What callers may take of a process, the same for every listener. docs/configuration.md tells them.
 
 export type TrafficLimits = {
-  /** Connections at once. Above it the one is closed that is worth least: see connection-places.ts. */
+  /** Connections at once. Above it the one is closed that is worth least: see connection-slots.ts. */
   connections: number;
   /** Of these, what callers with credentials never take from probes, which have none. */
-  forStrangers: number;
+  forUnauthenticated: number;
   /** From the connection to its first whole request head, the TLS handshake included, in milliseconds. */
   firstRequestMs: number;
   /** Requests of one connection that are not answered yet. */
@@ -27,7 +27,7 @@ const MIB = 1024 * 1024;
 
 export const TRAFFIC_LIMITS: TrafficLimits = {
   connections: 96,
-  forStrangers: 16,
+  forUnauthenticated: 16,
   firstRequestMs: 10_000,
   pipelined: 4,
   answerMs: 30_000,

@@ -2,7 +2,7 @@
 // The command line as checked values. node:util's parseArgs splits it; what it lacks (choices, operands, messages that do
 // not repeat what was typed, since that may be a secret) is here.
 import { parseArgs } from "node:util";
-import { wrong } from "./exit-codes.ts";
+import { usageError } from "./exit-codes.ts";
 import {
   type Command,
   type CommandSpec,
@@ -28,11 +28,11 @@ type OptionToken = Extract<ReturnType<typeof tokensOf>[number], { kind: "option"
 const shown = (rawName: string): string => (/^--?[a-z-]{1,30}$/.test(rawName) ? ` ${rawName}` : "");
 
 const valueGiven = (name: string, spec: OptionSpec, raw: string | undefined, short: boolean): string => {
-  if (raw === undefined) return wrong(`--${name} needs a value`);
+  if (raw === undefined) return usageError(`--${name} needs a value`);
   // As kubectl has it: -n=shop is -n shop.
   const value = short && raw.startsWith("=") ? raw.slice(1) : raw;
   if (spec.type === "string" && spec.choices !== undefined && !spec.choices.includes(value))
-    wrong(`--${name} must be one of ${spec.choices.join(", ")}`);
+    usageError(`--${name} must be one of ${spec.choices.join(", ")}`);
   return value;
 };
 
@@ -40,17 +40,18 @@ const valueGiven = (name: string, spec: OptionSpec, raw: string | undefined, sho
 const addOption = (given: Map<string, string[]>, specs: OptionSpecs, token: OptionToken): void => {
   const { name, value, rawName } = token;
   const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
-  if (spec === undefined) wrong(`the option${shown(rawName)} is not known (--help lists those that are)`);
+  if (spec === undefined)
+    usageError(`the option${shown(rawName)} is not known (--help lists those that are)`);
   if (spec.type === "boolean") {
-    if (value !== undefined) wrong(`--${name} takes no value`);
+    if (value !== undefined) usageError(`--${name} takes no value`);
     given.set(name, []);
     return;
   }
   if (token.inlineValue === false && /^-./.test(value ?? ""))
-    wrong(`--${name} needs a value; one that starts with - is given as --${name}=VALUE`);
+    usageError(`--${name} needs a value; one that starts with - is given as --${name}=VALUE`);
   const text = valueGiven(name, spec, value, !rawName.startsWith("--"));
   const before = given.get(name) ?? [];
-  if (before.length > 0 && spec.multiple === undefined) wrong(`--${name} is given twice`);
+  if (before.length > 0 && spec.multiple === undefined) usageError(`--${name} is given twice`);
   given.set(name, [...before, text]);
 };
 
@@ -71,9 +72,9 @@ const collect = <O extends OptionSpecs>(specs: O, args: readonly string[]) => {
 
 const checkOperands = (specs: readonly OperandSpec[], operands: readonly string[]): void => {
   const missing = specs.find(({ required }, index) => required && operands[index] === undefined);
-  if (missing !== undefined) wrong(`${missing.name} is missing`);
+  if (missing !== undefined) usageError(`${missing.name} is missing`);
   if (operands.length > specs.length && specs.at(-1)?.many === undefined)
-    wrong(
+    usageError(
       specs.length === 0
         ? "the command takes options only, and there is a word besides"
         : `the command takes ${specs.map(({ name }) => name).join(" ")}, and there are ${operands.length} words`,
@@ -81,7 +82,7 @@ const checkOperands = (specs: readonly OperandSpec[], operands: readonly string[
   for (const [index, { name, choices }] of specs.entries()) {
     const operand = operands[index];
     if (operand !== undefined && choices !== undefined && !choices.includes(operand))
-      wrong(`${name} must be one of ${choices.join(", ")}`);
+      usageError(`${name} must be one of ${choices.join(", ")}`);
   }
 };
 

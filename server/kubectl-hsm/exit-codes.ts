@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `kubectl hsm` exits with, and how a command ends early. docs/kubectl-hsm.md is checked against the table.
-import { own } from "../../hooks/own.ts";
+import { ownProperty } from "../../hooks/own-property.ts";
 import type { errors } from "../http/errors.ts";
 
 /** Name → code and the sentence of the help. */
@@ -35,7 +35,7 @@ export class CommandFailed extends Error {
 }
 
 /** Ends the command for what is wrong with how it was called. The type is written out so that the compiler knows it ends there. */
-export const wrong: (message: string) => never = (message) => {
+export const usageError: (message: string) => never = (message) => {
   throw new CommandFailed("usage", message);
 };
 
@@ -49,8 +49,8 @@ const BY_CODE: Readonly<Record<string, ExitName>> = {
 } satisfies Partial<Record<keyof typeof errors, ExitName>>;
 
 /** The exit that an error answer of the agent comes to. */
-export const exitOfAnswer = (status: number, code: string | undefined): ExitName => {
-  const named = code === undefined ? undefined : own(BY_CODE, code);
+export const exitNameOf = (status: number, code: string | undefined): ExitName => {
+  const named = code === undefined ? undefined : ownProperty(BY_CODE, code);
   if (named !== undefined) return named;
   if (status === 401 || status === 403) return "forbidden";
   if (status === 409 || status === 412) return "conflict";

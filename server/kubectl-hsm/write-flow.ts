@@ -3,7 +3,7 @@
 import type { SecretMetadata, WriteBody } from "../agent-api/schema.ts";
 import { type Answer, bodyOf } from "./agent/answer.ts";
 import type { Context } from "./context.ts";
-import { difference, differenceLines, isDifferent } from "./difference.ts";
+import { diff, diffLines, hasChanges } from "./diff.ts";
 import type { ExitName } from "./exit-codes.ts";
 import { confirm } from "./input/terminal.ts";
 import type { OptionSpecs } from "./option-spec.ts";
@@ -30,14 +30,14 @@ export type PlannedWrite = {
 
 /** What the write would change, and how that reads. */
 const comparisonOf = ({ before, after, metadata }: PlannedWrite) => {
-  const changes = difference(before?.data ?? new Map(), after);
-  const different = isDifferent(changes) || metadata !== undefined;
+  const changes = diff(before?.data ?? new Map(), after);
+  const different = hasChanges(changes) || metadata !== undefined;
   const fields = Object.keys(metadata ?? {}).map((field) => `  ${field} is set`);
   return {
     changes,
     different,
     outcome: before === undefined ? "created" : different ? "changed" : "unchanged",
-    lines: [...differenceLines(changes), ...fields],
+    lines: [...diffLines(changes), ...fields],
   };
 };
 

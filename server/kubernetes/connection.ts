@@ -80,7 +80,7 @@ export type ApiConnectionOptions = {
 };
 
 const credentialOptions = (credentials: KubernetesCredentials): Partial<HttpPoolOptions> => {
-  if (credentials.kind === "token") return { token: credentials.token };
+  if (credentials.kind === "token") return { bearerToken: credentials.token };
   if (credentials.kind === "token-file") return { tokenFile: credentials.path };
   if (credentials.kind === "client-certificate") return { clientCertificate: credentials.certificate };
   return {};

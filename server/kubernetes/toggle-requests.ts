@@ -8,7 +8,7 @@ import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { ApiFailure } from "./api-failure.ts";
 import type { ApiAnswer, KubernetesClient } from "./client.ts";
 import { FIELD_MANAGER } from "./last-switch.ts";
-import { readToggle } from "./toggle-memory.ts";
+import { readToggle } from "./toggle-cache.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult } from "./toggles.ts";
 
 /** `.` and `..` and whatever else would make another path of it is no name. */

@@ -7,7 +7,7 @@ import type { Clock } from "../time.ts";
 import { sleep } from "../time.ts";
 import { type ApiFailure, unavailable } from "./api-failure.ts";
 import type { KubernetesClient, WatchEnd } from "./client.ts";
-import type { ToggleMemory } from "./toggle-memory.ts";
+import type { ToggleCache } from "./toggle-cache.ts";
 import type { WatchState } from "./toggles.ts";
 
 const List = Type.Object({
@@ -22,7 +22,7 @@ export type ToggleWatchOptions = {
   readonly client: KubernetesClient;
   /** Of the collection, without a query. */
   readonly path: string;
-  readonly memory: ToggleMemory;
+  readonly memory: ToggleCache;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Milliseconds since the epoch, for people to read. */

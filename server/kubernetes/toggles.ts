@@ -5,7 +5,7 @@ import type { Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { type Clock, monotonicClock } from "../time.ts";
 import { type ApiExchange, openKubernetesClient } from "./client.ts";
 import type { KubernetesConfig } from "./config.ts";
-import { createToggleMemory, type ToggleMemory } from "./toggle-memory.ts";
+import { createToggleCache, type ToggleCache } from "./toggle-cache.ts";
 import { createToggleRequests } from "./toggle-requests.ts";
 import { startToggleWatch, type ToggleWatch, type ToggleWatchEvent } from "./toggle-watch.ts";
 
@@ -96,7 +96,7 @@ const expectPatches = ({
   logger,
   clock,
 }: {
-  memory: ToggleMemory;
+  memory: ToggleCache;
   watch: ToggleWatch;
   logger: Logger;
   clock: Clock;
@@ -141,7 +141,7 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
   });
   const path = `/apis/toggle.j5t.io/v1alpha1/namespaces/${encodeURIComponent(namespace)}/toggles`;
-  const memory = createToggleMemory({
+  const memory = createToggleCache({
     namespace,
     logger,
     ...(onWatch && { onUnreadable: () => onWatch("unreadable") }),

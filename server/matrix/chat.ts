@@ -9,13 +9,13 @@ import type { Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
 import type { MatrixAnswer, MatrixFault } from "./http.ts";
 import { RequestFailed, retryAfterOf } from "./request-failed.ts";
-import type { RoomCrypto } from "./room-crypto.ts";
+import type { RoomEncryption } from "./room-encryption.ts";
 import type { Rooms } from "./rooms.ts";
 
 export type ChatOptions = {
   requests: Pick<AuthorizedRequests, "request">;
   rooms: Rooms;
-  crypto: Pick<RoomCrypto, "encrypt" | "flush">;
+  crypto: Pick<RoomEncryption, "encrypt" | "flush">;
   sleep: Sleep;
   signal: AbortSignal;
 };

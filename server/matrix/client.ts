@@ -8,7 +8,7 @@ import type { AuthorizedRequests } from "./authorized-requests.ts";
 import type { Encryption } from "./crypto/encryption.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 import { faultOfSdk, RequestFailed } from "./request-failed.ts";
-import type { RoomCrypto } from "./room-crypto.ts";
+import type { RoomEncryption } from "./room-encryption.ts";
 import { createSdkRequest } from "./sdk-request.ts";
 import type { SyncResponse } from "./sync-response.ts";
 
@@ -24,7 +24,7 @@ export type ClientOptions = {
   signal: AbortSignal;
 };
 
-export type BotClient = RoomCrypto & {
+export type BotClient = RoomEncryption & {
   /** Opens the machine; to be called once, before anything else. */
   prepare(): Promise<void>;
   /** For Encryption.start. */
@@ -52,9 +52,9 @@ const createSdk = async (options: ClientOptions): Promise<MatrixClient> => {
       const [method, endpoint, query, body, timeout = TIMEOUT_MS, ...rest] = args;
       if (method !== "GET" && !QUESTIONS.includes(endpoint)) await encryption.flush();
       const send = () => {
-        const token = requests.accessToken();
-        Object.assign(this, { accessToken: token });
-        return { token, answer: super.doRequest(method, endpoint, query, body, timeout, ...rest) };
+        const accessToken = requests.accessToken();
+        Object.assign(this, { accessToken });
+        return { accessToken, answer: super.doRequest(method, endpoint, query, body, timeout, ...rest) };
       };
       const first = send();
       try {
@@ -62,7 +62,7 @@ const createSdk = async (options: ClientOptions): Promise<MatrixClient> => {
       } catch (error) {
         const fault = faultOfSdk(error);
         const isRefused = fault?.kind === "matrix" && fault.errcode === "M_UNKNOWN_TOKEN";
-        if (!isRefused || !(await requests.renew(first.token))) throw error;
+        if (!isRefused || !(await requests.renew(first.accessToken))) throw error;
         return send().answer;
       }
     }

@@ -7,7 +7,6 @@ import type { Sleep } from "../time.ts";
 import { type AuthorizedRequests, createAuthorizedRequests } from "./authorized-requests.ts";
 import { createChat } from "./chat.ts";
 import { type BotClient, createClient } from "./client.ts";
-import { createConnection, type SyncOutcome } from "./connection.ts";
 import { type Encryption, forgetDevice } from "./crypto/encryption.ts";
 import type { MatrixHttp } from "./http.ts";
 import type { HttpExchange } from "./http-exchange.ts";
@@ -18,6 +17,7 @@ import type { Session } from "./login/outcome.ts";
 import { createMessageReplays } from "./message-replays.ts";
 import { createRooms, type Rooms } from "./rooms.ts";
 import type { OpenedSession } from "./session.ts";
+import { createSyncLoop, type SyncOutcome } from "./sync-loop.ts";
 import { readTimelineGap } from "./timeline-gap.ts";
 
 /** Why the connection has ended by itself: the process is to end as well, and to be started anew. */
@@ -165,7 +165,7 @@ const createReceiver = (
       also();
       lateKeys.save();
     });
-  const connection = createConnection({
+  const connection = createSyncLoop({
     requests,
     store,
     signal,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a sync brings, in order: rooms and keys first, then the messages, each of which goes to exactly one handler.
-import type { IncomingHandlers, RefusalReason, Unread } from "../bot/chat.ts";
+import type { IncomingHandlers, RefusalReason, UnreadMessage } from "../bot/chat.ts";
 import type { Invitations } from "./invitations.ts";
 import type { LateKeys, Undecrypted } from "./late-keys.ts";
 import { isEdit, refreshOf, textOf } from "./message-event.ts";
 import type { MessageReplays } from "./message-replays.ts";
-import type { RoomCrypto } from "./room-crypto.ts";
+import type { RoomEncryption } from "./room-encryption.ts";
 import type { Rooms } from "./rooms.ts";
 import {
   type JoinedRoom,
@@ -20,10 +20,10 @@ import type { GapBounds, TimelineGap } from "./timeline-gap.ts";
 
 export type Incoming = {
   /**
-   * @param since the position that the sync goes on from; undefined for the first of a store
+   * @param syncToken the position that the sync goes on from; undefined for the first of a store
    * @throws RequestFailed, and what a handler throws: then the same sync has to come again
    */
-  process(sync: SyncResponse, since: string | undefined): Promise<void>;
+  process(sync: SyncResponse, syncToken: string | undefined): Promise<void>;
 };
 
 /** An event of a room. `resumed`: see onMessage. */
@@ -35,7 +35,7 @@ type Timeline = { room: string; events: readonly unknown[]; unread?: string };
 export type IncomingOptions = {
   userId: string;
   rooms: Rooms;
-  crypto: RoomCrypto;
+  crypto: RoomEncryption;
   lateKeys: LateKeys;
   replays: MessageReplays;
   invitations: Pick<Invitations, "take">;
@@ -47,11 +47,11 @@ export type IncomingOptions = {
 };
 
 export const createIncoming = (options: IncomingOptions): Incoming => ({
-  async process(sync, since) {
+  async process(sync, syncToken) {
     const { rooms, crypto, lateKeys, handlers } = options;
     const joined = Object.entries(sync.rooms?.join ?? {});
     const timelines: Timeline[] = [];
-    for (const [room, one] of joined) timelines.push(await wholeTimeline(options, room, one, since));
+    for (const [room, one] of joined) timelines.push(await wholeTimeline(options, room, one, syncToken));
     // Members first: their devices are then asked for together with the rest, before their messages are read.
     for (const [room, joinedRoom] of joined) await rooms.apply(room, stateOf(joinedRoom));
     const isBefore = mattersToMessages(sync, joined);
@@ -60,7 +60,7 @@ export const createIncoming = (options: IncomingOptions): Incoming => ({
     await takeWaiting(options);
     takeLeft(options, sync);
     takeInvitations(options, sync);
-    for (const timeline of timelines) await takeTimeline(options, timeline, since !== undefined);
+    for (const timeline of timelines) await takeTimeline(options, timeline, syncToken !== undefined);
     for (const { room, event } of lateKeys.expired()) handlers.onUndecryptable(unread(room, event));
     if (!isBefore) await crypto.receive(sync);
   },
@@ -71,12 +71,12 @@ const wholeTimeline = async (
   { readGap }: IncomingOptions,
   room: string,
   { timeline }: JoinedRoom,
-  since: string | undefined,
+  syncToken: string | undefined,
 ): Promise<Timeline> => {
   const { events = [], limited, prev_batch: from } = timeline ?? {};
   // Without a position there is no gap but history.
-  if (!limited || from === undefined || since === undefined) return { room, events };
-  const { events: left, whole } = await readGap({ room, from, to: since });
+  if (!limited || from === undefined || syncToken === undefined) return { room, events };
+  const { events: left, whole } = await readGap({ room, from, to: syncToken });
   return { room, events: [...left, ...events], ...(!whole && { unread: `gap ${room} ${from}` }) };
 };
 
@@ -171,7 +171,7 @@ const mattersToMessages = (
   (lists?.left?.length ?? 0) > 0 ||
   joined.some(([, room]) => stateOf(room).length > 0);
 
-const unread = (room: string, event: TimelineEvent): Unread => ({
+const unread = (room: string, event: TimelineEvent): UnreadMessage => ({
   id: event.event_id,
   room,
   sender: event.sender,

@@ -5,7 +5,7 @@ import type { Logger } from "pino";
 import { createBackoff, type Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
 import { describeFault, type MatrixAnswer } from "./http.ts";
-import { isPassing, retryAfterOf } from "./request-failed.ts";
+import { isTransient, retryAfterOf } from "./request-failed.ts";
 import { invitationsFilter } from "./sync-filter.ts";
 import { membershipOf, type StateEvent, stateEvent, syncResponse } from "./sync-response.ts";
 
@@ -44,7 +44,7 @@ const persist = async (
   const backoff = createBackoff(MAX_RETRIES);
   while (!signal.aborted) {
     const answer = await send();
-    if (answer.ok || !isPassing(answer)) return answer;
+    if (answer.ok || !isTransient(answer)) return answer;
     const delay = backoff.failed(retryAfterOf(answer));
     if (delay === undefined) return answer;
     await sleep(delay, signal);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix as the chat that the bot lives in: its files are read, then it is joined, listened to, and its device signed.
-import type { ChatNetwork, JoinChatOptions, JoinedChat, OpenChat } from "../bot/chat.ts";
+import type { ChatNetwork, ConnectChatOptions, ConnectedChat, OpenChat } from "../bot/chat.ts";
 import type { EndReason } from "./connect.ts";
+import { type Connected, type ConnectOptions, connectWithRetries } from "./connect-with-retries.ts";
 import { loadCryptoEngine } from "./crypto/engine.ts";
 import { requestsOf } from "./crypto/homeserver-requests.ts";
 import { createMatrixHttp } from "./http.ts";
 import { createHttpExchange } from "./http-exchange.ts";
-import { type Joined, type JoinOptions, joinMatrix } from "./join.ts";
 import { tellOtherDevices } from "./other-devices.ts";
 import { readRecoveryKey, signOwnDevice } from "./own-device.ts";
 
-export type MatrixParts = Pick<JoinOptions, "config" | "engine" | "http" | "exchange" | "logger"> & {
+export type MatrixParts = Pick<ConnectOptions, "config" | "engine" | "http" | "exchange" | "logger"> & {
   readonly recoveryKey: Uint8Array | undefined;
 };
 
@@ -22,7 +22,11 @@ const END_REASONS: Readonly<Record<EndReason, string>> = {
 };
 
 /** Has the bot's device signed, and tells of the others. */
-const introduce = async (parts: MatrixParts, joined: Joined, options: JoinChatOptions): Promise<void> => {
+const introduce = async (
+  parts: MatrixParts,
+  joined: Connected,
+  options: ConnectChatOptions,
+): Promise<void> => {
   const { connection, encryption, deviceId } = joined;
   const { config, logger } = parts;
   const { homeserver, auth } = config.matrix;
@@ -32,7 +36,7 @@ const introduce = async (parts: MatrixParts, joined: Joined, options: JoinChatOp
   await tellOtherDevices({ request, homeserver, userId: connection.userId, deviceId, logger });
 };
 
-const chatOf = (parts: MatrixParts, joined: Joined, options: JoinChatOptions): JoinedChat => {
+const chatOf = (parts: MatrixParts, joined: Connected, options: ConnectChatOptions): ConnectedChat => {
   const { connection, encryption } = joined;
   let introduction: Promise<void> | undefined;
   let end: Promise<void> | undefined;
@@ -59,10 +63,10 @@ const chatOf = (parts: MatrixParts, joined: Joined, options: JoinChatOptions): J
 };
 
 /** ChatNetwork.join on these parts. */
-export const joinOn =
-  (parts: MatrixParts): ChatNetwork["join"] =>
+export const connectOn =
+  (parts: MatrixParts): ChatNetwork["connect"] =>
   async (options) => {
-    const result = await joinMatrix({
+    const result = await connectWithRetries({
       ...parts,
       ...options,
       connection: {
@@ -94,7 +98,7 @@ export const openMatrix: OpenChat = async (config, logger) => {
   const http = createMatrixHttp({ homeserver: matrix.homeserver, exchange });
   return {
     engine: engine.engine,
-    join: joinOn({ config, engine, http, exchange, logger, recoveryKey }),
+    connect: connectOn({ config, engine, http, exchange, logger, recoveryKey }),
     close: exchange.close,
   };
 };

@@ -3,7 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
-import { shorten } from "../shown-text.ts";
+import { shorten } from "../display-text.ts";
 import type { HomeserverRequests } from "./crypto/homeserver-requests.ts";
 
 /** https://spec.matrix.org/latest/client-server-api/#get_matrixclientv3devices */

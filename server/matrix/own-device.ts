@@ -2,7 +2,7 @@
 // Has the bot's own device signed, tries again while the homeserver does not answer, and says in the log what came of it.
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
-import type { DeviceStanding } from "../bot/chat.ts";
+import type { DeviceTrust } from "../bot/chat.ts";
 import type { MatrixAuth } from "../config/matrix.ts";
 import type { Sleep } from "../time.ts";
 import type { CrossSigningOutcome, UnsignedReason } from "./crypto/cross-signing/cross-sign.ts";
@@ -30,7 +30,7 @@ export const readRecoveryKey = (path: string | undefined): Uint8Array | undefine
   return key;
 };
 
-const standingOf = (outcome: CrossSigningOutcome): DeviceStanding => {
+const standingOf = (outcome: CrossSigningOutcome): DeviceTrust => {
   if (outcome.state === "signed") return { isSigned: true };
   const why =
     outcome.reason === "unavailable"
@@ -56,7 +56,7 @@ export type OwnDeviceOptions = {
   readonly recoveryKey: Uint8Array | undefined;
   readonly logger: Pick<Logger, "info" | "warn">;
   /** Called after each try. */
-  readonly onStanding: (standing: DeviceStanding) => void;
+  readonly onDeviceTrust: (trust: DeviceTrust) => void;
   readonly sleep: Sleep;
   readonly signal: AbortSignal;
 };
@@ -76,7 +76,7 @@ export const signOwnDevice = async (options: OwnDeviceOptions): Promise<void> =>
     });
     if (signal.aborted) return;
     report(outcome, logger);
-    options.onStanding(standingOf(outcome));
+    options.onDeviceTrust(standingOf(outcome));
     if (outcome.state === "signed" || outcome.reason !== "unavailable") return;
     logger.warn(
       { delayMs: RETRY_MS },

@@ -58,7 +58,7 @@ const WHAT = {
 const KINDS = ["unreachable", "timeout", "refused", "aborted"] as const;
 
 /** Whether the same request can succeed later: no answer, 429, or a fault of the server's. */
-export const isPassing = (fault: MatrixFault): boolean =>
+export const isTransient = (fault: MatrixFault): boolean =>
   fault.kind === "matrix" || fault.kind === "http"
     ? fault.status === 429 || fault.status >= 500 || fault.status === 401
     : true;

@@ -4,7 +4,7 @@ import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
 import { RequestFailed } from "./request-failed.ts";
-import type { EncryptionSettings, RoomCrypto } from "./room-crypto.ts";
+import type { EncryptionSettings, RoomEncryption } from "./room-encryption.ts";
 import { membershipOf, type StateEvent } from "./sync-response.ts";
 
 export type Rooms = {
@@ -39,7 +39,7 @@ export type RoomsOptions = {
   requests: Pick<AuthorizedRequests, "request">;
   /** Ends the questions under way. */
   signal?: AbortSignal;
-  crypto: () => Pick<RoomCrypto, "settings" | "keepSettings" | "track">;
+  crypto: () => Pick<RoomEncryption, "settings" | "keepSettings" | "track">;
 };
 
 /** What the homeserver says; undefined where it says that there is none. */

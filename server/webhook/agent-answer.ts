@@ -11,7 +11,7 @@ import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
 
 /** What was asked of which agent. `ifNoneMatch` is a checksum. */
-export type Asked = { agent: string; path: string; ifNoneMatch?: string };
+export type AgentReadRequest = { agent: string; path: string; ifNoneMatch?: string };
 
 const secretBody = compileSchema(SecretBody);
 const errorBody = compileSchema(ErrorBody);
@@ -33,7 +33,7 @@ const MAX_RETRY_AFTER_SECONDS = 3600;
  * The reading that an answer comes to. Only a body whose checksum is right for the asked path is data, and only the
  * agent's own SECRET_NOT_FOUND is absence; a proxy's 404 or a cut body is "unavailable". No text of the agent is passed on.
  */
-export const readingOf = (asked: Asked, answer: WireAnswer): Reading => {
+export const readingOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
   switch (answer.status) {
     case 200:
       return foundOf(asked, answer);
@@ -53,7 +53,7 @@ export const readingOf = (asked: Asked, answer: WireAnswer): Reading => {
   }
 };
 
-const foundOf = (asked: Asked, answer: WireAnswer): Reading => {
+const foundOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
   const body = jsonOf(answer.body);
   if (!secretBody.Check(body)) return refused(asked, "answered something that is not a secret");
   // No secret is without keys: it would empty the Secret, whatever the deletion policy says.
@@ -76,7 +76,7 @@ const foundOf = (asked: Asked, answer: WireAnswer): Reading => {
   };
 };
 
-const failureOf = (asked: Asked, answer: WireAnswer): Reading => {
+const failureOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
   const code = errorOf(answer)?.code;
   const known = answer.status === 503 ? TOKEN_CODES.find((one) => one === code) : undefined;
   const retryAfterSeconds = retryAfter(answer.headers["retry-after"]);
@@ -91,7 +91,7 @@ const failureOf = (asked: Asked, answer: WireAnswer): Reading => {
   return { ...refused(asked, `answered HTTP ${answer.status}`), ...advice };
 };
 
-const refused = (asked: Asked, what: string): Extract<Reading, { outcome: "unavailable" }> => ({
+const refused = (asked: AgentReadRequest, what: string): Extract<Reading, { outcome: "unavailable" }> => ({
   outcome: "unavailable",
   code: "AGENT_REFUSED",
   message: `agent ${asked.agent} ${what}.`,

@@ -9,7 +9,7 @@ import { jsonOf } from "../json.ts";
 import { errorOf, retryAfter, TOKEN_CODES } from "./agent-answer.ts";
 
 /** What was asked of which agent; `checksum` is what the path must have afterwards. */
-export type AskedWrite = { agent: string; path: string; checksum: string };
+export type AgentWriteRequest = { agent: string; path: string; checksum: string };
 
 type Failure = Extract<RemovalOutcome, { outcome: "refused" | "unavailable" }>;
 
@@ -32,7 +32,7 @@ const REFUSALS: readonly ErrorCode[] = [
 const TROUBLES: readonly ErrorCode[] = [...TOKEN_CODES, "WRITE_UNCERTAIN", "TOO_BUSY"];
 
 /** What the answer to PUT or PATCH comes to. */
-export const writeOutcomeOf = (asked: AskedWrite, answer: WireAnswer): WriteOutcome => {
+export const writeOutcomeOf = (asked: AgentWriteRequest, answer: WireAnswer): WriteOutcome => {
   if (answer.status === 200 || answer.status === 201) {
     const body = jsonOf(answer.body);
     if (!writeBody.Check(body)) return odd(asked, "answered something that is not about a write");
@@ -50,7 +50,7 @@ export const writeOutcomeOf = (asked: AskedWrite, answer: WireAnswer): WriteOutc
 
 /** What the answer to DELETE comes to: that there was nothing is as good. */
 export const removalOutcomeOf = (
-  asked: Pick<AskedWrite, "agent" | "path">,
+  asked: Pick<AgentWriteRequest, "agent" | "path">,
   answer: WireAnswer,
 ): RemovalOutcome => {
   if (answer.status === 200) {
@@ -63,7 +63,7 @@ export const removalOutcomeOf = (
   return failureOf(asked, answer);
 };
 
-const failureOf = (asked: Pick<AskedWrite, "agent">, answer: WireAnswer): Failure => {
+const failureOf = (asked: Pick<AgentWriteRequest, "agent">, answer: WireAnswer): Failure => {
   if (answer.status === 401 || answer.status === 403) {
     return {
       outcome: "refused",
@@ -83,10 +83,10 @@ const failureOf = (asked: Pick<AskedWrite, "agent">, answer: WireAnswer): Failur
 };
 
 /** The text of our own table: no text of the agent is passed on. */
-const said = ({ agent }: Pick<AskedWrite, "agent">, code: ErrorCode): string =>
+const said = ({ agent }: Pick<AgentWriteRequest, "agent">, code: ErrorCode): string =>
   `agent ${agent}: ${errors[code].text}`;
 
-const odd = ({ agent }: Pick<AskedWrite, "agent">, what: string): Failure => ({
+const odd = ({ agent }: Pick<AgentWriteRequest, "agent">, what: string): Failure => ({
   outcome: "unavailable",
   code: "AGENT_REFUSED",
   message: `agent ${agent} ${what}.`,

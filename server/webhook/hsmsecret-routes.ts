@@ -61,7 +61,7 @@ const addSync = (app: KeyswitchServer, { agents, metrics, now, context, done, to
       const plan = hsmSecret.plan(assessment);
       const roomFor = (bytes: number, signal: AbortSignal) => reply.roomFor(bytes, signal);
       const answer = plan.read ? await agents.read({ ...plan, requestId: request.id, roomFor }) : undefined;
-      const reading = hsmSecret.believed(assessment, answer);
+      const reading = hsmSecret.withoutStale(assessment, answer);
       if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
       const judgement = hsmSecret.judge(assessment, reading);
       const write = hsmSecret.planWrite(judgement);

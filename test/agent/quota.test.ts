@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
-import { createQuotaKeeper } from "../../server/agent/quota.ts";
+import { createQuotaEnforcer } from "../../server/agent/quota.ts";
 import { type InfoResult, unavailable } from "../../server/agent/store.ts";
 import { tokenFixture } from "./token-fixture.ts";
 import { b64, writableAgent } from "./writable-agent.ts";
@@ -114,12 +114,12 @@ const storeOf = (described: Partial<Extract<InfoResult, { kind: "info" }>>) => {
 };
 
 t.test("a secret counts for the objects that the token needs for it", async (t) => {
-  const split = createQuotaKeeper(storeOf({ maxObjectBytes: 1000 }));
+  const split = createQuotaEnforcer(storeOf({ maxObjectBytes: 1000 }));
   const change = (objects: number, bytes: number) =>
     split.change(path(`s${bytes}`), put(bytes), {}, { prefix, objects });
   t.match(await change(2, 2500), { kind: "over-quota" });
   t.match(await change(3, 2500), { kind: "written" });
-  const perKey = createQuotaKeeper(storeOf({ layout: "per-key" }));
+  const perKey = createQuotaEnforcer(storeOf({ layout: "per-key" }));
   const write = (objects: number) => perKey.change(path("a"), put(), {}, { prefix, objects });
   t.match(await write(1), { kind: "over-quota" }, "one for the key and one for the metadata");
   t.match(await write(2), { kind: "written" });
@@ -127,7 +127,7 @@ t.test("a secret counts for the objects that the token needs for it", async (t) 
 
 t.test("a token that can't be asked is written by nobody who has a quota", async (t) => {
   const store = createMemoryStore();
-  const quotas = createQuotaKeeper({
+  const quotas = createQuotaEnforcer({
     ...store,
     list: async () => unavailable("TIMEOUT", "no answer"),
   });
@@ -156,7 +156,7 @@ t.test(
   "without a number a tenth of it stays, and all is free where nobody knows how many it takes",
   async (t) => {
     const quotas = (objects: number, objectLimit: number | null) =>
-      createQuotaKeeper(storeOf({ objects, objectLimit })).change(path("a"), put(), {}, { prefix });
+      createQuotaEnforcer(storeOf({ objects, objectLimit })).change(path("a"), put(), {}, { prefix });
     t.match(await quotas(89, 100), { kind: "written" });
     t.match(await quotas(90, 100), { kind: "over-quota" });
     t.match(await quotas(11, 14), { kind: "written" });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { ALIVE_WITHIN_MS, buildBotApp, READY_WITHIN_MS } from "../../server/bot/app.ts";
-import type { DeviceStanding } from "../../server/bot/chat.ts";
+import type { DeviceTrust } from "../../server/bot/chat.ts";
 import type { AuthOptions } from "../../server/http/auth.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
@@ -15,7 +15,7 @@ const bot = (t: Test, auth?: AuthOptions) => {
     now: number;
     lastSyncAt?: number;
     watch?: { ok: boolean; message?: string };
-    device?: DeviceStanding;
+    device?: DeviceTrust;
   } = { now: 5000 };
   const app = buildBotApp({
     logger: recordedLog().logger,

@@ -4,7 +4,7 @@
 // how often, and what happens while the chat is away.
 import t from "tap";
 import type { IdentityChange } from "../../server/bot/chat.ts";
-import { createIdentityNotices, createMissed, missedText } from "../../server/bot/notices.ts";
+import { createIdentityNotices, createMissedCommandNotices, missedText } from "../../server/bot/notices.ts";
 import { createSending } from "../../server/bot/outbox.ts";
 import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM } from "./world.ts";
 
@@ -34,7 +34,7 @@ t.test("a room that the bot was removed from holds up no other", async (t) => {
   };
   const unsent = new Set(["!gone"]);
   const tried: string[] = [];
-  const missed = createMissed({
+  const missed = createMissedCommandNotices({
     chat: {
       async send(room) {
         tried.push(room);

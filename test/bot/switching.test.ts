@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one patch of a command, where others change, delete and make the Toggle anew at the same time.
 import t from "tap";
-import type { Begun } from "../../server/bot/journal.ts";
+import type { SentPatch } from "../../server/bot/journal.ts";
 import { resumeSwitch, type SwitchContext, startPatch, switchOnce } from "../../server/bot/switching.ts";
 import { ALICE, makeWorld, ROOM, START, type World } from "./world.ts";
 
@@ -9,7 +9,7 @@ const patch = { enabled: false, until: null, requestedBy: ALICE, reason: "r" };
 
 const begin = (world: World) => {
   const { toggles, clock } = world.live();
-  const begun: Begun[] = [];
+  const begun: SentPatch[] = [];
   const context: SwitchContext = {
     toggles,
     clock,

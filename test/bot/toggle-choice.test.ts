@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which Toggle is meant.
 import t from "tap";
-import { whichToggle } from "../../server/bot/toggle-choice.ts";
+import { chooseToggle } from "../../server/bot/toggle-choice.ts";
 import { toggleNamed } from "./toggle-named.ts";
 
 const [web, api] = [toggleNamed("web"), toggleNamed("api")];
@@ -14,5 +14,5 @@ for (const [title, name, visible, expected] of [
   ["not named, several", undefined, [api, toggleNamed("db")], { state: "which", names: ["api", "db"] }],
   ["not named, none", undefined, [], { state: "none", names: [] }],
 ] as const) {
-  t.same(whichToggle(name, visible, "web"), expected, title);
+  t.same(chooseToggle(name, visible, "web"), expected, title);
 }

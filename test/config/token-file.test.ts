@@ -14,19 +14,19 @@ const token = () => randomBytes(24).toString("base64url");
 const [one, two] = [token(), token()];
 
 const good: [sentence: string, text: string, expected: FileToken[]][] = [
-  ["a token", one, [{ token: one, line: 1 }]],
-  ["a token with a name", `ci:${one}\n`, [{ token: one, name: "ci", line: 1 }]],
+  ["a token", one, [{ bearerToken: one, line: 1 }]],
+  ["a token with a name", `ci:${one}\n`, [{ bearerToken: one, name: "ci", line: 1 }]],
   [
     "several, with comments and blank lines",
     `# who\r\n\r\n ci:${one} \r\n${two}`,
     [
-      { token: one, name: "ci", line: 3 },
-      { token: two, line: 4 },
+      { bearerToken: one, name: "ci", line: 3 },
+      { bearerToken: two, line: 4 },
     ],
   ],
-  ["every character of a name", `A-z_0.9:${one}`, [{ token: one, name: "A-z_0.9", line: 1 }]],
-  ["a name of 63 letters", `${"a".repeat(63)}:${one}`, [{ token: one, name: "a".repeat(63), line: 1 }]],
-  ["every character of a token", "ci:aA0-._~+/==", [{ token: "aA0-._~+/==", name: "ci", line: 1 }]],
+  ["every character of a name", `A-z_0.9:${one}`, [{ bearerToken: one, name: "A-z_0.9", line: 1 }]],
+  ["a name of 63 letters", `${"a".repeat(63)}:${one}`, [{ bearerToken: one, name: "a".repeat(63), line: 1 }]],
+  ["every character of a token", "ci:aA0-._~+/==", [{ bearerToken: "aA0-._~+/==", name: "ci", line: 1 }]],
 ];
 for (const [sentence, text, expected] of good)
   t.test(sentence, async (t) => t.same(parseTokens(Buffer.from(text)), { ok: true, value: expected }));
@@ -67,12 +67,12 @@ t.test("a caller is called by the name of its token, or by file and line", async
   t.teardown(() => socket.destroy());
   const ask = (scope: "read" | "write" | "metrics", bearer: string) =>
     decide(scope, `Bearer ${bearer}`, socket);
-  t.match(ask("read", one), { ok: true, token: "READ_TOKEN_FILE:1" });
-  t.match(ask("write", two), { ok: true, token: "ci" });
-  t.match(ask("write", one), { ok: false, code: "FORBIDDEN", token: "READ_TOKEN_FILE:1" });
-  t.match(ask("metrics", two), { ok: true, token: "ci" });
-  t.match(ask("write", both), { ok: true, token: "writer" }, "the name beside the scope that counts");
-  t.match(ask("read", both), { ok: true, token: "reader" });
+  t.match(ask("read", one), { ok: true, tokenName: "READ_TOKEN_FILE:1" });
+  t.match(ask("write", two), { ok: true, tokenName: "ci" });
+  t.match(ask("write", one), { ok: false, code: "FORBIDDEN", tokenName: "READ_TOKEN_FILE:1" });
+  t.match(ask("metrics", two), { ok: true, tokenName: "ci" });
+  t.match(ask("write", both), { ok: true, tokenName: "writer" }, "the name beside the scope that counts");
+  t.match(ask("read", both), { ok: true, tokenName: "reader" });
   t.match(
     ask("write", `ci:${two}`),
     { ok: false, code: "UNAUTHENTICATED" },

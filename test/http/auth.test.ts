@@ -75,10 +75,10 @@ t.test(
       { tokenFiles, clientCertificates: false, loopback: true },
       recordedLog().logger,
     );
-    t.match(decide("read", `Bearer ${write}`, socket), { token: "READ_TOKEN_FILE:1" });
-    t.match(decide("write", `Bearer ${write}`, socket), { token: "WRITE_TOKEN_FILE:1" });
-    t.match(decide("metrics", `Bearer ${write}`, socket), { token: "READ_TOKEN_FILE:1" });
-    t.match(decide("hook", `Bearer ${write}`, socket), { ok: false, token: "READ_TOKEN_FILE:1" });
+    t.match(decide("read", `Bearer ${write}`, socket), { tokenName: "READ_TOKEN_FILE:1" });
+    t.match(decide("write", `Bearer ${write}`, socket), { tokenName: "WRITE_TOKEN_FILE:1" });
+    t.match(decide("metrics", `Bearer ${write}`, socket), { tokenName: "READ_TOKEN_FILE:1" });
+    t.match(decide("hook", `Bearer ${write}`, socket), { ok: false, tokenName: "READ_TOKEN_FILE:1" });
   },
 );
 

@@ -106,7 +106,7 @@ const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
 };
 
 t.test("above the number of connections the oldest stranger goes, and who has a token stays", async (t) => {
-  const { open, answered } = await listen(t, { connections: 5, forStrangers: 2 });
+  const { open, answered } = await listen(t, { connections: 5, forUnauthenticated: 2 });
   const known = await open();
   t.equal(await answered(known, READ), "200");
   const probe = await open();
@@ -121,7 +121,7 @@ t.test("above the number of connections the oldest stranger goes, and who has a 
 });
 
 t.test("of known callers the one that has asked for nothing for longest goes", async (t) => {
-  const { open, answered } = await listen(t, { connections: 2, forStrangers: 0 });
+  const { open, answered } = await listen(t, { connections: 2, forUnauthenticated: 0 });
   const [first, second] = [await open(), await open()];
   for (const socket of [first, second, first]) t.equal(await answered(socket, READ), "200");
   const gone = closed(second);
@@ -200,7 +200,7 @@ t.test("hooks of one resource do not take the places of another's", async (t) =>
 t.test(
   "a peer with many connections takes no other's place, nor callers with tokens those of probes",
   async (t) => {
-    const { open, answered } = await listen(t, { connections: 6, forStrangers: 2 });
+    const { open, answered } = await listen(t, { connections: 6, forUnauthenticated: 2 });
     const other = await open("127.0.0.2");
     t.equal(await answered(other, GET), "200");
     const many = await Promise.all(Array.from({ length: 8 }, () => open()));

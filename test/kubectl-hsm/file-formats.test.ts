@@ -4,7 +4,7 @@ import fc from "fast-check";
 import t from "tap";
 import { formatOfName, readJsonKeys } from "../../server/kubectl-hsm/input/file-formats.ts";
 import { plainJson, readJson } from "../../server/kubectl-hsm/input/json.ts";
-import { readText } from "../../server/kubectl-hsm/input/refusal.ts";
+import { parseText } from "../../server/kubectl-hsm/input/parse-text.ts";
 import { bytesOf, shown, told } from "./read-keys.ts";
 
 const RULE =
@@ -127,7 +127,7 @@ t.test("it is the language of JSON.parse, less what JSON.parse loses", async (t)
   fc.assert(
     fc.property(text, (json) => {
       fc.pre(json.isWellFormed());
-      const read = readText(Buffer.from(json), (decoded) => plainJson(readJson(decoded)));
+      const read = parseText(Buffer.from(json), (decoded) => plainJson(readJson(decoded)));
       const parsed = json.startsWith("\uFEFF") ? reference(json.slice(1)) : reference(json);
       if (read.ok) {
         taken += 1;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a reader of kubectl-hsm made of a text, for tables: every byte of every value, or what it said.
-import type { Keys } from "../../server/kubectl-hsm/input/found-keys.ts";
-import type { Read } from "../../server/kubectl-hsm/input/refusal.ts";
+
+import type { ParseResult } from "../../server/kubectl-hsm/input/parse-text.ts";
+import type { Keys } from "../../server/kubectl-hsm/input/secret-keys.ts";
 
 /** Values as bytes in hex, so that nothing of a comparison is lenient. */
 export const bytesOf = (keys: Iterable<readonly [string, Uint8Array | string]>): [string, string][] =>
   [...keys].map(([key, value]) => [key, Buffer.from(value).toString("hex")]);
 
 /** The keys with their bytes, or the message. */
-export const told = (read: Read<Keys>): [string, string][] | string =>
+export const told = (read: ParseResult<Keys>): [string, string][] | string =>
   read.ok ? bytesOf(read.value) : read.message;
 
 /** A text as the name of a test: TAP breaks at some characters. */

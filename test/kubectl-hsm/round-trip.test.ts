@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is written is read back, byte for byte: exports, JSON, .env lines, for any bytes, names of keys and numbers.
+
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
-import { readBundle } from "../../server/kubectl-hsm/input/bundle.ts";
 import { readDotenv } from "../../server/kubectl-hsm/input/dotenv.ts";
 import { readEnvFile } from "../../server/kubectl-hsm/input/env-file.ts";
 import { readJsonKeys } from "../../server/kubectl-hsm/input/file-formats.ts";
-import { isKeyForBoth } from "../../server/kubectl-hsm/input/found-keys.ts";
+import { readBundle } from "../../server/kubectl-hsm/input/import-file.ts";
+import { isKeyForBoth } from "../../server/kubectl-hsm/input/secret-keys.ts";
 import { startAgent, temporaryFolder } from "./fixture.ts";
 import { runHere } from "./in-process.ts";
 import { bytesOf, told } from "./read-keys.ts";

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import t from "tap";
-import type { DeviceStanding } from "../../server/bot/chat.ts";
+import type { DeviceTrust } from "../../server/bot/chat.ts";
 import { parseMatrixConfig } from "../../server/config/matrix.ts";
 import type { CrossSigningOutcome } from "../../server/matrix/crypto/cross-signing/cross-sign.ts";
 import { encodeRecoveryKey } from "../../server/matrix/crypto/cross-signing/recovery-key.ts";
@@ -33,7 +33,7 @@ const sign = async (
   const lines: { level: string; msg: string; [field: string]: unknown }[] = [];
   const starts: StartOptions[] = [];
   const sleeps: number[] = [];
-  const standings: DeviceStanding[] = [];
+  const reported: DeviceTrust[] = [];
   const ending = new AbortController();
   const logger = pino(
     { base: null, timestamp: false, formatters: { level: (level) => ({ level }) } },
@@ -52,14 +52,14 @@ const sign = async (
     auth,
     recoveryKey,
     logger,
-    onStanding: (standing) => void standings.push(standing),
+    onDeviceTrust: (trust) => void reported.push(trust),
     async sleep(ms) {
       sleeps.push(ms);
       if (endsIn === "sleep") ending.abort();
     },
     signal: ending.signal,
   });
-  return { lines, starts, sleeps, standings };
+  return { lines, starts, sleeps, reported };
 };
 type SignOptions = {
   auth?: typeof PASSWORD | ReturnType<typeof authFrom>;
@@ -78,13 +78,13 @@ t.test("the fingerprint and the outcome are in the log", async (t) => {
 });
 
 t.test("while the homeserver does not answer it is asked again, and the log says so", async (t) => {
-  const { lines, starts, sleeps, standings } = await sign([
+  const { lines, starts, sleeps, reported } = await sign([
     unsigned("unavailable"),
     unsigned("unavailable"),
     SIGNED,
   ]);
   t.same(
-    standings.map(({ isSigned }) => isSigned),
+    reported.map(({ isSigned }) => isSigned),
     [false, false, true],
   );
   t.equal(starts.length, 3);
@@ -100,9 +100,9 @@ const reasons: [Parameters<typeof unsigned>[0], RegExp][] = [
 ];
 for (const [reason, says] of reasons)
   t.test(`${reason} is final, and the log says what to do`, async (t) => {
-    const { lines, starts, standings } = await sign([unsigned(reason)]);
+    const { lines, starts, reported } = await sign([unsigned(reason)]);
     t.equal(starts.length, 1);
-    t.match(standings, [{ isSigned: false, message: says }]);
+    t.match(reported, [{ isSigned: false, message: says }]);
     t.match(lines.at(-1), { level: "warn", reason, msg: says });
   });
 

@@ -3,7 +3,7 @@
 import t from "tap";
 import type { MatrixAnswer } from "../../server/matrix/http.ts";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";
-import type { EncryptionSettings } from "../../server/matrix/room-crypto.ts";
+import type { EncryptionSettings } from "../../server/matrix/room-encryption.ts";
 import { createRooms } from "../../server/matrix/rooms.ts";
 
 const ALGORITHM = "m.megolm.v1.aes-sha2";

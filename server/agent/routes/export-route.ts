@@ -7,10 +7,10 @@ import { ApiError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { type SecretStore, type Unavailable, unavailable } from "../store.ts";
 import { callerGone, startWriteAudit } from "./audit.ts";
-import { failureOf, sendFailure } from "./change-end.ts";
+import { failureOf, sendFailure } from "./change-failure.ts";
 import { ListQuery } from "./secret-routes.ts";
 import { shownMetadata } from "./shown-metadata.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
 
 /** The most that the values of one export may have together: all of it is in memory at once, three times over. */
 export const EXPORT_BYTES = 8 * 1024 * 1024;

@@ -12,10 +12,10 @@ import { ErrorBody } from "../../http/error-body.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { ChangeResult } from "../store.ts";
+import { changeItems, type Item } from "./bulk-changes.ts";
 import { writePathFault } from "./checked-path.ts";
-import { changeItems, type Item } from "./items.ts";
 import { encodedSizeFault, firstFaults, keyFaults, refuseFaults } from "./secret-input.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
 
 /** An import may have more than other requests: what one export gives fits. */
 const BODY_BYTES = 16 * 1024 * 1024;

@@ -6,11 +6,11 @@ import { ErrorBody } from "../../http/error-body.ts";
 import type { ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
-import { failureOf, sendFailure } from "./change-end.ts";
+import { changeItems, type Item } from "./bulk-changes.ts";
+import { failureOf, sendFailure } from "./change-failure.ts";
 import { writePathFault } from "./checked-path.ts";
-import { changeItems, type Item } from "./items.ts";
 import { refuseFaults } from "./secret-input.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
 
 /** Throws INVALID_REQUEST that names the paths that are none, and those that are there twice. */
 const refuseMalformed = (paths: readonly string[]): void => {

@@ -4,7 +4,7 @@ import { bytesOfBase64Map } from "../../../hooks/formats.ts";
 import type { MetadataPatch } from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import { MAX_DETAILS, shownField } from "../../http/validation.ts";
-import { isOwnLabel, sizeFault } from "../content-after.ts";
+import { isOwnLabel, sizeFault } from "../apply-change.ts";
 import { isKeyName } from "../storage/path.ts";
 
 const KEY_NAME =

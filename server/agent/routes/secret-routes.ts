@@ -6,7 +6,7 @@ import { toBase64Map } from "../../../hooks/formats.ts";
 import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
 import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import { type ObjectProblem, SecretBody, SecretListBody } from "../../agent-api/schema.ts";
-import { makeWithRoom } from "../../http/byte-limits.ts";
+import { makeWithinBudget } from "../../http/byte-limits.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
@@ -122,7 +122,7 @@ const addListRoute = (app: KeyswitchServer, { store, metrics }: SecretRouteOptio
       const { prefix = "" } = request.query;
       const audit = startAudit(request, metrics, "list");
       const signal = callerGone(reply);
-      const result = await makeWithRoom(reply, 0, () => store.list(prefix, { signal }), listBytes);
+      const result = await makeWithinBudget(reply, 0, () => store.list(prefix, { signal }), listBytes);
       if (result === undefined || result.kind === "unavailable")
         return sendNothingRead(reply, result, (outcome) => audit({ outcome, prefix }));
       audit({ outcome: "listed", prefix, count: result.secrets.length });
@@ -147,7 +147,7 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
     const keys = app.checksums();
     const tagOf = (checksum: string) => namedTag(request.headers["if-none-match"], checksum, keys);
     const isKnown = (checksum: string) => tagOf(checksum) !== undefined;
-    const result = await makeWithRoom(
+    const result = await makeWithinBudget(
       reply,
       sizes.expected(path, isKnown),
       (again) => store.read(path, { fresh: fresh && !again, signal }),

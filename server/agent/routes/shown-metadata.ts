@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What callers read of a secret's metadata: what a writer said, without what the agent keeps for itself.
 import type { StoredMetadata } from "../../agent-api/schema.ts";
-import { isOwnLabel } from "../content-after.ts";
+import { isOwnLabel } from "../apply-change.ts";
 
 /** The metadata as a field to spread into an answer; none where there is nothing to show. */
 export const shownMetadata = (stored: StoredMetadata): { metadata?: StoredMetadata } => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which objects a write makes and removes so that the path then holds the wanted content, and whether the token takes them.
 import type { Layout } from "../../agent-api/schema.ts";
-import type { Content } from "../content-after.ts";
+import type { Content } from "../apply-change.ts";
 import { digestOf, journalObject } from "./journal.ts";
 import { DELETED_LABEL, TIMESTAMP_LABEL, VERSION_LABEL } from "./metadata.ts";
 import { encodePacked } from "./packed.ts";

@@ -12,7 +12,7 @@ export type Endpoint = {
   origin: string;
   ca?: string;
   serverName?: string;
-  token?: string;
+  bearerToken?: string;
   timeoutMs: number;
   connectTimeoutMs: number;
 };
@@ -20,12 +20,12 @@ export type Endpoint = {
 const MAX_BYTES = 256 * 1024 * 1024;
 
 export const createAgentClient = (endpoint: Endpoint): AgentClient => {
-  const { origin, ca, serverName, token, timeoutMs, connectTimeoutMs } = endpoint;
+  const { origin, ca, serverName, bearerToken, timeoutMs, connectTimeoutMs } = endpoint;
   const http = openHttpPool({
     origin,
     ...(ca !== undefined && { ca }),
     ...(serverName !== undefined && { serverName }),
-    ...(token !== undefined && { token: fixedSecret(token, "the agent's token") }),
+    ...(bearerToken !== undefined && { bearerToken: fixedSecret(bearerToken, "the agent's token") }),
     connectTimeoutMs,
     connections: 1,
     maxResponseBytes: MAX_BYTES,

@@ -6,7 +6,7 @@ import type { TypeCheck } from "@sinclair/typebox/compiler";
 import type { AgentRequest } from "../../agent-api/client.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import { compileSchema } from "../../http/validation.ts";
-import { CommandFailed, type ExitName, exitOfAnswer } from "../exit-codes.ts";
+import { CommandFailed, type ExitName, exitNameOf } from "../exit-codes.ts";
 import { oneLine } from "../io.ts";
 
 /** `code` is the agent's, where the answer was the agent's own. */
@@ -46,7 +46,7 @@ export const refusal = (status: number, body: unknown): Refused => {
     status,
     code: known?.code,
     message: oneLine(message),
-    exit: exitOfAnswer(status, known?.code),
+    exit: exitNameOf(status, known?.code),
   };
 };
 

@@ -35,11 +35,11 @@ const connectDirectly = async (
   { origin, caFile, tokenFile, serverName }: Extract<KubectlHsmConfig["target"], { kind: "direct" }>,
 ): Promise<Connection> => {
   const ca = caFile && (await contents(caFile, "--ca-file")).toString("utf8");
-  const token = tokenFile && firstToken(await contents(tokenFile, "--token-file"), tokenFile);
+  const bearerToken = tokenFile && firstToken(await contents(tokenFile, "--token-file"), tokenFile);
   const client = createAgentClient({
     origin,
     ...(ca && { ca }),
-    ...(token && { token }),
+    ...(bearerToken && { bearerToken }),
     ...(serverName && { serverName }),
     timeoutMs,
     connectTimeoutMs,
@@ -55,13 +55,13 @@ const connectThroughPod = async (
   const asked = {
     pod: findAgentPod(kubectl, namespace, agent),
     ca: agentCa(kubectl, namespace),
-    token: agentToken(kubectl, namespace, scope),
+    bearerToken: agentToken(kubectl, namespace, scope),
   };
   // Asked at once, told in order: where there is no agent, that its credentials are missing too helps nobody.
   await Promise.allSettled(Object.values(asked));
   const pod = await asked.pod;
   const ca = await asked.ca;
-  const token = await asked.token;
+  const bearerToken = await asked.bearerToken;
   const forward = await openPortForward(
     kubectl,
     { namespace, pod: pod.name, port: pod.port },
@@ -72,7 +72,7 @@ const connectThroughPod = async (
     ca,
     // Every agent's certificate has its Service's names; the port-forward's end here has none.
     serverName: `keyswitch-agent.${namespace}.svc`,
-    token,
+    bearerToken,
     timeoutMs,
     connectTimeoutMs,
   });

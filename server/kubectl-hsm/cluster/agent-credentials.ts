@@ -43,5 +43,5 @@ export const agentToken = async (
 export const firstToken = (contents: Buffer, what: string): string => {
   const parsed = parseTokens(contents);
   if (!parsed.ok) throw new CommandFailed("usage", `${what} ${parsed.message}`);
-  return parsed.value[0].token;
+  return parsed.value[0].bearerToken;
 };

@@ -39,7 +39,10 @@ export const createKubectl = (options: KubectlOptions): Kubectl => {
   const run: Kubectl["run"] = async (args, input = "") => {
     const { code, stdout, stderr } = await finished(command(args), input);
     if (code !== 0)
-      throw new CommandFailed("unreachable", `kubectl ${args[0]} failed: ${said(stderr) || `exit ${code}`}`);
+      throw new CommandFailed(
+        "unreachable",
+        `kubectl ${args[0]} failed: ${stderrText(stderr) || `exit ${code}`}`,
+      );
     return stdout;
   };
   return {
@@ -57,7 +60,7 @@ export const createKubectl = (options: KubectlOptions): Kubectl => {
 };
 
 /** What kubectl said, for a person: it is the API server's word, which may hold anything. */
-export const said = (stderr: string): string => severalLines(stderr.trim().slice(0, MAX_SAID));
+export const stderrText = (stderr: string): string => severalLines(stderr.trim().slice(0, MAX_SAID));
 
 const finished = (
   { program, args, env }: ReturnType<Kubectl["command"]>,

@@ -5,7 +5,7 @@ import { fromBase64Map, isBase64, isObjectName } from "../../../hooks/formats.ts
 import { OwnerReference, StringMap } from "../../../hooks/kubernetes.ts";
 import { compileSchema } from "../../http/validation.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { checked, type Incoming } from "../input/bundle.ts";
+import { checked, type ImportInput } from "../input/import-file.ts";
 import type { Kubectl } from "./kubectl.ts";
 
 const KubeSecret = Type.Object({
@@ -28,7 +28,7 @@ const OWN_TYPES = [
 ];
 
 export type SecretImport = {
-  incoming: Incoming[];
+  incoming: ImportInput[];
   /** Not meant for a token. */
   skipped: { path: string; why: string }[];
   /** Meant for one that can't hold them, or under that name. */
@@ -41,8 +41,8 @@ export const namedSecrets = async (
   namespace: string,
   names: readonly string[],
   pathOf: (name: string) => Promise<string>,
-): Promise<Incoming[]> => {
-  const found: Incoming[] = [];
+): Promise<ImportInput[]> => {
+  const found: ImportInput[] = [];
   for (const name of names) {
     if (!isObjectName(name)) throw new CommandFailed("usage", "--from-secret must be a Secret's name");
     const object = await kubectl.get(["secret", name, "-n", namespace]);
@@ -99,7 +99,7 @@ const incomingOf = (
   data: StringMap,
   type: string | undefined,
   path: string,
-): Incoming => {
+): ImportInput => {
   const source = `Secret ${namespace}/${name}`;
   if (Object.keys(data).length === 0) throw new CommandFailed("usage", `the ${source} has no key`);
   if (!Object.values(data).every(isBase64))

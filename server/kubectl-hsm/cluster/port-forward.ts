@@ -2,7 +2,7 @@
 // A port-forward that kubectl runs for as long as a command needs it, on a loopback port that kubectl chooses.
 import { spawn } from "node:child_process";
 import { CommandFailed } from "../exit-codes.ts";
-import { type Kubectl, said } from "./kubectl.ts";
+import { type Kubectl, stderrText } from "./kubectl.ts";
 
 export type PortForward = { port: number; close(): Promise<void> };
 
@@ -63,7 +63,7 @@ const forwardedPort = (
       reject(
         new CommandFailed(
           "unreachable",
-          `the port-forward ${what}: ${said(stderr()) || "kubectl said nothing"}`,
+          `the port-forward ${what}: ${stderrText(stderr()) || "kubectl said nothing"}`,
         ),
       );
     const timer = setTimeout(() => fail(`did not open within ${timeoutMs / 1000} s`), timeoutMs);

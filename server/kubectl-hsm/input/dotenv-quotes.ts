@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quoted values of .env files, over as many lines as they have: 'as it is', "with escapes", and both joined as in a shell.
-import { refuse } from "./refusal.ts";
+import { failParsing } from "./parse-text.ts";
 
 /** What is read, and the place behind it. */
 type Piece = { value: string; end: number };
@@ -12,7 +12,11 @@ type Piece = { value: string; end: number };
 export const readQuoted = (text: string, at: number): Piece => {
   const mark = text[at] ?? "";
   if (text.startsWith(mark.repeat(3), at))
-    refuse(at, "has three quotation marks in a row", "one before and one behind a value of several lines");
+    failParsing(
+      at,
+      "has three quotation marks in a row",
+      "one before and one behind a value of several lines",
+    );
   let [value, end] = ["", at];
   for (;;) {
     const piece = pieceAt(text, end);
@@ -30,14 +34,14 @@ const pieceAt = (text: string, at: number): Piece | undefined => {
   return escaped === "'" || escaped === '"' ? { value: escaped, end: at + 2 } : undefined;
 };
 
-const unclosed = (at: number): never => refuse(at, "has a quotation mark that is not closed");
+const unclosed = (at: number): never => failParsing(at, "has a quotation mark that is not closed");
 
 /** Everything up to the next mark, as it is. */
 const singleQuoted = (text: string, at: number): Piece => {
   const close = text.indexOf("'", at + 1);
   if (close < 0) return unclosed(at);
   if (text[close - 1] === "\\")
-    refuse(
+    failParsing(
       close - 1,
       "has a backslash before a single quotation mark",
       'only some programs end the text there; use "…"',
@@ -74,7 +78,7 @@ const doubleQuoted = (text: string, at: number): Piece => {
     if (text[stop] === '"') return { value, end: stop + 1 };
     const escaped = text[stop + 1] ?? "";
     if (escaped !== "" && DISPUTED.includes(escaped))
-      refuse(
+      failParsing(
         stop,
         "has a backslash that programs read differently",
         "write \\\\ for a backslash, or use '…'",
@@ -88,7 +92,7 @@ const doubleQuoted = (text: string, at: number): Piece => {
 const refuseCarriageReturn = (plain: string, at: number): void => {
   const found = plain.indexOf("\r");
   if (found >= 0)
-    refuse(
+    failParsing(
       at + found,
       "has a line that ends with CR LF within quotation marks",
       "save the file with LF line ends",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // .env files as keys and values, read by a scanner of our own: every library guesses where it should refuse.
 import { readQuoted } from "./dotenv-quotes.ts";
-import { addKey, type Keys } from "./found-keys.ts";
-import { type Read, readText, refuse } from "./refusal.ts";
+import { failParsing, type ParseResult, parseText } from "./parse-text.ts";
+import { addKey, type Keys } from "./secret-keys.ts";
 
 /**
  * A .env file, whose lines Docker Compose, Node and shells read differently. What they agree on is taken; where they
@@ -10,10 +10,11 @@ import { type Read, readText, refuse } from "./refusal.ts";
  * No library does that: dotenv and util.parseEnv cut `p@ss#word` at the `#`, leave out lines that they do not understand,
  * and let the last of two values win, none with a word.
  */
-export const readDotenv = (contents: Uint8Array): Read<Keys> =>
-  readText(contents, (text) => {
+export const readDotenv = (contents: Uint8Array): ParseResult<Keys> =>
+  parseText(contents, (text) => {
     const stray = text.search(/\r(?!\n|$)/);
-    if (stray >= 0) refuse(stray, "has a carriage return that ends no line", "end lines with LF or CR LF");
+    if (stray >= 0)
+      failParsing(stray, "has a carriage return that ends no line", "end lines with LF or CR LF");
     const keys: Keys = new Map();
     let at = 0;
     while (at < text.length) {
@@ -21,7 +22,7 @@ export const readDotenv = (contents: Uint8Array): Read<Keys> =>
       const blank = start === lineEnd(text, at) || text[start] === "#";
       at = nextLine(text, blank ? at : readAssignment(text, start, keys));
     }
-    return keys.size === 0 ? refuse(undefined, "sets no key") : keys;
+    return keys.size === 0 ? failParsing(undefined, "sets no key") : keys;
   });
 
 /** `export` is what shells need. A colon is YAML's, which Docker Compose takes too; it needs white space and a value. */
@@ -31,11 +32,11 @@ const ASSIGNMENT = /(?:export +|(?!export[ \t]))([A-Za-z0-9._-]+)(?:[ \t]*=|:(?=
 const readAssignment = (text: string, start: number, keys: Keys): number => {
   ASSIGNMENT.lastIndex = start;
   const found = ASSIGNMENT.exec(text);
-  if (found === null) return refuse(start, "has no KEY=value");
+  if (found === null) return failParsing(start, "has no KEY=value");
   const [whole, key = ""] = found;
   const behind = start + whole.length;
   const at = skipBlanks(text, behind);
-  if (whole.endsWith(":") && at === lineEnd(text, at)) refuse(start, "has no KEY=value");
+  if (whole.endsWith(":") && at === lineEnd(text, at)) failParsing(start, "has no KEY=value");
   const { value, end } = readValue(text, at, at > behind);
   addKey(keys, key, value, start + whole.lastIndexOf(key));
   return end;
@@ -52,13 +53,13 @@ const readValue = (text: string, at: number, afterBlank: boolean): Value => {
     return { value, end };
   }
   if (first === "`")
-    refuse(
+    failParsing(
       at,
       "has a value that begins with a backquote",
       "only some programs take it for quotation; use ' or \"",
     );
   if (first === "#" && afterBlank)
-    refuse(
+    failParsing(
       at,
       "has a # between the = and any value",
       'to some programs it is the value: write "" or quote it',
@@ -72,14 +73,14 @@ const readUnquoted = (text: string, at: number): Value => {
   const line = text.slice(at, end);
   const hash = line.search(/(?<=\p{White_Space})#/u);
   if (hash >= 0 && line[hash - 1] !== " ")
-    refuse(
+    failParsing(
       at + hash,
       "has a # behind white space that is not a space",
       "quote the value, or put a space there",
     );
   const kept = hash < 0 ? line : line.slice(0, hash);
   if (hash >= 0 && QUOTES.some((mark) => isOpen(kept, mark) && line.includes(mark, hash)))
-    refuse(
+    failParsing(
       at + hash,
       "has a # between two quotation marks",
       "quote the whole value, or take the comment off",
@@ -87,7 +88,7 @@ const readUnquoted = (text: string, at: number): Value => {
   const value = kept.slice(0, lastNonBlank(kept));
   const odd = /^\p{White_Space}/u.test(value) ? 0 : /\p{White_Space}$/u.test(value) ? value.length - 1 : -1;
   if (odd >= 0)
-    refuse(
+    failParsing(
       at + odd,
       "has white space other than spaces and tabs beside a value",
       "quote the value if it is part of it",
@@ -105,7 +106,7 @@ const refuseTextBehind = (text: string, end: number): void => {
   const at = skipBlanks(text, end);
   if (at === lineEnd(text, end) || (text[at] === "#" && at > end)) return;
   const advice = text[at] === "#" ? "before a comment there must be a space" : "quote all of the value";
-  refuse(at, "has text behind a closing quotation mark", advice);
+  failParsing(at, "has text behind a closing quotation mark", advice);
 };
 
 const isBlank = (character: string | undefined): boolean => character === " " || character === "\t";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of --from-env-file, as kubectl create secret generic reads them: a value is all that stands behind the =.
-import { addKey, type Keys } from "./found-keys.ts";
-import { type Read, readText, refuse } from "./refusal.ts";
+
+import { failParsing, type ParseResult, parseText } from "./parse-text.ts";
+import { addKey, type Keys } from "./secret-keys.ts";
 
 /** The names that kubectl takes; it says so of environment variables. */
 const NAME = /^[-._A-Za-z][-._A-Za-z0-9]*$/;
@@ -10,15 +11,15 @@ const NAME = /^[-._A-Za-z][-._A-Za-z0-9]*$/;
  * kubectl's reading, but for three things that it does without a word: a line without = takes its value from the
  * environment, a line of 64 KiB and all that follow it get lost, and a file without keys makes an empty Secret.
  */
-export const readEnvFile = (contents: Uint8Array): Read<Keys> =>
-  readText(contents, (text) => {
+export const readEnvFile = (contents: Uint8Array): ParseResult<Keys> =>
+  parseText(contents, (text) => {
     const keys: Keys = new Map();
     let start = 0;
     for (const whole of text.split("\n")) {
       readLine(whole.replace(/\r$/, ""), start, keys);
       start += whole.length + 1;
     }
-    return keys.size === 0 ? refuse(undefined, "sets no key") : keys;
+    return keys.size === 0 ? failParsing(undefined, "sets no key") : keys;
   });
 
 const readLine = (whole: string, start: number, keys: Keys): void => {
@@ -27,10 +28,14 @@ const readLine = (whole: string, start: number, keys: Keys): void => {
   const at = start + whole.length - line.length;
   const equals = line.indexOf("=");
   if (equals < 0)
-    refuse(at, "has no KEY=value", "kubectl would take the value from the environment; it is not read here");
+    failParsing(
+      at,
+      "has no KEY=value",
+      "kubectl would take the value from the environment; it is not read here",
+    );
   const key = line.slice(0, equals);
   if (!NAME.test(key))
-    refuse(
+    failParsing(
       at,
       "has a key that kubectl does not take",
       'letters, digits, "_", "-" and ".", the first no digit',

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which format a file has by its name, and JSON as keys and values.
 import { basename } from "node:path";
-import { addKey, type Keys } from "./found-keys.ts";
 import { type Json, readJson } from "./json.ts";
-import { type Read, readText, refuse } from "./refusal.ts";
+import { failParsing, type ParseResult, parseText } from "./parse-text.ts";
+import { addKey, type Keys } from "./secret-keys.ts";
 
 export type FileFormat = "env" | "json" | "raw";
 
@@ -15,22 +15,22 @@ export const formatOfName = (path: string): FileFormat => {
 };
 
 /** A JSON file that holds the keys and values of one secret. */
-export const readJsonKeys = (contents: Uint8Array): Read<Keys> =>
-  readText(contents, (text) => keysOfJson(readJson(text)));
+export const readJsonKeys = (contents: Uint8Array): ParseResult<Keys> =>
+  parseText(contents, (text) => keysOfJson(readJson(text)));
 
 /** An object of keys. Numbers, true and false are the text as it is written; what has no one text is refused. */
 export const keysOfJson = (json: Json, where = ""): Keys => {
   if (json.kind !== "object")
-    return refuse(json.at, `must be a JSON object of keys and values${where}, and is none`);
+    return failParsing(json.at, `must be a JSON object of keys and values${where}, and is none`);
   const keys: Keys = new Map();
   for (const [key, { keyAt, value }] of json.members) {
     if (value.kind === "object" || value.kind === "array" || (value.kind === "word" && value.text === "null"))
-      return refuse(
+      return failParsing(
         value.at,
         `holds something else than text as value ${keys.size + 1}${where}`,
         "to store the file as it is, give it a key: KEY=FILE",
       );
     addKey(keys, key, value.text, keyAt);
   }
-  return keys.size === 0 ? refuse(where === "" ? undefined : json.at, `holds no key${where}`) : keys;
+  return keys.size === 0 ? failParsing(where === "" ? undefined : json.at, `holds no key${where}`) : keys;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON (RFC 8259) read so that nothing of it gets lost: numbers stay as they are written, a key that is given twice and half
 // a character are refused, and a key may be called __proto__. JSON.parse rounds, lets the last of two keys win, and names no line.
-import { refuse } from "./refusal.ts";
+import { failParsing } from "./parse-text.ts";
 
 /** A value with the place where it begins. */
 export type Json = { at: number } & (
@@ -25,7 +25,7 @@ export const readJson = (text: string): Json => {
   const cursor: Cursor = { text, at: 0 };
   const value = valueAt(cursor, 0);
   skipSpace(cursor);
-  if (cursor.at < text.length) refuse(cursor.at, "is not JSON: it goes on behind its end");
+  if (cursor.at < text.length) failParsing(cursor.at, "is not JSON: it goes on behind its end");
   return value;
 };
 
@@ -35,7 +35,7 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const valueAt = (cursor: Cursor, depth: number): Json => {
   skipSpace(cursor);
   const { text, at } = cursor;
-  if (depth > MAX_DEPTH) refuse(at, `is nested deeper than ${MAX_DEPTH} levels`);
+  if (depth > MAX_DEPTH) failParsing(at, `is nested deeper than ${MAX_DEPTH} levels`);
   if (text[at] === "{") return { kind: "object", at, members: membersAt(cursor, depth) };
   if (text[at] === "[") return { kind: "array", at, items: itemsAt(cursor, depth) };
   if (text[at] === '"') return { kind: "text", at, text: textAt(cursor) };
@@ -57,7 +57,7 @@ const membersAt = (cursor: Cursor, depth: number): Map<string, Member> => {
     const keyAt = cursor.at;
     if (cursor.text[keyAt] !== '"') unexpected(cursor, "a key in double quotation marks");
     const key = textAt(cursor);
-    if (members.has(key)) refuse(keyAt, "sets a key a second time");
+    if (members.has(key)) failParsing(keyAt, "sets a key a second time");
     skipSpace(cursor);
     if (!take(cursor, ":")) unexpected(cursor, "a colon");
     members.set(key, { keyAt, value: valueAt(cursor, depth + 1) });
@@ -105,26 +105,27 @@ const textAt = (cursor: Cursor): string => {
   for (;;) {
     MARK.lastIndex = cursor.at;
     const stop = MARK.exec(text)?.index;
-    if (stop === undefined) return refuse(start, "is not JSON: it has a quotation mark that is not closed");
+    if (stop === undefined)
+      return failParsing(start, "is not JSON: it has a quotation mark that is not closed");
     value += text.slice(cursor.at, stop);
     cursor.at = stop;
     if (take(cursor, '"')) break;
     value += escapeAt(cursor);
   }
   if (!value.isWellFormed())
-    refuse(start, "has a text with half of a surrogate pair", "no bytes of UTF-8 stand for it");
+    failParsing(start, "has a text with half of a surrogate pair", "no bytes of UTF-8 stand for it");
   return value;
 };
 
 const escapeAt = (cursor: Cursor): string => {
   const { text, at } = cursor;
-  if (text[at] !== "\\") return refuse(at, "is not JSON: it has a control character in a text");
+  if (text[at] !== "\\") return failParsing(at, "is not JSON: it has a control character in a text");
   const name = text[at + 1] ?? "";
   const hex = name === "u" ? text.slice(at + 2, at + 6) : "";
   const value = /^[0-9A-Fa-f]{4}$/.test(hex)
     ? String.fromCharCode(Number.parseInt(hex, 16))
     : ESCAPES.get(name);
-  if (value === undefined) return refuse(at, "is not JSON: it has a backslash that escapes nothing");
+  if (value === undefined) return failParsing(at, "is not JSON: it has a backslash that escapes nothing");
   cursor.at += 2 + hex.length;
   return value;
 };
@@ -140,7 +141,10 @@ const take = (cursor: Cursor, character: string): boolean => {
 };
 
 const unexpected = ({ text, at }: Cursor, wanted: string): never =>
-  refuse(at, `is not JSON: ${at < text.length ? "something else" : "it ends"} where ${wanted} should be`);
+  failParsing(
+    at,
+    `is not JSON: ${at < text.length ? "something else" : "it ends"} where ${wanted} should be`,
+  );
 
 /** The same as plain values, for a schema: objects without a prototype, and numbers as JavaScript has them. */
 export const plainJson = (json: Json): unknown => {

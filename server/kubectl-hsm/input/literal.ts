@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A literal of the command line, KEY=VALUE, as kubectl create secret generic reads it: the value is all behind the first =.
-import { isKeyForBoth, KEY_RULE } from "./found-keys.ts";
-import type { Read } from "./refusal.ts";
+
+import type { ParseResult } from "./parse-text.ts";
+import { isKeyForBoth, KEY_RULE } from "./secret-keys.ts";
 
 /** The message completes "--from-literal number 1 …" or "--from-literal number 1: …". */
-export const readLiteral = (literal: string): Read<{ key: string; value: Uint8Array }> => {
+export const readLiteral = (literal: string): ParseResult<{ key: string; value: Uint8Array }> => {
   const at = literal.indexOf("=");
   if (at < 1) return { ok: false, message: " must be KEY=VALUE" };
   const key = literal.slice(0, at);

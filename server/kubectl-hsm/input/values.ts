@@ -4,15 +4,15 @@ import { basename } from "node:path";
 import { MAX_SECRET_BYTES } from "../../../hooks/formats.ts";
 import type { SecretMetadata } from "../../agent-api/schema.ts";
 import type { Context } from "../context.ts";
-import { wrong } from "../exit-codes.ts";
+import { usageError } from "../exit-codes.ts";
 import type { OptionSpecs } from "../option-spec.ts";
 import { readDotenv } from "./dotenv.ts";
 import { readEnvFile } from "./env-file.ts";
 import { formatOfName, readJsonKeys } from "./file-formats.ts";
 import { createFileReader, type FileReader } from "./files.ts";
-import { isKeyForBoth, KEY_RULE, type Keys } from "./found-keys.ts";
 import { readLiteral } from "./literal.ts";
-import type { Read } from "./refusal.ts";
+import type { ParseResult } from "./parse-text.ts";
+import { isKeyForBoth, KEY_RULE, type Keys } from "./secret-keys.ts";
 import { askTwice } from "./terminal.ts";
 
 export const VALUE_OPTIONS = {
@@ -69,7 +69,7 @@ export const readValues = async (context: Context, options: ValueOptions): Promi
   const { keys } = collected;
   const size = [...keys.values()].reduce((sum, { length }) => sum + length, 0);
   if (size > MAX_SECRET_BYTES)
-    wrong(`the values have ${size} bytes together; a Secret takes ${MAX_SECRET_BYTES}`);
+    usageError(`the values have ${size} bytes together; a Secret takes ${MAX_SECRET_BYTES}`);
   return keys;
 };
 
@@ -80,11 +80,11 @@ const collectKeys = () => {
   const keys: Keys = new Map();
   const add = (key: string, value: Uint8Array, where: string) => {
     checkKey(key, where);
-    if (keys.has(key)) wrong(`${where} gives the key ${key} a second time`);
+    if (keys.has(key)) usageError(`${where} gives the key ${key} a second time`);
     keys.set(key, value);
   };
-  const addAll = (read: Read<Keys>, where: string) => {
-    if (!read.ok) return wrong(`${where} ${read.message}`);
+  const addAll = (read: ParseResult<Keys>, where: string) => {
+    if (!read.ok) return usageError(`${where} ${read.message}`);
     for (const [key, value] of read.value) add(key, value, where);
   };
   return { keys, add, addAll };
@@ -92,7 +92,7 @@ const collectKeys = () => {
 
 const addLiteral = (collected: CollectedKeys, literal: string, where: string): void => {
   const read = readLiteral(literal);
-  if (!read.ok) wrong(`${where}${read.message}`);
+  if (!read.ok) usageError(`${where}${read.message}`);
   collected.add(read.value.key, read.value.value, where);
 };
 
@@ -105,14 +105,14 @@ const addFile = async (
 ): Promise<void> => {
   const at = given.indexOf("=");
   const path = given.slice(at + 1);
-  if (path === "" || at === 0) wrong("--from-file must be FILE or KEY=FILE");
+  if (path === "" || at === 0) usageError("--from-file must be FILE or KEY=FILE");
   if (at > 0) {
     const key = given.slice(0, at);
     checkKey(key, where);
     // What is behind KEY= is not repeated: it may be a value that was meant for --from-literal.
     return collected.add(key, await files.read(path, { what: `${where}: the file` }), where);
   }
-  if (path === "-") wrong("--from-file - needs a key: KEY=-");
+  if (path === "-") usageError("--from-file - needs a key: KEY=-");
   const contents = await files.read(path);
   const format = formatOfName(path);
   if (format === "env") collected.addAll(readDotenv(contents), path);
@@ -121,12 +121,12 @@ const addFile = async (
 };
 
 const checkKey = (key: string, where: string): void => {
-  if (!isKeyForBoth(key)) wrong(`${where}: a key ${KEY_RULE}`);
+  if (!isKeyForBoth(key)) usageError(`${where}: a key ${KEY_RULE}`);
 };
 
 const askForKeys = async (context: Context, collected: CollectedKeys): Promise<void> => {
   const terminal = context.terminal();
-  if (terminal === undefined) return wrong("--interactive needs a terminal");
+  if (terminal === undefined) return usageError("--interactive needs a terminal");
   for (;;) {
     const key = await terminal.ask("Key (empty to end): ");
     if (key === "") return;
@@ -140,15 +140,15 @@ export const readMetadata = (options: ValueOptions): SecretMetadata | undefined 
   const labels = new Map<string, string>();
   for (const [index, label] of options.label.entries()) {
     const at = label.indexOf("=");
-    if (at < 1) return wrong(`--label number ${index + 1} must be KEY=VALUE`);
+    if (at < 1) return usageError(`--label number ${index + 1} must be KEY=VALUE`);
     const [key, value] = [label.slice(0, at), label.slice(at + 1)];
-    if (key.startsWith("sync.")) wrong("--label: labels that begin with sync. are the agent's own");
-    if (value.length > 256) wrong(`--label number ${index + 1} has a value of more than 256 characters`);
-    if (labels.has(key)) wrong(`--label number ${index + 1} gives a label a second time`);
+    if (key.startsWith("sync.")) usageError("--label: labels that begin with sync. are the agent's own");
+    if (value.length > 256) usageError(`--label number ${index + 1} has a value of more than 256 characters`);
+    if (labels.has(key)) usageError(`--label number ${index + 1} gives a label a second time`);
     labels.set(key, value);
   }
   if (options.description === undefined && labels.size === 0) return undefined;
-  if ((options.description?.length ?? 0) > 1024) wrong("--description has more than 1024 characters");
+  if ((options.description?.length ?? 0) > 1024) usageError("--description has more than 1024 characters");
   return {
     ...(options.description !== undefined && { description: options.description }),
     ...(labels.size > 0 && { labels: Object.fromEntries(labels) }),

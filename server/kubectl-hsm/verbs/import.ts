@@ -8,8 +8,8 @@ import { batchesOf, type Outcome, reportOutcomes, sendBatches } from "../batches
 import { namedSecrets, selectedSecrets } from "../cluster/kubernetes-secrets.ts";
 import type { Context } from "../context.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { type Incoming, readBundle, toImported } from "../input/bundle.ts";
 import { createFileReader } from "../input/files.ts";
+import { type ImportInput, readBundle, toImported } from "../input/import-file.ts";
 
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 const SHOWN = ["created", "changed", "unchanged", "skipped", "failed"];
@@ -98,11 +98,11 @@ const readFiles = async (
   context: Context,
   paths: readonly string[],
   options: { format: string | undefined; name: string | undefined; identity: string[]; path: boolean },
-): Promise<Incoming[]> => {
+): Promise<ImportInput[]> => {
   const files = createFileReader(context.io);
   const identities: string[] = [];
   for (const path of options.identity) identities.push(...linesOf((await files.read(path)).toString("utf8")));
-  const found: Incoming[] = [];
+  const found: ImportInput[] = [];
   for (const path of paths) {
     const contents = await files.read(path, { maxBytes: MAX_FILE_BYTES });
     const encrypted = isEncrypted(contents);
@@ -126,7 +126,7 @@ const readFiles = async (
 const readCluster = async (
   context: Context,
   options: { "from-secret": string[]; selector: string | undefined; name: string | undefined; path: boolean },
-): Promise<{ incoming: Incoming[]; left: Outcome[] }> => {
+): Promise<{ incoming: ImportInput[]; left: Outcome[] }> => {
   const { name, selector } = options;
   const namespace = await context.namespace();
   const pathOf = (own: string) => context.pathOf(own, options.path);
@@ -146,7 +146,7 @@ const readCluster = async (
   };
 };
 
-const refuseRepeated = (read: readonly Incoming[]): void => {
+const refuseRepeated = (read: readonly ImportInput[]): void => {
   const seen = new Map<string, string>();
   for (const { path, source } of read) {
     const before = seen.get(path);
@@ -160,7 +160,11 @@ const refuseRepeated = (read: readonly Incoming[]): void => {
 };
 
 /** What an import would come to, by the checksums of a list. */
-const plan = async (agent: AgentCalls, read: readonly Incoming[], ifExists: IfExists): Promise<Outcome[]> => {
+const plan = async (
+  agent: AgentCalls,
+  read: readonly ImportInput[],
+  ifExists: IfExists,
+): Promise<Outcome[]> => {
   const present = new Map((await agent.list("")).map((row) => [row.path, row.checksum]));
   return read.map(({ path, data }) => {
     const before = present.get(path);

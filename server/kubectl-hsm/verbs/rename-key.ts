@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rename-key`: one value under another key, in one write.
+
 import { toPatchBody } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { isKeyForBoth, KEY_RULE } from "../input/found-keys.ts";
+import { isKeyForBoth, KEY_RULE } from "../input/secret-keys.ts";
 import { reportWrite } from "../write-flow.ts";
 
 export const renameKey = command({

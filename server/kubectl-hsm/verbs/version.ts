@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `version`: of kubectl hsm itself. It asks nobody.
 import { command } from "../arguments.ts";
-import { ownVersion } from "../own-version.ts";
+import { packageVersion } from "../package-version.ts";
 
 export const version = command({
   name: "version",
@@ -9,7 +9,7 @@ export const version = command({
   operands: [],
   options: {},
   async run(context) {
-    const [keyswitch, node] = [ownVersion(), process.versions.node];
+    const [keyswitch, node] = [packageVersion(), process.versions.node];
     await context.output.result({ version: keyswitch, node }, [`kubectl hsm ${keyswitch} (Node.js ${node})`]);
     return "done";
   },

@@ -63,8 +63,8 @@ const advice: Readonly<Record<JwtAuth["loginType"], string>> = {
 };
 
 /** Whether the token's claims can serve; its signature is the homeserver's to check. */
-const checkToken = (token: string, auth: JwtAuth, deps: LogInDeps): LogInFailure | undefined => {
-  const decoded = decode(token);
+const checkToken = (jwt: string, auth: JwtAuth, deps: LogInDeps): LogInFailure | undefined => {
+  const decoded = decode(jwt);
   if (decoded === undefined)
     return failure(
       "jwt",
@@ -126,10 +126,10 @@ const identityFault = (claims: Claims, auth: JwtAuth): LogInFailure | undefined 
 
 const sameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 
-const decode = (token: string): { header: Claims; claims: Claims } | undefined => {
+const decode = (jwt: string): { header: Claims; claims: Claims } | undefined => {
   try {
-    const header: unknown = decodeProtectedHeader(token);
-    const claims: unknown = decodeJwt(token);
+    const header: unknown = decodeProtectedHeader(jwt);
+    const claims: unknown = decodeJwt(jwt);
     return Value.Check(Claims, header) && Value.Check(Claims, claims) ? { header, claims } : undefined;
   } catch {
     return undefined;

@@ -15,7 +15,7 @@ const TokenAnswer = Type.Object({
 /** RFC 6749, section 5.2 */
 const TokenError = Type.Object({ error: Type.String() });
 
-export type KeycloakToken = { ok: true; token: string } | LogInFailure;
+export type KeycloakAccessToken = { ok: true; token: string } | LogInFailure;
 
 /** `{url}/realms/{realm}`: the realm's address, and its tokens' issuer unless Keycloak has another host name set. */
 export const realmUrl = ({ url, realm }: KeycloakConfig): string =>
@@ -25,7 +25,7 @@ export const requestToken = async (
   keycloak: KeycloakConfig,
   user: { name: string; password: Secret },
   deps: LogInDeps,
-): Promise<KeycloakToken> => {
+): Promise<KeycloakAccessToken> => {
   const reply = await deps.exchange.send({
     method: "POST",
     url: new URL(`${realmUrl(keycloak)}/protocol/openid-connect/token`),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store in memory that changes secrets as the agent's contract says, for runs that need no token.
 import { checksum } from "../../../hooks/checksum.ts";
-import { contentAfter } from "../../../server/agent/content-after.ts";
+import { applyChange } from "../../../server/agent/apply-change.ts";
 import type { ChangeResult, Secret, SecretStore } from "../../../server/agent/store.ts";
 
 /** Holds nothing at first; `change` decides by the same rules as the agent's store. */
@@ -14,7 +14,7 @@ export const changeInMemory = (): Pick<SecretStore, "read" | "change"> => {
     },
     change: async (path, change, precondition = {}): Promise<ChangeResult> => {
       const before = secrets.get(path);
-      const intent = contentAfter(before, change, precondition);
+      const intent = applyChange(before, change, precondition);
       if (intent.kind === "done") return intent.result;
       if (intent.kind === "delete") {
         secrets.delete(path);

@@ -22,7 +22,7 @@ export const plan = (request: Request, context: HookContext): ReadPlan =>
   hooks.plan(hooks.assess(request, context));
 
 export const believed = (request: Request, context: HookContext, reading: Read): Read =>
-  hooks.believed(hooks.assess(request, context), reading);
+  hooks.withoutStale(hooks.assess(request, context), reading);
 
 export const planWrite = (request: Request, context: HookContext, reading: Read): Write | undefined =>
   hooks.planWrite(hooks.judge(hooks.assess(request, context), reading));

@@ -4,7 +4,7 @@
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import { baseOf } from "../../../hooks/hsmsecret/base.ts";
 import type { FailedWrite, Reading, Write } from "../../../hooks/hsmsecret/index.ts";
-import { isUnedited, ownedOf } from "../../../hooks/hsmsecret/owned.ts";
+import { isUnedited, ownedSecretOf } from "../../../hooks/hsmsecret/owned-secret.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
 import { settling } from "../settling.ts";
@@ -107,7 +107,7 @@ const sorted = (data: StringMap): string => JSON.stringify(Object.entries(data).
 const secretSays = ({ secret: cluster, spec }: World): StringMap | undefined => {
   if (cluster === undefined) return undefined;
   const names = spec.data?.map(({ key }) => key);
-  const held = Object.entries(ownedOf(shownSecret(cluster), {}).held.data);
+  const held = Object.entries(ownedSecretOf(shownSecret(cluster), {}).held.data);
   return Object.fromEntries(held.filter(([key]) => names === undefined || names.includes(key)));
 };
 
@@ -130,7 +130,7 @@ const remembered = (world: World): World => {
   if (!areEqual(world)) return world;
   const told =
     world.secret === undefined ||
-    isUnedited(ownedOf(shownSecret(world.secret), {}), context.checksums) === true;
+    isUnedited(ownedSecretOf(shownSecret(world.secret), {}), context.checksums) === true;
   const { torn } = world.memory;
   const open = told || torn === undefined ? {} : { torn };
   // While the status shows a Conflict, the choice in it holds, also where it comes to the same two contents once more.

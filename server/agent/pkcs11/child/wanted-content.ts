@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a path shall hold after a change, and what is said of it once it does.
 import { checksum } from "../../../../hooks/checksum.ts";
-import { contentAfter } from "../../content-after.ts";
+import { applyChange } from "../../apply-change.ts";
 import { isShared } from "../../storage/per-key.ts";
 import { type Decoded, highestVersion } from "../../storage/secret.ts";
 import type { PlannedContent } from "../../storage/write-plan.ts";
@@ -60,7 +60,7 @@ export const wantedOf = (
   const intent =
     current.kind === "invalid" && asked.type === "delete"
       ? { kind: "delete" as const }
-      : contentAfter(current.kind === "found" ? current : undefined, asked, operation.precondition);
+      : applyChange(current.kind === "found" ? current : undefined, asked, operation.precondition);
   if (intent.kind === "done") return intent.result;
   const version = Math.max(highestVersion(operation.path, objects), operation.versionFloor) + 1;
   const shared = isShared(operation.path, objects) ? { timestamp: operation.now } : {};

@@ -14,11 +14,11 @@ export type SyncOutcome = "ok" | "malformed" | "inside" | MatrixFault["kind"];
 
 type Outcome = { outcome: SyncOutcome; what?: string; retryAfterMs?: number | undefined };
 
-export type ConnectionOptions = {
+export type SyncLoopOptions = {
   requests: Pick<AuthorizedRequests, "request">;
   store: Pick<BotStore, "get" | "put">;
   /** Takes in one sync. When it throws, the same sync comes again. `since`: the position that it goes on from. */
-  process(sync: SyncResponse, since: string | undefined): Promise<void>;
+  process(sync: SyncResponse, syncToken: string | undefined): Promise<void>;
   /** Writes all that the sync changed, and what `also` writes, in one transaction. */
   flush(also: () => void): Promise<void>;
   /** No longer than this may the next sync wait for news; undefined: as long as usual. Milliseconds. */
@@ -36,7 +36,7 @@ export type ConnectionOptions = {
   onGiveUp: () => void;
 };
 
-export type Connection = {
+export type SyncLoop = {
   start(): void;
   /** When the last good sync was, on the clock of `now`; undefined before the first. */
   lastGoodSync(): number | undefined;
@@ -50,14 +50,14 @@ const WAIT_MS = 30_000;
 const ANSWER_MS = 20_000;
 const FIRST_ANSWER_MS = 180_000;
 
-const TOKEN = "token";
+const SYNC_TOKEN = "token";
 
 /** Waits `timeout` milliseconds for news. */
-const syncRequest = (timeout: number, since: string | undefined) => ({
+const syncRequest = (timeout: number, syncToken: string | undefined) => ({
   method: "GET" as const,
   path: "/_matrix/client/v3/sync",
-  query: { filter: JSON.stringify(SYNC_FILTER), timeout, since },
-  timeoutMs: timeout + (since === undefined ? FIRST_ANSWER_MS : ANSWER_MS),
+  query: { filter: JSON.stringify(SYNC_FILTER), timeout, since: syncToken },
+  timeoutMs: timeout + (syncToken === undefined ? FIRST_ANSWER_MS : ANSWER_MS),
 });
 
 const failed = (fault: MatrixFault): Outcome => ({
@@ -68,18 +68,18 @@ const failed = (fault: MatrixFault): Outcome => ({
 
 /** Syncs from the position that the store has: asks once, and takes in what comes, which moves the position on. */
 const createSync = (
-  options: ConnectionOptions,
+  options: SyncLoopOptions,
   signal: AbortSignal,
 ): ((timeout: number) => Promise<Outcome>) => {
   const { requests, store, logger } = options;
-  const bytes = store.get("sync", TOKEN);
-  let since = bytes && Buffer.from(bytes).toString("utf8");
+  const bytes = store.get("sync", SYNC_TOKEN);
+  let syncToken = bytes && Buffer.from(bytes).toString("utf8");
 
   const takeIn = async (sync: SyncResponse): Promise<Outcome> => {
     try {
-      await options.process(sync, since);
-      await options.flush(() => store.put("sync", TOKEN, sync.next_batch));
-      since = sync.next_batch;
+      await options.process(sync, syncToken);
+      await options.flush(() => store.put("sync", SYNC_TOKEN, sync.next_batch));
+      syncToken = sync.next_batch;
       return { outcome: "ok" };
     } catch (error) {
       if (error instanceof RequestFailed) return failed(error.fault);
@@ -89,14 +89,14 @@ const createSync = (
   };
 
   return async (timeout: number): Promise<Outcome> => {
-    const answer = await requests.request({ ...syncRequest(timeout, since), signal });
+    const answer = await requests.request({ ...syncRequest(timeout, syncToken), signal });
     if (!answer.ok) return failed(answer);
     if (syncResponse.Check(answer.body)) return takeIn(answer.body);
     return { outcome: "malformed", what: "answered to a sync in a shape that is not known" };
   };
 };
 
-export const createConnection = (options: ConnectionOptions): Connection => {
+export const createSyncLoop = (options: SyncLoopOptions): SyncLoop => {
   const { now, sleep, logger, onSync } = options;
   const closing = new AbortController();
   const signal = AbortSignal.any([closing.signal, options.signal]);

@@ -4,17 +4,17 @@ import type { Logger } from "pino";
 import type { WatchedToggles } from "../kubernetes/toggles.ts";
 import type { Clock, Sleep } from "../time.ts";
 import type { Access } from "./access.ts";
-import type { Chat, ChatNetwork, DeviceStanding, IncomingHandlers, JoinedChat } from "./chat.ts";
+import type { Chat, ChatNetwork, ConnectedChat, DeviceTrust, IncomingHandlers } from "./chat.ts";
 import type { BotConfig } from "./config.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createIdentityNotices, type IdentityNotices } from "./notices.ts";
 import { type CommandRunner, createRunner } from "./runner.ts";
 import type { BotStore } from "./store.ts";
 
-export type LifeOptions = {
+export type LifecycleOptions = {
   readonly config: Pick<BotConfig, "toggle" | "commandMaxAgeSeconds" | "echoMode">;
   readonly store: BotStore;
-  readonly network: Pick<ChatNetwork, "join">;
+  readonly network: Pick<ChatNetwork, "connect">;
   readonly toggles: WatchedToggles;
   readonly access: Access;
   readonly metrics: BotMetrics;
@@ -26,14 +26,14 @@ export type LifeOptions = {
   /** Ends the start. */
   readonly signal: AbortSignal;
   /** Whether the bot's device is signed, as often as that is looked at. */
-  readonly onStanding: (standing: DeviceStanding) => void;
+  readonly onDeviceTrust: (trust: DeviceTrust) => void;
   /** After the first good sync. */
   readonly onSynced: () => void;
   /** It can't go on; the reason is for the operator. */
   readonly onEnded: (reason: string) => void;
 };
 
-export type Life = {
+export type BotLifecycle = {
   /** When the last good sync was, on the clock of `now`. */
   lastGoodSync(): number | undefined;
   /** Ends within seconds; `signal` has to be aborted before. The store can be closed after it. */
@@ -47,7 +47,10 @@ const TOGGLES_MS = 3_000;
 type Takers = { readonly notices: IdentityNotices; runner(): CommandRunner };
 
 /** What is done with what comes in. Nothing comes in before there is somebody to take it. */
-const handlersFor = ({ metrics, logger }: LifeOptions, { notices, runner }: Takers): IncomingHandlers => {
+const handlersFor = (
+  { metrics, logger }: LifecycleOptions,
+  { notices, runner }: Takers,
+): IncomingHandlers => {
   return {
     onMessage(message, delivery) {
       runner().accept(message, delivery);
@@ -68,7 +71,7 @@ const handlersFor = ({ metrics, logger }: LifeOptions, { notices, runner }: Take
       if (reason !== "identity-changed" && reason !== "unsigned-device") return;
       if (!notices.heard(message)) void runner().tell(reason, message);
     },
-    onRefresh: (answer, speaker) => void runner().refresh(answer, speaker),
+    onRefresh: (answer, source) => void runner().refresh(answer, source),
     onUnreadGap(room, id) {
       logger.warn({ room }, "messages of a room were left out by the homeserver, and are not all read");
       runner().unread(room, id);
@@ -77,7 +80,7 @@ const handlersFor = ({ metrics, logger }: LifeOptions, { notices, runner }: Take
   };
 };
 
-const startRunner = (options: LifeOptions, chat: Chat): CommandRunner => {
+const startRunner = (options: LifecycleOptions, chat: Chat): CommandRunner => {
   const { config } = options;
   const runner = createRunner({
     ...options,
@@ -91,9 +94,9 @@ const startRunner = (options: LifeOptions, chat: Chat): CommandRunner => {
 };
 
 /** Joins the chat, and counts what its connection goes through. */
-const join = (options: LifeOptions, takers: Takers): ReturnType<ChatNetwork["join"]> => {
+const connect = (options: LifecycleOptions, takers: Takers): ReturnType<ChatNetwork["connect"]> => {
   const { network, metrics, access, onSynced, onEnded } = options;
-  return network.join({
+  return network.connect({
     ...options,
     mayTalk: access.mayTalk,
     handlers: handlersFor(options, takers),
@@ -114,11 +117,11 @@ const join = (options: LifeOptions, takers: Takers): ReturnType<ChatNetwork["joi
 };
 
 /** Begins at once; what goes wrong is told by `onEnded`. */
-export const startLife = (options: LifeOptions): Life => {
+export const startLifecycle = (options: LifecycleOptions): BotLifecycle => {
   const { logger, sleep, signal, toggles, onEnded } = options;
-  let joined: JoinedChat | undefined;
+  let joined: ConnectedChat | undefined;
   let runner: CommandRunner | undefined;
-  const connected = (): JoinedChat => {
+  const connected = (): ConnectedChat => {
     if (joined === undefined) throw new Error("there is no connection yet");
     return joined;
   };
@@ -132,7 +135,7 @@ export const startLife = (options: LifeOptions): Life => {
     return runner;
   };
   const live = async (): Promise<void> => {
-    const result = await join(options, { notices, runner: listening });
+    const result = await connect(options, { notices, runner: listening });
     if (result === undefined) return;
     if (!result.ok) return onEnded(result.reason);
     joined = result;

@@ -8,15 +8,15 @@ import { isHsmPath } from "../../../hooks/hsm-path.ts";
 import { ImportedSecret } from "../../agent-api/bulk-schema.ts";
 import type { SecretMetadata } from "../../agent-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";
-import { wrong } from "../exit-codes.ts";
+import { usageError } from "../exit-codes.ts";
 import { readDotenv } from "./dotenv.ts";
 import { formatOfName, keysOfJson } from "./file-formats.ts";
-import { isKeyForBoth, KEY_RULE, type Keys } from "./found-keys.ts";
 import { type Json, type Member, plainJson, readJson } from "./json.ts";
-import { type Read, readText } from "./refusal.ts";
+import { type ParseResult, parseText } from "./parse-text.ts";
+import { isKeyForBoth, KEY_RULE, type Keys } from "./secret-keys.ts";
 
 /** One secret to import. */
-export type Incoming = {
+export type ImportInput = {
   path: string;
   data: Keys;
   metadata?: SecretMetadata;
@@ -41,30 +41,31 @@ export const readBundle = async (
   file: string,
   contents: Buffer,
   options: BundleOptions,
-): Promise<Incoming[]> => {
+): Promise<ImportInput[]> => {
   const format = options.format ?? formatOfName(file);
-  if (format === "raw") return wrong(`${file}: neither .json nor .env by its name: say which with --format`);
+  if (format === "raw")
+    return usageError(`${file}: neither .json nor .env by its name: say which with --format`);
   if (format === "env") return [await oneSecret(file, found(file, readDotenv(contents)), options)];
   const json = found(
     file,
-    readText(contents, (text) => jsonBundle(readJson(text))),
+    parseText(contents, (text) => jsonBundle(readJson(text))),
   );
   if (json.kind === "export") return fromExport(file, json.value);
   if (json.kind === "one") return [await oneSecret(file, json.keys, options)];
-  if (options.name !== undefined) return wrong(`--name is for one secret, and ${file} holds several`);
-  const secrets: Incoming[] = [];
+  if (options.name !== undefined) return usageError(`--name is for one secret, and ${file} holds several`);
+  const secrets: ImportInput[] = [];
   for (const [index, [name, data]] of json.secrets.entries()) {
     const path = await options
       .pathOf(name)
-      .catch(() => wrong(`${file}: the name of secret ${index + 1} can't be one`));
+      .catch(() => usageError(`${file}: the name of secret ${index + 1} can't be one`));
     secrets.push(checked({ path, data, source: file }));
   }
   return secrets;
 };
 
 /** What was read, or the end of the command with what is wrong in the file. */
-const found = <T>(file: string, read: Read<T>): T =>
-  read.ok ? read.value : wrong(`${file} ${read.message}`);
+const found = <T>(file: string, read: ParseResult<T>): T =>
+  read.ok ? read.value : usageError(`${file} ${read.message}`);
 
 type JsonBundle =
   /** `{device, secrets: [...]}`, as `export` writes it. */
@@ -87,13 +88,14 @@ const jsonBundle = (json: Json): JsonBundle => {
 
 const isNested = ([, { value }]: [string, Member]): boolean => value.kind === "object";
 
-const fromExport = (file: string, value: unknown): Incoming[] => {
-  if (!exported.Check(value)) return wrong(`${file} looks like an export, and is none: ${firstFault(value)}`);
+const fromExport = (file: string, value: unknown): ImportInput[] => {
+  if (!exported.Check(value))
+    return usageError(`${file} looks like an export, and is none: ${firstFault(value)}`);
   return value.secrets.map(({ path, data, metadata, checksum: sum }) => {
-    if (!isHsmPath(path)) wrong(`${file} holds a path that can't be one`);
+    if (!isHsmPath(path)) usageError(`${file} holds a path that can't be one`);
     const values = fromBase64Map(data);
     if (sum !== undefined && sum !== checksum(values))
-      wrong(`${file}: the values of ${path} do not fit their checksum; the file was damaged or edited`);
+      usageError(`${file}: the values of ${path} do not fit their checksum; the file was damaged or edited`);
     return checked({ path, data: values, ...(metadata && { metadata }), source: file });
   });
 };
@@ -104,30 +106,32 @@ const firstFault = (value: unknown): string => {
   return pointer.replace(/[^\x20-\x7e]/g, "?").slice(0, 200) || "its outermost value";
 };
 
-const oneSecret = async (file: string, data: Keys, options: BundleOptions): Promise<Incoming> => {
+const oneSecret = async (file: string, data: Keys, options: BundleOptions): Promise<ImportInput> => {
   const name =
     options.name ??
     basename(file)
       .replace(/\.(json|env|age)$/i, "")
       .replace(/\.(json|env)$/i, "");
-  if (file === "-" && options.name === undefined) wrong("standard input needs --name for its one secret");
-  if (name === "" || name.startsWith(".env")) wrong(`${file}: its name is no secret's: give one with --name`);
+  if (file === "-" && options.name === undefined)
+    usageError("standard input needs --name for its one secret");
+  if (name === "" || name.startsWith(".env"))
+    usageError(`${file}: its name is no secret's: give one with --name`);
   return checked({ path: await options.pathOf(name), data, source: file });
 };
 
 /** What the agent would refuse is refused here, before anything is sent. */
-export const checked = (incoming: Incoming): Incoming => {
+export const checked = (incoming: ImportInput): ImportInput => {
   const { path, data, source } = incoming;
   for (const key of data.keys())
-    if (!isKeyForBoth(key)) wrong(`${source}: a key of ${path} can't be one: it ${KEY_RULE}`);
+    if (!isKeyForBoth(key)) usageError(`${source}: a key of ${path} can't be one: it ${KEY_RULE}`);
   const size = [...data.values()].reduce((sum, { length }) => sum + length, 0);
   if (size > MAX_SECRET_BYTES)
-    wrong(`${source}: ${path} has ${size} bytes; a Secret takes ${MAX_SECRET_BYTES}`);
+    usageError(`${source}: ${path} has ${size} bytes; a Secret takes ${MAX_SECRET_BYTES}`);
   return incoming;
 };
 
 /** The body of an import. */
-export const toImported = ({ path, data, metadata }: Incoming): ImportedSecret => ({
+export const toImported = ({ path, data, metadata }: ImportInput): ImportedSecret => ({
   path,
   data: toBase64Map(data),
   ...(metadata && { metadata }),

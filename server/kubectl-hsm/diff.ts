@@ -12,7 +12,7 @@ export type KeyChange = {
 const stateOf = (value: Uint8Array): KeyState => ({ bytes: value.length });
 
 /** Every key of either, sorted. */
-export const difference = (
+export const diff = (
   before: ReadonlyMap<string, Uint8Array>,
   after: ReadonlyMap<string, Uint8Array>,
 ): KeyChange[] =>
@@ -33,7 +33,7 @@ export const difference = (
 const SIGNS = { added: "+", changed: "~", removed: "-", unchanged: " " } as const;
 
 /** Lines for people; what stays as it is is left out. */
-export const differenceLines = (changes: readonly KeyChange[]): string[] =>
+export const diffLines = (changes: readonly KeyChange[]): string[] =>
   changes
     .filter(({ change }) => change !== "unchanged")
     .map(({ key, change, before, after }) => {
@@ -41,5 +41,5 @@ export const differenceLines = (changes: readonly KeyChange[]): string[] =>
       return `${SIGNS[change]} ${key}   ${states.join("   ->   ")}`;
     });
 
-export const isDifferent = (changes: readonly KeyChange[]): boolean =>
+export const hasChanges = (changes: readonly KeyChange[]): boolean =>
   changes.some(({ change }) => change !== "unchanged");

@@ -8,10 +8,10 @@ import { pino } from "pino";
 import t, { type Test } from "tap";
 import { openBotStore } from "../../server/bot/store.ts";
 import type { EndReason } from "../../server/matrix/connect.ts";
+import { type Connected, connectWithRetries } from "../../server/matrix/connect-with-retries.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import type { HttpExchange, HttpFailure, HttpRequest } from "../../server/matrix/http-exchange.ts";
-import { type Joined, joinMatrix } from "../../server/matrix/join.ts";
 import { botConfigIn } from "../bot/bot-config.ts";
 
 const USER = "@bot:example.org";
@@ -86,7 +86,7 @@ const joinWith = async (
   const logged: string[] = [];
   const logger = pino({ level: "debug" }, { write: (line) => void logged.push(line) });
   if (abortIn === 0) ending.abort();
-  const result = await joinMatrix({
+  const result = await connectWithRetries({
     config,
     store,
     engine,
@@ -115,14 +115,14 @@ const joinWith = async (
       onEnd: (reason) => ends.push(reason),
     },
   });
-  const close = async ({ connection, encryption }: Joined): Promise<void> => {
+  const close = async ({ connection, encryption }: Connected): Promise<void> => {
     await connection.close();
     await encryption.close();
   };
   return { ...server, result, store, sleeps: [...sleeps], logins, ends, logged, close };
 };
 
-const joined = (result: Awaited<ReturnType<typeof joinMatrix>>): Joined => {
+const joined = (result: Awaited<ReturnType<typeof connectWithRetries>>): Connected => {
   if (result?.ok !== true) throw new Error(`not joined: ${result?.reason}`);
   return result;
 };

@@ -5,7 +5,7 @@ import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { annotationOf } from "../annotation.ts";
 import type { Assessment } from "./assessment.ts";
 import { contentOf } from "./content.ts";
-import { isUnedited, type Owned } from "./owned.ts";
+import { isUnedited, type OwnedSecret } from "./owned-secret.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
@@ -41,7 +41,7 @@ const lastKnown = ({ spec: { hsmPath: path }, before, observed }: Assessment): A
 /** Whether `owned` holds what a sync last called synced under this generation of the spec. */
 export const isAsSynced = (
   { parent, spec, before, context }: Assessment,
-  { secret, whole }: Owned,
+  { secret, whole }: OwnedSecret,
 ): boolean =>
   before.syncStatus === "InSync" &&
   before.observedGeneration === parent.metadata.generation &&
@@ -61,7 +61,7 @@ const isBehind = ({ before, context }: Assessment, last: Applied | undefined, re
 };
 
 /** Whether the Secret holds what `reading` says, and nobody has edited it to be so. */
-const isHeld = (assessment: Assessment, owned: Owned, reading: Found): boolean => {
+const isHeld = (assessment: Assessment, owned: OwnedSecret, reading: Found): boolean => {
   const { spec, context } = assessment;
   if (!isAsSynced(assessment, owned)) return false;
   if (spec.writeBack !== "Never" && isUnedited(owned, context.checksums) !== true) return false;
@@ -74,7 +74,7 @@ const isHeld = (assessment: Assessment, owned: Owned, reading: Found): boolean =
  * have a token that lags: an older version than was applied is no news, and one that nobody can place is none either
  * where a Secret is there. Where spec.device names the agent, its token counts, whatever it holds.
  */
-export const believed = (assessment: Assessment, reading: Reading | undefined): Reading | undefined => {
+export const withoutStale = (assessment: Assessment, reading: Reading | undefined): Reading | undefined => {
   const { spec, observed } = assessment;
   if (reading?.outcome !== "found" || spec.device !== undefined) return reading;
   const { owned } = observed;

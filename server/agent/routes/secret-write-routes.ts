@@ -9,17 +9,17 @@ import { DeleteBody, PatchBody, PutBody, WriteBody } from "../../agent-api/schem
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { parseJsonBodies } from "../../http/json-body.ts";
-import type { QuotaKeeper } from "../quota.ts";
+import type { QuotaEnforcer } from "../quota.ts";
 import type { Change, Precondition } from "../store.ts";
 import { startWriteAudit, type WriteOperation } from "./audit.ts";
-import { auditedChange, failureOf, sendFailure } from "./change-end.ts";
+import { auditedChange, failureOf, sendFailure } from "./change-failure.ts";
 import { checkedWritePath } from "./checked-path.ts";
 import { ConditionHeaders, precondition } from "./entity-tags.ts";
 import { keyFault, keyFaults, labelFaults, refuseFaults, refuseOversize } from "./secret-input.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
 
 export type SecretWriteOptions = WriteRouteOptions & {
-  quotas: QuotaKeeper;
+  quotas: QuotaEnforcer;
 };
 
 const SecretParams = Type.Object({ "*": Type.String() });

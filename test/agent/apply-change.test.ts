@@ -5,7 +5,7 @@ import fc from "fast-check";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
 import { MAX_SECRET_BYTES } from "../../hooks/formats.ts";
-import { contentAfter, type Intent } from "../../server/agent/content-after.ts";
+import { applyChange, type PlannedChange } from "../../server/agent/apply-change.ts";
 import type { Change, Precondition, Secret } from "../../server/agent/store.ts";
 
 const [user, pass, other] = [randomBytes(9), randomBytes(9), randomBytes(9)];
@@ -188,7 +188,7 @@ const rows: Row[] = [
 for (const [sentence, current, change, precondition, expected] of rows)
   t.test(sentence, async (t) => {
     const before = current && structuredClone(current);
-    t.strictSame(plain(contentAfter(current, change, precondition)), plain(expected));
+    t.strictSame(plain(applyChange(current, change, precondition)), plain(expected));
     t.same(current, before, "the secret itself is as it was");
   });
 
@@ -210,10 +210,10 @@ t.test("the size of a secret has a limit, whatever brings it there", async (t) =
   const full = secretOf({ a: half, b: half });
   const limit = new RegExp(`${MAX_SECRET_BYTES}`);
   const refused = { kind: "done", result: { kind: "refused", code: "SECRET_TOO_LARGE", message: limit } };
-  t.match(contentAfter(undefined, put({ a: half, b: half }), {}), { kind: "write" }, "the limit itself");
-  t.match(contentAfter(undefined, put({ a: half, b: half, c: user }), {}), refused, "a put");
-  t.match(contentAfter(full, patch({ c: user }), {}), refused, "a patch that is small itself");
-  t.match(contentAfter(full, patch({ c: user, a: null }), {}), { kind: "write" }, "room is made first");
+  t.match(applyChange(undefined, put({ a: half, b: half }), {}), { kind: "write" }, "the limit itself");
+  t.match(applyChange(undefined, put({ a: half, b: half, c: user }), {}), refused, "a put");
+  t.match(applyChange(full, patch({ c: user }), {}), refused, "a patch that is small itself");
+  t.match(applyChange(full, patch({ c: user, a: null }), {}), { kind: "write" }, "room is made first");
 });
 
 t.test("a write comes to the content that was asked for, and then to nothing", async (t) => {
@@ -223,14 +223,14 @@ t.test("a write comes to the content that was asked for, and then to nothing", a
   const written = () =>
     fc.assert(
       fc.property(data, data, (first, second) => {
-        const after = (intent: Intent, before: Secret): Secret => {
+        const after = (intent: PlannedChange, before: Secret): Secret => {
           if (intent.kind === "delete") throw new Error("a put deletes");
           return intent.kind === "done" ? before : secretOf(Object.fromEntries(intent.content.data));
         };
         const current = secretOf(first);
-        const written = after(contentAfter(current, put(second), {}), current);
+        const written = after(applyChange(current, put(second), {}), current);
         if (written.checksum !== checksum(map(second))) throw new Error("another content");
-        if (contentAfter(written, put(second), {}).kind !== "done") throw new Error("written twice");
+        if (applyChange(written, put(second), {}).kind !== "done") throw new Error("written twice");
       }),
     );
   t.doesNotThrow(written);

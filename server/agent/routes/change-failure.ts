@@ -9,12 +9,12 @@ import type { AuditedWrite } from "./audit.ts";
 type Done = Extract<ChangeResult, { kind: "written" | "deleted" }>;
 
 /** Every other end of a change. */
-export type NotDone = Exclude<ChangeResult, Done>;
+export type FailedChange = Exclude<ChangeResult, Done>;
 
 export type Failure = ErrorOptions & { code: ErrorCode };
 
 /** The row of the error table that `result` is answered with. */
-export const failureOf = (result: NotDone): Failure => {
+export const failureOf = (result: FailedChange): Failure => {
   switch (result.kind) {
     case "absent":
       return { code: "SECRET_NOT_FOUND" };

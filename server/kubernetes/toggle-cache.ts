@@ -26,7 +26,7 @@ export const readToggle = (object: unknown, namespace: string): Toggle | undefin
   return deepFreeze({ ...object, metadata: { ...metadata, managedFields: switchRecordsOf(managedFields) } });
 };
 
-export type ToggleMemory = {
+export type ToggleCache = {
   /** By name. */
   list(): readonly Toggle[];
   find(name: string): Toggle | undefined;
@@ -37,7 +37,7 @@ export type ToggleMemory = {
   remove(object: unknown): void;
 };
 
-export type ToggleMemoryOptions = {
+export type ToggleCacheOptions = {
   readonly namespace: string;
   readonly logger: Logger;
   /** Told once for each version of an object that is left out because it can't be read. */
@@ -76,11 +76,11 @@ class Listeners {
 
 /** Reads objects of the namespace, and tells once of each version of one that it leaves out. */
 class ToggleReader {
-  readonly #options: ToggleMemoryOptions;
+  readonly #options: ToggleCacheOptions;
   /** The version of each object that was left out. */
   readonly #leftOut = new Map<string, string>();
 
-  constructor(options: ToggleMemoryOptions) {
+  constructor(options: ToggleCacheOptions) {
     this.#options = options;
   }
 
@@ -126,7 +126,7 @@ const changes = (name: string, before: Toggle | undefined, now: Toggle | undefin
   return before.metadata.resourceVersion === now.metadata.resourceVersion ? [] : [{ name, toggle: now }];
 };
 
-export const createToggleMemory = (options: ToggleMemoryOptions): ToggleMemory => {
+export const createToggleCache = (options: ToggleCacheOptions): ToggleCache => {
   const listeners = new Listeners(options.logger);
   const reader = new ToggleReader(options);
   let toggles = new Map<string, Toggle>();

@@ -6,7 +6,7 @@ import { errors } from "../../http/errors.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import { type ChangeResult, type SecretStore, unavailable } from "../store.ts";
 import { startWriteAudit, type WriteOperation } from "./audit.ts";
-import { auditedChange, failureOf } from "./change-end.ts";
+import { auditedChange, failureOf } from "./change-failure.ts";
 
 /** One of the changes. */
 export type Item = {

@@ -6,14 +6,14 @@ import { Registry } from "prom-client";
 import t from "tap";
 import { createAccess } from "../../server/bot/access.ts";
 import { openJournal } from "../../server/bot/journal.ts";
-import { startLife } from "../../server/bot/life.ts";
+import { startLifecycle } from "../../server/bot/lifecycle.ts";
 import { createBotMetrics } from "../../server/bot/metrics.ts";
 import { openBotStore } from "../../server/bot/store.ts";
 import type { WatchedToggles } from "../../server/kubernetes/toggles.ts";
 import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
 import { createMatrixHttp } from "../../server/matrix/http.ts";
 import type { HttpExchange } from "../../server/matrix/http-exchange.ts";
-import { joinOn } from "../../server/matrix/network.ts";
+import { connectOn } from "../../server/matrix/network.ts";
 import { wallClock } from "../../server/time.ts";
 import { botConfigIn } from "./bot-config.ts";
 
@@ -69,10 +69,10 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
   const waiting = Promise.withResolvers<void>();
   const logger = pino({ level: "warn" }, { write: (line) => void logged.push(line) });
   const http = createMatrixHttp({ homeserver: config.matrix.homeserver, exchange });
-  const life = startLife({
+  const life = startLifecycle({
     config,
     store,
-    network: { join: joinOn({ config, engine, http, exchange, logger, recoveryKey: undefined }) },
+    network: { connect: connectOn({ config, engine, http, exchange, logger, recoveryKey: undefined }) },
     toggles: toggles(asked),
     access: createAccess([ALICE]),
     metrics: createBotMetrics(new Registry()),
@@ -85,7 +85,7 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
         signal.addEventListener("abort", () => resolve());
       }),
     signal: closing.signal,
-    onStanding: () => {},
+    onDeviceTrust: () => {},
     onSynced: () => {},
     onEnded: (reason) => asked.push(`ended: ${reason}`),
   });

@@ -6,7 +6,7 @@ import { Value } from "@sinclair/typebox/value";
 
 const Package = Type.Object({ name: Type.Literal("keyswitch"), version: Type.String() });
 
-export const ownVersion = (): string => {
+export const packageVersion = (): string => {
   for (const up of ["../../package.json", "../../../package.json"]) {
     const file = new URL(up, import.meta.url);
     const found: unknown = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;

@@ -4,12 +4,12 @@ import { Readable } from "node:stream";
 import type { KeyswitchServer } from "./instance.ts";
 
 /** In UTF-16 code units. */
-const PIECE = 64 * 1024;
+const CHUNK = 64 * 1024;
 
 /** Has answers go out piece by piece, each when the one before is on its way. */
-export const sendInPieces = (app: KeyswitchServer): void => {
+export const sendInChunks = (app: KeyswitchServer): void => {
   app.addHook("onSend", async (_request, reply, payload) => {
-    if (typeof payload !== "string" || payload.length <= PIECE) return payload;
+    if (typeof payload !== "string" || payload.length <= CHUNK) return payload;
     reply.header("content-length", Buffer.byteLength(payload));
     return Readable.from(piecesOf(payload), { objectMode: false });
   });
@@ -18,7 +18,7 @@ export const sendInPieces = (app: KeyswitchServer): void => {
 function* piecesOf(text: string): Generator<Buffer> {
   for (let at = 0; at < text.length; ) {
     // Not between the halves of a surrogate pair.
-    const cut = at + PIECE - (isHighSurrogate(text.charCodeAt(at + PIECE - 1)) ? 1 : 0);
+    const cut = at + CHUNK - (isHighSurrogate(text.charCodeAt(at + CHUNK - 1)) ? 1 : 0);
     yield Buffer.from(text.slice(at, cut));
     at = cut;
   }

@@ -6,7 +6,7 @@ import type { StateEvent, SyncResponse, TimelineEvent } from "./sync-response.ts
 /** Settings of an encrypted room: the content of m.room.encryption, and the room's history visibility. */
 export type EncryptionSettings = Readonly<Record<string, unknown>>;
 
-export type RoomCrypto = {
+export type RoomEncryption = {
   /** Takes in the keys and the changes of devices of a sync, and sends what follows from them. */
   receive(sync: SyncResponse): Promise<void>;
   /** Learns a member of an encrypted room, so that the devices are known before they are needed. */

@@ -2,5 +2,5 @@
 // Looks up a name from outside in an object from outside: only what the object itself holds counts, never what it inherits.
 
 /** The value of `map` under `key`; undefined for `constructor` and its like, unless the map has such a key of its own. */
-export const own = <T>(map: Readonly<Record<string, T>>, key: string): T | undefined =>
+export const ownProperty = <T>(map: Readonly<Record<string, T>>, key: string): T | undefined =>
   Object.hasOwn(map, key) ? map[key] : undefined;

@@ -6,7 +6,7 @@ import type { Secret } from "../kubernetes.ts";
 import { type Base, baseOf, heldPart } from "./base.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
-export interface Owned {
+export interface OwnedSecret {
   readonly secret: Secret;
   readonly base: Base | undefined;
   /** All its data. */
@@ -18,7 +18,7 @@ export interface Owned {
 }
 
 /** What `secret` says under a spec with this mapping. */
-export const ownedOf = (secret: Secret, { data: mapping }: Pick<ResolvedSpec, "data">): Owned => {
+export const ownedSecretOf = (secret: Secret, { data: mapping }: Pick<ResolvedSpec, "data">): OwnedSecret => {
   const base = baseOf(secret);
   const whole = checksummed(secret.data ?? {});
   const held = base?.removing === undefined ? whole : checksummed(heldPart(whole.data, base));
@@ -35,6 +35,6 @@ export const ownedOf = (secret: Secret, { data: mapping }: Pick<ResolvedSpec, "d
  * any more vouches for nothing.
  */
 export const isUnedited = (
-  { base, held }: Pick<Owned, "base" | "held">,
+  { base, held }: Pick<OwnedSecret, "base" | "held">,
   checksums: KeyedChecksums,
 ): boolean | undefined => base && checksums.fits(base.checksum, held.checksum);

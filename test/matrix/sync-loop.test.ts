@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of syncs against a homeserver that answers as the test says: how long it waits, what it writes, when it ends.
 import t from "tap";
-import { type Connection, createConnection } from "../../server/matrix/connection.ts";
 import type { MatrixAnswer, MatrixRequest } from "../../server/matrix/http.ts";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";
+import { createSyncLoop, type SyncLoop } from "../../server/matrix/sync-loop.ts";
 import { retryDelay } from "../../server/time.ts";
 
 const away: MatrixAnswer = { ok: false, kind: "unreachable", what: "refused the connection" };
@@ -36,7 +36,7 @@ const connect = (
   const untilSilent = new Promise<void>((resolve) => {
     silent = resolve;
   });
-  const connection: Connection = createConnection({
+  const connection: SyncLoop = createSyncLoop({
     requests: {
       request: ({ query, signal }) => {
         asked.push(query);

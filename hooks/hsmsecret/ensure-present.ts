@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secret with certain data: it is there already, it is written now, or something is in the way.
 import type { ChecksummedData } from "../checksum.ts";
-import { appliedText } from "./applied.ts";
+import { appliedText } from "./applied-version.ts";
 import { isMisleading } from "./base.ts";
+import {
+  heldText,
+  isUnselected,
+  notTakenOverText,
+  OVERDUE_SECONDS,
+  overdueText,
+  TAKE_OVER_SECONDS,
+  writingFor,
+} from "./blocked-secret.ts";
 import {
   agreed,
   creating,
@@ -18,15 +27,6 @@ import { type Decision, leaveAlone, secretChecksumOf } from "./decision.ts";
 import type { Judgement } from "./judge.ts";
 import type { Reading } from "./reading.ts";
 import { type Finding, type Learned, learnedFrom } from "./status.ts";
-import {
-  heldText,
-  isUnselected,
-  notTakenOverText,
-  OVERDUE_SECONDS,
-  overdueText,
-  TAKE_OVER_SECONDS,
-  writingFor,
-} from "./unwritten.ts";
 
 type Found = Extract<Reading, { outcome: "found" }>;
 
@@ -134,7 +134,7 @@ const writing = (
 };
 
 /** Lists the Secret with `data`, and says whether it is there already. */
-export const present = (judgement: Judgement, data: ChecksummedData): Decision => {
+export const ensurePresent = (judgement: Judgement, data: ChecksummedData): Decision => {
   const { parent, spec, observed, reading } = judgement;
   const { owned } = observed;
   const learned: Learned = reading === undefined ? {} : learnedFrom(reading);

@@ -8,7 +8,7 @@ import type { Change, ChangeResult, Precondition, Secret } from "./store.ts";
 export type Content = { data: ReadonlyMap<string, Uint8Array>; metadata: SecretMetadata };
 
 /** What is left to do: write `content` (in `layout` where it is given), delete, or nothing but to answer. */
-export type Intent =
+export type PlannedChange =
   | { kind: "write"; content: Content; layout?: Layout }
   | { kind: "delete" }
   | { kind: "done"; result: Done };
@@ -35,7 +35,7 @@ const holds = (
   return (ifMatch === undefined || named(ifMatch)) && (ifNoneMatch === undefined || !named(ifNoneMatch));
 };
 
-const done = (result: Done): Intent => ({ kind: "done", result });
+const done = (result: Done): PlannedChange => ({ kind: "done", result });
 
 const sameData = (a: Secret["data"], b: Secret["data"]): boolean =>
   a.size === b.size &&
@@ -90,7 +90,7 @@ const sameMetadata = (a: SecretMetadata, b: SecretMetadata): boolean => {
 };
 
 /** The intent of writing `content` over `current`; nothing where it holds that already. */
-const writing = (current: Secret | undefined, content: Content): Intent => {
+const writing = (current: Secret | undefined, content: Content): PlannedChange => {
   const unchanged =
     current !== undefined &&
     sameData(current.data, content.data) &&
@@ -128,11 +128,11 @@ const isMadeAlready = (
   sameMetadata(withoutOwnLabels(current.metadata), metadataAfter(current.metadata, change.metadata));
 
 /** What `change` means for `current`, the secret at the path; undefined where there is none. */
-export const contentAfter = (
+export const applyChange = (
   current: Secret | undefined,
   change: Change,
   precondition: Precondition,
-): Intent => {
+): PlannedChange => {
   if (current === undefined && change.type !== "put" && precondition.ifMatch === undefined) {
     return done({ kind: "absent" });
   }
@@ -147,7 +147,7 @@ export const contentAfter = (
 };
 
 /** What a change means that needs a secret to be there. */
-const changing = (current: Secret, change: Exclude<Change, { type: "put" }>): Intent => {
+const changing = (current: Secret, change: Exclude<Change, { type: "put" }>): PlannedChange => {
   const kept = metadataAfter(current.metadata, undefined);
   switch (change.type) {
     case "patch": {

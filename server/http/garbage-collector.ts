@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
  * A function that is told of the bytes of each large body that is over, and has V8 collect garbage once it has been told of
  * so many. By itself V8 lets the memory grow to a multiple of what is in use before it looks.
  */
-export const createCollector = (everyBytes: number): ((bytes: number) => void) => {
+export const createGarbageCollector = (everyBytes: number): ((bytes: number) => void) => {
   setFlagsFromString("--expose-gc");
   const collect: () => void = runInNewContext("gc");
   let bytesSince = 0;

@@ -2,7 +2,7 @@
 // Text files as their readers see them: UTF-8 or refused, and what a reader refuses is told by its place, never by its content.
 
 /** What a text holds, or what is wrong with it; the message completes "<file> …". */
-export type Read<T> = { ok: true; value: T } | { ok: false; message: string };
+export type ParseResult<T> = { ok: true; value: T } | { ok: false; message: string };
 
 /** Thrown by a reader at the place that it can't take, and caught by `readText` alone. */
 class Refusal extends Error {
@@ -19,7 +19,7 @@ class Refusal extends Error {
  * Ends the reading: `message` completes "<file> …" and gets the place behind it, unless the whole text is meant; `advice`
  * says what to do.
  */
-export const refuse = (at: number | undefined, message: string, advice?: string): never => {
+export const failParsing = (at: number | undefined, message: string, advice?: string): never => {
   throw new Refusal(at, message, advice);
 };
 
@@ -32,7 +32,7 @@ const placeIn = (text: string, at: number): string => {
 };
 
 /** Reads UTF-8, whose byte order mark goes. The reader may refuse any place of the text. */
-export const readText = <T>(contents: Uint8Array, reader: (text: string) => T): Read<T> => {
+export const parseText = <T>(contents: Uint8Array, reader: (text: string) => T): ParseResult<T> => {
   let text = "";
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(contents);

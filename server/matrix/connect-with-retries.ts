@@ -10,10 +10,10 @@ import { type Encryption, forgetDevice, openEncryption } from "./crypto/encrypti
 import type { CryptoEngine } from "./crypto/engine.ts";
 import { describeFault, type MatrixHttp } from "./http.ts";
 import type { HttpExchange } from "./http-exchange.ts";
-import { isPassing, RequestFailed, retryAfterOf } from "./request-failed.ts";
+import { isTransient, RequestFailed, retryAfterOf } from "./request-failed.ts";
 import { openSession } from "./session.ts";
 
-export type JoinOptions = {
+export type ConnectOptions = {
   readonly config: ChatConfig;
   readonly store: BotStore;
   readonly engine: CryptoEngine;
@@ -33,20 +33,22 @@ export type JoinOptions = {
   >;
 };
 
-export type Joined = {
+export type Connected = {
   readonly connection: MatrixConnection;
   readonly encryption: Encryption;
   readonly deviceId: string;
 };
 
 /** `reason` is for the operator: what is wrong and what to do. */
-export type JoinResult = ({ readonly ok: true } & Joined) | { readonly ok: false; readonly reason: string };
+export type ConnectResult =
+  | ({ readonly ok: true } & Connected)
+  | { readonly ok: false; readonly reason: string };
 
 type Attempt =
-  | ({ readonly ok: true } & Joined)
+  | ({ readonly ok: true } & Connected)
   | { readonly ok: false; readonly reason: string; readonly retry: boolean; readonly retryAfterMs?: number };
 
-const attempt = async (options: JoinOptions): Promise<Attempt> => {
+const attempt = async (options: ConnectOptions): Promise<Attempt> => {
   const { config, store, engine, http, exchange, logger, signal, onLogIn } = options;
   const { method } = config.matrix.auth;
   let encryption: Encryption | undefined;
@@ -102,14 +104,14 @@ const attempt = async (options: JoinOptions): Promise<Attempt> => {
     return {
       ok: false,
       reason: `The homeserver ${describeFault(fault)}.`,
-      retry: isPassing(fault),
+      retry: isTransient(fault),
       ...(retryAfterMs !== undefined && { retryAfterMs }),
     };
   }
 };
 
 /** Undefined when `signal` ended it. */
-export const joinMatrix = async (options: JoinOptions): Promise<JoinResult | undefined> => {
+export const connectWithRetries = async (options: ConnectOptions): Promise<ConnectResult | undefined> => {
   const { logger, signal, sleep } = options;
   const backoff = createBackoff();
   while (!signal.aborted) {
