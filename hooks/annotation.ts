@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads an annotation that holds JSON of our own; anybody may have changed it.
+// Parses an annotation that holds JSON written by Keyswitch; anybody may have changed it, so it is checked against a schema.
 import type { Static, TSchema } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
 import type { ObjectMeta } from "./kubernetes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The framed checksum of a secret: the one measure by which a token's content and a Secret's are compared.
+// Computes the checksum of a secret's data, by which the content of a token and of a Secret are compared.
 import { hash } from "node:crypto";
 import { fromBase64Map } from "./formats.ts";
 import type { StringMap } from "./kubernetes.ts";

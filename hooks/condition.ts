@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a condition of a status out of the one before.
+// Builds a condition of a status and keeps its lastTransitionTime while the condition's status stays the same.
 import type { Condition } from "./kubernetes.ts";
 
 /** A condition as a hook found it. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A schema of a few strings.
+// Builds a TypeBox schema for a fixed set of strings.
 import { type SchemaOptions, Type } from "@sinclair/typebox";
 
 /** One of `values`. Literals, because TypeBox checks no `enum`; scripts/crd.ts writes them as one. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a hook comes to: the answer, and what the shell tells of it.
+// Defines a hook's result: the response to Metacontroller, and the events and outcome that the webhook reports.
 import type { HookEvent } from "./hook-event.ts";
 
 export interface HookResult<Response, Outcome extends string> {

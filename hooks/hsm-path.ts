@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a path on the token may look like: segments of [A-Za-z0-9._-]+ joined by slashes, 255 bytes at most.
+// Validates a path on the token: segments of [A-Za-z0-9._-]+ joined by slashes, at most 255 bytes.
 
 /** The longest path, in bytes; all its characters are ASCII. */
 export const MAX_PATH_BYTES = 255;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checksums for places that people may see who may not see values: under a key of the installation, for a plain checksum
-// of a short value is as good as the value to whoever can guess.
+// Computes HMAC checksums for statuses and annotations: whoever reads a plain checksum of a short value can guess the value.
 import { hash } from "node:crypto";
 
 /** A key of checksums: `id` is shown beside each checksum, `secret` never. */

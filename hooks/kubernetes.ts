@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Kubernetes shapes that hooks read and answer with: object metadata, Secret, owner reference, condition.
+// Defines the schemas of the Kubernetes objects that hooks read and return: metadata, Secret, owner reference, condition.
 import { type Static, Type } from "@sinclair/typebox";
 
 /** A string-to-string map, as labels, annotations and a Secret's base64 `data` are. */

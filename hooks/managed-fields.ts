@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who wrote which fields of an object, read from its metadata.managedFields.
+// Finds out from metadata.managedFields which field manager owns a field of an object.
 import type { ManagedFieldsEntry } from "./kubernetes.ts";
 
 /** Whether `entry` owns the field at `path`, each name as FieldsV1 writes it: `f:spec`, `f:replicas`. */

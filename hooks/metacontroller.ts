@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CompositeController hook contract, version v2: what Metacontroller sends and exactly what it takes back.
+// Defines the requests and responses of Metacontroller's CompositeController hooks, version v2.
 // https://metacontroller.github.io/metacontroller/api/compositecontroller.html
 import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 import { AnyObject } from "./kubernetes.ts";

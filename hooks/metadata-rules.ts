@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Kubernetes takes as labels and annotations, as apimachinery validates them: OpenAPI can't check the keys of a map,
-// nor how much annotations are together.
+// Validates labels and annotations as apimachinery does: OpenAPI can't check the keys of a map or the total size of
+// annotations.
 import { isObjectName, LABEL_VALUE } from "./formats.ts";
 import type { StringMap } from "./kubernetes.ts";
 

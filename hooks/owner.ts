@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose an object is: owner references, and what a deletion does with what is owned.
+// Reads owner references, and whether a deletion orphans an object's dependents.
 import type { AnyObject, OwnerReference } from "./kubernetes.ts";
 
 type Meta = Pick<AnyObject, "metadata">;

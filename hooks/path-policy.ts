@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which namespace may read and write which paths of the token: its own, and what the policy's rules add.
+// Decides which namespace may read and write which paths of the token: its own, and those that the policy's rules add.
 import { type Static, Type } from "@sinclair/typebox";
 import { isHsmPath } from "./hsm-path.ts";
 import { type Quota, QuotaLimits } from "./quota.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a namespace may use of a token: limits in the path policy, and what a write to an agent carries of them.
+// Defines a namespace's quota on a token: the limits in the path policy, and the quota that a write request carries.
 import { type Static, Type } from "@sinclair/typebox";
 
 const Limit = Type.Optional(Type.Integer({ minimum: 0 }));

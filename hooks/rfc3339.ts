@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times as RFC 3339, such as now and spec.until. Pure arithmetic, because a hook has no clock.
+// Parses RFC 3339 times such as now and spec.until by arithmetic alone, because a hook has no clock.
 
 /** RFC 3339 date-time, as spec.until may be written; also the pattern of the CRD (RE2). */
 export const TIME_PATTERN =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts a map in order, so that the same content gives the same bytes.
+// Sorts a map by key, so that the same content always serializes to the same bytes.
 
 /** The entries of `map` by key. */
 export const sortedEntries = <T>(map: Readonly<Record<string, T>>): [string, T][] =>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which write of the path the Secret's data are, so that an agent whose token lags behind is not believed.
+// Tracks which version of the path the Secret's data come from, so that an older reading from a lagging agent is not applied.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { annotationOf } from "../annotation.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an HSMSecret hook knows before the token is asked: made once of the request, and handed from step to step.
+// Collects all that an HSMSecret hook derives from the request before the token is read; every later step takes it.
 import { once } from "../once.ts";
 import { scopeOf } from "./base.ts";
 import type { HookContext } from "./context.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the Secret and the token last had in common, kept where a crash can't separate it from what it speaks of: on the
-// Secret as an annotation that is applied together with its data, and on the token as a note that is written with them.
+// Stores the merge base of the two-way sync, which is the last content that Secret and token had in common: as an annotation
+// applied together with the Secret's data, and as metadata written together with the token's.
 import { Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { annotationOf } from "../annotation.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a Secret is not written though every answer asks for it: it is being deleted and held, the API server refuses it, or
-// Metacontroller does not take it over.
+// Explains why a Secret does not change although each response asks for it: a finalizer holds its deletion, the API server
+// rejects it, or Metacontroller does not adopt it.
 import { conditionOf } from "../condition.ts";
 import type { Secret } from "../kubernetes.ts";
 import { secondsSinceEpoch, secondsUntil } from "../rfc3339.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Secret as the answer lists it, and what it takes to have Metacontroller really put an edited one right.
+// Builds the Secret that the response lists, in a form that has Metacontroller overwrite one that was edited.
 import type { ChecksummedData } from "../checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { ownsField, ownsReference } from "../managed-fields.ts";

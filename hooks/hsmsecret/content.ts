@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what the token holds at a path to the data of a Secret, or the one reason why Kubernetes would not take it.
+// Turns the token's data into a Secret's data, or gives the one reason why Kubernetes would reject them.
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import { bytesOfBase64Map, fromBase64, isSecretKey, MAX_SECRET_BYTES } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";

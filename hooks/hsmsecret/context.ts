@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What beside the request decides what an HSMSecret hook answers.
+// Defines the inputs of an HSMSecret hook beside the request: path policy, agents, checksum keys and the time.
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { PathPolicy } from "../path-policy.ts";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The customize hook: asks for the Secret of the HSMSecret's name, whoever owns it, so that sync can refuse a foreign one.
+// Implements the customize hook: requests the Secret of the HSMSecret's name, whoever owns it, so that sync can refuse a
+// foreign one.
 import type { CustomizeResponse } from "../metacontroller.ts";
 import { resolveSpec } from "./resolved-spec.ts";
 import type { HSMSecret } from "./schema.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decision of a sync: which Secrets the answer lists and what the status shall say, for each outcome of the reading.
+// Decides for each outcome of the reading which Secrets the response lists and what the status reports.
 import { checksummed } from "../checksum.ts";
 import { accepted, remembering } from "./child.ts";
 import { type Decision, leaveAlone } from "./decision.ts";

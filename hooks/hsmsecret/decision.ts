@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the steps of a sync's decision answer, and the answer that they share: nothing is touched.
+// Defines the result of sync's decision steps, and the decision that changes nothing.
 import type { Assessment } from "./assessment.ts";
 import { relisted, type SecretChild } from "./child.ts";
 import { secretsOf } from "./observed.ts";

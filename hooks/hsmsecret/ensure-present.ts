@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Secret with certain data: it is there already, it is written now, or something is in the way.
+// Decides how the response lists a Secret with given data: unchanged, applied, or blocked by something.
 import type { ChecksummedData } from "../checksum.ts";
 import { appliedText } from "./applied-version.ts";
 import { isMisleading } from "./base.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The finalize hook: lets the HSMSecret go. Its Secret goes with it, or stays where the user asked to orphan it; the data
-// on the token go before it, where the spec says so.
+// Implements the finalize hook: deletes or orphans the Secret, after deleting the data on the token where spec.deletionPolicy
+// asks for it.
 import type { HookResult } from "../hook-result.ts";
 import { isHsmPath } from "../hsm-path.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";

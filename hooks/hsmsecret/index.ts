@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HSMSecret hooks as the webhook calls them: assess a request, plan a reading, do it, judge it, plan a write, do it, and let
-// sync decide.
+// Exports the steps of the HSMSecret hooks in the order in which the webhook calls them: assess, plan, judge, planWrite, sync.
 export { withoutStale } from "./applied-version.ts";
 export { assess } from "./assessment.ts";
 export type { HookContext } from "./context.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Under writeBack: who changed since the Secret and the token were last the same, and what follows from it.
+// Compares Secret and token with their merge base under spec.writeBack, and decides which side wins or that there is a
+// conflict.
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import type { StringMap } from "../kubernetes.ts";
 import { ownProperty } from "../own-property.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The status of an HSMSecret: made of the one before, so that nothing in it changes unless something happened.
+// Builds the next status of an HSMSecret from the previous one, byte-equal unless something changed.
 import { nextCondition } from "../condition.ts";
 import { isPlain, type KeyedChecksums } from "../keyed-checksum.ts";
 import type { Condition } from "../kubernetes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a sync request shows of the Secret that an HSMSecret names: ours, somebody else's, none, or nothing known.
+// Classifies the observed Secret of an HSMSecret's name: owned, foreign, absent or unknown.
 import type { Secret } from "../kubernetes.ts";
 import { ownProperty } from "../own-property.ts";
 import { controllerOf } from "../owner.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Secret that an HSMSecret owns, and what its data and its annotation say: found out once in a hook call.
+// Parses the Secret that an HSMSecret owns: its data, its mapped keys and its merge base.
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret } from "../kubernetes.ts";

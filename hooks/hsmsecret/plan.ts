@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a sync needs the token, and what it asks of it: decided before the shell does any I/O.
+// Plans the read request for the token: whether a sync needs one, and with which If-None-Match.
 import { isAsSynced } from "./applied-version.ts";
 import type { Assessment } from "./assessment.ts";
 import { isUnedited, type OwnedSecret } from "./owned-secret.ts";

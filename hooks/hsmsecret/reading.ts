@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an attempt to read an HSMSecret's path from the token came to. Every outcome is named; "absent" is a result
-// of a healthy token, "unavailable" is not, and the two can never be taken for each other.
+// Defines the outcomes of reading a path from the token. "absent" is the result of a healthy token, "unavailable" is not, and
+// the two are never confused.
 import type { StringMap } from "../kubernetes.ts";
 
 /** Why the token could not be read. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stops a sync before the token is asked: the path, the template, or whose Secret it is.
+// Checks what stops a sync before the token is read: an invalid path or template, a path that the policy forbids, or a foreign
+// Secret.
 import { MAX_PATH_BYTES } from "../hsm-path.ts";
 import type { Secret } from "../kubernetes.ts";
 import { controllerOf } from "../owner.ts";

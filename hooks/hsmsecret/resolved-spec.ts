@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HSMSecret's spec with every default filled in.
+// Fills in the defaults of an HSMSecret's spec.
 import type { StringMap } from "../kubernetes.ts";
 import type { HSMSecret } from "./schema.ts";
 

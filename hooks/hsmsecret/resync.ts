@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long until the next reading: spread over the objects by their uid, so that a restart does not set them all in step.
+// Computes the delay until the next sync, shortened by a jitter from the object's uid so that syncs don't come all at once
+// after a restart.
 
 /** FNV-1a, 32 bits: small, stable, and even enough to spread uids. */
 const fnv1a = (text: string): number => {

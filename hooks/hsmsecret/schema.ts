@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HSMSecret resource: one schema for the TypeScript types, the hooks' input checks and the CRD (scripts/generate.ts).
+// Defines the HSMSecret resource in one schema for the TypeScript types, the hooks' input checks and the CRD
+// (scripts/generate.ts).
 import { type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
 import { AGENT_NAME, DNS_SUBDOMAIN, LABEL_VALUE, MAX_NAME } from "../formats.ts";

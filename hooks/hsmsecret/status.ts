@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the status of an HSMSecret says: of the one that the last sync left, and what a sync finds out for the next.
+// Reads the previous status of an HSMSecret, and defines what a sync finds out for the next one.
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { conditionOf } from "../condition.ts";
 import type { Reading } from "./reading.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sync hook: from the observed HSMSecret and Secret, a reading of the token and what came of a write to it, to the
-// Secret that shall be.
+// Implements the sync hook: combines the request, the reading and the result of a write into the response with the desired
+// Secret.
 import type { HookEvent } from "../hook-event.ts";
 import type { HookResult } from "../hook-result.ts";
 import type { SyncResponse } from "../metacontroller.ts";

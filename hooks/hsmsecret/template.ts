@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What would be refused of spec.template: by Kubernetes, or because a key belongs to somebody else.
+// Validates the labels and annotations of spec.template, and filters those that Kubernetes would reject or that are reserved.
 import type { StringMap } from "../kubernetes.ts";
 import { type Field, faultOf, isFitting, isKey, isValue } from "../metadata-rules.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a hook wants the shell to write to the token or to remove from it, and what that can come to.
+// Defines the writes to and removals from the token that a hook requests, and their outcomes.
 import type { StringMap } from "../kubernetes.ts";
 import type { Quota } from "../quota.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
+// Writes the status messages about write-back: conflicts and how to resolve them, and writes that failed or were withheld.
 import { ownProperty } from "../own-property.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a Toggle hook knows: made once of the request, and handed from step to step.
+// Collects all that a Toggle hook derives from the request; every later step takes it.
 import type { HookContext } from "./context.ts";
 import { type Observed, observe } from "./observed.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Deployment as an answer lists it: scaled, made, or exactly as it is.
+// Builds the Deployment that the response lists: scaled, created, or unchanged.
 import type { StringMap } from "../kubernetes.ts";
 import { MANAGED_BY } from "../owner.ts";
 import {

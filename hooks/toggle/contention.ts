@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether something else scales the Deployment against the Toggle again and again: counted from what a sync sees and what
-// the status before says, in steps that are coarse enough for the status to rest while the two fight.
+// Detects that something else keeps scaling the Deployment against the Toggle, and counts it in coarse steps so that the status
+// does not change at each sync.
 import { conditionOf } from "../condition.ts";
 import { secondsUntil } from "../rfc3339.ts";
 import type { Assessment } from "./assessment.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What beside the request decides what a Toggle hook answers.
+// Defines the inputs of a Toggle hook beside the request: the time and whether templates are allowed.
 
 export interface HookContext {
   /** The time, as RFC 3339. */

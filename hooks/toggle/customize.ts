@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The customize hook: asks for the Deployment of the name, whoever owns it, so that sync can refuse a foreign one.
+// Implements the customize hook: requests the Deployment of the Toggle's name, whoever owns it, so that sync can refuse a
+// foreign one.
 import type { CustomizeResponse } from "../metacontroller.ts";
 import type { Toggle } from "./schema.ts";
 

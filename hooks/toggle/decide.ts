@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decision of a sync: how the answer lists the named Deployment, and what the status shall say, for each state of the name.
+// Decides for each state of the named Deployment how the response lists it and what the status reports.
 import type { Assessment } from "./assessment.ts";
 import { type DeploymentChild, made, relisted, scaled } from "./child.ts";
 import { contentionOf } from "./contention.ts";

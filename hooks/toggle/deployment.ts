@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Deployment as the Toggle hooks read it, and the notes that they leave on it.
+// Defines the Deployment as the Toggle hooks read it, and the annotations that they write to it.
 import { type Static, Type } from "@sinclair/typebox";
 import { ObjectMeta, StringMap } from "../kubernetes.ts";
 import { ownsField, ownsReference } from "../managed-fields.ts";

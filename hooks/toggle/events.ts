@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The events of a Toggle hook.
+// Builds the Kubernetes events of a Toggle hook.
 import { conditionOf } from "../condition.ts";
 import type { HookEvent } from "../hook-event.ts";
 import type { Phase, ToggleStatus } from "./schema.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The finalize hook: lets the Toggle go where the garbage collector will delete nothing that the Toggle did not make.
+// Implements the finalize hook: delays the Toggle's deletion until garbage collection can't delete a Deployment that the Toggle
+// did not create.
 import type { HookResult } from "../hook-result.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
 import { isToOrphan } from "../owner.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Toggle hooks as the webhook calls them: assess a request, and let sync or finalize decide.
+// Exports the steps of the Toggle hooks that the webhook calls: assess, then sync or finalize.
 export { assess } from "./assessment.ts";
 export type { HookContext } from "./context.ts";
 export { customize } from "./customize.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The status of a Toggle: made of the one before, so that nothing in it changes unless something happened.
+// Builds the next status of a Toggle from the previous one, byte-equal unless something changed.
 import { nextCondition } from "../condition.ts";
 import type { Condition } from "../kubernetes.ts";
 import type { Assessment } from "./assessment.ts";

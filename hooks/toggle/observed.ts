@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
+// Classifies the observed Deployments of a Toggle: the named one, and any others that it owns.
 import { ownProperty } from "../own-property.ts";
 import { controllerOf, isOwnedBy } from "../owner.ts";
 import { sortedEntries } from "../sorted.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a Deployment is doing, read from what its controller reports: never more than it has confirmed.
+// Derives a Toggle's phase from the Deployment's status, and reports nothing that its controller has not confirmed.
 import { type Deployment, replicasOf } from "./deployment.ts";
 import type { Phase, ToggleStatus } from "./schema.ts";
 

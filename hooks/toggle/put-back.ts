@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a Deployment carries of the times that its count was put back. The status says it as well, but a sync that follows a
-// put-back at once is often shown the status of before, and its answer would take the count back. What is written with the
-// replicas is seen with them.
+// Reads and writes the annotation that counts how often the Deployment's replicas were put back. The status has the count too,
+// but a sync right after often sees the previous status; the annotation is written together with the replicas.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { annotationOf } from "../annotation.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many replicas the Deployment shall have, and how many it gets back after it was off.
+// Computes the desired replicas of the Deployment, and the count to restore when it is switched on again.
 import type { Assessment } from "./assessment.ts";
 import { type Deployment, isSwitchedOffBy, notedCount, replicasOf } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";

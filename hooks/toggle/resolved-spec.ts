@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle's spec with every default filled in, and whether it is on at a given time.
+// Fills in the defaults of a Toggle's spec, and computes whether it is on at a given time.
 import type { StringMap } from "../kubernetes.ts";
 import { faultOf } from "../metadata-rules.ts";
 import { secondsUntil } from "../rfc3339.ts";

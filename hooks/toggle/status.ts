@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the status of a Toggle says: of the one that the last sync left, and what a sync finds out for the next.
+// Reads the previous status of a Toggle, and defines what a sync finds out for the next one.
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import type { Deployment } from "./deployment.ts";
 import { type LastScaled, type Phase, type Toggle, ToggleStatus } from "./schema.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sync hook: from the observed Toggle and its Deployment to the Deployment's replicas.
+// Implements the sync hook: turns the observed Toggle and Deployment into the desired replicas, the status and the events.
 import type { HookResult } from "../hook-result.ts";
 import type { SyncResponse } from "../metacontroller.ts";
 import type { Assessment } from "./assessment.ts";
