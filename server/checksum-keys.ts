@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys of shown checksums, from the bearer tokens with which the webhook reads agents: both sides have them already.
+// Derives the keys of the checksums in statuses from the bearer tokens with which the webhook reads agents: both sides have
+// them already.
 import { hkdfSync } from "node:crypto";
 import type { FastifyBaseLogger } from "fastify";
 import { type ChecksumKey, type KeyedChecksums, keyedChecksums } from "../hooks/keyed-checksum.ts";

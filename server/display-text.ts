@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text of others, made fit to be shown in a chat or kept in a spec: one line, of a bounded length.
+// Sanitizes text from outside for a chat or a spec: one line, no control characters, bounded length.
 
 /** Control characters and those that turn the direction of writing, which could make a line read as another. */
 const UNSHOWABLE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The life of a process that listens: its configuration is checked and shown, the role starts, and a signal drains it.
+// Runs a process that listens: validates and prints its configuration, starts the role, and drains it on a signal.
 import closeWithGrace from "close-with-grace";
 import type { Logger } from "pino";
 import type { ListenerConfig } from "./config/listener.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the logger of a process: JSON lines on stdout, with credentials taken out.
+// Creates the logger of a process: JSON lines on stdout, with credentials redacted.
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from "pino";
 import type { LogLevel } from "./config/listener.ts";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The entry of every process: `main.js <role>`. A role's code is loaded when it is chosen, so that the webhook and the bot
-// never load the HSM's libraries.
+// Starts the role that the command line names (`main.js <role>`) and loads only its code, so that the webhook and the bot never
+// load the HSM's libraries.
 import type { Environment } from "./config/variables.ts";
 import { fail, listeningRole } from "./listening-role.ts";
 

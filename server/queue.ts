@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queues of work in this process: one after another, by key, and bounded.
+// Queues work within the process: serial, serial by key, and bounded.
 
 /** Runs each work when everything before it has ended, however it ended. The answer is the work's own. */
 export type SerialQueue = <T>(work: () => Promise<T>) => Promise<T>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time as a parameter: what the time is, waiting, and how long to wait after a failure: 2^n seconds up to a minute, twenty
-// retries in a row.
+// Defines clocks, sleep and timers as parameters, and the backoff after failures: 2^n seconds up to a minute, twenty retries in
+// a row.
 
 export type Clock = {
   /** Milliseconds; each clock says since when. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many secrets in one request of the agent's HTTP API, as schemas: export, import and repack.
+// Defines the schemas of the agent API's bulk requests: export, import and repack.
 import { type Static, Type } from "@sinclair/typebox";
 import { Base64, Checksum, Layout, SecretMetadata, StoredMetadata, WriteOutcome } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends one request of the agent's API (docs/agent-api.md) and answers with what came off the wire, or with why nothing came.
+// Sends one request of the agent API (docs/agent-api.md) and returns the response, or why there is none.
 import { connectionFault } from "../http/connection-fault.ts";
 import type { HttpPool } from "../http/http-pool.ts";
 

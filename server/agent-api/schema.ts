@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's HTTP API (JSON) as schemas, shared by the agent that serves it and those that call it: one secret, the list of
-// them, and the token. Many secrets at once are in bulk-schema.ts.
+// Defines the schemas of the agent's HTTP API (JSON), shared by the agent and its clients: one secret, the list of secrets, and
+// the token. Bulk requests are in bulk-schema.ts.
 import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
 import { isBase64 } from "../../hooks/formats.ts";
 import { Quota } from "../../hooks/quota.ts";

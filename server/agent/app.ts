@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the agent's server from its parts, without listening. docs/agent-api.md describes what it serves.
+// Builds the agent's HTTP server without listening. docs/agent-api.md describes its API.
 
 import type { TSchema } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";

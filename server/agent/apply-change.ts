@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a change makes of a secret, before anything is written: the new content, or why there is nothing to write.
+// Applies a change to a secret's content in memory: the content to write, or why there is nothing to write.
 import { MAX_SECRET_BYTES } from "../../hooks/formats.ts";
 import type { Layout, MetadataPatch, SecretMetadata } from "../agent-api/schema.ts";
 import type { Change, ChangeResult, Precondition, Secret } from "./store.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the agent: wires configuration, token store and metrics to the app, and listens.
+// Runs the agent: loads its configuration, opens the token's store, and listens.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { authOf } from "../http/auth.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's own metrics: operations, the queue before the token, its child processes and the state of the token.
+// Defines the agent's own metrics: operations, the queue for the token, its child processes and the token's state.
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
 

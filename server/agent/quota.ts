@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps changes that are made for a namespace within what it may use of the token, and out of the share that is the
-// administrator's: one such change after another, so that two callers can't both take the last place.
+// Enforces each namespace's quota on the token and the share that is reserved for the administrator, in one serial queue, so
+// that two callers can't both take the last object.
 import type { Quota } from "../../hooks/quota.ts";
 import type { SecretSummary } from "../agent-api/schema.ts";
 import { createBoundedQueue } from "../queue.ts";

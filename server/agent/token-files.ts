@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which token file of the agent allows what.
-
+// Maps the agent's bearer-token files to scopes.
 import { type AuthOptions, tokenFile } from "../http/auth.ts";
 import type { AgentConfig } from "./config.ts";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a token file holds: bearer tokens, one a line, each with a name before a colon where its owner gave one; blank
-// lines and lines that start with # are skipped.
+// Parses a file of bearer tokens: one a line, optionally with a name before a colon; blank lines and lines that start with #
+// are skipped.
 import type { Parsed } from "./reread-file.ts";
 
 /** One token of a file. The name is for logs; callers send the token alone. */

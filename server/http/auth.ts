@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decides who may call a route: bearer tokens from files, client certificates, and openness on loopback alone.
+// Authenticates and authorizes requests: bearer tokens from files, client certificates, and listeners without either on
+// loopback alone.
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";

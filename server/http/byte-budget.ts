@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds the bytes that are in memory for requests or answers at once.
+// Limits the bytes in memory at once, with a queue for those that wait.
 
 export type ByteBudget = {
   /** Takes room at once; undefined where there is none, or others wait for it. The answer gives it back. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds what is in memory of all requests and of all large answers of a process.
+// Limits the memory of all request bodies and of all large responses of a process.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type ByteBudget, createByteBudget } from "./byte-budget.ts";
 import type { Connections } from "./connections.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A listener's certificate, key and client CA, put in place again when their files change.
+// Reloads a listener's certificate, key and client CA when their files change.
 import type { Server } from "node:https";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { FastifyBaseLogger } from "fastify";

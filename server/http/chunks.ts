@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends large answers in pieces: a TLS connection keeps buffers as large as the largest write for as long as it lives.
+// Sends large responses in chunks: a TLS connection keeps buffers as large as the largest write for as long as it lives.
 import { Readable } from "node:stream";
 import type { KeyswitchServer } from "./instance.ts";
 

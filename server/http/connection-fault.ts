@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why an HTTP exchange failed, told by the codes of undici, Node and OpenSSL; never by a message text.
+// Classifies a failed HTTP exchange by the error codes of undici, Node and OpenSSL; never by a message text.
 import { errors } from "undici";
 
 /** `stale`: a kept connection was closed meanwhile, so that the same request may be sent once more. */

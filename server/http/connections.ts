@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds the connections of a process: how many, how long before the first request, how many unanswered requests, and how
-// long an unread answer is kept.
-
+// Limits the connections of a process: their number, the time to the first request, the unanswered requests, and the time that
+// an unread response is kept.
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type ConnectionSlots, createConnectionSlots, type SlotHolder } from "./connection-slots.ts";
@@ -28,7 +27,7 @@ export type Connections = {
   /** Lets through to `listener` the requests that a connection may have. */
   guard(listener: RequestListener): RequestListener;
   /** A caller with credentials is on this socket: others are closed before it. False: there are too many such callers. */
-  recognise(socket: Socket): boolean;
+  authenticate(socket: Socket): boolean;
   /** Calls `done` when the answer is on its way or nobody waits for it any more; once. */
   whenOver(response: ServerResponse, done: () => void): void;
   /** Ends every connection that is there, each after what is under way on it. */
@@ -125,7 +124,7 @@ class BoundedConnections implements Connections {
     };
   }
 
-  recognise(socket: Socket): boolean {
+  authenticate(socket: Socket): boolean {
     const connection = this.#bySocket.get(socket);
     return connection === undefined || this.#slots.authenticate(connection);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ends a server's connections when it closes: as soon as no request is under way, and in any case before its time is over.
+// Drains a server on close: ends each connection once it has no request under way, and all of them at a deadline.
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns what fastify, Node's parser and handlers throw into answers of the error table, and unknown routes into 404 and 405.
+// Turns the errors of fastify, Node's parser and handlers into responses of the error table, and unknown routes into 404 and
+// 405.
 import type { Socket } from "node:net";
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { ApiError, type ErrorCode, errorBody, errors, sendError } from "./errors.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table of error codes: HTTP status and text. docs/errors.md is checked against it in both directions.
+// Defines the table of error codes with their HTTP status and text. docs/errors.md is checked against it in both directions.
 import type { FastifyReply } from "fastify";
 import type { ErrorBody } from "./error-body.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives back the memory of large requests and answers soon after they are over.
+// Runs V8's garbage collector after large requests and responses, so that the process gives their memory back soon.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 

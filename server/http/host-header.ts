@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps web pages from listeners on loopback that are open to all who reach them (DNS rebinding).
+// Rejects foreign Host headers on open loopback listeners, so that web pages can't reach them (DNS rebinding).
 import { isLoopback } from "../config/loopback.ts";
 import { sendError } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";

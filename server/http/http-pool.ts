@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kept connections to one server, or to several of one CA, whose CA, client certificate and bearer token are read again when their
-// files change.
+// Keeps a pool of connections to one server, or to several of one CA, and reloads CA, client certificate and bearer token when
+// their files change.
 import { createSecureContext } from "node:tls";
 import type { Logger } from "pino";
 import { Agent, type Dispatcher, Pool } from "undici";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds how many hook requests are worked on at once; the rest is told to come back.
+// Limits the hook requests in flight for each resource; further ones get 429.
 import type { Connections } from "./connections.ts";
 import { sendError } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";

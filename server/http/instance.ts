@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The type of our fastify instance, for modules that add routes and hooks to it, and what a route's config may say.
+// Defines the type of our fastify instance with its decorators, for modules that add routes and hooks to it.
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parses the bodies of requests. A key may have any name, `__proto__` included: Secrets of Kubernetes have such keys.
+// Parses JSON request bodies. A key may have any name, `__proto__` included: Kubernetes Secrets have such keys.
 import type { FastifyRequest } from "fastify";
 import { ApiError } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";

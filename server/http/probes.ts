@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The routes that every process has: /healthz, /readyz and /metrics.
+// Serves the routes of every process: /healthz, /readyz and /metrics.
 import type { FastifyReply } from "fastify";
 import type { Registry } from "prom-client";
 import { type ErrorCode, errorBody } from "./errors.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The correlation id of a request: the caller's x-request-id where it is well-formed, else a new one.
+// Chooses a request's correlation id: the caller's x-request-id where it is well-formed, else a new one.
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { Type } from "@sinclair/typebox";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The metrics of HTTP requests: count and duration by route and status, and errors by code.
+// Counts and times HTTP requests by route and status, and counts errors by code.
 import type { FastifyRequest } from "fastify";
 import { Counter, Histogram, type Registry } from "prom-client";
 

@@ -133,7 +133,7 @@ const admitCallers = (app: KeyswitchServer, allow: Authenticator, connections: C
       return sendError(reply, decision.code);
     }
     // Metrics are served from what is kept free, as health is.
-    if (scope === "open" || connections.recognise(request.raw.socket) || scope === "metrics") return;
+    if (scope === "open" || connections.authenticate(request.raw.socket) || scope === "metrics") return;
     return sendError(reply.header("connection", "close"), "TOO_BUSY", { retryAfterSeconds: 1 });
   });
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What callers may take of a process, the same for every listener. docs/configuration.md tells them.
+// Defines the limits on connections and traffic, the same for every listener. docs/configuration.md documents them.
 
 export type TrafficLimits = {
   /** Connections at once. Above it the one is closed that is worth least: see connection-slots.ts. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks the parts of a request against their TypeBox schemas; what fails is named by field, never by value.
+// Validates the parts of a request against their TypeBox schemas; errors name the field, never its value.
 import { PatternStringExact, type TSchema } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler, type ValueError } from "@sinclair/typebox/compiler";
 import { Value } from "@sinclair/typebox/value";

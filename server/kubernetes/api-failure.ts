@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why the API server did not do as it was asked, told by HTTP status and the codes of the connection.
+// Classifies failures of the API server by HTTP status and the error codes of the connection.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { connectionFault } from "../http/connection-fault.ts";

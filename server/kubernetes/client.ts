@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of the Kubernetes API server: get, list, watch and merge patch, with failures that are tagged.
-// Our own on undici, which the process has anyway: @kubernetes/client-node takes 86 MiB of resident memory by itself,
-// three quarters of what the whole bot may have, for four verbs on one resource.
+// Implements a client of the Kubernetes API server: get, list, watch and merge patch, with tagged failures. It is our own on
+// undici, which the process has anyway: @kubernetes/client-node takes 86 MiB of resident memory by itself, three quarters of
+// what the whole bot may have, for four verbs on one resource.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends one HTTP request to the API server, with whatever credentials the configuration names, and reads what it answers, whole or
-// line by line, and no more of it than is taken.
+// Sends one HTTP request to the API server with the configured credentials, and reads the response whole or line by line, no
+// faster than it is consumed.
 import type { Logger } from "pino";
 import { type HttpPoolOptions, openHttpPool } from "../http/http-pool.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "./config.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who switched a Toggle last, by the API server's own record (metadata.managedFields): a spec can name anybody.
+// Finds out who last switched a Toggle from the API server's own record (metadata.managedFields), because a spec can name
+// anybody.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Toggle } from "../../hooks/toggle/schema.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Toggles of one namespace as the watch last told them, and who wants to know of changes.
+// Caches the Toggles of one namespace as the watch reports them, and notifies listeners of changes.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One Toggle at the API server: read, and patched in its spec, on condition that it has not changed if one is given.
+// Reads one Toggle from the API server and patches its spec, where a generation is given only if it is unchanged.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";

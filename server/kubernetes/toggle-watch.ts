@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the memory of the Toggles current: a list, then a watch from its version, again and again.
+// Keeps the cache of Toggles current: lists, then watches from the list's version, and starts over after failures with backoff.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";

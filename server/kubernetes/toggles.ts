@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Toggles of one namespace at the API server: read from a watch, patched in their spec and nowhere else.
+// Provides the Toggles of one namespace: reads them from the watch's cache, and patches their spec and nothing else.
 import type { Logger } from "pino";
 import type { Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { type Clock, monotonicClock } from "../time.ts";

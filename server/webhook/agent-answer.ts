@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent's HTTP answer means: a reading of the token, or a reason why it can't be trusted as one.
+// Parses an agent's HTTP response to a read: a reading of the token, or the reason why it is unavailable.
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import { isBase64 } from "../../hooks/formats.ts";
 import type { Reading, UnavailableCode } from "../../hooks/hsmsecret/reading.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a path from the first agent that can say what the token holds, in the order configured and within one budget.
+// Reads a path from the first agent that can answer for the token, in the configured order and within one deadline.
 import type { Logger } from "pino";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { openHttpPool } from "../http/http-pool.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a path from one agent over HTTP and always comes to a reading, whatever goes wrong on the way.
+// Reads a path from one agent over HTTP; every failure becomes a reading too.
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { callAgent, secretRoute } from "../agent-api/client.ts";
 import type { HttpPool } from "../http/http-pool.ts";

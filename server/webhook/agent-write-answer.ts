@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent's HTTP answer to a write or a removal means. Only its own word, about what was asked, counts as done.
+// Parses an agent's HTTP response to a write or a removal. Only the agent's confirmation of what was requested counts as done.
 import type { RemovalOutcome, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import type { WireAnswer } from "../agent-api/client.ts";
 import { DeleteBody, WriteBody } from "../agent-api/schema.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes to and removes from the token of one agent, with the write token; always comes to an outcome, within its time.
+// Writes to and removes from the token of one agent, with the write token and a deadline; every failure becomes an outcome.
 import type { Logger } from "pino";
 import type { Removal, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import { type AgentRequest, callAgent, secretRoute, type WireAnswer } from "../agent-api/client.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the webhook's server from its parts, without listening.
+// Builds the webhook's HTTP server without listening.
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";

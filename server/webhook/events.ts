@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Posts Kubernetes events about our objects: best effort, never in the way of an answer.
+// Posts Kubernetes events about our objects: best effort, never delaying a response.
 import { hostname } from "node:os";
 import type { Logger } from "pino";
 import type { HookEvent } from "../../hooks/hook-event.ts";

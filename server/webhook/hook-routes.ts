@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the routes of each resource's hooks share: what is told of a call (a log line, metrics, the events), and customize.
+// Reports a finished hook call: a log line, metrics and the events.
 import type { TSchema } from "@sinclair/typebox";
 import type { FastifyRequest } from "fastify";
 import type { HookEvent } from "../../hooks/hook-event.ts";

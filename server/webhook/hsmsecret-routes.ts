@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three HSMSecret hooks over HTTP: do what the pure functions plan, let them decide, then log, count and post events.
+// Serves the three HSMSecret hooks: does the reads and writes that the pure functions plan, lets them decide, then logs, counts
+// and posts events.
 import type { FailedWrite, HookContext, Reading } from "../../hooks/hsmsecret/index.ts";
 import * as hsmSecret from "../../hooks/hsmsecret/index.ts";
 import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";

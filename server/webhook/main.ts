@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the webhook: wires configuration, agents, policy and events to the app, and listens.
+// Runs the webhook: loads configuration and policy, creates the clients of agents and API server, and listens.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { checksumKeys } from "../checksum-keys.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the API server whether an HSMSecret is what a hook's body says it is, before anything on a token is changed for it: the
-// body is Metacontroller's word, or that of anybody else who has its token.
+// Confirms with the API server that an HSMSecret is what a hook's request says, before a token is changed for it: whoever has
+// Metacontroller's bearer token can send that request.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads PATH_POLICY_FILE: JSON or YAML, checked whole, read again when it changes.
+// Loads PATH_POLICY_FILE (JSON or YAML), validates it as a whole, and reloads it when it changes.
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
 import { parse as parseYaml, YAMLError } from "yaml";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three Toggle hooks over HTTP: let the pure function decide, then log, count and post events.
+// Serves the three Toggle hooks: lets the pure functions decide, then logs, counts and posts events.
 import { FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
 import type { HookContext } from "../../hooks/toggle/index.ts";
 import * as toggle from "../../hooks/toggle/index.ts";

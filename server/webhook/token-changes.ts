@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Does what a hook wants changed on a token, if the API server has the HSMSecret as the hook was told and time is left; counts
-// each change and logs it, without values.
+// Makes the changes on a token that a hook requests, if the API server confirms the HSMSecret and time is left; counts and logs
+// each, without values.
 import type { FastifyRequest } from "fastify";
 import type { HSMSecret, Removal, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import type { AgentWriter } from "./agent-writer.ts";

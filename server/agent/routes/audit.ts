@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The audit line and the metrics of one operation on the token: who asked for what, and how it ended. Never a value.
+// Writes the audit line and the metrics of each operation on the token: who requested what, and how it ended. Never a value.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import { certificateSubject } from "../../http/auth.ts";

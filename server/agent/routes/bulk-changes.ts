@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many changes in one request: each by itself and in their order, with a result and an audit line for each.
+// Makes the changes of one bulk request, each on its own and in order, with a result and an audit line for each.
 import type { FastifyRequest } from "fastify";
 import type { ItemResult } from "../../agent-api/bulk-schema.ts";
 import { errors } from "../../http/errors.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the end of a change is called in an answer, in an item of many, and in the audit line.
+// Maps a failed change to its error code, for the response, for an item of a bulk request, and for the audit line.
 import type { FastifyReply } from "fastify";
 import { type ErrorCode, type ErrorOptions, sendError } from "../../http/errors.ts";
 import type { ChangeResult, PinResult } from "../store.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The path that a request names: what it looks like, and which one can't be written.
+// Validates the path that a request names, for reading and for writing.
 import { isHsmPath, MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
 import { ApiError } from "../../http/errors.ts";
 import { METADATA_SEGMENT } from "../storage/path.ts";

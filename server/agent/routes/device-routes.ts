@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /v1/info, POST /v1/refresh and GET /v1/devices: the token that the agent serves, and what else its node sees on USB.
+// Serves GET /v1/info, POST /v1/refresh and GET /v1/devices: the token that the agent serves, and the USB devices of its node.
 import type { FastifyReply } from "fastify";
 import { DeviceInfo, DeviceListBody } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// If-Match and If-None-Match of a write, as the precondition that the store checks.
+// Parses If-Match and If-None-Match of a write into the precondition that the store checks.
 import { type Static, Type } from "@sinclair/typebox";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import type { Precondition } from "../store.ts";

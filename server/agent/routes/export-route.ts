@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /v1/export: every secret that a list shows, with its values. It is complete, or it fails.
+// Serves GET /v1/export: every secret of a list with its values, completely or not at all.
 import { toBase64Map } from "../../../hooks/formats.ts";
 import { ExportBody, type ExportedSecret } from "../../agent-api/bulk-schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";

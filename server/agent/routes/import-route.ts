@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// POST /v1/import: many secrets in one request. What is malformed is refused whole, before anything is written.
+// Serves POST /v1/import: many secrets in one request. A malformed request is rejected as a whole, before anything is written.
 import { checksum } from "../../../hooks/checksum.ts";
 import { fromBase64Map } from "../../../hooks/formats.ts";
 import {

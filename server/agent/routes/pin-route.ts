@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// POST /v1/pin: gives the token another user PIN. Neither PIN is in any line or answer.
+// Serves POST /v1/pin: changes the token's user PIN. Neither PIN is in any log line or response.
 import type { FastifyReply } from "fastify";
 import { PinBody } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";

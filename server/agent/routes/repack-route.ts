@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// POST /v1/repack: moves secrets from one storage layout to the other, their content unchanged.
+// Serves POST /v1/repack: migrates secrets from one storage layout to the other, their content unchanged.
 import { ItemResults, RepackBody } from "../../agent-api/bulk-schema.ts";
 import type { Layout } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";

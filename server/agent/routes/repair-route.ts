@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// POST /v1/repair: removes objects that can't be read and what cut writes have left, and writes damaged names anew.
+// Serves POST /v1/repair: removes unreadable objects and those of interrupted writes, and rewrites damaged names.
 import { RepairBody, RepairResults } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";

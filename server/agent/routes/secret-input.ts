@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request wants to write: names of keys, values and labels beyond what the schemas say of them.
+// Validates what a request wants to write, beyond the schemas: key names, values and labels.
 import { bytesOfBase64Map } from "../../../hooks/formats.ts";
 import type { MetadataPatch } from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";

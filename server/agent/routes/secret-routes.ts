@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /v1/secrets and GET /v1/secrets/{path}: what the token holds, with entity tags.
+// Serves GET /v1/secrets and GET /v1/secrets/{path}: the token's content, with entity tags.
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
 import { toBase64Map } from "../../../hooks/formats.ts";

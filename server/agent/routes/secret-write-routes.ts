@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PUT, PATCH and DELETE of /v1/secrets/{path}: one change of one secret, under the conditions that the caller names.
+// Serves PUT, PATCH and DELETE of /v1/secrets/{path}: one change of one secret, under the caller's preconditions.
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply, FastifyRequest } from "fastify";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What callers read of a secret's metadata: what a writer said, without what the agent keeps for itself.
+// Filters a secret's metadata for callers: leaves out the labels that the agent keeps for itself.
 import type { StoredMetadata } from "../../agent-api/schema.ts";
 import { isOwnLabel } from "../apply-change.ts";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all routes have that take the write token: the scope, an answer that nobody keeps, an audit line in any case.
+// Defines the options that all write routes share: the write scope, a response that no cache keeps, and an audit line in any
+// case.
 
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal: how the objects of one path are replaced as one, on a token that knows no transactions.
+// Implements the journal that replaces the objects of one path atomically, on a token that knows no transactions.
 //
 // It is an object of its own that names, by digest, the objects that a write makes and those that it removes. The order is:
 // the journal, all new objects, a look at whether the token shows them, the removals, the journal's end. So whoever finds a

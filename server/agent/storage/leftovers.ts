@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a write that was cut has left at a path, and what of it is to be removed.
+// Finds the objects that an interrupted write has left at a path, and which of them to remove.
 import { type Settled, settle } from "./journal.ts";
 import { supersededPacked } from "./packed.ts";
 import type { TokenObject } from "./path.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a secret says about itself on the token, and what version and tombstone mean in it.
+// Parses a secret's metadata on the token, its version and its tombstone.
 import { Value } from "@sinclair/typebox/value";
 import { StoredMetadata } from "../../agent-api/schema.ts";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packed layout: a whole secret in one CBOR object (RFC 8949), or in numbered parts of one where it is too large.
+// Encodes and decodes the packed layout: a whole secret in one CBOR object (RFC 8949), or in numbered parts where it is too
+// large.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { decode, encode } from "cborg";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How labels of token objects belong to paths of secrets.
+// Maps the labels of token objects to paths of secrets.
 import { isHsmPath } from "../../../hooks/hsm-path.ts";
 
 /** CKA_APPLICATION of packed objects; every data object that is neither packed nor a journal is read as per-key. */

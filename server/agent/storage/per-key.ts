@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The per-key layout: one object per key, shared with pkcs11-tool and with systems that have no packed layout.
+// Encodes and decodes the per-key layout: one object per key, shared with pkcs11-tool and with systems that have no packed
+// layout.
 import { isTombstone, type Metadata, parseMetadata, TIMESTAMP_LABEL, versionOf } from "./metadata.ts";
 import { BARE_KEY, isPerKey, METADATA_SEGMENT, owners, type TokenObject } from "./path.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the layouts on a token speaks for a path, and which paths a token holds at all.
+// Decodes a secret from the token's objects: selects the layout that counts for a path, and lists the paths of a token.
 import { checksum } from "../../../hooks/checksum.ts";
 import type { Secret } from "../store.ts";
 import { settle } from "./journal.ts";

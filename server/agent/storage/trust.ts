@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which objects of a path are believed. One that is not CKA_PRIVATE can be made without the PIN, by whoever reaches the token.
+// Separates a path's trusted objects from others: one that is not CKA_PRIVATE can be created without the PIN by whoever reaches
+// the token.
 import { isPerKey, JOURNAL_APPLICATION, PACKED_APPLICATION, type TokenObject } from "./path.ts";
 import { type Decoded, decodeSecret, type ObjectName } from "./secret.ts";
 
