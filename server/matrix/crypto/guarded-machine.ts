@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine as matrix-bot-sdk gets it, of either engine: without the traps, and telling what goes through it.
-import type { DeviceNow } from "./message-origins.ts";
+// Wraps the crypto machine of either engine for matrix-bot-sdk: intercepts what the SDK handles wrongly, and notifies an
+// observer.
+import type { CurrentDeviceTrust } from "./message-origins.ts";
 import { type CryptoRequest, type DecryptedRoomEvent, type OlmMachine, RequestType } from "./olm-machine.ts";
 
 /** What a machine tells. */
 export type MachineObserver = {
   /** An event was decrypted; `event` is the JSON of the encrypted one, `device` its sender's as the machine knows it now. */
-  decrypted(event: string, result: DecryptedRoomEvent, device: DeviceNow): void;
+  decrypted(event: string, result: DecryptedRoomEvent, device: CurrentDeviceTrust): void;
   /** The machine has learned the devices and identities of users anew. */
   identitiesUpdated(): Promise<void>;
   /** The machine wants to publish signatures, which matrix-bot-sdk can't. */
@@ -25,7 +26,7 @@ const SENT_BY_BOT_SDK: readonly number[] = [
 const deviceNow = async (
   machine: OlmMachine,
   { sender, senderDevice, senderCurve25519Key }: DecryptedRoomEvent,
-): Promise<DeviceNow> => {
+): Promise<CurrentDeviceTrust> => {
   const device = sender && senderDevice && (await machine.getDevice(sender, senderDevice));
   if (!device) return "unknown";
   // The homeserver gives out device ids, and may give one anew to a device with other keys.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Remembers what decryption found out about who sent a message.
+// Remembers which sender and device each decrypted message came from.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { type DecryptedRoomEvent, ShieldCode } from "./olm-machine.ts";
@@ -18,11 +18,11 @@ export type MessageOrigin = {
 };
 
 /** Whether the identity that a device's owner has now has signed it; `unknown`: there is no such device any more. */
-export type DeviceNow = "signed" | "unsigned" | "unknown";
+export type CurrentDeviceTrust = "signed" | "unsigned" | "unknown";
 
 export type MessageOrigins = {
   /** `event` is the JSON of the encrypted event. */
-  note(event: string, result: DecryptedRoomEvent, device: DeviceNow): void;
+  note(event: string, result: DecryptedRoomEvent, device: CurrentDeviceTrust): void;
   /** Undefined when the event was not decrypted by us, or long ago. */
   of(eventId: string): MessageOrigin | undefined;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logs in with a token from Keycloak, as one of three login types; first it looks whether the token can serve for that.
+// Logs in with a JWT from Keycloak, as one of three login types, after checking that its claims can serve.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { decodeJwt, decodeProtectedHeader } from "jose";
@@ -32,8 +32,8 @@ export const logInWithJwt = async (
 ): Promise<LogInOutcome> => {
   const answer = await requestToken(auth.keycloak, { name: auth.user, password: auth.password }, deps);
   if (!answer.ok) return answer;
-  const { token } = answer;
-  const fault = device.skipDecode === true ? undefined : checkToken(token, auth, deps);
+  const { accessToken: jwt } = answer;
+  const fault = device.skipDecode === true ? undefined : checkToken(jwt, auth, deps);
   if (fault !== undefined) return fault;
   const { loginType } = auth;
   return postLogin(
@@ -41,7 +41,7 @@ export const logInWithJwt = async (
     {
       body: {
         type: loginType,
-        token,
+        token: jwt,
         // The module's types name the user beside the token; Synapse's own takes it from a claim.
         ...(loginType !== "org.matrix.login.jwt" && { identifier: { type: "m.id.user", user: auth.user } }),
       },

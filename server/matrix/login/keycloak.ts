@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gets a token for a user from Keycloak with its name and password: RFC 6749, section 4.3 ("direct access grants" there).
+// Requests an access token for a user from Keycloak with name and password: RFC 6749, section 4.3 ("direct access grants"
+// there).
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { type KeycloakConfig, localpartOf } from "../../config/matrix.ts";
@@ -15,7 +16,7 @@ const TokenAnswer = Type.Object({
 /** RFC 6749, section 5.2 */
 const TokenError = Type.Object({ error: Type.String() });
 
-export type KeycloakAccessToken = { ok: true; token: string } | LogInFailure;
+export type KeycloakAccessToken = { ok: true; accessToken: string } | LogInFailure;
 
 /** `{url}/realms/{realm}`: the realm's address, and its tokens' issuer unless Keycloak has another host name set. */
 export const realmUrl = ({ url, realm }: KeycloakConfig): string =>
@@ -56,7 +57,7 @@ export const requestToken = async (
     step: "keycloak-token",
     ...(body.expires_in !== undefined && { expiresInSeconds: body.expires_in }),
   });
-  return { ok: true, token: body.access_token };
+  return { ok: true, accessToken: body.access_token };
 };
 
 /** Told apart by the status and the error code; the descriptions differ between versions of Keycloak. */
