@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may command the bot, and which Toggle from which room. A Toggle's annotations narrow that and never widen it.
+// Authorizes commands: who may command the bot, and which Toggle from which room. A Toggle's annotations restrict that and
+// never extend it.
 import { Value } from "@sinclair/typebox/value";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import { UserId } from "./user-list.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts of answers: help, list and status, and why a command can't be done: what to do, and nothing from inside.
+// Writes the texts of answers: help, list and status, and why a command failed and what to do, without internal details.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import { shorten } from "../display-text.ts";
 import { briefState, sinceText, stateText, whoText } from "./state-text.ts";

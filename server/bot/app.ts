@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the bot's server from its parts, without listening: probes and metrics, nothing else.
+// Builds the bot's HTTP server without listening: probes and metrics, nothing else.
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";

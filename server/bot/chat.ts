@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bot knows of a chat: messages that come in, answers that go out, and how it gets there. Matrix is one; the prompt
-// of `npm start` is another, for answers alone.
+// Defines the interface between the bot and a chat: incoming messages, answers, and connecting. Matrix implements it; the
+// prompt of `npm start` does too, for answers alone.
 import type { Logger } from "pino";
 import type { Sleep } from "../time.ts";
 import type { BotConfig } from "./config.ts";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the text of a message to the command that it is, with its duration (30m, 2h, 1d12h). A sentence that only begins like a
-// command is none.
+// Parses a message into a command with its duration (30m, 2h, 1d12h). A sentence that only begins like a command is none.
 import { type Static, Type } from "@sinclair/typebox";
 import { isObjectName } from "../../hooks/formats.ts";
 import { oneLine, shorten } from "../display-text.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one command: from what it says to what is answered.
+// Executes one parsed command and returns the answer.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal of commands: each message once, and how far it has come, so that a kill at any point runs none twice. What it
-// keeps is read back through its schema.
+// Persists a journal entry for each message and its progress, so that a kill at any point executes no command twice. Entries
+// are read back through their schema.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { jsonOf } from "../json.ts";

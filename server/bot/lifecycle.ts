@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's life in its chat: it joins, goes on with what its journal holds, and listens.
+// Starts and stops the bot in its chat: connects, resumes the commands in its journal, and handles what comes in.
 import type { Logger } from "pino";
 import type { WatchedToggles } from "../kubernetes/toggles.ts";
 import type { Clock, Sleep } from "../time.ts";

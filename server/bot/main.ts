@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the bot: what it says when it starts, then its store, the Toggles, its life in its chat, and the listener for probes
+// Runs the bot: prints its configuration, opens the store, watches the Toggles, connects to the chat, and listens for probes
 // and metrics.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's own metrics: commands, syncs, log-ins, encryption, refusals, and its requests to the API server.
+// Defines the bot's own metrics: commands, syncs, log-ins, encryption, refusals, and its requests to the API server.
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 /** Every label's values come from a fixed list of the caller's; what does not look like one is counted as `other`. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a room is told without having asked: commands that were not run, messages that were not read or are not obeyed, and users
-// whose identity has changed.
+// Sends notices to rooms: commands that were missed, messages that could not be read or are refused, and users whose identity
+// has changed.
 import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Chat, IdentityChange, Message, UnreadMessage } from "./chat.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends to the chat until it has worked: with pauses while the chat is away, and not for ever. The same message always gets the
-// same transactions, so that what is sent twice shows once.
+// Sends messages to the chat with retries, backoff and a deadline. Each message has one transaction id, so that one that is
+// sent twice shows once.
 import { createHash } from "node:crypto";
 import { type Clock, sleep } from "../time.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Edits the answer to a switch as its Toggle changes, until nothing more will happen.
+// Edits the answer to a switch while its Toggle changes, until it has settled.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import { type Clock, createTimers } from "../time.ts";

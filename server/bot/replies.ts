@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a decision to the one answer that a room sees, written down before each step; and that answer brought up to date because
-// a user reacted to it, which never switches anything.
+// Sends the one answer of a command, with a journal entry before each step, and refreshes it when a user reacts to it, which
+// never switches anything.
 import { ownProperty } from "../../hooks/own-property.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";

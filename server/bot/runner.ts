@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the commands of a chat from the journal, each once, and goes on with them after a restart.
+// Runs the commands of a chat from the journal, each once, and resumes them after a restart.
 
 import { shorten } from "../display-text.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";

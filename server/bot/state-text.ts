@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle's state in the words of a chat, and whether it will change by itself.
+// Describes a Toggle's state in a sentence for the chat, and tells whether it will still change by itself.
 import { conditionOf } from "../../hooks/condition.ts";
 import { secondsSinceEpoch } from "../../hooks/rfc3339.ts";
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's one file: session, sync position, keys and commands under way, in SQLite, held by one process at a time.
+// Opens the bot's one SQLite file, which holds session, sync token, encryption keys and journal, with an exclusive lock.
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";

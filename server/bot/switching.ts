@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What start and stop change, patched so that a command takes effect at most once, whatever fails in between.
-// Each patch is bound to the generation that was written down before it: it can only be the next change.
+// Patches a Toggle for start and stop so that a command takes effect at most once, whatever fails in between. Each patch is
+// bound to the generation that the journal recorded before it: it can only be the next change.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import { isApplied } from "../kubernetes/toggle-requests.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult, Toggles } from "../kubernetes/toggles.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which Toggle a command is for: the one that it names, else the default one, else the only one. It is looked for in the watch's
-// memory while that is current, else at the API server; and never as it was before a patch of ours.
+// Resolves the Toggle that a command is for: the one it names, else the default, else the only one. It reads the watch's cache
+// while that is current, else the API server, and never a version older than the bot's own last patch.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { ToggleFailure, Toggles } from "../kubernetes/toggles.ts";
 import type { Access, CommandSource } from "./access.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `conntest`: logs in as the bot would, step by step in plain sight, and leaves nothing behind.
+// Runs `conntest`: logs in as the bot would, prints each step, and logs out again.
 import { MATRIX_VARIABLES, type MatrixConfig, parseMatrixConfig } from "../config/matrix.ts";
 import { startupTable } from "../config/startup-table.ts";
 import type { Environment } from "../config/variables.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of `conntest`.
+// Parses the command line of `conntest`.
 import { parseArgs } from "node:util";
 
 export type ConntestOptions = {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encryption of exports with age (https://age-encryption.org/v1), by its author's library; loaded when it is needed.
+// Encrypts and decrypts exports with age (https://age-encryption.org/v1), by its author's library, which is loaded on first
+// use.
 import { CommandFailed } from "./exit-codes.ts";
 
 /** As age's own -R and -i files: one a line, blank lines and lines that start with # are skipped. */

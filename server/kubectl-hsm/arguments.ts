@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line as checked values. node:util's parseArgs splits it; what it lacks (choices, operands, messages that do
-// not repeat what was typed, since that may be a secret) is here.
+// Parses the command line into checked values. node:util's parseArgs splits it; choices, operands and messages that do not
+// repeat what was typed, since that may be a secret, are here.
 import { parseArgs } from "node:util";
 import { usageError } from "./exit-codes.ts";
 import {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many secrets in small requests: what became of each, a bar, and a summary. A token takes seconds for a few writes.
+// Sends many secrets in small requests, with a progress bar and a summary of the results. A token takes seconds for a few
+// writes.
 import type { ItemResult, ItemResults } from "../agent-api/bulk-schema.ts";
 import type { ErrorCode } from "../http/errors.ts";
 import type { Answer } from "./agent/answer.ts";

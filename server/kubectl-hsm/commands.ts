@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every command, in the order of the help.
+// Lists every command in the order of the help.
 import type { Command } from "./option-spec.ts";
 import { completion } from "./verbs/completion.ts";
 import { create } from "./verbs/create.ts";

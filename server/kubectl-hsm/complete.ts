@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What could come next on a command line. It is asked by the shells at each Tab, and answers from what the commands say of
-// themselves; the names of secrets it asks of the agent, within a second or two.
+// Computes shell completions from the commands' specifications; for names of secrets it asks the agent, within a second or two.
 import { splitCommand } from "./arguments.ts";
 import { COMMANDS, commandNamed } from "./commands.ts";
 import {

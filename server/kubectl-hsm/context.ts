@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the context of a command: output, namespace and path, kubectl, and a connection to the agent that is opened on first
+// use.
 import { isNamespace } from "../../hooks/formats.ts";
 import { isHsmPath } from "../../hooks/hsm-path.ts";
 import { METADATA_SEGMENT } from "../agent/storage/path.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a write would change: keys and sizes, never a value. Nor a checksum of one: that of a short value gives it away.
+// Computes the diff that a write would make: keys and sizes, never a value. Nor a checksum of one: that of a short value gives
+// it away.
 
 type KeyState = { bytes: number };
 export type KeyChange = {

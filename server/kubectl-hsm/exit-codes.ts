@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `kubectl hsm` exits with, and how a command ends early. docs/kubectl-hsm.md is checked against the table.
+// Defines the exit codes of `kubectl hsm` and the error that ends a command. docs/kubectl-hsm.md is checked against the table.
 import { ownProperty } from "../../hooks/own-property.ts";
 import type { errors } from "../http/errors.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The help, of everything and of one command, made from what the commands say of themselves.
+// Renders the help, general and for one command, from the commands' specifications.
 import { COMMANDS } from "./commands.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
 import { type Command, GLOBAL_OPTIONS, type OptionSpec, type OptionSpecs } from "./option-spec.ts";

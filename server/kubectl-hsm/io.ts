@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The standard streams of the process, with writes that are waited for, and text made safe for a terminal.
+// Wraps the process's standard streams with awaited writes, and sanitizes text for a terminal.
 import type { Readable, Writable } from "node:stream";
 import { CommandFailed } from "./exit-codes.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kubectl hsm`: finds the command, runs it, and ends with its exit code, whatever happens, without leaving anything behind.
+// Runs `kubectl hsm`: finds the command, runs it, cleans up, and ends with its exit code.
 import { constants } from "node:os";
 import type { Environment } from "../config/variables.ts";
 import { globalsOf, splitCommand } from "./arguments.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a command describes its options and operands; parsing, help, completion and the documents' test all read it.
+// Defines how a command specifies its options and operands; parsing, help, completion and the documentation test read it.
 import type { Context } from "./context.ts";
 import type { ExitName } from "./exit-codes.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What commands print: text for people, or the same as JSON or YAML. Nothing in it can be an instruction to a terminal.
+// Prints results as text, JSON or YAML, without control sequences that a terminal would obey.
 import { Document, Scalar, visit } from "yaml";
 import { type Io, oneLine, write } from "./io.ts";
 

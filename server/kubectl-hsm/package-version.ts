@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The version of the package that this code is in: package.json is above both server/ and dist/server/.
+// Reads the version of the package that this code is in: package.json is above both server/ and dist/server/.
 import { existsSync, readFileSync } from "node:fs";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far a long command is: a bar on a terminal, else a line now and then.
+// Shows the progress of a long command: a bar on a terminal, else a line now and then.
 import { type Io, oneLine } from "./io.ts";
 
 export type Progress = {

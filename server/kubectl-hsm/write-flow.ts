@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How create and update go on once their input is checked: show, ask, write, say what came of it.
+// Runs the common part of create and update once their input is checked: show the diff, confirm, write, report.
 import type { SecretMetadata, WriteBody } from "../agent-api/schema.ts";
 import { type Answer, bodyOf } from "./agent/answer.ts";
 import type { Context } from "./context.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests with the bot's access token; a token that is refused is replaced, and the request is made again.
+// Sends requests with the bot's access token; when it is refused, logs in again and repeats the request.
 import type { Logger } from "pino";
 import type { MatrixAnswer, MatrixHttp, MatrixRequest } from "./http.ts";
 import type { Session } from "./login/outcome.ts";

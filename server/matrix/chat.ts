@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends the bot's answers to rooms, encrypted where the room is, each room's in their order.
+// Sends the bot's answers to rooms, encrypted where the room is, in order within each room.
 
 import { Type } from "@sinclair/typebox";
 import type { Answer, Chat } from "../bot/chat.ts";

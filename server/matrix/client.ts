@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// matrix-bot-sdk's client as the bot uses it: for encryption, over the bot's own connections, and with its session.
+// Creates matrix-bot-sdk's client for encryption, on the bot's own connections and session.
 import { Type } from "@sinclair/typebox";
 import type { MatrixClient } from "matrix-bot-sdk";
 import type { Logger } from "pino";

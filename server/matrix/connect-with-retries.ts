@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings the bot to Matrix at its start: session, encryption, connection; as often as it takes, up to the retries of a lost one.
+// Connects the bot to Matrix at its start, with as many retries as for a lost connection.
 import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import type { ChatConfig, IdentityChange } from "../bot/chat.ts";

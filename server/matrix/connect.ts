@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts the bot's connection to Matrix together: session, encryption, syncs, invitations, and the chat that answers go to.
+// Connects the bot to Matrix once: session, encryption, sync loop, invitations, and the chat for answers.
 import type { Logger } from "pino";
 import type { Chat, IncomingHandlers } from "../bot/chat.ts";
 import type { BotStore } from "../bot/store.ts";

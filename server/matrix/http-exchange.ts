@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One HTTP exchange with a homeserver or a login provider, over kept connections; every failure becomes a kind and a phrase.
+// Sends one HTTP request to a homeserver or a login provider over a pool; every failure becomes a kind and a phrase.
 import type { Logger } from "pino";
 import type { Dispatcher } from "undici";
 import { connectionFault } from "../http/connection-fault.ts";

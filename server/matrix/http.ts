@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests of the client-server API to one homeserver; an error of it is its errcode, never its text.
+// Sends requests of the client-server API to one homeserver; its errors are told apart by errcode, never by text.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { jsonOf } from "../json.ts";

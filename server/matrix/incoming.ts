@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a sync brings, in order: rooms and keys first, then the messages, each of which goes to exactly one handler.
+// Processes a sync in order: rooms and room keys first, then the messages, each of which goes to exactly one handler.
 import type { IncomingHandlers, RefusalReason, UnreadMessage } from "../bot/chat.ts";
 import type { Invitations } from "./invitations.ts";
 import type { LateKeys, Undecrypted } from "./late-keys.ts";

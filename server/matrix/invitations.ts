@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follows invitations of those who may command the bot, and declines all others without a word.
+// Accepts invitations of those who may command the bot, and rejects all others silently.
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import { createBackoff, type Sleep } from "../time.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events whose key has not come yet: it may be a few seconds behind them, so they are kept, over a kill as well.
+// Queues events that can't be decrypted yet, persistently: their room key may arrive a few seconds later.
 import { Type } from "@sinclair/typebox";
 import type { BotStore } from "../bot/store.ts";
 import { compileSchema } from "../http/validation.ts";

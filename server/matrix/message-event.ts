@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which events are text for the bot, and which reactions; what an event says, without who may say it.
+// Recognizes text messages and reactions among events, and parses their content.
 import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Remembers which event carried each encrypted message, so that a homeserver can't have an old one obeyed again.
+// Detects replayed messages: remembers which event carried each encrypted message, so that a homeserver can't send an old one
+// again.
 import { createHash } from "node:crypto";
 import { Type } from "@sinclair/typebox";
 import type { BotStore } from "../bot/store.ts";

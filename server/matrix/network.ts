@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix as the chat that the bot lives in: its files are read, then it is joined, listened to, and its device signed.
+// Implements the bot's chat interface for Matrix: loads its files, connects, listens, and has the device signed.
 import type { ChatNetwork, ConnectChatOptions, ConnectedChat, OpenChat } from "../bot/chat.ts";
 import type { EndReason } from "./connect.ts";
 import { type Connected, type ConnectOptions, connectWithRetries } from "./connect-with-retries.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells in the log which other devices the bot's account has: each store that was lost has left one, with keys to old messages.
+// Logs the other devices of the bot's account: each lost store leaves one behind, with keys to old messages.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Has the bot's own device signed, tries again while the homeserver does not answer, and says in the log what came of it.
+// Has the bot's own device cross-signed, with retries while the homeserver does not answer, and logs the result.
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import type { DeviceTrust } from "../bot/chat.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A request of matrix-bot-sdk that failed, as a fault of ours: the SDK throws three kinds of things.
+// Translates a failed request of matrix-bot-sdk into our fault type: the SDK throws three kinds of errors.
 import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 import { describeFault, type MatrixFault } from "./http.ts";

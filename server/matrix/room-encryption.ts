@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the connection needs of encryption in rooms: keys that come in, events to decrypt, and answers to encrypt.
+// Defines what the connection needs of encryption in rooms: receiving keys, decrypting events, encrypting answers.
 import type { RefusalReason } from "../bot/chat.ts";
 import type { StateEvent, SyncResponse, TimelineEvent } from "./sync-response.ts";
 

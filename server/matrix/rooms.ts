@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bot knows of its rooms: whether they are encrypted, and who is in them; asked once, and kept up by the syncs.
+// Caches which rooms are encrypted and who their members are: fetched once, then updated by syncs.
 import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends what matrix-bot-sdk wants sent over our connections: the function that its setRequestFn takes in place of `request`.
+// Sends matrix-bot-sdk's HTTP requests over our connections: the function for its setRequestFn, in place of the package
+// `request`.
 import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 import type { HttpExchange } from "./http-exchange.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's session over restarts: kept in its store, revived when its token expired, and replaced only when it is gone.
+// Persists the bot's session over restarts: renews an expired access token, and logs in anew only when the session is gone.
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
 import type { BotStore } from "../bot/store.ts";

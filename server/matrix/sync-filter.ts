@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bot asks the homeserver to tell it, and what it leaves out. https://spec.matrix.org/latest/client-server-api/#filtering
+// Defines the filters of the sync requests. https://spec.matrix.org/latest/client-server-api/#filtering
 
 /** State that says who gets keys, and whether and how a room is encrypted. */
 const STATE_TYPES = ["m.room.member", "m.room.encryption", "m.room.history_visibility"];

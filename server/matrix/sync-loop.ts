@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of syncs: each is processed and written down before the next one tells the homeserver to forget it.
+// Runs the sync loop: processes and stores each sync before the next request acknowledges it to the homeserver.
 import type { Logger } from "pino";
 import type { BotStore } from "../bot/store.ts";
 import { createBackoff, type Sleep } from "../time.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shape of an answer to /sync, as far as the bot reads it. https://spec.matrix.org/latest/client-server-api/#syncing
+// Defines the schema of a /sync response, as far as the bot reads it. https://spec.matrix.org/latest/client-server-api/#syncing
 import { type Static, Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 

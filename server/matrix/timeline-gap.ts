@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What was said in a room while the bot was away, as far as a sync left it out. https://spec.matrix.org/latest/client-server-api/#syncing
+// Fetches the messages of a room that a limited sync has left out. https://spec.matrix.org/latest/client-server-api/#syncing
 import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";

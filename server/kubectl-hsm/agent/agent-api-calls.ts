@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's routes as functions; what may be absent is a result, all else that fails ends the command.
+// Provides the agent's routes as functions; an absent secret is a result, every other failure ends the command.
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";
 import { fromBase64Map, toBase64Map } from "../../../hooks/formats.ts";

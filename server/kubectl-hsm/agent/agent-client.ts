@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests to the agent over HTTP. It is loaded when the first one is made.
+// Sends requests to the agent over HTTP. This module is loaded with the first one.
 import { callAgent } from "../../agent-api/client.ts";
 import { fixedSecret } from "../../config/secret.ts";
 import { openHttpPool } from "../../http/http-pool.ts";

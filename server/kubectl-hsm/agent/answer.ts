@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is asked of the agent and what its answers mean: a checked body, or a tagged refusal. Of the agent's text only its
+// Defines the requests to the agent and parses its responses: a checked body, or a tagged error. Of the agent's error only the
 // message is shown.
 import type { Static, TSchema } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";

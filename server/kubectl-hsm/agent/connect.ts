@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way to the agent: the address that was given, or a port-forward with the cluster's own CA and token.
+// Connects to the agent: at a given address, or through a port-forward with the cluster's own CA and bearer token.
 import { readFile } from "node:fs/promises";
 import { describeFileError } from "../../config/variables.ts";
 import { agentCa, agentToken, firstToken } from "../cluster/agent-credentials.ts";

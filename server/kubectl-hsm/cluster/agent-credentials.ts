@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CA of the agents' certificates and the agents' tokens, from the Secrets that scripts/credentials.sh makes.
-
+// Reads the CA of the agents' certificates and the agents' bearer tokens from the Secrets that scripts/credentials.sh creates.
 import { fromBase64 } from "../../../hooks/formats.ts";
 import { parseTokens } from "../../config/token-file.ts";
 import { CommandFailed } from "../exit-codes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which pod is the agent that is meant, on which port it listens, and which Secret holds its PIN.
+// Finds the agent's pod, the port it listens on, and the Secret that holds its PIN.
 import { Type } from "@sinclair/typebox";
 import { StringMap } from "../../../hooks/kubernetes.ts";
 import { compileSchema } from "../../http/validation.ts";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The namespace of the kubeconfig's current context.
-
+// Reads the namespace of the kubeconfig's current context.
 import { isNamespace } from "../../../hooks/formats.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import type { Kubectl } from "./kubectl.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that needs the cluster: kubectl as a child process, with the user's kubeconfig and its ways to log in.
+// Runs kubectl as a child process for everything that needs the cluster, with the user's kubeconfig and its credentials.
 // Objects go to it on standard input; no value of a secret is ever in its arguments.
 import { spawn } from "node:child_process";
 import type { Environment } from "../../config/variables.ts";

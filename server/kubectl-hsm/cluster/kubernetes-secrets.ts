@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kubernetes Secrets as secrets to import.
+// Reads Kubernetes Secrets as secrets to import.
 import { Type } from "@sinclair/typebox";
 import { fromBase64Map, isBase64, isObjectName } from "../../../hooks/formats.ts";
 import { OwnerReference, StringMap } from "../../../hooks/kubernetes.ts";

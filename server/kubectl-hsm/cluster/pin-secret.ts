@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Secret from which the agent reads its PIN: looked at before the token's PIN is changed, written afterwards.
+// Reads and updates the Secret from which the agent reads its PIN: checked before the token's PIN is changed, written
+// afterwards.
 import { Type } from "@sinclair/typebox";
 import { toBase64 } from "../../../hooks/formats.ts";
 import { StringMap } from "../../../hooks/kubernetes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A port-forward that kubectl runs for as long as a command needs it, on a loopback port that kubectl chooses.
+// Runs kubectl port-forward while a command needs it, on a loopback port that kubectl chooses.
 import { spawn } from "node:child_process";
 import { CommandFailed } from "../exit-codes.ts";
 import { type Kubectl, stderrText } from "./kubectl.ts";

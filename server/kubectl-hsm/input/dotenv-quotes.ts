@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quoted values of .env files, over as many lines as they have: 'as it is', "with escapes", and both joined as in a shell.
+// Parses quoted values of .env files over any number of lines: 'literal', "with escapes", and both concatenated as in a shell.
 import { failParsing } from "./parse-text.ts";
 
 /** What is read, and the place behind it. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// .env files as keys and values, read by a scanner of our own: every library guesses where it should refuse.
+// Parses .env files with a scanner of our own: every library guesses where it should reject.
 import { readQuoted } from "./dotenv-quotes.ts";
 import { failParsing, type ParseResult, parseText } from "./parse-text.ts";
 import { addKey, type Keys } from "./secret-keys.ts";

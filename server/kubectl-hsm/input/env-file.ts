@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of --from-env-file, as kubectl create secret generic reads them: a value is all that stands behind the =.
+// Parses the files of --from-env-file as kubectl create secret generic does: the value is everything after the =.
 
 import { failParsing, type ParseResult, parseText } from "./parse-text.ts";
 import { addKey, type Keys } from "./secret-keys.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which format a file has by its name, and JSON as keys and values.
+// Chooses a file's format by its name, and parses JSON into keys and values.
 import { basename } from "node:path";
 import { type Json, readJson } from "./json.ts";
 import { failParsing, type ParseResult, parseText } from "./parse-text.ts";

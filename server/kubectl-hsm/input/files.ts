@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files and standard input that the user names, read whole and up to a limit.
+// Reads files and standard input that the user names, whole and up to a size limit.
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { MAX_SECRET_BYTES } from "../../../hooks/formats.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file for `import` holds: an export, JSON of one or many secrets, or the lines of a .env file.
+// Parses a file for `import`: an export, JSON of one or many secrets, or the lines of a .env file.
 import { basename } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";

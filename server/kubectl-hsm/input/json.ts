@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON (RFC 8259) read so that nothing of it gets lost: numbers stay as they are written, a key that is given twice and half
-// a character are refused, and a key may be called __proto__. JSON.parse rounds, lets the last of two keys win, and names no line.
+// Parses JSON (RFC 8259) without loss: numbers keep their text, duplicate keys and lone surrogates are rejected, and a key may
+// be called __proto__. JSON.parse rounds, lets the last of two keys win, and names no line.
 import { failParsing } from "./parse-text.ts";
 
 /** A value with the place where it begins. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A literal of the command line, KEY=VALUE, as kubectl create secret generic reads it: the value is all behind the first =.
+// Parses a literal of the command line, KEY=VALUE, as kubectl create secret generic does: the value is everything after the
+// first =.
 
 import type { ParseResult } from "./parse-text.ts";
 import { isKeyForBoth, KEY_RULE } from "./secret-keys.ts";

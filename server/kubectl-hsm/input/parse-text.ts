@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text files as their readers see them: UTF-8 or refused, and what a reader refuses is told by its place, never by its content.
+// Decodes text files as strict UTF-8, and reports parse errors by line and column, never by content.
 
 /** What a text holds, or what is wrong with it; the message completes "<file> …". */
 export type ParseResult<T> = { ok: true; value: T } | { ok: false; message: string };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys that a reader finds, in order: each may be one, and is given once.
+// Collects the keys that a parser finds, in order; rejects invalid names and duplicates.
 import { isKeyName } from "../../agent/storage/path.ts";
 import { failParsing } from "./parse-text.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The user's terminal: questions, and input that is not shown. It is asked even where standard input is a pipe.
+// Prompts the user on the terminal, also without echo. It opens the terminal even where standard input is a pipe.
 import { openSync } from "node:fs";
 import { ReadStream } from "node:tty";
 import { CommandFailed } from "../exit-codes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys and values that create and update are given: literals, files, standard input, questions.
+// Collects the keys and values for create and update: literals, files, standard input, prompts.
 import { basename } from "node:path";
 import { MAX_SECRET_BYTES } from "../../../hooks/formats.ts";
 import type { SecretMetadata } from "../../agent-api/schema.ts";

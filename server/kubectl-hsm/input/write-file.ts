@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file that only its owner can read, written beside its place and then put there, so that no half of it is ever seen.
+// Writes a file with mode 0600 atomically: as a temporary file that is then renamed or linked.
 import { randomUUID } from "node:crypto";
 import { link, rename, rm, writeFile } from "node:fs/promises";
 import { CommandFailed } from "../exit-codes.ts";

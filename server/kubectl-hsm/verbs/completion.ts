@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `completion`: a script for the shell, which asks `kubectl-hsm __complete` at each Tab.
+// `completion` prints a shell script that calls `kubectl-hsm __complete` at each Tab.
 import { command } from "../arguments.ts";
 import { write } from "../io.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `create`: a secret where none is.
+// `create` creates a secret where none is.
 import { toPutBody } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `delete`: a secret, or one key of it, after a question.
+// `delete` deletes a secret, or one key of it, after a confirmation.
 import type { HeldSecret } from "../agent/agent-api-calls.ts";
 import { bodyOf } from "../agent/answer.ts";
 import { command } from "../arguments.ts";

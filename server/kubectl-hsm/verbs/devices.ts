@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `devices`: what the agent's node sees on USB.
+// `devices` lists the USB devices of the agent's node.
 import { command } from "../arguments.ts";
 import { table } from "../output.ts";
 

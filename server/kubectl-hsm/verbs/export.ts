@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `export`: secrets with their values, encrypted to somebody's key; plain only where that is asked for.
+// `export` exports secrets with their values, encrypted for a recipient; in plain text only on request.
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { ExportBody, ExportedSecret } from "../../agent-api/bulk-schema.ts";
 import { encryptTo, linesOf } from "../age.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `get`: what a secret is, without its values unless they are asked for.
+// `get` shows a secret's keys and metadata, and its values only on request.
 import { toBase64, toBase64Map } from "../../../hooks/formats.ts";
 import type { HeldSecret } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";

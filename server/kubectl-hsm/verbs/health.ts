@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `health`: whether the agent lives, whether its token can be read, and how full that is.
+// `health` shows whether the agent is up, whether its token can be read, and how full the token is.
 import { Type } from "@sinclair/typebox";
 import type { DeviceInfo } from "../../agent-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";

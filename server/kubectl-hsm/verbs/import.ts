@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `import`: secrets in bulk, from files, exports and Kubernetes Secrets.
+// `import` imports secrets in bulk from files, exports and Kubernetes Secrets.
 import { checksum } from "../../../hooks/checksum.ts";
 import { decryptWith, isEncrypted, linesOf } from "../age.ts";
 import type { AgentCalls } from "../agent/agent-api-calls.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `list`: the secrets of a namespace, or of the whole token, without values.
+// `list` lists the secrets of a namespace, or of the whole token, without values.
 import type { ObjectProblem } from "../../agent-api/schema.ts";
 import { command } from "../arguments.ts";
 import type { Context } from "../context.ts";

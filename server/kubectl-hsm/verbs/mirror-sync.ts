@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `mirror sync`: the agent reads its token anew, and the HSMSecrets are told to follow at once.
+// `mirror sync` has the agent reload its token, and triggers a sync of the HSMSecrets.
 import { isObjectName } from "../../../hooks/formats.ts";
 import { FORCE_SYNC } from "../../../hooks/hsmsecret/schema.ts";
 import { command } from "../arguments.ts";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `rename-key`: one value under another key, in one write.
-
+// `rename-key` renames one key of a secret in one write.
 import { toPatchBody } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `repack`: moves secrets to a storage layout. One that is interrupted goes on when it is run again.
+// `repack` migrates secrets to another storage layout. One that is interrupted resumes when it is run again.
 import type { Layout } from "../../agent-api/schema.ts";
 import { command } from "../arguments.ts";
 import { batchesOf, reportOutcomes, sendBatches } from "../batches.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `repair`: removes what can't be read and what cut writes have left on the token, and writes damaged names anew.
+// `repair` removes unreadable objects and those of interrupted writes from the token, and rewrites damaged names.
 import type { RepairResult } from "../../agent-api/schema.ts";
 import { command } from "../arguments.ts";
 import type { Context } from "../context.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `rotate-pin`: a new PIN for the token, and then for the Secret from which the agent reads it.
+// `rotate-pin` changes the token's PIN, and then the Secret from which the agent reads it.
 import { isObjectName } from "../../../hooks/formats.ts";
 import { whyNoPin } from "../../config/pin-line.ts";
 import { bodyOf } from "../agent/answer.ts";

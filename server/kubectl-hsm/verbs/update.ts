@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `update`: sets keys of a secret that is there, or replaces it whole.
+// `update` sets keys of an existing secret, or replaces it.
 import { toPatchBody, toPutBody } from "../agent/agent-api-calls.ts";
 import type { Refused } from "../agent/answer.ts";
 import { command } from "../arguments.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `version`: of kubectl hsm itself. It asks nobody.
+// `version` prints the version of kubectl hsm itself, without a connection.
 import { command } from "../arguments.ts";
 import { packageVersion } from "../package-version.ts";
 

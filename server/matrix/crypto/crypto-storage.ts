@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What matrix-bot-sdk asks to keep of encryption, in the bot's store: the settings of encrypted rooms.
+// Stores the settings of encrypted rooms for matrix-bot-sdk in the bot's store.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { RustSdkCryptoStorageProvider } from "matrix-bot-sdk";

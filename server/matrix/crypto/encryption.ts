@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's end-to-end encryption: opens its store, stands behind matrix-bot-sdk's client, and knows who is who.
+// Opens the bot's end-to-end encryption: its store, the crypto of matrix-bot-sdk's client, and the identities of users.
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { RustSdkCryptoStorageProvider } from "matrix-bot-sdk";

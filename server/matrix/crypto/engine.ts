@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chooses the crypto engine, native or WASM, and has matrix-bot-sdk load that one.
+// Chooses the crypto engine, native or WASM, and has matrix-bot-sdk load it.
 import { createRequire } from "node:module";
 import { guardMachine, type MachineObserver } from "./guarded-machine.ts";
 import type { IdbFactory } from "./indexeddb/types.ts";

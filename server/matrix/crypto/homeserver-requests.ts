@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls of the homeserver that cross-signing makes by itself, through matrix-bot-sdk's client.
+// Sends the requests that cross-signing makes by itself, through matrix-bot-sdk's client.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { jsonOf } from "../../json.ts";

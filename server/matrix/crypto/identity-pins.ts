@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trust on first use: remembers the identity of each allowed user, tells when it changes, and says who is obeyed then.
+// Implements trust on first use: pins the identity of each allowed user, reports changes, and decides who is obeyed then.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";

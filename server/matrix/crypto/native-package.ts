@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The native crypto package, with what Keyswitch needs beyond its machine, through secret storage items.
+// Loads the native crypto package, and adds access to identities through secret storage items.
 import { randomBytes } from "node:crypto";
 import type * as native from "@matrix-org/matrix-sdk-crypto-nodejs";
 import { Type } from "@sinclair/typebox";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Keyswitch and matrix-bot-sdk use of the native crypto package, and what Keyswitch needs beyond it, for both engines.
+// Defines the crypto machine as Keyswitch and matrix-bot-sdk use it, for both engines, with what Keyswitch needs beyond the
+// native package.
 
 /** An id of a user, a device or a room; the packages have a class for each. */
 export type Id = { toString(): string };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads matrix-bot-sdk with the crypto package that we give it, and without the packages that Keyswitch has no use for.
+// Loads matrix-bot-sdk with the given crypto package, and without the dependencies that Keyswitch does not use.
 import Module, { createRequire } from "node:module";
 import type { CryptoPackage } from "./olm-machine.ts";
 

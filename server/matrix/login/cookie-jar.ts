@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cookies of one single sign-on: kept by host and path (RFC 6265, section 5), forgotten afterwards.
+// Stores the cookies of one single sign-on by host and path (RFC 6265, section 5), and discards them afterwards.
 import { type Cookie, parseCookie } from "undici";
 import { isLoopback } from "../../config/loopback.ts";
 

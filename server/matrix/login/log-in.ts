@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logs in to the homeserver in the way that AUTH_METHOD says, and sees to it that it is the user that was meant.
+// Logs in to the homeserver by the method of AUTH_METHOD, and checks that the session is of the expected user.
 import type { MatrixConfig } from "../../config/matrix.ts";
 import {
   type DeviceOptions,

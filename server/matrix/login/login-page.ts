@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a page of a single sign-on is: a form for name and password, another form, or a link that leads on.
+// Parses a page of a single sign-on: a form for name and password, another form, or a link that continues.
 import { Parser } from "htmlparser2";
 
 type Field = { name: string; type: string; value: string };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The last step of every log-in: POST /login, and what its refusals mean.
+// Sends POST /login, the last step of every log-in, and explains its errors.
 // https://spec.matrix.org/latest/client-server-api/#post_matrixclientv3login
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

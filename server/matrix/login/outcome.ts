@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a log-in comes to: a session, or the stage at which it failed with what a person can do about it.
+// Defines the outcomes of a log-in: a session, or the failed stage with advice for the operator.
 
 import type { MatrixHttp } from "../http.ts";
 import type { HttpExchange } from "../http-exchange.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes a session that was made elsewhere: an access token, of which the homeserver says whose and which device's it is.
+// Logs in with a given access token, and asks the homeserver for its user and device.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { MatrixAuth } from "../../config/matrix.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Has the bot's device signed by its account's identity, which is made where there is none and never replaced.
+// Has the bot's device signed by its account's identity, which is created if there is none and never replaced.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { BotStore } from "../../../bot/store.ts";

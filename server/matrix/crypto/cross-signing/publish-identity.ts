@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Uploads the public keys of a new identity, with the password where the homeserver wants it.
+// Uploads the public keys of a new identity, with the password if the homeserver requires it.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { HomeserverRequests } from "../homeserver-requests.ts";

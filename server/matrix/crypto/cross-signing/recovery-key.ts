@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recovery key as text and as bytes, https://spec.matrix.org/latest/client-server-api/#key-representation
+// Encodes and decodes a recovery key, https://spec.matrix.org/latest/client-server-api/#key-representation
 
 const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const PREFIX = [0x8b, 0x01] as const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encrypts secrets for the account's data, https://spec.matrix.org/latest/client-server-api/#msecret_storagev1aes-hmac-sha2
+// Encrypts secrets for account data, https://spec.matrix.org/latest/client-server-api/#msecret_storagev1aes-hmac-sha2
 import {
   createCipheriv,
   createDecipheriv,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the private keys of the account's identity in its secret storage, https://spec.matrix.org/latest/client-server-api/#storage
+// Stores the private keys of the account's identity in secret storage,
+// https://spec.matrix.org/latest/client-server-api/#storage
 import { randomBytes } from "node:crypto";
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Notes which records of an in-memory IndexedDB committed transactions have changed.
+// Tracks which records of an in-memory IndexedDB the committed transactions have changed.
 import { keyText } from "./row-names.ts";
 import {
   type IdbCursor,

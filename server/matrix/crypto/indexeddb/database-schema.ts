@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a database is like apart from its records, as it is kept: version, object stores, indexes.
+// Serializes a database's schema: version, object stores and indexes.
 import { type Static, Type } from "@sinclair/typebox";
 import type { IdbDatabase, IdbObjectStore } from "./types.ts";
 

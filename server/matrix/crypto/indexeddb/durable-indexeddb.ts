@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An IndexedDB in memory whose content is kept in the bot's store: restored at the start, written at each flush.
+// Implements an in-memory IndexedDB that persists in the bot's store: restored at the start, written at each flush.
 import { deserialize, serialize } from "node:v8";
 import type { BotStore } from "../../../bot/store.ts";
 import { type ChangeTracker, type DatabaseChanges, trackChanges } from "./change-tracking.ts";

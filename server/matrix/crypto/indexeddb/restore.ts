@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fills an empty in-memory IndexedDB with what the bot's store kept of it.
+// Restores an in-memory IndexedDB from the bot's store.
 import { deserialize } from "node:v8";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The names of the rows that hold an IndexedDB in the bot's store: one a record, and one or two for what the stores are like.
+// Names the rows that hold an IndexedDB in the bot's store: one for each record, and one or two for each object store's schema.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 

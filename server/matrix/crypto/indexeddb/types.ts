@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of the IndexedDB interface that the durable store touches; Node's types have none of it.
+// Declares the part of the IndexedDB interface that the durable store uses; Node's types have none of it.
 import * as fake from "fake-indexeddb";
 
 /** https://w3c.github.io/IndexedDB/#keyrange */

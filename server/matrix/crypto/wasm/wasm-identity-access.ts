@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Identities and their private keys in the WASM package's machine.
+// Reads and imports identities and their private keys in the WASM package's machine.
 import * as wasm from "@matrix-org/matrix-sdk-crypto-wasm";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The WASM package's machine with the methods, the request shapes and the numbers of the native one.
+// Adapts the WASM package's machine to the methods, request shapes and enum values of the native one.
 import * as wasm from "@matrix-org/matrix-sdk-crypto-wasm";
 import type { DecryptedRoomEvent, DeviceLists, EncryptionSettings, Id, OlmMachine } from "../olm-machine.ts";
 import { ShieldCode } from "../olm-machine.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The WASM crypto package under the class names of the native one, as far as matrix-bot-sdk uses it.
+// Adapts the WASM crypto package to the class names of the native one, as far as matrix-bot-sdk uses it.
 import * as wasm from "@matrix-org/matrix-sdk-crypto-wasm";
 import { type IdbFactory, idbGlobals } from "../indexeddb/types.ts";
 import type { CryptoPackage, EncryptionSettings, Id, OlmMachine } from "../olm-machine.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The WASM package's requests to the homeserver in the native one's shape.
+// Converts the WASM package's requests to the homeserver into the native package's shape.
 import * as wasm from "@matrix-org/matrix-sdk-crypto-wasm";
 import type { CryptoRequest, ToDeviceRequest } from "../olm-machine.ts";
 
