@@ -7,8 +7,8 @@ import closeWithGrace from "close-with-grace";
 import { Registry } from "prom-client";
 import { fromBase64Map } from "../../hooks/formats.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
+import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";
 import { parseAgentConfig } from "../../server/agent/config.ts";
-import { agentTokenFiles } from "../../server/agent/token-files.ts";
 import { isLoopback } from "../../server/config/loopback.ts";
 import { createLogger } from "../../server/log.ts";
 import { createMemoryStore } from "./memory-store.ts";
@@ -29,7 +29,7 @@ const app = buildAgentApp({
   logger,
   registry: new Registry(),
   auth: {
-    tokenFiles: agentTokenFiles(config),
+    tokenFiles: bearerTokenFiles(config),
     clientCertificates: config.tls?.clientCaFile !== undefined,
     loopback: isLoopback(config.listenHost),
   },

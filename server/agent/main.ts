@@ -4,12 +4,12 @@ import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { authOf } from "../http/auth.ts";
 import { buildAgentApp } from "./app.ts";
+import { bearerTokenFiles } from "./bearer-token-files.ts";
 import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createPkcs11Store } from "./pkcs11/parent/store.ts";
 import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
 import type { Health, SecretStore } from "./store.ts";
-import { agentTokenFiles } from "./token-files.ts";
 
 /** An agent that listens. `close` waits for the requests under way, then lets go of the token. */
 export type RunningAgent = { address: string; close(): Promise<void> };
@@ -64,7 +64,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       logger,
       registry,
       metrics,
-      auth: authOf(config, agentTokenFiles(config)),
+      auth: authOf(config, bearerTokenFiles(config)),
       device: config.deviceName,
       node: config.nodeName,
       sysfsRoot: config.sysfsRoot,

@@ -8,8 +8,8 @@ import { Registry } from "prom-client";
 import t from "tap";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
+import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";
 import { unavailable } from "../../server/agent/store.ts";
-import { agentTokenFiles } from "../../server/agent/token-files.ts";
 import { errors } from "../../server/http/errors.ts";
 
 const text = readFileSync(new URL("../../docs/agent-api.md", import.meta.url), "utf8");
@@ -64,7 +64,7 @@ t.test("the examples", async (t) => {
     logger: pino({ level: "silent" }),
     registry: new Registry(),
     auth: {
-      tokenFiles: agentTokenFiles({ writeTokenFile: join(root, "token") }),
+      tokenFiles: bearerTokenFiles({ writeTokenFile: join(root, "token") }),
       clientCertificates: false,
       loopback: true,
     },

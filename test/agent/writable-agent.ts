@@ -7,7 +7,7 @@ import type { Test } from "tap";
 import { keyedChecksums } from "../../hooks/keyed-checksum.ts";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
-import { agentTokenFiles } from "../../server/agent/token-files.ts";
+import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";
 import { checksumKeyOf } from "../../server/checksum-keys.ts";
 import type { LogLevel } from "../../server/config/listener.ts";
 import { recordedLog } from "../http/recorded-log.ts";
@@ -51,7 +51,7 @@ export const writableAgent = (t: Test, { reader = true, writer = true, level = "
     logger: log.logger,
     registry: new Registry(),
     auth: {
-      tokenFiles: agentTokenFiles({
+      tokenFiles: bearerTokenFiles({
         ...(reader && { readTokenFile: join(root, "read") }),
         ...(writer && { writeTokenFile: join(root, "write") }),
       }),

@@ -11,7 +11,7 @@ import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
-import { agentTokenFiles } from "../../server/agent/token-files.ts";
+import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
@@ -30,7 +30,7 @@ const start = async (t: Test, withTokens: boolean) => {
     logger: log.logger,
     registry: new Registry(),
     auth: {
-      tokenFiles: agentTokenFiles(withTokens ? { writeTokenFile } : {}),
+      tokenFiles: bearerTokenFiles(withTokens ? { writeTokenFile } : {}),
       clientCertificates: true,
       loopback: true,
     },

@@ -11,8 +11,8 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import { createMemoryStore, type MemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
+import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";
 import type { SecretStore } from "../../server/agent/store.ts";
-import { agentTokenFiles } from "../../server/agent/token-files.ts";
 import { compileCache } from "../compile-cache.ts";
 
 /** The program under test. */
@@ -104,7 +104,7 @@ export const startAgent = async (t: Teardown, options: AgentOptions = {}): Promi
     logger: pino({ level: "silent" }),
     registry: new Registry(),
     auth: {
-      tokenFiles: agentTokenFiles({ readTokenFile, ...(!options.readOnly && { writeTokenFile }) }),
+      tokenFiles: bearerTokenFiles({ readTokenFile, ...(!options.readOnly && { writeTokenFile }) }),
       clientCertificates: false,
       loopback: true,
     },

@@ -15,7 +15,7 @@ declare module "fastify" {
 /** What an operation came to: `found`, `absent`, `unchanged`, `listed`, or the code of the error. */
 export type Audited = { outcome: string; path?: string; prefix?: string; checksum?: string; count?: number };
 
-/** Operations that take the write token. */
+/** Operations that take the bearer token that may write. */
 export type WriteOperation =
   | "put"
   | "patch"
@@ -65,7 +65,7 @@ const MAX_KEYS = 50;
 /** Requests that have their line. */
 const told = new WeakSet<FastifyRequest>();
 
-/** The same for a write: the line also has the names of the caller's token and certificate. */
+/** The same for a write: the line also has the names of the caller's bearer token and certificate. */
 export const startWriteAudit = (
   request: FastifyRequest,
   metrics: AgentMetrics,

@@ -16,7 +16,7 @@ export type DeviceRouteOptions = {
   device: string;
   node: string;
   sysfsRoot: string;
-  /** Whether there is a token file that allows writing. */
+  /** Whether there is a bearer token that may write. */
   writable: boolean;
 };
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines the options that all write routes share: the write scope, a response that no cache keeps, and an audit line in any
-// case.
+// What all routes have that take the bearer token which may write: the scope, an answer that nobody keeps, an audit line in any case.
 
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Maps the agent's bearer-token files to scopes.
+// Which bearer token of the HTTP API may do what: the files of the configuration with their scopes.
 import { type AuthOptions, tokenFile } from "../http/auth.ts";
 import type { AgentConfig } from "./config.ts";
 
-/** The token files of the configuration with their scopes: who may write may read. */
-export const agentTokenFiles = ({
+/** The configured files with their scopes: who may write may read. */
+export const bearerTokenFiles = ({
   readTokenFile,
   writeTokenFile,
 }: Pick<AgentConfig, "readTokenFile" | "writeTokenFile">): AuthOptions["tokenFiles"] => [
