@@ -61,3 +61,48 @@ t.test(
     t.match(await store.read("secrets/a/b"), { kind: "absent" }, "the agent goes on");
   },
 );
+
+t.test("a change of the PIN that the token refuses leaves the child as it is", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  const store = openStore();
+  await store.read("secrets/a/b");
+  module.forgetCalls();
+  for (const [value, name] of [
+    ["0x54", "CKR_FUNCTION_NOT_SUPPORTED"],
+    ["0xa1", "CKR_PIN_INVALID"],
+    ["0xa2", "CKR_PIN_LEN_RANGE"],
+    ["0xb5", "CKR_SESSION_READ_ONLY"],
+    ["0xe2", "CKR_TOKEN_WRITE_PROTECTED"],
+  ] as const) {
+    module.control(`fail C_SetPIN ${value}`);
+    const refused = await store.setPin(token.pin, newPin());
+    t.match(refused, { kind: "refused", message: new RegExp(name) });
+  }
+  module.control();
+  t.match(await store.setPin(token.pin, newPin()), { kind: "changed" }, "no try was counted");
+  t.equal(module.calls("C_Login"), 0);
+  t.same(store.starts, ["start"]);
+});
+
+t.test("a change of the PIN in which the module fails is the end of the child", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  const store = openStore({ operationTimeoutMs: 5_000 });
+  await store.read("secrets/a/b");
+  const failures = [
+    ["fail C_SetPIN 0x05 1", "the token failed while its PIN was changed; try both PINs with care"],
+    ["fail C_SetPIN 0x06 1", "the token failed while its PIN was changed; try both PINs with care"],
+    ["fail C_SetPIN 0x30 1", "the token failed while its PIN was changed; try both PINs with care"],
+    ["fail C_SetPIN 0xb3 1", "the token failed while its PIN was changed; try both PINs with care"],
+    ["hang C_SetPIN 1", "the token did not answer a setPin in time"],
+  ] as const;
+  for (const [line, message] of failures) {
+    module.control(line);
+    module.forgetCalls();
+    const down = store.healthIs(false);
+    const failed = await store.setPin(token.pin, newPin());
+    t.match(failed, { kind: "unavailable", message }, line);
+    await down;
+    t.match(await store.read("secrets/a/b"), { kind: "absent" }, "the next child serves");
+    t.equal(module.calls("C_Login"), 1, "and has logged in once");
+  }
+});

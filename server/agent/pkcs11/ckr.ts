@@ -53,6 +53,7 @@ const CKR_ATTRIBUTE_SENSITIVE = 0x11;
 const CKR_ATTRIBUTE_TYPE_INVALID = 0x12;
 const CKR_ATTRIBUTE_VALUE_INVALID = 0x13;
 const CKR_DEVICE_REMOVED = 0x32;
+const CKR_FUNCTION_NOT_SUPPORTED = 0x54;
 const CKR_KEY_HANDLE_INVALID = 0x60;
 const CKR_OBJECT_HANDLE_INVALID = 0x82;
 const CKR_PIN_INVALID = 0xa1;
@@ -112,6 +113,13 @@ export const isWriteProtected = (value: number): boolean =>
 /** Whether C_SetPIN's return value blames the new PIN. */
 export const isUnfitPin = (value: number): boolean =>
   value === CKR_PIN_INVALID || value === CKR_PIN_LEN_RANGE;
+
+/**
+ * Whether with C_SetPIN's return value the token refuses the change before it compares anything: the new PIN does not fit, or PINs
+ * can't be changed in this session or on this token.
+ */
+export const isPinChangeRefused = (value: number): boolean =>
+  isUnfitPin(value) || isWriteProtected(value) || value === CKR_FUNCTION_NOT_SUPPORTED;
 
 /** Whether the value says positively that there is no token any more. */
 export const isTokenGone = (value: number): boolean =>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only place that has a token compare a PIN: C_Login and C_SetPIN, each only where the agent's guard allows it. Runs in
-// the child.
+// The only place that has a token compare a PIN: C_Login and C_SetPIN, each only where the agent's guard allows it.
 import { createHmac } from "node:crypto";
 import { type Session, type Slot, type Token, TokenFlag } from "graphene-pk11";
-import { ckrName, isTokenGone, isUnfitPin, loginOutcome } from "../ckr.ts";
+import { ckrName, isPinChangeRefused, isTokenGone, loginOutcome } from "../ckr.ts";
 import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
 import { whyNotTried } from "../pin-state.ts";
 import { CkrError, callModule } from "./module-call.ts";
@@ -148,14 +147,15 @@ const checkLength = (pin: string, { minPinLen, maxPinLen }: Token): void => {
   throw new StartFault("PIN_INCORRECT", message);
 };
 
-/** What C_SetPIN's return value says of the current PIN: nothing where it blames the new one. */
+/** What C_SetPIN's return value says of the current PIN: nothing where the change was refused for another reason. */
 const changeOutcome = (value: number): LoginOutcome =>
-  isUnfitPin(value) ? "not-compared" : loginOutcome(value);
+  isPinChangeRefused(value) ? "not-compared" : loginOutcome(value);
 
 /**
  * Changes the PIN. The token compares the current one, which is a try as any other: another program may have changed it
- * since it was accepted. Answers the return value that blames the new PIN, undefined where it is in force.
- * @throws StartFault where the current PIN may not be tried, or was refused
+ * since it was accepted. Answers the return value by which the token refuses the change (isPinChangeRefused), undefined where the
+ * new PIN is in force.
+ * @throws StartFault where the current PIN may not be tried, or was refused; CkrError where the module failed
  */
 export const changePin = async (
   guarded: GuardedToken,
@@ -172,7 +172,8 @@ export const changePin = async (
       replacedBy: pinDigest(key, next),
     });
   } catch (error) {
-    if (!(error instanceof CkrError && error.call === "C_SetPIN" && isUnfitPin(error.value))) throw error;
+    if (!(error instanceof CkrError && error.call === "C_SetPIN" && isPinChangeRefused(error.value)))
+      throw error;
     return error.value;
   }
   return undefined;

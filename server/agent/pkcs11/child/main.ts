@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entry of the PKCS#11 child process: the only process that loads the module and reads the PIN. Does one call at a time.
+// Entry of the PKCS#11 child process, the only process that loads the module and reads the PIN: its messages with the agent.
 
-import { SlotFlag } from "graphene-pk11";
-import { createSerialQueue } from "../../../queue.ts";
 import type { Answer } from "../answers.ts";
 import { ckrName } from "../ckr.ts";
 import {
   type ChildMessage,
+  type Configure,
   isWrite,
   type Operation,
   type PinRefusal,
   parentMessage,
   type Stage,
 } from "../messages.ts";
-import { changePin, type PinGate, pinDigest, refusalOf } from "./login.ts";
-import { CkrError, callModule } from "./module-call.ts";
-import { type Attached, attachToken, startFailure } from "./session.ts";
+import type { PinGate } from "./login.ts";
+import { CkrError } from "./module-call.ts";
+import { Operations } from "./operations.ts";
+import { attachToken, startFailure } from "./session.ts";
 import { StartFault } from "./start-fault.ts";
 import { openView, type View } from "./view.ts";
 
@@ -24,58 +24,14 @@ const send = (message: ChildMessage): void => {
 };
 const progress = (stage: Stage): void => send({ type: "progress", stage });
 
-let view: View | undefined;
-let attached: Attached | undefined;
-let answerLogin: ((refusal: PinRefusal | undefined) => void) | undefined;
-
 /** Sends the last message and leaves once it is out. */
 const leaveWith = (message: ChildMessage): void => {
   process.send?.(message, undefined, undefined, () => process.exit(0));
 };
 
-/** The path that is being written. */
-let writing: string | undefined;
-/** What is not a read goes one after another. */
-const inTurn = createSerialQueue();
-
-const inTurnAt = (path: string, work: () => Promise<Answer>): Promise<Answer> =>
-  inTurn(async () => {
-    writing = path;
-    try {
-      return await work();
-    } finally {
-      writing = undefined;
-    }
-  });
-
-/** Changes the PIN of the token, if `current` is the one that this process has logged in with. */
-const setPin = async (held: Attached, current: string, next: string): Promise<Answer> => {
-  const { guarded, pin } = held;
-  const refusal = refusalOf(guarded);
-  if (refusal !== undefined) return { kind: "pin", message: refusal, outcome: "locked" };
-  if (pin === undefined || pinDigest(guarded.key, current) !== pin) {
-    return { kind: "pin", message: "", outcome: "mismatch" };
-  }
-  const unfit = await changePin(guarded, current, next);
-  if (unfit === undefined) {
-    held.pin = pinDigest(guarded.key, next);
-    return { kind: "pin", message: "", outcome: "changed" };
-  }
-  const message = `the token does not take the new PIN: C_SetPIN returned ${ckrName(unfit)}; tokens ask for a length, often 6 to 16 digits`;
-  return { kind: "pin", message, outcome: "refused" };
-};
-
-/** Whether the slot has its token and the session is still one: neither touches the card with modules that cache. */
-const isPresent = ({ guarded: { session, slot } }: Attached): boolean => {
-  try {
-    const { flags } = callModule("C_GetSlotInfo", () => session.lib.C_GetSlotInfo(slot.handle));
-    callModule("C_GetSessionInfo", () => session.lib.C_GetSessionInfo(session.handle));
-    return (flags & SlotFlag.TOKEN_PRESENT) !== 0;
-  } catch (error) {
-    if (error instanceof CkrError) return false;
-    throw error;
-  }
-};
+/** What is served once the token is loaded. */
+let serving: { view: View; operations: Operations } | undefined;
+let answerLogin: ((refusal: PinRefusal | undefined) => void) | undefined;
 
 /** The guard in the parent. */
 const gate: PinGate = {
@@ -88,39 +44,10 @@ const gate: PinGate = {
     send({ type: "loginOutcome", outcome, ...(replacedBy !== undefined && { replacedBy }) }),
 };
 
-const work = async (current: View, held: Attached, operation: Operation): Promise<Answer> => {
-  switch (operation.type) {
-    case "read":
-      if (writing === operation.path) await inTurn(async () => {});
-      return current.read(operation.path);
-    case "list":
-      return inTurn(() => current.list(operation.prefix));
-    case "refresh":
-      return inTurn(() => current.refresh());
-    case "probe":
-      return inTurn(async () => ({ kind: "present", present: isPresent(held) }));
-    case "change":
-      return inTurnAt(operation.path, () => current.writer.change(operation, held.ways.cache === "cached"));
-    case "look":
-      return inTurnAt(operation.path, async () => current.writer.look(operation));
-    case "tidy":
-      return inTurnAt(operation.path, () => current.writer.tidy(operation.path, operation.remove));
-    case "undo":
-      return inTurnAt(operation.path, () => current.writer.undo(operation.path));
-    case "recover":
-      return inTurn(() => current.writer.recover());
-    case "repair":
-      return inTurn(() => current.writer.repair(operation.dryRun));
-    case "setPin":
-      return inTurn(() => setPin(held, operation.current, operation.next));
-  }
-};
-
 const perform = async (operation: Operation): Promise<Answer> => {
-  if (view === undefined || attached === undefined)
-    return { kind: "fault", ckr: "UNEXPECTED", call: "before ready" };
+  if (serving === undefined) return { kind: "fault", ckr: "UNEXPECTED", call: "before ready" };
   try {
-    return await work(view, attached, operation);
+    return await serving.operations.perform(operation);
   } catch (error) {
     if (error instanceof CkrError) return { kind: "fault", ckr: ckrName(error.value), call: error.call };
     // A new log-in in the middle of a call was refused: there is nothing more to be done in this process.
@@ -132,8 +59,20 @@ const perform = async (operation: Operation): Promise<Answer> => {
 
 const answerOf = async (id: number, operation: Operation): Promise<ChildMessage> => {
   const answer = await perform(operation);
-  if (!isWrite(operation) || view === undefined) return { type: "answer", id, answer };
+  if (!isWrite(operation) || serving === undefined) return { type: "answer", id, answer };
+  const { view } = serving;
   return { type: "answer", id, answer, view: view.token, entries: view.changedEntries() };
+};
+
+const start = async (config: Configure): Promise<void> => {
+  try {
+    const attached = await attachToken(config, gate, progress);
+    const view = await openView(attached, () => progress("load"));
+    serving = { view, operations: new Operations(attached, view) };
+    send({ type: "ready", view: view.token, entries: view.entries() });
+  } catch (error) {
+    leaveWith(startFailure(error));
+  }
 };
 
 process.on("disconnect", () => process.exit(0));
@@ -146,16 +85,8 @@ process.on("SIGTERM", () => undefined);
 process.on("message", async (message: unknown) => {
   if (!parentMessage.Check(message)) process.exit(70);
   switch (message.type) {
-    case "configure": {
-      try {
-        attached = await attachToken(message, gate, progress);
-        view = await openView(attached, () => progress("load"));
-        send({ type: "ready", view: view.token, entries: view.entries() });
-      } catch (error) {
-        leaveWith(startFailure(error));
-      }
-      return;
-    }
+    case "configure":
+      return start(message);
     case "login":
       answerLogin?.(message.refusal);
       return;

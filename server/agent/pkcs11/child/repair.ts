@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds what is wrong on the token, and mends it where the token lets it. Runs in the child.
+// Finds what is wrong on the token, and mends it where the token lets it.
 
 import type { RepairResult } from "../../../agent-api/schema.ts";
 import { listedPathOf, pathsOf } from "../../storage/secret.ts";

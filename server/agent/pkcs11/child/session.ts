@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Getting from a configuration to a session that is logged in: module, slot, PIN file, log-in. Runs in the child.
+// Getting from a configuration to a session that is logged in: module, slot, PIN file, log-in.
 import {
   Module,
   type Session,

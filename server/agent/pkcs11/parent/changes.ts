@@ -14,6 +14,7 @@ import {
 } from "../../store.ts";
 import type { Answer } from "../answers.ts";
 import type { ChangeOperation, Operation } from "../messages.ts";
+import { type CallAnswer, OUT_OF_TURN } from "./pending-calls.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { TokenChild } from "./token-child.ts";
 import { type Begun, CUT_OFF, conclusionOf, MIXED, uncertain } from "./write-conclusion.ts";
@@ -98,16 +99,8 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
   };
 
   /** The child's answer, or what became of the child instead. */
-  const ask = async (child: TokenChild, operation: Operation): Promise<Answer | Unavailable> => {
-    const { answer } = await child.call(operation);
-    if (answer.kind === "fault") {
-      supervisor.fault(
-        child,
-        unavailable("TOKEN_UNAVAILABLE", `the token failed: ${answer.call} returned ${answer.ckr}`),
-      );
-    }
-    return answer;
-  };
+  const ask = async (child: TokenChild, operation: Operation): Promise<CallAnswer> =>
+    (await child.call(operation)).answer;
 
   const refusal = (path: string, answer: Extract<Answer, { kind: "refused" }>): ChangeResult => {
     if (answer.learned !== undefined) limits.refused(answer.learned);
@@ -237,9 +230,7 @@ export const createTokenChanges = (options: TokenChangesOptions): TokenChanges =
     const operation = { type: "repair", dryRun } as const;
     const answer = await supervisor.whileNoneLoads(() => ask(child, operation));
     if (answer.kind === "repaired") return { kind: "repaired", results: answer.results };
-    return answer.kind === "unavailable"
-      ? answer
-      : unavailable("TOKEN_UNAVAILABLE", "the token failed while it was repaired; run it again", 1);
+    return answer.kind === "unavailable" ? answer : OUT_OF_TURN;
   };
 
   /** Everything but damaged names is mended in one go; a secret with one is written anew, as any write is. */

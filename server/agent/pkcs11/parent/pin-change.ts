@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changing the token's PIN through a child process, as a result of the store.
 import { type PinResult, type Unavailable, unavailable } from "../../store.ts";
+import { OUT_OF_TURN } from "./pending-calls.ts";
 import type { PinGuard } from "./pin-guard.ts";
 import type { TokenChild } from "./token-child.ts";
 
@@ -16,12 +17,7 @@ export const changePinThrough = async (
   if (retryAfterSeconds > 0) return { kind: "withheld", retryAfterSeconds };
   const { answer } = await child.call({ type: "setPin", current, next });
   if (answer.kind === "unavailable") return answer;
-  if (answer.kind !== "pin") {
-    return unavailable(
-      "TOKEN_UNAVAILABLE",
-      "the token failed while its PIN was changed; try both PINs with care",
-    );
-  }
+  if (answer.kind !== "pin") return OUT_OF_TURN;
   if (answer.outcome === "mismatch") guard.mismatched();
   if (answer.outcome === "locked") return unavailable("PIN_LOCKED", answer.message, 60);
   return answer.outcome === "refused"

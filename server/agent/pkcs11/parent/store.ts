@@ -12,12 +12,13 @@ import {
   type Unavailable,
   unavailable,
 } from "../../store.ts";
-import type { Answer, TokenView } from "../answers.ts";
+import type { TokenView } from "../answers.ts";
 import type { Configure, Operation } from "../messages.ts";
 import { withProblems } from "../object-problems.ts";
 import { createTokenChanges } from "./changes.ts";
 import { createFreshDebts } from "./fresh-debts.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
+import { type CallAnswer, OUT_OF_TURN } from "./pending-calls.ts";
 import { changePinThrough } from "./pin-change.ts";
 import { createPinGuard } from "./pin-guard.ts";
 import { createStallLimits } from "./stall-limits.ts";
@@ -95,15 +96,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   const perform = async ({ operation, asked }: Call): Promise<SeenAnswer> => {
     const child = await supervisor.acquire(asked);
     if ("kind" in child) return unseen(child);
-    const reply = await child.call(operation);
-    const { answer } = reply;
-    if (answer.kind !== "fault") return reply;
-    const reason = unavailable(
-      "TOKEN_UNAVAILABLE",
-      `the token failed: ${answer.call} returned ${answer.ckr}`,
-    );
-    supervisor.fault(child, reason);
-    return unseen(reason);
+    return child.call(operation);
   };
   const changed = (): void =>
     options.events.queueLength(reads.length + lists.length + (changes?.length ?? 0));
@@ -146,8 +139,8 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
     operation: Operation,
     asked: number,
     signal: AbortSignal,
-    again: (answer: Answer | Unavailable) => boolean,
-  ): Promise<Answer | Unavailable> => {
+    again: (answer: CallAnswer) => boolean,
+  ): Promise<CallAnswer> => {
     let since = asked;
     for (let tries = 1; ; tries += 1) {
       const { answer, loadedSince, live } = await (queue.submit({ operation, asked }, signal) ??
@@ -163,7 +156,6 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
 
   const restless = (path: string): Unavailable =>
     unavailable("TOKEN_UNAVAILABLE", `${path}: the token kept changing while it was read`, 1);
-  const outOfTurn = (): Unavailable => unavailable("TOKEN_UNAVAILABLE", "the child answered out of turn", 1);
 
   const readOnce = async (path: string, asked: number, signal: AbortSignal): Promise<ReadResult> => {
     const reply = await ask(reads, { type: "read", path }, asked, signal, ({ kind }) =>
@@ -187,7 +179,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       case "stale":
         return restless(path);
       default:
-        return outOfTurn();
+        return OUT_OF_TURN;
     }
   };
 
@@ -243,7 +235,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
           return withProblems(child.memory.list(prefix), child.view, prefix);
         const reply = await ask(lists, { type: "list", prefix }, asked, abandoned, () => false);
         if (reply.kind !== "listed" && reply.kind !== "unavailable")
-          return reply.kind === "stale" ? restless(prefix) : outOfTurn();
+          return reply.kind === "stale" ? restless(prefix) : OUT_OF_TURN;
         return withProblems(reply, supervisor.serving()?.view, prefix);
       };
       return joinLists({ key: prefix, start, deadlineMs: operationTimeoutMs, late, signal });
@@ -253,7 +245,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
       const start = async (): Promise<InfoResult> => {
         const child = await supervisor.acquire(asked);
         if ("kind" in child) return child;
-        if (child.view === undefined) return outOfTurn();
+        if (child.view === undefined) return OUT_OF_TURN;
         const viewAgeMs = Math.round(clock.now() - child.loadedSince);
         const { unsettled: _, shown: __, problems: ___, ...view } = child.view;
         const { objects, maxObjectBytes } = writeLimits.current(child.view);

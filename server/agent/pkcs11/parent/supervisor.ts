@@ -41,8 +41,6 @@ export type Supervisor = {
    * it, or with half of it.
    */
   whileNoneLoads<T>(work: () => Promise<T>): Promise<T>;
-  /** The token did something that only a new child can mend. */
-  fault(child: TokenChild, reason: Unavailable): void;
   health(): Health;
   /** The serving child, without starting one. */
   serving(): TokenChild | undefined;
@@ -212,8 +210,6 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     }
   };
 
-  const fault = (child: TokenChild, reason: Unavailable): void => child.kill(reason);
-
   /** A live module's index, read again in place. */
   const refreshInPlace = (child: TokenChild): Promise<Unavailable | undefined> => {
     refreshing ??= (async () => {
@@ -225,10 +221,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         return RESTLESS;
       }
       if (answer.kind !== "refreshed") {
-        const said =
-          answer.kind === "fault" ? `${answer.call} returned ${answer.ckr}` : "an answer out of turn";
-        const reason = unavailable("TOKEN_UNAVAILABLE", `the token could not be listed: ${said}`);
-        fault(child, reason);
+        const said = "the token could not be listed: an answer out of turn";
+        const reason = unavailable("TOKEN_UNAVAILABLE", said);
+        child.kill(reason);
         return reason;
       }
       inPlaceMs = clock.now() - began;
@@ -274,7 +269,6 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     acquire,
     refreshedSince,
     whileNoneLoads,
-    fault,
     health: () => health,
     serving: () => serving,
     lastLoadMs: () => loadMs,

@@ -4,20 +4,21 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../../time.ts";
 import { type Unavailable, unavailable } from "../../store.ts";
-import type { Answer, TokenView } from "../answers.ts";
+import type { TokenView } from "../answers.ts";
 import {
+  type ChildMessage,
   type Configure,
   childMessage,
-  isWrite,
-  type LoginFlags,
-  type LoginOutcome,
   type Operation,
   type ParentMessage,
-  type Stage,
 } from "../messages.ts";
-import type { PinGuard, PinOfToken } from "./pin-guard.ts";
+import { childFaultOf } from "./child-fault.ts";
+import { LoginTry } from "./login-try.ts";
+import { type CallAnswer, PendingCalls } from "./pending-calls.ts";
+import type { PinGuard } from "./pin-guard.ts";
 import { createSecretMemory, type SecretMemory } from "./secret-memory.ts";
 import type { StallLimits } from "./stall-limits.ts";
+import { StartWatch } from "./start-watch.ts";
 
 export type TokenChildOptions = {
   config: Configure;
@@ -36,7 +37,7 @@ export type TokenChildOptions = {
 export type StartFailed = { kind: "failed"; reason: Unavailable; gone: boolean };
 
 /** An answer, and what it is at least as new as: `loadedSince` and `live` as they were when it came. */
-export type SeenAnswer = { answer: Answer | Unavailable; loadedSince: number; live: boolean };
+export type SeenAnswer = { answer: CallAnswer; loadedSince: number; live: boolean };
 
 export type TokenChild = {
   readonly pid: number | undefined;
@@ -64,234 +65,219 @@ export type TokenChild = {
 
 const RETIRED = unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process was replaced", 1);
 
-type Pending = {
-  operation: Operation;
-  resolve: (answer: Answer | Unavailable) => void;
-  stopWatch: () => void;
-};
-
 /** The entry in the other room: source under type stripping, or compiled. */
 const entry = fileURLToPath(
   new URL(import.meta.url.endsWith(".ts") ? "../child/main.ts" : "../child/main.js", import.meta.url),
 );
 
-const NEXT_STAGE: Readonly<Record<Stage, Stage>> = {
-  boot: "attach",
-  attach: "login",
-  login: "load",
-  load: "load",
-};
+type Received<Type extends ChildMessage["type"]> = Extract<ChildMessage, { type: Type }>;
 
-/** Starts a child at once. */
-export const startTokenChild = (options: TokenChildOptions): TokenChild => {
-  const { clock, guard, limits, operationTimeoutMs } = options;
-  const child: ChildProcess = fork(entry, [], {
-    serialization: "advanced",
-    stdio: ["ignore", "ignore", "ignore", "ipc"],
-    execArgv: [],
-    env: options.env,
-  });
-  const started = Promise.withResolvers<{ kind: "ready" } | StartFailed>();
-  const ended = Promise.withResolvers<Unavailable>();
-  const pending = new Map<number, Pending>();
-  let nextId = 1;
-  let loadedSince = clock.now();
-  let view: TokenView | undefined;
-  const memory = createSecretMemory();
-  let stage: Stage = "boot";
-  let stageSince = clock.now();
-  let login: PromiseWithResolvers<void> | undefined;
-  let killedFor: Unavailable | undefined;
-  let over = false;
-  let retiring = false;
-  let holds = 0;
-  let gone = false;
+const died = (code: number | null, signal: string | null): Unavailable =>
+  unavailable(
+    "TOKEN_UNAVAILABLE",
+    `the PKCS#11 child process ended (${signal ?? `code ${code}`}); the module may have crashed`,
+    1,
+  );
 
-  const seen = (answer: Answer | Unavailable): SeenAnswer => ({
-    answer,
-    loadedSince,
-    live: view?.cache !== "cached",
-  });
+class ForkedChild implements TokenChild {
+  readonly memory = createSecretMemory();
+  readonly #options: TokenChildOptions;
+  readonly #process: ChildProcess;
+  readonly #started = Promise.withResolvers<{ kind: "ready" } | StartFailed>();
+  readonly #ended = Promise.withResolvers<Unavailable>();
+  readonly #login: LoginTry;
+  readonly #startWatch: StartWatch;
+  readonly #pending: PendingCalls;
+  #loadedSince: number;
+  #view: TokenView | undefined;
+  #killedFor: Unavailable | undefined;
+  #isOver = false;
+  #isGone = false;
+  #isRetiring = false;
+  #holds = 0;
 
-  const send = (message: ParentMessage): void => {
-    if (child.connected) child.send(message, () => undefined);
-  };
+  constructor(options: TokenChildOptions) {
+    const { clock, limits } = options;
+    this.#options = options;
+    this.#process = fork(entry, [], {
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      execArgv: [],
+      env: options.env,
+    });
+    this.#loadedSince = clock.now();
+    this.#login = new LoginTry(options.guard);
+    this.#startWatch = new StartWatch({
+      clock,
+      limits,
+      stuck: (stage) =>
+        this.kill(
+          unavailable("TIMEOUT", `the token did not answer while the agent was at its ${stage} step`),
+        ),
+    });
+    this.#pending = new PendingCalls({
+      clock,
+      timeoutMs: options.operationTimeoutMs,
+      late: ({ type }) => this.kill(unavailable("TIMEOUT", `the token did not answer a ${type} in time`)),
+    });
+    this.#process.on("message", (message: unknown) => this.#received(message));
+    this.#process.on("error", () =>
+      this.#finish(unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process could not be started")),
+    );
+    this.#process.on("exit", (code, signal) => this.#finish(this.#killedFor ?? died(code, signal)));
+  }
 
-  const kill = (reason: Unavailable): void => {
-    killedFor ??= reason;
-    child.kill("SIGKILL");
-    finish(reason);
-  };
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
 
-  const stuck = (): void => {
-    limits.stalled(stage);
-    kill(unavailable("TIMEOUT", `the token did not answer while the agent was at its ${stage} step`));
-  };
-  let stopStartWatch = clock.after(limits.limit(stage), stuck);
+  get loadedSince(): number {
+    return this.#loadedSince;
+  }
+
+  get view(): TokenView | undefined {
+    return this.#view;
+  }
+
+  get started(): Promise<{ kind: "ready" } | StartFailed> {
+    return this.#started.promise;
+  }
+
+  get ended(): Promise<Unavailable> {
+    return this.#ended.promise;
+  }
+
+  async call(operation: Operation): Promise<SeenAnswer> {
+    if (this.#isOver) return this.#seen(await this.#ended.promise);
+    const asked = this.#options.clock.now();
+    const { promise, resolve } = Promise.withResolvers<SeenAnswer>();
+    const id = this.#pending.add({
+      operation,
+      resolve: (answer) => {
+        if (answer.kind === "refreshed") this.#loadedSince = asked;
+        resolve(this.#seen(answer)); // now: before the caller's turn comes, the next view may have
+      },
+    });
+    this.#send({ type: "call", id, operation });
+    return promise;
+  }
+
+  settledLogin(): Promise<void> {
+    return this.#login.settled();
+  }
+
+  kill(reason: Unavailable): void {
+    this.#killedFor ??= reason;
+    this.#process.kill("SIGKILL");
+    this.#finish(reason);
+  }
+
+  retire(): void {
+    this.#isRetiring = true;
+    this.#retireIfDone();
+  }
+
+  hold(): () => void {
+    this.#holds += 1;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#holds -= 1;
+      this.#retireIfDone();
+    };
+  }
+
+  #retireIfDone(): void {
+    if (this.#isRetiring && this.#pending.size === 0 && this.#holds === 0) this.kill(RETIRED);
+  }
+
+  #send(message: ParentMessage): void {
+    if (this.#process.connected) this.#process.send(message, () => undefined);
+  }
+
+  #seen(answer: CallAnswer): SeenAnswer {
+    return { answer, loadedSince: this.#loadedSince, live: this.#view?.cache !== "cached" };
+  }
 
   /** Everything that ends a child comes here once: its exit, a kill, an error of fork. */
-  function finish(reason: Unavailable): void {
-    if (over) return;
-    over = true;
-    memory.wipe();
-    stopStartWatch();
-    loginEnded("unclear");
-    for (const { resolve, stopWatch } of pending.values()) {
-      stopWatch();
-      resolve(reason);
-    }
-    pending.clear();
-    started.resolve({ kind: "failed", reason, gone });
-    ended.resolve(reason);
+  #finish(reason: Unavailable): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.memory.wipe();
+    this.#startWatch.stop();
+    this.#login.end("unclear");
+    this.#pending.end(reason);
+    this.#started.resolve({ kind: "failed", reason, gone: this.#isGone });
+    this.#ended.resolve(reason);
   }
 
-  const beginLogin = (pin: PinOfToken, flags: LoginFlags): void => {
-    const refusal = guard.begin(pin, flags);
-    if (refusal === undefined) login = Promise.withResolvers<void>();
-    send({ type: "login", ...(refusal !== undefined && { refusal }) });
-  };
-
-  /** Tells the guard, if a PIN is being tried, how that ended. */
-  function loginEnded(outcome: LoginOutcome, replacedBy?: string): void {
-    if (login === undefined) return;
-    guard.ended(outcome, replacedBy);
-    login.resolve();
-    login = undefined;
-  }
-
-  const enter = (next: Stage): void => {
-    stopStartWatch();
-    stage = next;
-    stageSince = clock.now();
-    stopStartWatch = clock.after(limits.limit(stage), stuck);
-  };
-
-  const completeStage = (): void => limits.completed(stage, clock.now() - stageSince);
-
-  const watch = (id: number): (() => void) =>
-    clock.after(operationTimeoutMs, () => {
-      const { operation } = pending.get(id) ?? {};
-      kill(unavailable("TIMEOUT", `the token did not answer a ${operation?.type ?? "call"} in time`));
-    });
-
-  const retireIfDone = (): void => {
-    if (retiring && pending.size === 0 && holds === 0) kill(RETIRED);
-  };
-
-  /** A sign of life from longer work gives that work its time again, and the reads that wait for a write. */
-  const renewWatches = (): void => {
-    const writing = [...pending.values()].some(({ operation }) => isWrite(operation));
-    for (const [id, waiting] of pending) {
-      if (waiting.operation.type === "read" && !writing) continue;
-      waiting.stopWatch();
-      waiting.stopWatch = watch(id);
-    }
-  };
-
-  child.on("message", (message: unknown) => {
-    if (over) return;
+  #received(message: unknown): void {
+    if (this.#isOver) return;
     if (!childMessage.Check(message)) {
-      kill(unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process sent what it should not"));
+      this.kill(unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process sent what it should not"));
       return;
     }
     switch (message.type) {
       case "progress":
-        if (view !== undefined) return renewWatches();
-        completeStage();
-        enter(NEXT_STAGE[message.stage]);
-        if (message.stage === "boot") send(options.config);
-        return;
-      case "loginIntent":
-        beginLogin(message, message.flags);
-        return;
+        this.#progressed(message);
+        break;
+      case "loginIntent": {
+        const refusal = this.#login.begin(message, message.flags);
+        this.#send({ type: "login", ...(refusal !== undefined && { refusal }) });
+        break;
+      }
       case "loginOutcome":
-        loginEnded(message.outcome, message.replacedBy);
-        return;
+        this.#login.end(message.outcome, message.replacedBy);
+        break;
       case "ready":
-        completeStage();
-        stopStartWatch();
-        view = message.view;
-        memory.update(message.entries);
-        started.resolve({ kind: "ready" });
-        return;
-      case "failed": {
-        gone = message.gone || message.code !== "TOKEN_UNAVAILABLE";
-        const retryAfterSeconds = message.code === "TOKEN_UNAVAILABLE" ? 5 : 60;
-        kill(unavailable(message.code, message.message, retryAfterSeconds));
-        return;
-      }
-      case "answer": {
-        const waiting = pending.get(message.id);
-        if (waiting === undefined) return;
-        pending.delete(message.id);
-        waiting.stopWatch();
-        if (message.answer.kind === "refreshed") view = message.answer.view;
-        view = message.view ?? view;
-        memory.update(message.entries ?? []);
-        waiting.resolve(message.answer);
-        retireIfDone();
-      }
+        this.#ready(message);
+        break;
+      case "failed":
+        this.#failed(message);
+        break;
+      case "answer":
+        this.#answered(message);
     }
-  });
-  child.on("error", () =>
-    finish(unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process could not be started")),
-  );
-  child.on("exit", (code, signal) =>
-    finish(
-      killedFor ??
-        unavailable(
-          "TOKEN_UNAVAILABLE",
-          `the PKCS#11 child process ended (${signal ?? `code ${code}`}); the module may have crashed`,
-          1,
-        ),
-    ),
-  );
+  }
 
-  return {
-    get pid() {
-      return child.pid;
-    },
-    get loadedSince() {
-      return loadedSince;
-    },
-    get view() {
-      return view;
-    },
-    memory,
-    started: started.promise,
-    settledLogin: () => login?.promise ?? Promise.resolve(),
-    ended: ended.promise,
-    kill,
-    retire: () => {
-      retiring = true;
-      retireIfDone();
-    },
-    hold: () => {
-      holds += 1;
-      let held = true;
-      return () => {
-        if (!held) return;
-        held = false;
-        holds -= 1;
-        retireIfDone();
-      };
-    },
-    call: async (operation) => {
-      if (over) return seen(await ended.promise);
-      const id = nextId;
-      nextId += 1;
-      const asked = clock.now();
-      const { promise, resolve } = Promise.withResolvers<SeenAnswer>();
-      pending.set(id, {
-        operation,
-        stopWatch: watch(id),
-        resolve: (answer) => {
-          if (answer.kind === "refreshed") loadedSince = asked;
-          resolve(seen(answer)); // now: before the caller's turn comes, the next view may have
-        },
-      });
-      send({ type: "call", id, operation });
-      return promise;
-    },
-  };
-};
+  #progressed({ stage }: Received<"progress">): void {
+    if (this.#view !== undefined) {
+      this.#pending.renew();
+      return;
+    }
+    this.#startWatch.passed(stage);
+    if (stage === "boot") this.#send(this.#options.config);
+  }
+
+  #ready({ view, entries }: Received<"ready">): void {
+    this.#startWatch.ready();
+    this.#view = view;
+    this.memory.update(entries);
+    this.#started.resolve({ kind: "ready" });
+  }
+
+  #failed({ code, message, gone }: Received<"failed">): void {
+    this.#isGone = gone || code !== "TOKEN_UNAVAILABLE";
+    this.kill(unavailable(code, message, code === "TOKEN_UNAVAILABLE" ? 5 : 60));
+  }
+
+  #answered({ id, answer, view, entries = [] }: Received<"answer">): void {
+    const call = this.#pending.take(id);
+    if (call === undefined) return;
+    if (answer.kind === "fault") {
+      const { reason, told } = childFaultOf(call.operation, answer);
+      call.resolve(told);
+      this.kill(reason);
+      return;
+    }
+    if (answer.kind === "refreshed") this.#view = answer.view;
+    this.#view = view ?? this.#view;
+    this.memory.update(entries);
+    call.resolve(answer);
+    this.#retireIfDone();
+  }
+}
+
+/** Starts a child at once. */
+export const startTokenChild = (options: TokenChildOptions): TokenChild => new ForkedChild(options);

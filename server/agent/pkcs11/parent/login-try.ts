@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The PIN that a child process has its token compare at the moment, if any, and that the guard is told how it ended.
+import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
+import type { PinGuard, PinOfToken } from "./pin-guard.ts";
+
+/** The tries of one child, one at a time. */
+export class LoginTry {
+  readonly #guard: PinGuard;
+  #underWay: PromiseWithResolvers<void> | undefined;
+
+  constructor(guard: PinGuard) {
+    this.#guard = guard;
+  }
+
+  /** Why the PIN may not be tried. Where it may, undefined, and `end` must follow. */
+  begin(pin: PinOfToken, flags: LoginFlags): PinRefusal | undefined {
+    const refusal = this.#guard.begin(pin, flags);
+    if (refusal === undefined) this.#underWay = Promise.withResolvers<void>();
+    return refusal;
+  }
+
+  /** Nothing, where no PIN is being tried. */
+  end(outcome: LoginOutcome, replacedBy?: string): void {
+    if (this.#underWay === undefined) return;
+    this.#guard.ended(outcome, replacedBy);
+    this.#underWay.resolve();
+    this.#underWay = undefined;
+  }
+
+  /** Resolves at once, or when the try has ended. */
+  settled(): Promise<void> {
+    return this.#underWay?.promise ?? Promise.resolve();
+  }
+}
