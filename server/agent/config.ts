@@ -1,45 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's configuration, from its environment variables.
-import { Type } from "@sinclair/typebox";
 import { AGENT_NAME, MAX_NAME } from "../../hooks/formats.ts";
 import {
   checkExposure,
-  LISTENER_VARIABLES,
   type ListenerConfig,
+  listenerVariables,
   readListener,
   readOptionalTokenPath,
   readTokenPath,
 } from "../config/listener.ts";
+import { choice, file, integer, pattern, type ValuesOf } from "../config/variable-table.ts";
 import {
   type ConfigResult,
+  complete,
   deepFreeze,
   type Environment,
+  present,
   readVariables,
   type VariableReader,
 } from "../config/variables.ts";
 
-/** The agent's variables and their defaults; docs/configuration.md is checked against it. */
-export const AGENT_VARIABLES = {
-  ...LISTENER_VARIABLES,
-  LISTEN_PORT: "8444",
-  READ_TOKEN_FILE: null,
-  WRITE_TOKEN_FILE: null,
-  DEVICE_NAME: null,
-  NODE_NAME: null,
-  PKCS11_MODULE: null,
-  PKCS11_TOKEN_LABEL: null,
-  PKCS11_SLOT: null,
-  PKCS11_PUBLIC_OBJECTS: "refuse",
-  PKCS11_PIN_FILE: null,
-  PKCS11_CACHE: "auto",
-  PKCS11_MAX_OBJECTS: null,
-  PKCS11_MAX_OBJECT_BYTES: null,
-  RESERVED_OBJECTS: null,
-  STORAGE_LAYOUT: "packed",
-  OPERATION_TIMEOUT_MS: "10000",
-  REFRESH_INTERVAL_MS: "30000",
-  SYSFS_ROOT: "/sys",
-} as const;
+/** Whether objects that are not private are believed: never, or in the per-key layout where there is no private one. */
+const PUBLIC_OBJECTS = ["refuse", "per-key"] as const;
 
 /** Whether the module sees what other processes write: `live` does, `cached` does not, `auto` lets the agent decide. */
 export const PKCS11_CACHE_MODES = ["auto", "live", "cached"] as const;
@@ -85,14 +67,78 @@ export type AgentConfig = ListenerConfig & {
   sysfsRoot: string;
 };
 
-const Name = Type.String({ pattern: AGENT_NAME, maxLength: MAX_NAME });
-/** CK_TOKEN_INFO.label is 32 bytes. */
-const TokenLabel = Type.String({ minLength: 1, maxLength: 32 });
-/** Whether objects that are not private are believed: never, or in the per-key layout where there is no private one. */
-const PUBLIC_OBJECTS = ["refuse", "per-key"] as const;
-/** CK_SLOT_ID is as wide as a pointer: no number of JavaScript holds all of them. */
-const SlotId = Type.String({ pattern: "^[0-9]{1,20}$" });
-const AbsolutePath = Type.String({ pattern: "^/" });
+/** A Kubernetes name (RFC 1123 subdomain). */
+const kubernetesName = (description: string) =>
+  pattern({ pattern: AGENT_NAME, maxLength: MAX_NAME }, "a Kubernetes name such as hsm-a", {
+    required: true,
+    description,
+  });
+
+/** The agent's variables. */
+export const AGENT_VARIABLES = {
+  ...listenerVariables(8444),
+  READ_TOKEN_FILE: file({ description: "tokens that may read" }),
+  WRITE_TOKEN_FILE: file({
+    description:
+      "tokens that may read and write; unset, or no such file beside `READ_TOKEN_FILE`: nobody may write",
+  }),
+  DEVICE_NAME: kubernetesName("name of this HSM"),
+  NODE_NAME: kubernetesName("name of this node"),
+  PKCS11_MODULE: file({ required: true, description: "path of the PKCS#11 module" }),
+  // CK_TOKEN_INFO.label is 32 bytes.
+  PKCS11_TOKEN_LABEL: pattern({ minLength: 1, maxLength: 32 }, "a label of 1 to 32 characters", {
+    description: "label of the token; this or `PKCS11_SLOT` is required, not both",
+  }),
+  // CK_SLOT_ID is as wide as a pointer: no number of JavaScript holds all of them.
+  PKCS11_SLOT: pattern({ pattern: "^[0-9]{1,20}$" }, "a slot id in decimal digits", {
+    description:
+      "slot id of the token, a whole number; where several tokens have one label, the message of the agent lists theirs",
+  }),
+  PKCS11_PUBLIC_OBJECTS: choice(PUBLIC_OBJECTS, {
+    default: "refuse",
+    description:
+      "`per-key`: believe objects that are not private, for a module that can't keep data objects private ([storage.md](storage.md#public-objects))",
+  }),
+  PKCS11_PIN_FILE: file({
+    required: true,
+    description: "file with the user PIN alone, in one line ([rules](hsm-setup.md#pin-rules))",
+  }),
+  PKCS11_CACHE: choice(PKCS11_CACHE_MODES, {
+    default: "auto",
+    description:
+      "whether the module shows what other processes write: `live` (it does), `cached` (it does not), or `auto`",
+  }),
+  PKCS11_MAX_OBJECTS: integer(1, 1_000_000, {
+    description:
+      "how many data objects the token takes, 1 to 1000000; fewer where the module shows fewer or the token refuses more ([storage.md](storage.md#room))",
+  }),
+  PKCS11_MAX_OBJECT_BYTES: integer(512, 1_048_576, {
+    description:
+      "the largest value of one object, 512 to 1048576; a larger secret is split over several; unset: where the module caches the largest of 4096, 4032 and 2048 that the token takes, else no limit",
+  }),
+  RESERVED_OBJECTS: integer(0, 1_000_000, {
+    description:
+      "how many of the data objects that the token takes are kept for the administrator: writes of `writeBack` leave them free; unset: a tenth of them, where it is known how many it takes",
+  }),
+  STORAGE_LAYOUT: choice(STORAGE_LAYOUTS, {
+    default: "packed",
+    description:
+      "what writes make: `packed` (one object for each secret) or `per-key` (one for each key and one for the metadata)",
+  }),
+  OPERATION_TIMEOUT_MS: integer(100, 600_000, {
+    default: 10_000,
+    description: "deadline of one operation on the token, 100 to 600000",
+  }),
+  REFRESH_INTERVAL_MS: integer(100, 86_400_000, {
+    default: 30_000,
+    description: "how old the agent's view of the token may become, 100 to 86400000",
+  }),
+  SYSFS_ROOT: pattern({ pattern: "^/" }, "an absolute path", {
+    default: "/sys",
+    description: "where sysfs is mounted",
+  }),
+};
+type AgentReader = VariableReader<ValuesOf<typeof AGENT_VARIABLES>>;
 
 /** The agent's configuration, frozen, or every fault of it. */
 export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> => {
@@ -100,76 +146,49 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
   const listener = readListener(reader);
   const readTokenFile = readTokenPath(reader, "READ_TOKEN_FILE");
   // A listener on loopback without any token file is open, so that a lone token file has to be there.
-  const readWriteToken = reader.raw("READ_TOKEN_FILE") === undefined ? readTokenPath : readOptionalTokenPath;
+  const readWriteToken = reader.isSet("READ_TOKEN_FILE") ? readOptionalTokenPath : readTokenPath;
   const writeTokenFile = readWriteToken(reader, "WRITE_TOKEN_FILE");
-  checkExposure(reader, listener, ["READ_TOKEN_FILE"], reader.raw("READ_TOKEN_FILE") !== undefined);
-  const name = (variable: "DEVICE_NAME" | "NODE_NAME") =>
-    reader.required(variable, reader.text(variable, Name, "a Kubernetes name such as hsm-a"));
-  const deviceName = name("DEVICE_NAME");
-  const nodeName = name("NODE_NAME");
-  const pkcs11 = readPkcs11(reader);
-  const writes = readWrites(reader);
-  const operationTimeoutMs = reader.integer("OPERATION_TIMEOUT_MS", 100, 600_000);
-  const refreshIntervalMs = reader.integer("REFRESH_INTERVAL_MS", 100, 86_400_000);
-  const sysfsRoot = reader.text("SYSFS_ROOT", AbsolutePath, "an absolute path");
-  if (
-    reader.faults.length > 0 ||
-    deviceName === undefined ||
-    nodeName === undefined ||
-    pkcs11 === undefined ||
-    writes === undefined ||
-    operationTimeoutMs === undefined ||
-    refreshIntervalMs === undefined ||
-    sysfsRoot === undefined
-  )
-    return { ok: false, faults: reader.faults };
-  const config: AgentConfig = {
-    ...listener,
-    ...(readTokenFile !== undefined && { readTokenFile }),
-    ...(writeTokenFile !== undefined && { writeTokenFile }),
-    deviceName,
-    nodeName,
-    pkcs11,
-    writes,
-    operationTimeoutMs,
-    refreshIntervalMs,
-    sysfsRoot,
-  };
+  checkExposure(reader, listener, ["READ_TOKEN_FILE"], reader.isSet("READ_TOKEN_FILE"));
+  const needed = complete({
+    deviceName: reader.value("DEVICE_NAME"),
+    nodeName: reader.value("NODE_NAME"),
+    pkcs11: readPkcs11(reader),
+    writes: readWrites(reader),
+    operationTimeoutMs: reader.value("OPERATION_TIMEOUT_MS"),
+    refreshIntervalMs: reader.value("REFRESH_INTERVAL_MS"),
+    sysfsRoot: reader.value("SYSFS_ROOT"),
+  });
+  if (needed === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
+  const config: AgentConfig = { ...listener, ...present({ readTokenFile, writeTokenFile }), ...needed };
   return { ok: true, config: deepFreeze(config) };
 };
 
-const readWrites = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): WriteConfig | undefined => {
-  const layout = reader.oneOf("STORAGE_LAYOUT", STORAGE_LAYOUTS);
-  const maxObjects = reader.integer("PKCS11_MAX_OBJECTS", 1, 1_000_000);
-  const maxObjectBytes = reader.integer("PKCS11_MAX_OBJECT_BYTES", 512, 1_048_576);
-  const reservedObjects = reader.integer("RESERVED_OBJECTS", 0, 1_000_000);
+const readWrites = (reader: AgentReader): WriteConfig | undefined => {
+  const layout = reader.value("STORAGE_LAYOUT");
+  const maxObjects = reader.value("PKCS11_MAX_OBJECTS");
+  const maxObjectBytes = reader.value("PKCS11_MAX_OBJECT_BYTES");
+  const reservedObjects = reader.value("RESERVED_OBJECTS");
   if (layout === undefined) return undefined;
-  return {
-    layout,
-    ...(reservedObjects !== undefined && { reservedObjects }),
-    ...(maxObjects !== undefined && { maxObjects }),
-    ...(maxObjectBytes !== undefined && { maxObjectBytes }),
-  };
+  return { layout, ...present({ maxObjects, maxObjectBytes, reservedObjects }) };
 };
 
-const readPkcs11 = (reader: VariableReader<keyof typeof AGENT_VARIABLES>): Pkcs11Config | undefined => {
-  const module = reader.required("PKCS11_MODULE", reader.file("PKCS11_MODULE"));
-  const tokenLabel = reader.text("PKCS11_TOKEN_LABEL", TokenLabel, "a label of 1 to 32 characters");
-  const slot = reader.text("PKCS11_SLOT", SlotId, "a slot id in decimal digits");
-  const pinFile = reader.required("PKCS11_PIN_FILE", reader.file("PKCS11_PIN_FILE"));
-  const cache = reader.oneOf("PKCS11_CACHE", PKCS11_CACHE_MODES);
-  const publicObjects = reader.oneOf("PKCS11_PUBLIC_OBJECTS", PUBLIC_OBJECTS);
-  const hasLabel = reader.raw("PKCS11_TOKEN_LABEL") !== undefined;
-  const hasSlot = reader.raw("PKCS11_SLOT") !== undefined;
+const readPkcs11 = (reader: AgentReader): Pkcs11Config | undefined => {
+  const module = reader.value("PKCS11_MODULE");
+  const tokenLabel = reader.value("PKCS11_TOKEN_LABEL");
+  const slot = reader.value("PKCS11_SLOT");
+  const pinFile = reader.value("PKCS11_PIN_FILE");
+  const cache = reader.value("PKCS11_CACHE");
+  const publicObjects = reader.value("PKCS11_PUBLIC_OBJECTS");
+  const hasLabel = reader.isSet("PKCS11_TOKEN_LABEL");
+  const hasSlot = reader.isSet("PKCS11_SLOT");
   if (hasLabel && hasSlot) reader.fault("PKCS11_SLOT", "must not be set beside PKCS11_TOKEN_LABEL");
   if (!hasLabel && !hasSlot) reader.fault("PKCS11_TOKEN_LABEL", "is required, unless PKCS11_SLOT is set");
-  if (module === undefined || pinFile === undefined || cache === undefined) return undefined;
-  return {
-    module,
-    ...(tokenLabel !== undefined && { tokenLabel }),
-    ...(slot !== undefined && { slot }),
-    ...(publicObjects === "per-key" && { readsPublic: true }),
-    pinFile,
-    cache,
-  };
+  const needed = complete({ module, pinFile, cache });
+  return (
+    needed && {
+      ...needed,
+      ...present({ tokenLabel, slot }),
+      ...(publicObjects === "per-key" && { readsPublic: true }),
+    }
+  );
 };

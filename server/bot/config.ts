@@ -1,51 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bot's configuration, from its environment variables; those of the bot that it replaces keep their names.
+
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { Type } from "@sinclair/typebox";
 import { DNS_LABEL, DNS_SUBDOMAIN, MAX_NAME } from "../../hooks/formats.ts";
 import {
   checkExposure,
-  LISTENER_VARIABLES,
   type ListenerConfig,
+  LOG_VARIABLES,
   type LogLevel,
+  listenHost,
+  listenPort,
   readListener,
   readTokenPath,
+  TLS_VARIABLES,
 } from "../config/listener.ts";
 import { MATRIX_VARIABLES, type MatrixConfig, readMatrix } from "../config/matrix.ts";
+import { boolean, choice, file, integer, pattern, text, type ValuesOf } from "../config/variable-table.ts";
 import {
   type ConfigResult,
+  complete,
   deepFreeze,
   type Environment,
+  present,
   readVariables,
   type VariableReader,
 } from "../config/variables.ts";
 import { KUBERNETES_VARIABLES, type KubernetesConfig, readKubernetes } from "../kubernetes/config.ts";
 import { SERVICE_ACCOUNT_DIRECTORY } from "../kubernetes/in-cluster.ts";
 import { parseIdentities, parseUsers, type TrustedIdentity } from "./user-list.ts";
-
-/** The bot's variables and their defaults; docs/configuration.md is checked against it. */
-export const BOT_VARIABLES = {
-  ...LISTENER_VARIABLES,
-  LOGURU_LEVEL: null,
-  LISTEN_PORT: "8445",
-  METRICS_TOKEN_FILE: null,
-  ...MATRIX_VARIABLES,
-  MATRIX_RECOVERY_KEY_FILE: null,
-  ALLOWED_USERS: null,
-  DEPLOYMENT_NAME: "clawdbot",
-  DEPLOYMENT_NAMESPACE: "clawdbot",
-  TOGGLE_NAMESPACE: null,
-  ECHO_MODE: "true",
-  COMMAND_MAX_AGE_SECONDS: "120",
-  CRYPTO_STORE_PATH: "/data/crypto_store",
-  CRYPTO_ENGINE: "auto",
-  TRUST_POLICY: "warn",
-  TRUSTED_IDENTITIES: null,
-  ...KUBERNETES_VARIABLES,
-} as const;
-type BotVariable = keyof typeof BOT_VARIABLES;
-type BotReader = VariableReader<BotVariable>;
 
 /** Which library encrypts: `auto` takes the native one where it is present. */
 export const CRYPTO_ENGINES = ["auto", "native", "wasm"] as const;
@@ -76,13 +59,10 @@ export type BotConfig = ListenerConfig & {
   trust: { policy: TrustPolicy; identities: TrustedIdentity[] };
 };
 
-/** RFC 1123: a label for namespaces, a subdomain for the names of objects. */
-const Namespace = Type.String({ pattern: DNS_LABEL });
-const ObjectName = Type.String({ pattern: DNS_SUBDOMAIN, maxLength: MAX_NAME });
-const AbsolutePath = Type.String({ pattern: "^/" });
-
 /** loguru's levels, which the bot that we replace is configured with. */
-const LOGURU_LEVELS: Readonly<Record<string, LogLevel>> = {
+const LOGURU_LEVELS = ["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"] as const;
+
+const LEVEL_OF: Readonly<Record<(typeof LOGURU_LEVELS)[number], LogLevel>> = {
   TRACE: "trace",
   DEBUG: "debug",
   INFO: "info",
@@ -91,6 +71,70 @@ const LOGURU_LEVELS: Readonly<Record<string, LogLevel>> = {
   ERROR: "error",
   CRITICAL: "fatal",
 };
+
+/** RFC 1123: a label for namespaces, a subdomain for the names of objects. */
+const NAMESPACE = { pattern: DNS_LABEL };
+const OBJECT_NAME = { pattern: DNS_SUBDOMAIN, maxLength: MAX_NAME };
+
+/** The bot's variables. */
+export const BOT_VARIABLES = {
+  ...LOG_VARIABLES,
+  LOGURU_LEVEL: choice(LOGURU_LEVELS, {
+    anyCase: true,
+    description:
+      "the same under its former name: `TRACE`, `DEBUG`, `INFO`, `SUCCESS`, `WARNING`, `ERROR` or `CRITICAL`; `LOG_LEVEL` goes before it",
+  }),
+  LISTEN_HOST: listenHost(", for probes and metrics"),
+  LISTEN_PORT: listenPort(8445),
+  ...TLS_VARIABLES,
+  METRICS_TOKEN_FILE: file({ description: "tokens that may read `/metrics`" }),
+  ...MATRIX_VARIABLES,
+  MATRIX_RECOVERY_KEY_FILE: file({
+    description: "file with the recovery key of the bot's account, with which it signs its device",
+  }),
+  ALLOWED_USERS: text({
+    required: true,
+    description: "who may command the bot and invite it; full user ids, comma-separated",
+  }),
+  DEPLOYMENT_NAME: pattern(OBJECT_NAME, "a Kubernetes name such as web", {
+    default: "clawdbot",
+    description: "name of the Toggle that a command without a name is about",
+  }),
+  DEPLOYMENT_NAMESPACE: pattern(NAMESPACE, "a namespace's name", {
+    default: "clawdbot",
+    description: "namespace of the Toggles",
+  }),
+  TOGGLE_NAMESPACE: pattern(NAMESPACE, "a namespace's name", {
+    description: "another name for `DEPLOYMENT_NAMESPACE`; where both are set they must be the same",
+  }),
+  ECHO_MODE: boolean({
+    default: true,
+    description:
+      "whether a message is repeated before it is acted on: `true`, `1`, `yes`, `false`, `0` or `no`",
+  }),
+  COMMAND_MAX_AGE_SECONDS: integer(1, 86_400, {
+    default: 120,
+    description: "older commands are not run, 1 to 86400",
+  }),
+  CRYPTO_STORE_PATH: pattern({ pattern: "^/" }, "an absolute path", {
+    default: "/data/crypto_store",
+    description: "folder of the bot's session and keys, which must outlive the process; one bot at a time",
+  }),
+  CRYPTO_ENGINE: choice(CRYPTO_ENGINES, {
+    default: "auto",
+    description:
+      "what encrypts: `native` (a library that has to be installed), `wasm`, or `auto` (native where it is there)",
+  }),
+  TRUST_POLICY: choice(TRUST_POLICIES, {
+    default: "warn",
+    description: "a user whose identity key changed is obeyed after a warning (`warn`), or not (`refuse`)",
+  }),
+  TRUSTED_IDENTITIES: text({
+    description: "identities that are known beforehand: `@user:server=<public master key in base64>,…`",
+  }),
+  ...KUBERNETES_VARIABLES,
+};
+type BotReader = VariableReader<ValuesOf<typeof BOT_VARIABLES>>;
 
 /**
  * The bot's configuration, frozen, or every fault of it.
@@ -101,76 +145,50 @@ export const parseBotConfig = (
   serviceAccountDirectory: string = SERVICE_ACCOUNT_DIRECTORY,
 ): ConfigResult<BotConfig> => {
   const reader = readVariables(env, BOT_VARIABLES);
-  const isSet = (name: BotVariable) => (env[name]?.trim() ?? "") !== "";
   const listener = readListener(reader);
-  const loguru = readLoguruLevel(reader);
+  const loguru = reader.value("LOGURU_LEVEL");
   const metricsTokenFile = readTokenPath(reader, "METRICS_TOKEN_FILE");
-  checkExposure(reader, listener, ["METRICS_TOKEN_FILE"], isSet("METRICS_TOKEN_FILE"));
+  checkExposure(reader, listener, ["METRICS_TOKEN_FILE"], reader.isSet("METRICS_TOKEN_FILE"));
   const matrix = readMatrix(reader);
-  const recoveryKeyFile = reader.file("MATRIX_RECOVERY_KEY_FILE");
+  const recoveryKeyFile = reader.value("MATRIX_RECOVERY_KEY_FILE");
   const { allowedUsers, identities } = readPeople(reader);
-  const toggle = readToggle(reader, isSet);
-  const echoMode = reader.boolean("ECHO_MODE");
-  const commandMaxAgeSeconds = reader.integer("COMMAND_MAX_AGE_SECONDS", 1, 86_400);
-  const storePath = readStorePath(reader);
-  const engine = reader.oneOf("CRYPTO_ENGINE", CRYPTO_ENGINES);
-  const policy = reader.oneOf("TRUST_POLICY", TRUST_POLICIES);
+  const toggle = readToggle(reader);
+  const echoMode = reader.value("ECHO_MODE");
+  const commandMaxAgeSeconds = reader.value("COMMAND_MAX_AGE_SECONDS");
+  const crypto = complete({ storePath: readStorePath(reader), engine: reader.value("CRYPTO_ENGINE") });
+  const policy = reader.value("TRUST_POLICY");
   const kubernetes = readKubernetes(reader, serviceAccountDirectory);
-  if (
-    reader.faults.length > 0 ||
-    matrix === undefined ||
-    toggle === undefined ||
-    echoMode === undefined ||
-    commandMaxAgeSeconds === undefined ||
-    storePath === undefined ||
-    engine === undefined ||
-    policy === undefined ||
-    kubernetes === undefined
-  )
-    return { ok: false, faults: reader.faults };
+  const needed = complete({ matrix, kubernetes, toggle, echoMode, commandMaxAgeSeconds, crypto, policy });
+  if (needed === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
+  const { policy: trustPolicy, ...settings } = needed;
   const config: BotConfig = {
     ...listener,
-    ...(!isSet("LOG_LEVEL") && loguru !== undefined && { logLevel: loguru }),
-    ...(metricsTokenFile !== undefined && { metricsTokenFile }),
-    matrix,
-    kubernetes,
+    ...(!reader.isSet("LOG_LEVEL") && loguru !== undefined && { logLevel: LEVEL_OF[loguru] }),
+    ...present({ metricsTokenFile }),
+    ...settings,
     allowedUsers,
-    toggle,
-    echoMode,
-    commandMaxAgeSeconds,
-    crypto: { storePath, engine, ...(recoveryKeyFile !== undefined && { recoveryKeyFile }) },
-    trust: { policy, identities },
+    crypto: { ...settings.crypto, ...present({ recoveryKeyFile }) },
+    trust: { policy: trustPolicy, identities },
   };
   return { ok: true, config: deepFreeze(config) };
 };
 
-const readLoguruLevel = (reader: BotReader): LogLevel | undefined => {
-  const name = reader.raw("LOGURU_LEVEL")?.toUpperCase();
-  if (name === undefined) return undefined;
-  if (!Object.hasOwn(LOGURU_LEVELS, name))
-    reader.fault("LOGURU_LEVEL", `must be one of ${Object.keys(LOGURU_LEVELS).join(", ")}`);
-  return LOGURU_LEVELS[name];
-};
-
 const readPeople = (reader: BotReader) => {
-  const list = reader.required("ALLOWED_USERS", reader.raw("ALLOWED_USERS"));
+  const list = reader.value("ALLOWED_USERS");
   const { users, faults } = list === undefined ? { users: [], faults: [] } : parseUsers(list);
   for (const message of faults) reader.fault("ALLOWED_USERS", message);
-  const trusted = parseIdentities(reader.raw("TRUSTED_IDENTITIES") ?? "", users);
+  const trusted = parseIdentities(reader.value("TRUSTED_IDENTITIES") ?? "", users);
   for (const message of trusted.faults) reader.fault("TRUSTED_IDENTITIES", message);
   return { allowedUsers: users, identities: trusted.identities };
 };
 
 /** A Toggle switches a Deployment of its own namespace, so that two different namespaces are a contradiction. */
-const readToggle = (
-  reader: BotReader,
-  isSet: (name: BotVariable) => boolean,
-): BotConfig["toggle"] | undefined => {
-  const name = reader.text("DEPLOYMENT_NAME", ObjectName, "a Kubernetes name such as web");
-  const ofDeployment = reader.text("DEPLOYMENT_NAMESPACE", Namespace, "a namespace's name");
-  const ofToggle = reader.text("TOGGLE_NAMESPACE", Namespace, "a namespace's name");
+const readToggle = (reader: BotReader): BotConfig["toggle"] | undefined => {
+  const name = reader.value("DEPLOYMENT_NAME");
+  const ofDeployment = reader.value("DEPLOYMENT_NAMESPACE");
+  const ofToggle = reader.value("TOGGLE_NAMESPACE");
   if (
-    isSet("DEPLOYMENT_NAMESPACE") &&
+    reader.isSet("DEPLOYMENT_NAMESPACE") &&
     ofToggle !== undefined &&
     ofDeployment !== undefined &&
     ofToggle !== ofDeployment
@@ -181,7 +199,7 @@ const readToggle = (
 };
 
 const readStorePath = (reader: BotReader): string | undefined => {
-  const path = reader.text("CRYPTO_STORE_PATH", AbsolutePath, "an absolute path");
+  const path = reader.value("CRYPTO_STORE_PATH");
   const why = path === undefined ? undefined : whyUnwritable(path);
   if (why !== undefined) reader.fault("CRYPTO_STORE_PATH", `${path} ${why}`);
   return path;

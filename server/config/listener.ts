@@ -3,10 +3,10 @@
 // loopback is encrypted and authenticated.
 import { existsSync } from "node:fs";
 import { createSecureContext } from "node:tls";
-import { Type } from "@sinclair/typebox";
 import { holdsCertificates } from "./ca-certificates.ts";
 import { isLoopback } from "./loopback.ts";
 import { parseTokens } from "./token-file.ts";
+import { choice, file, integer, pattern, type ValuesOf, type Variable } from "./variable-table.ts";
 import { readChecked, type VariableReader } from "./variables.ts";
 
 /** pino's levels, and `silent`. */
@@ -24,35 +24,58 @@ export type ListenerConfig = {
   tls?: TlsFiles;
 };
 
-/** The variables of every listener and their defaults, but for LISTEN_PORT's. */
-export const LISTENER_VARIABLES = {
-  LOG_LEVEL: "info",
-  LISTEN_HOST: "127.0.0.1",
-  TLS_CERT_FILE: null,
-  TLS_KEY_FILE: null,
-  TLS_CLIENT_CA_FILE: null,
-} as const;
-export type ListenerVariable = keyof typeof LISTENER_VARIABLES | "LISTEN_PORT";
+const HOST = { pattern: "^[A-Za-z0-9:._-]+$", maxLength: 253 };
 
-/** A host name or an address, as LISTEN_HOST takes it. */
-const Host = Type.String({ pattern: "^[A-Za-z0-9:._-]+$", maxLength: 253 });
+/** LISTEN_HOST. `purpose` ends what the documentation says of it. */
+export const listenHost = (purpose = ""): Variable<string> =>
+  pattern(HOST, "a host name or an IP address", {
+    default: "127.0.0.1",
+    description: `address or host name to listen on${purpose}`,
+  });
+
+export const listenPort = (port: number): Variable<number> =>
+  integer(0, 65_535, { default: port, description: "port to listen on; 0 lets the system choose" });
+
+export const LOG_VARIABLES = {
+  LOG_LEVEL: choice(LOG_LEVELS, {
+    default: "info",
+    description: "`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`",
+  }),
+};
+
+export const TLS_VARIABLES = {
+  TLS_CERT_FILE: file({ description: "PEM certificate chain of the listener" }),
+  TLS_KEY_FILE: file({ description: "PEM key of the certificate" }),
+  TLS_CLIENT_CA_FILE: file({
+    description: "PEM certificates that sign callers' client certificates; callers then need one",
+  }),
+};
+
+/** The variables of a listener that has this port unless it is told another. */
+export const listenerVariables = (port: number) => ({
+  ...LOG_VARIABLES,
+  LISTEN_HOST: listenHost(),
+  LISTEN_PORT: listenPort(port),
+  ...TLS_VARIABLES,
+});
+export type ListenerValues = ValuesOf<ReturnType<typeof listenerVariables>>;
 
 /** Reads the shared variables. What is missing because of a fault is in the reader's faults. */
-export const readListener = (reader: VariableReader<ListenerVariable>): ListenerConfig => {
+export const readListener = (reader: VariableReader<ListenerValues>): ListenerConfig => {
   const tls = readTls(reader);
   return {
-    logLevel: reader.oneOf("LOG_LEVEL", LOG_LEVELS) ?? "info",
-    listenHost: reader.text("LISTEN_HOST", Host, "a host name or an IP address") ?? "127.0.0.1",
-    listenPort: reader.integer("LISTEN_PORT", 0, 65_535) ?? 0,
+    logLevel: reader.value("LOG_LEVEL") ?? "info",
+    listenHost: reader.value("LISTEN_HOST") ?? "127.0.0.1",
+    listenPort: reader.value("LISTEN_PORT") ?? 0,
     ...(tls && { tls }),
   };
 };
 
-const readTls = (reader: VariableReader<ListenerVariable>): TlsFiles | undefined => {
-  const certFile = reader.file("TLS_CERT_FILE");
-  const keyFile = reader.file("TLS_KEY_FILE");
-  const clientCaFile = reader.file("TLS_CLIENT_CA_FILE");
-  const has = (name: ListenerVariable) => reader.raw(name) !== undefined;
+const readTls = (reader: VariableReader<ListenerValues>): TlsFiles | undefined => {
+  const certFile = reader.value("TLS_CERT_FILE");
+  const keyFile = reader.value("TLS_KEY_FILE");
+  const clientCaFile = reader.value("TLS_CLIENT_CA_FILE");
+  const has = (name: keyof ListenerValues) => reader.isSet(name);
   if (has("TLS_CERT_FILE") && !has("TLS_KEY_FILE"))
     reader.fault("TLS_KEY_FILE", "is required beside TLS_CERT_FILE");
   if (has("TLS_KEY_FILE") && !has("TLS_CERT_FILE"))
@@ -81,7 +104,7 @@ const isUsable = (material: { cert?: Buffer; key?: Buffer; ca?: Buffer }): boole
 
 /** Reports a CA file that holds no certificate. */
 export const checkCa = <Name extends string>(
-  reader: VariableReader<Name>,
+  reader: VariableReader<Record<NoInfer<Name>, string>>,
   name: Name,
   path: string | undefined,
 ): void => {
@@ -94,13 +117,13 @@ export const checkCa = <Name extends string>(
 
 /** The path of a token file whose content has been checked once. */
 export const readTokenPath = <Name extends string>(
-  reader: VariableReader<Name>,
+  reader: VariableReader<Record<NoInfer<Name>, string>>,
   name: Name,
 ): string | undefined => {
-  const path = reader.file(name);
+  const path = reader.value(name);
   if (path === undefined) return undefined;
-  const file = readChecked(path);
-  const tokens = file.ok ? parseTokens(file.bytes) : file;
+  const content = readChecked(path);
+  const tokens = content.ok ? parseTokens(content.bytes) : content;
   if (tokens.ok) return path;
   reader.fault(name, `${path} ${tokens.message}`);
   return undefined;
@@ -111,7 +134,7 @@ export const readTokenPath = <Name extends string>(
  * Once it is there the process has to be started anew.
  */
 export const readOptionalTokenPath = <Name extends string>(
-  reader: VariableReader<Name>,
+  reader: VariableReader<Record<NoInfer<Name>, string>>,
   name: Name,
 ): string | undefined => {
   const path = reader.raw(name);
@@ -120,15 +143,15 @@ export const readOptionalTokenPath = <Name extends string>(
 
 /** Refuses a listener beyond loopback that lacks TLS, or both of a token file and a client CA. */
 export const checkExposure = (
-  reader: VariableReader<ListenerVariable>,
+  reader: VariableReader<ListenerValues>,
   { listenHost }: ListenerConfig,
   tokenVariables: readonly string[],
   hasToken: boolean,
 ): void => {
   if (isLoopback(listenHost)) return;
   const missing = [
-    ...(["TLS_CERT_FILE", "TLS_KEY_FILE"] as const).filter((name) => reader.raw(name) === undefined),
-    ...(hasToken || reader.raw("TLS_CLIENT_CA_FILE") !== undefined
+    ...(["TLS_CERT_FILE", "TLS_KEY_FILE"] as const).filter((name) => !reader.isSet(name)),
+    ...(hasToken || reader.isSet("TLS_CLIENT_CA_FILE")
       ? []
       : [[...tokenVariables, "TLS_CLIENT_CA_FILE"].join(" or ")]),
   ];

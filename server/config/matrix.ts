@@ -1,37 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // How to reach the homeserver and log in to it: the variables that `bot` and `conntest` share.
-import { Type } from "@sinclair/typebox";
 import { checkCa } from "./listener.ts";
 import { isLoopback } from "./loopback.ts";
 import { readSecret, type Secret } from "./secret.ts";
+import { choice, file, pattern, text, type ValuesOf } from "./variable-table.ts";
 import {
   type ConfigResult,
   deepFreeze,
   type Environment,
+  present,
   readVariables,
   type VariableReader,
 } from "./variables.ts";
-
-/** The variables and their defaults; docs/configuration.md is checked against it. */
-export const MATRIX_VARIABLES = {
-  MATRIX_HOMESERVER: "http://synapse.matrix.svc.cluster.local:8008",
-  MATRIX_USER: null,
-  MATRIX_PASSWORD: null,
-  MATRIX_PASSWORD_FILE: null,
-  MATRIX_ACCESS_TOKEN: null,
-  MATRIX_ACCESS_TOKEN_FILE: null,
-  MATRIX_CA_FILE: null,
-  AUTH_METHOD: "password",
-  KEYCLOAK_URL: null,
-  KEYCLOAK_REALM: null,
-  KEYCLOAK_CLIENT_ID: null,
-  KEYCLOAK_CLIENT_SECRET: null,
-  KEYCLOAK_CLIENT_SECRET_FILE: null,
-  JWT_LOGIN_TYPE: "com.famedly.login.token.oauth",
-  SSO_IDP_ID: "keycloak",
-} as const;
-
-export type MatrixVariable = keyof typeof MATRIX_VARIABLES;
 
 export const AUTH_METHODS = ["password", "jwt", "sso", "token"] as const;
 
@@ -80,22 +60,71 @@ export const localpartOf = (user: string): string =>
   user.startsWith("@") ? user.slice(1, user.indexOf(":")) : user;
 
 /** https://spec.matrix.org/latest/appendices/#user-identifiers, historical ones included. */
-const UserName = Type.String({ pattern: "^(@[!-9;-~]+:[^\\s]+|[!-9;-?A-~][!-9;-~]*)$", maxLength: 255 });
+const USER_NAME = { pattern: "^(@[!-9;-~]+:[^\\s]+|[!-9;-?A-~][!-9;-~]*)$", maxLength: 255 };
 /** One segment of a path. */
-const Segment = Type.String({ pattern: "^[^\\s/?#%]+$", maxLength: 255 });
-const ClientId = Type.String({ pattern: "^[!-~]+$", maxLength: 255 });
+const SEGMENT = { pattern: "^[^\\s/?#%]+$", maxLength: 255 };
+const CLIENT_ID = { pattern: "^[!-~]+$", maxLength: 255 };
+
+/** The variables that `bot` and `conntest` share. Those of a log-in method are looked at under that method alone. */
+export const MATRIX_VARIABLES = {
+  MATRIX_HOMESERVER: text({
+    default: "http://synapse.matrix.svc.cluster.local:8008",
+    description: "address of the homeserver",
+  }),
+  MATRIX_USER: pattern(USER_NAME, "a Matrix id such as @bot:example.org or its localpart", {
+    description: "the bot's full user id or its local part; required, but for `AUTH_METHOD=token`",
+  }),
+  MATRIX_PASSWORD: text({
+    secret: true,
+    description:
+      "the bot's password, at Keycloak for jwt and sso; this or `MATRIX_PASSWORD_FILE` is required, but for `AUTH_METHOD=token`",
+  }),
+  MATRIX_PASSWORD_FILE: file({ description: "file with the password, in one line" }),
+  MATRIX_ACCESS_TOKEN: text({
+    secret: true,
+    description: "access token; this or `MATRIX_ACCESS_TOKEN_FILE` is required for `AUTH_METHOD=token`",
+  }),
+  MATRIX_ACCESS_TOKEN_FILE: file({ description: "file with the access token, in one line" }),
+  MATRIX_CA_FILE: file({
+    description: "PEM certificates that sign those of the homeserver and of Keycloak; unset: the system's",
+  }),
+  AUTH_METHOD: choice(AUTH_METHODS, {
+    default: "password",
+    description:
+      "how to log in: `password`, `jwt` (a token of Keycloak's), `sso` (through the homeserver's provider), or `token`",
+  }),
+  KEYCLOAK_URL: text({ description: "address of Keycloak; this and the next two are required for jwt" }),
+  KEYCLOAK_REALM: pattern(SEGMENT, "the name of a realm", { description: "name of the realm" }),
+  KEYCLOAK_CLIENT_ID: pattern(CLIENT_ID, "the id of a client", {
+    description: "id of the client, which needs direct access grants",
+  }),
+  KEYCLOAK_CLIENT_SECRET: text({
+    secret: true,
+    description: "secret of a confidential client; unset for a public one",
+  }),
+  KEYCLOAK_CLIENT_SECRET_FILE: file({ description: "file with the secret, in one line" }),
+  JWT_LOGIN_TYPE: choice(JWT_LOGIN_TYPES, {
+    default: "com.famedly.login.token.oauth",
+    description: "log-in type of jwt: this, `com.famedly.login.token` or `org.matrix.login.jwt`",
+  }),
+  SSO_IDP_ID: pattern(SEGMENT, "the idp_id of a provider of Synapse", {
+    default: "keycloak",
+    description: "`idp_id` of the provider for sso, in the homeserver's configuration",
+  }),
+};
+type MatrixReader = VariableReader<ValuesOf<typeof MATRIX_VARIABLES>>;
 
 /** The Matrix part of a configuration; undefined when a fault was reported. */
-export const readMatrix = (reader: VariableReader<MatrixVariable>): MatrixConfig | undefined => {
+export const readMatrix = (reader: MatrixReader): MatrixConfig | undefined => {
   const homeserver = readUrl(reader, "MATRIX_HOMESERVER");
-  const caFile = reader.file("MATRIX_CA_FILE");
+  const caFile = reader.value("MATRIX_CA_FILE");
   checkCa(reader, "MATRIX_CA_FILE", caFile);
   const auth = readAuth(reader);
   if (homeserver === undefined || auth === undefined || reader.faults.length > 0) return undefined;
   const keycloakUrl = auth.method === "jwt" ? auth.keycloak.url : undefined;
   return {
     homeserver,
-    ...(caFile !== undefined && { caFile }),
+    ...present({ caFile }),
     auth,
     warnings: [
       ...exposed("MATRIX_HOMESERVER", homeserver),
@@ -112,17 +141,17 @@ export const parseMatrixConfig = (env: Environment): ConfigResult<MatrixConfig> 
   return { ok: true, config: deepFreeze(config) };
 };
 
-const readAuth = (reader: VariableReader<MatrixVariable>): MatrixAuth | undefined => {
-  const method = reader.oneOf("AUTH_METHOD", AUTH_METHODS);
-  const user = reader.text("MATRIX_USER", UserName, "a Matrix id such as @bot:example.org or its localpart");
+const readAuth = (reader: MatrixReader): MatrixAuth | undefined => {
+  const method = reader.value("AUTH_METHOD");
+  const user = reader.value("MATRIX_USER");
   // Of a method that can't be read, what most of them need is asked for as well: all faults are told at once.
   const hasToken = ["MATRIX_ACCESS_TOKEN", "MATRIX_ACCESS_TOKEN_FILE"] as const;
-  if (method === undefined && hasToken.some((name) => reader.raw(name) !== undefined)) return undefined;
+  if (method === undefined && hasToken.some((name) => reader.isSet(name))) return undefined;
   if (method === "token") {
     const accessToken = requiredSecret(reader, "MATRIX_ACCESS_TOKEN");
     return accessToken && { method, accessToken, ...(user !== undefined && { user }) };
   }
-  const name = reader.required("MATRIX_USER", user);
+  const name = reader.required("MATRIX_USER");
   const password = requiredSecret(reader, "MATRIX_PASSWORD");
   const own = method && readOwn(reader, method);
   if (own === undefined || name === undefined || password === undefined) return undefined;
@@ -130,48 +159,39 @@ const readAuth = (reader: VariableReader<MatrixVariable>): MatrixAuth | undefine
 };
 
 /** What a login method needs beside a user and a password; undefined where something of it is missing. */
-const readOwn = (reader: VariableReader<MatrixVariable>, method: "password" | "jwt" | "sso") => {
+const readOwn = (reader: MatrixReader, method: "password" | "jwt" | "sso") => {
   if (method === "password") return { method };
   if (method === "sso") {
-    const idpId = reader.text("SSO_IDP_ID", Segment, "the idp_id of a provider of Synapse");
+    const idpId = reader.value("SSO_IDP_ID");
     return idpId === undefined ? undefined : { method, idpId };
   }
   const keycloak = readKeycloak(reader);
-  const loginType = reader.oneOf("JWT_LOGIN_TYPE", JWT_LOGIN_TYPES);
+  const loginType = reader.value("JWT_LOGIN_TYPE");
   return keycloak && loginType && { method, keycloak, loginType };
 };
 
-const readKeycloak = (reader: VariableReader<MatrixVariable>): KeycloakConfig | undefined => {
-  const url = reader.required("KEYCLOAK_URL", readUrl(reader, "KEYCLOAK_URL"));
-  const realm = reader.required(
-    "KEYCLOAK_REALM",
-    reader.text("KEYCLOAK_REALM", Segment, "the name of a realm"),
-  );
-  const clientId = reader.required(
-    "KEYCLOAK_CLIENT_ID",
-    reader.text("KEYCLOAK_CLIENT_ID", ClientId, "the id of a client"),
-  );
+const readKeycloak = (reader: MatrixReader): KeycloakConfig | undefined => {
+  const url = reader.required("KEYCLOAK_URL") && readUrl(reader, "KEYCLOAK_URL");
+  const realm = reader.required("KEYCLOAK_REALM");
+  const clientId = reader.required("KEYCLOAK_CLIENT_ID");
   const clientSecret = readSecret(reader, "KEYCLOAK_CLIENT_SECRET");
   if (url === undefined || realm === undefined || clientId === undefined) return undefined;
   return { url, realm, clientId, ...(clientSecret && { clientSecret }) };
 };
 
 const requiredSecret = (
-  reader: VariableReader<MatrixVariable>,
+  reader: MatrixReader,
   name: "MATRIX_PASSWORD" | "MATRIX_ACCESS_TOKEN",
 ): Secret | undefined => {
   const secret = readSecret(reader, name);
-  const isUnset = reader.raw(name) === undefined && reader.raw(`${name}_FILE`) === undefined;
+  const isUnset = !reader.isSet(name) && !reader.isSet(`${name}_FILE`);
   if (isUnset) reader.fault(name, `or ${name}_FILE is required`);
   return secret;
 };
 
 /** An address without credentials, query and fragment. The fault never cites it: it could hold a password. */
-const readUrl = (
-  reader: VariableReader<MatrixVariable>,
-  name: "MATRIX_HOMESERVER" | "KEYCLOAK_URL",
-): string | undefined => {
-  const value = reader.raw(name);
+const readUrl = (reader: MatrixReader, name: "MATRIX_HOMESERVER" | "KEYCLOAK_URL"): string | undefined => {
+  const value = reader.value(name);
   if (value === undefined) return undefined;
   const url = URL.parse(value);
   const bad = (message: string): undefined => {
@@ -189,7 +209,7 @@ const isClusterLocal = (host: string): boolean =>
   /^[a-z0-9-]+$/i.test(host) || /\.svc$/i.test(host) || /\.cluster\.local$/i.test(host);
 
 /** The warning about credentials that cross a network in the clear; none inside a cluster or on this machine. */
-const exposed = (name: MatrixVariable, address: string): string[] => {
+const exposed = (name: keyof typeof MATRIX_VARIABLES, address: string): string[] => {
   const { protocol, hostname } = new URL(address);
   if (protocol === "https:" || isLoopback(hostname) || isClusterLocal(hostname)) return [];
   return [`${name} is http:// to a host beyond the cluster: credentials cross the network unencrypted.`];

@@ -47,7 +47,7 @@ export const fixedSecret = (value: string, source: string): Secret =>
  * that can't be used, are faults.
  */
 export const readSecret = <Name extends string>(
-  reader: VariableReader<Name | `${Name}_FILE`>,
+  reader: VariableReader<Record<NoInfer<Name> | `${NoInfer<Name>}_FILE`, string>>,
   name: Name,
 ): Secret | undefined => {
   const fileName: `${Name}_FILE` = `${name}_FILE`;

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a person sees of the configuration when a process starts: each variable with its value, secrets as set or unset.
-import type { Environment, VariableTable } from "./variables.ts";
-
-/** Any variable that could hold a secret by its name; the path of a file and the name of a client are none. */
-const SECRET = /PASSWORD|SECRET|TOKEN|PASSPHRASE|(^|_)(PIN|KEY)(_|$)/;
+import { defaultOf, type Variable, type VariableTable } from "./variable-table.ts";
+import type { Environment } from "./variables.ts";
 
 const ADDRESS = /(_URL|_HOMESERVER)$/;
 
@@ -15,19 +13,23 @@ const WIDTH = 50;
  * secrets whether they are set. Each line is meant to be one entry of the log.
  */
 export const startupTable = (env: Environment, variables: VariableTable): string[] => {
-  const rows = Object.entries(variables).map(([name, fallback]) => {
+  const rows = Object.entries(variables).map(([name, variable]) => {
     const own = env[name]?.trim() ?? "";
-    return [name, shown(name, own === "" ? fallback : own), own === "" ? "default" : "set"] as const;
+    return [
+      name,
+      shown(name, variable, own === "" ? defaultOf(variable) : own),
+      own === "" ? "default" : "set",
+    ] as const;
   });
   const table = [["variable", "value", "from"] as const, ...rows];
   const width = (column: 0 | 1) => Math.min(WIDTH, Math.max(...table.map((row) => row[column].length)));
   return table.map(([name, value, from]) => `${name.padEnd(width(0))} | ${value.padEnd(width(1))} | ${from}`);
 };
 
-const shown = (name: string, value: string | null): string => {
+const shown = (name: string, variable: Variable<unknown>, value: string | null): string => {
   if (value === null) return "unset";
   if (name.endsWith("_FILE")) return `file ${value}`;
-  if (SECRET.test(name)) return "set";
+  if (variable.secret) return "set";
   return (ADDRESS.test(name) ? withoutCredentials(value) : value).replaceAll(/\s+/g, " ");
 };
 

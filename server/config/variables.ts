@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How one environment variable becomes one checked value: every fault is collected, none stops the reading.
+// Reads the environment variables of a table as checked values: every fault is collected, none stops the reading.
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
-import { type TSchema, Type } from "@sinclair/typebox";
+import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { defaultOf, type Variable } from "./variable-table.ts";
 
 /** The environment as Node gives it. */
 export type Environment = Record<string, string | undefined>;
@@ -13,24 +14,20 @@ export type ConfigFault = { name: string; message: string };
 /** A whole configuration, frozen, or every fault of it. */
 export type ConfigResult<T> = { ok: true; config: T } | { ok: false; faults: ConfigFault[] };
 
-/** The variables a role knows, each with its default as text, or null where there is none. */
-export type VariableTable = Record<string, string | null>;
-
-/** What a reader of one role's variables offers. Each method reports its own faults and then gives undefined. */
-export type VariableReader<Name extends string> = {
-  /** The value or its default. An empty variable counts as unset. */
-  raw(name: Name): string | undefined;
-  /** Text that passes `schema`; `expected` completes "must be …". */
-  text(name: Name, schema: TSchema, expected: string): string | undefined;
-  integer(name: Name, minimum: number, maximum: number): number | undefined;
-  /** `true`, `1`, `yes`, `false`, `0` or `no`, in any case. */
-  boolean(name: Name): boolean | undefined;
-  oneOf<const T extends string>(name: Name, choices: readonly T[]): T | undefined;
-  /** The path of a file that exists and can be read. */
-  file(name: Name): string | undefined;
-  /** Reports that a variable without a value needs one. */
-  required<T>(name: Name, value: T | undefined): T | undefined;
-  fault(name: Name, message: string): void;
+/** What a reader of one role's variables offers. `Values` is name → type of the value; an empty variable counts as unset. */
+export type VariableReader<Values extends object> = {
+  /**
+   * The value or its default; undefined where there is neither, or where what is there is at fault, which is then reported,
+   * once however often it is asked for. Only what is asked for is looked at.
+   */
+  value<Name extends keyof Values>(name: Name): Values[Name] | undefined;
+  /** The same, and to have no value is a fault. */
+  required<Name extends keyof Values>(name: Name): Values[Name] | undefined;
+  /** The text as it stands in the environment, or the default's. */
+  raw(name: keyof Values): string | undefined;
+  /** Whether it stands in the environment. */
+  isSet(name: keyof Values): boolean;
+  fault(name: keyof Values, message: string): void;
   readonly faults: ConfigFault[];
 };
 
@@ -62,63 +59,94 @@ export const readChecked = (path: string): { ok: true; bytes: Buffer } | { ok: f
   }
 };
 
+/** One variable for each value. */
+type TableOf<Values extends object> = { readonly [Name in keyof Values]: Variable<Values[Name]> };
+
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ...["true", "1", "yes"].map((word) => [word, true] as const),
+  ...["false", "0", "no"].map((word) => [word, false] as const),
+]);
+
+/** The value that a text stands for by the kind of its variable. */
+const spelled = (variable: Variable<unknown>, text: string): unknown => {
+  const kind = variable[Kind];
+  if (kind === "Boolean") return BOOLEANS.get(text.toLowerCase());
+  if (kind === "Integer") return /^\d+$/.test(text) ? Number(text) : undefined;
+  return variable.anyCase ? text.toUpperCase() : text;
+};
+
+const isOf = <T>(variable: Variable<T>, value: unknown): value is T => Value.Check(variable, value);
+
+class TableReader<Values extends object> implements VariableReader<Values> {
+  readonly faults: ConfigFault[] = [];
+  readonly #env: Environment;
+  readonly #table: TableOf<Values>;
+  /** Those whose value has been found at fault. */
+  readonly #refused = new Set<keyof Values>();
+
+  constructor(env: Environment, table: TableOf<Values>) {
+    this.#env = env;
+    this.#table = table;
+  }
+
+  value<Name extends keyof Values>(name: Name): Values[Name] | undefined {
+    const variable = this.#table[name];
+    const raw = this.raw(name);
+    if (raw === undefined) return variable.required ? this.#refuse(name, "is required") : undefined;
+    const value = spelled(variable, raw);
+    if (!isOf(variable, value)) return this.#refuse(name, `must be ${variable.expected}`);
+    const why = variable.file ? whyUnreadable(raw) : undefined;
+    return why === undefined ? value : this.#refuse(name, `${raw} ${why}`);
+  }
+
+  required<Name extends keyof Values>(name: Name): Values[Name] | undefined {
+    return this.raw(name) === undefined ? this.#refuse(name, "is required") : this.value(name);
+  }
+
+  raw(name: keyof Values): string | undefined {
+    return this.#own(name) ?? defaultOf(this.#table[name]) ?? undefined;
+  }
+
+  isSet(name: keyof Values): boolean {
+    return this.#own(name) !== undefined;
+  }
+
+  fault(name: keyof Values, message: string): void {
+    this.faults.push({ name: String(name), message });
+  }
+
+  #own(name: keyof Values): string | undefined {
+    return this.#env[String(name)]?.trim() || undefined;
+  }
+
+  #refuse(name: keyof Values, message: string): undefined {
+    if (!this.#refused.has(name)) this.fault(name, message);
+    this.#refused.add(name);
+  }
+}
+
 /** A reader of the variables in `table`. */
-export const readVariables = <Name extends string>(
+export const readVariables = <Values extends object>(
   env: Environment,
-  table: Readonly<Record<Name, string | null>>,
-): VariableReader<Name> => {
-  const faults: ConfigFault[] = [];
-  const faulty = new Set<string>();
-  const fault = (name: Name, message: string): void => {
-    faulty.add(name);
-    faults.push({ name, message });
-  };
-  const raw = (name: Name): string | undefined => {
-    const value = env[name]?.trim();
-    return value === undefined || value === "" ? (table[name] ?? undefined) : value;
-  };
-  const checked = (name: Name, accept: (value: string) => boolean, expected: string): string | undefined => {
-    const value = raw(name);
-    if (value === undefined) return undefined;
-    if (accept(value)) return value;
-    fault(name, `must be ${expected}`);
-    return undefined;
-  };
-  return {
-    faults,
-    fault,
-    raw,
-    text: (name, schema, expected) => checked(name, (value) => Value.Check(schema, value), expected),
-    integer(name, minimum, maximum) {
-      const schema = Type.Integer({ minimum, maximum });
-      const accept = (value: string) => /^\d+$/.test(value) && Value.Check(schema, Number(value));
-      const value = checked(name, accept, `a whole number from ${minimum} to ${maximum}`);
-      return value === undefined ? undefined : Number(value);
-    },
-    boolean(name) {
-      const value = raw(name)?.toLowerCase();
-      if (value === undefined) return undefined;
-      if (["true", "1", "yes"].includes(value)) return true;
-      if (["false", "0", "no"].includes(value)) return false;
-      fault(name, "must be true or false (or 1, 0, yes, no)");
-      return undefined;
-    },
-    oneOf(name, choices) {
-      const value = checked(name, (v) => choices.some((c) => c === v), `one of ${choices.join(", ")}`);
-      return choices.find((choice) => choice === value);
-    },
-    file(name) {
-      const path = raw(name);
-      const why = path === undefined ? undefined : whyUnreadable(path);
-      if (why === undefined) return path;
-      fault(name, `${path} ${why}`);
-      return undefined;
-    },
-    required(name, value) {
-      if (value === undefined && !faulty.has(name)) fault(name, "is required");
-      return value;
-    },
-  };
+  table: TableOf<Values>,
+): VariableReader<Values> => new TableReader(env, table);
+
+type Complete<T> = { [Name in keyof T]: Exclude<T[Name], undefined> };
+
+const isComplete = <T extends object>(values: T): values is T & Complete<T> =>
+  Object.values(values).every((value) => value !== undefined);
+
+/** `values`, where all of them are there. */
+export const complete = <T extends object>(values: T): Complete<T> | undefined =>
+  isComplete(values) ? values : undefined;
+
+/** Those of `values` that are there. */
+export const present = <T extends object>(values: T): Partial<Complete<T>> => {
+  const found: Partial<Complete<T>> = {};
+  return Object.assign(
+    found,
+    Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)),
+  );
 };
 
 /** `value` frozen, with everything in it. */

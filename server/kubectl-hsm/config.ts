@@ -1,22 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `kubectl hsm` is told by its options, and by variables where an option is not given.
 
-import { isNamespace, isObjectName } from "../../hooks/formats.ts";
+import { DNS_LABEL, DNS_SUBDOMAIN } from "../../hooks/formats.ts";
 import { isLoopback } from "../config/loopback.ts";
-import { type Environment, readVariables, type VariableReader } from "../config/variables.ts";
+import { file, integer, pattern, text, type ValuesOf } from "../config/variable-table.ts";
+import {
+  complete,
+  type Environment,
+  present,
+  readVariables,
+  type VariableReader,
+} from "../config/variables.ts";
 
-/** The variables, each with its default, or null where there is none. An option of the same name goes first. */
+/** The variables. An option of the same name goes first. */
 export const KUBECTL_HSM_VARIABLES = {
-  KEYSWITCH_SERVER: null,
-  KEYSWITCH_SERVER_NAME: null,
-  KEYSWITCH_CA_FILE: null,
-  KEYSWITCH_TOKEN_FILE: null,
-  KEYSWITCH_AGENT: null,
-  KEYSWITCH_NAMESPACE: "keyswitch",
-  KEYSWITCH_TIMEOUT_SECONDS: "60",
-  KEYSWITCH_CONNECT_TIMEOUT_SECONDS: "15",
-} as const;
+  KEYSWITCH_SERVER: text({
+    description: "the agent's address, `https://host:port`; `http://` on loopback alone",
+  }),
+  KEYSWITCH_SERVER_NAME: text({ description: "the name in its certificate, if it is not the address's" }),
+  KEYSWITCH_CA_FILE: file({ description: "the CA of its certificate; without it, the system's" }),
+  KEYSWITCH_TOKEN_FILE: file({ description: "a file with the agent's read or write token" }),
+  KEYSWITCH_AGENT: pattern({ pattern: DNS_SUBDOMAIN }, "an agent's name, such as hsm", {
+    description: "which agent, where there are several: its pods' label `hsm.j5t.io/device`",
+  }),
+  KEYSWITCH_NAMESPACE: pattern({ pattern: DNS_LABEL }, "a namespace's name", {
+    default: "keyswitch",
+    description: "where Keyswitch is installed",
+  }),
+  KEYSWITCH_TIMEOUT_SECONDS: integer(1, 3600, { default: 60, description: "for each request" }),
+  KEYSWITCH_CONNECT_TIMEOUT_SECONDS: integer(1, 600, {
+    default: 15,
+    description: "for the port-forward and the connection",
+  }),
+};
 type Name = keyof typeof KUBECTL_HSM_VARIABLES;
+type Reader = VariableReader<ValuesOf<typeof KUBECTL_HSM_VARIABLES>>;
 
 /** How the agent is reached: at an address, or by a port-forward that kubectl opens. */
 type AgentTarget =
@@ -42,7 +60,8 @@ export type KubectlHsmOptions = {
   "connect-timeout"?: string | undefined;
 };
 
-const OPTION_OF: Readonly<Record<Name, keyof KubectlHsmOptions>> = {
+/** The option that stands for each variable. */
+export const OPTION_OF: Readonly<Record<Name, keyof KubectlHsmOptions>> = {
   KEYSWITCH_SERVER: "server",
   KEYSWITCH_SERVER_NAME: "server-name",
   KEYSWITCH_CA_FILE: "ca-file",
@@ -66,22 +85,20 @@ export const parseKubectlHsmConfig = (
   const merged = Object.fromEntries(
     Object.entries(OPTION_OF).map(([name, option]) => [name, options[option] ?? wanted[name]]),
   );
-  const reader = readVariables<Name>(merged, KUBECTL_HSM_VARIABLES);
-  const server = reader.raw("KEYSWITCH_SERVER");
+  const reader = readVariables(merged, KUBECTL_HSM_VARIABLES);
+  const server = reader.value("KEYSWITCH_SERVER");
   const origin = server === undefined ? undefined : originOf(server);
   if (origin !== undefined && !origin.ok) reader.fault("KEYSWITCH_SERVER", origin.message);
   if (server !== undefined && options.agent !== undefined)
     reader.fault("KEYSWITCH_AGENT", "is of no use beside --server");
   checkFile(reader, options, "KEYSWITCH_CA_FILE");
   checkFile(reader, options, "KEYSWITCH_TOKEN_FILE");
-  const keyswitchNamespace = reader.raw("KEYSWITCH_NAMESPACE") ?? "";
-  if (!isNamespace(keyswitchNamespace)) reader.fault("KEYSWITCH_NAMESPACE", "must be a namespace's name");
-  const agent = reader.raw("KEYSWITCH_AGENT");
-  if (agent !== undefined && !isObjectName(agent))
-    reader.fault("KEYSWITCH_AGENT", "must be an agent's name, such as hsm");
-  const timeout = reader.integer("KEYSWITCH_TIMEOUT_SECONDS", 1, 3600);
-  const connectTimeout = reader.integer("KEYSWITCH_CONNECT_TIMEOUT_SECONDS", 1, 600);
-  if (reader.faults.length > 0 || timeout === undefined || connectTimeout === undefined)
+  const keyswitchNamespace = reader.value("KEYSWITCH_NAMESPACE");
+  const agent = reader.value("KEYSWITCH_AGENT");
+  const timeout = reader.value("KEYSWITCH_TIMEOUT_SECONDS");
+  const connectTimeout = reader.value("KEYSWITCH_CONNECT_TIMEOUT_SECONDS");
+  const needed = complete({ keyswitchNamespace, timeout, connectTimeout });
+  if (reader.faults.length > 0 || needed === undefined)
     return {
       ok: false,
       faults: reader.faults.map(({ name, message }) => `${sourceOf(name, options)} ${message}`),
@@ -91,35 +108,33 @@ export const parseKubectlHsmConfig = (
     config: {
       target: origin?.ok
         ? directTarget(reader, origin.origin)
-        : { kind: "port-forward", ...optional("agent", agent) },
-      keyswitchNamespace,
-      timeoutMs: timeout * 1000,
-      connectTimeoutMs: connectTimeout * 1000,
+        : { kind: "port-forward", ...present({ agent }) },
+      keyswitchNamespace: needed.keyswitchNamespace,
+      timeoutMs: needed.timeout * 1000,
+      connectTimeoutMs: needed.connectTimeout * 1000,
     },
   };
 };
 
 /** Such a file has to be readable, and as an option it makes sense with an address alone. */
 const checkFile = (
-  reader: VariableReader<Name>,
+  reader: Reader,
   options: KubectlHsmOptions,
-  file: "KEYSWITCH_CA_FILE" | "KEYSWITCH_TOKEN_FILE",
+  name: "KEYSWITCH_CA_FILE" | "KEYSWITCH_TOKEN_FILE",
 ): void => {
-  reader.file(file);
-  const isGiven = reader.raw(file) !== undefined && options[OPTION_OF[file]] !== undefined;
-  if (isGiven && reader.raw("KEYSWITCH_SERVER") === undefined)
-    reader.fault(file, "is of use with --server alone");
+  reader.value(name);
+  const isGiven = reader.isSet(name) && options[OPTION_OF[name]] !== undefined;
+  if (isGiven && !reader.isSet("KEYSWITCH_SERVER")) reader.fault(name, "is of use with --server alone");
 };
 
-const optional = <K extends string>(key: K, value: string | undefined) =>
-  (value === undefined ? {} : { [key]: value }) as { [P in K]?: string };
-
-const directTarget = (reader: VariableReader<Name>, origin: string): AgentTarget => ({
+const directTarget = (reader: Reader, origin: string): AgentTarget => ({
   kind: "direct",
   origin,
-  ...optional("serverName", reader.raw("KEYSWITCH_SERVER_NAME")),
-  ...optional("caFile", reader.raw("KEYSWITCH_CA_FILE")),
-  ...optional("tokenFile", reader.raw("KEYSWITCH_TOKEN_FILE")),
+  ...present({
+    serverName: reader.value("KEYSWITCH_SERVER_NAME"),
+    caFile: reader.value("KEYSWITCH_CA_FILE"),
+    tokenFile: reader.value("KEYSWITCH_TOKEN_FILE"),
+  }),
 });
 
 const sourceOf = (name: string, options: KubectlHsmOptions): string => {

@@ -5,18 +5,18 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { DNS_LABEL } from "../../hooks/formats.ts";
 import type { Secret } from "../config/secret.ts";
+import { file, type ValuesOf } from "../config/variable-table.ts";
 import { readChecked, type VariableReader } from "../config/variables.ts";
 import type { ClientCertificate } from "../http/http-pool.ts";
-import {
-  KUBERNETES_VARIABLES as IN_CLUSTER_VARIABLES,
-  readInCluster,
-  SERVICE_ACCOUNT_DIRECTORY,
-} from "./in-cluster.ts";
+import { inClusterVariables, readInCluster, SERVICE_ACCOUNT_DIRECTORY } from "./in-cluster.ts";
 import { loadKubeconfig } from "./kubeconfig.ts";
 
-/** The variables and their defaults; docs/configuration.md is checked against it. */
-export const KUBERNETES_VARIABLES = { KUBECONFIG: null, ...IN_CLUSTER_VARIABLES } as const;
-export type KubernetesVariable = keyof typeof KUBERNETES_VARIABLES;
+/** The variables of who talks to the API server. */
+export const KUBERNETES_VARIABLES = {
+  KUBECONFIG: file({ description: "one kubeconfig file; unset: the pod's service account" }),
+  ...inClusterVariables(),
+};
+type KubernetesReader = VariableReader<ValuesOf<typeof KUBERNETES_VARIABLES>>;
 
 /** What a request carries. `none` is for a server that asks for nothing, such as `kubectl proxy`. */
 export type KubernetesCredentials =
@@ -48,7 +48,7 @@ const Namespace = Type.String({ pattern: DNS_LABEL });
  * @param serviceAccountDirectory where Kubernetes mounts the service account
  */
 export const readKubernetes = (
-  reader: VariableReader<KubernetesVariable>,
+  reader: KubernetesReader,
   serviceAccountDirectory: string = SERVICE_ACCOUNT_DIRECTORY,
 ): KubernetesConfig | undefined => {
   const kubeconfig = reader.raw("KUBECONFIG");
@@ -75,10 +75,7 @@ export const readKubernetes = (
   return undefined;
 };
 
-const readKubeconfig = (
-  reader: VariableReader<KubernetesVariable>,
-  path: string,
-): KubernetesConfig | undefined => {
+const readKubeconfig = (reader: KubernetesReader, path: string): KubernetesConfig | undefined => {
   // kubectl merges a list; which file a setting came from would be hard to see, so we take one.
   if (path.includes(delimiter)) {
     reader.fault(
@@ -87,16 +84,16 @@ const readKubeconfig = (
     );
     return undefined;
   }
-  if (reader.file("KUBECONFIG") === undefined) return undefined;
-  const file = readChecked(path);
-  const loaded = file.ok ? loadKubeconfig(file.bytes, path) : file;
+  if (reader.value("KUBECONFIG") === undefined) return undefined;
+  const content = readChecked(path);
+  const loaded = content.ok ? loadKubeconfig(content.bytes, path) : content;
   if (loaded.ok) return loaded.config;
   reader.fault("KUBECONFIG", `${path} ${loaded.message}`);
   return undefined;
 };
 
 const readNamespace = (path: string): string | undefined => {
-  const file = readChecked(path);
-  const text = file.ok ? file.bytes.toString("utf8").trim() : undefined;
+  const content = readChecked(path);
+  const text = content.ok ? content.bytes.toString("utf8").trim() : undefined;
   return Value.Check(Namespace, text) ? text : undefined;
 };

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the API server is when we run in a pod: two variables and the files of the service account.
 import { join } from "node:path";
-import { Type } from "@sinclair/typebox";
+import { integer, pattern, type ValuesOf } from "../config/variable-table.ts";
 import { type VariableReader, whyUnreadable } from "../config/variables.ts";
 
-/** Set by Kubernetes in every pod. */
-export const KUBERNETES_VARIABLES = { KUBERNETES_SERVICE_HOST: null, KUBERNETES_SERVICE_PORT: null } as const;
+/** The two variables, which Kubernetes sets in every pod. `purpose` ends what the documentation says of them. */
+export const inClusterVariables = (purpose = "") => ({
+  KUBERNETES_SERVICE_HOST: pattern(
+    { pattern: "^[A-Za-z0-9:._-]+$", maxLength: 253 },
+    "a host name or an IP address",
+    { description: `set by Kubernetes${purpose}` },
+  ),
+  KUBERNETES_SERVICE_PORT: integer(1, 65_535, { description: "set by Kubernetes" }),
+});
 
 /** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
 export const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -13,15 +20,13 @@ export const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/service
 /** The API server and the credentials of the pod's service account; the files are rotated by the kubelet. */
 export type InCluster = { origin: string; tokenFile: string; caFile: string };
 
-const Host = Type.String({ pattern: "^[A-Za-z0-9:._-]+$", maxLength: 253 });
-
 /** The pod's way to the API server; undefined outside a pod or where no service account is mounted. */
 export const readInCluster = (
-  reader: VariableReader<keyof typeof KUBERNETES_VARIABLES>,
+  reader: VariableReader<ValuesOf<ReturnType<typeof inClusterVariables>>>,
   serviceAccountDirectory: string,
 ): InCluster | undefined => {
-  const host = reader.text("KUBERNETES_SERVICE_HOST", Host, "a host name or an IP address");
-  const port = reader.integer("KUBERNETES_SERVICE_PORT", 1, 65_535);
+  const host = reader.value("KUBERNETES_SERVICE_HOST");
+  const port = reader.value("KUBERNETES_SERVICE_PORT");
   const tokenFile = join(serviceAccountDirectory, "token");
   const caFile = join(serviceAccountDirectory, "ca.crt");
   if (host === undefined || port === undefined) return undefined;

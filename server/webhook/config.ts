@@ -4,41 +4,62 @@
 import {
   checkCa,
   checkExposure,
-  LISTENER_VARIABLES,
   type ListenerConfig,
+  listenerVariables,
   readListener,
   readOptionalTokenPath,
   readTokenPath,
 } from "../config/listener.ts";
+import { boolean, file, text } from "../config/variable-table.ts";
 import {
   type ConfigResult,
   deepFreeze,
   type Environment,
+  present,
   readChecked,
   readVariables,
 } from "../config/variables.ts";
 import {
   type InCluster,
-  KUBERNETES_VARIABLES,
+  inClusterVariables,
   readInCluster,
   SERVICE_ACCOUNT_DIRECTORY,
 } from "../kubernetes/in-cluster.ts";
 import { type AgentEndpoint, parseAgents } from "./agents.ts";
 import { loadPathPolicy } from "./path-policy.ts";
 
-/** The webhook's variables and their defaults; docs/configuration.md is checked against it. */
+/** The webhook's variables. */
 export const WEBHOOK_VARIABLES = {
-  ...LISTENER_VARIABLES,
-  LISTEN_PORT: "8443",
-  HOOK_TOKEN_FILE: null,
-  AGENTS: null,
-  AGENT_TOKEN_FILE: null,
-  AGENT_WRITE_TOKEN_FILE: null,
-  AGENT_CA_FILE: null,
-  PATH_POLICY_FILE: null,
-  TOGGLE_TEMPLATES: "false",
-  ...KUBERNETES_VARIABLES,
-} as const;
+  ...listenerVariables(8443),
+  HOOK_TOKEN_FILE: file({ description: "tokens that may call the hooks" }),
+  AGENTS: text({
+    required: true,
+    description:
+      "`name=https://host:port,…`, in the order in which they are asked; `http://` on loopback alone",
+  }),
+  AGENT_TOKEN_FILE: file({
+    description:
+      "token that the webhook reads from agents with; the key of the [checksums](hsmsecret.md#status) in statuses is derived from it",
+  }),
+  AGENT_WRITE_TOKEN_FILE: file({
+    description: "token that the webhook writes to agents with; unset, or no such file: it only reads",
+  }),
+  AGENT_CA_FILE: file({
+    description: "PEM certificates that sign the agents' certificates; unset: the system's",
+  }),
+  PATH_POLICY_FILE: file({
+    description:
+      "JSON or YAML list of `{namespace, prefix, write}` and `{namespace, write, quota}`: paths that namespaces may read beside `secrets/<namespace>/`, where they may write and how much ([hsmsecret.md](hsmsecret.md#path-policy))",
+  }),
+  TOGGLE_TEMPLATES: boolean({
+    default: false,
+    description:
+      "whether a Toggle may make pods of its `spec.template`: `true`, `1`, `yes`, `false`, `0` or `no` ([toggle.md](toggle.md#templates))",
+  }),
+  ...inClusterVariables(
+    ": where events are posted, and an HSMSecret is looked up before a token is changed for it, with the pod's service account",
+  ),
+};
 
 export type WebhookConfig = ListenerConfig & {
   hookTokenFile?: string;
@@ -66,32 +87,34 @@ export const parseWebhookConfig = (
   const reader = readVariables(env, WEBHOOK_VARIABLES);
   const listener = readListener(reader);
   const hookTokenFile = readTokenPath(reader, "HOOK_TOKEN_FILE");
-  checkExposure(reader, listener, ["HOOK_TOKEN_FILE"], reader.raw("HOOK_TOKEN_FILE") !== undefined);
-  const agents = parseAgents(reader.required("AGENTS", reader.raw("AGENTS")) ?? "");
+  checkExposure(reader, listener, ["HOOK_TOKEN_FILE"], reader.isSet("HOOK_TOKEN_FILE"));
+  const agents = parseAgents(reader.value("AGENTS") ?? "");
   for (const message of agents.faults) reader.fault("AGENTS", message);
   const agentTokenFile = readTokenPath(reader, "AGENT_TOKEN_FILE");
   const agentWriteTokenFile = readOptionalTokenPath(reader, "AGENT_WRITE_TOKEN_FILE");
-  const agentCaFile = reader.file("AGENT_CA_FILE");
+  const agentCaFile = reader.value("AGENT_CA_FILE");
   checkCa(reader, "AGENT_CA_FILE", agentCaFile);
-  const pathPolicyFile = reader.file("PATH_POLICY_FILE");
+  const pathPolicyFile = reader.value("PATH_POLICY_FILE");
   if (pathPolicyFile !== undefined) {
-    const file = readChecked(pathPolicyFile);
-    const policy = file.ok ? loadPathPolicy(file.bytes) : file;
+    const content = readChecked(pathPolicyFile);
+    const policy = content.ok ? loadPathPolicy(content.bytes) : content;
     if (!policy.ok) reader.fault("PATH_POLICY_FILE", `${pathPolicyFile} ${policy.message}`);
   }
-  const toggleTemplates = reader.boolean("TOGGLE_TEMPLATES");
+  const toggleTemplates = reader.value("TOGGLE_TEMPLATES");
   const inCluster = readInCluster(reader, serviceAccountDirectory);
   if (reader.faults.length > 0 || toggleTemplates === undefined) return { ok: false, faults: reader.faults };
   const config: WebhookConfig = {
     ...listener,
-    ...(hookTokenFile !== undefined && { hookTokenFile }),
+    ...present({
+      hookTokenFile,
+      agentTokenFile,
+      agentWriteTokenFile,
+      agentCaFile,
+      pathPolicyFile,
+      inCluster,
+    }),
     agents: agents.endpoints,
-    ...(agentTokenFile !== undefined && { agentTokenFile }),
-    ...(agentWriteTokenFile !== undefined && { agentWriteTokenFile }),
-    ...(agentCaFile !== undefined && { agentCaFile }),
-    ...(pathPolicyFile !== undefined && { pathPolicyFile }),
     toggleTemplates,
-    ...(inCluster && { inCluster }),
   };
   return { ok: true, config: deepFreeze(config) };
 };

@@ -2,12 +2,14 @@
 // docs/configuration.md lists exactly the variables and defaults of the code, and only the entries read the environment.
 import { readdirSync, readFileSync } from "node:fs";
 import t from "tap";
+import { DOCUMENTS_WITH_TABLES, withVariableTables } from "../../scripts/variable-tables.ts";
 import { AGENT_VARIABLES, parseAgentConfig } from "../../server/agent/config.ts";
 import { BOT_VARIABLES, parseBotConfig } from "../../server/bot/config.ts";
 import { MATRIX_VARIABLES } from "../../server/config/matrix.ts";
-import type { VariableTable } from "../../server/config/variables.ts";
+import { defaultOf } from "../../server/config/variable-table.ts";
 import { EXIT_CODES } from "../../server/conntest/main.ts";
 import { USAGE } from "../../server/conntest/options.ts";
+import { KUBECTL_HSM_VARIABLES } from "../../server/kubectl-hsm/config.ts";
 import { parseWebhookConfig, WEBHOOK_VARIABLES } from "../../server/webhook/config.ts";
 
 const document = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
@@ -15,7 +17,7 @@ const document = readFileSync(new URL("../../docs/configuration.md", import.meta
 const sectionOf = (role: string): string =>
   document.split(/^## /m).find((part) => part.startsWith(`${role}\n`)) ?? "";
 
-const documented = (role: string): VariableTable => {
+const documented = (role: string): Record<string, string | null> => {
   const rows = sectionOf(role).matchAll(/^\| `([A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\| (.+) \|$/gm);
   return Object.fromEntries([...rows].map(([, name, value]) => [name, value ?? null]));
 };
@@ -23,8 +25,33 @@ const documented = (role: string): VariableTable => {
 const roles = { webhook: WEBHOOK_VARIABLES, agent: AGENT_VARIABLES, bot: BOT_VARIABLES };
 for (const [role, variables] of Object.entries(roles))
   t.test(`the table of ${role} has every variable with its default, and no other`, async (t) => {
-    t.same(documented(role), variables);
+    t.same(
+      documented(role),
+      Object.fromEntries(Object.entries(variables).map(([name, one]) => [name, defaultOf(one)])),
+    );
   });
+
+for (const name of DOCUMENTS_WITH_TABLES)
+  t.test(`the tables of ${name} are those that the configuration is read by`, async (t) => {
+    const text = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+    const tables = text.match(/<!-- variables of /g) ?? [];
+    t.equal(tables.length, { "configuration.md": 3, "kubectl-hsm.md": 1 }[name]);
+    t.equal(text, withVariableTables(text), "run npm run generate");
+  });
+
+t.test("every variable that can hold a secret by its name is a secret, or the path of a file", async (t) => {
+  for (const [role, variables] of Object.entries({ ...roles, "kubectl hsm": KUBECTL_HSM_VARIABLES })) {
+    const open = Object.entries(variables).filter(([, { secret, file }]) => !secret && !file);
+    const doubtful = open.filter(([name]) =>
+      /PASSWORD|SECRET|TOKEN(?!_LABEL)|PASSPHRASE|(^|_)(PIN|KEY)(_|$)|_FILE$/.test(name),
+    );
+    t.same(
+      doubtful.map(([name]) => name),
+      [],
+      role,
+    );
+  }
+});
 
 t.test("conntest's variables, options and exit codes are those of the code", async (t) => {
   const section = sectionOf("conntest");

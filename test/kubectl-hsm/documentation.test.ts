@@ -2,6 +2,7 @@
 // docs/kubectl-hsm.md says what the code does: commands, options and variables, exit codes.
 import { readFileSync } from "node:fs";
 import t from "tap";
+import { defaultOf } from "../../server/config/variable-table.ts";
 import { COMMANDS } from "../../server/kubectl-hsm/commands.ts";
 import { KUBECTL_HSM_VARIABLES } from "../../server/kubectl-hsm/config.ts";
 import { EXIT_CODES } from "../../server/kubectl-hsm/exit-codes.ts";
@@ -28,7 +29,10 @@ t.test("every exit code with its meaning", async (t) => {
 
 t.test("the variables with their options and defaults", async (t) => {
   const rows = cells("How it reaches the agent", /^\| `--([a-z-]+)` \| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| /gm);
-  t.same(Object.fromEntries(rows.map(([, name, value]) => [name, value ?? null])), KUBECTL_HSM_VARIABLES);
+  t.same(
+    Object.fromEntries(rows.map(([, name, value]) => [name, value ?? null])),
+    Object.fromEntries(Object.entries(KUBECTL_HSM_VARIABLES).map(([name, one]) => [name, defaultOf(one)])),
+  );
   for (const [option = "", name = ""] of rows) {
     const spec = Object.entries(GLOBAL_OPTIONS).find(([one]) => one === option)?.[1];
     t.match(spec?.help, `(${name}`, option);

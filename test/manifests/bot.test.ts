@@ -7,6 +7,7 @@ import t from "tap";
 import { parse } from "yaml";
 import { ALLOWED_ROOMS_ANNOTATION, ALLOWED_USERS_ANNOTATION } from "../../server/bot/access.ts";
 import { BOT_VARIABLES } from "../../server/bot/config.ts";
+import { defaultOf } from "../../server/config/variable-table.ts";
 import { runServer } from "../control-plane/api/running-server.ts";
 import { credentials, secretsIn } from "./credentials.ts";
 import { as, type Manifest, pick, rendered, root, Service, Workload } from "./rendered.ts";
@@ -113,7 +114,9 @@ t.test("every variable is one that the bot knows, in bot.env's comments and the 
 });
 
 t.test("bot.env repeats the defaults of the code, and has no secret", async (t) => {
-  const defaults = new Map<string, string | null>(Object.entries(BOT_VARIABLES));
+  const defaults = new Map(
+    Object.entries(BOT_VARIABLES).map(([name, one]) => [name, defaultOf(one)] as const),
+  );
   for (const [name, value] of settingsOf(base)) {
     if (!name.endsWith("_FILE")) t.equal(value, defaults.get(name) ?? "", name);
     t.notMatch(name, /(PASSWORD|SECRET|TOKEN|KEY)$/);
@@ -159,7 +162,7 @@ t.test(
 t.test("it listens where Service, probes and port say", async (t) => {
   const { spec } = as(Service, pick(base, "Service", "keyswitch-bot"));
   const port = Number(environment(base).get("LISTEN_PORT"));
-  t.equal(port, Number(BOT_VARIABLES.LISTEN_PORT));
+  t.equal(port, BOT_VARIABLES.LISTEN_PORT.default);
   t.same(container.ports, [{ name: "https", containerPort: port }]);
   t.same(spec.ports, [{ name: "https", port, targetPort: "https" }]);
   t.hasStrict(workload.spec.template.metadata.labels, spec.selector);

@@ -113,7 +113,7 @@ for (const [role, workload, known] of [
   t.test(`${role}: it listens where Service, probes and port say`, async (t) => {
     const { spec } = as(Service, pick(manifests, "Service", `keyswitch-${role}`));
     const port = Number(variables(workload).get("LISTEN_PORT")?.value);
-    t.equal(port, Number(known.LISTEN_PORT));
+    t.equal(port, known.LISTEN_PORT.default);
     t.same(main(workload).ports, [{ name: "https", containerPort: port }]);
     t.same(spec.ports, [{ name: "https", port, targetPort: "https" }]);
     t.hasStrict(workload.spec.template.metadata.labels, spec.selector);
