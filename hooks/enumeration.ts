@@ -3,7 +3,7 @@
 import { type SchemaOptions, Type } from "@sinclair/typebox";
 
 /** One of `values`. Literals, because TypeBox checks no `enum`; scripts/crd.ts writes them as one. */
-export const enumeration = <const V extends string>(values: readonly V[], options: SchemaOptions) =>
+export const enumeration = <const V extends string>(values: readonly V[], options: SchemaOptions = {}) =>
   Type.Union(
     values.map((value) => Type.Literal(value)),
     options,

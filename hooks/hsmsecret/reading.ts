@@ -1,21 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the outcomes of reading a path from the token. "absent" is the result of a healthy token, "unavailable" is not, and
 // the two are never confused.
+import type { UnavailableCode } from "../error-codes.ts";
 import type { StringMap } from "../kubernetes.ts";
-
-/** Why the token could not be read. */
-export type UnavailableCode =
-  | "TOKEN_UNAVAILABLE"
-  | "PIN_LOCKED"
-  | "PIN_INCORRECT"
-  | "TIMEOUT"
-  | "STORAGE_INVALID"
-  | "LABEL_INVALID"
-  | "AGENT_UNREACHABLE"
-  | "AGENT_REFUSED"
-  | "AGENT_UNKNOWN"
-  /** An older version than was applied already: see applied-version.ts. */
-  | "AGENT_BEHIND";
 
 /** `mirror` is set where an agent answered that is not the first of those to ask: nothing is written there. */
 export type Reading =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines the writes to and removals from the token that a hook requests, and their outcomes.
+// What a hook wants the shell to write to the token or to remove from it, and what that can come to.
+import type { ErrorCode } from "../error-codes.ts";
 import type { StringMap } from "../kubernetes.ts";
 import type { Quota } from "../quota.ts";
 
@@ -32,8 +33,7 @@ export interface Removal {
 interface Failure {
   /** `refused`: trying again is of use only when something has changed. `unavailable`: it may have happened all the same. */
   readonly outcome: "refused" | "unavailable";
-  /** Of the agent's error table. */
-  readonly code: string;
+  readonly code: ErrorCode;
   /** Never a value. */
   readonly message: string;
   readonly retryAfterSeconds?: number;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the status messages about write-back: conflicts and how to resolve them, and writes that failed or were withheld.
-import { ownProperty } from "../own-property.ts";
+// What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
+import { remedyOf } from "../error-codes.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import type { Decision } from "./decision.ts";
@@ -80,16 +80,6 @@ export const withheldFinding = (assessment: Assessment, { why, obeyed }: Of<"wit
 /** When a write that takes longer than a hook is looked at again. */
 const PENDING_SECONDS = 5;
 
-const REMEDIES: Readonly<Record<string, string>> = {
-  TOKEN_FULL: "Remove something from the token.",
-  QUOTA_EXCEEDED:
-    "Remove secrets of this namespace from the token, or ask whoever runs Keyswitch for a larger quota in the path policy.",
-  VALUE_EMPTY: "Leave the empty key out, or have the agent use the packed layout.",
-  SECRET_TOO_LARGE: "Make the Secret smaller, or split it over several paths.",
-  WRITE_NOT_SHOWN: "Remove something from the token, or use another token.",
-  INVALID_REQUEST: "Rename the keys of the Secret to what the token can hold.",
-};
-
 /** Why the write is not known to have succeeded, in words, and when to try again (seconds). */
 const failureOf = (
   spec: ResolvedSpec,
@@ -98,7 +88,7 @@ const failureOf = (
 ): { words: string; after: number } => {
   switch (failure.outcome) {
     case "refused": {
-      const remedy = ownProperty(REMEDIES, failure.code);
+      const remedy = remedyOf(failure.code);
       const words = `${failure.code}: ${failure.message}${remedy === undefined ? "" : ` ${remedy}`}`;
       return { words, after: spec.syncInterval };
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines the interface of a secret store: the PKCS#11 token, or memory in tests and local runs.
+// What the agent asks of anything that keeps secrets: the PKCS#11 token, or memory in tests and local runs.
+import type { RefusalCode, TokenFault } from "../../hooks/error-codes.ts";
 import type {
   DeviceInfo,
   Layout,
@@ -11,19 +12,10 @@ import type {
   WriteOutcome,
 } from "../agent-api/schema.ts";
 
-/** Why a token can't be read. Each is a code of the HTTP error table; all are answered with 503. */
-export type UnavailableCode =
-  | "TOKEN_UNAVAILABLE"
-  | "PIN_LOCKED"
-  | "PIN_INCORRECT"
-  | "TIMEOUT"
-  | "STORAGE_INVALID"
-  | "LABEL_INVALID";
-
 /** The store can't tell what the token holds. It never means that a secret is absent. */
 export type Unavailable = {
   kind: "unavailable";
-  code: UnavailableCode;
+  code: TokenFault;
   /** For people; says what to do. Never a value or a PIN. */
   message: string;
   /** When asking again is worth it. */
@@ -56,7 +48,7 @@ export type ListResult =
 export type InfoResult = ({ kind: "info" } & Omit<DeviceInfo, "device" | "node">) | Unavailable;
 
 /** What a store knows about its token without asking it. */
-export type Health = { ready: true } | { ready: false; code: UnavailableCode; message: string };
+export type Health = { ready: true } | { ready: false; code: TokenFault; message: string };
 
 type ReadOptions = {
   /** True asks for a view of the token that was loaded after this request arrived. */
@@ -85,9 +77,6 @@ export type Change =
   /** The same content in the same layout, on new objects. */
   | { type: "rewrite" };
 
-/** Why the token does not take a change; each is a code of the HTTP error table. Nothing was changed. */
-type RefusalCode = "TOKEN_FULL" | "SECRET_TOO_LARGE" | "PATH_AMBIGUOUS" | "VALUE_EMPTY" | "WRITE_NOT_SHOWN";
-
 /** What a change came to. `before` is the checksum of what was there, null where nothing was. */
 export type ChangeResult =
   | {
@@ -105,6 +94,7 @@ export type ChangeResult =
   | { kind: "last-key" }
   /** The precondition does not hold. */
   | { kind: "precondition"; before: string | null }
+  /** The token does not take it; nothing was changed. */
   | { kind: "refused"; code: RefusalCode; message: string }
   /** The token would take it; who wrote it may not have so much. */
   | { kind: "over-quota"; message: string }
@@ -143,7 +133,7 @@ export type SecretStore = {
 };
 
 /** An `Unavailable` of `code`. */
-export const unavailable = (code: UnavailableCode, message: string, retryAfterSeconds = 5): Unavailable => ({
+export const unavailable = (code: TokenFault, message: string, retryAfterSeconds = 5): Unavailable => ({
   kind: "unavailable",
   code,
   message,

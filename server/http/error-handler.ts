@@ -3,7 +3,8 @@
 // 405.
 import type { Socket } from "node:net";
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { ApiError, type ErrorCode, errorBody, errors, sendError } from "./errors.ts";
+import { type ErrorCode, errors } from "../../hooks/error-codes.ts";
+import { ApiError, errorBody, sendError } from "./errors.ts";
 
 /** fastify's codes for requests that are at fault. https://fastify.dev/docs/latest/Reference/Errors/ */
 const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {

@@ -2,7 +2,8 @@
 // Serves the routes of every process: /healthz, /readyz and /metrics.
 import type { FastifyReply } from "fastify";
 import type { Registry } from "prom-client";
-import { type ErrorCode, errorBody } from "./errors.ts";
+import type { ErrorCode } from "../../hooks/error-codes.ts";
+import { errorBody } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";
 
 /** One dependency. Only a `required` one that is not ok makes the process unready. */

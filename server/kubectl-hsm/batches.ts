@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends many secrets in small requests, with a progress bar and a summary of the results. A token takes seconds for a few
-// writes.
+// Many secrets in small requests: what became of each, a bar, and a summary. A token takes seconds for a few writes.
+import { codesOf } from "../../hooks/error-codes.ts";
 import type { ItemResult, ItemResults } from "../agent-api/bulk-schema.ts";
-import type { ErrorCode } from "../http/errors.ts";
 import type { Answer } from "./agent/answer.ts";
 import type { Context } from "./context.ts";
 import { CommandFailed, type ExitName } from "./exit-codes.ts";
@@ -43,12 +42,7 @@ export const batchesOf = <T>(items: readonly T[], sizeOf: (item: T) => number): 
 };
 
 /** After these the next request comes to the same; the agent itself has stopped trying within this one. */
-const TOKEN_GONE: readonly string[] = [
-  "TOKEN_UNAVAILABLE",
-  "PIN_LOCKED",
-  "PIN_INCORRECT",
-  "TIMEOUT",
-] satisfies ErrorCode[];
+const TOKEN_GONE: readonly string[] = codesOf("token-unreadable");
 
 /**
  * Sends the batches one after the other. One that the agent refuses is so many failures; when the agent is gone, or

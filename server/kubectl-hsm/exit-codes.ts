@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines the exit codes of `kubectl hsm` and the error that ends a command. docs/kubectl-hsm.md is checked against the table.
+// What `kubectl hsm` exits with, and how a command ends early. docs/kubectl-hsm.md is checked against the table.
+
+import type { ErrorCode } from "../../hooks/error-codes.ts";
 import { ownProperty } from "../../hooks/own-property.ts";
-import type { errors } from "../http/errors.ts";
 
 /** Name → code and the sentence of the help. */
 export const EXIT_CODES = {
@@ -46,7 +47,7 @@ const BY_CODE: Readonly<Record<string, ExitName>> = {
   PRECONDITION_FAILED: "conflict",
   PATH_AMBIGUOUS: "conflict",
   WRITE_UNCERTAIN: "unreachable",
-} satisfies Partial<Record<keyof typeof errors, ExitName>>;
+} satisfies Partial<Record<ErrorCode, ExitName>>;
 
 /** The exit that an error answer of the agent comes to. */
 export const exitNameOf = (status: number, code: string | undefined): ExitName => {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parses an agent's HTTP response to a read: a reading of the token, or the reason why it is unavailable.
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
+import { codesOf, type ErrorCode, errors } from "../../hooks/error-codes.ts";
 import { isBase64 } from "../../hooks/formats.ts";
-import type { Reading, UnavailableCode } from "../../hooks/hsmsecret/reading.ts";
+import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import type { WireAnswer } from "../agent-api/client.ts";
 import { SecretBody } from "../agent-api/schema.ts";
 import { ErrorBody } from "../http/error-body.ts";
-import { errors } from "../http/errors.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
 
@@ -17,14 +17,7 @@ const secretBody = compileSchema(SecretBody);
 const errorBody = compileSchema(ErrorBody);
 
 /** The codes with which an agent says that its token can't be read. */
-export const TOKEN_CODES = [
-  "TOKEN_UNAVAILABLE",
-  "PIN_LOCKED",
-  "PIN_INCORRECT",
-  "TIMEOUT",
-  "STORAGE_INVALID",
-  "LABEL_INVALID",
-] as const satisfies readonly UnavailableCode[];
+export const TOKEN_FAULTS = codesOf("token-unreadable", "path-unreadable");
 
 /** Retry-After of more seconds than this is not believed. */
 const MAX_RETRY_AFTER_SECONDS = 3600;
@@ -77,8 +70,7 @@ const foundOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
 };
 
 const failureOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
-  const code = errorOf(answer)?.code;
-  const known = answer.status === 503 ? TOKEN_CODES.find((one) => one === code) : undefined;
+  const known = answeredCode(answer, TOKEN_FAULTS);
   const retryAfterSeconds = retryAfter(answer.headers["retry-after"]);
   const advice = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
   if (known !== undefined)
@@ -105,6 +97,12 @@ const etagFits = (checksum: string, etag: string | string[] | undefined): boolea
 export const errorOf = (answer: WireAnswer): ErrorBody | undefined => {
   const body = jsonOf(answer.body);
   return errorBody.Check(body) ? body : undefined;
+};
+
+/** That of `codes` which the agent answered, with the status that it has. */
+export const answeredCode = <C extends ErrorCode>(answer: WireAnswer, codes: readonly C[]): C | undefined => {
+  const code = errorOf(answer)?.code;
+  return codes.find((one) => one === code && errors[one].status === answer.status);
 };
 
 /** The seconds of a Retry-After that can be believed. */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parses an agent's HTTP response to a write or a removal. Only the agent's confirmation of what was requested counts as done.
+// What an agent's HTTP answer to a write or a removal means. Only its own word, about what was asked, counts as done.
+import { codesOf, type ErrorCode, errors } from "../../hooks/error-codes.ts";
 import type { RemovalOutcome, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import type { WireAnswer } from "../agent-api/client.ts";
 import { DeleteBody, WriteBody } from "../agent-api/schema.ts";
-import { type ErrorCode, errors } from "../http/errors.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
-import { errorOf, retryAfter, TOKEN_CODES } from "./agent-answer.ts";
+import { answeredCode, errorOf, retryAfter, TOKEN_FAULTS } from "./agent-answer.ts";
 
 /** What was asked of which agent; `checksum` is what the path must have afterwards. */
 export type AgentWriteRequest = { agent: string; path: string; checksum: string };
@@ -17,19 +17,10 @@ const writeBody = compileSchema(WriteBody);
 const deleteBody = compileSchema(DeleteBody);
 
 /** Codes that stay as they are until somebody changes something. */
-const REFUSALS: readonly ErrorCode[] = [
-  "INVALID_REQUEST",
-  "PATH_AMBIGUOUS",
-  "PAYLOAD_TOO_LARGE",
-  "QUOTA_EXCEEDED",
-  "SECRET_TOO_LARGE",
-  "TOKEN_FULL",
-  "VALUE_EMPTY",
-  "WRITE_NOT_SHOWN",
-];
+const REFUSALS = codesOf("token-refuses", "agent-refuses");
 
 /** Codes that pass. */
-const TROUBLES: readonly ErrorCode[] = [...TOKEN_CODES, "WRITE_UNCERTAIN", "TOO_BUSY"];
+const TROUBLES = [...TOKEN_FAULTS, ...codesOf("passes")];
 
 /** What the answer to PUT or PATCH comes to. */
 export const writeOutcomeOf = (asked: AgentWriteRequest, answer: WireAnswer): WriteOutcome => {
@@ -71,13 +62,11 @@ const failureOf = (asked: Pick<AgentWriteRequest, "agent">, answer: WireAnswer):
       message: `agent ${asked.agent} refused the webhook's write token (HTTP ${answer.status}). Give the agent a WRITE_TOKEN_FILE that has the token of the webhook's AGENT_WRITE_TOKEN_FILE.`,
     };
   }
-  const code = errorOf(answer)?.code;
-  const isAnswered = (one: ErrorCode): boolean => one === code && errors[one].status === answer.status;
-  const refusal = REFUSALS.find(isAnswered);
+  const refusal = answeredCode(answer, REFUSALS);
   if (refusal !== undefined) return { outcome: "refused", code: refusal, message: said(asked, refusal) };
   const seconds = retryAfter(answer.headers["retry-after"]);
   const advice = seconds === undefined ? {} : { retryAfterSeconds: seconds };
-  const trouble = TROUBLES.find(isAnswered);
+  const trouble = answeredCode(answer, TROUBLES);
   if (trouble === undefined) return { ...odd(asked, `answered HTTP ${answer.status}`), ...advice };
   return { outcome: "unavailable", code: trouble, message: said(asked, trouble), ...advice };
 };

@@ -7,9 +7,10 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { checksum } from "../../hooks/checksum.ts";
+import { codesOf } from "../../hooks/error-codes.ts";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
-import { type UnavailableCode, unavailable } from "../../server/agent/store.ts";
+import { unavailable } from "../../server/agent/store.ts";
 
 const start = (t: Test, sysfsRoot?: string) => {
   const lines: string[] = [];
@@ -133,15 +134,7 @@ t.test("absent is 404, and what is not known to be absent is 503", async (t) => 
   const absent = await app.inject("/v1/secrets/secrets/a/db");
   t.equal(absent.statusCode, 404);
   t.match(absent.json(), { code: "SECRET_NOT_FOUND" });
-  const codes: UnavailableCode[] = [
-    "TOKEN_UNAVAILABLE",
-    "PIN_LOCKED",
-    "PIN_INCORRECT",
-    "TIMEOUT",
-    "STORAGE_INVALID",
-    "LABEL_INVALID",
-  ];
-  for (const code of codes) {
+  for (const code of codesOf("token-unreadable", "path-unreadable")) {
     store.fail(unavailable(code, "the reason", 7));
     for (const url of ["/v1/secrets/secrets/a/db", "/v1/secrets", "/v1/info"]) {
       const answer = await app.inject(url);

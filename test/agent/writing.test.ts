@@ -6,9 +6,9 @@ import { request } from "node:http";
 import type { AddressInfo } from "node:net";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
+import { errors } from "../../hooks/error-codes.ts";
 import { MAX_SECRET_BYTES } from "../../hooks/formats.ts";
 import { type ChangeResult, unavailable } from "../../server/agent/store.ts";
-import { errors } from "../../server/http/errors.ts";
 import { type Ask, b64, writableAgent } from "./writable-agent.ts";
 
 const url = "/v1/secrets/secrets/a/db";

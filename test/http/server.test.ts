@@ -3,7 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { Registry } from "prom-client";
 import t from "tap";
-import { errors } from "../../server/http/errors.ts";
+import { errors } from "../../hooks/error-codes.ts";
 import type { ReadyCheck } from "../../server/http/probes.ts";
 import { buildServer, type Limits } from "../../server/http/server.ts";
 import { recordedLog } from "./recorded-log.ts";

@@ -2,7 +2,7 @@
 // What each answer of an agent to a write or a removal comes to: only its word about what was asked is success.
 import t from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
-import { errors } from "../../server/http/errors.ts";
+import { codesOf, type ErrorCode, errors } from "../../hooks/error-codes.ts";
 import { removalOutcomeOf, writeOutcomeOf } from "../../server/webhook/agent-write-answer.ts";
 
 const path = "secrets/team-a/db";
@@ -16,7 +16,7 @@ const odd = (what: string) => ({
   code: "AGENT_REFUSED",
   message: `agent hsm-a ${what}.`,
 });
-const refused = (code: keyof typeof errors) => ({
+const refused = (code: ErrorCode) => ({
   outcome: "refused",
   code,
   message: `agent hsm-a: ${errors[code].text}`,
@@ -121,3 +121,17 @@ for (const row of removals)
     t.match(outcome, row[3]);
     t.notMatch(JSON.stringify(outcome), /canary/);
   });
+
+t.test("every code of the table that an agent may say of a token is passed on, and no other", async (t) => {
+  const refusals: ErrorCode[] = codesOf("token-refuses", "agent-refuses");
+  const troubles: ErrorCode[] = codesOf("token-unreadable", "path-unreadable", "passes");
+  const others = Object.keys(errors).filter(
+    (code) => ![...refusals, ...troubles].some((one) => one === code),
+  );
+  const outcomeOf = (code: string, status: number) =>
+    removalOutcomeOf(asked, { status, headers: {}, body: JSON.stringify(error(code)) });
+  for (const code of refusals) t.match(outcomeOf(code, errors[code].status), refused(code));
+  for (const code of troubles)
+    t.match(outcomeOf(code, errors[code].status), { ...refused(code), outcome: "unavailable" });
+  for (const code of others) t.match(outcomeOf(code, 503), odd("answered HTTP 503"), code);
+});

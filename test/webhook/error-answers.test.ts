@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
-import { type ErrorCode, errors } from "../../server/http/errors.ts";
+import { type ErrorCode, errors } from "../../hooks/error-codes.ts";
 import { answerJson, holding, readAndWrite, startAgent } from "./agent-double.ts";
 import { editedBody } from "./edited-body.ts";
 import { type RecordedBody, recordedBody } from "./recorded-request.ts";
@@ -168,7 +168,6 @@ for (const [code, { setting, sent }] of Object.entries(kinds))
 t.test("every code that the webhook answers with is tried here", async (t) => {
   const named = (folder: string, pattern: RegExp) =>
     readdirSync(new URL(`../../server/${folder}/`, import.meta.url))
-      .filter((file) => file !== "errors.ts")
       .map((file) => readFileSync(new URL(`../../server/${folder}/${file}`, import.meta.url), "utf8"))
       .flatMap((source) => [...source.matchAll(pattern)].map(([, code = ""]) => code));
   const codes = named("http", /"([A-Z_]+)"/g).filter((code) => Object.hasOwn(errors, code));

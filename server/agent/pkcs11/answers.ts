@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the PKCS#11 child process answers to each operation, as schemas: messages.ts has the operations.
 import { type Static, Type } from "@sinclair/typebox";
+import { enumeration } from "../../../hooks/enumeration.ts";
+import { codesOf } from "../../../hooks/error-codes.ts";
 import {
   DeviceInfo,
   Layout,
@@ -65,13 +67,7 @@ const Completed = Type.Union([Written, Deleted]);
 
 const Refused = Type.Object({
   kind: Type.Literal("refused"),
-  code: Type.Union([
-    Type.Literal("TOKEN_FULL"),
-    Type.Literal("SECRET_TOO_LARGE"),
-    Type.Literal("PATH_AMBIGUOUS"),
-    Type.Literal("VALUE_EMPTY"),
-    Type.Literal("WRITE_NOT_SHOWN"),
-  ]),
+  code: enumeration(codesOf("token-refuses")),
   message: Type.String(),
   /** The token had this many objects and did not take, or show, one more of this size. */
   learned: Type.Optional(Type.Object({ objects: Type.Integer(), bytes: Type.Integer() })),
@@ -113,7 +109,7 @@ const Absent = Type.Object({ kind: Type.Literal("absent") });
 const Invalid = Type.Object({
   kind: Type.Literal("invalid"),
   message: Type.String(),
-  code: Type.Optional(Type.Literal("LABEL_INVALID")),
+  code: Type.Optional(enumeration(codesOf("path-unreadable"))),
 });
 
 const Found = Type.Object({

@@ -2,6 +2,8 @@
 // What the agent and its PKCS#11 child process say to each other, as schemas. Sent with structured clone, so bytes stay bytes.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { enumeration } from "../../../hooks/enumeration.ts";
+import { codesOf } from "../../../hooks/error-codes.ts";
 import { Layout, MetadataPatch, SecretMetadata } from "../../agent-api/schema.ts";
 import { Answer, Before, BegunWrite, Entry, TokenView } from "./answers.ts";
 
@@ -145,11 +147,7 @@ export type Stage = Static<typeof Stage>;
 /** Why a child could not start. The child exits after it. */
 export const StartFailure = Type.Object({
   type: Type.Literal("failed"),
-  code: Type.Union([
-    Type.Literal("TOKEN_UNAVAILABLE"),
-    Type.Literal("PIN_INCORRECT"),
-    Type.Literal("PIN_LOCKED"),
-  ]),
+  code: enumeration(codesOf("token-unreadable")),
   message: Type.String(),
   /** True where there is positively no such token, so that no older view of it may be served any more. */
   gone: Type.Boolean(),

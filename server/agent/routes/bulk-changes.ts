@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes the changes of one bulk request, each on its own and in order, with a result and an audit line for each.
 import type { FastifyRequest } from "fastify";
+import { errors } from "../../../hooks/error-codes.ts";
 import type { ItemResult } from "../../agent-api/bulk-schema.ts";
-import { errors } from "../../http/errors.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import { type ChangeResult, type SecretStore, unavailable } from "../store.ts";
 import { startWriteAudit, type WriteOperation } from "./audit.ts";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps a failed change to its error code, for the response, for an item of a bulk request, and for the audit line.
 import type { FastifyReply } from "fastify";
-import { type ErrorCode, type ErrorOptions, sendError } from "../../http/errors.ts";
+import type { ErrorCode } from "../../../hooks/error-codes.ts";
+import { type ErrorOptions, sendError } from "../../http/errors.ts";
 import type { ChangeResult, PinResult } from "../store.ts";
 import type { AuditedWrite } from "./audit.ts";
 

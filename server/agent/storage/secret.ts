@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decodes a secret from the token's objects: selects the layout that counts for a path, and lists the paths of a token.
 import { checksum } from "../../../hooks/checksum.ts";
+import type { PathFault } from "../../../hooks/error-codes.ts";
 import type { Secret } from "../store.ts";
 import { settle } from "./journal.ts";
 import { decodePacked, highestPackedVersion } from "./packed.ts";
@@ -11,7 +12,7 @@ import { decodePerKey, type LayoutContent } from "./per-key.ts";
 export type Decoded =
   | ({ kind: "found" } & Secret)
   | { kind: "absent" }
-  | { kind: "invalid"; message: string; code?: "LABEL_INVALID" };
+  | { kind: "invalid"; message: string; code?: PathFault };
 
 /** What an index knows of an object. */
 export type ObjectName = Pick<TokenObject, "label" | "application" | "isPublic">;

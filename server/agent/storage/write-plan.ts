@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans the objects that a write creates and removes, and rejects it where they exceed the token's limits.
+// Which objects a write makes and removes so that the path then holds the wanted content, and whether the token takes them.
+import type { RefusalCode } from "../../../hooks/error-codes.ts";
 import type { Layout } from "../../agent-api/schema.ts";
 import type { Content } from "../apply-change.ts";
 import { digestOf, journalObject } from "./journal.ts";
@@ -34,7 +35,7 @@ export type WritePlan<O extends TokenObject> = {
 
 export type PlanRefusal = {
   kind: "refused";
-  code: "TOKEN_FULL" | "SECRET_TOO_LARGE" | "PATH_AMBIGUOUS" | "VALUE_EMPTY";
+  code: RefusalCode;
   message: string;
 };
 
