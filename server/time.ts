@@ -39,6 +39,9 @@ export const sleep = (clock: Clock, ms: number, signal?: AbortSignal): Promise<v
     signal?.addEventListener("abort", end);
   });
 
+/** Aborted after `ms` of real time, a part of one counted as a whole, and at least one. */
+export const timeLimit = (ms: number): AbortSignal => AbortSignal.timeout(Math.max(1, Math.ceil(ms)));
+
 /** Timers that end together. */
 export type Timers = {
   after: Clock["after"];

@@ -31,8 +31,8 @@ export type NoAnswer = { kind: "late" | "no-room" | "refused" | "unreachable"; w
 
 export type CallOptions = {
   signal: AbortSignal;
-  /** Whether it is sent once more where a kept connection turned out to be closed; by default it is. */
-  repeat?: boolean;
+  /** Whether it may be sent once more where a kept connection turned out to be closed; by default it may. */
+  repeatable?: boolean;
   /**
    * Waits for room in memory for an answer of so many bytes, before any of it is read; undefined: the agent does not say how
    * many. False: there is none in time.
@@ -62,14 +62,15 @@ class NoRoom extends Error {}
 const exchange = async (
   http: HttpPool,
   request: AgentRequest,
-  { signal, roomFor }: CallOptions,
+  { signal, roomFor, repeatable = true }: CallOptions,
 ): Promise<WireAnswer> => {
-  const { statusCode, headers, body } = await http.pool().request({
+  const { statusCode, headers, body } = await http.send({
     method: request.method,
     path: request.path,
     headers: headersOf(request, http.authorization()),
     ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
     signal,
+    repeatable,
   });
   if (statusCode === 200 && roomFor !== undefined && !(await roomFor(lengthOf(headers), signal))) {
     body.on("error", () => {}).destroy();
@@ -89,15 +90,13 @@ export const callAgent = async (
   request: AgentRequest,
   options: CallOptions,
 ): Promise<WireAnswer | NoAnswer> => {
-  const { signal, repeat = true } = options;
   try {
     return await exchange(http, request, options);
   } catch (error) {
     if (error instanceof NoRoom)
       return { kind: "no-room", what: "answered, but too many large answers were worked on here" };
-    if (signal.aborted) return { kind: "late", what: "did not answer in time" };
+    if (options.signal.aborted) return { kind: "late", what: "did not answer in time" };
     const { kind, what } = connectionFault(error);
-    if (kind === "stale" && repeat) return callAgent(http, request, { ...options, repeat: false });
-    return { kind: kind === "refused" ? "refused" : "unreachable", what };
+    return { kind, what };
   }
 };

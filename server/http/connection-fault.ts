@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Classifies a failed HTTP exchange by the error codes of undici, Node and OpenSSL; never by a message text.
+// Why an HTTP exchange failed, told by the codes of undici, Node and OpenSSL, never by a message text, and when to try again.
 import { errors } from "undici";
 
-/** `stale`: a kept connection was closed meanwhile, so that the same request may be sent once more. */
-export type ConnectionFault = { kind: "unreachable" | "refused" | "stale"; what: string };
+export type ConnectionFault = {
+  /** `refused`: something came that is not taken. */
+  readonly kind: "unreachable" | "refused";
+  /** Completes "The agent …". */
+  readonly what: string;
+  /** The peer closed the connection, as it does with one that was kept for too long: it may or may not have read the request. */
+  readonly stale?: true;
+};
 
 const unreachable = (what: string): ConnectionFault => ({ kind: "unreachable", what });
+const CLOSED: ConnectionFault = { ...unreachable("closed the connection"), stale: true };
 
 const FAULTS: Readonly<Record<string, ConnectionFault>> = {
   ECONNREFUSED: unreachable("refused the connection"),
@@ -19,9 +26,9 @@ const FAULTS: Readonly<Record<string, ConnectionFault>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: { kind: "refused", what: "answered more than is taken" },
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: { kind: "refused", what: "answered something that is not HTTP" },
   UND_ERR_HEADERS_OVERFLOW: { kind: "refused", what: "answered more than is taken" },
-  UND_ERR_SOCKET: { kind: "stale", what: "closed the connection" },
-  ECONNRESET: { kind: "stale", what: "closed the connection" },
-  EPIPE: { kind: "stale", what: "closed the connection" },
+  UND_ERR_SOCKET: CLOSED,
+  ECONNRESET: CLOSED,
+  EPIPE: CLOSED,
 };
 
 /** OpenSSL's verification results, as Node gives them. https://nodejs.org/api/tls.html#x509-certificate-error-codes */
@@ -51,3 +58,7 @@ const codeOf = (error: unknown): string => {
   if (error instanceof AggregateError) return codeOf(error.errors[0]);
   return error.cause === undefined ? "unknown error" : codeOf(error.cause);
 };
+
+/** The seconds of a Retry-After header (RFC 9110, section 10.2.3); its form with a date is not used by those who are asked here. */
+export const retryAfterSeconds = (header: unknown): number | undefined =>
+  typeof header === "string" && /^\d{1,6}$/.test(header) ? Number(header) : undefined;

@@ -8,6 +8,7 @@ import { holdsCertificates } from "../config/ca-certificates.ts";
 import { type Parsed, type RereadFile, rereadFiles } from "../config/reread-file.ts";
 import type { Secret } from "../config/secret.ts";
 import { parseTokens } from "../config/token-file.ts";
+import { connectionFault } from "./connection-fault.ts";
 
 /** What a client shows in the TLS handshake: PEM text, or files of it. */
 export type ClientCertificate =
@@ -47,9 +48,26 @@ export type HttpPoolOptions = {
   checkEveryMs?: number;
 };
 
+/** A request as undici takes it; its body can be sent twice. `signal` is its only limit in time. */
+export type PooledRequest = Dispatcher.RequestOptions & {
+  readonly body?: string | Uint8Array | null;
+  /** Whether sending it twice does no harm: it changes nothing, or by its condition only once. */
+  readonly repeatable: boolean;
+};
+
+/**
+ * What all clients stand on. They stay apart above it: the one of the agents makes a tagged answer of each request, that of Matrix reads
+ * whole answers of several hosts, and that of the API server reads line by line, comes back when it is told to, and says whether a
+ * patch may have been made.
+ */
 export type HttpPool = {
-  /** What makes the next request; kept by nobody. */
-  pool(): Dispatcher;
+  /**
+   * Answers once the head of the answer is there; the body is the caller's to read, and to limit. A request that is repeatable is
+   * sent once more where the connection is closed before: it may be one that was kept for too long. (undici does not tell whether
+   * it was kept.) An answer that is cut after its head is not asked for again.
+   * @throws what undici throws: connectionFault says what it means
+   */
+  send(request: PooledRequest): Promise<Dispatcher.ResponseData>;
   /** `Bearer …`, or undefined without a token. */
   authorization(): string | undefined;
   close(): Promise<void>;
@@ -144,18 +162,27 @@ export const openHttpPool = (options: HttpPoolOptions): HttpPool => {
   let trusted = credentials.trusted();
   let shown = credentials.shown();
   let current = openPool(options, trusted, shown);
+  /** What makes the next request; kept by nobody. */
+  const pool = (): Dispatcher => {
+    const trustedNow = credentials.trusted();
+    const shownNow = credentials.shown();
+    if (trustedNow !== trusted || shownNow !== shown) {
+      trusted = trustedNow;
+      shown = shownNow;
+      // Requests under way end on the old connections, which then go.
+      void current.close();
+      current = openPool(options, trusted, shown);
+    }
+    return current;
+  };
   return {
-    pool() {
-      const trustedNow = credentials.trusted();
-      const shownNow = credentials.shown();
-      if (trustedNow !== trusted || shownNow !== shown) {
-        trusted = trustedNow;
-        shown = shownNow;
-        // Requests under way end on the old connections, which then go.
-        void current.close();
-        current = openPool(options, trusted, shown);
+    async send({ repeatable, ...request }) {
+      try {
+        return await pool().request(request);
+      } catch (error) {
+        if (!repeatable || connectionFault(error).stale === undefined) throw error;
+        return pool().request(request);
       }
-      return current;
     },
     authorization() {
       const bearerToken = credentials.bearerToken();

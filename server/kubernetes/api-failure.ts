@@ -2,7 +2,7 @@
 // Classifies failures of the API server by HTTP status and the error codes of the connection.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { connectionFault } from "../http/connection-fault.ts";
+import { connectionFault, retryAfterSeconds } from "../http/connection-fault.ts";
 
 export type ApiFailure = {
   readonly ok: false;
@@ -46,8 +46,7 @@ const kindOf = (status: number): ApiFailure["kind"] => {
  */
 export const failureOf = (status: number, body: unknown, retryAfter?: unknown): ApiFailure => {
   const reason = Value.Check(Status, body) && REASON.test(body.reason ?? "") ? ` (${body.reason})` : "";
-  const seconds =
-    typeof retryAfter === "string" && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) : undefined;
+  const seconds = retryAfterSeconds(retryAfter);
   return {
     ok: false,
     kind: kindOf(status),
@@ -74,6 +73,6 @@ export const unavailable = (what: string): ApiFailure => ({
 
 /** The failure behind what undici threw. */
 export const failureOfConnection = (error: unknown): ApiFailure => {
-  const { kind, what } = connectionFault(error);
-  return { ...unavailable(what), ...(kind === "stale" && { stale: true }) };
+  const { what, stale } = connectionFault(error);
+  return { ...unavailable(what), ...(stale && { stale }) };
 };

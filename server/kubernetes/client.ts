@@ -171,28 +171,6 @@ export type KubernetesClientOptions = {
 /** Of one call, where the server says to come back. */
 const MAX_ATTEMPTS = 4;
 
-/** Whether a call that failed is sent again at once; each of the two reasons counts once. */
-class SecondTries {
-  #mayRenew = true;
-  #mayRepeat: boolean;
-
-  constructor(verb: ApiCall["verb"]) {
-    // Who patches has to know whether the first one was made.
-    this.#mayRepeat = verb !== "patch";
-  }
-
-  /** `isRenewed`: whether the token is another one by now. */
-  take({ status, stale }: ApiFailure, isRenewed: () => boolean): boolean {
-    if (status === 401 && this.#mayRenew && isRenewed()) {
-      this.#mayRenew = false;
-      return true;
-    }
-    if (!stale || !this.#mayRepeat) return false;
-    this.#mayRepeat = false;
-    return true;
-  }
-}
-
 /** Milliseconds after which a call may be sent again; undefined where it may not. */
 const waitOf = (verb: ApiCall["verb"], { status, retryAfterMs }: ApiFailure): number | undefined => {
   // 429 is said before a request is looked at; after any other failure a patch may have been made.
@@ -249,12 +227,16 @@ class RestClient implements KubernetesClient {
   }
 
   async #attempts(call: ApiCall, deadline: number, signal: AbortSignal): Promise<ApiAnswer> {
-    const secondTries = new SecondTries(call.verb);
+    let mayRenew = true;
     for (let count = 1; ; count += 1) {
       const authorization = this.#connection.authorization();
       const answer = await this.#attempt(call, authorization, signal);
       if (answer.ok || signal.aborted || count === MAX_ATTEMPTS) return answer;
-      if (secondTries.take(answer, () => this.#connection.authorization() !== authorization)) continue;
+      if (mayRenew && answer.status === 401 && this.#connection.authorization() !== authorization) {
+        // At once, with the token that has replaced the refused one meanwhile.
+        mayRenew = false;
+        continue;
+      }
       const wait = waitOf(call.verb, answer);
       if (wait === undefined || this.#clock.now() + wait >= deadline) return answer;
       await sleep(this.#clock, wait, signal);

@@ -109,7 +109,7 @@ export const openApiConnection = (options: ApiConnectionOptions): ApiConnection 
   return {
     authorization: http.authorization,
     async send({ method, path, authorization, mergePatch, signal }) {
-      const { statusCode, headers, body } = await http.pool().request({
+      const { statusCode, headers, body } = await http.send({
         method,
         path: `${config.pathPrefix}${path}`,
         headers: {
@@ -119,6 +119,8 @@ export const openApiConnection = (options: ApiConnectionOptions): ApiConnection 
         },
         body: mergePatch === undefined ? null : JSON.stringify(mergePatch),
         signal,
+        // Who patches has to know whether the first one was made.
+        repeatable: method !== "PATCH",
       });
       return { status: statusCode, retryAfter: headers["retry-after"], body };
     },

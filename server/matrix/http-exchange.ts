@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends one HTTP request to a homeserver or a login provider over a pool; every failure becomes a kind and a phrase.
 import type { Logger } from "pino";
-import type { Dispatcher } from "undici";
 import { connectionFault } from "../http/connection-fault.ts";
-import { openHttpPool } from "../http/http-pool.ts";
+import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
+import { timeLimit } from "../time.ts";
 
 export type HttpExchangeOptions = {
   /** PEM; trusted instead of the system's CAs, and read again when it changes. */
@@ -28,7 +28,7 @@ export type HttpRequest = {
   /** For the whole exchange. */
   timeoutMs: number;
   signal?: AbortSignal;
-  /** Whether sending it twice does no harm: then it is sent again where a kept connection turned out to be closed. */
+  /** Whether sending it twice does no harm: see PooledRequest. */
   repeatable: boolean;
 };
 
@@ -65,23 +65,18 @@ export const createHttpExchange = (options: HttpExchangeOptions): HttpExchange =
     ...(logger && { logger }),
     ...(now && { now }),
   });
-  return { send: (request) => attempts(http.pool, request), close: http.close };
+  return { send: (request) => exchange(http, request), close: http.close };
 };
 
-/** Sends a request, and once more where it does no harm and a kept connection turned out to be closed. */
-const attempts = async (pool: () => Dispatcher, request: HttpRequest): Promise<HttpReply | HttpFailure> => {
-  const deadline = AbortSignal.timeout(Math.max(1, Math.ceil(request.timeoutMs)));
-  const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await exchange(pool(), request, signal);
-    } catch (error) {
-      if (signal.aborted) return givenUp(request);
-      const fault = connectionFault(error);
-      if (fault.kind === "stale" && request.repeatable && attempt === 1) continue;
-      const kind = fault.kind === "refused" ? "refused" : "unreachable";
-      return { ok: false, kind, what: fault.what };
-    }
+const exchange = async (http: HttpPool, request: HttpRequest): Promise<HttpReply | HttpFailure> => {
+  const limit = timeLimit(request.timeoutMs);
+  const signal = request.signal ? AbortSignal.any([request.signal, limit]) : limit;
+  try {
+    return await answered(http, request, signal);
+  } catch (error) {
+    if (signal.aborted) return givenUp(request);
+    const { kind, what } = connectionFault(error);
+    return { ok: false, kind, what };
   }
 };
 
@@ -90,15 +85,16 @@ const givenUp = ({ signal }: HttpRequest): HttpFailure =>
     ? { ok: false, kind: "aborted", what: "was not waited for" }
     : { ok: false, kind: "timeout", what: "did not answer in time" };
 
-const exchange = async (pool: Dispatcher, request: HttpRequest, signal: AbortSignal): Promise<HttpReply> => {
+const answered = async (http: HttpPool, request: HttpRequest, signal: AbortSignal): Promise<HttpReply> => {
   const { url } = request;
-  const { statusCode, headers, body } = await pool.request({
+  const { statusCode, headers, body } = await http.send({
     origin: url.origin,
     path: `${url.pathname}${url.search}`,
     method: request.method,
     headers: { "user-agent": "keyswitch", ...request.headers },
     ...(request.body !== undefined && { body: request.body }),
     signal,
+    repeatable: request.repeatable,
   });
   return { ok: true, status: statusCode, headers, body: Buffer.from(await body.arrayBuffer()) };
 };

@@ -2,6 +2,7 @@
 // Sends requests of the client-server API to one homeserver; its errors are told apart by errcode, never by text.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { retryAfterSeconds } from "../http/connection-fault.ts";
 import { jsonOf } from "../json.ts";
 import {
   createHttpExchange,
@@ -121,9 +122,10 @@ const faultOf = (status: number, body: unknown, header: string | string[] | unde
 const milliseconds = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.ceil(value) : undefined;
 
-/** Retry-After in seconds; its form with a date is not used by homeservers. */
-const seconds = (header: string | string[] | undefined): number | undefined =>
-  typeof header === "string" && /^\d{1,6}$/.test(header) ? Number(header) * 1000 : undefined;
+const seconds = (header: unknown): number | undefined => {
+  const asked = retryAfterSeconds(header);
+  return asked === undefined ? undefined : asked * 1000;
+};
 
 /** A fault as a stable phrase for people, completing "The homeserver …". */
 export const describeFault = (fault: MatrixFault): string => {

@@ -6,6 +6,7 @@ import { isBase64 } from "../../hooks/formats.ts";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import type { WireAnswer } from "../agent-api/client.ts";
 import { SecretBody } from "../agent-api/schema.ts";
+import { retryAfterSeconds } from "../http/connection-fault.ts";
 import { ErrorBody } from "../http/error-body.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
@@ -71,8 +72,7 @@ const foundOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
 
 const failureOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
   const known = answeredCode(answer, TOKEN_FAULTS);
-  const retryAfterSeconds = retryAfter(answer.headers["retry-after"]);
-  const advice = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+  const advice = adviceOf(answer);
   if (known !== undefined)
     return {
       outcome: "unavailable",
@@ -105,9 +105,8 @@ export const answeredCode = <C extends ErrorCode>(answer: WireAnswer, codes: rea
   return codes.find((one) => one === code && errors[one].status === answer.status);
 };
 
-/** The seconds of a Retry-After that can be believed. */
-export const retryAfter = (header: string | string[] | undefined): number | undefined => {
-  if (typeof header !== "string" || !/^\d{1,4}$/.test(header)) return undefined;
-  const seconds = Number(header);
-  return seconds <= MAX_RETRY_AFTER_SECONDS ? seconds : undefined;
+/** When the agent says that trying again is of use, where that can be believed. */
+export const adviceOf = ({ headers }: WireAnswer): { retryAfterSeconds?: number } => {
+  const seconds = retryAfterSeconds(headers["retry-after"]);
+  return seconds !== undefined && seconds <= MAX_RETRY_AFTER_SECONDS ? { retryAfterSeconds: seconds } : {};
 };

@@ -3,6 +3,7 @@
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { callAgent, secretRoute } from "../agent-api/client.ts";
 import type { HttpPool } from "../http/http-pool.ts";
+import { timeLimit } from "../time.ts";
 import { readingOf } from "./agent-answer.ts";
 
 /** What to read; the agent's API is server/agent-api/schema.ts. */
@@ -32,7 +33,7 @@ export const readFromAgent = async (
     agent.http,
     { ...asked, method: "GET", path: secretRoute(path), fresh, requestId },
     {
-      signal: AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs))),
+      signal: timeLimit(timeoutMs),
       // Without a length it may be all that is read of an answer.
       ...(roomFor && { roomFor: (bytes = MAX_ANSWER_BYTES, signal) => roomFor(bytes, signal) }),
     },

@@ -6,7 +6,7 @@ import type { WireAnswer } from "../agent-api/client.ts";
 import { DeleteBody, WriteBody } from "../agent-api/schema.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
-import { answeredCode, errorOf, retryAfter, TOKEN_FAULTS } from "./agent-answer.ts";
+import { adviceOf, answeredCode, errorOf, TOKEN_FAULTS } from "./agent-answer.ts";
 
 /** What was asked of which agent; `checksum` is what the path must have afterwards. */
 export type AgentWriteRequest = { agent: string; path: string; checksum: string };
@@ -64,8 +64,7 @@ const failureOf = (asked: Pick<AgentWriteRequest, "agent">, answer: WireAnswer):
   }
   const refusal = answeredCode(answer, REFUSALS);
   if (refusal !== undefined) return { outcome: "refused", code: refusal, message: said(asked, refusal) };
-  const seconds = retryAfter(answer.headers["retry-after"]);
-  const advice = seconds === undefined ? {} : { retryAfterSeconds: seconds };
+  const advice = adviceOf(answer);
   const trouble = answeredCode(answer, TROUBLES);
   if (trouble === undefined) return { ...odd(asked, `answered HTTP ${answer.status}`), ...advice };
   return { outcome: "unavailable", code: trouble, message: said(asked, trouble), ...advice };

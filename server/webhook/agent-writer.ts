@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { Removal, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import { type AgentRequest, callAgent, secretRoute, type WireAnswer } from "../agent-api/client.ts";
 import { openHttpPool } from "../http/http-pool.ts";
+import { timeLimit } from "../time.ts";
 import { removalOutcomeOf, writeOutcomeOf } from "./agent-write-answer.ts";
 import type { AgentEndpoint } from "./agents.ts";
 
@@ -64,7 +65,7 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
     if (agents === undefined) return NO_TOKEN;
     const agent = device === undefined ? agents[0] : agents.find(({ name }) => name === device);
     if (agent === undefined) return unknownAgent(device);
-    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
+    const signal = timeLimit(timeoutMs);
     // A write that did arrive fails its own condition the second time, and a removal finds nothing.
     const answer = await callAgent(agent.http, { ...request, requestId }, { signal });
     if ("status" in answer) return outcomeOf(agent.name, answer);

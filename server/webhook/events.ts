@@ -106,12 +106,13 @@ const send = async (
 ): Promise<string | undefined> => {
   try {
     const authorization = http.authorization();
-    const { statusCode, body } = await http.pool().request({
+    const { statusCode, body } = await http.send({
       method: "POST",
       path: `/api/v1/namespaces/${encodeURIComponent(parent.metadata.namespace)}/events`,
       headers: { "content-type": "application/json", ...(authorization !== undefined && { authorization }) },
       body: JSON.stringify(eventObject(parent, event, at)),
       signal: AbortSignal.timeout(timeoutMs),
+      repeatable: false,
     });
     await body.dump();
     return statusCode < 300 ? undefined : `HTTP ${statusCode}`;

@@ -33,7 +33,7 @@ export const createAgentClient = (endpoint: Endpoint): AgentClient => {
   const exchange: AgentClient["exchange"] = async ({ timeoutMs: limitMs = timeoutMs, ...request }) => {
     const signal = AbortSignal.timeout(limitMs);
     // Who has asked decides whether it is sent again.
-    const answer = await callAgent(http, request, { signal, repeat: false });
+    const answer = await callAgent(http, request, { signal, repeatable: false });
     if ("status" in answer) return { status: answer.status, text: answer.body };
     const what = answer.kind === "late" ? "did not answer in time (--timeout)" : answer.what;
     const cut =
