@@ -4,7 +4,7 @@ import type { HSMSecretStatus } from "../hooks/hsmsecret/schema.ts";
 import { eventually } from "./local/eventually.ts";
 import { secretOf } from "./local/hsmsecret-view.ts";
 import type { Kubectl } from "./local/kubectl.ts";
-import type { Step } from "./tour-steps.ts";
+import type { Step } from "./tour-step.ts";
 
 /** Looks at each status until the Secret is in sync. */
 export type Meanwhile = (status: HSMSecretStatus) => Promise<void>;

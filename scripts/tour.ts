@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tour of `npm start -- --once`: runs its steps on the local stack, and draws the table of what came of them.
 import type { Stack } from "./local/stack.ts";
-import { type Step, stepsOf } from "./tour-steps.ts";
+import type { Step } from "./tour-step.ts";
+import { stepsOf } from "./tour-steps.ts";
 
 /** How many steps it has. */
 export const TOUR_STEPS = 18;

@@ -6,7 +6,7 @@ import { parseAllDocuments } from "yaml";
 import { eventually } from "../local/eventually.ts";
 import type { Kubectl } from "../local/kubectl.ts";
 import type { Stack } from "../local/stack.ts";
-import type { Step } from "../tour-steps.ts";
+import type { Step } from "../tour-step.ts";
 import { readyRateStep } from "./ready-rate.ts";
 
 /** How many steps there are. */

@@ -10,7 +10,7 @@ import {
 } from "../../test/cases/engine/steady-syncs.ts";
 import { createKubeClient, type KubeClient } from "../control-plane/client.ts";
 import type { Stack } from "../local/stack.ts";
-import type { Step } from "../tour-steps.ts";
+import type { Step } from "../tour-step.ts";
 
 const NAMESPACE = "rotation";
 const OBJECTS = 50;
