@@ -4,6 +4,7 @@ import { checksum } from "../../hooks/checksum.ts";
 import { applyChange, type Content } from "../../server/agent/apply-change.ts";
 import {
   type ChangeResult,
+  type ListResult,
   type ReadResult,
   type Secret,
   type SecretStore,
@@ -28,18 +29,21 @@ export type MemoryStoreOptions = {
   pin?: string;
 };
 
-/** A store that holds nothing. */
-export const createMemoryStore = (label = "memory", options: MemoryStoreOptions = {}): MemoryStore => {
-  const secrets = new Map<string, Secret>();
-  let pin = options.pin ?? "unused";
-  let failure: Unavailable | undefined;
-  let closed = false;
-  const broken = (): Unavailable | undefined =>
-    closed ? unavailable("TOKEN_UNAVAILABLE", "the store is closed", 1) : failure;
+/** The secrets, by their path. */
+class Secrets {
+  readonly #secrets = new Map<string, Secret>();
 
-  /** Makes `content` the secret at `path`. */
-  const write = (path: string, { data, metadata }: Content, layout?: Secret["layout"]): Secret => {
-    const before = secrets.get(path);
+  get(path: string): Secret | undefined {
+    return this.#secrets.get(path);
+  }
+
+  get size(): number {
+    return this.#secrets.size;
+  }
+
+  /** Makes `content` the secret at `path`, as one more version. */
+  write(path: string, { data, metadata }: Content, layout?: Secret["layout"]): Secret {
+    const before = this.get(path);
     const secret: Secret = {
       data,
       metadata,
@@ -47,37 +51,84 @@ export const createMemoryStore = (label = "memory", options: MemoryStoreOptions 
       version: (before?.version ?? 0) + 1,
       layout: layout ?? before?.layout ?? "packed",
     };
-    secrets.set(path, secret);
+    this.#secrets.set(path, secret);
     return secret;
-  };
+  }
 
-  const change: SecretStore["change"] = async (path, wanted, precondition = {}): Promise<ChangeResult> => {
-    const failed = broken();
-    if (failed !== undefined) return failed;
-    const current = secrets.get(path);
+  remove(path: string): void {
+    this.#secrets.delete(path);
+  }
+
+  change(...[path, wanted, precondition = {}]: Parameters<SecretStore["change"]>): ChangeResult {
+    const current = this.get(path);
     const before = current?.checksum ?? null;
     const intent = applyChange(current, wanted, precondition);
     if (intent.kind === "done") return intent.result;
     if (intent.kind === "delete") {
-      secrets.delete(path);
+      this.remove(path);
       return { kind: "deleted", before };
     }
     // A write makes the store's own layout, whatever the secret had.
-    const { checksum: sum, version, data } = write(path, intent.content, intent.layout ?? "packed");
+    const { checksum: sum, version, data } = this.write(path, intent.content, intent.layout ?? "packed");
     const outcome = wanted.type === "repack" ? "repacked" : before === null ? "created" : "changed";
     return { kind: "written", outcome, before, checksum: sum, version, keys: [...data.keys()].sort() };
-  };
+  }
+
+  list(prefix: string): Extract<ListResult, { kind: "listed" }> {
+    const secrets = [...this.#secrets]
+      .filter(([path]) => path.startsWith(prefix))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([path, { data, checksum: sum, version, layout }]) => ({
+        path,
+        checksum: sum,
+        keys: [...data.keys()].sort(),
+        bytes: [...data.values()].reduce((total, value) => total + value.length, 0),
+        version,
+        layout,
+      }));
+    return { kind: "listed", secrets };
+  }
+}
+
+/** What such a store says of its token. */
+const infoOf = (label: string, objects: number) =>
+  ({
+    kind: "info",
+    module: "memory",
+    cache: "live",
+    token: { label, manufacturer: "keyswitch", model: "memory", serial: "0", firmware: "0.0" },
+    freeBytes: null,
+    totalBytes: null,
+    objects,
+    objectLimit: null,
+    objectLimitSource: null,
+    damagedNames: 0,
+    unreadableObjects: 0,
+    invalidLabels: 0,
+    publicObjects: 0,
+    maxObjectBytes: null,
+    layout: "packed",
+    writable: true,
+    viewAgeMs: 0,
+  }) as const;
+
+/** A store that holds nothing. */
+export const createMemoryStore = (label = "memory", options: MemoryStoreOptions = {}): MemoryStore => {
+  const secrets = new Secrets();
+  let pin = options.pin ?? "unused";
+  let failure: Unavailable | undefined;
+  let closed = false;
+  const broken = (): Unavailable | undefined =>
+    closed ? unavailable("TOKEN_UNAVAILABLE", "the store is closed", 1) : failure;
 
   return {
     put: (path, keys, { layout, metadata = {} } = {}) => {
       const values = Object.entries(keys).map(
         ([key, value]) => [key, typeof value === "string" ? Buffer.from(value) : value] as const,
       );
-      write(path, { data: new Map(values), metadata }, layout);
+      secrets.write(path, { data: new Map(values), metadata }, layout);
     },
-    remove: (path) => {
-      secrets.delete(path);
-    },
+    remove: (path) => secrets.remove(path),
     fail: (next) => {
       failure = next;
     },
@@ -85,42 +136,9 @@ export const createMemoryStore = (label = "memory", options: MemoryStoreOptions 
       const secret = secrets.get(path);
       return broken() ?? (secret === undefined ? { kind: "absent" } : { kind: "found", ...secret });
     },
-    list: async (prefix) =>
-      broken() ?? {
-        kind: "listed",
-        secrets: [...secrets]
-          .filter(([path]) => path.startsWith(prefix))
-          .sort(([a], [b]) => (a < b ? -1 : 1))
-          .map(([path, { data, checksum: sum, version, layout }]) => ({
-            path,
-            checksum: sum,
-            keys: [...data.keys()].sort(),
-            bytes: [...data.values()].reduce((total, value) => total + value.length, 0),
-            version,
-            layout,
-          })),
-      },
-    info: async () =>
-      broken() ?? {
-        kind: "info",
-        module: "memory",
-        cache: "live",
-        token: { label, manufacturer: "keyswitch", model: "memory", serial: "0", firmware: "0.0" },
-        freeBytes: null,
-        totalBytes: null,
-        objects: secrets.size,
-        objectLimit: null,
-        objectLimitSource: null,
-        damagedNames: 0,
-        unreadableObjects: 0,
-        invalidLabels: 0,
-        publicObjects: 0,
-        maxObjectBytes: null,
-        layout: "packed",
-        writable: true,
-        viewAgeMs: 0,
-      },
-    change,
+    list: async (prefix) => broken() ?? secrets.list(prefix),
+    info: async () => broken() ?? infoOf(label, secrets.size),
+    change: async (...change) => broken() ?? secrets.change(...change),
     refresh: async () => broken() ?? { kind: "refreshed" },
     repair: async () => broken() ?? { kind: "repaired", results: [] },
     setPin: async (currentPin, newPin) => {

@@ -12,12 +12,12 @@ import type { SyncRecord } from "../control-plane/engine/engine.ts";
 import { type ChatRoom, openChatRoom } from "./chat-room.ts";
 import { type ApplyStrategy, type OpenControlPlane, openLocalControlPlane } from "./control-plane.ts";
 import { makeCredentials } from "./credentials.ts";
-import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 import { type Kubectl, kubectlWith } from "./kubectl.ts";
 import { type LocalToken, makeLocalToken } from "./local-token.ts";
 import { overlayFor } from "./manifests-overlay.ts";
-import { asWorkload, type DataReader, type PodProcess, startPodProcess } from "./pod-process.ts";
+import { asWorkload, type DataReader, type Workload } from "./pod-process.ts";
+import { type Role, RoleProcesses } from "./role-processes.ts";
 import { serviceAccountOf } from "./service-account.ts";
 import { openServiceCalls } from "./service-calls.ts";
 
@@ -26,7 +26,7 @@ const NAMESPACE = "keyswitch";
 /** Of the samples, and of the Toggles that chat commands switch. */
 const DEMO = "demo";
 
-export type Role = "agent" | "webhook";
+export type { Role } from "./role-processes.ts";
 
 export interface StackOptions {
   /** Told what is being done, a line at a time. */
@@ -86,6 +86,9 @@ const dataReader =
     return object.data;
   };
 
+/** Decodes a key of a Secret. */
+type SecretReader = (name: string, key: string) => Promise<string>;
+
 /** Sets everything up; it is ready to take HSMSecrets when this answers. */
 export const startStack = async (options: StackOptions = {}): Promise<Stack> => {
   const say = options.say ?? (() => {});
@@ -93,7 +96,7 @@ export const startStack = async (options: StackOptions = {}): Promise<Stack> => 
   // It holds keys and a PIN, so it goes even where this process is ended in the middle.
   const remove = () => rmSync(folder, { recursive: true, force: true });
   process.once("exit", remove);
-  const closers: (() => Promise<void> | void)[] = [
+  const closers: Closers = [
     () => {
       process.off("exit", remove);
       remove();
@@ -110,18 +113,18 @@ export const startStack = async (options: StackOptions = {}): Promise<Stack> => 
   }
 };
 
-const assemble = async (
-  folder: string,
-  closers: (() => Promise<void> | void)[],
-  close: () => Promise<void>,
-  say: (line: string) => void,
-  options: StackOptions,
-): Promise<Stack> => {
-  const lines: string[] = [];
-  const log = (line: string) => {
-    lines.push(line);
-  };
-  const ports: Record<Role, number> = { agent: await freePort(), webhook: await freePort() };
+type Closers = (() => Promise<void> | void)[];
+type Ports = Readonly<Record<Role, number>>;
+/** Where things are put, told and closed while the stack is set up. */
+type Site = {
+  readonly folder: string;
+  readonly closers: Closers;
+  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
+};
+
+/** A control plane on which Keyswitch is installed, and the token. */
+const installOn = async ({ folder, closers, say, log }: Site, ports: Ports, options: StackOptions) => {
   const controlPlane = await (options.controlPlane ?? openLocalControlPlane)({
     folder,
     applyStrategy: options.applyStrategy ?? "server-side-apply",
@@ -129,8 +132,7 @@ const assemble = async (
     onSync: options.onSync,
   });
   closers.push(() => controlPlane.close());
-  const { kubeconfig } = controlPlane;
-  const kubectl = kubectlWith(kubeconfig);
+  const kubectl = kubectlWith(controlPlane.kubeconfig);
   const webhookPort = options.webhookBehind ?? ports.webhook;
 
   const tokenFolder = join(folder, "token");
@@ -139,57 +141,37 @@ const assemble = async (
   closers.push(() => token.close());
   say(`token: ${token.kind}`);
 
+  // In the order of docs/install.md.
   await kubectl(["apply", "-k", join(root, "manifests/namespace")]);
-  await makeCredentials(kubeconfig, token.pinFile);
+  await makeCredentials(controlPlane.kubeconfig, token.pinFile);
   const manifests = controlPlane.resolvesServices
     ? join(root, "manifests")
     : overlayFor(join(folder, "overlay"), webhookPort);
   await kubectl(["apply", "-k", manifests]);
   say("applied manifests/ and the credentials of scripts/credentials.sh");
+  return { controlPlane, kubectl, token, webhookPort };
+};
+
+const assemble = async (
+  folder: string,
+  closers: Closers,
+  close: () => Promise<void>,
+  say: (line: string) => void,
+  options: StackOptions,
+): Promise<Stack> => {
+  const lines: string[] = [];
+  const log = (line: string) => {
+    lines.push(line);
+  };
+  const ports: Ports = { agent: await freePort(), webhook: await freePort() };
+  const site = { folder, closers, say, log };
+  const { controlPlane, kubectl, token, webhookPort } = await installOn(site, ports, options);
 
   const read = dataReader(kubectl);
-  const workloads = {
-    agent: asWorkload(
-      await kubectl.get(["daemonset", "keyswitch-agent", "-n", NAMESPACE]),
-      "keyswitch-agent",
-    ),
-    webhook: asWorkload(
-      await kubectl.get(["deployment", "keyswitch-webhook", "-n", NAMESPACE]),
-      "keyswitch-webhook",
-    ),
-  };
-  const secretOf = async (name: string, key: string) =>
+  const secretOf: SecretReader = async (name, key) =>
     Buffer.from((await read("secret", name))[key] ?? "", "base64").toString();
-  const account = await serviceAccountOf(kubectl, {
-    name: "keyswitch-webhook",
-    namespace: NAMESPACE,
-    folder: join(folder, "service-account"),
-    certificate: {
-      cert: await secretOf("keyswitch-webhook-tls", "tls.crt"),
-      key: await secretOf("keyswitch-webhook-tls", "tls.key"),
-      ca: await secretOf("keyswitch-webhook-tls", "ca.crt"),
-    },
-  });
+  const account = await webhookAccount(kubectl, secretOf, join(folder, "service-account"));
   closers.push(() => account.close());
-  const listen = (role: Role) => ({ LISTEN_HOST: "127.0.0.1", LISTEN_PORT: String(ports[role]) });
-  const overrides: Record<Role, Record<string, string>> = {
-    agent: {
-      ...listen("agent"),
-      ...token.env,
-      SYSFS_ROOT: "/sys",
-      // So that a change made at the prompt shows at once.
-      REFRESH_INTERVAL_MS: "1000",
-      ...options.agentEnv,
-    },
-    webhook: {
-      ...listen("webhook"),
-      ...account.env,
-      AGENTS: `hsm=https://127.0.0.1:${ports.agent}`,
-      ...options.webhookEnv,
-    },
-  };
-  const entries = { agent: token.entry, webhook: new URL("./webhook.ts", import.meta.url) };
-  const running = new Map<Role, PodProcess>();
   const urls = {
     agent: `https://127.0.0.1:${ports.agent}`,
     webhook: `https://127.0.0.1:${ports.webhook}`,
@@ -197,45 +179,21 @@ const assemble = async (
   };
   const services = await openServiceCalls(urls, secretOf);
   closers.push(() => services.close());
-  const start = async (role: Role) => {
-    if (running.has(role)) throw new Error(`the ${role} runs already`);
-    const process = await startPodProcess({
-      workload: workloads[role],
-      read,
-      folder: join(folder, role),
-      entry: entries[role],
-      overrides: overrides[role],
-      without: role === "agent" ? ["PKCS11_SLOT"] : [],
-      onLine: (line) => {
-        log(line);
-        options.onLine?.(role, line);
-      },
-    });
-    running.set(role, process);
-    if (role === "agent") token.attach((message) => process.send(message));
-    // Before it listens, the call fails.
-    const answers = () =>
-      services.call(role, "/readyz").then(
-        ({ status }) => status === 200,
-        () => false,
-      );
-    // It takes two seconds, and many on a machine that does much else.
-    await eventually(`the start of the ${role}`, answers, { seconds: 60 });
-  };
-  const runningOf = (role: Role): PodProcess => {
-    const process = running.get(role);
-    if (process === undefined) throw new Error(`the ${role} does not run`);
-    return process;
-  };
-  const stop = async (role: Role, signal?: "SIGTERM" | "SIGKILL") => {
-    await runningOf(role).stop(signal);
-    running.delete(role);
-  };
-  closers.push(async () => {
-    await Promise.all([...running.keys()].map((role) => stop(role)));
+  const roles = new RoleProcesses({
+    workloads: await workloadsOf(kubectl),
+    overrides: overridesOf(ports, token, account.env, options),
+    read,
+    folder,
+    token,
+    services,
+    onLine: (role, line) => {
+      log(line);
+      options.onLine?.(role, line);
+    },
   });
-  await start("agent");
-  await start("webhook");
+  closers.push(() => roles.stopAll());
+  await roles.start("agent");
+  await roles.start("webhook");
   say(`agent and webhook listen on ${urls.agent} and ${urls.webhook}`);
 
   await controlPlane.startEngine(webhookPort);
@@ -248,7 +206,7 @@ const assemble = async (
   closers.push(() => chat.close());
   say(`the control plane serves ${controlPlane.url}`);
   return {
-    kubeconfig,
+    kubeconfig: controlPlane.kubeconfig,
     kubectl,
     token,
     chat,
@@ -257,10 +215,10 @@ const assemble = async (
     call: services.call,
     write: services.write,
     bearer: async (role) => services.bearer(role),
-    start,
-    stop,
+    start: (role) => roles.start(role),
+    stop: (role, signal) => roles.stop(role, signal),
     refresh: async (role) => {
-      const changed = await runningOf(role).refresh();
+      const changed = await roles.refresh(role);
       await services.reread();
       return changed;
     },
@@ -268,5 +226,52 @@ const assemble = async (
     restartApi: () => controlPlane.restartApi(),
     idle: () => controlPlane.idle(),
     close,
+  };
+};
+
+/** What the installed manifests say of the pods. */
+const workloadsOf = async (kubectl: Kubectl): Promise<Record<Role, Workload>> => {
+  const workload = async (kind: string, name: string) =>
+    asWorkload(await kubectl.get([kind, name, "-n", NAMESPACE]), name);
+  return {
+    agent: await workload("daemonset", "keyswitch-agent"),
+    webhook: await workload("deployment", "keyswitch-webhook"),
+  };
+};
+
+/** The service account with which the webhook reaches the API server. */
+const webhookAccount = async (kubectl: Kubectl, secretOf: SecretReader, folder: string) => {
+  const name = "keyswitch-webhook-tls";
+  const certificate = {
+    cert: await secretOf(name, "tls.crt"),
+    key: await secretOf(name, "tls.key"),
+    ca: await secretOf(name, "ca.crt"),
+  };
+  return serviceAccountOf(kubectl, { name: "keyswitch-webhook", namespace: NAMESPACE, folder, certificate });
+};
+
+/** The variables that differ on this machine from the manifests. */
+const overridesOf = (
+  ports: Ports,
+  token: LocalToken,
+  accountEnv: Readonly<Record<string, string>>,
+  { agentEnv, webhookEnv }: StackOptions,
+): Record<Role, Record<string, string>> => {
+  const listen = (role: Role) => ({ LISTEN_HOST: "127.0.0.1", LISTEN_PORT: String(ports[role]) });
+  return {
+    agent: {
+      ...listen("agent"),
+      ...token.env,
+      SYSFS_ROOT: "/sys",
+      // So that a change made at the prompt shows at once.
+      REFRESH_INTERVAL_MS: "1000",
+      ...agentEnv,
+    },
+    webhook: {
+      ...listen("webhook"),
+      ...accountEnv,
+      AGENTS: `hsm=https://127.0.0.1:${ports.agent}`,
+      ...webhookEnv,
+    },
   };
 };

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent and the webhook of the local run as processes of this machine: started, ended, and brought up to date.
+import { join } from "node:path";
+import { eventually } from "./eventually.ts";
+import type { LocalToken } from "./local-token.ts";
+import { type DataReader, type PodProcess, startPodProcess, type Workload } from "./pod-process.ts";
+
+export type Role = "agent" | "webhook";
+
+export interface RoleOptions {
+  readonly workloads: Readonly<Record<Role, Workload>>;
+  /** Variables that differ on this machine. */
+  readonly overrides: Readonly<Record<Role, Readonly<Record<string, string>>>>;
+  readonly read: DataReader;
+  /** In it each role has a folder of its own, for its mounts. */
+  readonly folder: string;
+  readonly token: LocalToken;
+  readonly services: { call(role: Role, path: string): Promise<{ status: number }> };
+  readonly onLine: (role: Role, line: string) => void;
+}
+
+/** It takes two seconds, and many on a machine that does much else. */
+const START_SECONDS = 60;
+
+/** Those that run; each role once at most. */
+export class RoleProcesses {
+  readonly #options: RoleOptions;
+  readonly #running = new Map<Role, PodProcess>();
+
+  constructor(options: RoleOptions) {
+    this.#options = options;
+  }
+
+  /** Answers when the role serves. @throws Error where it runs already, or does not serve in time */
+  async start(role: Role): Promise<void> {
+    const { workloads, overrides, read, folder, token, services, onLine } = this.#options;
+    if (this.#running.has(role)) throw new Error(`the ${role} runs already`);
+    const process = await startPodProcess({
+      workload: workloads[role],
+      read,
+      folder: join(folder, role),
+      entry: role === "agent" ? token.entry : new URL("./webhook.ts", import.meta.url),
+      overrides: overrides[role],
+      without: role === "agent" ? ["PKCS11_SLOT"] : [],
+      onLine: (line) => onLine(role, line),
+    });
+    this.#running.set(role, process);
+    if (role === "agent") token.attach((message) => process.send(message));
+    // Before it listens, the call fails.
+    const answers = () =>
+      services.call(role, "/readyz").then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    await eventually(`the start of the ${role}`, answers, { seconds: START_SECONDS });
+  }
+
+  /** Ends the role and answers when it has gone. @throws Error where it does not run */
+  async stop(role: Role, signal?: "SIGTERM" | "SIGKILL"): Promise<void> {
+    await this.#of(role).stop(signal);
+    this.#running.delete(role);
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#running.keys()].map((role) => this.stop(role)));
+  }
+
+  /** Brings the files of the role's pod up to date, and answers with those that differ. @throws Error where it does not run */
+  refresh(role: Role): Promise<string[]> {
+    return this.#of(role).refresh();
+  }
+
+  #of(role: Role): PodProcess {
+    const process = this.#running.get(role);
+    if (process === undefined) throw new Error(`the ${role} does not run`);
+    return process;
+  }
+}
