@@ -64,6 +64,7 @@ type AdminAnswer = { readonly status: number; readonly body: unknown };
 /** A database without users, as Synapse makes it, within a root: copying it is quicker than to make it again. */
 export const EMPTY_DATABASE = "var/lib/keyswitch/empty-homeserver.db";
 
+const SERVER_NAME = "keyswitch.test";
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 30_000;
 const POLL_MS = 10;
@@ -72,38 +73,48 @@ const Nonce = Type.Object({ nonce: Type.String() });
 const Devices = Type.Object({ devices: Type.Array(Type.Object({ device_id: Type.String() })) });
 const Registered = Type.Object({ user_id: Type.String(), access_token: Type.Optional(Type.String()) });
 
-/**
- * Starts a homeserver, which ends and is removed with this process however that ends.
- * @throws Error with the end of its log, when it does not start
- */
-export const startSynapse = async (options: HomeserverOptions): Promise<Homeserver> => {
-  const { root, serverName = "keyswitch.test" } = options;
-  const port = options.port ?? (await freePort());
-  const baseUrl = `http://127.0.0.1:${port}`;
-  const folder = mkdtempSync(join(root, "var/tmp/keyswitch-homeserver-"));
-  const guard = removeWhenAbandoned(folder);
+/** Where a homeserver is, and where its files are. */
+type Place = {
+  readonly root: string;
+  readonly baseUrl: string;
+  readonly folder: string;
   /** The folder as Synapse sees it. */
-  const inside = folder.slice(join(root, ".").length);
-  const sharedSecret = randomBytes(24).toString("base64url");
-  const files = homeserverFiles({
-    folder: inside,
-    port,
-    serverName,
-    sharedSecret,
-    logLevel: options.logLevel ?? "WARNING",
-    extra: options.config ?? {},
-  });
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
-  const empty = join(root, EMPTY_DATABASE);
-  if (existsSync(empty)) copyFileSync(empty, join(folder, "homeserver.db"));
-  const logFile = join(folder, "homeserver.log");
+  readonly inside: string;
+  readonly logFile: string;
+};
 
-  let child: ChildProcess | undefined;
-  let adminToken: string | undefined;
+/** The process of one homeserver, and the one after it. */
+class SynapseProcess {
+  readonly #place: Place;
+  #child: ChildProcess | undefined;
 
-  const stop = async (signal: "SIGTERM" | "SIGKILL" = "SIGTERM") => {
-    const running = child;
-    child = undefined;
+  constructor(place: Place) {
+    this.#place = place;
+  }
+
+  /** The id of the process, or undefined while there is none. */
+  pid(): number | undefined {
+    const child = this.#child;
+    return child?.exitCode === null && child.signalCode === null ? child.pid : undefined;
+  }
+
+  /** Answers when it serves. @throws Error with the end of its log, when it does not */
+  async start(): Promise<void> {
+    const { root, inside, logFile, baseUrl } = this.#place;
+    await this.stop();
+    this.#child = spawnSynapse(root, `${inside}/homeserver.yaml`, logFile);
+    try {
+      await serving(this.#child, baseUrl);
+    } catch (cause) {
+      const log = readFileSync(logFile, "utf8").trim().split("\n").slice(-15).join("\n");
+      throw new Error(`Synapse did not start. The end of its log:\n${log}`, { cause });
+    }
+  }
+
+  /** Answers when it has gone. @throws Error when it had to be killed for that */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    const running = this.#child;
+    this.#child = undefined;
     if (running?.pid === undefined || running.exitCode !== null || running.signalCode !== null) return;
     const ended = once(running, "exit");
     running.kill(signal);
@@ -114,50 +125,83 @@ export const startSynapse = async (options: HomeserverOptions): Promise<Homeserv
     await ended;
     clearTimeout(tooLong);
     if (isKilled) throw new Error(`Synapse did not end within ${STOP_LIMIT_MS / 1000} s of ${signal}`);
-  };
+  }
+}
 
-  const start = async () => {
-    await stop();
-    child = spawnSynapse(root, `${inside}/homeserver.yaml`, logFile);
-    try {
-      await serving(child, baseUrl);
-    } catch (cause) {
-      const log = readFileSync(logFile, "utf8").trim().split("\n").slice(-15).join("\n");
-      throw new Error(`Synapse did not start. The end of its log:\n${log}`, { cause });
-    }
-  };
+/** Calls Synapse's admin API, as an administrator that it registers when it is first needed. */
+class SynapseAdmin {
+  readonly #baseUrl: string;
+  readonly #sharedSecret: string;
+  #token: string | undefined;
 
+  constructor(baseUrl: string, sharedSecret: string) {
+    this.#baseUrl = baseUrl;
+    this.#sharedSecret = sharedSecret;
+  }
+
+  /** https://element-hq.github.io/synapse/latest/admin_api/register_api.html */
+  async register(
+    username: string,
+    password: string,
+    { admin, logIn }: { admin: boolean; logIn: boolean },
+  ): Promise<Static<typeof Registered>> {
+    const url = `${this.#baseUrl}/_synapse/admin/v1/register`;
+    const { nonce } = expect(Nonce, await call("GET", url));
+    const mac = createHmac("sha1", this.#sharedSecret)
+      .update([nonce, username, password, admin ? "admin" : "notadmin"].join("\0"))
+      .digest("hex");
+    const request = { nonce, username, password, admin, mac, inhibit_login: !logIn };
+    return expect(Registered, await call("POST", url, request));
+  }
+
+  async call(...[method, path, body]: Parameters<Homeserver["admin"]>): Promise<AdminAnswer> {
+    this.#token ??= await this.#logIn();
+    return call(method, `${this.#baseUrl}/_synapse/admin/${path}`, body, this.#token);
+  }
+
+  async #logIn(): Promise<string | undefined> {
+    const name = `admin-${randomBytes(4).toString("hex")}`;
+    return (await this.register(name, newPassword(), { admin: true, logIn: true })).access_token;
+  }
+}
+
+const newPassword = (): string => randomBytes(18).toString("base64url");
+
+/** Writes all that Synapse needs into `folder`. */
+const writeFiles = (place: Place, port: number, sharedSecret: string, options: HomeserverOptions): void => {
+  const { serverName = SERVER_NAME, logLevel = "WARNING", config: extra = {} } = options;
+  const { root, folder, inside } = place;
+  const files = homeserverFiles({ folder: inside, port, serverName, sharedSecret, logLevel, extra });
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
+  const empty = join(root, EMPTY_DATABASE);
+  if (existsSync(empty)) copyFileSync(empty, join(folder, "homeserver.db"));
+};
+
+/**
+ * Starts a homeserver, which ends and is removed with this process however that ends.
+ * @throws Error with the end of its log, when it does not start
+ */
+export const startSynapse = async (options: HomeserverOptions): Promise<Homeserver> => {
+  const { root, serverName = SERVER_NAME } = options;
+  const port = options.port ?? (await freePort());
+  const baseUrl = `http://127.0.0.1:${port}`;
+  const folder = mkdtempSync(join(root, "var/tmp/keyswitch-homeserver-"));
+  const guard = removeWhenAbandoned(folder);
+  const inside = folder.slice(join(root, ".").length);
+  const logFile = join(folder, "homeserver.log");
+  const place = { root, baseUrl, folder, inside, logFile };
+  const sharedSecret = randomBytes(24).toString("base64url");
+  writeFiles(place, port, sharedSecret, options);
+
+  const synapse = new SynapseProcess(place);
+  const admin = new SynapseAdmin(baseUrl, sharedSecret);
   const remove = async () => {
-    await stop("SIGKILL");
+    await synapse.stop("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
     guard.release();
   };
-
-  /** https://element-hq.github.io/synapse/latest/admin_api/register_api.html */
-  const register = async (name: string, password: string, admin: boolean, logIn: boolean) => {
-    const url = `${baseUrl}/_synapse/admin/v1/register`;
-    const { nonce } = expect(Nonce, await call("GET", url));
-    const mac = createHmac("sha1", sharedSecret)
-      .update([nonce, name, password, admin ? "admin" : "notadmin"].join("\0"))
-      .digest("hex");
-    const request = { nonce, username: name, password, admin, mac, inhibit_login: !logIn };
-    return expect(Registered, await call("POST", url, request));
-  };
-
-  const admin: Homeserver["admin"] = async (method, path, body) => {
-    adminToken ??= (
-      await register(
-        `admin-${randomBytes(4).toString("hex")}`,
-        randomBytes(18).toString("base64url"),
-        true,
-        true,
-      )
-    ).access_token;
-    return call(method, `${baseUrl}/_synapse/admin/${path}`, body, adminToken);
-  };
-
   try {
-    await start();
+    await synapse.start();
   } catch (fault) {
     await remove();
     throw fault;
@@ -167,18 +211,18 @@ export const startSynapse = async (options: HomeserverOptions): Promise<Homeserv
     serverName,
     port,
     logFile,
-    pid: () => (child?.exitCode === null && child.signalCode === null ? child.pid : undefined),
-    registerUser: async (name, { password = randomBytes(18).toString("base64url"), admin = false } = {}) => {
-      const { user_id: userId } = await register(name, password, admin, false);
+    pid: () => synapse.pid(),
+    registerUser: async (name, { password = newPassword(), admin: isAdmin = false } = {}) => {
+      const { user_id: userId } = await admin.register(name, password, { admin: isAdmin, logIn: false });
       return { userId, password };
     },
-    admin,
+    admin: (...request) => admin.call(...request),
     devicesOf: async (userId) => {
-      const answer = await admin("GET", `v2/users/${encodeURIComponent(userId)}/devices`);
+      const answer = await admin.call("GET", `v2/users/${encodeURIComponent(userId)}/devices`);
       return expect(Devices, answer).devices.map(({ device_id: id }) => id);
     },
-    stop,
-    start,
+    stop: (signal) => synapse.stop(signal),
+    start: () => synapse.start(),
     remove,
   };
 };

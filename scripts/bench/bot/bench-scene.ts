@@ -12,7 +12,7 @@ import type { RegisteredUser } from "../../homeserver/synapse.ts";
 import { startSynapse } from "../../homeserver/synapse.ts";
 import { eventually } from "../../local/eventually.ts";
 import { type ServerProcess, startServerProcess } from "../../local/server-process.ts";
-import { startStack } from "../../local/stack.ts";
+import { type Stack, startStack } from "../../local/stack.ts";
 import { type SeenObjects, watchObjects } from "./seen-objects.ts";
 
 const NAMESPACE = "demo";
@@ -59,86 +59,92 @@ export type BenchScene = {
   close(): Promise<void>;
 };
 
+/** A Deployment and a Toggle for it, which runs when this answers. */
+const setToggle = async ({ kubectl }: Stack): Promise<void> => {
+  await kubectl(["create", "namespace", NAMESPACE]);
+  const deployment = ["deployment", TOGGLE, `--image=${TOGGLE}`, `--replicas=${REPLICAS}`];
+  await kubectl(["create", "-n", NAMESPACE, ...deployment]);
+  const object = {
+    apiVersion: "toggle.j5t.io/v1alpha1",
+    kind: "Toggle",
+    metadata: { name: TOGGLE, namespace: NAMESPACE },
+    spec: { enabled: true, selector: { matchLabels: { app: TOGGLE } } },
+  };
+  await kubectl(["apply", "-f", "-"], JSON.stringify(object));
+  await eventually("the Toggle runs", async () => {
+    const output = ["-o", "jsonpath={.status.phase}"];
+    const phase = await kubectl(["get", "toggle", TOGGLE, "-n", NAMESPACE, ...output]);
+    return phase.trim() === "Running";
+  });
+};
+
 /** Sets it up in `folder`, with the homeserver of the Debian root `root`. */
 export const setBenchScene = async (root: string, folder: string): Promise<BenchScene> => {
-  const closers: (() => Promise<void>)[] = [];
+  const closers: Closer[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const synapse = await startSynapse({ root });
-    closers.push(synapse.remove);
-    const stack = await startStack({ token: "in memory" });
-    closers.push(stack.close);
-    const account = () => synapse.registerUser(`u${randomBytes(4).toString("hex")}`);
-    const startAccount = async () => {
-      const { userId, password } = await account();
-      const started = await startUser({ baseUrl: synapse.baseUrl, userId, password });
-      closers.push(started.stop);
-      return started;
-    };
-    const user = await startAccount();
-    const bystander = await startAccount();
-    const watch = async (apiVersion: string, plural: string) => {
-      const seen = await watchObjects(stack.urls.api, apiVersion, plural);
-      closers.push(seen.close);
-      return seen;
-    };
-    const toggles = await watch("toggle.j5t.io/v1alpha1", "toggles");
-    const deployments = await watch("apps/v1", "deployments");
-    const { kubectl } = stack;
-    await kubectl(["create", "namespace", NAMESPACE]);
-    const deployment = ["deployment", TOGGLE, `--image=${TOGGLE}`, `--replicas=${REPLICAS}`];
-    await kubectl(["create", "-n", NAMESPACE, ...deployment]);
-    const object = {
-      apiVersion: "toggle.j5t.io/v1alpha1",
-      kind: "Toggle",
-      metadata: { name: TOGGLE, namespace: NAMESPACE },
-      spec: { enabled: true, selector: { matchLabels: { app: TOGGLE } } },
-    };
-    await kubectl(["apply", "-f", "-"], JSON.stringify(object));
-    await eventually("the Toggle runs", async () => {
-      const phase = await kubectl([
-        "get",
-        "toggle",
-        TOGGLE,
-        "-n",
-        NAMESPACE,
-        "-o",
-        "jsonpath={.status.phase}",
-      ]);
-      return phase.trim() === "Running";
-    });
-    let isOn = true;
-    return {
-      turn: () => {
-        isOn = !isOn;
-        return isOn;
-      },
-      user,
-      bystander,
-      toggles,
-      deployments,
-      account,
-      bot: ({ userId, password }, store, env = {}) =>
-        startServerProcess("bot", {
-          KUBECONFIG: stack.kubeconfig,
-          TOGGLE_NAMESPACE: NAMESPACE,
-          DEPLOYMENT_NAME: TOGGLE,
-          MATRIX_HOMESERVER: synapse.baseUrl,
-          MATRIX_USER: userId,
-          MATRIX_PASSWORD: password,
-          ALLOWED_USERS: user.userId,
-          CRYPTO_STORE_PATH: join(folder, store),
-          ECHO_MODE: "false",
-          LOG_LEVEL: "error",
-          ...runtimeEnv(),
-          ...env,
-        }),
-      close,
-    };
+    return { ...(await assemble(root, folder, closers)), close };
   } catch (error) {
     await close();
     throw error;
   }
+};
+
+type Closer = () => Promise<void>;
+
+const assemble = async (
+  root: string,
+  folder: string,
+  closers: Closer[],
+): Promise<Omit<BenchScene, "close">> => {
+  const synapse = await startSynapse({ root });
+  closers.push(synapse.remove);
+  const stack = await startStack({ token: "in memory" });
+  closers.push(stack.close);
+  const account = () => synapse.registerUser(`u${randomBytes(4).toString("hex")}`);
+  const startAccount = async () => {
+    const { userId, password } = await account();
+    const started = await startUser({ baseUrl: synapse.baseUrl, userId, password });
+    closers.push(started.stop);
+    return started;
+  };
+  const watch = async (apiVersion: string, plural: string) => {
+    const seen = await watchObjects(stack.urls.api, apiVersion, plural);
+    closers.push(seen.close);
+    return seen;
+  };
+  const user = await startAccount();
+  const bystander = await startAccount();
+  const toggles = await watch("toggle.j5t.io/v1alpha1", "toggles");
+  const deployments = await watch("apps/v1", "deployments");
+  await setToggle(stack);
+  let isOn = true;
+  return {
+    turn: () => {
+      isOn = !isOn;
+      return isOn;
+    },
+    user,
+    bystander,
+    toggles,
+    deployments,
+    account,
+    bot: ({ userId, password }, store, env = {}) =>
+      startServerProcess("bot", {
+        KUBECONFIG: stack.kubeconfig,
+        TOGGLE_NAMESPACE: NAMESPACE,
+        DEPLOYMENT_NAME: TOGGLE,
+        MATRIX_HOMESERVER: synapse.baseUrl,
+        MATRIX_USER: userId,
+        MATRIX_PASSWORD: password,
+        ALLOWED_USERS: user.userId,
+        CRYPTO_STORE_PATH: join(folder, store),
+        ECHO_MODE: "false",
+        LOG_LEVEL: "error",
+        ...runtimeEnv(),
+        ...env,
+      }),
+  };
 };
