@@ -59,7 +59,7 @@ export const baseText = (
   JSON.stringify({
     checksum: checksums.kept(before?.checksum, data.checksum),
     scope: scope(),
-    ...(removing.length === 0 ? {} : { removing: [...removing].sort() }),
+    ...(removing.length !== 0 && { removing: [...removing].sort() }),
   });
 
 /** What a base made under `spec` can be compared with: another path, mapping or device has no base in common with it. */

@@ -61,9 +61,9 @@ export const secretChild = (
   const { [REPLACED]: replaced, [APPLIED]: applied, [BASE]: base } = observed?.metadata.annotations ?? {};
   const annotations = {
     ...spec.annotations,
-    ...(replaced === undefined ? {} : { [REPLACED]: replaced }),
-    ...(applied === undefined ? {} : { [APPLIED]: applied }),
-    ...(base === undefined || spec.writeBack === "Never" ? {} : { [BASE]: base }),
+    ...(replaced !== undefined && { [REPLACED]: replaced }),
+    ...(applied !== undefined && { [APPLIED]: applied }),
+    ...(base !== undefined && spec.writeBack !== "Never" && { [BASE]: base }),
   };
   return {
     apiVersion: "v1",
@@ -72,7 +72,7 @@ export const secretChild = (
       name: spec.secretName,
       namespace,
       labels: { ...MANAGED_BY, ...spec.labels },
-      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+      ...(Object.keys(annotations).length !== 0 && { annotations }),
     },
     type,
     data: sorted(data),
@@ -157,9 +157,9 @@ export const replacing = (
   const going = takenOver(child, secret);
   const replaced = annotated(child, {
     [REPLACED]: secret.metadata.resourceVersion ?? "",
-    ...(assessment.spec.writeBack === "Never"
-      ? {}
-      : { [BASE]: baseText(assessment, data, base, Object.keys(going)) }),
+    ...(assessment.spec.writeBack !== "Never" && {
+      [BASE]: baseText(assessment, data, base, Object.keys(going)),
+    }),
   });
   return { ...replaced, data: sorted({ ...child.data, ...going }) };
 };

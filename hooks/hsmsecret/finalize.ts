@@ -30,7 +30,7 @@ const mayRemove = ({ parent, spec, context }: Assessment): boolean =>
 export const planRemoval = (assessment: Assessment): Removal | undefined => {
   const { spec } = assessment;
   if (spec.deletionPolicy === "Retain" || isOrphaning(assessment) || !mayRemove(assessment)) return undefined;
-  return { path: spec.hsmPath, ...(spec.device === undefined ? {} : { device: spec.device }) };
+  return { path: spec.hsmPath, ...(spec.device !== undefined && { device: spec.device }) };
 };
 
 const LET_GO = "To let it go and leave the data on the token, set spec.deletionPolicy to Retain.";
@@ -89,7 +89,7 @@ export const finalize = (assessment: Assessment, removal?: RemovalOutcome): Fina
   }
   const { after, ...why } = kept;
   const leak = leakOf(secrets);
-  const finding: Finding = { ...why, syncStatus: "Error", ...(leak === undefined ? {} : { leak }) };
+  const finding: Finding = { ...why, syncStatus: "Error", ...(leak !== undefined && { leak }) };
   return {
     response: {
       finalized: false,

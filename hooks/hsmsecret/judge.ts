@@ -126,7 +126,7 @@ const writing = (given: Case, obeyed: Pair | undefined): Verdict => {
     path: spec.hsmPath,
     device: reading.device,
     data,
-    ...(reading.outcome === "found" ? { ifMatch: reading.checksum } : {}),
+    ...(reading.outcome === "found" && { ifMatch: reading.checksum }),
     source: noteOf(owned.secret, (agreed.ok ? agreed.content : after).checksum),
     checksum: after.checksum,
     quota: quotaOf(context.policy, parent.metadata.namespace),
@@ -219,7 +219,7 @@ const verdictOf = (given: Case): Verdict => {
   const { owned, reading } = given;
   const pair: Pair = {
     secretChecksum: owned.mapped.checksum,
-    ...(reading.outcome === "found" ? { hsmChecksum: reading.checksum } : {}),
+    ...(reading.outcome === "found" && { hsmChecksum: reading.checksum }),
   };
   const choice = choiceFor(given, pair);
   if (choice === undefined) return { verdict: "conflict", cause: changes, pair };

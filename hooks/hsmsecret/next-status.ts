@@ -63,12 +63,10 @@ const contentsBefore = ({
   before,
   context: { checksums },
 }: Assessment): Pick<HSMSecretStatus, "hsmChecksum" | "lastReading" | "secretChecksum"> => ({
-  ...(before.hsmPath === spec.hsmPath
-    ? {
-        ...fact("hsmChecksum", inTodaysForm(before.hsmChecksum, checksums), undefined),
-        ...fact("lastReading", before.lastReading, undefined),
-      }
-    : {}),
+  ...(before.hsmPath === spec.hsmPath && {
+    ...fact("hsmChecksum", inTodaysForm(before.hsmChecksum, checksums), undefined),
+    ...fact("lastReading", before.lastReading, undefined),
+  }),
   ...fact("secretChecksum", inTodaysForm(before.secretChecksum, checksums), undefined),
 });
 

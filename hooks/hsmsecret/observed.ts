@@ -56,8 +56,8 @@ export const observe = (
     .filter(([name]) => name !== key)
     .map(([, secret]) => secret);
   return {
-    ...(owned === undefined ? {} : { owned: ownedSecretOf(owned, spec) }),
-    ...(owned === undefined && named !== undefined ? { foreign: named } : {}),
+    ...(owned !== undefined && { owned: ownedSecretOf(owned, spec) }),
+    ...(owned === undefined && named !== undefined && { foreign: named }),
     released,
     stale,
     known: owned !== undefined || related !== undefined,

@@ -85,8 +85,8 @@ export const plan = (assessment: Assessment): ReadPlan => {
   return {
     read: true,
     path: spec.hsmPath,
-    ...(spec.device === undefined ? {} : { device: spec.device }),
-    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
+    ...(spec.device !== undefined && { device: spec.device }),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch }),
     fresh: pendingForceSync(assessment) !== undefined,
   };
 };

@@ -31,13 +31,13 @@ export const resolveSpec = (parent: HSMSecret): ResolvedSpec => {
     secretType: spec.secretType ?? "Opaque",
     autoSync: spec.autoSync ?? true,
     syncInterval: spec.syncInterval ?? 300,
-    ...(spec.device === undefined ? {} : { device: spec.device }),
+    ...(spec.device !== undefined && { device: spec.device }),
     onMissing: spec.onMissing ?? "Retain",
     writeBack: spec.writeBack ?? "Never",
     deletionPolicy: spec.deletionPolicy ?? "Retain",
     adopt: spec.adopt ?? false,
     labels: spec.template?.labels ?? {},
     annotations: spec.template?.annotations ?? {},
-    ...(spec.data === undefined ? {} : { data: spec.data }),
+    ...(spec.data !== undefined && { data: spec.data }),
   };
 };

@@ -80,9 +80,9 @@ const completed = (judgement: Judgement, finding: Finding): Finding => {
   return {
     ...finding,
     secretUid: observed.owned?.secret.metadata.uid ?? null,
-    ...(leak === undefined ? {} : { leak }),
-    ...(wanted === undefined ? {} : { lastForceSync: wanted }),
-    ...(used === undefined ? {} : { lastResolve: used }),
+    ...(leak !== undefined && { leak }),
+    ...(wanted !== undefined && { lastForceSync: wanted }),
+    ...(used !== undefined && { lastResolve: used }),
   };
 };
 
@@ -97,9 +97,10 @@ export const sync = (judgement: Judgement, failure?: FailedWrite): SyncResult =>
     response: {
       status: nextStatus(judgement, completed(judgement, finding)),
       children: [...children],
-      ...(after !== undefined && (spec.autoSync || isUnfinished(finding.reason, observed))
-        ? { resyncAfterSeconds: resyncAfter(parent.metadata.uid, after) }
-        : {}),
+      ...(after !== undefined &&
+        (spec.autoSync || isUnfinished(finding.reason, observed)) && {
+          resyncAfterSeconds: resyncAfter(parent.metadata.uid, after),
+        }),
     },
     events: eventsOf(judgement, finding),
     outcome: finding.reason,

@@ -74,7 +74,7 @@ export const withheldFinding = (assessment: Assessment, { why, obeyed }: Of<"wit
   message: `${withheldText(assessment, why)} The Secret is kept as it is.`,
   syncStatus: "OutOfSync",
   conflict: obeyed ?? null,
-  ...(why.why === "mirror" ? {} : { stalled: true }),
+  ...(why.why !== "mirror" && { stalled: true }),
 });
 
 /** When a write that takes longer than a hook is looked at again. */
@@ -128,7 +128,7 @@ export const failureFinding = (
     message: `${words} ${kept}`,
     syncStatus: "OutOfSync",
     conflict,
-    ...(failure.outcome === "refused" ? { stalled: true } : {}),
+    ...(failure.outcome === "refused" && { stalled: true }),
     after,
   };
 };

@@ -46,8 +46,8 @@ const child = (parent: Toggle, spec: ResolvedSpec, parts: Parts): DeploymentChil
     name: parts.name,
     namespace: parent.metadata.namespace,
     // Metacontroller takes no child whose labels don't match the selector.
-    labels: { ...(parts.made === undefined ? {} : MANAGED_BY), ...spec.matchLabels },
-    ...(Object.keys(parts.annotations).length === 0 ? {} : { annotations: parts.annotations }),
+    labels: { ...(parts.made !== undefined && MANAGED_BY), ...spec.matchLabels },
+    ...(Object.keys(parts.annotations).length !== 0 && { annotations: parts.annotations }),
   },
   spec: { replicas: parts.replicas, ...parts.made },
 });
@@ -127,9 +127,9 @@ export const scaled = (
   return child(parent, spec, {
     name: deployment.metadata.name,
     annotations: {
-      ...(maker === undefined ? {} : { [MADE_BY]: maker }),
+      ...(maker !== undefined && { [MADE_BY]: maker }),
       ...note(spec, count, annotations?.[REPLICAS_WHEN_ON] !== undefined),
-      ...(putBack === undefined ? {} : { [PUT_BACK]: putBack }),
+      ...(putBack !== undefined && { [PUT_BACK]: putBack }),
     },
     replicas: count.desired,
     ...madeParts(deployment, spec, spec.template),

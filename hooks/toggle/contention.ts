@@ -110,7 +110,7 @@ export const contentionOf = (assessment: Assessment, deployment: Deployment, des
   const { by: scalers, ...lastScaled } = putBack;
   const noted = {
     lastScaled,
-    ...(lastScaled.putBacks === 0 ? {} : { putBack: putBackNote(putBack, of) }),
+    ...(lastScaled.putBacks !== 0 && { putBack: putBackNote(putBack, of) }),
   };
   if (lastScaled.putBacks < MANY) return { ...noted, going: false };
   const age = secondsUntil(now, lastScaled.time);

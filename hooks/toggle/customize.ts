@@ -14,7 +14,7 @@ export const customize = ({ metadata, spec }: Toggle): CustomizeResponse => ({
       apiVersion: "apps/v1",
       resource: "deployments",
       namespace: metadata.namespace,
-      ...(metadata.deletionTimestamp === undefined ? { names: [spec.deploymentName ?? metadata.name] } : {}),
+      ...(metadata.deletionTimestamp === undefined && { names: [spec.deploymentName ?? metadata.name] }),
     },
   ],
 });

@@ -37,7 +37,7 @@ const refused = (
     message,
     stuck: true,
     ...desiredOfAbsent(assessment),
-    ...(phase === "Conflict" ? {} : { deployment: null }),
+    ...(phase !== "Conflict" && { deployment: null }),
   },
 });
 
@@ -103,7 +103,7 @@ const waiting = (assessment: Assessment, deployment: Deployment, message: string
 const remembering = (spec: ResolvedSpec, { remembered }: Count): Pick<Finding, "remembered"> => ({
   remembered: {
     deploymentName: spec.deploymentName,
-    ...(remembered === undefined ? {} : { lastReplicas: remembered }),
+    ...(remembered !== undefined && { lastReplicas: remembered }),
   },
 });
 
@@ -140,13 +140,12 @@ const switched = (assessment: Assessment, deployment: Deployment): Decision => {
       deployment,
       ...contention,
       ...remembering(spec, count),
-      ...(spec.template === undefined || isMade
-        ? {}
-        : {
-            templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. ${advice}`,
-          }),
+      ...(spec.template !== undefined &&
+        !isMade && {
+          templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. ${advice}`,
+        }),
     },
-    ...(after === undefined ? {} : { after }),
+    ...(after !== undefined && { after }),
   };
 };
 

@@ -49,7 +49,7 @@ export const finalize = (assessment: Assessment): FinalizeResult => {
       ? `The garbage collector is letting go of ${namesOf(owned)}; this Toggle goes as soon as it has.`
       : blockedText(parent, spec, kept),
     stuck: !orphaning,
-    ...(counted === undefined ? {} : { desired: replicasOf(counted), deployment: counted }),
+    ...(counted !== undefined && { desired: replicasOf(counted), deployment: counted }),
   };
   return {
     response: {

@@ -40,19 +40,17 @@ export const nextStatus = (assessment: Assessment, finding: Finding): ToggleStat
   const remembered = finding.remembered ?? before;
   const counted = deployment?.status ?? {};
   return {
-    ...(parent.metadata.generation === undefined ? {} : { observedGeneration: parent.metadata.generation }),
+    ...(parent.metadata.generation !== undefined && { observedGeneration: parent.metadata.generation }),
     phase,
-    ...(desired === undefined ? {} : { desiredReplicas: desired }),
-    ...(deployment === undefined
-      ? {}
-      : {
-          replicas: counted.replicas ?? 0,
-          readyReplicas: counted.readyReplicas ?? 0,
-          availableReplicas: counted.availableReplicas ?? 0,
-        }),
-    ...(remembered.lastReplicas === undefined ? {} : { lastReplicas: remembered.lastReplicas }),
-    ...(remembered.deploymentName === undefined ? {} : { deploymentName: remembered.deploymentName }),
-    ...(finding.lastScaled === undefined ? {} : { lastScaled: finding.lastScaled }),
+    ...(desired !== undefined && { desiredReplicas: desired }),
+    ...(deployment !== undefined && {
+      replicas: counted.replicas ?? 0,
+      readyReplicas: counted.readyReplicas ?? 0,
+      availableReplicas: counted.availableReplicas ?? 0,
+    }),
+    ...(remembered.lastReplicas !== undefined && { lastReplicas: remembered.lastReplicas }),
+    ...(remembered.deploymentName !== undefined && { deploymentName: remembered.deploymentName }),
+    ...(finding.lastScaled !== undefined && { lastScaled: finding.lastScaled }),
     message,
     conditions: conditionsOf(assessment, finding),
   };

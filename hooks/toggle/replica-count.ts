@@ -22,7 +22,7 @@ const knownCount = ({ spec, before }: Known): number | undefined =>
 const counted = (desired: number, remembered: number | undefined, stored: boolean): Count => ({
   desired,
   stored,
-  ...(remembered === undefined ? {} : { remembered }),
+  ...(remembered !== undefined && { remembered }),
 });
 
 /** The count of a Deployment that is there and on; `known` is the one that it had. */

@@ -38,8 +38,8 @@ export const sync = (assessment: Assessment): SyncResult => {
   const { templateFault } = spec;
   const full = {
     ...finding,
-    ...(others === undefined ? {} : { others }),
-    ...(templateFault === undefined ? {} : { templateFault }),
+    ...(others !== undefined && { others }),
+    ...(templateFault !== undefined && { templateFault }),
   };
   return {
     response: {

@@ -66,7 +66,7 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
       },
     ];
   };
-  const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }) });
+  const app = buildServer({ logger, registry, auth, ready, ...(tls !== undefined && { tls }) });
   app.setSerializerCompiler(compileSerializer);
   app.decorate("checksums", checksumKeys({ tokenFiles: auth.tokenFiles.map(({ path }) => path), logger }));
   addSecretRoutes(app, { store, metrics, device });

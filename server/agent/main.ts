@@ -69,7 +69,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       node: config.nodeName,
       sysfsRoot: config.sysfsRoot,
       ...(config.writes.reservedObjects !== undefined && { reservedObjects: config.writes.reservedObjects }),
-      ...(tls && { tls }),
+      ...(tls !== undefined && { tls }),
     });
     const address = await app.listen({ host: config.listenHost, port: config.listenPort });
     return {

@@ -61,6 +61,6 @@ export const buildBotApp = (options: BotAppOptions): KeyswitchServer => {
     auth,
     alive: () => [synced(ALIVE_WITHIN_MS, lastSyncAt() ?? startedAt)],
     ready: () => [synced(READY_WITHIN_MS, lastSyncAt()), watching(), ...signed()],
-    ...(tls && { tls }),
+    ...(tls !== undefined && { tls }),
   });
 };

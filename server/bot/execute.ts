@@ -71,7 +71,7 @@ const noToggle = (context: ExecuteContext, name: string | undefined, source: Com
   outcome: "no-toggle",
   text: noChoiceText({
     state: "none",
-    ...(name === undefined ? {} : { name }),
+    ...(name !== undefined && { name }),
     names: namesOf(context, source).filter((other) => other !== name),
   }),
 });
@@ -87,7 +87,7 @@ const FAILURES: Readonly<Record<Refusal, Outcome>> = {
 const failure = (why: Refusal, name?: string): Decision => ({
   outcome: FAILURES[why],
   text: failureText(why, name),
-  ...(name === undefined ? {} : { toggle: name }),
+  ...(name !== undefined && { toggle: name }),
 });
 
 /** `stop web`, as an answer cites a command. */
@@ -185,7 +185,7 @@ const runStatus = async (
     return {
       outcome: "told",
       text: statusOfAllText(visible, now()),
-      ...(visible.length === 1 && only ? { toggle: only.metadata.name } : {}),
+      ...(visible.length === 1 && only && { toggle: only.metadata.name }),
     };
   }
   const chosen = await resolveToggle(viewOf(context), name, source);

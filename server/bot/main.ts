@@ -58,7 +58,7 @@ export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenCh
     toggles: () => toggles,
     device: () => device,
     now,
-    ...(config.tls && { tls: config.tls }),
+    ...(config.tls !== undefined && { tls: config.tls }),
   });
   await app.listen({ host: config.listenHost, port: config.listenPort });
   const life = startLifecycle({

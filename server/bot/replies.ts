@@ -70,7 +70,7 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
       answer: { room, id: answer },
       following,
       edits,
-      ...(shown === undefined ? {} : { shown }),
+      ...(shown !== undefined && { shown }),
       mayUse: (toggle) => access.mayUse(toggle, { sender, room }),
     });
 
@@ -81,7 +81,12 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
       const now = clock.now();
       const following = switched && followingOf(switched, now);
       const named = toggle === undefined ? {} : { toggle };
-      const decided: Decided = { state: "decided", text, ...named, ...(following && { following }) };
+      const decided: Decided = {
+        state: "decided",
+        text,
+        ...named,
+        ...(following !== undefined && { following }),
+      };
       journal.step(id, decided);
       metrics.command(verb, outcome);
       if (switched !== undefined) metrics.patched(now - sentAt);
@@ -107,8 +112,8 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
         return follow(id, entry, answered, text);
       }
       const isRefreshed = toggle !== undefined || Object.hasOwn(REFRESHED, verb);
-      const shown = { id: sent.id, ...(toggle === undefined ? {} : { toggle }) };
-      journal.step(id, { state: "done", edits: 0, ...(isRefreshed ? { shown } : {}) });
+      const shown = { id: sent.id, ...(toggle !== undefined && { toggle }) };
+      journal.step(id, { state: "done", edits: 0, ...(isRefreshed && { shown }) });
     },
   };
 };

@@ -64,7 +64,7 @@ export const resolveToggle = async (
   const candidate = choice.state === "one" ? choice.toggle.metadata.name : (name ?? view.defaultName);
   const found = await view.toggles.get(candidate);
   const names = visible.map(({ metadata }) => metadata.name).filter((other) => other !== candidate);
-  const none: Choice = { state: "none", ...(name === undefined ? {} : { name }), names };
+  const none: Choice = { state: "none", ...(name !== undefined && { name }), names };
   if (found.ok)
     return view.access.mayUse(found.toggle, source) ? { state: "one", toggle: found.toggle } : none;
   if (found.why !== "not-found") return { state: "failed", why: found.why };

@@ -75,7 +75,7 @@ const followTokenFiles = ({ tokenFiles, now }: AuthOptions, logger: FastifyBaseL
     scopes,
     tokens: rereadFiles({
       paths: [path],
-      ...(now && { now }),
+      ...(now !== undefined && { now }),
       parse: (contents) => {
         const tokens = parseTokens(contents);
         if (!tokens.ok) return tokens;

@@ -31,7 +31,7 @@ export class ApiError extends Error {
 export const errorBody = (code: ErrorCode, options: ErrorOptions = {}): ErrorBody => ({
   code,
   message: options.message ?? errors[code].text,
-  ...(options.details && { details: options.details }),
+  ...(options.details !== undefined && { details: options.details }),
 });
 
 /** Answers with an error of the table. */

@@ -107,7 +107,7 @@ const followCredentials = (options: HttpPoolOptions): Credentials => {
     rereadFiles({
       paths,
       parse,
-      ...(options.now && { now: options.now }),
+      ...(options.now !== undefined && { now: options.now }),
       ...(options.checkEveryMs !== undefined && { checkEveryMs: options.checkEveryMs }),
       onFault: (message) => logger?.error({ origin }, message),
       onChange: () => logger?.info({ origin, file: paths[0] }, "file read again"),

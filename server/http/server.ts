@@ -88,7 +88,7 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   });
   app.addHook("preClose", async () => drain.begin());
   app.addHook("onClose", async () => connections.close());
-  addProbes(app, { registry, ready, ...(options.alive && { alive: options.alive }) });
+  addProbes(app, { registry, ready, ...(options.alive !== undefined && { alive: options.alive }) });
   if (tls) {
     const stop = followCertificates(tls, tlsServers, logger, () => connections.endAll());
     app.addHook("onClose", async () => stop());

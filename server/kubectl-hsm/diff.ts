@@ -21,7 +21,7 @@ export const diff = (
     const [was, is] = [before.get(key), after.get(key)];
     if (was === undefined || is === undefined)
       return was === undefined
-        ? { key, change: "added", ...(is && { after: stateOf(is) }) }
+        ? { key, change: "added", ...(is !== undefined && { after: stateOf(is) }) }
         : { key, change: "removed", before: stateOf(was) };
     return {
       key,

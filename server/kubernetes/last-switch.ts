@@ -38,7 +38,7 @@ export const switchRecordsOf = (managedFields: readonly unknown[] = []): SwitchR
     const fields = [...SWITCH, ...NOTES].filter((field) => owns(entry, field)).map((field) => [field, {}]);
     const { manager, time } = entry;
     const fieldsV1 = { "f:spec": Object.fromEntries(fields) };
-    return [{ manager, ...(time === undefined ? {} : { time }), fieldsV1 }];
+    return [{ manager, ...(time !== undefined && { time }), fieldsV1 }];
   });
 
 const timeOf = ({ time = "" }: SwitchRecord): number => Date.parse(time) || 0;

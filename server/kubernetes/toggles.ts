@@ -137,14 +137,14 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     config,
     logger,
     clock,
-    ...(onExchange && { observe: onExchange }),
+    ...(onExchange !== undefined && { observe: onExchange }),
     ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
   });
   const path = `/apis/toggle.j5t.io/v1alpha1/namespaces/${encodeURIComponent(namespace)}/toggles`;
   const memory = createToggleCache({
     namespace,
     logger,
-    ...(onWatch && { onUnreadable: () => onWatch("unreadable") }),
+    ...(onWatch !== undefined && { onUnreadable: () => onWatch("unreadable") }),
   });
   const requests = createToggleRequests({
     client,
@@ -166,7 +166,7 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     wallClock: options.wallClock ?? Date.now,
     random: options.random ?? Math.random,
     silentMs: options.silentMs ?? 120_000,
-    ...(onWatch && { onWatch }),
+    ...(onWatch !== undefined && { onWatch }),
   });
   const patches = expectPatches({ memory, watch, logger, clock });
   return {

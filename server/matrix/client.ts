@@ -144,7 +144,10 @@ const sdkLogger = (logger: Pick<Logger, "debug" | "warn">) => {
     (module: unknown, ...said: unknown[]): void => {
       const fault = said.map(faultOfSdk).find((one) => one !== undefined);
       const text = said.find((one) => typeof one === "string");
-      logger[level]({ module, ...(fault && { fault }) }, `matrix-bot-sdk: ${text ?? "(no text)"}`);
+      logger[level](
+        { module, ...(fault !== undefined && { fault }) },
+        `matrix-bot-sdk: ${text ?? "(no text)"}`,
+      );
     };
   // Failures of requests are told by whoever made them.
   return { trace: () => {}, debug: () => {}, info: at("debug"), warn: at("warn"), error: at("debug") };

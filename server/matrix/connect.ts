@@ -106,7 +106,7 @@ const authorizedRequests = (
     logger,
     onDeviceChanged: () => end("device-changed"),
     onLogInRefused: () => end("login-refused"),
-    ...(onRenewal && { onRenewal }),
+    ...(onRenewal !== undefined && { onRenewal }),
   });
 
 /** What the bot sends by: requests with its session, its rooms, and its client, whose crypto machine is open. */
@@ -147,7 +147,7 @@ const createReceiver = (
     sleep,
     signal,
     logger,
-    ...(onInvitation && { onInvitation }),
+    ...(onInvitation !== undefined && { onInvitation }),
   });
   const incoming = createIncoming({
     userId: requests.userId,
@@ -176,8 +176,8 @@ const createReceiver = (
     sleep,
     logger,
     onGiveUp: () => end("gave-up"),
-    ...(onSync && { onSync }),
-    ...(onReconnect && { onReconnect }),
+    ...(onSync !== undefined && { onSync }),
+    ...(onReconnect !== undefined && { onReconnect }),
   });
   return { invitations, connection };
 };

@@ -62,8 +62,8 @@ export const createHttpExchange = (options: HttpExchangeOptions): HttpExchange =
     connections: options.connections ?? 16,
     idleMs: options.keepAliveMs ?? 30_000,
     maxResponseBytes: options.maxResponseBytes ?? 64 * 1024 * 1024,
-    ...(logger && { logger }),
-    ...(now && { now }),
+    ...(logger !== undefined && { logger }),
+    ...(now !== undefined && { now }),
   });
   return { send: (request) => exchange(http, request), close: http.close };
 };

@@ -86,7 +86,7 @@ export const createMatrixHttp = (options: MatrixHttpOptions): MatrixHttp => {
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
         timeoutMs,
-        ...(signal && { signal }),
+        ...(signal !== undefined && { signal }),
         repeatable: repeatable ?? method !== "POST",
       });
       return reply.ok ? answerOf(reply) : reply;

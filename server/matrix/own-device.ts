@@ -72,7 +72,7 @@ export const signOwnDevice = async (options: OwnDeviceOptions): Promise<void> =>
     const outcome = await encryption.start({
       request,
       ...(auth.method === "password" && { password: auth.password.reveal() }),
-      ...(recoveryKey && { recoveryKey }),
+      ...(recoveryKey !== undefined && { recoveryKey }),
     });
     if (signal.aborted) return;
     report(outcome, logger);

@@ -52,7 +52,7 @@ const get = async (
     method: "GET",
     path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/${path}`,
     timeoutMs: TIMEOUT_MS,
-    ...(signal && { signal }),
+    ...(signal !== undefined && { signal }),
   });
   if (answer.ok) return answer.body;
   if (answer.kind === "matrix" && answer.errcode === "M_NOT_FOUND") return undefined;

@@ -77,7 +77,7 @@ const send = async (
     headers: headersOf(params.headers ?? {}),
     ...(params.body !== undefined && { body: params.body }),
     timeoutMs: params.timeout ?? DEFAULT_TIMEOUT_MS,
-    ...(signal && { signal }),
+    ...(signal !== undefined && { signal }),
     repeatable: params.method !== "POST",
   });
   if (!reply.ok) throw new SdkRequestFailed(reply.kind, `The homeserver ${reply.what}`);

@@ -50,7 +50,7 @@ export const readTimelineGap = async (
       path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/messages`,
       query: { dir: "b", from: next, to, limit: PAGE, filter: JSON.stringify(GAP_FILTER) },
       timeoutMs: TIMEOUT_MS,
-      ...(signal && { signal }),
+      ...(signal !== undefined && { signal }),
     });
     if (!answer.ok && concernsAll(answer)) throw new RequestFailed(answer);
     if (!answer.ok || !Messages.Check(answer.body)) return gap(false);

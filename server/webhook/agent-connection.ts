@@ -35,7 +35,7 @@ export const readFromAgent = async (
     {
       signal: timeLimit(timeoutMs),
       // Without a length it may be all that is read of an answer.
-      ...(roomFor && { roomFor: (bytes = MAX_ANSWER_BYTES, signal) => roomFor(bytes, signal) }),
+      ...(roomFor !== undefined && { roomFor: (bytes = MAX_ANSWER_BYTES, signal) => roomFor(bytes, signal) }),
     },
   );
   if ("status" in answer) return readingOf({ agent: agent.name, ...asked }, answer);

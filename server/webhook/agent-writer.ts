@@ -51,7 +51,7 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
             connections: CONNECTIONS,
             maxResponseBytes: MAX_RESPONSE_BYTES,
             logger,
-            ...(options.now && { now: options.now }),
+            ...(options.now !== undefined && { now: options.now }),
           }),
         }));
 

@@ -47,7 +47,14 @@ export type WebhookAppOptions = {
 export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => {
   const { logger, registry, auth, agents, writer, policy, checksums, tls, limits } = options;
   const ready = (): ReadyCheck[] => [policyCheck(policy), ...agentChecks(agents)];
-  const app = buildServer({ logger, registry, auth, ready, ...(tls && { tls }), ...(limits && { limits }) });
+  const app = buildServer({
+    logger,
+    registry,
+    auth,
+    ready,
+    ...(tls !== undefined && { tls }),
+    ...(limits !== undefined && { limits }),
+  });
   const events = options.events ?? noEvents;
   const metrics = options.metrics ?? createHookMetrics(registry);
   const clock = options.clock ?? (() => new Date());
@@ -61,7 +68,7 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
     events,
     metrics,
     clock,
-    ...(now && { now }),
+    ...(now !== undefined && { now }),
   });
   addToggleRoutes(app, { events, metrics, templates: options.toggleTemplates ?? false, clock });
   return app;

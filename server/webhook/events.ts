@@ -70,7 +70,7 @@ export const createEventSink = (options: EventSinkOptions): EventSink => {
     connections: 4,
     maxResponseBytes: 64 * 1024,
     logger,
-    ...(options.now && { now: options.now }),
+    ...(options.now !== undefined && { now: options.now }),
   });
   const recent = new RecentEvents();
   let underWay = 0;

@@ -52,7 +52,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     }),
     toggleTemplates: config.toggleTemplates,
     events,
-    ...(tls && { tls }),
+    ...(tls !== undefined && { tls }),
   });
   const address = await app.listen({ host: config.listenHost, port: config.listenPort });
   return {

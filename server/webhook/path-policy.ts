@@ -59,7 +59,7 @@ export const pathPolicySource = (
   if (file === undefined) return { get: () => [], fault: () => undefined };
   return rereadFiles({
     paths: [file],
-    ...(now && { now }),
+    ...(now !== undefined && { now }),
     parse: loadPathPolicy,
     onFault: (message) => logger.error({ variable: "PATH_POLICY_FILE" }, message),
     onChange: (policy) => logger.info({ rules: policy.length }, "path policy read again"),

@@ -82,7 +82,7 @@ export const addImportRoute = (app: KeyswitchServer, { store, metrics, device }:
           change: () =>
             store.change(
               path,
-              { type: "put", data: fromBase64Map(data), ...(metadata && { metadata }) },
+              { type: "put", data: fromBase64Map(data), ...(metadata !== undefined && { metadata }) },
               ifExists === "replace" ? {} : { ifNoneMatch: "*" },
             ),
           result: (end) => existing(secret, ifExists, end),

@@ -87,7 +87,7 @@ const addPutRoute = (app: KeyswitchServer, options: SecretWriteOptions): void =>
       refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
       refuseOversize(data);
       const values = fromBase64Map(data);
-      const change = { type: "put" as const, data: values, ...(metadata && { metadata }) };
+      const change = { type: "put" as const, data: values, ...(metadata !== undefined && { metadata }) };
       const condition = precondition(request);
       return carryOut(options, { request, reply, condition, path, change, keys: [...values.keys()], quota });
     },
@@ -117,7 +117,7 @@ const addPatchRoute = (app: KeyswitchServer, options: SecretWriteOptions): void 
         refuseFaults([...keyFaults("body.data", data), ...labelFaults("body.metadata", metadata)]);
         refuseOversize(data);
         const values = fromBase64Map(data);
-        const change = { type: "patch" as const, data: values, ...(metadata && { metadata }) };
+        const change = { type: "patch" as const, data: values, ...(metadata !== undefined && { metadata }) };
         const condition = precondition(request);
         return carryOut(options, {
           request,

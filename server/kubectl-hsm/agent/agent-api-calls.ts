@@ -52,7 +52,7 @@ const schemas = {
 /** `values` as the API's bodies have them. */
 export const toPutBody = (data: ReadonlyMap<string, Uint8Array>, metadata?: SecretMetadata): PutBody => ({
   data: toBase64Map(data),
-  ...(metadata && { metadata }),
+  ...(metadata !== undefined && { metadata }),
 });
 
 export const toPatchBody = (
@@ -60,7 +60,7 @@ export const toPatchBody = (
   metadata?: SecretMetadata,
 ): PatchBody => ({
   data: toBase64Map(data),
-  ...(metadata && { metadata }),
+  ...(metadata !== undefined && { metadata }),
 });
 
 const prefixQuery = (prefix: string): string =>
@@ -139,7 +139,7 @@ const held = (path: string, body: SecretBody): HeldSecret => {
     checksum: sum,
     version,
     device,
-    ...(layout && { layout }),
-    ...(metadata && { metadata }),
+    ...(layout !== undefined && { layout }),
+    ...(metadata !== undefined && { metadata }),
   };
 };

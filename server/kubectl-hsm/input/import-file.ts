@@ -96,7 +96,7 @@ const fromExport = (file: string, value: unknown): ImportInput[] => {
     const values = fromBase64Map(data);
     if (sum !== undefined && sum !== checksum(values))
       usageError(`${file}: the values of ${path} do not fit their checksum; the file was damaged or edited`);
-    return checked({ path, data: values, ...(metadata && { metadata }), source: file });
+    return checked({ path, data: values, ...(metadata !== undefined && { metadata }), source: file });
   });
 };
 
@@ -134,5 +134,5 @@ export const checked = (incoming: ImportInput): ImportInput => {
 export const toImported = ({ path, data, metadata }: ImportInput): ImportedSecret => ({
   path,
   data: toBase64Map(data),
-  ...(metadata && { metadata }),
+  ...(metadata !== undefined && { metadata }),
 });

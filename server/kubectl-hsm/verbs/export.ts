@@ -112,7 +112,13 @@ const readNamed = async (agent: AgentCalls, paths: readonly string[]): Promise<E
     if (secret === undefined) throw new CommandFailed("absent", `there is nothing at ${path}`);
     const { data, metadata, checksum, version } = secret;
     device = secret.device;
-    secrets.push({ path, ...toPutBody(data), ...(metadata && { metadata }), checksum, version });
+    secrets.push({
+      path,
+      ...toPutBody(data),
+      ...(metadata !== undefined && { metadata }),
+      checksum,
+      version,
+    });
   }
   return { device, secrets };
 };

@@ -113,7 +113,7 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
   };
 
   const release = engine.host(folder, {
-    ...(durable && { factory: durable.factory }),
+    ...(durable !== undefined && { factory: durable.factory }),
     opened: (opened) => {
       machine = opened;
     },
@@ -182,7 +182,7 @@ const askAndSign = async (
     device: engine.deviceId(deviceId),
     flush,
     ...(password !== undefined && { password }),
-    ...(recoveryKey && { recoveryKey }),
+    ...(recoveryKey !== undefined && { recoveryKey }),
   };
   const users = [...new Set([userId, ...trust.allowedUsers])].map((user) => engine.userId(user));
   if (!(await queryKeys(deps, users))) return { state: "unsigned", reason: "unavailable" };

@@ -34,13 +34,13 @@ export const requestToken = async (
     body: new URLSearchParams({
       grant_type: "password",
       client_id: keycloak.clientId,
-      ...(keycloak.clientSecret && { client_secret: keycloak.clientSecret.reveal() }),
+      ...(keycloak.clientSecret !== undefined && { client_secret: keycloak.clientSecret.reveal() }),
       username: localpartOf(user.name),
       password: user.password.reveal(),
       scope: "openid",
     }).toString(),
     timeoutMs: LOG_IN_TIMEOUT_MS,
-    ...(deps.signal && { signal: deps.signal }),
+    ...(deps.signal !== undefined && { signal: deps.signal }),
     // It makes nothing that stays.
     repeatable: true,
   });

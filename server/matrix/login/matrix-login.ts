@@ -46,7 +46,7 @@ export const postLogin = async (
       ...(device.displayName !== undefined && { initial_device_display_name: device.displayName }),
     },
     timeoutMs: LOG_IN_TIMEOUT_MS,
-    ...(deps.signal && { signal: deps.signal }),
+    ...(deps.signal !== undefined && { signal: deps.signal }),
   });
   if (answer.ok) {
     if (!Value.Check(LoggedIn, answer.body))

@@ -65,7 +65,7 @@ const findProvider = async ({ idpId }: SsoAuth, deps: LogInDeps): Promise<string
     method: "GET",
     path: "/_matrix/client/v3/login",
     timeoutMs: LOG_IN_TIMEOUT_MS,
-    ...(deps.signal && { signal: deps.signal }),
+    ...(deps.signal !== undefined && { signal: deps.signal }),
   });
   if (!answer.ok) return refusal(answer, "to say how one logs in");
   if (!Value.Check(Flows, answer.body))
@@ -110,7 +110,7 @@ const walk = async (
       },
       ...(step.body !== undefined && { body: step.body }),
       timeoutMs: LOG_IN_TIMEOUT_MS,
-      ...(deps.signal && { signal: deps.signal }),
+      ...(deps.signal !== undefined && { signal: deps.signal }),
       repeatable: step.method === "GET",
     });
     if (!reply.ok) {

@@ -24,7 +24,7 @@ export const whoAmI = async (deps: LogInDeps, accessToken: string): Promise<Owne
     path: "/_matrix/client/v3/account/whoami",
     accessToken,
     timeoutMs: LOG_IN_TIMEOUT_MS,
-    ...(deps.signal && { signal: deps.signal }),
+    ...(deps.signal !== undefined && { signal: deps.signal }),
   });
   if (!answer.ok) return { ok: false, fault: answer };
   if (!Value.Check(WhoAmI, answer.body)) return { ok: false, fault: "malformed" };

@@ -27,7 +27,7 @@ export const publishIdentity = async (
   if (typeof body !== "object" || body === null)
     throw new Error("the machine's request has no object as its body");
   const upload = (auth?: object) =>
-    request("POST", "keys/device_signing/upload", { ...body, ...(auth && { auth }) });
+    request("POST", "keys/device_signing/upload", { ...body, ...(auth !== undefined && { auth }) });
   const first = await upload();
   if (first.status === 200) return "published";
   if (first.status !== 401 || !Value.Check(Challenge, first.body)) return "unavailable";
