@@ -12,7 +12,7 @@ const Package = Type.Object({ tap: Type.Object({ "node-arg": Type.Array(Type.Str
 
 t.test("a file that waits between its tests fails", async (t) => {
   const { tap } = Value.Decode(Package, JSON.parse(readFileSync(`${project}/package.json`, "utf8")));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...tap["node-arg"], "test/too-late.ts"], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...tap["node-arg"], "test/late-test.ts"], {
     cwd: project,
     encoding: "utf8",
     env: { ...process.env, TAP: "1" },

@@ -9,7 +9,7 @@ import { ANSWER_LIMITS } from "./answer-limits.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 import { inheritedEnv } from "./inherited-env.ts";
-import { createNews } from "./news.ts";
+import { createNotifier } from "./notifier.ts";
 
 export type BotProcessOptions = {
   /** All of its variables but LISTEN_PORT. */
@@ -52,10 +52,10 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   const lines: string[] = [];
-  const news = createNews();
+  const notifier = createNotifier();
   const take = (line: string) => {
     lines.push(line);
-    news.came();
+    notifier.notify();
   };
   for (const stream of [child.stdout, child.stderr])
     if (stream) createInterface({ input: stream }).on("line", take);
@@ -64,7 +64,7 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
   let hasEnded = false;
   void exited.then(() => {
     hasEnded = true;
-    news.came();
+    notifier.notify();
   });
   const printed = async (text: string, seconds = 30): Promise<void> => {
     const seen = () => lines.slice(-9).join("\n");
@@ -73,7 +73,7 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
       if (hasEnded) throw new Error(`the bot ended without printing “${text}”:\n${seen()}`);
       return false;
     };
-    await news.until(`the bot prints “${text}”`, isPrinted, { seconds, seen });
+    await notifier.until(`the bot prints “${text}”`, isPrinted, { seconds, seen });
   };
   const get = async (path: string) => {
     const { statusCode, body } = await request(`${url}${path}`, ANSWER_LIMITS);

@@ -9,8 +9,8 @@ import { createInterface } from "node:readline";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { StringMap } from "../../hooks/kubernetes.ts";
+import { writeFilesAtomically } from "./atomic-files.ts";
 import { inheritedEnv } from "./inherited-env.ts";
-import { swapFiles } from "./swapped-files.ts";
 
 const Items = Type.Optional(Type.Array(Type.Object({ key: Type.String(), path: Type.String() })));
 const SecretSource = Type.Object({
@@ -137,7 +137,7 @@ export const startPodProcess = async (options: PodOptions): Promise<PodProcess> 
   const mount = async (): Promise<string[]> => {
     const changed: string[] = [];
     for (const volume of spec.volumes)
-      changed.push(...swapFiles(join(folder, volume.name), await contentOf(volume, read)));
+      changed.push(...writeFilesAtomically(join(folder, volume.name), await contentOf(volume, read)));
     return changed;
   };
   await mount();

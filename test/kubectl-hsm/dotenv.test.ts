@@ -3,7 +3,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import t from "tap";
 import { readDotenv } from "../../server/kubectl-hsm/input/dotenv.ts";
-import { bytesOf, shown, told } from "./read-keys.ts";
+import { bytesOf, shown, told } from "./parsed-keys.ts";
 
 /** A text, and its keys and values or the whole message. */
 type Row = [text: string, expected: Record<string, string> | string];

@@ -3,7 +3,7 @@
 import t from "tap";
 import { readEnvFile } from "../../server/kubectl-hsm/input/env-file.ts";
 import { temporaryFolder } from "./fixture.ts";
-import { bytesOf, shown, told } from "./read-keys.ts";
+import { bytesOf, shown, told } from "./parsed-keys.ts";
 import { kubectlReads } from "./real-kubectl.ts";
 
 /** Whole files that both take. */

@@ -5,7 +5,7 @@ import t from "tap";
 import { formatOfName, readJsonKeys } from "../../server/kubectl-hsm/input/file-formats.ts";
 import { plainJson, readJson } from "../../server/kubectl-hsm/input/json.ts";
 import { parseText } from "../../server/kubectl-hsm/input/parse-text.ts";
-import { bytesOf, shown, told } from "./read-keys.ts";
+import { bytesOf, shown, told } from "./parsed-keys.ts";
 
 const RULE =
   'a key must be letters, digits, ".", "_" and "-", at most 253, not "." or "_metadata", and not begin with ".."';

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bytesOf } from "./read-keys.ts";
+import { bytesOf } from "./parsed-keys.ts";
 
 /** The keys in the order of their names with their bytes, or what it said. It must answer within 30 seconds. */
 export const kubectlReads = (

@@ -13,7 +13,7 @@ import { readBundle } from "../../server/kubectl-hsm/input/import-file.ts";
 import { isKeyForBoth } from "../../server/kubectl-hsm/input/secret-keys.ts";
 import { startAgent, temporaryFolder } from "./fixture.ts";
 import { runHere } from "./in-process.ts";
-import { bytesOf, told } from "./read-keys.ts";
+import { bytesOf, told } from "./parsed-keys.ts";
 
 const SEED = 20_261_129;
 

@@ -11,28 +11,28 @@ import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/kubernetes/co
 import { openToggles } from "../../server/kubernetes/toggles.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
-import { type HttpFront, startFront, statusOf } from "./http-front.ts";
+import { type HttpProxy, startHttpProxy, statusOf } from "./http-proxy.ts";
 import { configOf, hurriedClock, patchOf, startApi, watchToggles } from "./toggle-scene.ts";
 
 const newToken = () => randomBytes(16).toString("hex");
 
-/** A front that takes one token alone. */
+/** A proxy that takes one token alone. */
 const guarded = async (t: Test, first: string) => {
   const api = await startApi(t);
   await api.make("web");
-  const front = await startFront(t, api.url);
+  const proxy = await startHttpProxy(t, api.url);
   let valid = first;
-  front.answer = ({ headers }) =>
+  proxy.answer = ({ headers }) =>
     headers.authorization === `Bearer ${valid}` ? undefined : statusOf(401, "Unauthorized");
-  return { api, front, expire: (next: string) => (valid = next) };
+  return { api, proxy, expire: (next: string) => (valid = next) };
 };
 
 t.test("a token file that was rotated counts with the next request", async (t) => {
   const [first, second] = [newToken(), newToken()];
-  const { front, expire } = await guarded(t, first);
+  const { proxy, expire } = await guarded(t, first);
   const path = join(t.testdir({}), "token");
   writeFileSync(path, first);
-  const { toggles, until, log } = watchToggles(t, configOf(front.url, { kind: "token-file", path }));
+  const { toggles, until, log } = watchToggles(t, configOf(proxy.url, { kind: "token-file", path }));
   await until(() => toggles.state().ok);
   expire(second);
   writeFileSync(path, second);
@@ -45,18 +45,18 @@ t.test(
   "a token that is rotated while a request is under way: 401, the file is read again, it works",
   async (t) => {
     const [first, second] = [newToken(), newToken()];
-    const { front, expire } = await guarded(t, first);
+    const { proxy, expire } = await guarded(t, first);
     const path = join(t.testdir({}), "token");
     writeFileSync(path, first);
-    const { toggles, until } = watchToggles(t, configOf(front.url, { kind: "token-file", path }));
+    const { toggles, until } = watchToggles(t, configOf(proxy.url, { kind: "token-file", path }));
     await until(() => toggles.state().ok);
-    const check = front.answer;
-    front.answer = (seen) => {
+    const check = proxy.answer;
+    proxy.answer = (seen) => {
       if (seen.method === "PATCH" && expire(second)) writeFileSync(path, second);
       return check(seen);
     };
     t.match(await toggles.patch("web", patchOf(false)), { ok: true });
-    t.equal(front.seen.filter(({ method }) => method === "PATCH").length, 2);
+    t.equal(proxy.seen.filter(({ method }) => method === "PATCH").length, 2);
   },
 );
 
@@ -64,13 +64,13 @@ t.test(
   "a token that stays refused is asked with once, is down, and recovers when the file is mended",
   async (t) => {
     const [good, bad] = [newToken(), newToken()];
-    const { front } = await guarded(t, good);
+    const { proxy } = await guarded(t, good);
     const path = join(t.testdir({}), "token");
     writeFileSync(path, bad);
-    const config = configOf(front.url, { kind: "token-file", path });
+    const config = configOf(proxy.url, { kind: "token-file", path });
     const { toggles, until, log } = watchToggles(t, config, { clock: hurriedClock });
     t.same(await toggles.get("web"), { ok: false, why: "forbidden" });
-    t.equal(front.seen.filter(({ path }) => path.endsWith("/web")).length, 1);
+    t.equal(proxy.seen.filter(({ path }) => path.endsWith("/web")).length, 1);
     await log.waitFor(({ msg }) => msg === "Toggles are not watched");
     t.match(toggles.state(), { ok: false, message: /answered HTTP 401 \(Unauthorized\)/ });
     writeFileSync(path, good);
@@ -79,25 +79,25 @@ t.test(
   },
 );
 
-/** An HTTPS front that wants a client certificate, and the files of the authority's. */
+/** An HTTPS proxy that wants a client certificate, and the files of the authority's. */
 const overTls = async (t: Test, requestCert = false) => {
   const api = await startApi(t);
   await api.make("web");
   const directory = t.testdir({});
   const authority = createAuthority(directory);
   const server = authority.issue("server");
-  const front = await startFront(t, api.url, {
+  const proxy = await startHttpProxy(t, api.url, {
     cert: server.cert,
     key: server.key,
     ...(requestCert && { requestCert, ca: authority.ca, rejectUnauthorized: true }),
   });
-  return { api, front, authority, directory };
+  return { api, proxy, authority, directory };
 };
 
-const names = (front: HttpFront) => front.seen.map(({ certificate }) => certificate);
+const names = (proxy: HttpProxy) => proxy.seen.map(({ certificate }) => certificate);
 
 t.test("a client certificate of files that are replaced is shown on new connections", async (t) => {
-  const { front, authority, directory } = await overTls(t, true);
+  const { proxy, authority, directory } = await overTls(t, true);
   const [one, two] = [authority.issue("one"), authority.issue("two")];
   const [certFile, keyFile] = [join(directory, "cert.pem"), join(directory, "key.pem")];
   const put = (pair: typeof one) => {
@@ -106,19 +106,19 @@ t.test("a client certificate of files that are replaced is shown on new connecti
   };
   put(one);
   const config: KubernetesConfig = {
-    ...configOf(front.url, { kind: "client-certificate", certificate: { kind: "files", certFile, keyFile } }),
+    ...configOf(proxy.url, { kind: "client-certificate", certificate: { kind: "files", certFile, keyFile } }),
     ca: { file: authority.caFile },
   };
   const { toggles, until } = watchToggles(t, config);
   await until(() => toggles.state().ok);
-  t.same(new Set(names(front)), new Set(["one"]));
+  t.same(new Set(names(proxy)), new Set(["one"]));
   put(two);
   t.match(await toggles.get("web"), { ok: true });
-  t.equal(names(front).at(-1), "two");
+  t.equal(names(proxy).at(-1), "two");
 });
 
 t.test("a certificate and a CA that are data in the configuration serve as well", async (t) => {
-  const { front, authority } = await overTls(t, true);
+  const { proxy, authority } = await overTls(t, true);
   const pair = authority.issue("inline");
   const certificate = {
     kind: "inline",
@@ -126,39 +126,39 @@ t.test("a certificate and a CA that are data in the configuration serve as well"
     key: fixedSecret(pair.key.toString(), "KUBECONFIG"),
   } as const;
   const config = {
-    ...configOf(front.url, { kind: "client-certificate", certificate }),
+    ...configOf(proxy.url, { kind: "client-certificate", certificate }),
     ca: { pem: authority.ca.toString() },
   };
   const { toggles } = watchToggles(t, config);
   t.match(await toggles.get("web"), { ok: true });
-  t.same(new Set(names(front)), new Set(["inline"]));
+  t.same(new Set(names(proxy)), new Set(["inline"]));
 });
 
 t.test("a server that another CA signed, or with another name, is not talked to", async (t) => {
-  const { front, authority, directory } = await overTls(t);
+  const { proxy, authority, directory } = await overTls(t);
   const token = newToken();
   const credentials = { kind: "token", token: fixedSecret(token, "KUBECONFIG") } as const;
   const other = createAuthority(directory, "other");
   const rows = [
-    { ...configOf(front.url, credentials), ca: { file: other.caFile } },
-    configOf(front.url, credentials),
-    { ...configOf(front.url, credentials), ca: { file: authority.caFile }, serverName: "elsewhere.example" },
+    { ...configOf(proxy.url, credentials), ca: { file: other.caFile } },
+    configOf(proxy.url, credentials),
+    { ...configOf(proxy.url, credentials), ca: { file: authority.caFile }, serverName: "elsewhere.example" },
   ];
   for (const config of rows) {
     const { toggles, log } = watchToggles(t, config);
     t.same(await toggles.get("web"), { ok: false, why: "unavailable" });
     t.match(log.text(), /certificate that is not trusted/);
   }
-  t.same(front.seen, []);
+  t.same(proxy.seen, []);
   const named = {
     ...rows[2],
-    ...configOf(front.url, credentials),
+    ...configOf(proxy.url, credentials),
     ca: { file: authority.caFile },
     serverName: "localhost",
   };
   const { toggles } = watchToggles(t, named);
   t.match(await toggles.get("web"), { ok: true });
-  t.equal(front.seen[0]?.headers.authorization, `Bearer ${token}`);
+  t.equal(proxy.seen[0]?.headers.authorization, `Bearer ${token}`);
 });
 
 t.test("a token file that is not there is a fault of the start", async (t) => {
@@ -178,8 +178,8 @@ t.test("the kubeconfig of the local API server leads to it, behind a path as wel
   if (config === undefined) throw new Error("no configuration");
   const { toggles } = watchToggles(t, config);
   t.match(await toggles.get("web"), { ok: true });
-  const front = await startFront(t, api.url);
-  const prefixed = watchToggles(t, { ...config, origin: front.url, pathPrefix: "/k8s/clusters/c-1" });
+  const proxy = await startHttpProxy(t, api.url);
+  const prefixed = watchToggles(t, { ...config, origin: proxy.url, pathPrefix: "/k8s/clusters/c-1" });
   await prefixed.toggles.get("web");
-  t.ok(front.seen.length > 0 && front.seen.every((seen) => seen.path.startsWith("/k8s/clusters/c-1/apis/")));
+  t.ok(proxy.seen.length > 0 && proxy.seen.every((seen) => seen.path.startsWith("/k8s/clusters/c-1/apis/")));
 });

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // A watch that looks alive and is not: what else is asked of the API server shows it.
 import t from "tap";
-import { startFront } from "./http-front.ts";
+import { startHttpProxy } from "./http-proxy.ts";
 import { configOf, hurriedClock, patchOf, startApi, watchToggles } from "./toggle-scene.ts";
 
 t.test(
   "an own patch that a half-open watch does not show renews it long before the silence does",
   async (t) => {
     const api = await startApi(t);
-    const front = await startFront(t, api.url);
+    const proxy = await startHttpProxy(t, api.url);
     await api.make("web");
-    const watches = () => front.seen.filter(({ query }) => query.has("watch"));
-    front.answer = ({ query }) => (query.has("watch") && watches().length === 1 ? "silent" : undefined);
-    const { toggles, until, log } = watchToggles(t, configOf(front.url), {
+    const watches = () => proxy.seen.filter(({ query }) => query.has("watch"));
+    proxy.answer = ({ query }) => (query.has("watch") && watches().length === 1 ? "silent" : undefined);
+    const { toggles, until, log } = watchToggles(t, configOf(proxy.url), {
       clock: hurriedClock,
       timeoutMs: 100_000,
     });
@@ -25,19 +25,19 @@ t.test(
 
 t.test("an API server that hangs: a request without an answer takes the watch down at once", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
+  const proxy = await startHttpProxy(t, api.url);
   await api.make("web");
-  const { toggles, until } = watchToggles(t, configOf(front.url), {
+  const { toggles, until } = watchToggles(t, configOf(proxy.url), {
     clock: hurriedClock,
     silentMs: 6_000_000,
   });
   await until(() => toggles.state().ok);
   const hanging = Promise.withResolvers<undefined>();
-  front.answer = () => hanging.promise;
+  proxy.answer = () => hanging.promise;
   t.same(await toggles.get("web"), { ok: false, why: "unavailable" });
   await until(() => !toggles.state().ok);
   t.match(toggles.state(), { message: /did not answer in time/, why: "unavailable" });
-  front.answer = () => undefined;
+  proxy.answer = () => undefined;
   hanging.resolve(undefined);
   await until(() => toggles.state().ok);
 });

@@ -2,7 +2,7 @@
 // After any sequence of changes and outages, the memory is what a fresh list says, and the changes told lead to it.
 import fc from "fast-check";
 import t from "tap";
-import { startGate } from "./tcp-gate.ts";
+import { startTcpProxy } from "./tcp-proxy.ts";
 import { COLLECTION, configOf, freshList, hurriedClock, startApi, watchToggles } from "./toggle-scene.ts";
 
 const NAMES = ["a", "b", "c"] as const;
@@ -21,8 +21,8 @@ t.test("the memory comes to equal a fresh list", async (t) => {
     fc.array(step, { minLength: 5, maxLength: 40 }),
     async (steps: Step[]) => {
       const api = await startApi(t, { bookmarkIntervalMs: 40, historyLimit: 10 });
-      const gate = await startGate(t, api.url);
-      const seen = watchToggles(t, configOf(gate.url), { clock: hurriedClock, silentMs: 3000 });
+      const proxy = await startTcpProxy(t, api.url);
+      const seen = watchToggles(t, configOf(proxy.url), { clock: hurriedClock, silentMs: 3000 });
       const told = new Map<string, unknown>();
       seen.toggles.subscribe(({ name, toggle }) => (toggle ? told.set(name, toggle) : told.delete(name)));
       let isOpen = true;
@@ -38,14 +38,14 @@ t.test("the memory comes to equal a fresh list", async (t) => {
           await unlessMissing(api.change(step.name, { enabled: step.on, reason: `${index}` }));
         if (step.do === "remove") await unlessMissing(api.remove(step.name));
         if (step.do === "status") await unlessMissing(api.setStatus(step.name, { message: `${index}` }));
-        if (step.do === "shut" && isOpen) await gate.shut();
-        if (step.do === "open" && !isOpen) await gate.open();
+        if (step.do === "shut" && isOpen) await proxy.shut();
+        if (step.do === "open" && !isOpen) await proxy.open();
         if (step.do === "shut" || step.do === "open") isOpen = step.do === "open";
-        if (step.do === "hang") gate.hang();
+        if (step.do === "hang") proxy.hang();
         if (step.do === "replace") await api.replace();
         if (step.do === "catch up" && isOpen) await equal();
       }
-      if (!isOpen) await gate.open();
+      if (!isOpen) await proxy.open();
       await equal();
       await seen.until(() => seen.toggles.state().ok);
       await equal();

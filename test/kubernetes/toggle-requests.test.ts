@@ -2,7 +2,7 @@
 // One Toggle read and patched: in its spec alone, on condition, and with failures that say what to do.
 import t from "tap";
 import type { TogglePatch } from "../../server/kubernetes/toggles.ts";
-import { type HttpFront, type Instead, startFront, statusOf } from "./http-front.ts";
+import { type HttpProxy, type ReplacedAnswer, startHttpProxy, statusOf } from "./http-proxy.ts";
 import {
   COLLECTION,
   configOf,
@@ -22,8 +22,8 @@ const stored = async (api: { call: (method: string, path: string) => Promise<unk
 
 t.test("a patch changes the spec and nothing else, under the bot's field manager", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
-  const { toggles } = watchToggles(t, configOf(front.url));
+  const proxy = await startHttpProxy(t, api.url);
+  const { toggles } = watchToggles(t, configOf(proxy.url));
   await api.make("web", { until: "2030-01-01T00:00:00Z", replicas: 3 });
   await api.setStatus("web", { phase: "Running", lastReplicas: 3 });
   await api.kubectl("label", "toggle", "web", "-n", "demo", "a=b");
@@ -49,12 +49,12 @@ t.test("a patch changes the spec and nothing else, under the bot's field manager
       },
     );
   }
-  const patches = front.seen.filter(({ method }) => method === "PATCH").map(({ body }) => JSON.parse(body));
+  const patches = proxy.seen.filter(({ method }) => method === "PATCH").map(({ body }) => JSON.parse(body));
   t.same(patches.map(Object.keys), [["spec"], ["metadata", "spec"]]);
   t.same(Object.keys(patches[1].metadata), ["resourceVersion"]);
-  t.same(new Set(front.seen.map(({ method }) => method)), new Set(["GET", "PATCH"]));
+  t.same(new Set(proxy.seen.map(({ method }) => method)), new Set(["GET", "PATCH"]));
   t.ok(
-    front.seen.every(({ path }) => path === COLLECTION || path === `${COLLECTION}/web`),
+    proxy.seen.every(({ path }) => path === COLLECTION || path === `${COLLECTION}/web`),
     "no other resource, no subresource, no other namespace",
   );
 });
@@ -72,27 +72,27 @@ t.test("with a generation, the patch is made only while the Toggle has it", asyn
 
 t.test("a status that is written between reading and patching does not stop the patch", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
+  const proxy = await startHttpProxy(t, api.url);
   await api.make("web");
   let races = 3;
-  front.answer = async ({ method }) => {
+  proxy.answer = async ({ method }) => {
     if (method === "PATCH" && races-- > 0) await api.setStatus("web", { message: `race ${races}` });
     return undefined;
   };
-  const { toggles } = watchToggles(t, configOf(front.url));
+  const { toggles } = watchToggles(t, configOf(proxy.url));
   t.match(await toggles.patch("web", patchOf(false), 1), { ok: true });
   t.equal((await stored(api, "web")).metadata.generation, 2);
 });
 
 t.test("a spec that is changed between reading and patching does stop it", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
+  const proxy = await startHttpProxy(t, api.url);
   await api.make("web");
-  front.answer = async ({ method }) => {
+  proxy.answer = async ({ method }) => {
     if (method === "PATCH") await api.change("web", { reason: "first" });
     return undefined;
   };
-  const { toggles } = watchToggles(t, configOf(front.url));
+  const { toggles } = watchToggles(t, configOf(proxy.url));
   t.same(await toggles.patch("web", patchOf(false), 1), { ok: false, why: "changed" });
   t.match((await stored(api, "web")).spec, { reason: "first" });
 });
@@ -118,11 +118,11 @@ t.test("a connection that ends around a patch: it is made once, and its outcome 
   for (const way of rows) {
     for (const generation of [1, undefined]) {
       const api = await startApi(t);
-      const front = await startFront(t, api.url);
+      const proxy = await startHttpProxy(t, api.url);
       await api.make("web");
       let ends = 1;
-      front.answer = ({ method }) => (method === "PATCH" && ends-- > 0 ? way : undefined);
-      const { toggles } = watchToggles(t, configOf(front.url));
+      proxy.answer = ({ method }) => (method === "PATCH" && ends-- > 0 ? way : undefined);
+      const { toggles } = watchToggles(t, configOf(proxy.url));
       t.match(await toggles.patch("web", patchOf(false), generation), { ok: true }, `${way} ${generation}`);
       t.equal((await stored(api, "web")).metadata.generation, 2);
     }
@@ -131,14 +131,14 @@ t.test("a connection that ends around a patch: it is made once, and its outcome 
 
 t.test("a change by others beside a patch of unknown fate is not told as certain", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
+  const proxy = await startHttpProxy(t, api.url);
   await api.make("web");
-  front.answer = async ({ method }): Promise<Instead | undefined> => {
+  proxy.answer = async ({ method }): Promise<ReplacedAnswer | undefined> => {
     if (method !== "PATCH") return undefined;
     await api.change("web", { reason: "somebody" });
     return "hangUp";
   };
-  const { toggles } = watchToggles(t, configOf(front.url));
+  const { toggles } = watchToggles(t, configOf(proxy.url));
   t.same(await toggles.patch("web", patchOf(false), 1), { ok: false, why: "unavailable" });
 });
 
@@ -146,7 +146,7 @@ const elsewhere = JSON.stringify({
   ...toggle("web"),
   metadata: { name: "web", namespace: "other", uid: "u", generation: 1 },
 });
-const refusals: readonly (readonly [string, Instead, string])[] = [
+const refusals: readonly (readonly [string, ReplacedAnswer, string])[] = [
   ["a Toggle that is not there is not found", statusOf(404, "NotFound"), "not-found"],
   ["what RBAC does not allow is forbidden", statusOf(403, "Forbidden"), "forbidden"],
   ["a token that is refused is forbidden", statusOf(401, "Unauthorized"), "forbidden"],
@@ -169,9 +169,9 @@ const refusals: readonly (readonly [string, Instead, string])[] = [
 for (const [what, answer, why] of refusals) {
   t.test(what, async (t) => {
     const api = await startApi(t);
-    const front = await startFront(t, api.url);
-    front.answer = ({ path }) => (path.endsWith("/web") ? answer : undefined);
-    const { toggles, log } = watchToggles(t, configOf(front.url));
+    const proxy = await startHttpProxy(t, api.url);
+    proxy.answer = ({ path }) => (path.endsWith("/web") ? answer : undefined);
+    const { toggles, log } = watchToggles(t, configOf(proxy.url));
     t.same(await toggles.get("web"), { ok: false, why });
     t.same(await toggles.patch("web", patchOf(true)), { ok: false, why });
     t.same(await toggles.patch("web", patchOf(true), 1), { ok: false, why });
@@ -212,8 +212,8 @@ t.test(
 
 t.test("a name that is none is not even asked for", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
-  const { toggles } = watchToggles(t, configOf(front.url));
+  const proxy = await startHttpProxy(t, api.url);
+  const { toggles } = watchToggles(t, configOf(proxy.url));
   for (const name of [
     "",
     ".",
@@ -229,41 +229,41 @@ t.test("a name that is none is not even asked for", async (t) => {
     t.same(await toggles.patch(name, patchOf(true), 1), { ok: false, why: "not-found" });
   }
   t.same(
-    front.seen.filter(({ path }) => path !== COLLECTION),
+    proxy.seen.filter(({ path }) => path !== COLLECTION),
     [],
   );
 });
 
-const tries = (front: HttpFront) => front.seen.filter(({ path }) => path.endsWith("/web")).length;
+const tries = (proxy: HttpProxy) => proxy.seen.filter(({ path }) => path.endsWith("/web")).length;
 
 t.test("429 and 503 with Retry-After are waited for; a patch is not repeated after 503", async (t) => {
   const api = await startApi(t);
   await api.make("web");
-  const front = await startFront(t, api.url);
-  const left: Instead[] = [];
-  front.answer = ({ path }) => (path.endsWith("/web") ? left.shift() : undefined);
-  const { toggles } = watchToggles(t, configOf(front.url), { clock: hurriedClock, timeoutMs: 30_000 });
+  const proxy = await startHttpProxy(t, api.url);
+  const left: ReplacedAnswer[] = [];
+  proxy.answer = ({ path }) => (path.endsWith("/web") ? left.shift() : undefined);
+  const { toggles } = watchToggles(t, configOf(proxy.url), { clock: hurriedClock, timeoutMs: 30_000 });
   const later = { "retry-after": "1" };
   left.push(statusOf(429, "TooManyRequests", later), statusOf(503, "ServiceUnavailable", later));
   t.match(await toggles.get("web"), { ok: true });
-  t.equal(tries(front), 3);
+  t.equal(tries(proxy), 3);
   left.push(statusOf(429, "TooManyRequests", later));
   t.match(await toggles.patch("web", patchOf(true)), { ok: true });
-  t.equal(tries(front), 5);
+  t.equal(tries(proxy), 5);
   left.push(statusOf(503, "ServiceUnavailable", later));
   t.same(await toggles.patch("web", patchOf(true)), { ok: false, why: "unavailable" });
-  t.equal(tries(front), 6);
+  t.equal(tries(proxy), 6);
 });
 
 t.test("a server that takes the request and never answers is given up after the timeout", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
+  const proxy = await startHttpProxy(t, api.url);
   const hung = new AbortController();
-  front.answer = ({ path }) =>
+  proxy.answer = ({ path }) =>
     path.endsWith("/web")
       ? new Promise((resolve) => hung.signal.addEventListener("abort", () => resolve("hangUp")))
       : undefined;
-  const { toggles } = watchToggles(t, configOf(front.url), { timeoutMs: 100 });
+  const { toggles } = watchToggles(t, configOf(proxy.url), { timeoutMs: 100 });
   t.same(await toggles.get("web"), { ok: false, why: "unavailable" });
   t.same(await toggles.patch("web", patchOf(true), 1), { ok: false, why: "unavailable" });
   hung.abort();

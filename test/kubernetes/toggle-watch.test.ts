@@ -3,8 +3,8 @@
 import t from "tap";
 import { watchPause } from "../../server/kubernetes/toggle-watch.ts";
 import type { Clock } from "../../server/time.ts";
-import { startFront, statusOf } from "./http-front.ts";
-import { startGate } from "./tcp-gate.ts";
+import { startHttpProxy, statusOf } from "./http-proxy.ts";
+import { startTcpProxy } from "./tcp-proxy.ts";
 import {
   COLLECTION,
   configOf,
@@ -84,13 +84,13 @@ t.test(
   "the API server can't be reached for a while: what changed meanwhile is told, deletions too",
   async (t) => {
     const api = await startApi(t);
-    const gate = await startGate(t, api.url);
+    const proxy = await startTcpProxy(t, api.url);
     for (const name of ["deleted", "edited", "kept", "remade"]) await api.make(name);
-    const seen = watchToggles(t, configOf(gate.url), hurried);
+    const seen = watchToggles(t, configOf(proxy.url), hurried);
     const { toggles, until } = seen;
     await until(() => toggles.state().ok);
     seen.changes.length = 0;
-    await gate.shut();
+    await proxy.shut();
     await until(() => !toggles.state().ok);
     t.match(toggles.state(), {
       ok: false,
@@ -103,7 +103,7 @@ t.test(
     await api.remove("remade");
     await api.make("remade", { enabled: false });
     await api.make("new");
-    await gate.open();
+    await proxy.open();
     await until(() => toggles.state().ok);
     t.same(toggles.list(), await freshList(api));
     t.same(seen.changes.sort(), ["deleted=gone", "edited=off", "new=on", "remade=gone", "remade=off"]);
@@ -137,11 +137,11 @@ t.test("another API server takes the place of the first, at lower versions: noth
 
 t.test("a connection that is half-open is renewed when it has been silent for too long", async (t) => {
   const api = await startApi(t, { bookmarkIntervalMs: 50 });
-  const gate = await startGate(t, api.url);
+  const proxy = await startTcpProxy(t, api.url);
   await api.make("web");
-  const { toggles, until, log } = watchToggles(t, configOf(gate.url), { ...hurried, silentMs: 5000 });
+  const { toggles, until, log } = watchToggles(t, configOf(proxy.url), { ...hurried, silentMs: 5000 });
   await until(() => toggles.state().ok);
-  gate.hang();
+  proxy.hang();
   await api.change("web", { enabled: false });
   await until(() => toggles.find("web")?.spec.enabled === false && toggles.state().ok);
   t.ok(log.lines.some(({ fault }) => fault === "has been silent for too long"));
@@ -149,10 +149,10 @@ t.test("a connection that is half-open is renewed when it has been silent for to
 
 t.test("bookmarks are signs of life: a watch without changes is left alone", async (t) => {
   const api = await startApi(t, { bookmarkIntervalMs: 20 });
-  const front = await startFront(t, api.url);
-  const { toggles, until, watch } = watchToggles(t, configOf(front.url), { ...hurried, silentMs: 5000 });
+  const proxy = await startHttpProxy(t, api.url);
+  const { toggles, until, watch } = watchToggles(t, configOf(proxy.url), { ...hurried, silentMs: 5000 });
   await until(() => toggles.state().ok);
-  const watches = () => front.seen.filter(({ query }) => query.has("watch"));
+  const watches = () => proxy.seen.filter(({ query }) => query.has("watch"));
   t.equal(watches()[0]?.query.get("allowWatchBookmarks"), "true");
   t.equal(watches()[0]?.query.has("resourceVersion"), true);
   t.match(watches()[0]?.query.get("timeoutSeconds"), /^\d{3}$/);
@@ -164,7 +164,7 @@ t.test("bookmarks are signs of life: a watch without changes is left alone", asy
 
 t.test("410 Gone, as an answer and as an event, leads to a new list", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
+  const proxy = await startHttpProxy(t, api.url);
   await api.make("web");
   const ways = [
     statusOf(410, "Expired"),
@@ -174,8 +174,8 @@ t.test("410 Gone, as an answer and as an event, leads to a new list", async (t) 
       body: `${JSON.stringify({ type: "ERROR", object: { kind: "Status", code: 410, reason: "Expired" } })}\n`,
     },
   ];
-  front.answer = ({ query }) => (query.has("watch") ? ways.shift() : undefined);
-  const { toggles, until, exchanges, log } = watchToggles(t, configOf(front.url), patient);
+  proxy.answer = ({ query }) => (query.has("watch") ? ways.shift() : undefined);
+  const { toggles, until, exchanges, log } = watchToggles(t, configOf(proxy.url), patient);
   await until(() => toggles.state().ok && exchanges.filter((line) => line === "list ok").length === 3);
   t.equal(toggles.list().length, 1);
   t.notMatch(log.text(), /inner detail/, "no text of the server's");
@@ -185,8 +185,8 @@ t.test(
   "a watch that ends as the server said it would is followed by a list at once, and is never down",
   async (t) => {
     const api = await startApi(t);
-    const front = await startFront(t, api.url);
-    front.answer = ({ query }) => {
+    const proxy = await startHttpProxy(t, api.url);
+    proxy.answer = ({ query }) => {
       if (query.has("watch")) query.set("timeoutSeconds", "1");
       return undefined;
     };
@@ -199,7 +199,7 @@ t.test(
       },
     };
     const limits = { clock, timeoutMs: 60_000, silentMs: 600_000 };
-    const { until, watch, exchanges } = watchToggles(t, configOf(front.url), limits);
+    const { until, watch, exchanges } = watchToggles(t, configOf(proxy.url), limits);
     await until(() => exchanges.length === 4);
     t.same(waits, new Set([60_000, 600_000]), "no pause in between");
     t.same(exchanges, ["list ok", "watch ok", "list ok", "watch ok"]);
@@ -209,7 +209,7 @@ t.test(
 
 t.test("a version that does not fit the schema is left out, told once, and counted", async (t) => {
   const api = await startApi(t);
-  const front = await startFront(t, api.url);
+  const proxy = await startHttpProxy(t, api.url);
   const broken = { ...toggle("broken"), spec: { enabled: "yes" } };
   const object = { ...broken, metadata: { ...broken.metadata, uid: "u", resourceVersion: "7" } };
   const items = [object, { ...toggle("fine"), metadata: { name: "fine", namespace: "demo", uid: "v" } }, 3];
@@ -221,9 +221,9 @@ t.test("a version that does not fit the schema is left out, told once, and count
   const events = [later("7"), later("8"), later("8")].map((object) =>
     JSON.stringify({ type: "MODIFIED", object }),
   );
-  front.answer = ({ query }) =>
+  proxy.answer = ({ query }) =>
     query.has("watch") ? { status: 200, body: `${events.join("\n")}\n` } : { status: 200, body: list };
-  const { toggles, until, watch, log } = watchToggles(t, configOf(front.url), patient);
+  const { toggles, until, watch, log } = watchToggles(t, configOf(proxy.url), patient);
   await until(() => watch.filter((event) => event === "relist").length === 2);
   t.same(
     toggles.list().map(({ metadata }) => metadata.name),
@@ -248,10 +248,10 @@ for (const [what, answer, message, why] of [
 ] as const) {
   t.test(`a list that ${what} is tried again after a pause, and the state says why`, async (t) => {
     const api = await startApi(t);
-    const front = await startFront(t, api.url);
+    const proxy = await startHttpProxy(t, api.url);
     let failures = 2;
-    front.answer = ({ query }) => (!query.has("watch") && failures-- > 0 ? answer : undefined);
-    const { toggles, log } = watchToggles(t, configOf(front.url), patient);
+    proxy.answer = ({ query }) => (!query.has("watch") && failures-- > 0 ? answer : undefined);
+    const { toggles, log } = watchToggles(t, configOf(proxy.url), patient);
     await log.waitFor(({ msg }) => msg === "Toggles are not watched");
     t.match(toggles.state(), { ok: false, message, why });
     await log.waitFor(({ msg }) => msg === "Toggles are watched");
@@ -268,8 +268,8 @@ t.test("the pause doubles from 1 s to 5 s and is drawn", async (t) => {
 
 t.test("closing ends the watch, and everything that waits, at once", async (t) => {
   const api = await startApi(t);
-  const gate = await startGate(t, api.url);
-  const { toggles, until } = watchToggles(t, configOf(gate.url));
+  const proxy = await startTcpProxy(t, api.url);
+  const { toggles, until } = watchToggles(t, configOf(proxy.url));
   await until(() => toggles.state().ok);
   const asked = toggles.get("none");
   await toggles.close();

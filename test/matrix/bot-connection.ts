@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Logger, pino } from "pino";
 import type { Test } from "tap";
 import type { Homeserver, RegisteredUser } from "../../scripts/homeserver/synapse.ts";
-import { createNews } from "../../scripts/local/news.ts";
+import { createNotifier } from "../../scripts/local/notifier.ts";
 import { type BotStore, openBotStore } from "../../server/bot/store.ts";
 import { parseMatrixConfig } from "../../server/config/matrix.ts";
 import { connectToMatrix, type MatrixConnection } from "../../server/matrix/connect.ts";
@@ -76,10 +76,10 @@ export const startBotConnection = async (t: Test, options: BotConnectionOptions)
   const logger: Logger = pino({ level: "debug", base: null }, { write: (line) => void logged.push(line) });
 
   const told: Told[] = [];
-  const news = createNews();
+  const notifier = createNotifier();
   const tell = (one: Told): void => {
     told.push(one);
-    news.came();
+    notifier.notify();
   };
   const encryption = await openEncryption({
     engine: loaded,
@@ -149,7 +149,7 @@ export const startBotConnection = async (t: Test, options: BotConnectionOptions)
         const words = told.map((one, at) => `${at} ${one.what}`).slice(-20);
         return [`Told, from ${from} on or before:`, ...words, "Logged:", ...logged.slice(-10)].join("\n");
       };
-      return news.until(`the bot tells “${what}”`, find, { seen });
+      return notifier.until(`the bot tells “${what}”`, find, { seen });
     },
   };
 };

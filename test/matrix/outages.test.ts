@@ -3,7 +3,7 @@
 import t from "tap";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";
 import type { Sleep } from "../../server/time.ts";
-import { startGate } from "../kubernetes/tcp-gate.ts";
+import { startTcpProxy } from "../kubernetes/tcp-proxy.ts";
 import { sleepFor, startBotConnection } from "./bot-connection.ts";
 import { devicesOf } from "./login/devices.ts";
 import { plainUser } from "./plain-user.ts";
@@ -54,20 +54,20 @@ t.test("on a real homeserver", async (t) => {
   );
 
   t.test("what a sync leaves out after a long absence is read as well, in its order", async (t) => {
-    const gate = await startGate(t, synapse.baseUrl);
+    const proxy = await startTcpProxy(t, synapse.baseUrl);
     const other = await synapse.registerUser("away");
-    const homeserver = { ...synapse, baseUrl: gate.url };
+    const homeserver = { ...synapse, baseUrl: proxy.url };
     const bot = await startBotConnection(t, { homeserver, account: other, folder: t.testdir(), allowed });
     const room = await alice.room([other.userId]);
     await bot.until("invitation accepted");
     await alice.say(room, "before");
     await bot.until("message before");
     const from = bot.told.length;
-    await gate.shut();
+    await proxy.shut();
     await bot.until("sync unreachable");
     const said = ["stop", ...Array.from({ length: 155 }, (_, index) => `chatter ${index}`)];
     for (const text of said) await alice.say(room, text);
-    await gate.open();
+    await proxy.open();
     await bot.until("message chatter 154");
     const read = bot.told.slice(from).flatMap(({ what }) => (what.startsWith("message") ? [what] : []));
     t.same(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps what a user's client has seen in its rooms, as a person would see it, and waits for more.
 import { type MatrixClient, type MatrixEvent, MatrixEventEvent, RoomEvent } from "matrix-js-sdk";
-import { createNews } from "../../local/news.ts";
+import { createNotifier } from "../../local/notifier.ts";
 
 /** An event as the client sees it now: a message that could not be decrypted may become readable later. */
 export type SeenEvent = {
@@ -85,14 +85,14 @@ const fits = (text: string | undefined, wanted: string | RegExp | undefined): bo
 export const keepSeenEvents = (client: MatrixClient): SeenEvents => {
   const events: MatrixEvent[] = [];
   const taken = new Set<string>();
-  const news = createNews();
+  const notifier = createNotifier();
   client.on(RoomEvent.Timeline, (event, _room, toStart) => {
     // What this device sends appears at once, with a status, before the homeserver has it.
     if (toStart === true || event.status !== null) return;
     events.push(event);
-    news.came();
+    notifier.notify();
   });
-  client.on(MatrixEventEvent.Decrypted, news.came);
+  client.on(MatrixEventEvent.Decrypted, notifier.notify);
 
   const describe = () =>
     events
@@ -102,7 +102,7 @@ export const keepSeenEvents = (client: MatrixClient): SeenEvents => {
       .join("\n");
 
   const until: SeenEvents["until"] = (what, check, seconds = LIMIT_SECONDS) =>
-    news.until(`${client.getUserId()} sees ${what}`, check, {
+    notifier.until(`${client.getUserId()} sees ${what}`, check, {
       seconds,
       seen: () => `Last seen:\n${describe()}`,
     });

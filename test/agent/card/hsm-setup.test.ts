@@ -11,7 +11,7 @@ import { onTerminal } from "../../kubectl-hsm/pty-session.ts";
 import { someKeys } from "../kill-points.ts";
 import type { WatchedStore } from "../token-fixture.ts";
 import { type CardFixture, cardFixture, cardTest, ready } from "./card-fixture.ts";
-import { openShell, type Shell, shellBlocks } from "./shell-page.ts";
+import { openShell, type Shell, shellBlocks } from "./document-shell.ts";
 
 t.setTimeout(300_000);
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stack } from "../../../scripts/local/stack.ts";
-import { runCredentials } from "../../end-to-end/rotation/running-script.ts";
+import { runCredentials } from "../../end-to-end/rotation/credentials-script.ts";
 import { podSees } from "./pod-files.ts";
 
 /** The script waits no longer than this for Metacontroller; its longer waits are for the pods. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What spec asks of the Secret: its type, its labels and annotations, its keys, its name and where it is read from.
 import type { Case } from "../case.ts";
-import { isUntouched, says, syncedDatabase } from "./database.ts";
+import { isUntouched, says, syncedDatabase } from "./database-fixture.ts";
 
 const BASIC = "kubernetes.io/basic-auth";
 

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Case } from "../case.ts";
 import { dataOf, type Scene } from "../scene.ts";
-import { syncedDatabase } from "./database.ts";
+import { syncedDatabase } from "./database-fixture.ts";
 
 type Data = Record<string, string>;
 

@@ -3,7 +3,7 @@
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
-import { bareSecret, syncedDatabase } from "./database.ts";
+import { bareSecret, syncedDatabase } from "./database-fixture.ts";
 
 type Edit = {
   readonly by: string;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A secret on the token becomes a Secret, and follows it.
 import type { Case } from "../case.ts";
-import { syncedDatabase } from "./database.ts";
+import { syncedDatabase } from "./database-fixture.ts";
 
 export const cases: readonly Case[] = [
   {

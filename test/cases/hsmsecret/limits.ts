@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
-import { isUntouched, says, syncedDatabase } from "./database.ts";
+import { isUntouched, says, syncedDatabase } from "./database-fixture.ts";
 
 /** `bytes` of text in keys of 100 kB. */
 const large = (scene: Scene, bytes: number): Record<string, string> => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A path that holds nothing, under each onMissing.
 import type { Case } from "../case.ts";
-import { isUntouched, says, syncedDatabase } from "./database.ts";
+import { isUntouched, says, syncedDatabase } from "./database-fixture.ts";
 
 export const cases: readonly Case[] = [
   {

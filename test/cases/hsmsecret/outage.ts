@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // While the agent or the webhook is down a Secret stays as it is; afterwards it catches up by itself.
 import type { Case } from "../case.ts";
-import { editSecret, isUntouched, says, syncedDatabase } from "./database.ts";
+import { editSecret, isUntouched, says, syncedDatabase } from "./database-fixture.ts";
 
 export const cases: readonly Case[] = [
   {

@@ -2,7 +2,7 @@
 // Whose a Secret is, and whose a path: nothing of somebody else's is touched.
 import type { Case } from "../case.ts";
 import { hsmSecretStatusOf, type Scene } from "../scene.ts";
-import { bareSecret, isUntouched, says, syncedDatabase } from "./database.ts";
+import { bareSecret, isUntouched, says, syncedDatabase } from "./database-fixture.ts";
 
 /** Makes the Secret `database`, which a ConfigMap controls. */
 const controlledSecret = async (scene: Scene) => {

@@ -2,7 +2,7 @@
 // Metacontroller is started with the other apply strategy while HSMSecrets are there, and back.
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
-import { editSecret, hasCondition, syncedDatabase } from "./database.ts";
+import { editSecret, hasCondition, syncedDatabase } from "./database-fixture.ts";
 
 const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
 const STRATEGIES = ["dynamic-apply", "server-side-apply"] as const;

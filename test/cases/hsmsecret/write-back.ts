@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
-import { says, syncedDatabase } from "./database.ts";
+import { says, syncedDatabase } from "./database-fixture.ts";
 
 const writeBack = { writeBack: "OnChange" };
 type Data = Record<string, string>;

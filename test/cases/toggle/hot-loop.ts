@@ -4,8 +4,8 @@
 import type { Kind } from "../../../scripts/local/kinds.ts";
 import type { Case } from "../case.ts";
 
-import { isQuiet } from "./quiet.ts";
-import { leaves, runningWeb, says, selecting } from "./toggled.ts";
+import { isQuiet } from "./idle.ts";
+import { leaves, runningWeb, says, selecting } from "./toggle-fixture.ts";
 
 const template = { spec: { containers: [{ name: "web", image: "registry.example/none" }] } };
 

@@ -2,7 +2,7 @@
 // The Deployment's own manifest is applied again while its Toggle has it switched off.
 import type { Case } from "../case.ts";
 import { deploymentOf, replicasOf, type Scene } from "../scene.ts";
-import { isRefused, says, selecting, switchOn } from "./toggled.ts";
+import { isRefused, says, selecting, switchOn } from "./toggle-fixture.ts";
 
 const manifest = (replicas: number | undefined, image: string) => {
   const { spec, ...rest } = deploymentOf("web", replicas);

@@ -10,7 +10,7 @@ import {
   selecting,
   switchOff,
   switchOn,
-} from "./toggled.ts";
+} from "./toggle-fixture.ts";
 
 export const cases: readonly Case[] = [
   {

@@ -2,8 +2,16 @@
 // The webhook is down, Metacontroller is restarted or applies in another way: a Toggle goes on where it was.
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
-import { stillFor } from "./quiet.ts";
-import { hasReplicas, runningWeb, says, selecting, switchOff, switchOn, switchWeb } from "./toggled.ts";
+import { stillFor } from "./idle.ts";
+import {
+  hasReplicas,
+  runningWeb,
+  says,
+  selecting,
+  switchOff,
+  switchOn,
+  switchWeb,
+} from "./toggle-fixture.ts";
 
 const two = [
   ["Deployment", "web"],

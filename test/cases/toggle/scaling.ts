@@ -2,7 +2,7 @@
 // Others scale the Deployment of a Toggle: by hand, again and again, by an autoscaler.
 import type { Case } from "../case.ts";
 import { replicasOf, type Scene, toggleStatusOf } from "../scene.ts";
-import { stillFor } from "./quiet.ts";
+import { stillFor } from "./idle.ts";
 import {
   hasCondition,
   hasReplicas,
@@ -12,7 +12,7 @@ import {
   selecting,
   switchOff,
   switchOn,
-} from "./toggled.ts";
+} from "./toggle-fixture.ts";
 
 /** Scales by hand, and waits until that was put back to `replicas` for the `times`th time in a row. */
 const isPutBack = async (scene: Scene, times: number, replicas: number): Promise<void> => {

@@ -11,7 +11,7 @@ import {
   selecting,
   switchOff,
   switchOn,
-} from "./toggled.ts";
+} from "./toggle-fixture.ts";
 
 /** The ways to change spec.enabled, in turn off and on. */
 const switches = (scene: Scene): readonly ((enabled: boolean) => Promise<unknown>)[] => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Toggle's template where the installation does not allow any, as the manifests have it.
 import type { Case } from "../case.ts";
-import { hasCondition, says, selecting, switchOn } from "./toggled.ts";
+import { hasCondition, says, selecting, switchOn } from "./toggle-fixture.ts";
 
 const template = { spec: { containers: [{ name: "web", image: "registry.example/none" }] } };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // spec.until switches off at a time.
 import type { Case } from "../case.ts";
-import { hasReplicas, runningWeb, says, selecting } from "./toggled.ts";
+import { hasReplicas, runningWeb, says, selecting } from "./toggle-fixture.ts";
 
 const inSeconds = (seconds: number) => `${new Date(Date.now() + seconds * 1000).toISOString().slice(0, 19)}Z`;
 

@@ -26,7 +26,7 @@ import {
   type SyncRecord,
   startEngine,
 } from "../../../scripts/control-plane/engine/engine.ts";
-import type { ThrowAwayHook } from "./throw-away-hook.ts";
+import type { HookServer } from "./hook-server.ts";
 
 export type Cluster = {
   apiUrl: string;
@@ -149,7 +149,7 @@ type HookName = "customize" | "sync" | "finalize";
 /** A CompositeController whose hooks are at `<hook>/<path>/{customize,sync,finalize}`. */
 export const controller = (options: {
   name: string;
-  hook: ThrowAwayHook;
+  hook: HookServer;
   path: string;
   hooks: HookName[];
   parent: { apiVersion: string; resource: string; [field: string]: Json };
@@ -172,7 +172,7 @@ export const controller = (options: {
   };
 };
 
-export const hsmSecretController = (hook: ThrowAwayHook, spec: JsonObject = {}): JsonObject =>
+export const hsmSecretController = (hook: HookServer, spec: JsonObject = {}): JsonObject =>
   controller({
     name: "hsmsecret",
     hook,
@@ -183,7 +183,7 @@ export const hsmSecretController = (hook: ThrowAwayHook, spec: JsonObject = {}):
     spec: { generateSelector: true, ...spec },
   });
 
-export const toggleController = (hook: ThrowAwayHook): JsonObject =>
+export const toggleController = (hook: HookServer): JsonObject =>
   controller({
     name: "toggle",
     hook,

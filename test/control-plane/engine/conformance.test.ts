@@ -25,12 +25,12 @@ import {
   toggleController,
   toggles,
 } from "./cluster.ts";
+import { type Answer, type HookServer, type Recorded, startHookServer } from "./hook-server.ts";
 import { normalised } from "./normalised.ts";
-import { type Answer, type Recorded, startHook, type ThrowAwayHook } from "./throw-away-hook.ts";
-import { startWatchGate } from "./watch-gate.ts";
+import { startWatchProxy } from "./watch-proxy.ts";
 
 const folder = new URL("../../fixtures/metacontroller-4.17.2/", import.meta.url);
-type Scene = { cluster: Cluster; hook: ThrowAwayHook; t: Test };
+type Scene = { cluster: Cluster; hook: HookServer; t: Test };
 
 const fixture = (name: string): { headers: JsonObject; body: JsonObject } => {
   const { headers, body } = objectOrEmpty(toJson(JSON.parse(readFileSync(new URL(name, folder), "utf8"))));
@@ -127,8 +127,8 @@ const patchEnabled = async ({ cluster }: Scene, enabled: boolean): Promise<void>
 /** The two steps that take a Toggle away and leave its Deployment. */
 const orphan = async (scene: Scene): Promise<Recorded[]> => {
   const { cluster, hook, t } = scene;
-  const gate = await startWatchGate(cluster.apiUrl);
-  t.teardown(gate.close);
+  const proxy = await startWatchProxy(cluster.apiUrl);
+  t.teardown(proxy.close);
   hook.answer(toggleAnswer);
   const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: "never" });
   t.teardown(deployments.close);
@@ -137,7 +137,7 @@ const orphan = async (scene: Scene): Promise<Recorded[]> => {
   await cluster.kubectl(["create", "deployment", "clawdbot", "-n", "claw", "--image=x"]);
   await deployments.settled();
   await cluster.kubectl(["apply", "-f", "-"], toggleController(hook));
-  const engine = await cluster.engine({ apiUrl: gate.url });
+  const engine = await cluster.engine({ apiUrl: proxy.url });
   await cluster.kubectl(["apply", "-f", "-"], clawdbot(true, 3));
   await hook.seen(sync);
   await engine.idle();
@@ -147,7 +147,7 @@ const orphan = async (scene: Scene): Promise<Recorded[]> => {
   await hook.seen(finalize);
   await engine.idle();
   // The garbage collector may be slower than our watch, or faster; here the engine sees each of its steps.
-  gate.holdAfter("toggles", (line) => line.includes('"orphan"'));
+  proxy.holdAfter("toggles", (line) => line.includes('"orphan"'));
   const from = hook.requests.length;
   await cluster.kubectl(["delete", "toggle", "clawdbot", "-n", "claw", "--cascade=orphan", "--wait=false"]);
   await hook.seen(({ body }) => keysAt(body, "children", "Deployment.apps/v1").length === 0, from);
@@ -177,10 +177,10 @@ const scenes: { [fixture: string]: (scene: Scene) => Promise<Recorded> } = {
   "hsmsecret-sync-owned-child-dynamic-apply.json": async (scene) => {
     const { cluster, hook, t } = scene;
     await hsmScene(scene);
-    const gate = await startWatchGate(cluster.apiUrl);
-    t.teardown(gate.close);
-    gate.holdAfter("hsmsecrets", (line) => line.includes("compositecontroller-hsmsecret"));
-    await cluster.engine({ applyStrategy: "dynamic-apply", apiUrl: gate.url });
+    const proxy = await startWatchProxy(cluster.apiUrl);
+    t.teardown(proxy.close);
+    proxy.holdAfter("hsmsecrets", (line) => line.includes("compositecontroller-hsmsecret"));
+    await cluster.engine({ applyStrategy: "dynamic-apply", apiUrl: proxy.url });
     await cluster.kubectl(["apply", "-f", "-"], hsmSecret("app"));
     return hook.seen(
       (request) => sync(request) && keysAt(request.body, "children", "Secret.v1").length === 1,
@@ -257,7 +257,7 @@ t.strictSame(Object.keys(scenes).sort(), recordings.sort(), "every recording has
 for (const [name, scene] of Object.entries(scenes)) {
   t.test(`the request of ${name}`, async (t) => {
     const cluster = await startCluster(t);
-    const hook = await startHook(() => ({ status: 500, text: randomBytes(4).toString("hex") }));
+    const hook = await startHookServer(() => ({ status: 500, text: randomBytes(4).toString("hex") }));
     t.teardown(hook.close);
     const made = normalised(await scene({ cluster, hook, t }));
     const recorded = normalised(fixture(name));

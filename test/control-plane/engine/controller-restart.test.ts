@@ -5,7 +5,7 @@ import t from "tap";
 import type { JsonObject } from "../../../scripts/control-plane/api/json.ts";
 import type { ResourceInfo } from "../../../scripts/control-plane/client.ts";
 import { hsmSecret, hsmSecretController, hsmSecrets, namespace, startCluster } from "./cluster.ts";
-import { startHook } from "./throw-away-hook.ts";
+import { startHookServer } from "./hook-server.ts";
 
 const controllers: ResourceInfo = {
   apiVersion: "metacontroller.k8s.io/v1alpha1",
@@ -36,7 +36,7 @@ const changes: { what: string; patch: JsonObject; restarts: boolean }[] = [
 t.test("credentials are read again when the controller's spec differs, and at nothing else", async (t) => {
   const token = () => randomBytes(16).toString("hex");
   const cluster = await startCluster(t);
-  const hook = await startHook(() => ({ body: { status: {}, children: [] } }));
+  const hook = await startHookServer(() => ({ body: { status: {}, children: [] } }));
   t.teardown(hook.close);
   let known = token();
   const secretRef = { name: "hook-token", namespace: "keyswitch", key: "token" };

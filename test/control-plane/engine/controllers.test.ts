@@ -22,7 +22,7 @@ import {
   toggleController,
   toggles,
 } from "./cluster.ts";
-import { type Answer, type Recorded, startHook } from "./throw-away-hook.ts";
+import { type Answer, type Recorded, startHookServer } from "./hook-server.ts";
 
 const key = randomBytes(12).toString("base64");
 const answer: Answer = ({ path, body }) => {
@@ -36,7 +36,7 @@ const at = (path: string) => (request: Recorded) => request.path === path;
 
 const scene = async (t: Test, first: Answer = answer) => {
   const cluster = await startCluster(t);
-  const hook = await startHook(first);
+  const hook = await startHookServer(first);
   t.teardown(hook.close);
   await cluster.apply(namespace("demo"), hsmSecrets);
   const engine = await cluster.engine();
@@ -84,7 +84,7 @@ t.test("a deleted controller stops calling", async (t) => {
 
 t.test("a controller whose kind is not there yet starts when it comes", async (t) => {
   const cluster = await startCluster(t);
-  const hook = await startHook(answer);
+  const hook = await startHookServer(answer);
   t.teardown(hook.close);
   const errors: unknown[] = [];
   const error = (fields: object, message: string) => errors.push({ ...fields, message });

@@ -9,7 +9,7 @@ import {
 } from "../../../scripts/control-plane/api/json.ts";
 import { startDeploymentController } from "../../../scripts/control-plane/engine/deployment-controller.ts";
 import { namespace, parentOf, startCluster, toggleController, toggles } from "./cluster.ts";
-import { type Answer, startHook } from "./throw-away-hook.ts";
+import { type Answer, startHookServer } from "./hook-server.ts";
 
 const toggle = (replicas: number, selector: JsonObject = { matchLabels: { app: "web" } }): JsonObject => ({
   apiVersion: "toggle.j5t.io/v1alpha1",
@@ -42,7 +42,7 @@ const withReplicas = (body: JsonObject, replicas: number): JsonObject => {
 
 const scene = async (t: Test) => {
   const cluster = await startCluster(t);
-  const hook = await startHook(scaling);
+  const hook = await startHookServer(scaling);
   const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: 20 });
   t.teardown(deployments.close);
   t.teardown(hook.close);

@@ -7,7 +7,7 @@ import { createDiscovery } from "../../../scripts/control-plane/engine/discovery
 import { connectionReader } from "../../../scripts/control-plane/engine/hook-connection.ts";
 import { makeAuthority } from "./certificates.ts";
 import { eventsOf, hsmSecret, hsmSecretController, hsmSecrets, namespace, startCluster } from "./cluster.ts";
-import { type Answer, startHook } from "./throw-away-hook.ts";
+import { type Answer, startHookServer } from "./hook-server.ts";
 
 const HOST = "keyswitch-webhook.keyswitch.svc";
 const answer: Answer = () => ({ body: { status: {}, children: [] } });
@@ -32,7 +32,7 @@ const scene = async (t: Test, make: (ca: ReturnType<typeof makeAuthority>) => Sc
   const ca = makeAuthority(cluster.dir);
   const { webhook = {}, objects = [], certificateFor = HOST, requestCert = false } = make(ca);
   const tls = { ...ca.issue({ dnsName: certificateFor }), ca: ca.cert, requestCert };
-  const hook = await startHook(answer, { tls });
+  const hook = await startHookServer(answer, { tls });
   t.teardown(hook.close);
   await cluster.apply(namespace("demo"), namespace("keyswitch"), hsmSecrets, ...objects);
   const controller = hsmSecretController(hook);
@@ -169,7 +169,7 @@ for (const { what, webhook, message } of broken) {
     const odd = secret("odd", { token: "a\u0000b", "tls.key": "x", "tls.crt": "x" });
     await cluster.apply(namespace("demo"), namespace("keyswitch"), hsmSecrets, odd);
     const engine = await cluster.engine();
-    const hook = await startHook(answer);
+    const hook = await startHookServer(answer);
     t.teardown(hook.close);
     const sync = { version: "v2", webhook: { url: hook.url("/s"), ...webhook } };
     await cluster.apply(hsmSecretController(hook, { hooks: { sync } }));
@@ -264,7 +264,7 @@ t.test("with etag enabled, a 304 stands for the answer that came with the tag", 
 
 t.test("requests carry the headers of Go's client and no others", async (t) => {
   const cluster = await startCluster(t);
-  const hook = await startHook(answer);
+  const hook = await startHookServer(answer);
   t.teardown(hook.close);
   await cluster.apply(
     namespace("demo"),

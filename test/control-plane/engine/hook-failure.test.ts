@@ -13,7 +13,7 @@ import {
   relatedSecret,
   startCluster,
 } from "./cluster.ts";
-import { type Answer, type Recorded, startHook } from "./throw-away-hook.ts";
+import { type Answer, type Recorded, startHookServer } from "./hook-server.ts";
 
 const canary = randomBytes(12).toString("base64");
 const good: Answer = ({ path, body }) => {
@@ -83,7 +83,7 @@ const faults: Fault[] = [
 for (const { what, answer, message, spec = {}, quoted = false } of faults) {
   t.test(`a hook that ${what} changes nothing, and is asked again`, async (t) => {
     const cluster = await startCluster(t);
-    const hook = await startHook(good);
+    const hook = await startHookServer(good);
     t.teardown(hook.close);
     const controller = hsmSecretController(hook);
     const webhook = { url: hook.url("/hsm/sync"), ...spec };
@@ -124,7 +124,7 @@ for (const { what, answer, message, spec = {}, quoted = false } of faults) {
 
 t.test("a hook that answers 429 is asked again after Retry-After, without an event", async (t) => {
   const cluster = await startCluster(t);
-  const hook = await startHook(good);
+  const hook = await startHookServer(good);
   t.teardown(hook.close);
   await cluster.apply(namespace("demo"), hsmSecrets, hsmSecretController(hook));
   const engine = await cluster.engine();
@@ -150,7 +150,7 @@ t.test("a hook that answers 429 is asked again after Retry-After, without an eve
 
 t.test("a parent that is deleted while the hook is down waits for it, and loses nothing", async (t) => {
   const cluster = await startCluster(t);
-  const hook = await startHook(good);
+  const hook = await startHookServer(good);
   await cluster.apply(namespace("demo"), hsmSecrets, hsmSecretController(hook));
   const engine = await cluster.engine();
   await cluster.apply(hsmSecret("app"));
@@ -168,7 +168,7 @@ t.test("a parent that is deleted while the hook is down waits for it, and loses 
   t.ok(valueAt(parent, ["metadata", "deletionTimestamp"]), "it is still there");
   t.strictSame((await cluster.read(["secret", "app", "-n", "demo"])).data, { canary });
 
-  const again = await startHook(good, { port: hook.port });
+  const again = await startHookServer(good, { port: hook.port });
   t.teardown(again.close);
   await cluster.kubectl(["wait", "--for=delete", "hsmsecret/app", "-n", "demo", "--timeout=30s"]);
   t.equal(again.requests.filter(({ path }) => path === "/hsm/finalize").length, 1);
@@ -179,7 +179,7 @@ t.test(
   "a child that the API server refuses gives an event, and the status is written all the same",
   async (t) => {
     const cluster = await startCluster(t);
-    const hook = await startHook(
+    const hook = await startHookServer(
       bad(({ body }) => ({
         body: { status: { told: true }, children: [desiredSecret(body, { "not a key": canary })] },
       })),

@@ -4,7 +4,7 @@ import t, { type Test } from "tap";
 import { createKubeClient, type ResourceInfo } from "../../../scripts/control-plane/client.ts";
 import { createInformerPool, startInformer } from "../../../scripts/control-plane/engine/informer.ts";
 import { startCluster } from "./cluster.ts";
-import { startWatchGate } from "./watch-gate.ts";
+import { startWatchProxy } from "./watch-proxy.ts";
 
 const configMaps: ResourceInfo = {
   apiVersion: "v1",
@@ -17,8 +17,8 @@ const configMap = (name: string) => ({ metadata: { name, namespace: "default" },
 
 const scene = async (t: Test) => {
   const { client, apiUrl } = await startCluster(t);
-  const gate = await startWatchGate(apiUrl);
-  const gated = createKubeClient(gate.url);
+  const proxy = await startWatchProxy(apiUrl);
+  const gated = createKubeClient(proxy.url);
   await client.create(configMaps, configMap("old"), "default");
   const informer = startInformer(gated, configMaps);
   const told: string[] = [];
@@ -36,7 +36,7 @@ const scene = async (t: Test) => {
   t.teardown(async () => {
     informer.close();
     await gated.close();
-    await gate.close();
+    await proxy.close();
   });
   /** Resolves when this has been told. */
   const hear = async (what: string) => {
@@ -46,7 +46,7 @@ const scene = async (t: Test) => {
       });
     }
   };
-  return { client, gate, informer, told, hear };
+  return { client, proxy, informer, told, hear };
 };
 
 t.test("a subscriber is told what is there, and each change once", async (t) => {
@@ -62,23 +62,23 @@ t.test("a subscriber is told what is there, and each change once", async (t) => 
 });
 
 t.test("a watch that breaks goes on where it was", async (t) => {
-  const { client, gate, told, hear } = await scene(t);
-  gate.cut();
+  const { client, proxy, told, hear } = await scene(t);
+  proxy.cut();
   await client.create(configMaps, configMap("new"), "default");
   await hear("+new");
   t.strictSame(told, ["+old", "+new"]);
 });
 
 t.test("after a watch that expired, a new list tells what was missed, deletions included", async (t) => {
-  const { client, gate, told, hear } = await scene(t);
-  gate.holdAfter("configmaps", ({ length }) => length > 0);
+  const { client, proxy, told, hear } = await scene(t);
+  proxy.holdAfter("configmaps", ({ length }) => length > 0);
   await client.create(configMaps, configMap("seen"), "default");
   await hear("+seen");
   await client.remove(configMaps, { namespace: "default", name: "old" });
   const made = await client.create(configMaps, configMap("new"), "default");
   if (!made.ok) throw new Error("can't create");
-  gate.expire("configmaps", Number(made.value.metadata.resourceVersion));
-  gate.cut();
+  proxy.expire("configmaps", Number(made.value.metadata.resourceVersion));
+  proxy.cut();
   await hear("+new");
   t.strictSame(told, ["+old", "+seen", "-old", "+new"]);
 });

@@ -17,7 +17,7 @@ import {
   toggleController,
   toggles,
 } from "./cluster.ts";
-import { type Answer, startHook } from "./throw-away-hook.ts";
+import { type Answer, startHookServer } from "./hook-server.ts";
 
 const value = () => randomBytes(12).toString("base64");
 const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
@@ -33,7 +33,7 @@ const answering =
 
 const scene = async (t: Test, answer: Answer, options: { strategy?: ApplyStrategy } = {}) => {
   const cluster = await startCluster(t);
-  const hook = await startHook(answer);
+  const hook = await startHookServer(answer);
   t.teardown(hook.close);
   await cluster.apply(namespace("demo"), hsmSecrets, hsmSecretController(hook));
   const engine = await cluster.engine({ applyStrategy: options.strategy ?? "server-side-apply" });

@@ -14,22 +14,22 @@ import {
   toggleController,
   toggles,
 } from "./cluster.ts";
-import { startHook } from "./throw-away-hook.ts";
-import { startWatchGate } from "./watch-gate.ts";
+import { startHookServer } from "./hook-server.ts";
+import { startWatchProxy } from "./watch-proxy.ts";
 
 const scene = async (t: Test) => {
   const cluster = await startCluster(t);
-  const gate = await startWatchGate(cluster.apiUrl);
-  const hook = await startHook(() => ({ body: { status: {}, children: [] } }));
+  const proxy = await startWatchProxy(cluster.apiUrl);
+  const hook = await startHookServer(() => ({ body: { status: {}, children: [] } }));
   t.teardown(hook.close);
-  t.teardown(gate.close);
+  t.teardown(proxy.close);
   await cluster.apply(namespace("demo"), hsmSecrets, toggles);
-  const engine = await cluster.engine({ apiUrl: gate.url });
-  return { cluster, gate, hook, engine };
+  const engine = await cluster.engine({ apiUrl: proxy.url });
+  return { cluster, proxy, hook, engine };
 };
 
 t.test("a child that somebody has replaced since is not deleted in the place of the old one", async (t) => {
-  const { cluster, gate, hook, engine } = await scene(t);
+  const { cluster, proxy, hook, engine } = await scene(t);
   const key = randomBytes(12).toString("base64");
   hook.answer(({ path, body }) =>
     path.endsWith("customize")
@@ -38,7 +38,7 @@ t.test("a child that somebody has replaced since is not deleted in the place of 
   );
   await cluster.apply(hsmSecretController(hook), hsmSecret("app"));
   await engine.idle();
-  gate.holdAfter("secrets", (line) => line.includes('"DELETED"') || line.includes("kept"));
+  proxy.holdAfter("secrets", (line) => line.includes('"DELETED"') || line.includes("kept"));
   // From here on the engine sees no change of Secrets.
   await cluster.kubectl(["label", "secret", "app", "-n", "demo", "kept=1"]);
   await cluster.kubectl(["delete", "secret", "app", "-n", "demo"]);
@@ -57,7 +57,7 @@ t.test("a child that somebody has replaced since is not deleted in the place of 
 t.test(
   "a parent that has just been deleted adopts nothing, even where the engine has not seen that yet",
   async (t) => {
-    const { cluster, gate, hook, engine } = await scene(t);
+    const { cluster, proxy, hook, engine } = await scene(t);
     hook.answer(({ path }) => ({
       body: { status: {}, children: [], ...(path.endsWith("finalize") ? { finalized: false } : {}) },
     }));
@@ -69,7 +69,7 @@ t.test(
     };
     await cluster.apply(toggleController(hook), toggle);
     await engine.idle();
-    gate.holdAfter("toggles", (line) => line.includes("seen"));
+    proxy.holdAfter("toggles", (line) => line.includes("seen"));
     await cluster.kubectl(["annotate", "toggle", "web", "-n", "demo", "seen=1"]);
     await cluster.kubectl(["delete", "toggle", "web", "-n", "demo", "--wait=false"]);
     const from = cluster.syncs.length;

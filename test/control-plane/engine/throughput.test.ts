@@ -15,7 +15,7 @@ import {
   secrets,
   startCluster,
 } from "./cluster.ts";
-import { startHook } from "./throw-away-hook.ts";
+import { startHookServer } from "./hook-server.ts";
 
 const PARENTS = 200;
 const resource: ResourceInfo = {
@@ -29,7 +29,7 @@ const resource: ResourceInfo = {
 t.test(`${PARENTS} parents get a Secret each`, async (t) => {
   const cluster = await startCluster(t);
   const value = randomBytes(12).toString("base64");
-  const hook = await startHook(({ path, body }) => {
+  const hook = await startHookServer(({ path, body }) => {
     if (path.endsWith("customize")) return { body: relatedSecret(body) };
     return { body: { status: { of: parentOf(body).name }, children: [desiredSecret(body, { value })] } };
   });

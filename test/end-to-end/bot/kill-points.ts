@@ -2,7 +2,7 @@
 // Where a bot is killed: at the requests that its promises hang on, on both of their sides, and at random times.
 import fc from "fast-check";
 import type { CommandKind } from "./commands-of-alice.ts";
-import type { Cut } from "./cutting-relay.ts";
+import type { Cut } from "./interrupting-proxy.ts";
 
 export type CutPoint = Cut & {
   readonly what: string;

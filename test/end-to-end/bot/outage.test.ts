@@ -5,7 +5,7 @@ import t, { type Test } from "tap";
 import type { SeenEvent } from "../../../scripts/homeserver/client/seen-events.ts";
 import type { BotProcess } from "../../../scripts/local/bot-process.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
-import { startGate } from "../../kubernetes/tcp-gate.ts";
+import { startTcpProxy } from "../../kubernetes/tcp-proxy.ts";
 import { type Scene, setScene } from "./scene.ts";
 
 const MINUTE_MS = 60_000;
@@ -66,7 +66,7 @@ const WATCHED = "keyswitch_bot_toggles_watch_up";
 
 /**
  * The homeserver goes in the way of `signal`; `meanwhile` runs in the minute, and what it answers after it. The bot reaches
- * it through a gate that opens when the minute is over, however long the homeserver took to start.
+ * it through a proxy that opens when the minute is over, however long the homeserver took to start.
  */
 const homeserverAway = async (
   t: Test,
@@ -77,8 +77,8 @@ const homeserverAway = async (
   const { synapse, alice, account, stack } = scene;
   const toggle = signal.toLowerCase();
   await scene.deploy(toggle, 2);
-  const gate = await startGate(t, synapse.baseUrl);
-  const bot = await scene.bot({ KUBECONFIG: stack.kubeconfig, MATRIX_HOMESERVER: gate.url });
+  const proxy = await startTcpProxy(t, synapse.baseUrl);
+  const bot = await scene.bot({ KUBECONFIG: stack.kubeconfig, MATRIX_HOMESERVER: proxy.url });
   await bot.ready();
   const room = await roomWith(scene, account.userId);
   const ask = (command: string, text: string | RegExp) =>
@@ -86,11 +86,11 @@ const homeserverAway = async (
   await ask(`status ${toggle}`, /is running: 2 desired/);
 
   await synapse.stop(signal);
-  await gate.shut();
+  await proxy.shut();
   const begun = performance.now();
   const restarted = sleep(START_AFTER_MS).then(() => synapse.start());
   await t.rejects(alice.sendText(room, `stop ${toggle}`));
-  const afterwards = await meanwhile(gate.url);
+  const afterwards = await meanwhile(proxy.url);
   await logs(bot, /"the homeserver [^"]+; trying again"/);
   await restOfMinute(t, bot, begun, 200);
   const [synced, failed] = [await bot.metric(SYNCED), await bot.metric(NOT_SYNCED)];
@@ -98,7 +98,7 @@ const homeserverAway = async (
   t.equal(await bot.metric(RECONNECTS), 0);
 
   await restarted;
-  await gate.open();
+  await proxy.open();
   const seconds = await secondsUntil("a sync", async () => (await bot.metric(SYNCED)) > synced);
   t.comment(`${signal}: synced ${seconds} s after the homeserver was there again`);
   t.equal(await bot.metric(RECONNECTS), 1);

@@ -13,7 +13,7 @@ import type { Homeserver, RegisteredUser } from "../../../scripts/homeserver/syn
 import { type BotProcess, startBotProcess } from "../../../scripts/local/bot-process.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { type Stack, startStack } from "../../../scripts/local/stack.ts";
-import { startGate, type TcpGate } from "../../kubernetes/tcp-gate.ts";
+import { startTcpProxy, type TcpProxy } from "../../kubernetes/tcp-proxy.ts";
 import { type SynapseOptions, synapseFor } from "../../matrix/synapse.ts";
 
 const NAMESPACE = "demo";
@@ -22,7 +22,7 @@ export type Scene = {
   readonly synapse: Homeserver;
   readonly stack: Stack;
   /** In front of the API server, for the bot alone. */
-  readonly apiGate: TcpGate;
+  readonly apiGate: TcpProxy;
   /** CRYPTO_STORE_PATH of the bot. */
   readonly storePath: string;
   readonly account: RegisteredUser;
@@ -57,7 +57,7 @@ export const setScene = async (
     t.teardown(() => stack.close());
     await kubectl(["create", "namespace", NAMESPACE]);
   }
-  const apiGate = await startGate(t, stack.urls.api);
+  const apiGate = await startTcpProxy(t, stack.urls.api);
   const folder = mkdtempSync(join(tmpdir(), "keyswitch-bot-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const storePath = join(folder, "store");

@@ -5,7 +5,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Test } from "tap";
 import { request } from "undici";
-import { createNews } from "../../../scripts/local/news.ts";
+import { createNotifier } from "../../../scripts/local/notifier.ts";
 
 type SpecChange = {
   readonly generation: number;
@@ -49,7 +49,7 @@ export const recordSpecChanges = async (
     bodyTimeout: 0,
   });
   const all: SpecChange[] = [];
-  const news = createNews();
+  const notifier = createNotifier();
   let known: number | undefined;
   let fault: string | undefined;
   const take = (line: string) => {
@@ -62,31 +62,31 @@ export const recordSpecChanges = async (
     const { generation } = metadata;
     if (known === undefined) {
       known = generation;
-      news.came();
+      notifier.notify();
     }
     if (generation === known) return;
     if (generation !== known + 1) fault ??= `generation ${generation} came after ${known}`;
     known = generation;
     all.push({ generation, enabled: spec.enabled ?? true, until: spec.until, reason: spec.reason });
-    news.came();
+    notifier.notify();
   };
   const lines = createInterface({ input: body });
   lines.on("line", take);
   const end = () => {
     fault ??= "the watch has ended";
-    news.came();
+    notifier.notify();
   };
   lines.on("close", end);
   lines.on("error", end);
   t.teardown(() => ending.abort());
-  await news.until("the watch tells of the Toggle", () => known !== undefined || fault !== undefined);
+  await notifier.until("the watch tells of the Toggle", () => known !== undefined || fault !== undefined);
   return {
     all,
     fault: () => fault,
     async withReason(reason) {
       const isThere = () => all.some((change) => change.reason === reason);
       const seen = () => `${fault ?? ""}\n${JSON.stringify(all.slice(-5))}`;
-      await news.until(`a change of the Toggle with the reason ${reason}`, isThere, { seen });
+      await notifier.until(`a change of the Toggle with the reason ${reason}`, isThere, { seen });
     },
   };
 };

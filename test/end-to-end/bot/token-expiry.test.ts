@@ -8,7 +8,7 @@ import t, { type Test } from "tap";
 import type { Homeserver } from "../../../scripts/homeserver/synapse.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { openBotStore } from "../../../server/bot/store.ts";
-import { startFront, statusOf } from "../../kubernetes/http-front.ts";
+import { startHttpProxy, statusOf } from "../../kubernetes/http-proxy.ts";
 import { setScene } from "./scene.ts";
 
 const SESSION_MS = 8000;
@@ -26,7 +26,7 @@ const newToken = () => randomBytes(16).toString("hex");
 
 /** An API server that takes one token, which is in a file, and can be replaced there. */
 const withTokenFile = async (t: Test, api: string) => {
-  const front = await startFront(t, api);
+  const proxy = await startHttpProxy(t, api);
   const folder = t.testdir();
   const [kubeconfig, tokenFile] = [join(folder, "kubeconfig"), join(folder, "token")];
   let token = "";
@@ -38,19 +38,19 @@ const withTokenFile = async (t: Test, api: string) => {
     return token;
   };
   replace();
-  front.answer = ({ headers }) =>
+  proxy.answer = ({ headers }) =>
     headers.authorization === `Bearer ${token}` ? undefined : statusOf(401, "Unauthorized");
   const config = {
     apiVersion: "v1",
     kind: "Config",
-    clusters: [{ name: "local", cluster: { server: front.url } }],
+    clusters: [{ name: "local", cluster: { server: proxy.url } }],
     users: [{ name: "bot", user: { tokenFile } }],
     contexts: [{ name: "bot", context: { cluster: "local", user: "bot" } }],
     "current-context": "bot",
   };
   writeFileSync(kubeconfig, JSON.stringify(config));
   const patchesWith = (used: string) =>
-    front.seen.filter(
+    proxy.seen.filter(
       ({ method, headers }) => method === "PATCH" && headers.authorization === `Bearer ${used}`,
     ).length;
   return { kubeconfig, replace, patchesWith };

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createKubeClient, type ResourceInfo } from "../../../scripts/control-plane/client.ts";
 import type { SyncRecord } from "../../../scripts/control-plane/engine/engine.ts";
-import { createNews } from "../../../scripts/local/news.ts";
+import { createNotifier } from "../../../scripts/local/notifier.ts";
 
 export type Loaded = { resource: ResourceInfo; namespace: string; name: string };
 
@@ -12,7 +12,7 @@ const PACE_MS = 50;
 const keyOf = (kind: string, name: string): string => `${kind}/${name}`;
 
 export const createHookLoad = () => {
-  const news = createNews();
+  const notifier = createNotifier();
   const failures: string[] = [];
   const synced = new Map<string, number>();
   const countOf = (key: string): number => synced.get(key) ?? 0;
@@ -25,7 +25,7 @@ export const createHookLoad = () => {
       const key = keyOf(parent.kind, parent.name);
       if (outcome === "synced") synced.set(key, countOf(key) + 1);
       else failures.push(`${key}: ${message}`);
-      news.came();
+      notifier.notify();
     },
     /** The hooks that were refused, or not answered. */
     failures,
@@ -38,8 +38,8 @@ export const createHookLoad = () => {
         for (let round = 0; !ended; round += 1) {
           if (paused) {
             resting += 1;
-            news.came();
-            await news.until("the load goes on", () => !paused || ended);
+            notifier.notify();
+            await notifier.until("the load goes on", () => !paused || ended);
             resting -= 1;
           }
           const [before, failed] = [countOf(key), failures.length];
@@ -47,7 +47,7 @@ export const createHookLoad = () => {
           const patch = { contentType: "application/merge-patch+json", body } as const;
           const answer = await client.patch(resource, { namespace, name }, patch);
           if (!answer.ok) throw new Error(`${key} could not be changed: ${answer.status}`);
-          await news.until(`a sync of ${key}`, () => countOf(key) > before || failures.length > failed);
+          await notifier.until(`a sync of ${key}`, () => countOf(key) > before || failures.length > failed);
           // A pace that leaves the machine to the script.
           await delay(PACE_MS);
         }
@@ -60,21 +60,25 @@ export const createHookLoad = () => {
           const wanted = before.map(
             ([kind, name]) => [keyOf(kind, name), countOf(keyOf(kind, name)) + 2] as const,
           );
-          await news.until("a sync of each", () => wanted.every(([key, count]) => countOf(key) >= count), {
-            seen: () => failures.slice(-5).join("; "),
-          });
+          await notifier.until(
+            "a sync of each",
+            () => wanted.every(([key, count]) => countOf(key) >= count),
+            {
+              seen: () => failures.slice(-5).join("; "),
+            },
+          );
         },
         /** Does something while no object is changed. */
         paused: async (work: () => Promise<void>): Promise<void> => {
           paused = true;
-          await news.until("the load rests", () => resting === objects.length);
+          await notifier.until("the load rests", () => resting === objects.length);
           await work();
           paused = false;
-          news.came();
+          notifier.notify();
         },
         end: async (): Promise<void> => {
           ended = true;
-          news.came();
+          notifier.notify();
           await lanes;
           await client.close();
         },

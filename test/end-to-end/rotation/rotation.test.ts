@@ -12,9 +12,9 @@ import { KINDS } from "../../../scripts/local/kinds.ts";
 import { type Role, startStack } from "../../../scripts/local/stack.ts";
 import { podSees } from "../../cases/engine/pod-files.ts";
 import { root } from "../../manifests/rendered.ts";
+import { runCredentials } from "./credentials-script.ts";
 import { createHookLoad, type Loaded } from "./hook-load.ts";
-import { keptConnections } from "./kept-connections.ts";
-import { runCredentials } from "./running-script.ts";
+import { keptConnections } from "./keep-alive-proxy.ts";
 
 const { HSMSecret: hsmSecrets, Toggle: toggles } = KINDS;
 const objects: Loaded[] = [

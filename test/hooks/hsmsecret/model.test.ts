@@ -6,9 +6,9 @@ import t from "tap";
 import type { Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
+import { convergenceCheck } from "../convergence.ts";
 import { depthOf } from "../deep-models.ts";
 import { idOf, idOfText } from "../interned.ts";
-import { settling } from "../settling.ts";
 import { plan, sync } from "./hooks.ts";
 import {
   absent,
@@ -260,7 +260,7 @@ const faultAtRest = (world: World): string | undefined => {
 };
 
 /** Once the token is healthy and everybody is quiet, a few syncs make the Secret what the token says, and then rest. */
-const settles = settling({ keyOf: canonical, next: step, faultAtRest, rounds: 6 });
+const settles = convergenceCheck({ keyOf: canonical, next: step, faultAtRest, rounds: 6 });
 
 t.test("no interleaving loses the Secret, lies about it, or keeps it from settling", async (t) => {
   const start: World = {

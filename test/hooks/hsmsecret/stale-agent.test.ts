@@ -5,7 +5,7 @@ import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
-import { settling } from "../settling.ts";
+import { convergenceCheck } from "../convergence.ts";
 import { believed, sync } from "./hooks.ts";
 import { base64, context, found, type RequestParts, request, secret } from "./request.ts";
 import { inSync, other, token } from "./sync-rows.ts";
@@ -196,7 +196,7 @@ const faultAtRest = ({ data, first, status }: World): string | undefined => {
 };
 
 t.test("no interleaving applies an older version, and the first agent's counts in the end", async (t) => {
-  const settles = settling({ keyOf, next: step, faultAtRest, rounds: 6 });
+  const settles = convergenceCheck({ keyOf, next: step, faultAtRest, rounds: 6 });
   const held: Held = { content: "c", version: 1 };
   const nothing = { data: undefined, annotations: {}, status: {}, highest: 0, renamed: false };
   const start: World = { first: held, second: held, down: false, ...nothing };

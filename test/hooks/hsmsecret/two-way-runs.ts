@@ -15,7 +15,7 @@ import {
   begin,
   canonical,
   choose,
-  createSettling,
+  createConvergenceCheck,
   deleteSecret,
   LOST,
   meantime,
@@ -179,7 +179,7 @@ export const runOnce = async (
   };
   try {
     for (let index = 0; index < steps; index += 1) await act();
-    const fault = createSettling()(world);
+    const fault = createConvergenceCheck()(world);
     if (fault !== undefined) throw new Error(fault);
     world = { ...world, outage: false };
     await finish(store, path, world);

@@ -7,7 +7,7 @@ import type { FailedWrite, Reading, Write } from "../../../hooks/hsmsecret/index
 import { isUnedited, ownedSecretOf } from "../../../hooks/hsmsecret/owned-secret.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
-import { settling } from "../settling.ts";
+import { convergenceCheck } from "../convergence.ts";
 import { plan, planWrite, sync, writtenBack } from "./hooks.ts";
 import { context, request, secret, UID, unavailable } from "./request.ts";
 
@@ -492,8 +492,8 @@ const faultOfRest = (rest: World): string | undefined => {
 };
 
 /** Where the user has not to choose, both sides are equal once it is quiet; where he has, either choice makes them so. */
-export const createSettling = (): ((world: World) => string | undefined) => {
-  const settles = settling({ keyOf: canonical, next: step, faultAtRest: faultOfRest, rounds: 11 });
+export const createConvergenceCheck = (): ((world: World) => string | undefined) => {
+  const settles = convergenceCheck({ keyOf: canonical, next: step, faultAtRest: faultOfRest, rounds: 11 });
   return (world) => settles({ ...world, outage: false });
 };
 

@@ -10,7 +10,7 @@ import {
   begin,
   canonical,
   choose,
-  createSettling,
+  createConvergenceCheck,
   deleteSecret,
   hasBase,
   secretUser,
@@ -62,7 +62,7 @@ const SCENES: readonly Scene[] = [
 /** Every state that `scene` can come to, and what is wrong on the way there or with where it leads. */
 const explore = ({ spec, password, depth }: Scene): { states: number; failures: string[] } => {
   const actions = actionsFor(password);
-  const settling = createSettling();
+  const settling = createConvergenceCheck();
   const start = [1, 2, 3].reduce((world) => step(world), begin(spec, { data: A }));
   if (!hasBase(start)) throw new Error("the Secret carries no base");
   const seen = new Set([canonical(start)]);

@@ -6,7 +6,7 @@ import { customize, ToggleCustomizeRequest, ToggleSyncRequest } from "../../../h
 import { type JsonObject, valueAt } from "../../../scripts/control-plane/api/json.ts";
 import { startDeploymentController } from "../../../scripts/control-plane/engine/deployment-controller.ts";
 import { controller, namespace, startCluster, toggles } from "../../control-plane/engine/cluster.ts";
-import { type Answer, startHook } from "../../control-plane/engine/throw-away-hook.ts";
+import { type Answer, startHookServer } from "../../control-plane/engine/hook-server.ts";
 import { finalize, sync } from "./hooks.ts";
 
 /** What the installation of a test allows. */
@@ -37,7 +37,7 @@ const on = { enabled: true };
 const scene = async (t: Test) => {
   const cluster = await startCluster(t);
   const installation: Installation = { templates: true };
-  const hook = await startHook(hooksOf(installation));
+  const hook = await startHookServer(hooksOf(installation));
   const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: 20 });
   t.teardown(deployments.close);
   t.teardown(hook.close);

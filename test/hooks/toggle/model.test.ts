@@ -4,9 +4,9 @@
 import fc from "fast-check";
 import t from "tap";
 import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
+import { convergenceCheck } from "../convergence.ts";
 import { depthOf } from "../deep-models.ts";
 import { idOf } from "../interned.ts";
-import { settling } from "../settling.ts";
 import { isHeld } from "./model-invariants.ts";
 import { isContended, isForbidden, isOn, isSwitched, type Name, named, type World } from "./model-state.ts";
 import { create, orphan, put, raised, rollOut, scaleByOthers, step } from "./model-world.ts";
@@ -160,7 +160,7 @@ const keyOf = (world: World): string =>
     .map(([name, part]) => `${name} ${typeof part === "object" ? idOf(part, JSON.stringify) : part}`)
     .join();
 
-const settles = settling<World>({
+const settles = convergenceCheck<World>({
   keyOf,
   next: (world) => rollOut(step(orphan(world)).world),
   faultAtRest: faultOfRest,

@@ -4,7 +4,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Logger } from "pino";
-import { createNews } from "../../../scripts/local/news.ts";
+import { createNotifier } from "../../../scripts/local/notifier.ts";
 import type { IdentityChange } from "../../../server/bot/chat.ts";
 import type { BotStore } from "../../../server/bot/store.ts";
 import type { CrossSigningOutcome } from "../../../server/matrix/crypto/cross-signing/cross-sign.ts";
@@ -75,15 +75,15 @@ const PROGRAM = fileURLToPath(new URL("crypto-bot.ts", import.meta.url));
 export const startBot = (settings: BotSettings): RunningBot => {
   const child = fork(PROGRAM, [JSON.stringify(settings)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const reports: BotReport[] = [];
-  const news = createNews();
+  const notifier = createNotifier();
   let hasEnded = false;
   child.on("message", (report: BotReport) => {
     reports.push(report);
-    news.came();
+    notifier.notify();
   });
   child.once("exit", () => {
     hasEnded = true;
-    news.came();
+    notifier.notify();
   });
   return {
     process: child,
@@ -102,7 +102,7 @@ export const startBot = (settings: BotSettings): RunningBot => {
         if (found === undefined && hasEnded) throw new Error(`the bot ended without “${kind}”. ${seen()}`);
         return found;
       };
-      return news.until(`the bot reports “${kind}”`, find, { seen });
+      return notifier.until(`the bot reports “${kind}”`, find, { seen });
     },
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return;

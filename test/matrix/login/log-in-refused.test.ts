@@ -5,7 +5,7 @@ import { postLogin } from "../../../server/matrix/login/matrix-login.ts";
 import { openDeps } from "./deps.ts";
 import { devicesOf } from "./devices.ts";
 import { withAudience } from "./guide.ts";
-import { attempt, gather, secret } from "./parties.ts";
+import { attempt, gather, secret } from "./login-fixture.ts";
 
 const answers: [sentence: string, status: number, body: string, reason: RegExp, retry: boolean][] = [
   ["an error of its own", 500, '{"error":"unknown_error"}', /Keycloak answered 500/, true],

@@ -10,7 +10,7 @@ import { logIn, logOut } from "../../../server/matrix/login/log-in.ts";
 import { whoAmI } from "../../../server/matrix/login/token.ts";
 import { openDeps } from "./deps.ts";
 import { devicesOf } from "./devices.ts";
-import { attempt, gather, secret } from "./parties.ts";
+import { attempt, gather, secret } from "./login-fixture.ts";
 
 t.test("with Keycloak and a homeserver", async (t) => {
   const { synapse, base, jwt, sso, localPassword } = await gather(t);

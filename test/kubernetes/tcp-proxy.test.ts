@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gate of the outages' tests leaves nothing behind that keeps its process from ending.
+// The proxy of the outages' tests leaves nothing behind that keeps its process from ending.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 
-t.test("a process whose gate was shut while a connection ended can end", async (t) => {
-  const file = fileURLToPath(new URL("shut-at-the-end.ts", import.meta.url));
+t.test("a process whose proxy was shut while a connection ended can end", async (t) => {
+  const file = fileURLToPath(new URL("close-at-exit.ts", import.meta.url));
   const { status, signal, stdout } = spawnSync(process.execPath, [file], {
     encoding: "utf8",
     env: { ...process.env, TAP: "1" },
     timeout: 60_000,
     killSignal: "SIGKILL",
   });
-  t.match(stdout, /^ok 1 - a gate that is shut/m);
+  t.match(stdout, /^ok 1 - a proxy that is shut/m);
   t.same({ status, signal }, { status: 0, signal: null });
 });

@@ -2,7 +2,7 @@
 // A Toggle is deleted, in each way that kubectl has: what becomes of its Deployment.
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
-import { hasReplicas, isLetGo, runningWeb, says, selecting, switchOff } from "./toggled.ts";
+import { hasReplicas, isLetGo, runningWeb, says, selecting, switchOff } from "./toggle-fixture.ts";
 
 const remove = (scene: Scene, ...options: string[]) =>
   scene.kubectl(["delete", "toggle", "web", "--timeout=60s", ...options]);

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Test } from "tap";
 
-export type TcpGate = {
+export type TcpProxy = {
   url: string;
   /** Connections are refused, and those that are open are reset. */
   shut(): Promise<void>;
@@ -16,7 +16,7 @@ export type TcpGate = {
   count(): number;
 };
 
-export const startGate = async (t: Test, target: string): Promise<TcpGate> => {
+export const startTcpProxy = async (t: Test, target: string): Promise<TcpProxy> => {
   const { port: targetPort, hostname } = new URL(target);
   const pairs = new Set<[Socket, Socket]>();
   const server = createServer((client) => {

@@ -3,7 +3,7 @@
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export type WatchGate = {
+export type WatchProxy = {
   url: string;
   /** Holds the watch of a resource (its plural) back after the first event, from now on, whose line fits. */
   holdAfter: (plural: string, fits: (line: string) => boolean) => void;
@@ -14,7 +14,7 @@ export type WatchGate = {
   close: () => Promise<void>;
 };
 
-export const startWatchGate = async (apiUrl: string): Promise<WatchGate> => {
+export const startWatchProxy = async (apiUrl: string): Promise<WatchProxy> => {
   const holds = new Map<string, { fits: (line: string) => boolean; closed: boolean }>();
 
   const expired = new Map<string, number>();

@@ -17,7 +17,7 @@ type Reply =
   | Promise<Reply>;
 export type Answer = (request: Recorded) => Reply;
 
-export type ThrowAwayHook = {
+export type HookServer = {
   port: number;
   url: (path: string) => string;
   requests: Recorded[];
@@ -33,10 +33,10 @@ export type ThrowAwayHook = {
 type Tls = { key: string; cert: string; ca?: string; requestCert?: boolean };
 
 /** Starts the server on a free port of loopback, or on `port` again. */
-export const startHook = async (
+export const startHookServer = async (
   answer: Answer,
   options: { port?: number; tls?: Tls } = {},
-): Promise<ThrowAwayHook> => {
+): Promise<HookServer> => {
   const requests: Recorded[] = [];
   const waiting: { fits: (request: Recorded) => boolean; resolve: (request: Recorded) => void }[] = [];
   let current = answer;

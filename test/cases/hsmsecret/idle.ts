@@ -7,7 +7,7 @@ import { Value } from "@sinclair/typebox/value";
 import { readyOf } from "../../../scripts/local/hsmsecret-view.ts";
 import type { Case } from "../case.ts";
 import { hsmSecretStatusOf, type Scene } from "../scene.ts";
-import { bareSecret, says, syncedDatabase } from "./database.ts";
+import { bareSecret, says, syncedDatabase } from "./database-fixture.ts";
 
 /** Nothing is read by the clock for so long (seconds). */
 const syncInterval = 86_400;

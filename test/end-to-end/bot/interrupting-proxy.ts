@@ -14,7 +14,7 @@ export type Cut = {
   readonly side: "before" | "after";
 };
 
-export type CuttingRelay = {
+export type InterruptingProxy = {
   readonly url: string;
   /** Resolves when the next such request is there, or done; until then all others pass, and afterwards this one alone hangs. */
   cut(cut: Cut): Promise<void>;
@@ -23,11 +23,11 @@ export type CuttingRelay = {
 type Armed = { readonly cut: Cut; readonly reached: () => void };
 
 /** In front of `target`, a plain HTTP server. `onRequest` is told of each request that is whole. It ends with `t`. */
-export const startCuttingRelay = async (
+export const startInterruptingProxy = async (
   t: Test,
   target: string,
   onRequest: (path: string, body: Buffer) => void = () => {},
-): Promise<CuttingRelay> => {
+): Promise<InterruptingProxy> => {
   const { hostname, port } = new URL(target);
   let armed: Armed | undefined;
   const armedFor = (request: IncomingMessage): Armed | undefined => {

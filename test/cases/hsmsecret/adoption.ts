@@ -4,7 +4,7 @@
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
 import { hsmSecretStatusOf } from "../scene.ts";
-import { bareSecret, syncedDatabase } from "./database.ts";
+import { bareSecret, syncedDatabase } from "./database-fixture.ts";
 
 type Data = Record<string, string>;
 

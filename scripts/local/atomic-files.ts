@@ -17,7 +17,7 @@ import {
 import { basename, dirname, join } from "node:path";
 
 /** Makes `folder` hold exactly `files`, contents by path, and answers with the paths of those that differ from before. */
-export const swapFiles = (folder: string, files: ReadonlyMap<string, Buffer>): string[] => {
+export const writeFilesAtomically = (folder: string, files: ReadonlyMap<string, Buffer>): string[] => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const data = join(folder, "..data");
   const before = existsSync(data) ? join(folder, readlinkSync(data)) : undefined;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Part of a model check: whether a world comes to rest as it should, once nobody but the hook acts in it.
 
-export interface Settling<World> {
+export interface ConvergenceModel<World> {
   /** Worlds with the same key have the same future. */
   readonly keyOf: (world: World) => string;
   /** What a sync, and whatever goes by itself, makes of a world. */
@@ -16,7 +16,7 @@ export interface Settling<World> {
  * Answers what is wrong with how a world settles. Most worlds settle through those that others settled through: how many syncs
  * each is away from its rest is kept, and nothing is followed twice.
  */
-export const settling = <World>({ keyOf, next, faultAtRest, rounds }: Settling<World>) => {
+export const convergenceCheck = <World>({ keyOf, next, faultAtRest, rounds }: ConvergenceModel<World>) => {
   const away = new Map<string, number>();
   return (world: World): string | undefined => {
     const passed: string[] = [];

@@ -18,7 +18,7 @@ type Seen = {
 };
 
 /** What is answered in place of the API server; `hangUp` closes the connection without an answer. */
-export type Instead =
+export type ReplacedAnswer =
   | { status: number; headers?: Record<string, string>; body?: string }
   | "hangUp"
   /** Begins an answer that never has anything in it. */
@@ -26,15 +26,19 @@ export type Instead =
   /** Passes the request on and then closes the connection in place of the answer. */
   | "hangUpAfterwards";
 
-export type HttpFront = {
+export type HttpProxy = {
   url: string;
   seen: Seen[];
   /** What to answer each request with; undefined passes it on, with the query as it then is. */
-  answer: (request: Seen) => Instead | undefined | Promise<Instead | undefined>;
+  answer: (request: Seen) => ReplacedAnswer | undefined | Promise<ReplacedAnswer | undefined>;
 };
 
 /** metav1.Status with the message that no log may show. */
-export const statusOf = (code: number, reason: string, headers: Record<string, string> = {}): Instead => ({
+export const statusOf = (
+  code: number,
+  reason: string,
+  headers: Record<string, string> = {},
+): ReplacedAnswer => ({
   status: code,
   headers: { "content-type": "application/json", ...headers },
   body: JSON.stringify({
@@ -54,10 +58,10 @@ const certificateOf = (request: IncomingMessage): string | undefined => {
   return typeof name === "string" ? name : undefined;
 };
 
-export const startFront = async (t: Test, target: string, tls?: ServerOptions): Promise<HttpFront> => {
+export const startHttpProxy = async (t: Test, target: string, tls?: ServerOptions): Promise<HttpProxy> => {
   const { port, hostname } = new URL(target);
   const listener: import("node:http").RequestListener = async (request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://front");
+    const { pathname, searchParams } = new URL(request.url ?? "/", "http://proxy");
     const certificate = certificateOf(request);
     const seen: Seen = {
       method: request.method ?? "",
@@ -67,8 +71,8 @@ export const startFront = async (t: Test, target: string, tls?: ServerOptions): 
       body: await text(request),
       ...(certificate !== undefined && { certificate }),
     };
-    front.seen.push(seen);
-    const instead = await front.answer(seen);
+    proxy.seen.push(seen);
+    const instead = await proxy.answer(seen);
     if (instead === "hangUp") return request.socket.destroy();
     if (instead === "silent") return response.writeHead(200).flushHeaders();
     if (instead !== undefined && instead !== "hangUpAfterwards") {
@@ -101,10 +105,10 @@ export const startFront = async (t: Test, target: string, tls?: ServerOptions): 
     server.closeAllConnections();
   });
   const { port: own } = server.address() as AddressInfo;
-  const front: HttpFront = {
+  const proxy: HttpProxy = {
     url: `${tls ? "https" : "http"}://127.0.0.1:${own}`,
     seen: [],
     answer: () => undefined,
   };
-  return front;
+  return proxy;
 };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waits for something that is told as it happens, such as lines, events or messages of a process; `eventually` asks for it.
 
-export type News = {
+export type Notifier = {
   /** Something was told: all that is waited for is looked for again. */
-  came(): void;
+  notify(): void;
   /**
-   * Calls `check` now and at all news until it answers with something else than undefined or false, and answers with that.
+   * Calls `check` now and at each `notify` until it answers with something else than undefined or false, and answers with that.
    * @throws Error naming `what` and what was `seen` instead, when `seconds` are over; and what `check` throws
    */
   until<T>(
@@ -18,10 +18,10 @@ export type News = {
 /** Long enough for a machine under load, and short beside the time limit of a test file. */
 const LIMIT_SECONDS = 60;
 
-export const createNews = (): News => {
+export const createNotifier = (): Notifier => {
   const waiting = new Set<() => void>();
   return {
-    came() {
+    notify() {
       for (const look of [...waiting]) look();
     },
     until: (what, check, { seconds = LIMIT_SECONDS, seen = () => "" } = {}) =>

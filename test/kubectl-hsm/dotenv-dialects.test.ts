@@ -6,9 +6,9 @@ import { parseEnv } from "node:util";
 import t from "tap";
 import { readDotenv } from "../../server/kubectl-hsm/input/dotenv.ts";
 import { readEnvFile } from "../../server/kubectl-hsm/input/env-file.ts";
+import { type Reading, readingsOf } from "./dotenv-dialects.ts";
 import { temporaryFolder } from "./fixture.ts";
-import { shown, told } from "./read-keys.ts";
-import { type Reading, readingsOf } from "./readings.ts";
+import { shown, told } from "./parsed-keys.ts";
 import { kubectlReads } from "./real-kubectl.ts";
 
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
