@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures syncs, reads on SoftHSM2, a card, the bot on Synapse, and memory, prints the figures of this run beside
-// their goals, and writes them to bench/results/latest.json.
+// `npm run bench`: measures syncs, reads and writes on SoftHSM2 and on a card, the bot on Synapse, and memory; prints the
+// figures beside their goals, and writes them to bench/results/latest.json.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run check`: formatter, linter, types, and what is exported, depended on or there and used nowhere.
+// `npm run check`: runs the formatter, the linter, the type checker and knip, which finds unused exports, dependencies and
+// files.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns the TypeScript schemas of hooks/ into CustomResourceDefinitions, so that the two can't drift apart.
+// Generates the CustomResourceDefinitions from the TypeScript schemas of hooks/.
 import type { TSchema } from "@sinclair/typebox";
 import { stringify } from "yaml";
 import { HSMSecretSpec, HSMSecretStatus } from "../hooks/hsmsecret/schema.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run generate`: writes the files, and the parts of documents, that are made from the TypeScript sources.
+// `npm run generate`: writes the generated files.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { CRDS, crdText } from "./crd.ts";
 import { DOCUMENTS_WITH_TABLES, withVariableTables } from "./variable-tables.ts";

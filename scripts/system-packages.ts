@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds the programs and libraries of the system that the local run and the tests use, and installs them from
-// Debian's packages where this process may.
+// Finds the system's programs and libraries that the local run and the tests need, and installs them from Debian packages where
+// this process may.
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
 import { delimiter, join } from "node:path";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run test:cluster`: the tour, the cases of test/cases, and what only a real API server can show, against a real API server
-// and Metacontroller, under both apply strategies. Prints `N passed, N failed, N skipped` as the last line; where no engine is
-// named, says so and counts its steps as skipped. With words as arguments it runs only those cases whose titles have one of
-// them, and no tour.
+// `npm run test:cluster`: runs the tour, the cases of test/cases and the steps of scripts/cluster on a real API server and
+// Metacontroller, under both apply strategies. Prints `N passed, N failed, N skipped` as the last line; where no engine is
+// configured, says so and counts its steps as skipped.
 import type { Case } from "../test/cases/case.ts";
 import { CASES } from "../test/cases/index.ts";
 import { runCases } from "../test/cases/run-cases.ts";

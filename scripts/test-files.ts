@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the test files that are its arguments, a few at a time, and writes their TAP to standard output. Not `tap run`: that
-// loads code of its own into every process that a test starts, the product's too, which costs a fifth of the whole time.
+// Runs the given test files, a few at a time, and writes their TAP to standard output. Not `tap run`: that loads code of its
+// own into every process that a test starts, the product's too, which costs a fifth of the whole time.
 import { readFileSync } from "node:fs";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The step of the tour in which chat commands switch a Deployment.
+// Implements the tour's step in which chat commands switch a Deployment.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { ToggleSpec } from "../hooks/toggle/schema.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tour's steps about whose a Secret is: it has lost its owner by an edit, and it is orphaned and adopted again.
+// Implements the tour's steps about the owner of a Secret: an edit removes it, and the Secret is orphaned and adopted again.
 import type { HSMSecretStatus } from "../hooks/hsmsecret/schema.ts";
 import { eventually } from "./local/eventually.ts";
 import { secretOf } from "./local/hsmsecret-view.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of the tour: each tries one thing that Keyswitch promises, with kubectl and the token, and checks it.
+// Implements the steps of the tour: each tries one feature of Keyswitch with kubectl and the token, and checks the result.
 import { isDeepStrictEqual } from "node:util";
 import { eventually } from "./local/eventually.ts";
 import { plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tour's steps with an HSMSecret that is synced both ways: write-back, a Conflict and its resolution, and a deletion
-// that takes the data on the token along.
+// Implements the tour's steps for the two-way sync: write-back, a conflict and its resolution, and a deletion that deletes the
+// data on the token as well.
 import { toBase64 } from "../hooks/formats.ts";
 import { eventually } from "./local/eventually.ts";
 import { plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";

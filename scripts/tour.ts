@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tour of `npm start -- --once`: runs its steps on the local stack, and draws the table of what came of them.
+// Runs the tour of `npm start -- --once` on the local stack, and prints a table of the results.
 import type { Stack } from "./local/stack.ts";
 import type { Step } from "./tour-step.ts";
 import { stepsOf } from "./tour-steps.ts";

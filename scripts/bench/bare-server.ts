@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process with one bare fastify route that parses a body and answers what the webhook answers: what fastify itself costs.
+// Runs a process with one bare fastify route that parses a body and answers what the webhook answers: the baseline of the
+// webhook's figures.
 import { Value } from "@sinclair/typebox/value";
 import Fastify from "fastify";
 import { ServerStart } from "./sync-bodies.ts";

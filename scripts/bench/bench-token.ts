@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A SoftHSM2 token that holds a number of secrets, and an agent that serves it.
+// Creates a SoftHSM2 token with a given number of secrets, and an agent that serves it.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type ServerProcess, startServerProcess } from "../local/server-process.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Syncs through the webhook and an agent whose token has not changed, and the memory of the processes under load.
+// Measures syncs through the webhook and an agent whose token has not changed, and the processes' memory under load.
 import { request } from "undici";
 import { type Memory, type ServerProcess, startServerProcess } from "../local/server-process.ts";
 import { type BenchToken, pathOf } from "./bench-token.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The figures' goals, and whether a run met them.
+// Defines the goals of the figures, and checks whether a run met them.
 import type { BotFigures, BotResult } from "./bot/bot-figures.ts";
 import type { CardResult } from "./card/card-figures.ts";
 import type { EndToEnd } from "./end-to-end.ts";

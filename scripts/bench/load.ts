@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that loads an HTTP/1.1 server over kept-alive connections. Plain sockets and requests made beforehand: a
+// Runs a process that loads an HTTP/1.1 server over kept-alive connections. It uses plain sockets and prepared requests: a
 // client that costs as much as the server would hide the differences between servers.
 import { connect } from "node:net";
 import { type Static, Type } from "@sinclair/typebox";

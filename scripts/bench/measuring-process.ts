@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process of the figures: starts one of this folder's entries and asks it one thing at a time, each answer checked.
+// Starts a benchmark process of this folder and sends it one request at a time, checking each response.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quantiles of measured times, and how they are rounded.
+// Computes and rounds the quantiles of measured times.
 import { type Static, Type } from "@sinclair/typebox";
 
 /** Milliseconds. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bodies of syncs as Metacontroller 4.17.2 sends them for HSMSecrets that are in sync: the recorded one under other names.
+// Builds the bodies of settled HSMSecrets' syncs as Metacontroller 4.17.2 sends them: copies of a recorded one with other
+// names.
 import { readFileSync } from "node:fs";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that times bare PKCS#11 calls on one token: reading a secret by its labels, fetching every object, and making and
-// replacing objects.
+// Runs a process that times bare PKCS#11 calls on one token: reading a secret by its labels, fetching every object, and
+// creating and replacing objects.
 import { randomBytes } from "node:crypto";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a read through the agent costs on tokens of several sizes, beside bare PKCS#11 calls and a scan of the token.
+// Measures reads through the agent on tokens of several sizes, beside bare PKCS#11 calls and a scan of the token.
 import { Pool } from "undici";
 import { type BenchToken, pathOf } from "./bench-token.ts";
 import { startMeasuringProcess } from "./measuring-process.ts";

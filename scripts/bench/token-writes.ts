@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What writes through the agent cost in either layout, and an import, beside the PKCS#11 calls that the same objects take.
+// Measures writes through the agent in either layout, and an import, beside the PKCS#11 calls for the same objects.
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

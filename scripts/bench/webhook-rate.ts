@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many syncs a second the webhook answers when its agents answer at once, beside a bare fastify route.
+// Measures how many syncs a second the webhook answers with agents that answer at once, beside a bare fastify route.
 import { cpuSecondsOf } from "../local/server-process.ts";
 import { LoadReply, type LoadRequest } from "./load.ts";
 import { startMeasuringProcess } from "./measuring-process.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process with the webhook's app whose agents answer at once from memory.
+// Runs a process with the webhook's app on agents that answer from memory.
 import { Value } from "@sinclair/typebox/value";
 import { Registry } from "prom-client";
 import { createLogger } from "../../server/log.ts";

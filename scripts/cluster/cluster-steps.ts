@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only a real API server shows, after the tour and the cases: the bot's admission policy, a template that is not
-// allowed, how fast new HSMSecrets are Ready, and Metacontroller's rights.
+// Implements the steps that only a real API server can show: the bot's admission policy, a forbidden template, how fast new
+// HSMSecrets become Ready, and Metacontroller's rights.
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { eventually } from "../local/eventually.ts";

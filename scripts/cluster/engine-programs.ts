@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which real engine there is to try against, as the environment says.
+// Finds the real API server and Metacontroller that the environment names.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metacontroller with the rights of manifests/metacontroller/rights and no others: what it lacks there fails here.
+// Runs Metacontroller with the rights of manifests/metacontroller/rights and no others, so that a missing right fails a step.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for scheduler and kubelets where a cluster has no nodes: says of each Pod that it runs and is ready.
+// Replaces scheduler and kubelets where a cluster has no nodes: reports each Pod as running and ready.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Static, Type } from "@sinclair/typebox";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast new HSMSecrets become Ready, beside the parents of a trivial hook on the same engine in the same run.
+// Measures how fast new HSMSecrets become Ready, beside the parents of a trivial hook on the same engine in the same run.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real API server with its controllers, on loopback and for one run: etcd, kube-apiserver, kube-controller-manager.
+// Starts a real API server with its controllers on loopback for one run: etcd, kube-apiserver, kube-controller-manager.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real Metacontroller on a real API server, as a control plane of the local run.
+// Starts real Metacontroller on a real API server, as a control plane of the local run.
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

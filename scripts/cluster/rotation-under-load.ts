@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials are rotated with scripts/credentials.sh while real Metacontroller syncs without a pause, and no hook is refused.
+// Rotates credentials with scripts/credentials.sh while real Metacontroller syncs without a pause, and checks that no hook is
+// refused.
 import { randomBytes } from "node:crypto";
 import { rotate } from "../../test/cases/engine/rotation.ts";
 import {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server of the real control plane as a process of this machine.
+// Runs a server of the real control plane as a process of this machine.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { basename } from "node:path";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A controller that does next to nothing, to compare with: its hook answers each parent with a Secret of two keys. It has a
-// sync hook alone, or the three that ours have: for finalize Metacontroller writes a finalizer into each parent.
+// Runs a controller with a trivial hook as a baseline: it answers each parent with a Secret of two keys. It has a sync hook
+// alone, or the three that ours have: for finalize Metacontroller writes a finalizer into each parent.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removes a folder when the process that made it is gone, however that ended.
+// Removes a folder when the process that created it is gone, however that ended.
 import { spawn } from "node:child_process";
 
 export type FolderGuard = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads from a Debian machine's own apt configuration where it gets packages from, and how.
+// Reads a Debian machine's apt configuration for its mirror, proxy and fetch settings.
 
 /** What is read of the machine; each is the text of files, or of a command's output. */
 export type AptConfiguration = {

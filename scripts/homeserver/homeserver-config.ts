@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the configuration files of a Synapse for one machine's tests: loopback, SQLite, no limits, no federation.
+// Writes the configuration of a Synapse for one machine's tests: loopback, SQLite, no rate limits, no federation.
 // https://element-hq.github.io/synapse/latest/usage/configuration/config_documentation.html
 import { randomBytes } from "node:crypto";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the Debian root that Synapse runs in, once for a machine: a current Synapse is packaged in Debian unstable alone.
+// Creates the Debian root that Synapse runs in, once for a machine: a current Synapse is packaged in Debian unstable alone.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {

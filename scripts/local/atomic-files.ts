@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the files of a mounted volume as the kubelet does: all of them change at once, by the swap of one link.
+// Writes the files of a mounted volume atomically, as the kubelet does: by the swap of one symbolic link.
 // https://pkg.go.dev/k8s.io/kubernetes/pkg/volume/util#AtomicWriter
 import {
   existsSync,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the bot as a process of its own against a homeserver and an API server, as its pod would be.
+// Runs the bot as a process against a homeserver and an API server, as its pod would.
 
 import { fork } from "node:child_process";
 import { once } from "node:events";

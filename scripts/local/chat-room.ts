@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A chat room on this machine, in which the same code takes commands as in Matrix; its one user is whoever runs this.
+// Implements a chat room on this machine with the bot's own command code; its one user is whoever runs this.
 import { mkdirSync } from "node:fs";
 import { createAccess } from "../../server/bot/access.ts";
 import { createRunner } from "../../server/bot/runner.ts";

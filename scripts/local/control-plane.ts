@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Kubernetes API and the engine that everything here runs against: those of scripts/control-plane, or real ones.
+// Defines the Kubernetes API and Metacontroller engine of a local run: scripts/control-plane, or real ones.
 import { join } from "node:path";
 import { startApiServer } from "../control-plane/api/server.ts";
 import { startDeploymentController } from "../control-plane/engine/deployment-controller.ts";

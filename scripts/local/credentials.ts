@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The credentials of an installation, made as docs/install.md has them made.
+// Creates the credentials of an installation with the commands of docs/install.md.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

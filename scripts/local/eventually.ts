@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waits for something that another process brings about.
+// Polls until a condition holds that another process brings about, with a deadline.
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**

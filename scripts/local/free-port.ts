@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds a port of loopback for a process that must be told its port.
+// Finds a free loopback port for a process that must be given its port.
 import { createServer } from "node:net";
 
 /** A port of 127.0.0.1 that is free now. */

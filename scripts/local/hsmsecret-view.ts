@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What kubectl shows of an HSMSecret and its Secret, read for the tour and the end-to-end tests.
+// Reads the status of an HSMSecret and its Secret with kubectl, for the tour and the end-to-end tests.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { conditionOf } from "../../hooks/condition.ts";

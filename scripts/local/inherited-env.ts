@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process of the local run takes over from this one's environment: where programs are, and Node's compile cache.
+// Selects the environment variables that processes of the local run inherit: where programs are, and Node's compile cache.
 
 /** Nothing else: a pod does not see its node's environment either. */
 export const inheritedEnv = (): NodeJS.ProcessEnv => {

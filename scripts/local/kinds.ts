@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kinds that are tried here, for the client of the Kubernetes API.
+// Lists the kinds of the local run for the client of the Kubernetes API.
 import type { ResourceInfo } from "../control-plane/client.ts";
 
 const info = (apiVersion: string, kind: string, hasStatus = true): ResourceInfo => ({

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The token of the local run: a SoftHSM2 token where there is SoftHSM2, else the in-memory store behind the real agent.
+// Creates the token of the local run: a SoftHSM2 token where SoftHSM2 is installed, else the in-memory store behind the real
+// agent.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manifests for an engine that does not find the webhook by its Service's name.
+// Writes a kustomize overlay of the manifests for an engine that can't resolve the webhook's Service name.
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";

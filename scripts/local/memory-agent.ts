@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent over the in-memory store, for a machine without SoftHSM2: the real server and routes, and a token that is
-// told over IPC what it holds.
+// Runs the real agent server over the in-memory store, for a machine without SoftHSM2; IPC messages set the token's content.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import closeWithGrace from "close-with-grace";

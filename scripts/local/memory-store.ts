@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's secret store in memory, for tests and for local runs on machines without SoftHSM2.
+// Implements the agent's secret store in memory, for tests and for local runs on machines without SoftHSM2.
 import { checksum } from "../../hooks/checksum.ts";
 import { applyChange, type Content } from "../../server/agent/apply-change.ts";
 import {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waits for something that is told as it happens, such as lines, events or messages of a process; `eventually` asks for it.
+// Waits for conditions that are checked again at each notification, such as lines, events or messages of a process;
+// `eventually` polls instead.
 
 export type Notifier = {
   /** Something was told: all that is waited for is looked for again. */

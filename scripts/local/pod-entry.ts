@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a module as a process's main module, and ends that process when the one that started it is gone, however that
-// ended. Arguments: the module's URL, then its own arguments.
+// Runs a module as a process's main module, and ends that process when the one that started it is gone. Arguments: the module's
+// URL, then its own arguments.
 const [entry = "", ...args] = process.argv.slice(2);
 process.argv.splice(1, process.argv.length, entry, ...args);
 process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));

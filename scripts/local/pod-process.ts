@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the container of a Deployment or DaemonSet as a process of this machine: what a kubelet would put into its
-// environment and its mounted files, so that the manifests themselves are what is tried.
+// Runs the container of a Deployment or DaemonSet as a process of this machine, with the environment and mounted files that a
+// kubelet would give it, so that the manifests themselves are tested.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";

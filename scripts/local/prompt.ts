@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The prompt of `npm start`: takes chat commands, changes what the token holds, and stops and starts the processes.
+// Implements the prompt of `npm start`: takes chat commands, changes the token's content, and stops and starts the processes.
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";

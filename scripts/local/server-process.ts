@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one role of the compiled product on plain loopback, for measuring.
+// Runs one role of the compiled product on loopback without TLS, for benchmarks.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

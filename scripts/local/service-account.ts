@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Kubernetes gives a pod for its service account: where the API server is, a CA, and a token.
+// Writes what Kubernetes gives a pod for its service account: the API server's address, a CA, and a bearer token.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests to the agent and the webhook of the local run, with the credentials that their Secrets hold.
+// Sends requests to the agent and the webhook of the local run, with the credentials in their Secrets.
 import { Agent, request } from "undici";
 import type { Role } from "./stack.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fresh SoftHSM2 token for the local run, the figures or a test, and writes to it from a process of their own.
+// Creates a SoftHSM2 token for the local run, the benchmark or a test, and writes to it from another process.
 import { execFileSync, fork } from "node:child_process";
 import { randomBytes, randomInt } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";

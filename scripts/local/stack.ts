@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything on this machine: control plane, token, agent, webhook and a chat room, set up from manifests/ the way
-// docs/install.md does it in a cluster.
+// Sets up everything on this machine: control plane, token, agent, webhook and a chat room, from manifests/ as docs/install.md
+// does it in a cluster.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

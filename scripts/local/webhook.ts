@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The webhook as in a pod, with the files of its service account in a folder of this machine.
-
+// Runs the webhook as in a pod, with the files of its service account in a folder of this machine.
 import { listeningRole } from "../../server/listening-role.ts";
 import { parseWebhookConfig } from "../../server/webhook/config.ts";
 import { runWebhook } from "../../server/webhook/main.ts";

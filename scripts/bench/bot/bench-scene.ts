@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bot is measured in: a homeserver, the control plane with one Toggle, a user's client, and a bystander's.
+// Sets up the bot's benchmark: a homeserver, the control plane with one Toggle, and the clients of a user and of a bystander.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

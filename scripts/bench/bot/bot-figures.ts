@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All figures of the bot: commands in encrypted rooms, memory, and starts, on a homeserver of its own.
+// Measures all figures of the bot on a homeserver of its own: commands in encrypted rooms, memory, and starts.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

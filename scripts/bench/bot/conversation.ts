@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a command in an encrypted room takes to patch the Toggle, to scale the Deployment and to be answered.
+// Measures how long a command in an encrypted room takes to patch the Toggle, to scale the Deployment and to be answered.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { type MatrixEvent, MatrixEventEvent } from "matrix-js-sdk";

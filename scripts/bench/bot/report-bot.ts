@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Says the figures of the bot, each beside what the homeserver and the clients take without a bot.
+// Prints the figures of the bot, each beside the same exchange without a bot.
 import { say, sayTable } from "../print-table.ts";
 import { rounded, type Timing } from "../quantile.ts";
 import type { BotFigures } from "./bot-figures.ts";

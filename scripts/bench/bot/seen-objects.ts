@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// When objects of a kind became what is waited for, as a watch of the API server shows it.
+// Records from a watch of the API server when objects of a kind reach an awaited state.
 import { createKubeClient, type KubeObject } from "../../control-plane/client.ts";
 
 export type SeenObjects = {

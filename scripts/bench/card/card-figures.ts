@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent costs on a card behind OpenSC, at no delay and at 8 ms an APDU, beside pkcs11-tool for the same in one run.
+// Measures the agent on a card behind OpenSC, without delay and at 8 ms an APDU, beside pkcs11-tool in the same run.
 import { join } from "node:path";
 import { Pool } from "undici";
 import type { ServerProcess } from "../../local/server-process.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the card's figures are taken on: a virtual SmartCard-HSM, an agent process on it, and pkcs11-tool beside it.
+// Sets up the card's benchmark: a virtual SmartCard-HSM, an agent process on it, and pkcs11-tool beside it.
 import { spawn } from "node:child_process";
 import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process of its own that fills a token with packed secrets, over any PKCS#11 module, and ends.
+// Runs a process that fills a token with packed secrets over any PKCS#11 module, and ends.
 import { Module, SessionFlag } from "graphene-pk11";
 import { createObject } from "../../../server/agent/pkcs11/child/objects.ts";
 import { encodePacked } from "../../../server/agent/storage/packed.ts";

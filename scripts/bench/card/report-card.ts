@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints the card's figures, the agent's beside pkcs11-tool's.
+// Prints the card's figures beside pkcs11-tool's.
 import { say, sayTable } from "../print-table.ts";
 import { rounded } from "../quantile.ts";
 import type { CardResult } from "./card-figures.ts";

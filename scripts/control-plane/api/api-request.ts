@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a verb gets and gives: the request read into its parts, the server's state, and the reply.
+// Defines the input and output of a verb: the parsed request, the server's state, and the reply.
 import type { Json, JsonObject } from "./json.ts";
 import type { KubeObject } from "./kube-object.ts";
 import type { Registry, ResourceKind } from "./registry.ts";

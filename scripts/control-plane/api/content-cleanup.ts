@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Empties what is being deleted: a namespace of its objects, a CustomResourceDefinition of its resources.
+// Deletes the content of what is being deleted: a namespace's objects, a CustomResourceDefinition's resources.
 import type { ApiContext } from "./api-request.ts";
 import { copy, valueAt } from "./json.ts";
 import type { KubeObject } from "./kube-object.ts";

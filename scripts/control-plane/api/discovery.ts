@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the server serves: /api, /apis and the resource list of each group version.
+// Serves discovery: /api, /apis and the resource list of each group version.
 import type { JsonObject } from "./json.ts";
 import { apiVersionOf, type Registry, type ResourceKind } from "./registry.ts";
 

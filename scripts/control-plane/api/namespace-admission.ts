@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Refuses new objects in a namespace that is missing or on its way out.
+// Rejects new objects in a namespace that is missing or being deleted.
 import type { ApiContext } from "./api-request.ts";
 import { ApiError, notFound } from "./api-status.ts";
 import type { KubeObject } from "./kube-object.ts";

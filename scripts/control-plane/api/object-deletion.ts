@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an object goes: at once, or marked as deleted until its finalizers are gone.
+// Deletes an object: at once, or by a deletionTimestamp until its finalizers are gone.
 
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

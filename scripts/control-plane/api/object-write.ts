@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an object is created and updated: defaults, validation, generation, ownership of fields, storage.
+// Creates and updates objects: defaults, validation, generation, managed fields, storage.
 
 import { randomUUID } from "node:crypto";
 import { rfc3339 } from "../../../server/time.ts";

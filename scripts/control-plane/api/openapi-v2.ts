@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /openapi/v2: an empty document; kubectl then leaves a v1 List, and kinds made in the same call, to the server.
+// Serves openapi/v2 as an empty document; kubectl then leaves a v1 List, and kinds made in the same call, to the server.
 import type { ServerResponse } from "node:http";
 
 const title = "Kubernetes";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /openapi/v3: the schemas and operations that kubectl reads for explain, apply and validation.
+// Serves openapi/v3: the schemas and operations that kubectl reads for explain, apply and validation.
 import { createHash } from "node:crypto";
 import type { Json, JsonObject } from "./json.ts";
 import { apiVersionOf, type Registry, type ResourceKind } from "./registry.ts";

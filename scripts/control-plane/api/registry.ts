@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The resources this server knows: what each is called, how it behaves, and where it is found.
+// Registers the resources of this server, with their names and behaviour, and looks them up.
 import type { Cause } from "./api-status.ts";
 import type { KubeObject } from "./kube-object.ts";
 import type { Schema } from "./schema/schema.ts";

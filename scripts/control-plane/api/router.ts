@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds what a request asks for: version, discovery, schemas, or a verb on a resource.
+// Routes a request to version, discovery, schemas, or a verb on a resource.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ApiContext, ApiRequest, FieldValidation, Reply } from "./api-request.ts";
 import { ApiError, badRequest, methodNotAllowed, pathNotFound } from "./api-status.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects in memory, their versions, and the history that watches replay.
+// Stores objects in memory with their versions, and the history that watches replay.
 import { copy } from "./json.ts";
 import { type KubeObject, keyOf, storeKey } from "./kube-object.ts";
 

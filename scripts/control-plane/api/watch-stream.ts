@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One watch: the events a client sees, from a version on, filtered, as lines of JSON.
+// Streams one watch: the filtered events from a version on, as lines of JSON.
 import type { ApiContext, WatchReply } from "./api-request.ts";
 import { gone, statusBody } from "./api-status.ts";
 import type { JsonObject } from "./json.ts";

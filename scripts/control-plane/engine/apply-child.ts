@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What both ways of applying a child share: their input, and deletion.
+// Defines what both apply strategies share: their input, and the deletion of a child.
 import { keyOf } from "../api/kube-object.ts";
 import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
 import { apiFault, type Fault } from "./outcome.ts";

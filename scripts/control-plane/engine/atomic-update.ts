@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Read, change, write, and once more where somebody else wrote in between: finalizers, owners and statuses go this way.
+// Updates an object by read, change and write, with a retry on a conflict: for finalizers, owners and statuses.
 import { setTimeout as delay } from "node:timers/promises";
 import { copy } from "../api/json.ts";
 import type { ApiResult, KubeClient, KubeObject, ResourceInfo } from "../client.ts";

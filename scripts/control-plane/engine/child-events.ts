@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which parents an event about a child concerns: its owner, or whoever may adopt it.
+// Maps an event about a child to the parents that it concerns: its owner, or whoever may adopt it.
 import { storeKey } from "../api/kube-object.ts";
 import type { KubeObject, ResourceInfo } from "../client.ts";
 import { controllerOf } from "./claim-children.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which observed objects are a parent's children: owned ones that match, orphans that match are adopted, the rest released.
+// Selects a parent's children among the observed objects: keeps owned ones that match, adopts matching orphans, releases the
+// rest.
 import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
 import { updateAtomically } from "./atomic-update.ts";
 import { type LabelSelector, selects } from "./label-selector.ts";

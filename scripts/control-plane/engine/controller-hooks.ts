@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hooks of one controller, opened and closed together.
+// Opens and closes the hooks of one controller together.
 import type { ControllerSpec } from "./composite-controller.ts";
 import { createHook, type Decode, type Hook, type HookOptions } from "./hook.ts";
 import { decodeCustomize, decodeSync, type RelatedRule, type SyncAnswer } from "./hook-answer.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for the Deployment controller and the kubelets: no pods run, but each Deployment gets the status it would have.
+// Replaces the Deployment controller and the kubelets: runs no pods, but gives each Deployment the status it would have.
 
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The status that the real Deployment controller writes: counts and conditions, computed from the last one.
+// Computes the status that the real Deployment controller writes, counts and conditions, from the previous one.
 // https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status
 import { createHash } from "node:crypto";
 import { canonical, type Json, type JsonObject } from "../api/json.ts";

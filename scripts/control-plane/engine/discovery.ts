@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds resources by their plural name or their kind, and remembers each group version it has asked for.
+// Looks up resources by plural name or kind, and caches each group version.
 import type { KubeClient, ResourceInfo } from "../client.ts";
 import { apiFault, fault, type Outcome, ok } from "./outcome.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A mirror of one resource's objects, kept by a list and a watch, that tells its subscribers what changed.
+// Caches one resource's objects from a list and a watch, and notifies its subscribers of changes.
 import { setTimeout as delay } from "node:timers/promises";
 import { keyOf } from "../api/kube-object.ts";
 import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";

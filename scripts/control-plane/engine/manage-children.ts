@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the children what an answer says: deletes those it leaves out, applies the others, and goes on after a fault.
+// Reconciles the children with a response: deletes those it omits, applies the others, and continues after an error.
 import { copy } from "../api/json.ts";
 import type { KubeClient, KubeObject, ResourceInfo } from "../client.ts";
 import { type ApplyChild, deleteChild } from "./apply-child.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a step of a sync ends: with a value, or with a fault whose text is fit for an event on the parent.
+// Defines the outcome of a sync step: a value, or an error whose text suits an event on the parent.
 import type { ApiFailure } from "../client.ts";
 
 /**

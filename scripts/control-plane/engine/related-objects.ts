@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The customize hook: which objects a parent wants to see as related, what they are now, and whom a change concerns.
+// Implements the customize hook: which related objects a parent selects, what they are now, and which parents a change
+// concerns.
 import { copy, type JsonObject } from "../api/json.ts";
 import type { KubeObject } from "../client.ts";
 import type { Discovery } from "./discovery.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a rule of a customize answer selects. In hook version v2 a rule without a namespace reaches into every namespace.
+// Matches objects against a rule of a customize response. In hook version v2 a rule without a namespace selects from every
+// namespace.
 import type { KubeObject, ResourceInfo } from "../client.ts";
 import type { RelatedRule } from "./hook-answer.ts";
 import { selects } from "./label-selector.ts";

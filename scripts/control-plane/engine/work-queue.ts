@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A queue of keys as client-go has it: a key is worked on by one worker at a time, and waits once however often it was added.
+// Implements client-go's work queue of keys: one worker at a time for a key, and one place in the queue however often it was
+// added.
 
 /** What became of a key: forget its failures, try again with a growing delay, or come again later. */
 export type Verdict = { kind: "done" } | { kind: "retry" } | { kind: "after"; ms: number };

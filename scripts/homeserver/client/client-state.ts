@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a user's client is waited for, other than events in a room: its first sync, and changes of its rooms.
+// Waits for states of a user's client that are not events in a room: its first sync, and changes of its rooms.
 import { ClientEvent, type MatrixClient, RoomEvent, RoomStateEvent, SyncState } from "matrix-js-sdk";
 
 const LIMIT_SECONDS = 30;

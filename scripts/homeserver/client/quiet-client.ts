@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps matrix-js-sdk from writing to the test's output, and from keeping the test's process alive after its clients have stopped.
+// Keeps matrix-js-sdk from writing to the test's output, and from keeping the process alive after its clients have stopped.
 import { createRequire } from "node:module";
 
 type ClientLogger = { methodFactory: () => () => void; rebuild(): void };

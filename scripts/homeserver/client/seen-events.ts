@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps what a user's client has seen in its rooms, as a person would see it, and waits for more.
+// Records the events that a user's client shows, and waits for more.
 import { type MatrixClient, type MatrixEvent, MatrixEventEvent, RoomEvent } from "matrix-js-sdk";
 import { createNotifier } from "../../local/notifier.ts";
 

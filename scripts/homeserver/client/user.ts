@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A person with a Matrix client: matrix-js-sdk with its encryption, in this process and in memory.
+// Simulates a person with a Matrix client: matrix-js-sdk with its encryption, in this process and in memory.
 import { createClient, type MatrixClient } from "matrix-js-sdk";
 import {
   AllDevicesIsolationMode,

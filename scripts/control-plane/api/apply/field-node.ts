@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a value divides into fields that can have different owners, as its schema says.
+// Divides a value into the fields that can have different owners, as its schema says.
 import { canonical, isObject, type Json, type JsonObject } from "../json.ts";
 import type { Schema } from "../schema/schema.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fields that a value sets, and the fields in which two values differ.
+// Collects the fields that a value sets, and the fields in which two values differ.
 import { equal, isObject, type Json } from "../json.ts";
 import type { Schema } from "../schema/schema.ts";
 import { isAlwaysPresent, type Part, partsOf, shapeOf } from "./field-node.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// metadata.managedFields: who owns which fields, brought up to date at each write.
+// Updates metadata.managedFields, which records the owner of each field, at each write.
 import { rfc3339 } from "../../../../server/time.ts";
 import { copy, equal, type JsonObject } from "../json.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../kube-object.ts";

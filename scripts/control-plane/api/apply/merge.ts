@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server-side apply's merge of a configuration into an object, and removal of what is no longer applied.
+// Merges an applied configuration into an object, and removes fields that are no longer applied.
 import { copy, isObject, type Json } from "../json.ts";
 import type { Schema } from "../schema/schema.ts";
 import { assemble, type Part, partsOf, shapeOf } from "./field-node.ts";

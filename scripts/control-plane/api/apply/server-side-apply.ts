@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server-side apply: merges a manager's configuration and keeps the account of who owns what.
+// Implements server-side apply: merges a manager's configuration and updates the managed fields.
 // https://kubernetes.io/docs/reference/using-api/server-side-apply/
 import { rfc3339 } from "../../../../server/time.ts";
 import { ApiError, badRequest, type Cause } from "../api-status.ts";

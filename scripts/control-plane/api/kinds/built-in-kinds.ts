@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of kinds that are there without a CustomResourceDefinition.
+// Lists the kinds that exist without a CustomResourceDefinition.
 import type { ResourceKind } from "../registry.ts";
 import { builtInColumns } from "../table/built-in-columns.ts";
 import { builtInSchema } from "../types/built-in-schemas.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CustomResourceDefinitions: the kind itself, and the kinds that each of them adds to the server.
+// Implements CustomResourceDefinitions: the kind itself, and the kinds that each of them adds to the server.
 
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events: what selects them.
+// Implements Events and their field selectors.
 import { stringOf, valueAt } from "../json.ts";
 import type { KindBehaviour } from "../registry.ts";
 

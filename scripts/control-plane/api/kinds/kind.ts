@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a ResourceKind from what differs; the rest is what most kinds have.
+// Builds a ResourceKind from its differences to the usual behaviour.
 import { everyVerb, type ResourceKind } from "../registry.ts";
 import type { Schema } from "../schema/schema.ts";
 

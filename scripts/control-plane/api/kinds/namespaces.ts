@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Namespaces, and the ones that exist from the start.
+// Implements Namespaces, and creates those that exist from the start.
 import type { ApiContext } from "../api-request.ts";
 import { stringOf, valueAt } from "../json.ts";
 import { createObject } from "../object-write.ts";

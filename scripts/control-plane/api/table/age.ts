@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long ago, as kubectl's AGE column shows it.
+// Formats a time as kubectl's AGE column does.
 
 /** A duration in milliseconds as kubectl prints it: `5s`, `3m20s`, `4h`, `2d5h`, `3y40d`. */
 export const humanDuration = (milliseconds: number): string => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns that kubectl get shows for built-in kinds.
+// Defines the columns that kubectl get shows for built-in kinds.
 import { isObject, type Json, listOrEmpty, numberOf, objectOrEmpty, stringOf, valueAt } from "../json.ts";
 import type { KubeObject } from "../kube-object.ts";
 import type { Column } from "../registry.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// meta.k8s.io/v1 Table: what kubectl get prints.
+// Renders meta.k8s.io/v1 Tables, which kubectl get prints.
 import type { JsonObject } from "../json.ts";
 import type { KubeObject } from "../kube-object.ts";
 import type { Column, ResourceKind } from "../registry.ts";

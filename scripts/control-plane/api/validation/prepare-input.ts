@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What decoding into Go types does to an object: nulls and empty maps of metadata vanish.
+// Normalizes an object as decoding into Go types does: removes nulls and empty maps of metadata.
 import { isObject, type Json } from "../json.ts";
 import type { KubeObject } from "../kube-object.ts";
 import type { ResourceKind } from "../registry.ts";
