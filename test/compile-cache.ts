@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where Node keeps what it makes of the sources, from one process of a test run to the next: tests start hundreds.
+// Shares Node's compile cache between the processes of a test run: tests start hundreds.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

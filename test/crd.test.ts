@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CRD files are what the TypeScript schemas say, and the schemas are what a CRD can say.
+// Tests that the CRD files match the TypeScript schemas, and that the schemas use only what a CRD can express.
 import { readdirSync, readFileSync } from "node:fs";
 import { Type } from "@sinclair/typebox";
 import t from "tap";

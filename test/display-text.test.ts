@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text of others on one line, without what is not to be seen, and no longer than is shown.
+// Tests the sanitizing of text from outside: one line, no invisible characters, bounded length.
 import t from "tap";
 import { oneLine, shorten } from "../server/display-text.ts";
 

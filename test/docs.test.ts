@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The documents say what the code does: reasons, fields, commands.
+// Tests that the documents match the code: reasons, fields, commands.
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forms of issues and proposed updates: the hosting site offers no form that it does not understand.
+// Tests the issue forms and the dependency updates' configuration: the hosting site ignores a form that it can't parse.
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Type } from "@sinclair/typebox";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names that every plain object inherits, and that Kubernetes, files and tokens may use as names of their own.
+// Lists names that every plain object inherits, and that Kubernetes, files and tokens may use as keys of their own.
 
 export const INHERITED_NAMES = [
   "__proto__",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A test that is made too late to be run fails its file, as `npm test` runs it.
+// Tests that a test which is created too late to be run fails its file under `npm test`.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loaded into the process of each test file (`tap` in package.json): what fails after the file's tests have ended fails the
-// file. tap alone prints such a fault and lets the file pass, as when a test is made too late to be run.
+// Fails a test file for errors after its tests have ended; it is loaded into the process of each test file (`tap` in
+// package.json). tap alone prints such an error and lets the file pass, as when a test is created too late to be run.
 import t from "tap";
 
 // Processes that the file forks take these arguments over, and are no test files.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A test file of a test: it waits between its tests, and tap ends it meanwhile because it has a teardown.
+// Serves late-failures.test.ts as a faulty test file: it waits between its tests, and tap ends it meanwhile because it has a
+// teardown.
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the documents point at is there: files and headings of links, the list of decisions, the paths of CONTRIBUTING.md.
+// Tests the links of the documents: files and headings, the list of decisions, the paths of CONTRIBUTING.md.
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queues of work: the order within a key, keys side by side, and that a fault ends nothing but its own work.
+// Tests the queues: order within a key, keys in parallel, and that an error ends nothing but its own work.
 import t from "tap";
 import { createKeyedQueue, createSerialQueue } from "../server/queue.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/agent-api.md is true: each example is sent to an agent, and each route, code and metric it names exists.
+// Tests docs/agent-api.md: sends each example to an agent, and checks that each route, code and metric exists.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How tests ask a running agent over HTTP: one read, and /healthz all the time.
+// Sends requests to a running agent for tests: one read, and /healthz all the time.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { AgentProcess } from "./token-fixture.ts";

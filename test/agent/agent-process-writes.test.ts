@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent as a process on a SoftHSM2 token: what is written over HTTP is on the token, whoever reads it afterwards.
+// Tests the agent as a process on a SoftHSM2 token: what is written over HTTP is on the token, whoever reads it afterwards.
 import { randomBytes, randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent as a process: what it must never say, and that nothing of it outlives it.
+// Tests the agent as a process: no secret in its output, and no process left behind.
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import t from "tap";

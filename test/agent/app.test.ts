@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's routes over the in-memory store: bodies, entity tags, errors, the audit line, metrics and devices.
+// Tests the agent's routes over the in-memory store: bodies, entity tags, errors, the audit line, metrics and devices.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Writable } from "node:stream";

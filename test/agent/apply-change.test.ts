@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a change makes of a secret: a row for each pair of change and state.
+// Tests how a change applies to a secret's content: a row for each pair of change and state.
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import t from "tap";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Modules that hide what other processes write (as OpenSC does): a second child loads beside the one that serves.
+// Tests modules that cache and so hide other processes' writes, as OpenSC does: a second child loads beside the one that
+// serves.
 import { rmSync, writeFileSync } from "node:fs";
 import t from "tap";
 import type { TestToken } from "../../scripts/local/softhsm-token.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's environment: defaults, the choice between label and slot, and its faults.
+// Tests the agent's environment variables: defaults, the choice between label and slot, and errors.
 import { join } from "node:path";
 import t from "tap";
 import { parseAgentConfig } from "../../server/agent/config.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A clock that stands still until a test moves it.
+// Provides a clock that stands still until a test advances it.
 import type { Clock } from "../../server/time.ts";
 
 export type FakeClock = Clock & {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent on a module in another process: p11-kit's client and server, with SoftHSM2 behind them.
+// Tests the agent on a module in another process: p11-kit's client and server, with SoftHSM2 behind them.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync, mkdtempSync, rmSync } from "node:fs";

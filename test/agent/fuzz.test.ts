@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thousand malformed requests at each agent route: no 5xx, nothing in the log that calls for a person, and nothing
-// changed by a request that was refused, or that only reads.
+// Fuzzes each agent route with a thousand malformed requests: no 5xx, no error in the log, and no change by a request that was
+// rejected or only reads.
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token call that hangs, below a real agent process: callers are answered in time, and the agent recovers.
+// Tests a real agent process whose module hangs: callers are answered in time, and the agent recovers.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import { read, watchHealth } from "./agent-over-http.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names that objects inherit as keys, labels and paths of a secret, through every route of the agent that takes or shows them.
+// Tests inherited property names as keys, labels and paths of a secret, through every route of the agent that takes or shows
+// them.
 import t from "tap";
 import { INHERITED_NAMES, inheritedNames } from "../inherited-names.ts";
 import { b64, writableAgent } from "./writable-agent.ts";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What pkcs11-tool wrote is listed, read, changed and deleted, and what the per-key layout writes pkcs11-tool can read; and
-// moving a token between the layouts.
+// Tests the interoperation with pkcs11-tool in the per-key layout, in both directions, and the migration between the layouts.
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";

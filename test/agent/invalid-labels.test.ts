@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labels that can't be keys: they are counted and named, and the secret that they were meant for is not taken for whole.
+// Tests labels that can't be keys: they are counted and named, and their secret is not taken for complete.
 import t from "tap";
 import { encodePacked } from "../../server/agent/storage/packed.ts";
 import { isMislabelled, meantPath } from "../../server/agent/storage/path.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills the PKCS#11 child process in place of each call of the module that one change makes, and looks at what the next one shows.
+// Kills the PKCS#11 child process at each module call of one change, and reads what the next child shows.
 import { randomBytes } from "node:crypto";
 import type { Test } from "tap";
 import { checksum } from "../../hooks/checksum.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Power loss, imitated: the agent and its child are killed at random times of a write or a delete. The next start shows a
-// whole secret, and nothing is left over.
+// Tests a power loss: kills the agent and its child at random times of a write or a delete. The next start shows a whole
+// secret, and no leftovers.
 import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kill at every PKCS#11 call of a delete: afterwards the secret is there whole, or nothing of it is.
+// Tests a kill at every PKCS#11 call of a delete: afterwards the secret is there whole, or not at all.
 import t from "tap";
 import { killAtEachCall, type Scenario, someKeys } from "./kill-points.ts";
 import { tokenFixture } from "./token-fixture.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same in the layout that is shared with pkcs11-tool, whose secrets are many objects, and between the layouts.
+// Tests a kill at every PKCS#11 call of a write in the per-key layout, whose secrets are many objects, and of a migration
+// between the layouts.
 import t from "tap";
 import { killAtEachCall, someKeys } from "./kill-points.ts";
 import { tokenFixture } from "./token-fixture.ts";

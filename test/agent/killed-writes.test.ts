@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kill at every PKCS#11 call of a write: afterwards the old secret is there whole or the new one, and nothing is left over.
+// Tests a kill at every PKCS#11 call of a write: afterwards the old or the new secret is there whole, without leftovers.
 import t from "tap";
 import { killAtEachCall, type Scenario, someKeys } from "./kill-points.ts";
 import { tokenFixture } from "./token-fixture.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the module's return values come to: unavailable, and never absent.
+// Tests the module's return values: they make a secret unavailable, never absent.
 import t from "tap";
 import { tokenFixture } from "./token-fixture.ts";
 

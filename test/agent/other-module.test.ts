@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent on a PKCS#11 module that is neither SoftHSM2 nor OpenSC: tpm2-pkcs11, on a TPM in software.
+// Tests the agent on a PKCS#11 module that is neither SoftHSM2 nor OpenSC: tpm2-pkcs11, on a software TPM.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token whose module crashes or that is pulled out, below a real agent process: what callers get, and that it recovers.
+// Tests a real agent process whose module crashes or whose token is unplugged: what callers get, and that it recovers.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import { read, watchHealth } from "./agent-over-http.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changing the PIN and refreshing over HTTP: every answer, and the line of each.
+// Tests the PIN change and the refresh over HTTP: every response and its audit line.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { type PinResult, unavailable } from "../../server/agent/store.ts";

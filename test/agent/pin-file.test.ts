@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PIN files that can't have been meant as they stand: none of them reaches the token.
+// Tests invalid PIN files: none of them reaches the token.
 import { writeFileSync } from "node:fs";
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";

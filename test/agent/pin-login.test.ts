@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logins that hang, and PIN files that go bad while a child serves: how often C_Login reaches the module.
+// Tests log-ins that hang and PIN files that become invalid while a child serves: how often C_Login reaches the module.
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import t from "tap";

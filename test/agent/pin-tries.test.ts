@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How often a token may be made to compare a PIN, counted: every walk through the guard's states, every return value of
-// C_Login at a real module, and whole agents on tokens that never say that a PIN was wrong.
+// Counts how often a token compares a PIN: every walk through the guard's states, every return value of C_Login at a real
+// module, and whole agents on tokens that never say that a PIN was wrong.
 import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

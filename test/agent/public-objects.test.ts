@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects that anybody can make without the PIN: what they change of a secret (nothing), and how they are reported.
+// Tests objects that anybody can create without the PIN: they change nothing of a secret, and are reported.
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
 import type { PutObject } from "../../scripts/local/softhsm-token.ts";

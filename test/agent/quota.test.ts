@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes with a quota: what is counted, what is refused with nothing changed, and that two at once can't both take the last place.
+// Tests writes with a quota: what is counted, that a rejected write changes nothing, and that two at once can't both take the
+// last object.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";

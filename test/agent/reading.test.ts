@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads and lists of a real SoftHSM2 token through the child process.
+// Tests reads and lists of a real SoftHSM2 token through the child process.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";

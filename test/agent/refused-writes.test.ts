@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a token does not take is refused with the reason, and leaves the token as it was; so does a write that it does not show.
+// Tests writes that a token rejects or does not show afterwards: they fail with the reason and leave the token as it was.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import { someKeys } from "./kill-points.ts";

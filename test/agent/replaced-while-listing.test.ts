@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writers that make the new object before they remove the old one, while the token is listed: never an absent secret.
+// Tests a list during a write that creates the new object before it removes the old one: never an absent secret.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import type { ReadResult } from "../../server/agent/store.ts";

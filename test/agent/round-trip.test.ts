@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything of one token through an export into a fresh one, in the other layout: all checksums are equal.
+// Tests that a whole token goes through an export into an empty one in the other layout with equal checksums.
 import { randomBytes, randomInt } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";

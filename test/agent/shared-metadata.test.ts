@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token that another system writes as well: our per-key writes count and time as its own do, and a deletion leaves its tombstone.
+// Tests a token that another system writes too: our per-key writes count and date as its own do, and a deletion leaves its
+// tombstone.
 import t from "tap";
 import { someKeys } from "./kill-points.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";

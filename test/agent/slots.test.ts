@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of several tokens the agent takes: by a label, by a slot id as large as a module may give, and what it says of a choice.
+// Tests the choice among several tokens: by label, by a slot id of any size, and its messages.
 import { execFileSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/storage.md counts how many secrets fit as the agent plans its writes.
+// Tests the capacities in docs/storage.md against the agent's write plans.
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { waysOf } from "../../server/agent/pkcs11/child/module-ways.ts";

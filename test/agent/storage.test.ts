@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The storage layouts: what each arrangement of objects on a token means, as a table and as properties.
+// Tests the storage layouts: what each arrangement of objects on a token decodes to, as a table and as properties.
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tests of the agent start from: a token behind the module that misbehaves on demand, and a store or a process on it.
+// Sets up a token behind the module that misbehaves on demand, with a store or an agent process on it.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";

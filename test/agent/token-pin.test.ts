@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changing the token's PIN: only with the PIN in use, without spending a try, and the old one is never tried again.
+// Tests the change of the token's PIN: only with the current PIN, without spending a try, and the old one is never tried again.
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Without the write token every write is refused, and the token's files are byte for byte what they were.
+// Tests that without the write token every write is rejected, and the token's files stay byte-equal.
 import { createHash, randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";

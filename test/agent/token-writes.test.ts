@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing to a real token: what is written is read back, in both layouts, and found by pkcs11-tool's kind of reading.
+// Tests writes to a real token in both layouts: they read back, also as pkcs11-tool reads.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { tokenFixture } from "./token-fixture.ts";

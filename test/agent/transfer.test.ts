@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Import, export and repack over the in-memory store: what becomes of each secret, and what is refused whole.
+// Tests import, export and repack over the in-memory store: the result for each secret, and what is rejected as a whole.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// 500 random runs of the two-way sync against a real token: what the hooks want written is written to SoftHSM2 by the
-// agent's store, and what they read is read from there.
+// Tests 500 random runs of the two-way sync on a real token: the agent's store writes to SoftHSM2 what the hooks plan, and
+// reads it back for them.
 import t from "tap";
 import { type RunTally, runOnce } from "../hooks/hsmsecret/two-way-runs.ts";
 import { tokenFixture } from "./token-fixture.ts";

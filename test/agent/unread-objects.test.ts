@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects that can't be read, as a removal in two steps leaves them: every cut of every write on such a token, without one.
+// Tests unreadable objects, as a removal in two steps leaves them: every interruption of every write on such a token,
+// simulated.
 import * as fc from "fast-check";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";

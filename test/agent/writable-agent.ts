@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent over the in-memory store with token files, for tests of what writes: requests as a writer, a reader or nobody.
+// Sets up the agent over the in-memory store with token files, and sends requests as a writer, a reader or nobody.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Registry } from "prom-client";

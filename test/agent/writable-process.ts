@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An agent process that takes writes, on a real token, and requests to it as its writer.
+// Sets up an agent process on a real token that accepts writes, and sends requests as its writer.
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may write: every route that the router knows, but for those that read, takes the write token and is else untouched.
+// Tests the write scope: every route of the router except those that read requires the write token, and changes nothing without
+// it.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { type Ask, b64, writableAgent } from "./writable-agent.ts";

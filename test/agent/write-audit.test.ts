@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The audit trail of writes: who, what, before and after, failures too; and no value in it or in any error, ever.
+// Tests the audit trail of writes: who, what, before and after, failures too; and no value in it or in any error.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Client certificates and writing: the audit line has the subject, and a certificate alone does not write.
+// Tests client certificates with writes: the audit line has the subject, and a certificate alone does not authorize a write.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";

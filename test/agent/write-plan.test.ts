@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every cut of every kind of write, without a token: what the plan makes and removes, stopped after each step.
+// Tests every interruption of every kind of write without a token: stops after each step of the plan.
 import * as fc from "fast-check";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";

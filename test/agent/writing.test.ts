@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PUT, PATCH and DELETE over the in-memory store: every status, conditions, sizes, and callers that hang up.
+// Tests PUT, PATCH and DELETE over the in-memory store: every status, preconditions, sizes, and callers that hang up.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";

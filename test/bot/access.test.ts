@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may use which Toggle from where; each row is a Toggle's annotations.
+// Tests who may use which Toggle from where; each row is a Toggle's annotations.
 import t from "tap";
 import { ALLOWED_ROOMS_ANNOTATION, ALLOWED_USERS_ANNOTATION, createAccess } from "../../server/bot/access.ts";
 import { ALICE, BOB, ROOM, toggleNamed } from "./world.ts";

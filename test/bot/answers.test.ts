@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The words of the answers.
+// Tests the texts of answers.
 import t from "tap";
 import { helpText, listText, noChoiceText, statusOfAllText, statusText } from "../../server/bot/answers.ts";
 import { ALICE, ROOM, START, toggleNamed } from "./world.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's probes: alive by the last sync, ready by sync and watch, each with the reason; and who may read its metrics.
+// Tests the bot's probes: alive by the last sync, ready by sync and watch, each with the reason; and the access to its metrics.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Registry } from "prom-client";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bot's configuration for tests that put in the homeserver and the Toggles themselves: nothing is at its addresses.
+// Builds a bot's configuration for tests that replace the homeserver and the Toggles: nothing listens at its addresses.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BotConfig, parseBotConfig } from "../../server/bot/config.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the linter says of a bot that knows Matrix, and of Matrix that knows more of the bot than its chat and its store.
+// Tests the linter's import rules between server/bot and server/matrix.
 import { spawnSync } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

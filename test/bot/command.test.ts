@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which text is which command; each row is a message.
+// Tests the parsing of commands; each row is a message.
 import fc from "fast-check";
 import t from "tap";
 import { type Command, commandOf } from "../../server/bot/command.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's environment: what is accepted, what each fault says, that all faults come at once, and what is shown of it.
+// Tests the bot's environment variables: valid values, error messages, that all errors come at once, and the startup output.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/chat.md: its commands are commands, and its conversation is one that the bot has.
+// Tests docs/chat.md: its commands parse, and the bot has its conversation.
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { commandOf } from "../../server/bot/command.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal on the real store: what is there after it was opened again, and what is forgotten.
+// Tests the journal on the real store: what persists over a restart, and what is forgotten.
 import t from "tap";
 import { openJournal } from "../../server/bot/journal.ts";
 import { openBotStore } from "../../server/bot/store.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A refusal that was said stays one, wherever the bot is killed and whatever comes after it.
+// Tests that a refused command stays refused, wherever the bot is killed and whatever comes after it.
 import t from "tap";
 import { Killed, makeWorld } from "./world.ts";
 

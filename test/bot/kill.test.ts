@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills the bot at every point where it touches disk, API server or homeserver, while others change the Toggles: no
-// command takes effect twice, and each is answered once.
+// Kills the bot at every access to disk, API server or homeserver while others change the Toggles: no command takes effect
+// twice, and each is answered once.
 import fc from "fast-check";
 import t from "tap";
 import { commandOf } from "../../server/bot/command.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of the bot's life in its chat, here Matrix, when it comes in the middle of the start: nothing begins after it.
+// Tests a shutdown in the middle of the bot's start with Matrix: nothing begins after it.
 import { randomBytes } from "node:crypto";
 import { pino } from "pino";
 import { Registry } from "prom-client";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bot's log begins with: its configuration as lines that a person can read, each valid JSON, without a secret.
+// Tests the beginning of the bot's log: its configuration as readable lines, each valid JSON, without a secret.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's metrics: their names, what each event does to them, and that nothing of a message becomes a label.
+// Tests the bot's metrics: their names, what each event does to them, and that nothing of a message becomes a label.
 import { Registry } from "prom-client";
 import t from "tap";
 import { type BotMetrics, createBotMetrics } from "../../server/bot/metrics.ts";

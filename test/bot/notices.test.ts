@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What rooms are told without having asked. Of missed commands: one room that takes none does not keep them from another. Of
-// messages that can't be read or don't count: at once, and of many one note a minute. Of a user's new identity: when, where,
-// how often, and what happens while the chat is away.
+// Tests the notices to rooms. Missed commands: a room that rejects messages delays no other. Unreadable or refused messages: at
+// once, and of many one notice a minute. A user's new identity: when, where, how often, and while the chat is unreachable.
 import t from "tap";
 import type { IdentityChange } from "../../server/bot/chat.ts";
 import { createIdentityNotices, createMissedCommandNotices, missedText } from "../../server/bot/notices.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Answers after they were first sent: edited with progress, sent again, refreshed.
+// Tests answers after they were first sent: edited with progress, sent again, refreshed.
 import t from "tap";
 import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM, toggleNamed } from "./world.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Commands from message to answer, with a clock, a homeserver and an API server that the test moves.
+// Tests commands from message to answer, with a simulated clock, homeserver and API server.
 import t from "tap";
 import { ALLOWED_USERS_ANNOTATION } from "../../server/bot/access.ts";
 import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM, toggleNamed } from "./world.ts";

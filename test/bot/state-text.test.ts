@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of a Toggle in words, and whether more will happen; each row is a Toggle.
+// Tests the state of a Toggle in words, and whether it has settled; each row is a Toggle.
 import t from "tap";
 import type { ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { isSettled, stateText } from "../../server/bot/state-text.ts";

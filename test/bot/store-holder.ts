@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that holds a bot's store, with values committed and a transaction open, until it is killed.
+// Runs a process that holds a bot's store, with values committed and a transaction open, until it is killed.
 import { openBotStore } from "../../server/bot/store.ts";
 
 const store = openBotStore(process.argv[2] ?? "");

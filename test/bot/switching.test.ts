@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one patch of a command, where others change, delete and make the Toggle anew at the same time.
+// Tests the one patch of a command while others change, delete and recreate the Toggle.
 import t from "tap";
 import type { SentPatch } from "../../server/bot/journal.ts";
 import { resumeSwitch, type SwitchContext, startPatch, switchOnce } from "../../server/bot/switching.ts";

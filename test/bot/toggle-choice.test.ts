@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which Toggle is meant.
+// Tests which Toggle a command resolves to.
 import t from "tap";
 import { chooseToggle } from "../../server/bot/toggle-choice.ts";
 import { toggleNamed } from "./toggle-named.ts";

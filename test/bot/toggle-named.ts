@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle for tests: on, and running with 3 replicas.
+// Builds a Toggle for tests: on, and running with 3 replicas.
 import type { Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 
 export const toggleNamed = (

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A world for the chat commands: a homeserver, an API server and a disk that outlive the bot, which can be killed at any
-// point where it touches one of them. A double of Chat, Toggles, BotStore and Clock.
+// Simulates a homeserver, an API server and a disk that outlive the bot, which can be killed at any access to one of them. It
+// is a double of Chat, Toggles, BotStore and Clock.
 import type { Phase, Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { createAccess } from "../../server/bot/access.ts";
 import type { Chat } from "../../server/bot/chat.ts";

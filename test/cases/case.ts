@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a case is: one thing that Keyswitch promises on a cluster, tried with kubectl and the token. Its one text runs on the
-// local control plane in `npm test`, and on a real API server and Metacontroller in `npm run test:cluster`.
+// Defines a case: one promise of Keyswitch on a cluster, tried with kubectl and the token. It runs on the local control plane
+// in `npm test`, and on a real API server and Metacontroller in `npm run test:cluster`.
 import type { Scene } from "./scene.ts";
 
 export type Case = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All cases, in the order in which they are shown.
+// Lists all cases in the order in which they are shown.
 import type { Case } from "./case.ts";
 import { cases as credentials } from "./engine/credentials.ts";
 import { cases as restarts } from "./engine/restarts.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs cases on a stack: some at once, each in a namespace of its own, and those that want the stack to themselves after them.
+// Runs cases on a stack: some in parallel, each in a namespace of its own, then those that need the stack to themselves.
 import { createKubeClient } from "../../scripts/control-plane/client.ts";
 import type { ApplyStrategy } from "../../scripts/local/control-plane.ts";
 import { eventually } from "../../scripts/local/eventually.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a case works with: a namespace of its own, kubectl in it, its secrets on the token, and waits for what comes about.
+// Sets up a case's fixture: a namespace of its own, kubectl in it, its secrets on the token, and waits for conditions.
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { Type } from "@sinclair/typebox";

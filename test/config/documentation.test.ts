@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/configuration.md lists exactly the variables and defaults of the code, and only the entries read the environment.
+// Tests that docs/configuration.md lists exactly the variables and defaults of the code, and that only server/config and the
+// entries read them.
 import { readdirSync, readFileSync } from "node:fs";
 import t from "tap";
 import { DOCUMENTS_WITH_TABLES, withVariableTables } from "../../scripts/variable-tables.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which hosts count as this machine alone.
+// Tests which hosts count as loopback.
 import t from "tap";
 import { isLoopback } from "../../server/config/loopback.ts";
 

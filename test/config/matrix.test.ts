@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Matrix variables: what each AUTH_METHOD needs, what each fault says, and that no secret prints.
+// Tests the Matrix variables: what each AUTH_METHOD requires, error messages, and that no secret prints.
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

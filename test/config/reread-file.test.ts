@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file's value follows the file, and outlives every state of the file that can't be used.
+// Tests that a file's value follows the file, and survives every invalid state of it.
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

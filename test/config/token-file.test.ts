@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token files: tokens with and without names, and faults that name the line and never the token.
+// Tests token files: bearer tokens with and without names, and errors that name the line and never the token.
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { Socket } from "node:net";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// conntest on a real Synapse: the exit code of each outcome, an output without secrets, and no device left behind.
+// Tests conntest on a real Synapse: the exit code of each outcome, an output without secrets, and no device left behind.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { freePort } from "../../scripts/local/free-port.ts";

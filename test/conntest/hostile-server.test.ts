@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// conntest with a server that answers with control characters: none of them reaches the terminal.
+// Tests conntest with a server that answers with control characters: none of them reaches the terminal.
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import t from "tap";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The canary test: a marked value goes every way that there is, and is found in the Secret alone. So do the PIN and the
-// bearer tokens, which must be found nowhere.
+// Tests that a marked value which goes through every path is found in the Secret alone, and PIN and bearer tokens nowhere.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import t from "tap";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cases of test/cases on the local control plane: all under server-side apply, as the manifests have it, and under dynamic
-// apply those that turn on it.
+// Runs the cases of test/cases on the local control plane: all under server-side apply, as in the manifests, and under dynamic
+// apply those that depend on it.
 import t from "tap";
 import { type StackOptions, startStack } from "../../scripts/local/stack.ts";
 import type { Case } from "../cases/case.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands as people run them: `npm start` answers signals, and nothing is left behind.
+// Tests the commands as people run them: `npm start` handles signals, and no process is left behind.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tour of `npm start -- --once`, step by step, and that a step fails where Keyswitch does not work. The token in memory is that of
-// cases.test.ts.
+// Tests the tour of `npm start -- --once`: each step passes, and fails where Keyswitch does not work. The token in memory is
+// that of cases.test.ts.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";

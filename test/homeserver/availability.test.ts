@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests a machine without Synapse: what needs it is skipped and counted, never passed over and never failed.
+// Tests a machine without Synapse: tests that need it are skipped and counted, never omitted and never failed.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests what is read of a machine's apt configuration, with tables whose rows are configurations.
+// Tests the parsing of a machine's apt configuration, with tables whose rows are configurations.
 import t from "tap";
 import {
   type AptConfiguration,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process of a test: starts a Synapse in the root that is its argument, tells of it, and waits to be killed.
+// Runs a process that starts a Synapse in the root that is its argument, reports it, and waits to be killed.
 import { startSynapse } from "../../scripts/homeserver/synapse.ts";
 
 const homeserver = await startSynapse({ root: process.argv[2] ?? "" });

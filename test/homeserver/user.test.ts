@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests the people that the other tests are written with: what they say, see and trust is what the real homeserver carries.
+// Tests the simulated users: what they say, see and trust goes through the real homeserver.
 import t, { type Test } from "tap";
 import { startUser } from "../../scripts/homeserver/client/user.ts";
 import { eventually } from "../../scripts/local/eventually.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A test file of a test, on a machine without Synapse; its argument is the reason.
+// Serves availability.test.ts as a test file on a machine without Synapse; its argument is the reason.
 import t from "tap";
 import { synapseFor } from "../matrix/synapse.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The framed checksum, against the definition written out by hand.
+// Tests the checksum against its definition, written out by hand.
 import { createHash } from "node:crypto";
 import t from "tap";
 import { checksum, checksumOfBase64 } from "../../hooks/checksum.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far a model check goes: every step more takes several times as long.
+// Chooses the depth of a model check: every further step takes several times as long.
 
 /** `usual` steps, or `deep` with KEYSWITCH_DEEP_MODELS=1. */
 export const depthOf = (usual: number, deep: number): number =>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/errors.md and the table of error codes say the same, in both directions.
+// Tests that docs/errors.md and the table of error codes agree in both directions.
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { errors } from "../../hooks/error-codes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Short names for parts of worlds of a model check: worlds share most of their parts, and each is turned into text once.
+// Interns parts of a model check's states as numbers: states share most of their parts, and each part is serialized once.
 
 const ids = new Map<string, number>();
 const known = new WeakMap<object, number>();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keyed checksums: HMAC as node:crypto makes it, comparable under each known key, renewed only when that is asked for.
+// Tests keyed checksums: HMAC as node:crypto computes it, comparable under each known key, renewed only on request.
 import { createHmac } from "node:crypto";
 import t from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";

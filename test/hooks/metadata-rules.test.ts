@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labels and annotations as apimachinery takes them (IsQualifiedName, IsValidLabelValue, ValidateAnnotations).
+// Tests labels and annotations against apimachinery's rules (IsQualifiedName, IsValidLabelValue, ValidateAnnotations).
 import t from "tap";
 import { faultOf, isKey, isValue } from "../../hooks/metadata-rules.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may read and write which path of the token, and how much.
+// Tests who may read and write which path of the token, and how much.
 import t from "tap";
 import { mayRead, mayWrite, type PathPolicyRule, quotaOf } from "../../hooks/path-policy.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// hooks/ is pure: what it imports, and what the linter says of a hook that is not.
+// Tests that hooks/ is pure: its imports, and the linter's messages for a hook that is not.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";

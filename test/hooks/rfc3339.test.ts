@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Times without a clock: every date-time that the API server takes is understood, and as Date understands it.
+// Tests the parsing of times: every date-time that the API server takes is understood, as Date understands it.
 import fc from "fast-check";
 import t from "tap";
 import { secondsSinceEpoch, secondsUntil, TIME_PATTERN } from "../../hooks/rfc3339.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may call what: token scopes, challenges, rotation, and openness on loopback alone.
+// Tests who may call what: token scopes, challenges, rotation, and open access on loopback alone.
 import { randomBytes } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";

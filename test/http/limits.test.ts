@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Overload, slow and broken requests, on real connections.
+// Tests overload, slow and broken requests on real connections.
 import { once } from "node:events";
 import { request as startRequest } from "node:http";
 import { type AddressInfo, connect } from "node:net";

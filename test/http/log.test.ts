@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log lines hold no credentials and no text that an error quotes from its input.
+// Tests that log lines hold no credentials and no text that an error quotes from its input.
 import t from "tap";
 import { recordedLog } from "./recorded-log.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real logger whose lines a test can read and wait for.
+// Provides a real logger whose lines a test can read and wait for.
 import { EventEmitter, on } from "node:events";
 import type { Logger } from "pino";
 import type { LogLevel } from "../../server/config/listener.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every listener does alike: probes, error answers that name fields, request ids, metrics.
+// Tests what all listeners share: probes, error responses that name fields, request ids, metrics.
 import { Type } from "@sinclair/typebox";
 import { Registry } from "prom-client";
 import t from "tap";

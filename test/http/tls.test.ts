@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS on real connections: client certificates, open probes, resumed sessions, and certificates that are replaced.
+// Tests TLS on real connections: client certificates, open probes, resumed sessions, and certificates that are replaced.
 import { once } from "node:events";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { type RequestOptions, request } from "node:https";

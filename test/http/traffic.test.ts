@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a caller can't take from the others: connections, time, unanswered requests and memory, on real connections.
+// Tests fairness between callers on real connections: connections, time, unanswered requests and memory.
 import { once } from "node:events";
 import { request as startRequest } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is wrong with a command line is told before anything is sent, and what was typed is not repeated.
+// Tests errors of the command line: they come before anything is sent, and do not repeat what was typed.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

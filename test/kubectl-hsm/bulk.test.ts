@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// import, export and repack against a running agent: what is written, skipped and failed, and how one goes on.
+// Tests import, export and repack against a running agent: what is written, skipped and failed, and how one resumes.
 import { spawnSync } from "node:child_process";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Marked values go through every command, well and badly: none is in any output, nor in the arguments of any kubectl.
+// Tests that marked values which go through every command appear in no output and in no argument of kubectl.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A cluster for kubectl-hsm: the local control plane with the credentials of scripts/credentials.sh, the pod of an agent
-// that runs here, and the real kubectl, of which port-forward alone is a double.
+// Sets up a cluster for kubectl-hsm: the local control plane with the credentials of scripts/credentials.sh, the pod of an
+// agent that runs here, and the real kubectl, of which port-forward alone is a double.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Completion: what is offered, by the script in a real bash, and by kubectl itself.
+// Tests completion: by the script in a real bash, and by kubectl itself.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";

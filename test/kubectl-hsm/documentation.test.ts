@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/kubectl-hsm.md says what the code does: commands, options and variables, exit codes.
+// Tests that docs/kubectl-hsm.md matches the code: commands, options and variables, exit codes.
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { defaultOf } from "../../server/config/variable-table.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of readings in docs/kubectl-hsm.md is true of kubectl-hsm, of the real kubectl and of Node, and of Docker
-// Compose as its library was once asked.
+// Tests the table of .env dialects in docs/kubectl-hsm.md against kubectl-hsm, the real kubectl and Node, and against recorded
+// results of Docker Compose's library.
 import { readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import t from "tap";

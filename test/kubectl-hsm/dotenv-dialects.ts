@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of docs/kubectl-hsm.md that says how each program reads the lines of a .env file, as texts and values.
+// Parses the table of docs/kubectl-hsm.md that says how each program reads the lines of a .env file.
 
 /** What a program makes of `A`: its value, or one of three words. */
 export type Reading = { value: string } | "refused" | "left out" | "environment";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// .env text as keys and values: what is taken, byte for byte, and that what programs read differently is refused by its place.
+// Tests the parsing of .env text: what is accepted, byte for byte, and that what programs parse differently is rejected by its
+// place.
 import { generateKeyPairSync } from "node:crypto";
 import t from "tap";
 import { readDotenv } from "../../server/kubectl-hsm/input/dotenv.ts";

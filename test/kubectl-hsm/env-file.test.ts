@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// --from-env-file reads what the real kubectl reads, byte for byte, and refuses what kubectl refuses; where it differs on purpose.
+// Tests --from-env-file against the real kubectl: accepts and rejects the same, byte for byte, apart from intended differences.
 import t from "tap";
 import { readEnvFile } from "../../server/kubectl-hsm/input/env-file.ts";
 import { temporaryFolder } from "./fixture.ts";

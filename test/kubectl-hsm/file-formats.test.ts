@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON text as keys and values: what is taken, byte for byte, and that nothing in it gets lost silently.
+// Tests the parsing of JSON into keys and values: what is accepted, byte for byte, and that nothing is lost silently.
 import fc from "fast-check";
 import t from "tap";
 import { formatOfName, readJsonKeys } from "../../server/kubectl-hsm/input/file-formats.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kubectl-hsm as its users run it: the real process, against a real agent over HTTP.
+// Runs kubectl-hsm as its users do: the real process, against a real agent over HTTP.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What kubectl-hsm does in the cluster beside the agent: Secrets imported, the PIN's Secret, HSMSecrets told to follow.
+// Tests what kubectl-hsm does in the cluster beside the agent: imports Secrets, updates the PIN's Secret, triggers syncs of
+// HSMSecrets.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

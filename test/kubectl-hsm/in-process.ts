@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kubectl-hsm within the test's process, for the many rows that end before anything is sent.
+// Runs kubectl-hsm within the test's process, for the many rows that end before anything is sent.
 import { PassThrough } from "node:stream";
 import { runKubectlHsm } from "../../server/kubectl-hsm/main.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names that objects inherit as keys of a secret, through the commands and files of kubectl hsm.
+// Tests inherited property names as keys of a secret, through the commands and files of kubectl hsm.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kubectl hsm from its command line down to a real PKCS#11 token.
+// Tests kubectl hsm from its command line down to a real PKCS#11 token.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a reader of kubectl-hsm made of a text, for tables: every byte of every value, or what it said.
+// Formats the result of a parser of kubectl-hsm for tables: every byte of every value, or its error.
 
 import type { ParseResult } from "../../server/kubectl-hsm/input/parse-text.ts";
 import type { Keys } from "../../server/kubectl-hsm/input/secret-keys.ts";

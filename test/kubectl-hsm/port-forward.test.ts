@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way to the agent through the cluster: namespace of the context, credentials, certificate, and a port-forward that ends.
+// Tests the connection to the agent through the cluster: namespace of the context, credentials, certificate, and a port-forward
+// that ends.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

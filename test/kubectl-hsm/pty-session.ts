@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program on a real pseudo-terminal, typed at: python3's pty module gives the terminal.
+// Runs a program on a real pseudo-terminal and types at it: python3's pty module provides the terminal.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 

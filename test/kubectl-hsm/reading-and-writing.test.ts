@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// create, update, get, list, delete and rename-key against a running agent.
+// Tests create, update, get, list, delete and rename-key against a running agent.
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

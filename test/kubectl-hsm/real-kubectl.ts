@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the real kubectl makes of a file of --from-env-file; it asks no cluster for that.
+// Parses a file with the real kubectl's --from-env-file, which needs no cluster for that.
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kubectl hsm repair`: what it says of a token that is well, of one that is not, and of a card that lets nothing go.
+// Tests `kubectl hsm repair` on a healthy token, on a damaged one, and on a card that removes nothing.
 import t from "tap";
 import { cardFixture, cardTest, ready } from "../agent/card/card-fixture.ts";
 import { someKeys } from "../agent/kill-points.ts";

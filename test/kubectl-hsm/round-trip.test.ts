@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is written is read back, byte for byte: exports, JSON, .env lines, for any bytes, names of keys and numbers.
-
+// Tests that what is written reads back byte for byte: exports, JSON, .env lines, for any bytes, names of keys and numbers.
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

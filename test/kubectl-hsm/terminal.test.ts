@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Questions at a real terminal: what is hidden is not shown, and the terminal is as it was afterwards.
+// Tests prompts at a real terminal: hidden input is not echoed, and the terminal is restored afterwards.
 import t from "tap";
 import { ENTRY, madeUp, type RunningAgent, startAgent, terminalEnv, valueAt } from "./fixture.ts";
 import { onTerminal } from "./pty-session.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A test file of a test: it shuts a proxy at the moment at which a connection through it ends by itself.
+// Serves tcp-proxy.test.ts as a test file that shuts a proxy at the moment at which a connection through it ends by itself.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the API server sends is read the same however it is cut, and no more of it than is taken.
+// Tests that a response of the API server reads the same however it is chunked, and no faster than it is consumed.
 import fc from "fast-check";
 import t from "tap";
 import { jsonOf } from "../../server/json.ts";

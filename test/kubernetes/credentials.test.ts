@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the client shows the API server: tokens and certificates that are replaced while it runs, and whom it trusts.
+// Tests the client's credentials for the API server: tokens and certificates that are replaced while it runs, and trusted CAs.
 import { randomBytes } from "node:crypto";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

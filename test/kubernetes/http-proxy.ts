@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP relay in front of the local API server that can ask for credentials, answer in its place, and tell what came.
+// Runs an HTTP proxy in front of the local API server that can require credentials, replace answers, and record requests.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request as sendRequest } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way to the API server: every kind of kubeconfig, the pod's service account, and what each fault says.
+// Tests the configuration of the API server: every kind of kubeconfig, the pod's service account, and error messages.
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who switched a Toggle last, by what the API server records of the bot's patches and of kubectl's.
+// Tests who switched a Toggle last, by the API server's records of the bot's patches and of kubectl's.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A watch that looks alive and is not: what else is asked of the API server shows it.
+// Tests a half-open watch: other requests to the API server reveal it.
 import t from "tap";
 import { startHttpProxy } from "./http-proxy.ts";
 import { configOf, hurriedClock, patchOf, startApi, watchToggles } from "./toggle-scene.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The proxy of the outages' tests leaves nothing behind that keeps its process from ending.
+// Tests that the outage tests' proxy leaves nothing behind that keeps its process from ending.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import t from "tap";

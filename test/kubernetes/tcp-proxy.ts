@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A TCP relay in front of a server whose network a test can cut, or make hang as half-open connections do.
+// Runs a TCP proxy in front of a server whose network a test can cut, or make hang as half-open connections do.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Test } from "tap";

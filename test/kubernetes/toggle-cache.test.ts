@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// After any sequence of changes and outages, the memory is what a fresh list says, and the changes told lead to it.
+// Tests that after any sequence of changes and outages the cache equals a fresh list, and the reported changes lead to it.
 import fc from "fast-check";
 import t from "tap";
 import { startTcpProxy } from "./tcp-proxy.ts";

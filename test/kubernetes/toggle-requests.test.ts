@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One Toggle read and patched: in its spec alone, on condition, and with failures that say what to do.
+// Tests one Toggle's reads and patches: in its spec alone, with preconditions, and with errors that say what to do.
 import t from "tap";
 import type { TogglePatch } from "../../server/kubernetes/toggles.ts";
 import { type HttpProxy, type ReplacedAnswer, startHttpProxy, statusOf } from "./http-proxy.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sets the scene for tests of the Toggles' client: the local API server with the CRD, kubectl, and Toggles that are watched.
+// Sets up the tests of the Toggles' client: the local API server with the CRD, kubectl, and Toggles that are watched.
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";

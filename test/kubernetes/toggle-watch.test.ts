@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The watch of the Toggles on the local API server: what is changed is seen, and every outage is made up for.
+// Tests the watch of the Toggles on the local API server: changes are seen, and those of an outage are caught up.
 import t from "tap";
 import { watchPause } from "../../server/kubernetes/toggle-watch.ts";
 import type { Clock } from "../../server/time.ts";

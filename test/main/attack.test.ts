@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Webhook and agent as real processes with TLS under attack: they stay near the memory that they had, and answer those who
-// have a right to answers.
+// Tests webhook and agent as real processes with TLS under attack: their memory stays bounded, and authorized callers are
+// answered.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that attacks a listener as it is told, so that those who ask honestly meanwhile are not slowed by it.
+// Runs a process that attacks a listener, apart from the test so that its honest callers are not slowed.
 import { Agent as KeptAgent, request } from "node:https";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM while a homeserver leaves the bot waiting, wherever that is: it ends with 0 and without an error, at every level
-// of its log without a secret.
+// Tests SIGTERM while the bot waits for a homeserver, at any point: exit code 0, no error, and no secret at any log level.
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot and conntest as real processes with a configuration that is wrong: every fault, exit code 1, and no secret.
+// Tests the bot and conntest as real processes with an invalid configuration: every error, exit code 1, and no secret.
 
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";

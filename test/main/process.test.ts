@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real processes: exit codes, faults on stderr, the start-up line, signals, and draining.
+// Tests real processes: exit codes, errors on stderr, the start-up line, signals, and draining.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each program that package.json names is made by the build from a source that a shell can start.
+// Tests that the build makes each program of package.json from a source that a shell can start.
 import { readFileSync } from "node:fs";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real webhook as it runs in a cluster: TLS on both sides, a client certificate and a token for hooks, none for probes.
+// Tests a real webhook as in a cluster: TLS on both sides, a client certificate and a bearer token for hooks, none for probes.
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admission policy of the bot: what its expressions say of each kind of change, and whom it binds. npm run test:cluster
-// tries it on a real API server.
+// Tests the bot's admission policy: its expressions on each kind of change, and whom it binds. npm run test:cluster tries it on
+// a real API server.
 import { Environment } from "@marcbachmann/cel-js";
 import { Type } from "@sinclair/typebox";
 import t from "tap";

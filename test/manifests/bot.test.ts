@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's manifests fit together: variables, files, claim, ports, and the namespace of its Role, in an overlay too.
+// Tests that the bot's manifests fit together: variables, files, claim, ports, and the namespace of its Role, in an overlay
+// too.
 import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CompositeController has the shape that Metacontroller's hook version v2 takes, and points at what the webhook has.
+// Tests that the CompositeController has the shape of Metacontroller's hook version v2, and points at the webhook's routes.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t from "tap";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// scripts/credentials.sh against a cluster: what it creates, refuses, replaces, and what other processes can see of it.
+// Tests scripts/credentials.sh against a cluster: what it creates, rejects and replaces, and what other processes can see of
+// it.
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

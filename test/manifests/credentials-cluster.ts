@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A cluster made of files for scripts/credentials.sh, and a PATH on which each tool notes its arguments.
+// Simulates a cluster in files for scripts/credentials.sh, with a PATH on which each tool records its arguments.
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// scripts/credentials.sh --rotate and --rotate-tokens: in which order it writes, waits and has Metacontroller read, and
-// that two neighbouring states of the Secrets always get on with each other.
+// Tests scripts/credentials.sh --rotate and --rotate-tokens: the order of writes, waits and reloads of Metacontroller, and that
+// any two consecutive states of the Secrets are compatible.
 import { randomBytes, X509Certificate } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

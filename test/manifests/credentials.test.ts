@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// scripts/credentials.sh, really run: certificates that verify, files of mode 0600, no secret in sight, no overwriting.
+// Tests scripts/credentials.sh: certificates that verify, files of mode 0600, no secret in its output, no overwriting.
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes, X509Certificate } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs scripts/credentials.sh, and reads what it made.
+// Runs scripts/credentials.sh, and reads what it created.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be said of the image without building it: its stages, its user, and what of this folder the build sees.
+// Tests the Dockerfile without a build: its stages, its user, and its build context.
 import { execFileSync, spawnSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

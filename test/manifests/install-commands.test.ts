@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands of docs/install.md that change HSMSecrets and Toggles do what the text says, with kubectl itself.
+// Tests with kubectl that the commands of docs/install.md which change HSMSecrets and Toggles do what the text says.
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

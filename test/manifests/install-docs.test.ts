@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The installation's documents name only what there is: files, options of credentials.sh, Secrets, variables, conditions.
+// Tests that the installation documents name only what exists: files, options of credentials.sh, Secrets, variables,
+// conditions.
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t from "tap";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The components over Metacontroller's own manifests set its arguments, whichever workload they have, and its rights, and
-// nothing else.
+// Tests that the components over Metacontroller's own manifests set its arguments, whichever workload they have, and its
+// rights, and nothing else.
 
 import { Type } from "@sinclair/typebox";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an overlay makes of the production manifests: several nodes, another PKCS#11 module, cert-manager.
+// Tests overlays of the production manifests: several nodes, another PKCS#11 module, cert-manager.
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";

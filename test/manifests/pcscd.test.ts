@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// manifests/agent/pcscd.sh: starts pcscd cleanly, and notices readers that come, go, or come back.
+// Tests manifests/agent/pcscd.sh: it starts pcscd cleanly, and notices readers that come, go, or come back.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";

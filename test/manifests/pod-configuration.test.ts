@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each role's own configuration accepts its pod: the environment of the manifests, with the files that credentials.sh
-// makes mounted as the manifests mount them.
+// Tests that each role accepts its pod's configuration: the environment of the manifests, with the files of credentials.sh
+// mounted as the manifests mount them.
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

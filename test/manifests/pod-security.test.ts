@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each container may do: all keep to the restricted standard, but for pcscd and the agent's mounts of its node.
+// Tests each container's rights: all meet the restricted standard, but for pcscd and the agent's mounts of its node.
 
 import { type Static, Type } from "@sinclair/typebox";
 import t from "tap";

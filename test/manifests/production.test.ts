@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The production manifests fit together: names, keys, ports, probes and variables, and what credentials.sh makes.
+// Tests that the production manifests fit together: names, keys, ports, probes and variables, and the Secrets of
+// credentials.sh.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `kubectl kustomize` makes of a folder of manifests, checked against the shapes that these tests read.
+// Renders a folder of manifests with `kubectl kustomize`, and checks the result against the schemas of these tests.
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Static, type TSchema, Type } from "@sinclair/typebox";

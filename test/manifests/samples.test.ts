@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The samples are valid against the CRD, have no field that it lacks, and are readable under the path policy.
+// Tests that the samples are valid against the CRD, have no unknown field, and are readable under the path policy.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";

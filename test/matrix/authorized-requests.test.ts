@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens to requests whose token is refused, against a homeserver that knows the tokens that the test says.
+// Tests requests whose access token is refused, against a simulated homeserver.
 import t from "tap";
 import { createAuthorizedRequests } from "../../server/matrix/authorized-requests.ts";
 import type { MatrixAnswer } from "../../server/matrix/http.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's connection without its commands: what comes in is recorded, and can be waited for.
+// Runs the bot's connection without its commands: records incoming events, which can be waited for.
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Logger, pino } from "pino";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How answers leave: keys on the disk first, limits waited for, and never unencrypted because something is not known.
+// Tests the sending of answers: keys are stored first, rate limits are awaited, and nothing is sent unencrypted because
+// something is not known.
 import t from "tap";
 import { createChat } from "../../server/matrix/chat.ts";
 import type { MatrixAnswer } from "../../server/matrix/http.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encrypted rooms on a real homeserver, with matrix-js-sdk as the users' client.
+// Tests encrypted rooms on a real homeserver, with matrix-js-sdk as the users' client.
 import t from "tap";
 import { startUser, type User } from "../../scripts/homeserver/client/user.ts";
 import { startBotConnection } from "./bot-connection.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A user's client whose room keys don't reach anybody until they are let go, as with a slow homeserver between.
+// Delays the room keys of a user's client until a test releases them, as a slow homeserver does.
 import type { User } from "../../scripts/homeserver/client/user.ts";
 
 export type HeldKeys = {

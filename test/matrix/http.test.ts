@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests to a homeserver: what each answer and each fault becomes, and that nothing of a server's text gets through.
+// Tests requests to a homeserver: the result of each answer and each failure, and that nothing of a server's text gets through.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";

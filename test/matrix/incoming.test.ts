@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What reaches the commands from plain rooms of a real homeserver, and what does not.
+// Tests which events of plain rooms on a real homeserver reach the commands.
 import t from "tap";
 import { KEY_WAIT_MS } from "../../server/matrix/late-keys.ts";
 import { startBotConnection } from "./bot-connection.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Invitations of each kind of user, while the bot runs and while it does not, on a real homeserver.
+// Tests invitations of each kind of user on a real homeserver, while the bot runs and while it does not.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";

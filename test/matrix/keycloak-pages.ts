@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pages that the double of Keycloak shows: the ids, names and attributes of Keycloak's own forms, nothing of its looks.
+// Renders the pages of the Keycloak double: the ids, names and attributes of Keycloak's own forms, without its styles.
 
 const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");

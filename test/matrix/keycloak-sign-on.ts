@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The browser's part of the double of Keycloak: its login form, what may follow it, and the code that comes of it.
+// Implements the browser's part of the Keycloak double: its login form, the steps after it, and the resulting code.
 import { createHash, randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { KeycloakClient, KeycloakUser } from "./keycloak.ts";

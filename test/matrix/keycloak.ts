@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A double of Keycloak for tests: one realm on loopback that gives tokens for passwords and signs users on in a browser.
-// It answers as Keycloak 26 does; every token is signed with a key that is made for the test.
+// Implements a double of Keycloak 26: one realm on loopback that gives access tokens for passwords and signs users on in a
+// browser. Every token is signed with a key that is generated for the test.
 import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";

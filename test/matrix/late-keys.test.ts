@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages whose keys come late, or never, on a real homeserver; and over a restart of the bot.
+// Tests messages whose room keys come late or never, on a real homeserver and over a restart of the bot.
 import t from "tap";
 import { startUser, type User } from "../../scripts/homeserver/client/user.ts";
 import { openBotStore } from "../../server/bot/store.ts";

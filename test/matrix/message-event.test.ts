@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What counts as text or as a refresh, for contents that a homeserver of ours would not take.
+// Tests the parsing of messages and reactions, with contents that a homeserver of ours would reject.
 import t from "tap";
 import { isEdit, refreshOf, textOf } from "../../server/matrix/message-event.ts";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An encrypted message counts once, in the event that brought it first: also when a homeserver sends it again, on a real one.
+// Tests on a real homeserver that an encrypted message counts once, in the event that brought it first, also when it is sent
+// again.
 import t from "tap";
 import { startUser } from "../../scripts/homeserver/client/user.ts";
 import { openBotStore } from "../../server/bot/store.ts";

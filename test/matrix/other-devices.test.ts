@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which devices of the bot's account the log tells, and the command that removes each: ids and names are the homeserver's.
+// Tests the log lines about other devices of the bot's account, and the command that removes each: ids and names are the
+// homeserver's.
 import t from "tap";
 import { tellOtherDevices } from "../../server/matrix/other-devices.ts";
 import { recordedLog } from "../http/recorded-log.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's connection while the homeserver is away, and when its session ends, on a real one.
+// Tests the bot's connection on a real homeserver while it is unreachable, and when the session ends.
 import t from "tap";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";
 import type { Sleep } from "../../server/time.ts";

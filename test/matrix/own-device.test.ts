@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The signing of the bot's own device: what is asked, how long, and what the log says that an operator can do.
+// Tests the signing of the bot's own device: requests, retries, and log lines that tell an operator what to do.
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

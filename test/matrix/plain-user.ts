@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A user who talks over the client-server API itself, without encryption: for events that a good client would not send.
+// Simulates a user of the client-server API without encryption, for events that a good client would not send.
 import { randomUUID } from "node:crypto";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

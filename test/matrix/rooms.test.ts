@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is believed of a room, from a homeserver that answers as the test says.
+// Tests the cache of rooms against a simulated homeserver.
 import t from "tap";
 import type { MatrixAnswer } from "../../server/matrix/http.ts";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";

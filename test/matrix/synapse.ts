@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives a test file its Synapse, and decides for all of them what happens on a machine that can't have one: what needs it
-// is skipped, and counted as skipped.
+// Provides a test file's Synapse; on a machine that can't have one, tests that need it are skipped and counted as skipped.
 import root, { type Test } from "tap";
 import { type Homeserver, type HomeserverOptions, startSynapse } from "../../scripts/homeserver/synapse.ts";
 import { findSynapseRoot, type SynapseRoot } from "../../scripts/homeserver/synapse-root.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of syncs against a homeserver that answers as the test says: how long it waits, what it writes, when it ends.
+// Tests the sync loop against a simulated homeserver: how long it waits, what it writes, when it ends.
 import t from "tap";
 import type { MatrixAnswer, MatrixRequest } from "../../server/matrix/http.ts";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A gap in a room's timeline, with a homeserver that answers as the test says: how far it is read, and what stops what.
+// Tests a gap in a room's timeline with a simulated homeserver: how far it is read, and what stops it.
 import t from "tap";
 import type { MatrixAnswer, MatrixFault, MatrixRequest } from "../../server/matrix/http.ts";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the PKCS#11 module that misbehaves on demand, and steers it through its control file.
+// Builds the PKCS#11 module that misbehaves on demand, and controls it through a file.
 import { execFileSync } from "node:child_process";
 import {
   existsSync,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each answer of an agent comes to; nothing but proven data is data, nothing but the agent's word is absence.
+// Tests the parsing of each agent response: only verified data count as data, and only the agent's own word as absence.
 import t from "tap";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { readingOf } from "../../server/webhook/agent-answer.ts";

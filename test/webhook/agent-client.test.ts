@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Readings over real connections: order, the rule about absence, budgets, rotation of tokens and CAs, and every way to fail.
+// Tests reads over real connections: order, the rule about absence, deadlines, rotation of bearer tokens and CAs, and every
+// failure.
 import { randomBytes } from "node:crypto";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stand-in for an agent: a real HTTP(S) server on loopback whose every answer the test decides.
+// Implements a double of the agent: a real HTTP(S) server on loopback whose every response the test decides.
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
 import type { AddressInfo } from "node:net";

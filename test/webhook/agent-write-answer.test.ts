@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each answer of an agent to a write or a removal comes to: only its word about what was asked is success.
+// Tests the parsing of each agent response to a write or a removal: only a confirmation of what was requested is success.
 import t from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import { codesOf, type ErrorCode, errors } from "../../hooks/error-codes.ts";

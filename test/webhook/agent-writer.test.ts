@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes and removals over real connections: what is sent, to whom, with which token, and what a broken connection is.
+// Tests writes and removals over real connections: what is sent, to whom, with which bearer token, and broken connections.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t, { type Test } from "tap";

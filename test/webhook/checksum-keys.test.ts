@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The webhook and the agent derive the same keys of checksums from the token that they share.
+// Tests that the webhook and the agent derive the same checksum keys from the bearer token that they share.
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

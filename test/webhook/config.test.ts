@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The webhook's environment: what is accepted, what each fault says, and that all faults come at once.
+// Tests the webhook's environment variables: valid values, error messages, and that all errors come at once.
 import { join } from "node:path";
 import t from "tap";
 import { parseWebhookConfig } from "../../server/webhook/config.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recorded sync request of an HSMSecret with writeBack, after somebody has edited its Secret.
+// Builds a recorded sync request of an HSMSecret with writeBack, after somebody has edited its Secret.
 import type { RecordedBody } from "./recorded-request.ts";
 
 type Post = (hook: string, body: object) => Promise<{ json(): RecordedBody }>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metacontroller puts the body of every answer but 200 into its log and into an event that all who see the parent may read.
-// So no such answer holds a value of the request: each kind is brought about with values wherever a body can have them.
+// Tests that no error response holds a value of the request: Metacontroller puts the body of every answer but 200 into its log
+// and into an event that all who see the parent may read. Each kind is provoked with values wherever a body can have them.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events reach the API server once, with the service account's token, and never get in anybody's way.
+// Tests that events reach the API server once, with the service account's bearer token, and never delay a response.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

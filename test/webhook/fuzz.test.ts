@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thousand damaged bodies at each hook: every answer is a hook's or an error of the table, and none is a 5xx.
+// Fuzzes each hook with a thousand damaged bodies: every answer is a hook's or an error of the table, and none is a 5xx.
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import t from "tap";

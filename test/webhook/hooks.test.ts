@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HSMSecret hooks over HTTP with recorded requests: answers, outages, policy, log lines, events, metrics and bad bodies.
+// Tests the HSMSecret hooks over HTTP with recorded requests: answers, outages, policy, log lines, events, metrics and
+// malformed bodies.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { answerJson, holding, missing, startAgent } from "./agent-double.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names that objects inherit, sent through every hook as keys, labels, annotations, types, names and paths.
+// Tests inherited property names in every hook as keys, labels, annotations, types, names and paths.
 import { join } from "node:path";
 import t from "tap";
 import { INHERITED_NAMES, inheritedNames } from "../inherited-names.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Before a token is changed the webhook asks the API server for the HSMSecret: a forged hook body changes nothing.
+// Tests that the webhook confirms the HSMSecret with the API server before a token is changed: a forged hook body changes
+// nothing.
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

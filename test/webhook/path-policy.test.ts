@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The path policy's file: what it may hold, what its faults say, and that a bad one never takes effect.
+// Tests the path policy's file: valid content, error messages, and that an invalid one never takes effect.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

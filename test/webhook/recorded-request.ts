@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hook requests that were recorded from Metacontroller, as fresh objects that a test may change.
+// Loads the hook requests that were recorded from Metacontroller, as fresh objects that a test may change.
 import { readFileSync } from "node:fs";
 
 // biome-ignore lint/suspicious/noExplicitAny: a recorded body is changed in ways that no type allows

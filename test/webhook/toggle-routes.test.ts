@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Toggle hooks over HTTP with recorded requests: answers, log lines, events, metrics, and bad bodies.
+// Tests the Toggle hooks over HTTP with recorded requests: answers, log lines, events, metrics, and malformed bodies.
 import fc from "fast-check";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real webhook over real agent clients, with agents, clock and event sink that the test decides.
+// Starts the real webhook over real agent clients, with agents, clock and event sink that the test decides.
 import { Registry } from "prom-client";
 import type { Test } from "tap";
 import { createAgentClient } from "../../server/webhook/agent-client.ts";

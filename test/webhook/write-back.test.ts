@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Write-back and removal over HTTP with recorded requests: what reaches the agent, what Metacontroller is answered, what is
-// logged, counted and told, and that no value is among it.
+// Tests write-back and removal over HTTP with recorded requests: requests to the agent, responses to Metacontroller, log lines,
+// metrics and events, and that no value is among them.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import t, { type Test } from "tap";

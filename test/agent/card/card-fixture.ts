@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tests of the agent on a SmartCard-HSM start from: a card behind real pcscd and OpenSC, and stores and agents on it.
+// Sets up a virtual SmartCard-HSM behind real pcscd and OpenSC, with stores and agents on it.
 import { randomBytes, randomInt } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pulls the card out in place of each APDU that one change makes, plugs it in again, and compares what was said with what is there.
+// Unplugs the card at each APDU of one change, plugs it in again, and compares what callers were told with what the card holds.
 import type { Test } from "tap";
 import { checksum } from "../../../hooks/checksum.ts";
 import type { Change, ChangeResult } from "../../../server/agent/store.ts";

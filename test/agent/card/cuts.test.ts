@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The card is pulled out at any APDU of a write: nothing is torn or lost, and what the caller was told is true.
+// Tests that a card unplugged at any APDU of a write loses or tears nothing, and that what the caller was told is true.
 import t from "tap";
 import { cardFixture, cardTest } from "./card-fixture.ts";
 import { type CutTable, cutAtApdus, isChanging, printTable, scenarios } from "./cut-points.ts";

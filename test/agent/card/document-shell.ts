@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shell commands of a document, run as somebody would who reads it from top to bottom in one bash.
+// Runs the shell commands of a document in one bash, from top to bottom.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

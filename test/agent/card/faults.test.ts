@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A card that fails, is full, takes smaller objects, or shares its reader: what the agent makes of it.
+// Tests a card that fails, is full, takes smaller objects, or shares its reader.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first write of an agent that has just started is made and shown, by the agent and by pkcs11-tool.
+// Tests the first write of an agent that has just started: the agent and pkcs11-tool show it.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";

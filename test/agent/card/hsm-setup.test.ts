@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/hsm-setup.md, followed word for word on a virtual card with a running agent beside it; and README's pkcs11-tool.
+// Tests docs/hsm-setup.md word for word on a virtual card with a running agent beside it, and README's pkcs11-tool commands.
 import { randomBytes, randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

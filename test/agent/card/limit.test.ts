@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A card near the limit of its module's table, with keys and certificates: refused in time, and what was acknowledged is there.
+// Tests a card near the limit of its module's table, with keys and certificates: rejected in time, and what was acknowledged is
+// there.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

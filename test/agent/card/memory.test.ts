@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads while the card is loaded and written: none waits for it or fails, and a write is in the next read.
+// Tests reads while the card is loaded and written: none waits or fails, and a write is in the next read.
 import t from "tap";
 import { checksum } from "../../../hooks/checksum.ts";
 import { someKeys } from "../kill-points.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects that a card does not give away, and names that earlier versions have damaged: isolated, counted, repaired.
+// Tests the repair of unreadable objects and of names that earlier versions have damaged: isolated, counted, repaired.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The names of return values against those of pkcs11js, which the parent process does not load for the sake of a table.
+// Tests the names of return values against those of pkcs11js, which the parent process does not load for a table.
 import pkcs11js from "pkcs11js";
 import t from "tap";
 import { ckrName } from "../../../server/agent/pkcs11/ckr.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's process and its PKCS#11 child process share messages, not code of each other.
+// Tests that the agent's process and its PKCS#11 child process share messages, but no code of each other.
 import { readdirSync, readFileSync } from "node:fs";
 import t from "tap";
 

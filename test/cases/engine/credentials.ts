@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials are replaced as docs/install.md says, and Metacontroller reads the new ones by the change of its controllers.
+// Replaces credentials as docs/install.md says, and has Metacontroller read the new ones by a change of its controllers.
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
 import { rotate } from "./rotation.ts";

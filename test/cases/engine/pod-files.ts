@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The minute or two in which each pod sees a changed Secret, made short.
+// Updates a pod's mounted files from changed Secrets at once, which takes a kubelet a minute or two.
 import { eventually } from "../../../scripts/local/eventually.ts";
 import type { Role, Stack } from "../../../scripts/local/stack.ts";
 

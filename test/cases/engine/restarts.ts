@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metacontroller and the API server are restarted, and everything goes on.
+// Restarts Metacontroller and the API server, and checks that syncs continue.
 import type { Case } from "../case.ts";
 
 export const cases: readonly Case[] = [

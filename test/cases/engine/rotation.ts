@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rotation with scripts/credentials.sh on a stack, whose pods see each change at once.
+// Rotates credentials with scripts/credentials.sh on a stack whose pods see each change at once.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Syncs at a steady pace, and what came of their hooks: for what must not be noticed while it is done.
+// Keeps up syncs at a steady pace and records the results of their hooks, for what must go unnoticed.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeClient } from "../../../scripts/control-plane/client.ts";
 import { KINDS } from "../../../scripts/local/kinds.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Secrets that lost what tells whose they are, or never had it, and are taken back or over.
+// Tests Secrets that lost their owner reference or never had one, and are adopted.
 
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What spec asks of the Secret: its type, its labels and annotations, its keys, its name and where it is read from.
+// Tests the spec fields of the Secret's content: its type, labels and annotations, keys, name and path.
 import type { Case } from "../case.ts";
 import { isUntouched, says, syncedDatabase } from "./database-fixture.ts";
 

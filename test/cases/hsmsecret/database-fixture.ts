@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the cases of HSMSecrets share: their usual HSMSecret, which is called database, and what is waited for.
+// Sets up the usual HSMSecret of the cases, called database, and waits for its conditions.
 import { readyOf } from "../../../scripts/local/hsmsecret-view.ts";
 import type { Kind } from "../../../scripts/local/kinds.ts";
 import { hsmSecretStatusOf, type Scene } from "../scene.ts";

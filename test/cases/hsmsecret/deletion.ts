@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A deleted HSMSecret: what becomes of its Secret, and of the data on the token.
+// Tests the deletion of an HSMSecret, with its Secret and the data on the token.
 import { isDeepStrictEqual } from "node:util";
 import type { Case } from "../case.ts";
 import { dataOf, type Scene } from "../scene.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever kubectl does to the data of a Secret, it is put back.
+// Tests edits of a Secret's data with kubectl, each of which is reverted.
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";

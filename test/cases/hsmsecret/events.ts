@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `kubectl describe hsmsecret` shows beside the status: the webhook's own events.
+// Tests the webhook's events as `kubectl describe hsmsecret` shows them.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { eventually } from "../../../scripts/local/eventually.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A secret on the token becomes a Secret, and follows it.
+// Tests a secret on the token that becomes a Secret, and updates it.
 import type { Case } from "../case.ts";
 import { syncedDatabase } from "./database-fixture.ts";
 

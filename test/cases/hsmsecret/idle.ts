@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where nothing happens nothing is written, and hooks are called to look again alone.
+// Tests that nothing is written where nothing changes, and that hooks are called by resyncs alone.
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { Type } from "@sinclair/typebox";

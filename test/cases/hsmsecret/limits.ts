@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much a Secret takes, and a namespace.
+// Tests the size limit of a Secret and the quota of a namespace.
 import { randomBytes } from "node:crypto";
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";

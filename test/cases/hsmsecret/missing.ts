@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A path that holds nothing, under each onMissing.
+// Tests an absent path under each onMissing.
 import type { Case } from "../case.ts";
 import { isUntouched, says, syncedDatabase } from "./database-fixture.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// While the agent or the webhook is down a Secret stays as it is; afterwards it catches up by itself.
+// Tests outages of the agent and of the webhook: the Secret stays as it is, and catches up afterwards.
 import type { Case } from "../case.ts";
 import { editSecret, isUntouched, says, syncedDatabase } from "./database-fixture.ts";
 

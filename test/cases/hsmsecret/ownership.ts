@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose a Secret is, and whose a path: nothing of somebody else's is touched.
+// Tests foreign Secrets and foreign paths, which stay untouched.
 import type { Case } from "../case.ts";
 import { hsmSecretStatusOf, type Scene } from "../scene.ts";
 import { bareSecret, isUntouched, says, syncedDatabase } from "./database-fixture.ts";

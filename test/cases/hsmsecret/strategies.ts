@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metacontroller is started with the other apply strategy while HSMSecrets are there, and back.
+// Tests a restart of Metacontroller with the other apply strategy while HSMSecrets exist, and back.
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
 import { editSecret, hasCondition, syncedDatabase } from "./database-fixture.ts";

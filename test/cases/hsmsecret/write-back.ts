@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// writeBack: OnChange: an edited Secret goes to the token, and where both changed somebody chooses.
+// Tests writeBack: OnChange: an edited Secret goes to the token, and a conflict is resolved by somebody's choice.
 import { isDeepStrictEqual } from "node:util";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import type { Case } from "../case.ts";

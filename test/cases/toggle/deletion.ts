@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle is deleted, in each way that kubectl has: what becomes of its Deployment.
+// Tests the deletion of a Toggle in each way that kubectl has, with its Deployment.
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
 import { hasReplicas, isLetGo, runningWeb, says, selecting, switchOff } from "./toggle-fixture.ts";

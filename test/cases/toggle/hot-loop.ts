@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle that is as it should be, or waits for somebody, is left in peace.
+// Tests that a settled or waiting Toggle causes no hot loop of syncs.
 
 import type { Kind } from "../../../scripts/local/kinds.ts";
 import type { Case } from "../case.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nothing moves where nothing happens: objects keep their versions, and no hook is called.
+// Checks that objects keep their resourceVersions and no hook is called while nothing happens.
 import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import type { Kind } from "../../../scripts/local/kinds.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Deployment's own manifest is applied again while its Toggle has it switched off.
+// Tests applying the Deployment's own manifest again while its Toggle has it switched off.
 import type { Case } from "../case.ts";
 import { deploymentOf, replicasOf, type Scene } from "../scene.ts";
 import { isRefused, says, selecting, switchOn } from "./toggle-fixture.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which Deployment a Toggle is for: by name, whether it is there yet, and beside others that the selector matches.
+// Tests which Deployment a Toggle controls: by name, whether it exists yet, and beside others that the selector matches.
 import type { Case } from "../case.ts";
 import {
   hasCondition,

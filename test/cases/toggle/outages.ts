@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The webhook is down, Metacontroller is restarted or applies in another way: a Toggle goes on where it was.
+// Tests a Toggle over an outage of the webhook and a restart of Metacontroller, also with another apply strategy.
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
 import { stillFor } from "./idle.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Others scale the Deployment of a Toggle: by hand, again and again, by an autoscaler.
+// Tests a Toggle whose Deployment others scale: by hand, repeatedly, by an autoscaler.
 import type { Case } from "../case.ts";
 import { replicasOf, type Scene, toggleStatusOf } from "../scene.ts";
 import { stillFor } from "./idle.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle switches a Deployment off and on, however it is changed.
+// Tests a Toggle that switches a Deployment off and on, by each kind of change.
 import type { Case } from "../case.ts";
 import type { Scene } from "../scene.ts";
 import {

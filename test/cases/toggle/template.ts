@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle's template where the installation does not allow any, as the manifests have it.
+// Tests a Toggle's template where the installation forbids templates, as the manifests do.
 import type { Case } from "../case.ts";
 import { hasCondition, says, selecting, switchOn } from "./toggle-fixture.ts";
 

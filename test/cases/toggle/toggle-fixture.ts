@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the cases of Toggles share: their usual Toggle, and what is waited for.
+// Sets up the usual Toggle of the cases, and waits for its conditions.
 import { replicasOf, type Scene, toggleStatusOf } from "../scene.ts";
 
 /** spec.selector for the Deployment that `scene.deploy` makes under the name `app`. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// spec.until switches off at a time.
+// Tests spec.until, which switches off at a given time.
 import type { Case } from "../case.ts";
 import { hasReplicas, runningWeb, says, selecting } from "./toggle-fixture.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes with what: finalizers, propagation policies, namespaces, definitions.
+// Tests deletions: finalizers, propagation policies, namespaces, CustomResourceDefinitions.
 import t from "tap";
 import {
   isObject,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A made-up kind that uses every feature of definitions which the tests look at.
+// Defines a custom kind that uses every feature of CustomResourceDefinitions which the tests check.
 import type { JsonObject } from "../../../scripts/control-plane/api/json.ts";
 
 export const gadgetDefinition: JsonObject = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What real kubectl reads: tables, formats, selectors, describe, explain, discovery, watches.
+// Tests the reads of real kubectl: tables, formats, selectors, describe, explain, discovery, watches.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What real kubectl writes: create, apply, edit, patch, replace, label, scale, wait, diff, and the rest.
+// Tests the writes of real kubectl: create, apply, edit, patch, replace, label, scale, wait, diff, and the rest.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";

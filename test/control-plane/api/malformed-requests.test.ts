@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever a client sends, the answer is a Status of the 400s and the server goes on.
+// Tests malformed requests: each gets a Status with a 4xx code, and the server continues.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server-side apply keeps the account of who owns which field, for any two managers and any fields.
+// Tests field ownership under server-side apply, for any two managers and any fields.
 import fc from "fast-check";
 import t from "tap";
 import {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Objects made here look like those recorded from a real API server, apart from uids, times and versions.
+// Tests that objects of this server equal those recorded from a real API server, apart from uids, times and versions.
 import { readFile } from "node:fs/promises";
 import t from "tap";
 import {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a table of requests that must be refused, and checks code, message and Status.
+// Runs a table of requests that must be rejected, and checks code, message and Status.
 import type { Json } from "../../../scripts/control-plane/api/json.ts";
 import type { RunningServer } from "./running-server.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Secrets and Deployments that the server refuses, and the words it uses.
+// Tests Secrets and Deployments that the server rejects, and its messages.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import type { JsonObject } from "../../../scripts/control-plane/api/json.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes that the server refuses: immutable fields, older versions, other objects.
+// Tests changes that the server rejects: immutable fields, older versions, other objects.
 import t from "tap";
 import type { Json, JsonObject } from "../../../scripts/control-plane/api/json.ts";
 import { deployment, deployments, gadget, gadgets } from "./gadget-definition.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Custom objects that the server refuses, and the words it uses.
+// Tests custom objects that the server rejects, and its messages.
 import t from "tap";
 import type { JsonObject } from "../../../scripts/control-plane/api/json.ts";
 import { gadget, gadgets } from "./gadget-definition.ts";

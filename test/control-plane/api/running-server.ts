@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A started API server for a test file, with kubectl and plain HTTP to talk to it.
+// Starts an API server for a test file, with kubectl and plain HTTP to call it.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strategic merge patches, as kubectl's apply, edit and set make them.
+// Tests strategic merge patches as kubectl's apply, edit and set send them.
 import t from "tap";
 import type { Json, JsonObject } from "../../../scripts/control-plane/api/json.ts";
 import { strategicMerge } from "../../../scripts/control-plane/api/patch/strategic-merge.ts";

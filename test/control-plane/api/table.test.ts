@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The small readers behind tables and lists: ages, JSONPath, selectors.
+// Tests the parsers and formatters behind tables and lists: ages, JSONPath, selectors.
 import t from "tap";
 import type { Json } from "../../../scripts/control-plane/api/json.ts";
 import { labelSelector } from "../../../scripts/control-plane/api/selectors.ts";

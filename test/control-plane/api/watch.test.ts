@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watches: from a version, with selectors, bookmarks, and what is too old.
+// Tests watches: from a version, with selectors, bookmarks, and from a version that is too old.
 import t from "tap";
 import {
   isObject,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a CA and certificates from it, with openssl, for tests of TLS.
+// Creates a CA and certificates from it, with openssl, for tests of TLS.
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sets the scene for tests of the engine: the API server, kubectl, definitions, controllers and the engine itself.
+// Sets up the engine's tests: the API server, kubectl, definitions, controllers and the engine itself.
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

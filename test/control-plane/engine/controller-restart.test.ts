@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What makes the engine start a controller anew, and so read the credentials of its hooks again.
+// Tests which changes restart a controller, so that it reads the credentials of its hooks again.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import type { JsonObject } from "../../../scripts/control-plane/api/json.ts";

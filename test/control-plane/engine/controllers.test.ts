@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CompositeControllers that come, change and go while the engine runs, and how often their hooks are called.
+// Tests CompositeControllers that are created, changed and deleted while the engine runs, and how often their hooks are called.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle-like parent and a Deployment that was there before: adoption, release, put back by generation, and the way out.
+// Tests a parent like a Toggle with an existing Deployment: adoption, release, reverted edits, and orphaning.
 import t, { type Test } from "tap";
 import {
   isObject,

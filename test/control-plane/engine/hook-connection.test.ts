@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the engine reaches a webhook: HTTPS under a service's name, whom it trusts, and how it proves who it is.
+// Tests the engine's connection to a webhook: HTTPS under a Service's name, trusted CAs, and client credentials.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import { type JsonObject, objectOrEmpty } from "../../../scripts/control-plane/api/json.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A hook that fails, refuses or is away: nothing changes, the parent gets an event in Metacontroller's words, and it is tried again.
+// Tests a hook that fails, rejects or is unreachable: nothing changes, the parent gets Metacontroller's event, and the sync is
+// retried.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { valueAt } from "../../../scripts/control-plane/api/json.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A hook server for tests: keeps every request, and answers as the test says.
+// Runs a hook server for tests that records every request, and answers as the test says.
 import {
   createServer,
   type IncomingHttpHeaders,

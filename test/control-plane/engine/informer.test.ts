@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mirror of a resource: what its subscribers are told, and that a broken or expired watch loses nothing.
+// Tests the informer: what its subscribers are told, and that a broken or expired watch loses nothing.
 import t, { type Test } from "tap";
 import { createKubeClient, type ResourceInfo } from "../../../scripts/control-plane/client.ts";
 import { createInformerPool, startInformer } from "../../../scripts/control-plane/engine/informer.ts";

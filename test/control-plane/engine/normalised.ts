@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A hook request without what differs from run to run: uids, times, versions, managedFields, ports and the content-length.
+// Normalizes a hook request: removes uids, times, versions, managedFields, ports and the content-length, which differ from run
+// to run.
 import { isObject, type Json, type JsonObject } from "../../../scripts/control-plane/api/json.ts";
 
 const uid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// HSMSecret-like parents with a Secret each: what the engine creates, deletes, puts back and leaves alone.
+// Tests parents like HSMSecrets with a Secret each: what the engine creates, deletes, reverts and leaves alone.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import { objectOrEmpty, valueAt } from "../../../scripts/control-plane/api/json.ts";

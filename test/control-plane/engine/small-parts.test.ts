@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Label selectors, Go's durations, rules of related objects and a Deployment's status, case by case.
+// Tests label selectors, Go durations, rules of related objects and a Deployment's status.
 import t from "tap";
 import type { JsonObject } from "../../../scripts/control-plane/api/json.ts";
 import { type Condition, deploymentStatus } from "../../../scripts/control-plane/engine/deployment-status.ts";

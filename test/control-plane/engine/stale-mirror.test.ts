@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the engine knows may be old: it must not delete, adopt or overwrite on that ground.
+// Tests the engine with a stale cache: it must not delete, adopt or overwrite because of it.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
 import { type JsonObject, valueAt } from "../../../scripts/control-plane/api/json.ts";

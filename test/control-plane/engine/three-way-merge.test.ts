@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dynamic apply's merge, case by case.
+// Tests the three-way merge of dynamic apply.
 import t from "tap";
 import type { JsonObject } from "../../../scripts/control-plane/api/json.ts";
 import { merged } from "../../../scripts/control-plane/engine/three-way-merge.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// 200 parents: each gets its Secret. The rate is printed, not asserted.
+// Tests 200 parents: each gets its Secret. The rate is printed, not asserted.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { objectOrEmpty } from "../../../scripts/control-plane/api/json.ts";

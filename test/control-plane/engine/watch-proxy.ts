@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A proxy before the API server that can hold a watch back, so that a test decides how late the engine sees something.
+// Runs a proxy before the API server that can delay a watch, so that a test decides how late the engine sees something.
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 

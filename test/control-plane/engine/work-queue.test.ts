@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The work queue: one worker a key, one place a key, growing delays after faults.
+// Tests the work queue: one worker a key, one place a key, backoff after errors.
 import t from "tap";
 import {
   createWorkQueue,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Command and response APDUs (ISO/IEC 7816-4, section 5.1), short and of extended length.
+// Encodes and decodes APDUs (ISO/IEC 7816-4, section 5.1), short and of extended length.
 
 /** A command as the applet reads it. `le` is the number of bytes that may come back; undefined: none. */
 export type Command = {

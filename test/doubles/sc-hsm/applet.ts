@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SmartCard-HSM applet as a Pico HSM's firmware has it: files, the user PIN and its counter, and what each command does.
+// Implements the SmartCard-HSM applet as a Pico HSM's firmware does: files, the user PIN and its counter, and the commands.
 import { type Command, type Response, respond, SW } from "./apdu.ts";
 import { cardVerifiable, keyFiles, tokenInfo } from "./certificates.ts";
 import { readTlvs, tlv } from "./tlv.ts";

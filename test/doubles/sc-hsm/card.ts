@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A SmartCard-HSM in the virtual reader of vsmartcard-vpcd: it can be plugged, unplugged, and made to fail at any APDU.
+// Runs a SmartCard-HSM in the virtual reader of vsmartcard-vpcd: it can be plugged, unplugged, and made to fail at any APDU.
 import { createConnection, type Socket } from "node:net";
 import { encodeResponse, parseCommand, respond, SW } from "./apdu.ts";
 import { type Applet, type CardMemory, powerOn } from "./applet.ts";

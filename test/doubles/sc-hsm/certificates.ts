@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a card says of itself in files: its device certificate (BSI TR-03110-3, appendix C) and EF.TokenInfo (PKCS#15).
+// Builds the files that describe a card: its device certificate (BSI TR-03110-3, appendix C) and EF.TokenInfo (PKCS#15).
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { tlv } from "./tlv.ts";
 

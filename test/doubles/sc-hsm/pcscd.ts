@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pcscd of the test's own with one virtual reader, beside any other: it has /run and loopback to itself.
+// Runs a pcscd of the test's own with one virtual reader, isolated from any other: it has /run and loopback to itself.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// BER-TLV, as smart cards speak it (ISO/IEC 7816-4, section 6): making and reading data objects.
+// Encodes and decodes BER-TLV data objects (ISO/IEC 7816-4, section 6).
 
 /** A data object: its tag as a number (0x53, 0x7f21, …) and its value. */
 export type Tlv = { tag: number; value: Buffer };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bot has sent to a room according to the homeserver: which command each message answers, by its transaction id.
+// Reads the bot's messages in a room from the homeserver, and matches them to commands by transaction id.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { request } from "undici";

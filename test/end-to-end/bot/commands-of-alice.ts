@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends commands that can be told apart, and keeps what the user's client shows of the bot in that room.
+// Sends distinguishable commands as the user Alice, and records what her client shows of the bot in that room.
 import type { SeenEvent } from "../../../scripts/homeserver/client/seen-events.ts";
 import type { Scene } from "./scene.ts";
 

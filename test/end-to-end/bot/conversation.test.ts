@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A conversation on a real homeserver, in an encrypted and in a plain room: what the users' clients show, and what the
-// cluster then has.
+// Tests a conversation on a real homeserver, in an encrypted and in a plain room: what the users' clients show, and the state
+// of the cluster.
 import t from "tap";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { setScene } from "./scene.ts";

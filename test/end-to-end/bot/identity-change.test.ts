@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An allowed user resets their cross-signing identity: who is told, how often, and whether the bot still obeys.
+// Tests an allowed user who resets their cross-signing identity: who is told, how often, and whether the bot still obeys.
 import t, { type Test } from "tap";
 import type { BotProcess } from "../../../scripts/local/bot-process.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP relay that keeps one request, or its answer, to itself, so that a test can kill who waits for it at that point.
+// Runs an HTTP proxy that withholds one request or its response, so that a test can kill the waiting client at that point.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request as sendRequest } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a bot is killed: at the requests that its promises hang on, on both of their sides, and at random times.
+// Lists where the bot is killed: before and after each decisive request, and at random times.
 import fc from "fast-check";
 import type { CommandKind } from "./commands-of-alice.ts";
 import type { Cut } from "./interrupting-proxy.ts";

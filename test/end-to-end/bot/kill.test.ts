@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bot that is killed at any point of its life, in an encrypted room on a real homeserver: each command is answered once and
-// takes effect once, whatever the kill cut off, and the device stays the one that it was.
+// Kills the bot at any point, in an encrypted room on a real homeserver: each command is answered once and takes effect once,
+// and the device stays the same.
 import { randomInt } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

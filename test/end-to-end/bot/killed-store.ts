@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks into the store of a bot that was killed, in a copy: the next bot shall find it exactly as the kill left it.
+// Reads the store of a killed bot from a copy: the next bot must find it exactly as the kill left it.
 import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

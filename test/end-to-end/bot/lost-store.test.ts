@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's store is lost, and there is no recovery key: what tells that its new device is unsigned, and that the old one stays.
+// Tests the loss of the bot's store without a recovery key: its new device is reported as unsigned, and the old one stays.
 import { rmSync } from "node:fs";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds a message key of Megolm that has encrypted two messages: so it is where a ratchet went back after a kill.
+// Detects a Megolm message key that has encrypted two messages, which happens when a kill resets a ratchet.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 

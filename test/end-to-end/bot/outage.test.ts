@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A minute without the homeserver, and a minute without the API server: the bot says so, and recovers by itself.
+// Tests a minute without the homeserver, and a minute without the API server: the bot reports it, and recovers by itself.
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import type { SeenEvent } from "../../../scripts/homeserver/client/seen-events.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole of a switch by chat: a user's client, the homeserver, the bot's process, the control plane, a Deployment.
+// Sets up everything for a switch by chat: a user's client, the homeserver, the bot's process, the control plane, a Deployment.
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

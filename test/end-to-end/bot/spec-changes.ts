@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records every change of a Toggle's spec from a watch of the API server, so that a switch that was done twice shows.
+// Records every change of a Toggle's spec from a watch of the API server, to detect a switch that was done twice.
 import { createInterface } from "node:readline";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's session on a real homeserver: a token that expires, a device that is deleted, a log-in that is refused.
+// Tests the bot's session on a real homeserver: an access token that expires, a device that is deleted, a log-in that is
+// refused.
 import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

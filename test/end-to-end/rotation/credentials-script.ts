@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs scripts/credentials.sh with the real kubectl, and does something whenever the script waits.
+// Runs scripts/credentials.sh with the real kubectl, and calls the test whenever the script waits.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";

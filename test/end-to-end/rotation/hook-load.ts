@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Syncs without a pause: each object is changed as soon as its last change was synced, and every refusal is kept.
+// Generates syncs without a pause: changes each object as soon as its last change was synced, and records every rejection.
 import { setTimeout as delay } from "node:timers/promises";
 import { createKubeClient, type ResourceInfo } from "../../../scripts/control-plane/client.ts";
 import type { SyncRecord } from "../../../scripts/control-plane/engine/engine.ts";

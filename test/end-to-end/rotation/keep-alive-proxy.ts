@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands between Metacontroller's stand-in and the webhook, so that a test can end the connections that are kept.
+// Runs a proxy between the local engine and the webhook, so that a test can end kept-alive connections.
 import { once } from "node:events";
 import { type AddressInfo, createServer, connect as open, type Socket } from "node:net";
 import type { Test } from "tap";

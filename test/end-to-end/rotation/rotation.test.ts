@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Credentials are rotated under load, with scripts/credentials.sh and the real kubectl: Metacontroller's stand-in reads them at a
-// controller's start alone, pods see them late, connections are kept and ended in between, and no hook is refused.
+// Tests a rotation of credentials under load with scripts/credentials.sh and the real kubectl: the engine reads them at a
+// controller's start alone, pods see them late, connections are kept alive and ended in between, and no hook is rejected.
 import { randomBytes, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A store in memory that changes secrets as the agent's contract says, for runs that need no token.
+// Implements the agent's contract for changes on a store in memory, for runs that need no token.
 import { checksum } from "../../../hooks/checksum.ts";
 import { applyChange } from "../../../server/agent/apply-change.ts";
 import type { ChangeResult, Secret, SecretStore } from "../../../server/agent/store.ts";

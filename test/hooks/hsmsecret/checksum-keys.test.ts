@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checksums of statuses and annotations: never the plain ones, carried over from versions that showed those, and carried
+// Tests the checksums of statuses and annotations: never plain ones, migrated from versions that showed those, and migrated
 // through a change of the key without a Secret or a conflict.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";

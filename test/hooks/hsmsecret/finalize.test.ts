@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The customize and finalize hooks, and the spread of resyncs.
+// Tests the customize and finalize hooks, and the jitter of resyncs.
 import t from "tap";
 import { customize } from "../../../hooks/hsmsecret/index.ts";
 import { resyncAfter } from "../../../hooks/hsmsecret/resync.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the API server would refuse of a Secret is told before it is asked: the type's keys and their form, the
-// template, and a Secret that is being deleted. No value is ever in a message.
+// Tests content that the API server would reject: the type's keys and their form, the template, and a Secret that is being
+// deleted. No value is ever in a message.
 import t from "tap";
 import { finalize, sync } from "./hooks.ts";
 import { context, found, request, secret } from "./request.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// deletionPolicy Delete: the data on the token go first, and until they are gone everything stays and the status says why.
+// Tests deletionPolicy Delete: the data on the token are deleted first; until then everything stays and the status says why.
 import t from "tap";
 import type { RemovalOutcome } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec, HSMSecretStatus } from "../../../hooks/hsmsecret/schema.ts";

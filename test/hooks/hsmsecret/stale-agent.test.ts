@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two agents asked in order, of which the second has a copy that lags: what is older than what was applied is never applied.
+// Tests two agents in order, of which the second has a stale copy: a version older than the applied one is never applied.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { Reading } from "../../../hooks/hsmsecret/index.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sync hook refuses and chooses: ownership, path policy, keys, sizes, types, names, autoSync.
+// Tests the sync hook's checks: ownership, path policy, keys, sizes, types, names, autoSync.
 
 import { context, foreign, found, secret } from "./request.ts";
 import { checkRows, inSync, other, token } from "./sync-rows.ts";

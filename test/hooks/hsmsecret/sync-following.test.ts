@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sync hook follows the token: first sync, changes, edits, outages, absence.
+// Tests the sync hook's updates from the token: first sync, changes, edits, outages, absence.
 
 import { absent, found, secret, unavailable, unchanged } from "./request.ts";
 import { checkRows, inSync, other, token } from "./sync-rows.ts";

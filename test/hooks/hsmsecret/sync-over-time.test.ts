@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the sync hook does from one call to the next: stable statuses, If-None-Match, force-sync, repairs, events.
+// Tests the sync hook over several calls: stable statuses, If-None-Match, force-sync, repairs, events.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { HookContext, Reading } from "../../../hooks/hsmsecret/index.ts";

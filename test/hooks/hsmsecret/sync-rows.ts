@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tables of the sync hook: each row is a situation, what is planned for it, and what must be answered.
+// Runs tables of the sync hook: each row is a situation, its plan, and the expected response.
 import t from "tap";
 import type { HookContext, Reading } from "../../../hooks/hsmsecret/index.ts";
 import { previousStatus } from "../../../hooks/hsmsecret/status.ts";

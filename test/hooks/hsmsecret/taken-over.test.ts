@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Secret that is there and that no controller owns: what is told while it is to be ours and Metacontroller has not taken it
-// over, which dynamic apply never does by itself.
+// Tests the adoption of an existing Secret that no controller owns: the status while Metacontroller has not adopted it, which
+// dynamic apply never does by itself.
 import t from "tap";
 import type { HookContext } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec, HSMSecretStatus } from "../../../hooks/hsmsecret/schema.ts";

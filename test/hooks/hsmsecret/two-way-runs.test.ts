@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random runs of the two-way sync that are longer than those that can be had in full, over a store in memory.
+// Tests random runs of the two-way sync over a store in memory that are longer than the exhaustive ones.
 import t from "tap";
 import { changeInMemory } from "./change-in-memory.ts";
 import { type RunTally, runOnce } from "./two-way-runs.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Long random runs of the two-way sync over a real store: the hooks read what the store says and write what they want to
-// it, and after every step the store must hold what the model of the token holds.
+// Generates long random runs of the two-way sync over a real store: the hooks read and write it, and after every step it must
+// equal the model of the token.
 import { isDeepStrictEqual } from "node:util";
 import { toBase64Map } from "../../../hooks/formats.ts";
 import type { Reading, Write } from "../../../hooks/hsmsecret/index.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A world for the two-way sync: a token, a Secret under server-side apply, a status, the users of both sides, and what is
-// remembered of their updates to tell whether one was lost. The hooks in it are the real ones.
+// Models the two-way sync's state: a token, a Secret under server-side apply, a status, the users of both sides, and their
+// updates, to detect one that was lost. The hooks in it are the real ones.
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import { baseOf } from "../../../hooks/hsmsecret/base.ts";
 import type { FailedWrite, Reading, Write } from "../../../hooks/hsmsecret/index.ts";

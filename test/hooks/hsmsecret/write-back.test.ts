@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the sync hook wants written under writeBack, what it withholds, and what it says: single situations. Their
+// Tests single situations of write-back: what the sync hook plans to write, what it withholds, and its messages. Their
 // interleavings are in two-way.test.ts.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";

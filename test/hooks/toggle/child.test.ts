@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What exactly a Toggle's answer says of a Deployment: no field more than it needs, and none that it must not drop.
+// Tests the fields of the Deployment in a Toggle's response: no field more than it needs, and none that it must not drop.
 import t from "tap";
 import type { Deployment } from "../../../hooks/toggle/deployment.ts";
 import { sync } from "./hooks.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Toggle whose Deployment something else scales: told from the third put-back on, and quiet about it.
+// Tests a Toggle whose Deployment something else scales: reported from the third put-back on, without hot looping.
 import t from "tap";
 import type { ManagedFieldsEntry, ObjectMeta, StringMap } from "../../../hooks/kubernetes.ts";
 import { PUT_BACK } from "../../../hooks/toggle/deployment.ts";

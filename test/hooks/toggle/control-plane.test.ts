@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Toggle hooks under the local control plane and kubectl: Deployments that are really adopted, scaled, kept and orphaned.
+// Tests the Toggle hooks under the local control plane and kubectl: Deployments that are really adopted, scaled, kept and
+// orphaned.
 import { Value } from "@sinclair/typebox/value";
 import t, { type Test } from "tap";
 import { customize, ToggleCustomizeRequest, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";

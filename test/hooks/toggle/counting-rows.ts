@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How many replicas a Toggle gives its Deployment, and what it remembers: rows of the sync hook.
+// Lists rows for the sync hook: how many replicas a Toggle gives its Deployment, and what it remembers.
 import { deployment, UID } from "./request.ts";
 import { note, off, past, type Row, running, soon, stopped, stranger } from "./sync-row.ts";
 

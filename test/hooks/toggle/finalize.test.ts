@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deleting a Toggle never deletes a Deployment that it did not make: the customize and finalize hooks.
+// Tests the customize and finalize hooks: deleting a Toggle never deletes a Deployment that it did not create.
 import t from "tap";
 import { customize } from "../../../hooks/toggle/index.ts";
 import { finalize } from "./hooks.ts";

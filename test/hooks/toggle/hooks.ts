@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Toggle hooks by request and context: the steps of each in the order in which the webhook takes them.
+// Runs the Toggle hooks on a request and a context, with their steps in the order of the webhook.
 import type {
   FinalizeResult,
   HookContext,

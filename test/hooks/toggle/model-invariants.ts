@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What must hold at every sync of the model check: nothing lost, nothing foreign touched, counts and phases that are true.
+// Defines the invariants of the model check: nothing lost, nothing foreign touched, correct counts and phases.
 import { REPLICAS_WHEN_ON } from "../../../hooks/toggle/deployment.ts";
 import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the model check knows of a Toggle and its cluster, and the questions that the world and its invariants ask of it.
+// Defines the model check's state of a Toggle and its cluster, and queries on it.
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import type { ToggleSpec, ToggleStatus } from "../../../hooks/toggle/schema.ts";
 

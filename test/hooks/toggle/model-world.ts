@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The world of the model check: Deployments, their controller, the garbage collector, and Metacontroller's way of claiming,
-// applying and skipping children. A step that breaks an invariant throws.
+// Models the environment of the Toggle hooks: Deployments, their controller, the garbage collector, and Metacontroller's way of
+// claiming, applying and skipping children. A step that breaks an invariant throws.
 import type { Deployment } from "../../../hooks/toggle/deployment.ts";
 import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";

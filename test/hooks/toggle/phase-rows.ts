@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which phase a Toggle is in, and whose Deployments it leaves alone: rows of the sync hook.
+// Lists rows for the sync hook: which phase a Toggle is in, and whose Deployments it leaves alone.
 import { deployment, ownerReference, template } from "./request.ts";
 import { failed, off, past, type Row, running, second, stopped, stranger } from "./sync-row.ts";
 

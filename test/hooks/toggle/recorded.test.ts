@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Toggle hooks with the requests that were recorded from Metacontroller 4.17.2.
+// Tests the Toggle hooks with requests that were recorded from Metacontroller 4.17.2.
 import { readFileSync } from "node:fs";
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";

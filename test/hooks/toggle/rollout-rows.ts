@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which phase a Toggle is in while its Deployment rolls out, fails to, or is paused: rows of the sync hook.
+// Lists rows for the sync hook: which phase a Toggle is in while its Deployment rolls out, fails to, or is paused.
 import { deployment } from "./request.ts";
 import { off, type Row, rolling, running, stopped } from "./sync-row.ts";
 

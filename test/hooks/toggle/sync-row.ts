@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a row of the sync hook's tables is, and the situations that several rows share.
+// Defines a row of the sync hook's tables, and the situations that several rows share.
 import type { Deployment } from "../../../hooks/toggle/deployment.ts";
 import { deployment, type RequestParts } from "./request.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cases of the Toggle's sync hook: each row is a situation and what the hook must answer.
+// Tests the Toggle's sync hook: each row is a situation and the expected response.
 import { Value } from "@sinclair/typebox/value";
 import t from "tap";
 import { ToggleStatus } from "../../../hooks/toggle/schema.ts";

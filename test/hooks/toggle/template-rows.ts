@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of spec.template where the installation does not allow templates.
+// Lists rows for the sync hook: spec.template where the installation forbids templates.
 import { deployment, template } from "./request.ts";
 import { off, past, type Row, running, second, soon, stopped, stranger } from "./sync-row.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The durable IndexedDB of a device that has gone: what is in memory does not come back into the store.
+// Tests the durable IndexedDB of a deleted device: what is in memory does not come back into the store.
 import t, { type Test } from "tap";
 import { openBotStore } from "../../../server/bot/store.ts";
 import { openDurableIndexedDb } from "../../../server/matrix/crypto/indexeddb/durable-indexeddb.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's identity on a real homeserver: kept over lost volumes by a recovery key, shared with other clients, never replaced.
+// Tests the bot's identity on a real homeserver: restored over lost volumes by a recovery key, shared with other clients, never
+// replaced.
 import { randomBytes } from "node:crypto";
 import { createClient } from "matrix-js-sdk";
 import { decodeRecoveryKey as decodeAsSdk } from "matrix-js-sdk/lib/crypto-api/index.js";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bot of the tests of encryption is started with, what it reports, and how a test talks to it.
+// Defines the settings and reports of the encryption tests' bot, and starts it.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bot in a process of its own that echoes what it decrypts: what the tests of encryption kill, restart and talk to.
+// Runs a bot process that echoes what it decrypts: the encryption tests kill it, restart it and send it messages.
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import { openBotStore } from "../../../server/bot/store.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The durable IndexedDB: what was flushed is there again after a kill, all of it and nothing else.
+// Tests the durable IndexedDB: after a kill it has all that was flushed, and nothing else.
 import { deepStrictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An encrypted conversation on a real homeserver, with a bot that is killed in the middle of it.
+// Tests an encrypted conversation on a real homeserver, with a bot that is killed in the middle of it.
 import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which crypto engine is chosen, and that matrix-bot-sdk gets that one.
+// Tests the choice of the crypto engine, and that matrix-bot-sdk gets it.
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";

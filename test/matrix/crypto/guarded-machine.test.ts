@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands between matrix-bot-sdk and the crypto machine of either engine.
+// Tests the wrapper around the crypto machine of either engine.
 import t from "tap";
 import { guardMachine, type MachineObserver } from "../../../server/matrix/crypto/guarded-machine.ts";
 import type {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Identity pins: what is remembered, told and obeyed.
+// Tests identity pins: what is stored, reported and obeyed.
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import t, { type Test } from "tap";

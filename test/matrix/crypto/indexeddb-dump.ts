@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// All that an IndexedDB holds, in a form that can be compared: schemas, records, and what the key generators give next.
+// Dumps the content of an IndexedDB for comparison: schemas, records, and the key generators' next values.
 import {
   committed,
   type IdbFactory,

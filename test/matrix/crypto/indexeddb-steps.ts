@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random programs that use IndexedDB in every way that changes something.
+// Generates random programs that modify an IndexedDB in every possible way.
 import fc from "fast-check";
 import type { DurableIndexedDb } from "../../../server/matrix/crypto/indexeddb/durable-indexeddb.ts";
 import {

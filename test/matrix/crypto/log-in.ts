@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logs a bot in: its user, its device and its token, which in production the session gives.
+// Logs a bot in: gives its user, its device and its access token, which in production the session gives.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { request } from "undici";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The upload of an identity's public keys, with homeservers that want a password and those that do not.
+// Tests the upload of an identity's public keys, with homeservers that require a password and those that do not.
 import t from "tap";
 import { publishIdentity } from "../../../server/matrix/crypto/cross-signing/publish-identity.ts";
 import type { HomeserverAnswer } from "../../../server/matrix/crypto/homeserver-requests.ts";

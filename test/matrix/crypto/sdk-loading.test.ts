@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// matrix-bot-sdk as it is loaded: messages of a room are encrypted one after another, and what it must not use is left out.
+// Tests the loading of matrix-bot-sdk: it encrypts messages of a room one after another, and does not load unused packages.
 import { createRequire } from "node:module";
 import t from "tap";
 import { loadCryptoEngine } from "../../../server/matrix/crypto/engine.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recovery keys and secret storage against matrix-js-sdk's own.
+// Tests recovery keys and secret storage against matrix-js-sdk's own.
 import { randomBytes } from "node:crypto";
 import {
   decodeRecoveryKey as decodeAsSdk,

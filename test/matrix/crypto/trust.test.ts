@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trust on first use on a real homeserver: what happens when a user's identity changes.
+// Tests trust on first use on a real homeserver, when a user's identity changes.
 import t from "tap";
 import { startUser } from "../../../scripts/homeserver/client/user.ts";
 import { synapseFor } from "../synapse.ts";

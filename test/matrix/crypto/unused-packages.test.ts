@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What matrix-bot-sdk does not get to load: that it needs none of it for a bot, and that it would be noticed if it did.
+// Tests that matrix-bot-sdk needs none of the packages withheld from it, and that a use of one would be noticed.
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a log-in needs, made for a test and closed with it.
+// Creates the dependencies of a log-in for a test, and closes them with it.
 import type { Test } from "tap";
 import { createMatrixHttp } from "../../../server/matrix/http.ts";
 import { createHttpExchange } from "../../../server/matrix/http-exchange.ts";

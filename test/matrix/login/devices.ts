@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A user's devices as the homeserver has them.
+// Lists a user's devices from the homeserver.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Homeserver } from "../../../scripts/homeserver/synapse.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// docs/matrix-login.md says what the code does: its variables, types and messages are the code's. (What its snippets do is
-// shown by the tests that start Synapse with them.)
+// Tests that docs/matrix-login.md matches the code: its variables, types and messages. (Its snippets are tested by the tests
+// that start Synapse with them.)
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

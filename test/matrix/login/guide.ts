@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Synapse that is set up as docs/matrix-login.md says: the guide's own snippets, with this machine's Keycloak in them.
+// Sets up a Synapse as docs/matrix-login.md says: the guide's own snippets, with this machine's Keycloak in them.
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";

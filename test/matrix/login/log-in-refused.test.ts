@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a refused log-in says, with a real Synapse and the double of Keycloak: which stage, and what to do about it.
+// Tests refused log-ins with a real Synapse and the Keycloak double: which stage fails, and what to do about it.
 import t from "tap";
 import { postLogin } from "../../../server/matrix/login/matrix-login.ts";
 import { openDeps } from "./deps.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each way to log in, against a real Synapse that is set up as the guide says.
+// Tests each log-in method against a real Synapse that is set up as the guide says.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";

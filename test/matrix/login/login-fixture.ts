@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parties of a log-in for a test file: a double of Keycloak with users of each kind, and a Synapse that trusts it.
+// Sets up the servers of a log-in for a test file: a Keycloak double with users of each kind, and a Synapse that trusts it.
 import { randomBytes } from "node:crypto";
 import type { Test } from "tap";
 import { freePort } from "../../../scripts/local/free-port.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a sign-on reads from pages and cookies: the form with a password, what is filled in, and who gets which cookie.
+// Tests the parsing of sign-on pages and cookies: the form with a password, the filled-in fields, and who gets which cookie.
 import t from "tap";
 import { createCookieJar } from "../../../server/matrix/login/cookie-jar.ts";
 import { fillForm, passwordForm, readPage } from "../../../server/matrix/login/login-page.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a log-in makes of homeservers and providers that misbehave: each says what to do, and no password goes astray.
+// Tests log-ins at misbehaving homeservers and providers: each error says what to do, and no password goes to the wrong server.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { parseMatrixConfig } from "../../../server/config/matrix.ts";

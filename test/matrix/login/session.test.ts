@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's session over restarts, kills, expired tokens and removed devices, on a real Synapse: one device, and its keys.
+// Tests the bot's session over restarts, kills, expired access tokens and removed devices, on a real Synapse: one device, and
+// its keys.
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

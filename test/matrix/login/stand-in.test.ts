@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stand-in for synapse-token-authenticator fails where the module fails: what the guide advises against stops Synapse.
+// Tests that the double of synapse-token-authenticator fails where the module fails: what the guide advises against stops
+// Synapse.
 import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A secret that changes while its objects are read: what a reading of it gives.
+// Tests a read of a secret that changes while its objects are read.
 import t from "tap";
 import { readConsistently, type Unread } from "../../../../server/agent/pkcs11/child/consistent-read.ts";
 import { METADATA_SEGMENT } from "../../../../server/agent/storage/path.ts";

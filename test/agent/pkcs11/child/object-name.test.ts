@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is read of labels and applications: ours, other programs', and those that earlier versions wrote with something behind them.
+// Tests the parsing of labels and applications: ours, other programs', and those that earlier versions wrote with trailing
+// memory.
 import t from "tap";
 import { readName } from "../../../../server/agent/pkcs11/child/object-name.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The PIN guard, proven by counting the C_Login calls that reach the module.
+// Tests the PIN guard by counting the C_Login calls that reach the module.
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import t from "tap";

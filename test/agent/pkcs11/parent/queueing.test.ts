@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pieces between callers and the child: joined calls, the bounded lane, debts of fresh reads, limits of patience.
+// Tests what is between callers and the child: shared calls, the bounded queue, fresh reads that timed out, and deadlines.
 import t from "tap";
 import { createFreshDebts } from "../../../../server/agent/pkcs11/parent/fresh-debts.ts";
 import { createJoinedCalls } from "../../../../server/agent/pkcs11/parent/joined-calls.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's memory of a token: what it answers, and that no value outlives its replacement or the end.
+// Tests the agent's cache of a token: its answers, and that no value outlives its replacement or the end.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { checksum } from "../../../../hooks/checksum.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long each step of a child's start may take, as earlier starts taught it.
+// Tests the time limits of a child's start, as learned from earlier starts.
 import t from "tap";
 import { createStallLimits } from "../../../../server/agent/pkcs11/parent/stall-limits.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is believed of a token's limits: as configured, as learned, and for how long.
+// Tests the token's write limits: configured, learned, and their expiry.
 import t from "tap";
 import { createWriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verdict on a write with a module that caches, for every return value, what a fresh load shows, and whether it was tried before.
+// Tests the outcome of a write with a module that caches: every return value, every result of a fresh load, first and repeated
+// tries.
 import t from "tap";
 import { isNoRoom } from "../../../../server/agent/pkcs11/ckr.ts";
 import {
