@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the PKCS#11 child process answers to each operation, as schemas: messages.ts has the operations.
+// Defines the schemas of the PKCS#11 child process's response to each operation; messages.ts has the operations.
 import { type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../../../hooks/enumeration.ts";
 import { codesOf } from "../../../hooks/error-codes.ts";

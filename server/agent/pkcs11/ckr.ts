@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one place where a PKCS#11 module's return values get names and a meaning (PKCS#11 2.40, section 11.1).
+// Maps the return values of a PKCS#11 module to names and meanings (PKCS#11 2.40, section 11.1).
 import type { LoginOutcome } from "./messages.ts";
 
 /** Values that the agent tells apart, and the most likely others by name alone. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent and its PKCS#11 child process say to each other, as schemas. Sent with structured clone, so bytes stay bytes.
+// Defines the schemas of the messages between the agent and its PKCS#11 child process. They are sent with structured clone, so
+// bytes stay bytes.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { enumeration } from "../../../hooks/enumeration.ts";

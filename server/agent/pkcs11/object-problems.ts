@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The token's objects that count for nothing: how they are named, and which of them a list tells of.
+// Describes the token's objects that can't be used, and selects those that a list reports.
 import type { ObjectProblem } from "../../agent-api/schema.ts";
 import { isMislabelled } from "../storage/path.ts";
 import { listedPathOf, type ObjectName, pathsOf } from "../storage/secret.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of one PIN, as a state machine, and whether the token may be asked to compare it.
-// docs/hsm-setup.md draws the states.
+// Implements the state machine of one PIN, which decides whether the token may be asked to compare it. docs/hsm-setup.md draws
+// the states.
 import type { LoginFlags, LoginOutcome, PinRefusal } from "./messages.ts";
 
 /**

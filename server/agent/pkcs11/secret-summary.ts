@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A row of a list: what it tells of a secret, never a value.
+// Builds a list's row about a secret, without a value.
 import type { SecretSummary } from "../../agent-api/schema.ts";
 import type { Secret } from "../store.ts";
 

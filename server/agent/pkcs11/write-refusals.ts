@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How it is said that a token did not take a write, or took it and does not show it; nothing of such a write is left.
+// Builds the result of a write that the token rejected, or accepted and does not show; no object of such a write is left.
 
 import type { Answer } from "./answers.ts";
 import { ckrName } from "./ckr.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading all objects of one secret so that a write in the middle of it is noticed: per-key writers have no transactions.
+// Reads all objects of one secret, and detects a write in the middle of it: per-key writers have no transactions.
 import { isPerKey, METADATA_SEGMENT, type TokenObject } from "../../storage/path.ts";
 import type { ObjectName } from "../../storage/secret.ts";
 

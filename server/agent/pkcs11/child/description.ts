@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a token says of itself (CK_TOKEN_INFO).
+// Reads a token's description of itself (CK_TOKEN_INFO).
 
 import type { TokenView } from "../answers.ts";
 import { callModule } from "./module-call.ts";

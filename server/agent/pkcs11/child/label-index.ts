@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index from paths to the token's objects, so that the cost of a read does not grow with the token.
+// Indexes the token's objects by path, so that the cost of a read does not grow with the token.
 import { JOURNAL_APPLICATION, PACKED_APPLICATION } from "../../storage/path.ts";
 import { listedPathOf, type ObjectName, pathsOf } from "../../storage/secret.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loading a token: its listings and, where the module caches, every value, so that nothing has to be read again.
+// Loads a token: lists its objects and, where the module caches, reads every value, so that nothing has to be read again.
 import { isSessionOver } from "../ckr.ts";
 import { handleKey, type IndexedObject, LabelIndex } from "./label-index.ts";
 import { CkrError } from "./module-call.ts";

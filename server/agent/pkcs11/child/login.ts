@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only place that has a token compare a PIN: C_Login and C_SetPIN, each only where the agent's guard allows it.
+// Calls C_Login and C_SetPIN, alone in the code, each only where the agent's PIN guard allows it. Runs in the child.
 import { createHmac } from "node:crypto";
 import { type Session, type Slot, type Token, TokenFlag } from "graphene-pk11";
 import { ckrName, isPinChangeRefused, isTokenGone, loginOutcome } from "../ckr.ts";

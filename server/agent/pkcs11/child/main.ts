@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entry of the PKCS#11 child process, the only process that loads the module and reads the PIN: its messages with the agent.
+// Runs the PKCS#11 child process, the only process that loads the module and reads the PIN. Does one call at a time.
 
 import type { Answer } from "../answers.ts";
 import { ckrName } from "../ckr.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making the objects of a write and removing those that it replaces, one call of the module after another.
+// Creates the objects of a write and destroys those that it replaces, one module call after another. Runs in the child.
 import type { TokenObject } from "../../storage/path.ts";
 import type { WritePlan } from "../../storage/write-plan.ts";
 import type { Answer } from "../answers.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where errors of the PKCS#11 module enter: each call's outcome as a value or a Ckr error with the number it returned.
+// Translates errors of the PKCS#11 module: each call's outcome becomes a value or a Ckr error with the number it returned.
 import pkcs11js from "pkcs11js";
 import { ckrName } from "../ckr.ts";
 

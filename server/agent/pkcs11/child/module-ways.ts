@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How PKCS#11 modules differ where the standard leaves it open, by the manufacturer that they name (CK_INFO).
+// Lists how PKCS#11 modules differ where the standard leaves it open, by their manufacturer (CK_INFO).
 import type { TokenWays } from "../../storage/write-plan.ts";
 import type { Configure } from "../messages.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Label and application of a data object: how they are given to a module, and what is read of them.
+// Encodes and decodes the label and application of a data object.
 //
 // OpenSC and others read text attributes up to a NUL, whatever length PKCS#11 gives. Earlier versions of Keyswitch passed
 // them without one, so that what stood behind them in memory was written to the token as well. Such names are recognised here.

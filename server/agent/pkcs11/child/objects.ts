@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data objects of an attached token: the listing that feeds the index, the values behind handles, making and removing.
+// Accesses the data objects of an attached token: lists them for the index, reads values by handle, creates and destroys them.
 import type { Session } from "graphene-pk11";
 import { ObjectClass } from "graphene-pk11";
 import pkcs11js from "pkcs11js";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds what is wrong on the token, and mends it where the token lets it.
+// Finds damaged objects on the token, and repairs those that the token lets it. Runs in the child.
 
 import type { RepairResult } from "../../../agent-api/schema.ts";
 import { listedPathOf, pathsOf } from "../../storage/secret.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Getting from a configuration to a session that is logged in: module, slot, PIN file, log-in.
+// Opens a logged-in session from a configuration: module, slot, PIN file, log-in. Runs in the child.
 import {
   Module,
   type Session,

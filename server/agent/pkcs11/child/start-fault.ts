@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A start of the child that can't succeed as things are.
+// Defines the error of a child's start that can't succeed without a change from outside.
 import type { StartFailure } from "../messages.ts";
 
 /** `gone`: there is positively no such token. */

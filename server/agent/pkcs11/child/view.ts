@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the child answers of the token that it holds: a secret, a list, its state, and what the agent keeps in memory.
+// Caches the child's view of the token: what the last load found, updated by its own writes, and the responses from it.
 import type { SecretSummary } from "../../../agent-api/schema.ts";
 import type { Decoded } from "../../storage/secret.ts";
 import type { Answer, Entry, TokenView } from "../answers.ts";

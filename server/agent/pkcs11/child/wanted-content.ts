@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a path shall hold after a change, and what is said of it once it does.
+// Computes a path's content after a change, and the result to report once it is written.
 import { checksum } from "../../../../hooks/checksum.ts";
 import { applyChange } from "../../apply-change.ts";
 import { isShared } from "../../storage/per-key.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a writer sees of the attached token, and what it tells of its own work.
+// Defines the writer's access to the attached token, and what it reports of its work.
 import type { Session } from "graphene-pk11";
 import type { Trusted } from "../../storage/trust.ts";
 import type { IndexedObject } from "./label-index.ts";

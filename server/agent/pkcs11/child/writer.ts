@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing one secret on an attached token: whole or not at all, whatever ends the process in between.
+// Writes one secret to an attached token atomically, whatever ends the process in between. Runs in the child.
 import { digestOf } from "../../storage/journal.ts";
 import { withoutLeftovers } from "../../storage/leftovers.ts";
 import { JOURNAL_APPLICATION, type TokenObject } from "../../storage/path.ts";

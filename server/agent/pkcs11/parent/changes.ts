@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes of the token as the agent makes them through its child processes: one after another, confirmed, and recovered.
+// Makes changes on the token through the child processes: serialized, confirmed, and recovered after a failure.
 
 import type { Layout, RepairResult } from "../../../agent-api/schema.ts";
 import { createBoundedQueue } from "../../../queue.ts";

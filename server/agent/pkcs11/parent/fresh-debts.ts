@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which fresh reads ran out of time, so that asking again counts from the first ask and does not start over for ever.
+// Remembers fresh reads that timed out, so that a retry counts from the first request and does not start over for ever.
 
 export type FreshDebts = {
   /** When a fresh view of `path` was first asked for in vain; `now` where it never was, or the repeat comes too late. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Identical calls that are under way at the same time are made once, and every caller keeps a deadline of its own.
+// Coalesces identical calls in flight into one, with a deadline for each caller.
 import type { Clock } from "../../../time.ts";
 
 type Shared<T> = { result: Promise<T>; waiting: number; abandon: AbortController };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changing the token's PIN through a child process, as a result of the store.
+// Changes the token's PIN through a child process, and returns a result of the store.
 import { type PinResult, type Unavailable, unavailable } from "../../store.ts";
 import { OUT_OF_TURN } from "./pending-calls.ts";
 import type { PinGuard } from "./pin-guard.ts";

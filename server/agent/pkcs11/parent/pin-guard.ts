@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which PINs the token may be asked to compare, across all children of this agent: the state of each, known by its HMAC
-// alone.
+// Guards the token's PIN tries across all children of this agent: allows or refuses to compare a PIN by its state, known by its
+// HMAC alone.
 import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
 import { nextPinState, type PinState, UNTRIED, whyNotTried } from "../pin-state.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's memory of a token whose module caches: what the last complete load showed, and what its own writes have changed.
+// Caches the secrets of a token whose module caches: what the last complete load showed, updated by the agent's own writes.
 import type { SecretSummary } from "../../../agent-api/schema.ts";
 import type { ListResult, ReadResult } from "../../store.ts";
 import { unavailable } from "../../store.ts";

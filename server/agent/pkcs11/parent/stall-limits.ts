@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a starting child may go without a sign of progress before it counts as stuck, learned from earlier starts.
+// Learns from earlier starts how long a starting child may go without progress before it counts as hung.
 import type { Stage } from "../messages.ts";
 
 /** A first attach may be slow: OpenSC reads the whole card in C_Initialize. Limits never exceed this. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The secret store on a PKCS#11 token: what a read, a list and a look at the token mean in terms of calls to the child.
+// Implements the secret store on a PKCS#11 token: turns reads, lists and health checks into calls to the child.
 import { randomBytes } from "node:crypto";
 import type { Layout } from "../../../agent-api/schema.ts";
 import { createBoundedQueue } from "../../../queue.ts";

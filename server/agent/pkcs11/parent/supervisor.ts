@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which child process serves: starts it, replaces it when it is stuck, gone or out of date, and says how the token is.
+// Supervises the child process: starts it, replaces it when it is hung, gone or stale, and reports the token's health.
 import { type Clock, sleep } from "../../../time.ts";
 import { type Health, type Unavailable, unavailable } from "../../store.ts";
 import type { TokenView } from "../answers.ts";

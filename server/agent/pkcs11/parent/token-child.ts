@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One PKCS#11 child process as its parent sees it: starting, calls, the watch over it, its end.
+// Wraps one PKCS#11 child process for its parent: start, calls, watchdog, end.
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../../time.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A verdict on a write in the words of its result.
+// Turns a write's outcome into the result of the store.
 import { type ChangeResult, unavailable } from "../../store.ts";
 import type { Answer } from "../answers.ts";
 import { ckrName } from "../ckr.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the token takes: as configured, as it says, or as it has shown by refusing objects or by not showing them.
+// Tracks the token's write limits: configured, reported by the token, or learned from objects that it rejected or did not show.
 import type { Clock } from "../../../time.ts";
 import type { TokenLimits } from "../../storage/write-plan.ts";
 import type { TokenView } from "../answers.ts";

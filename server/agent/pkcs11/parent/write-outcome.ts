@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a write has come to with a module that caches: decided from what the module returned and what a fresh load shows.
+// Decides the outcome of a write with a module that caches, from the module's return value and a fresh load.
 
 import type { TokenView } from "../answers.ts";
 import { isNoRoom } from "../ckr.ts";
