@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's configuration, from its environment variables.
+// Parses the agent's configuration from its environment variables.
 import { AGENT_NAME, MAX_NAME } from "../../hooks/formats.ts";
 import {
   checkExposure,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's configuration, from its environment variables; those of the bot that it replaces keep their names.
-
+// Parses the bot's configuration from its environment variables; those of the bot that it replaces keep their names.
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DNS_LABEL, DNS_SUBDOMAIN, MAX_NAME } from "../../hooks/formats.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's lists of people: ALLOWED_USERS, and the identities that TRUSTED_IDENTITIES pins beforehand.
+// Parses the bot's lists of users: ALLOWED_USERS, and the identities that TRUSTED_IDENTITIES pins beforehand.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 

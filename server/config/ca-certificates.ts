@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tells a file of CA certificates from an emptied or broken one: OpenSSL takes both, and then trusts nobody, or fewer.
+// Checks that a file of CA certificates is whole: OpenSSL accepts an empty or broken one, and then trusts nobody, or fewer.
 import { X509Certificate } from "node:crypto";
 
 const BEGIN = "-----BEGIN CERTIFICATE-----";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The configuration that every listener shares: log level, address, TLS files, and the rule that a listener beyond
+// Parses the configuration that every listener shares: log level, address, TLS files, and the rule that a listener beyond
 // loopback is encrypted and authenticated.
 import { existsSync } from "node:fs";
 import { createSecureContext } from "node:tls";

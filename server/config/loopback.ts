@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which hosts are this machine alone: 127.0.0.0/8, ::1 and localhost.
+// Recognizes loopback hosts: 127.0.0.0/8, ::1 and localhost.
 import { BlockList, isIPv4, isIPv6 } from "node:net";
 
 const loopback = new BlockList();

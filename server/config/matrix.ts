@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How to reach the homeserver and log in to it: the variables that `bot` and `conntest` share.
+// Parses the homeserver and log-in variables that `bot` and `conntest` share.
 import { checkCa } from "./listener.ts";
 import { isLoopback } from "./loopback.ts";
 import { readSecret, type Secret } from "./secret.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a PIN file may hold. A PIN that was not meant as it stands there costs one of the few tries that a token gives.
+// Validates the content of a PIN file: a PIN that is wrong by mistake costs one of the few tries that a token gives.
 import type { Parsed } from "./reread-file.ts";
 
 /** The longest PIN that the agent's API takes, in characters; no token is known that takes as many. */

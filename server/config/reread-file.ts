@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A value that is read from files and read again when they change; a change that can't be used keeps the old value.
+// Rereads a value from files when they change; an invalid change keeps the old value.
 import { readFileSync, statSync } from "node:fs";
 import { describeFileError } from "./variables.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A secret of the configuration, from a variable or from a file: it can be asked for, and never prints.
+// Wraps a secret of the configuration, from a variable or from a file, so that it never prints.
 import { inspect } from "node:util";
 import { type Parsed, type RereadFile, rereadFiles, UnusableFile } from "./reread-file.ts";
 import type { VariableReader } from "./variables.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the environment variables of a table as checked values: every fault is collected, none stops the reading.
+// Parses environment variables into checked values, and collects every error.
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `kubectl hsm` is told by its options, and by variables where an option is not given.
+// Merges the options of `kubectl hsm` with its environment variables, which apply where an option is not given.
 
 import { DNS_LABEL, DNS_SUBDOMAIN } from "../../hooks/formats.ts";
 import { isLoopback } from "../config/loopback.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the Kubernetes API server is and what we show it: a kubeconfig, or the pod's service account.
+// Configures the Kubernetes API server and the credentials for it: a kubeconfig, or the pod's service account.
 import { delimiter, join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

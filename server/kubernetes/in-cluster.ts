@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the API server is when we run in a pod: two variables and the files of the service account.
+// Configures the API server of a pod: from two variables and the files of the service account.
 import { join } from "node:path";
 import { integer, pattern, type ValuesOf } from "../config/variable-table.ts";
 import { type VariableReader, whyUnreadable } from "../config/variables.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the API server is and who we are there, from the current context of a kubeconfig file.
+// Parses a kubeconfig file: the API server and the credentials of its current context.
 import { dirname, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
 import { type Static, Type } from "@sinclair/typebox";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The AGENTS variable: which agents the webhook asks, `name=https://host:port,…`, in that order.
+// Parses the AGENTS variable: the agents that the webhook reads from, `name=https://host:port,…`, in that order.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { AGENT_NAME, MAX_NAME } from "../../hooks/formats.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The webhook's configuration, from its environment variables.
+// Parses the webhook's configuration from its environment variables.
 
 import {
   checkCa,
