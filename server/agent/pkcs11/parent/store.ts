@@ -22,7 +22,7 @@ import { type CallAnswer, OUT_OF_TURN } from "./pending-calls.ts";
 import { changePinThrough } from "./pin-change.ts";
 import { createPinGuard } from "./pin-guard.ts";
 import { createStallLimits } from "./stall-limits.ts";
-import { createSupervisor, type TokenEvents } from "./supervisor.ts";
+import { Supervisor, type TokenEvents } from "./supervisor.ts";
 import { type SeenAnswer, startTokenChild } from "./token-child.ts";
 import { type ConfiguredLimits, createWriteLimits } from "./write-limits.ts";
 import { mayHide } from "./write-outcome.ts";
@@ -70,7 +70,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   const guard = createPinGuard(undefined, () => clock.now());
   const limits = createStallLimits(operationTimeoutMs);
   const env = options.env ?? process.env;
-  const supervisor = createSupervisor({
+  const supervisor = new Supervisor({
     startChild: () => startTokenChild({ config, operationTimeoutMs, clock, guard, limits, env }),
     clock,
     refreshIntervalMs: options.refreshIntervalMs,
@@ -284,7 +284,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
         changePinThrough(await supervisor.acquire(clock.now()), guard, current, next),
       );
     },
-    health: supervisor.health,
-    close: supervisor.close,
+    health: () => supervisor.health(),
+    close: () => supervisor.close(),
   };
 };
