@@ -15,7 +15,7 @@ import {
 import type { TokenView } from "../answers.ts";
 import type { Configure, Operation } from "../messages.ts";
 import { withProblems } from "../object-problems.ts";
-import { createTokenChanges } from "./changes.ts";
+import { TokenChanges } from "./changes.ts";
 import { createFreshDebts } from "./fresh-debts.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
 import { type CallAnswer, OUT_OF_TURN } from "./pending-calls.ts";
@@ -103,7 +103,7 @@ export const createPkcs11Store = (options: Pkcs11StoreOptions): SecretStore => {
   const reads = createBoundedQueue<Call, SeenAnswer>(QUEUE_CAPACITY, perform, () => changed());
   const lists = createBoundedQueue<Call, SeenAnswer>(QUEUE_CAPACITY, perform, () => changed());
   const writeLimits = createWriteLimits(writes ?? {}, clock);
-  const changes = createTokenChanges({
+  const changes = new TokenChanges({
     supervisor,
     clock,
     writable: writes !== undefined,
