@@ -117,15 +117,14 @@ export const watchedStore = (way: TokenWay, options: StoreOptions): WatchedStore
       queueLength: () => undefined,
     },
   });
-  return {
-    ...store,
+  return Object.assign(store, {
     starts,
     recovered,
     loads: () => loads,
-    healthIs: (ready) =>
-      new Promise((resolve) => waiting.push({ fits: (health) => health.ready === ready, resolve })),
-    nextLoad: () => new Promise((resolve) => loadWaiters.push(resolve)),
-  };
+    healthIs: (ready: boolean) =>
+      new Promise<Health>((resolve) => waiting.push({ fits: (health) => health.ready === ready, resolve })),
+    nextLoad: () => new Promise<void>((resolve) => loadWaiters.push(resolve)),
+  });
 };
 
 const Listening = Type.Object({ msg: Type.String({ pattern: "^Server listening at " }) });
