@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints the configuration when a process starts: each variable with its value, secrets as set or unset.
-import { defaultOf, type Variable, type VariableTable } from "./variable-table.ts";
+// What a person sees of the configuration when a process starts: each variable with its value, secrets as set or unset.
+import { defaultOf, ownText, type Variable, type VariableTable } from "./variable-table.ts";
 import type { Environment } from "./variables.ts";
 
-const ADDRESS = /(_URL|_HOMESERVER)$/;
+const ADDRESS = /(_URL|_HOMESERVER|S_PROXY)$/;
 
 /** Longer values are not padded to, so that one list of users does not make every line long. */
 const WIDTH = 50;
@@ -14,11 +14,11 @@ const WIDTH = 50;
  */
 export const startupTable = (env: Environment, variables: VariableTable): string[] => {
   const rows = Object.entries(variables).map(([name, variable]) => {
-    const own = env[name]?.trim() ?? "";
+    const own = ownText(env, name, variable);
     return [
       name,
-      shown(name, variable, own === "" ? defaultOf(variable) : own),
-      own === "" ? "default" : "set",
+      shown(name, variable, own ?? defaultOf(variable)),
+      own === undefined ? "default" : "set",
     ] as const;
   });
   const table = [["variable", "value", "from"] as const, ...rows];

@@ -21,6 +21,8 @@ export type Variable<T> = TUnsafe<T> & {
   readonly secret?: true;
   /** The value is the path of a file, which has to be readable. */
   readonly file?: true;
+  /** Another name, which counts where this one is unset. */
+  readonly alias?: string;
   /** The text counts in any case. */
   readonly anyCase?: true;
 };
@@ -36,7 +38,7 @@ const variable = <T>(schema: TSchema, notes: Pick<Variable<T>, "description" | "
   ...notes,
 });
 
-type TextNotes = Notes<string> & { readonly secret?: true };
+type TextNotes = Notes<string> & { readonly secret?: true; readonly alias?: string };
 
 /** Text of any shape: who reads it looks closer. */
 export const text = (notes: TextNotes): Variable<string> =>
@@ -79,3 +81,11 @@ export const file = (notes: Notes<never>): Variable<string> => {
 /** The default as it would stand in the environment; null where there is none. */
 export const defaultOf = ({ default: value }: Variable<unknown>): string | null =>
   value === undefined ? null : String(value);
+
+/** What the environment says; undefined where it says nothing. */
+export const ownText = (
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+  { alias }: Variable<unknown>,
+): string | undefined =>
+  env[name]?.trim() || (alias === undefined ? undefined : env[alias]?.trim()) || undefined;

@@ -3,7 +3,7 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { defaultOf, type Variable } from "./variable-table.ts";
+import { defaultOf, ownText, type Variable, type VariableTable } from "./variable-table.ts";
 
 /** The environment as Node gives it. */
 export type Environment = Record<string, string | undefined>;
@@ -28,6 +28,8 @@ export type VariableReader<Values extends object> = {
   /** Whether it stands in the environment. */
   isSet(name: keyof Values): boolean;
   fault(name: keyof Values, message: string): void;
+  /** The environment that other programs may have: without the secrets of the table. */
+  inheritable(): Environment;
   readonly faults: ConfigFault[];
 };
 
@@ -115,8 +117,13 @@ class TableReader<Values extends object> implements VariableReader<Values> {
     this.faults.push({ name: String(name), message });
   }
 
+  inheritable(): Environment {
+    const variables: VariableTable = this.#table;
+    return Object.fromEntries(Object.entries(this.#env).filter(([name]) => !variables[name]?.secret));
+  }
+
   #own(name: keyof Values): string | undefined {
-    return this.#env[String(name)]?.trim() || undefined;
+    return ownText(this.#env, String(name), this.#table[name]);
   }
 
   #refuse(name: keyof Values, message: string): undefined {

@@ -3,17 +3,21 @@
 // their files change.
 import { createSecureContext } from "node:tls";
 import type { Logger } from "pino";
-import { Agent, type Dispatcher, Pool } from "undici";
+import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici";
 import { holdsCertificates } from "../config/ca-certificates.ts";
 import { type Parsed, type RereadFile, rereadFiles } from "../config/reread-file.ts";
 import type { Secret } from "../config/secret.ts";
 import { parseTokens } from "../config/token-file.ts";
 import { connectionFault } from "./connection-fault.ts";
 
-/** What a client shows in the TLS handshake: PEM text, or files of it. */
+/** PEM text of a certificate and of its key. */
+export type KeyPair = { readonly cert: string | Buffer; readonly key: string | Buffer };
+
+/** What a client shows in the TLS handshake: PEM text, files of it, or a pair that is asked for each time. */
 export type ClientCertificate =
   | { readonly kind: "files"; readonly certFile: string; readonly keyFile: string }
-  | { readonly kind: "inline"; readonly cert: string; readonly key: Secret };
+  | { readonly kind: "inline"; readonly cert: string; readonly key: Secret }
+  | { readonly kind: "asked"; pair(): KeyPair | undefined };
 
 export type HttpPoolOptions = {
   /** `scheme://host:port`. Without it each request names its own. */
@@ -25,6 +29,8 @@ export type HttpPoolOptions = {
   /** The name that the server's certificate must have, where it is not the origin's host. */
   serverName?: string;
   clientCertificate?: ClientCertificate;
+  /** The address of an HTTP proxy, with its user and password where it has them; a request then names its origin. */
+  proxy?: Secret;
   /** The first token of the file is sent. */
   tokenFile?: string;
   /** In place of `tokenFile`. */
@@ -73,8 +79,6 @@ export type HttpPool = {
   close(): Promise<void>;
 };
 
-type KeyPair = { cert: string | Buffer; key: string | Buffer };
-
 const certificates = (contents: Buffer): Parsed<Buffer> =>
   holdsCertificates(contents)
     ? { ok: true, value: contents }
@@ -118,24 +122,26 @@ const followCredentials = (options: HttpPoolOptions): Credentials => {
     certificate?.kind === "files" ? follow([certificate.certFile, certificate.keyFile], keyPair) : undefined;
   const fixedPair: KeyPair | undefined =
     certificate?.kind === "inline" ? { cert: certificate.cert, key: certificate.key.reveal() } : undefined;
+  const asked = certificate?.kind === "asked" ? certificate : undefined;
   return {
     trusted: () => ca?.get() ?? options.ca,
-    shown: () => pair?.get() ?? fixedPair,
+    shown: () => pair?.get() ?? asked?.pair() ?? fixedPair,
     bearerToken: () => bearerToken?.get()[0].bearerToken ?? options.bearerToken?.reveal(),
   };
 };
 
-const settingsOf = (
+const tlsOf = (
   options: HttpPoolOptions,
   trusted: string | Buffer | undefined,
   shown: KeyPair | undefined,
-): Pool.Options => ({
-  connect: {
-    timeout: options.connectTimeoutMs,
-    ...(trusted !== undefined && { ca: trusted }),
-    ...(options.serverName !== undefined && { servername: options.serverName }),
-    ...shown,
-  },
+) => ({
+  timeout: options.connectTimeoutMs,
+  ...(trusted !== undefined && { ca: trusted }),
+  ...(options.serverName !== undefined && { servername: options.serverName }),
+  ...shown,
+});
+
+const settingsOf = (options: HttpPoolOptions) => ({
   connections: options.connections,
   pipelining: 1,
   // Each request has a deadline of its own, and a long poll may be silent for longer than undici's.
@@ -152,8 +158,19 @@ const openPool = (
   trusted: string | Buffer | undefined,
   shown: KeyPair | undefined,
 ): Dispatcher => {
-  const settings = settingsOf(options, trusted, shown);
-  return options.origin === undefined ? new Agent(settings) : new Pool(options.origin, settings);
+  const settings = settingsOf(options);
+  const connect = tlsOf(options, trusted, shown);
+  if (options.proxy !== undefined)
+    return new ProxyAgent({
+      ...settings,
+      uri: options.proxy.reveal(),
+      requestTls: connect,
+      // The proxy's own certificate is the system's business: the CA and the client's certificate are the server's.
+      proxyTls: { timeout: options.connectTimeoutMs },
+    });
+  return options.origin === undefined
+    ? new Agent({ ...settings, connect })
+    : new Pool(options.origin, { ...settings, connect });
 };
 
 /** @throws UnusableFile when a file can't be used at the start. */

@@ -71,8 +71,12 @@ export const unavailable = (what: string): ApiFailure => ({
   status: 0,
 });
 
-/** The failure behind what undici threw. */
+/** A request could not be sent. The message completes "the API server …" and holds no secret. */
+export class RequestImpossible extends Error {}
+
+/** The failure behind what the connection threw. */
 export const failureOfConnection = (error: unknown): ApiFailure => {
+  if (error instanceof RequestImpossible) return unavailable(error.message);
   const { what, stale } = connectionFault(error);
   return { ...unavailable(what), ...(stale && { stale }) };
 };

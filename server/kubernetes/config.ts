@@ -5,15 +5,27 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { DNS_LABEL } from "../../hooks/formats.ts";
 import type { Secret } from "../config/secret.ts";
-import { file, type ValuesOf } from "../config/variable-table.ts";
+import { fixedSecret } from "../config/secret.ts";
+import { file, text, type ValuesOf } from "../config/variable-table.ts";
 import { readChecked, type VariableReader } from "../config/variables.ts";
 import type { ClientCertificate } from "../http/http-pool.ts";
+import type { ExecPlugin } from "./exec-plugin.ts";
 import { inClusterVariables, readInCluster, SERVICE_ACCOUNT_DIRECTORY } from "./in-cluster.ts";
 import { loadKubeconfig } from "./kubeconfig.ts";
+import { isProxied, parseProxy } from "./proxy.ts";
 
 /** The variables of who talks to the API server. */
 export const KUBERNETES_VARIABLES = {
   KUBECONFIG: file({ description: "one kubeconfig file; unset: the pod's service account" }),
+  HTTPS_PROXY: text({
+    alias: "https_proxy",
+    description:
+      "proxy to the API server of a kubeconfig that has no `proxy-url`, an `http://` or `https://` address; for nothing else",
+  }),
+  NO_PROXY: text({
+    alias: "no_proxy",
+    description: "hosts that `HTTPS_PROXY` is not for: names, addresses and ranges of them, comma-separated",
+  }),
   ...inClusterVariables(),
 };
 type KubernetesReader = VariableReader<ValuesOf<typeof KUBERNETES_VARIABLES>>;
@@ -24,7 +36,9 @@ export type KubernetesCredentials =
   | { readonly kind: "token"; readonly token: Secret }
   /** Read again when it changes: the kubelet rotates the tokens of service accounts. */
   | { readonly kind: "token-file"; readonly path: string }
-  | { readonly kind: "client-certificate"; readonly certificate: ClientCertificate };
+  | { readonly kind: "client-certificate"; readonly certificate: ClientCertificate }
+  /** Runs when credentials are needed, not when the configuration is read. */
+  | { readonly kind: "exec"; readonly plugin: ExecPlugin };
 
 export type KubernetesConfig = {
   /** `https://host:port`; `http://` on loopback alone. */
@@ -35,6 +49,8 @@ export type KubernetesConfig = {
   serverName?: string;
   /** Trusted beside nothing else; without it the system's CAs are. */
   ca?: { readonly file: string } | { readonly pem: string };
+  /** The address of an HTTP proxy, which may hold a password. */
+  proxy?: Secret;
   credentials: KubernetesCredentials;
   /** The namespace of the kubeconfig's context, or the pod's own. */
   namespace?: string;
@@ -86,9 +102,19 @@ const readKubeconfig = (reader: KubernetesReader, path: string): KubernetesConfi
   }
   if (reader.value("KUBECONFIG") === undefined) return undefined;
   const content = readChecked(path);
-  const loaded = content.ok ? loadKubeconfig(content.bytes, path) : content;
-  if (loaded.ok) return loaded.config;
+  const loaded = content.ok ? loadKubeconfig(content.bytes, path, reader.inheritable()) : content;
+  if (loaded.ok) return loaded.config.proxy === undefined ? proxied(reader, loaded.config) : loaded.config;
   reader.fault("KUBECONFIG", `${path} ${loaded.message}`);
+  return undefined;
+};
+
+/** With the proxy of the environment, where it is for this server. */
+const proxied = (reader: KubernetesReader, config: KubernetesConfig): KubernetesConfig | undefined => {
+  const address = reader.value("HTTPS_PROXY");
+  if (address === undefined || !isProxied(config.origin, reader.value("NO_PROXY") ?? "")) return config;
+  const proxy = parseProxy(address);
+  if (proxy.ok) return { ...config, proxy: fixedSecret(proxy.value, "HTTPS_PROXY") };
+  reader.fault("HTTPS_PROXY", proxy.message);
   return undefined;
 };
 

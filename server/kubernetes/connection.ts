@@ -2,8 +2,13 @@
 // Sends one HTTP request to the API server with the configured credentials, and reads the response whole or line by line, no
 // faster than it is consumed.
 import type { Logger } from "pino";
-import { type HttpPoolOptions, openHttpPool } from "../http/http-pool.ts";
+import { errors } from "undici";
+import { connectionFault } from "../http/connection-fault.ts";
+import { type HttpPool, type HttpPoolOptions, openHttpPool } from "../http/http-pool.ts";
+import { RequestImpossible } from "./api-failure.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "./config.ts";
+import type { ExecCredential } from "./exec-credential.ts";
+import { ExecCredentials } from "./exec-credentials.ts";
 
 export type Body = AsyncIterable<Uint8Array>;
 
@@ -55,7 +60,7 @@ type ApiRequest = {
   readonly method: "GET" | "PATCH";
   /** From `/apis` on, with its query. */
   readonly path: string;
-  /** What `authorization` said just before. */
+  /** What `authorization` said just before; an exec plugin's credentials are not asked for here. */
   readonly authorization: string | undefined;
   /** A JSON merge patch, RFC 7396. */
   readonly mergePatch?: unknown;
@@ -66,9 +71,9 @@ type ApiRequest = {
 type ApiResponse = { readonly status: number; readonly retryAfter: unknown; readonly body: Body };
 
 export type ApiConnection = {
-  /** Looks at the token file for each call, so that a new token counts at once. */
+  /** Looks at the token file for each call, so that a new token counts at once. With an exec plugin undefined. */
   authorization(): string | undefined;
-  /** Throws what undici throws. */
+  /** Throws what undici throws. @throws RequestImpossible where the exec plugin, or the proxy, fails */
   send(request: ApiRequest): Promise<ApiResponse>;
   close(): Promise<void>;
 };
@@ -79,10 +84,14 @@ export type ApiConnectionOptions = {
   readonly connectTimeoutMs: number;
 };
 
-const credentialOptions = (credentials: KubernetesCredentials): Partial<HttpPoolOptions> => {
+const credentialOptions = (
+  credentials: KubernetesCredentials,
+  exec: ExecCredentials | undefined,
+): Partial<HttpPoolOptions> => {
   if (credentials.kind === "token") return { bearerToken: credentials.token };
   if (credentials.kind === "token-file") return { tokenFile: credentials.path };
   if (credentials.kind === "client-certificate") return { clientCertificate: credentials.certificate };
+  if (exec !== undefined) return { clientCertificate: { kind: "asked", pair: () => exec.held?.certificate } };
   return {};
 };
 
@@ -90,13 +99,16 @@ const caOptions = (ca: KubernetesConfig["ca"]): Partial<HttpPoolOptions> =>
   ca === undefined ? {} : "file" in ca ? { caFile: ca.file } : { ca: ca.pem };
 
 /** @throws UnusableFile when a file of the credentials can't be used at the start. */
-export const openApiConnection = (options: ApiConnectionOptions): ApiConnection => {
-  const { config, logger, connectTimeoutMs } = options;
-  const http = openHttpPool({
+const openPool = (
+  { config, logger, connectTimeoutMs }: ApiConnectionOptions,
+  exec: ExecCredentials | undefined,
+): HttpPool =>
+  openHttpPool({
     origin: config.origin,
     ...caOptions(config.ca),
     ...(config.serverName !== undefined && { serverName: config.serverName }),
-    ...credentialOptions(config.credentials),
+    ...(config.proxy !== undefined && { proxy: config.proxy }),
+    ...credentialOptions(config.credentials, exec),
     connectTimeoutMs,
     connections: 8,
     // A hung connection shall take one request along, and not the watch and all others with it.
@@ -106,12 +118,66 @@ export const openApiConnection = (options: ApiConnectionOptions): ApiConnection 
     logger,
     checkEveryMs: 0,
   });
-  return {
-    authorization: http.authorization,
-    async send({ method, path, authorization, mergePatch, signal }) {
-      const { statusCode, headers, body } = await http.send({
+
+const bearerOf = ({ token }: ExecCredential): string | undefined => token && `Bearer ${token}`;
+
+/** A failure of which it is not known whether it is the server's or the proxy's says so. */
+const behindProxy = (error: unknown): unknown => {
+  if (error instanceof errors.RequestAbortedError)
+    return new RequestImpossible("can't be reached: the proxy does not open the way to it");
+  const { kind, what, stale } = connectionFault(error);
+  return kind === "unreachable" && stale === undefined
+    ? new RequestImpossible(`or the proxy to it ${what}`)
+    : error;
+};
+
+class PooledConnection implements ApiConnection {
+  readonly #config: KubernetesConfig;
+  readonly #exec: ExecCredentials | undefined;
+  readonly #http: HttpPool;
+
+  constructor(options: ApiConnectionOptions) {
+    const { credentials } = options.config;
+    this.#config = options.config;
+    this.#exec = credentials.kind === "exec" ? new ExecCredentials(credentials.plugin) : undefined;
+    this.#http = openPool(options, this.#exec);
+  }
+
+  authorization(): string | undefined {
+    return this.#http.authorization();
+  }
+
+  send(request: ApiRequest): Promise<ApiResponse> {
+    return this.#exec === undefined ? this.#exchange(request) : this.#withPlugin(request, this.#exec);
+  }
+
+  async close(): Promise<void> {
+    this.#exec?.close();
+    await this.#http.close();
+  }
+
+  /** Credentials that were kept and are refused are asked for anew, once. */
+  async #withPlugin(request: ApiRequest, exec: ExecCredentials): Promise<ApiResponse> {
+    const { held } = exec;
+    const first = await exec.current(request.signal);
+    const response = await this.#exchange({ ...request, authorization: bearerOf(first) });
+    if (response.status !== 401) return response;
+    exec.refuse(first);
+    if (first !== held) return response;
+    await response.discard();
+    const second = await exec.current(request.signal);
+    const answer = await this.#exchange({ ...request, authorization: bearerOf(second) });
+    if (answer.status === 401) exec.refuse(second);
+    return answer;
+  }
+
+  async #exchange({ method, path, authorization, mergePatch, signal }: ApiRequest) {
+    const { origin, pathPrefix, proxy } = this.#config;
+    try {
+      const { statusCode, headers, body } = await this.#http.send({
+        origin,
         method,
-        path: `${config.pathPrefix}${path}`,
+        path: `${pathPrefix}${path}`,
         headers: {
           accept: "application/json",
           ...(authorization !== undefined && { authorization }),
@@ -122,8 +188,14 @@ export const openApiConnection = (options: ApiConnectionOptions): ApiConnection 
         // Who patches has to know whether the first one was made.
         repeatable: method !== "PATCH",
       });
-      return { status: statusCode, retryAfter: headers["retry-after"], body };
-    },
-    close: http.close,
-  };
-};
+      const discard = () => body.dump();
+      return { status: statusCode, retryAfter: headers["retry-after"], body, discard };
+    } catch (error) {
+      throw proxy === undefined || signal.aborted ? error : behindProxy(error);
+    }
+  }
+}
+
+/** @throws UnusableFile when a file of the credentials can't be used at the start. */
+export const openApiConnection = (options: ApiConnectionOptions): ApiConnection =>
+  new PooledConnection(options);

@@ -8,9 +8,11 @@ import { DNS_LABEL, fromBase64 } from "../../hooks/formats.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { fixedSecret } from "../config/secret.ts";
 import { isBearerToken, parseTokens } from "../config/token-file.ts";
-import { readChecked } from "../config/variables.ts";
+import { type Environment, readChecked } from "../config/variables.ts";
 import { compileSchema, details } from "../http/validation.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "./config.ts";
+import { type ExecCluster, ExecConfig, execPluginOf } from "./exec-plugin.ts";
+import { parseProxy } from "./proxy.ts";
 
 const Text = Type.String({ minLength: 1 });
 const Base64 = Type.String({ minLength: 1, pattern: "^[A-Za-z0-9+/\\s]+[=\\s]*$" });
@@ -22,6 +24,7 @@ const Cluster = Type.Object({
   "insecure-skip-tls-verify": Type.Optional(Type.Boolean()),
   "tls-server-name": Type.Optional(Text),
   "proxy-url": Type.Optional(Type.String()),
+  extensions: Type.Optional(Type.Array(Type.Object({ name: Text, extension: Type.Unknown() }))),
 });
 type Cluster = Static<typeof Cluster>;
 
@@ -34,7 +37,7 @@ const User = Type.Object({
   tokenFile: Type.Optional(Text),
   username: Type.Optional(Type.String()),
   as: Type.Optional(Type.String()),
-  exec: Type.Optional(Type.Unknown()),
+  exec: Type.Optional(ExecConfig),
   "auth-provider": Type.Optional(Type.Unknown()),
 });
 type User = Static<typeof User>;
@@ -60,14 +63,12 @@ type Loaded<T> = { ok: true; value: T } | { ok: false; message: string };
 const fault = (message: string): { ok: false; message: string } => ({ ok: false, message });
 const found = <T>(value: T): { ok: true; value: T } => ({ ok: true, value });
 
-const USABLE = "a token, a tokenFile, or a client-certificate with its client-key";
+const USABLE = "a token, a tokenFile, an exec plugin, or a client-certificate with its client-key";
 
 /** What is in a kubeconfig that we do not do, and what to use in its place. */
 const unsupportedIn = (cluster: Cluster, user: User): string | undefined => {
   if (cluster["insecure-skip-tls-verify"])
     return "sets insecure-skip-tls-verify: give the cluster's certificate-authority instead";
-  if (cluster["proxy-url"]) return "sets proxy-url, which is not supported: reach the API server directly";
-  if (user.exec !== undefined) return `has a user with an exec plugin, which is not run: use ${USABLE}`;
   if (user["auth-provider"] !== undefined)
     return `has a user with an auth-provider, which Kubernetes has removed: use ${USABLE}`;
   if (user.username) return `has a user with a password, which API servers do not take: use ${USABLE}`;
@@ -77,11 +78,13 @@ const unsupportedIn = (cluster: Cluster, user: User): string | undefined => {
 
 /**
  * The current context of a kubeconfig. Its relative paths are relative to the file.
+ * @param inherited the environment that an exec plugin has beside its own
  * https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
  */
 export const loadKubeconfig = (
   contents: Buffer,
   path: string,
+  inherited: Environment,
 ): { ok: true; config: KubernetesConfig } | { ok: false; message: string } => {
   const document = documentOf(contents);
   if (!document.ok) return document;
@@ -95,7 +98,11 @@ export const loadKubeconfig = (
   if (!address.ok) return address;
   const ca = caOf(cluster, at);
   if (!ca.ok) return ca;
-  const credentials = credentialsOf(user, at);
+  const proxy = proxyOf(cluster);
+  if (!proxy.ok) return proxy;
+  const credentials = user.exec
+    ? pluginOf(user, user.exec, clusterOf(cluster, ca.value), at, inherited)
+    : credentialsOf(user, at);
   if (!credentials.ok) return credentials;
   const serverName = cluster["tls-server-name"];
   return {
@@ -104,6 +111,7 @@ export const loadKubeconfig = (
       ...address.value,
       ...(serverName !== undefined && { serverName }),
       ...(ca.value && { ca: ca.value }),
+      ...(proxy.value && { proxy: proxy.value }),
       credentials: credentials.value,
       ...(namespace && { namespace }),
     },
@@ -170,6 +178,44 @@ const caOf = (cluster: Cluster, at: (path: string) => string): Loaded<Kubernetes
   return isCa(file.bytes.toString("latin1"))
     ? found({ file: at(path) })
     : fault(`names the certificate-authority ${at(path)}, which holds no PEM certificate`);
+};
+
+const proxyOf = (cluster: Cluster): Loaded<KubernetesConfig["proxy"]> => {
+  const address = cluster["proxy-url"];
+  if (!address) return found(undefined);
+  const proxy = parseProxy(address);
+  return proxy.ok
+    ? found(fixedSecret(proxy.value, "KUBECONFIG"))
+    : fault(`has a proxy-url that ${proxy.message}`);
+};
+
+/** What an exec plugin is told of the cluster, and the extension that is meant for it. */
+const clusterOf = (cluster: Cluster, ca: KubernetesConfig["ca"]): ExecCluster => {
+  const file = ca !== undefined && "file" in ca ? readChecked(ca.file) : undefined;
+  const pem = ca !== undefined && "pem" in ca ? ca.pem : file?.ok ? file.bytes : undefined;
+  const config = cluster.extensions?.find(({ name }) => name === "client.authentication.k8s.io/exec");
+  return {
+    server: cluster.server,
+    ...(cluster["tls-server-name"] && { "tls-server-name": cluster["tls-server-name"] }),
+    ...(pem !== undefined && { "certificate-authority-data": Buffer.from(pem).toString("base64") }),
+    ...(cluster["proxy-url"] && { "proxy-url": cluster["proxy-url"] }),
+    // null where there is none, as kubectl has it.
+    config: config?.extension ?? null,
+  };
+};
+
+const pluginOf = (
+  user: User,
+  exec: NonNullable<User["exec"]>,
+  cluster: ExecCluster,
+  at: (path: string) => string,
+  inherited: Environment,
+): Loaded<KubernetesCredentials> => {
+  const others = [user.token, user.tokenFile, user["client-certificate"], user["client-certificate-data"]];
+  if (others.some(Boolean))
+    return fault("has a user with an exec plugin and other credentials: keep one of them");
+  const plugin = execPluginOf(exec, cluster, at, inherited);
+  return plugin.ok ? found({ kind: "exec", plugin: plugin.value }) : plugin;
 };
 
 /** Data goes before files, as client-go has it. */

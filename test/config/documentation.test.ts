@@ -2,6 +2,7 @@
 // Tests that docs/configuration.md lists exactly the variables and defaults of the code, and that only server/config and the
 // entries read them.
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import t from "tap";
 import { DOCUMENTS_WITH_TABLES, withVariableTables } from "../../scripts/variable-tables.ts";
 import { AGENT_VARIABLES, parseAgentConfig } from "../../server/agent/config.ts";
@@ -92,6 +93,13 @@ t.test("every variable is read by its parser", async (t) => {
     for (const KUBERNETES_SERVICE_HOST of ["", "10.96.0.1"])
       parseBotConfig(noting({ AUTH_METHOD, KUBERNETES_SERVICE_HOST }));
   }
+  const kubeconfig = {
+    "current-context": "here",
+    contexts: [{ name: "here", context: { cluster: "c" } }],
+    clusters: [{ name: "c", cluster: { server: "https://api.example" } }],
+  };
+  const KUBECONFIG = join(t.testdir({ kubeconfig: JSON.stringify(kubeconfig) }), "kubeconfig");
+  parseBotConfig(noting({ KUBECONFIG, HTTPS_PROXY: "proxy.example:3128" }));
   for (const [role, variables] of Object.entries(roles))
     t.same(
       Object.keys(variables).filter((name) => !read.has(name)),

@@ -48,6 +48,13 @@ const read = (contents: unknown, name = "kubeconfig") => {
 };
 
 const origin = "https://api.example:6443";
+const exec = {
+  apiVersion: "client.authentication.k8s.io/v1",
+  command: "aws",
+  args: ["eks", "get-token"],
+  env: null,
+  interactiveMode: "IfAvailable",
+};
 const accepted: readonly (readonly [string, object, object])[] = [
   ["a server alone", document(), { origin, pathPrefix: "", credentials: { kind: "none" } }],
   ["a user that is null", document({}, null), { credentials: { kind: "none" } }],
@@ -102,6 +109,13 @@ const accepted: readonly (readonly [string, object, object])[] = [
       },
     },
   ],
+  ["an exec plugin", document({}, { exec }), { credentials: { kind: "exec", plugin: { command: "aws" } } }],
+  [
+    "an exec plugin of v1beta1, which need not say whether it asks",
+    document({}, { exec: { apiVersion: "client.authentication.k8s.io/v1beta1", command: "bin/aws" } }),
+    { credentials: { kind: "exec", plugin: { command: join(directory, "bin/aws") } } },
+  ],
+  ["a proxy", document({ "proxy-url": "http://p:3128" }), { proxy: { source: "KUBECONFIG" } }],
   ["JSON, which is YAML", JSON.parse(JSON.stringify(document())), { origin }],
 ];
 for (const [what, contents, expected] of accepted) {
@@ -135,11 +149,32 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
     document({ "insecure-skip-tls-verify": true }),
     /insecure-skip-tls-verify: give the cluster's certificate-authority/,
   ],
-  ["a proxy", document({ "proxy-url": "http://p" }), /proxy-url/],
+  ["a SOCKS proxy", document({ "proxy-url": `socks5://ann:${token}@p` }), /proxy-url that must be the http:/],
+  ["a proxy that is no address", document({ "proxy-url": "http://" }), /proxy-url that must be the http:/],
   [
-    "exec",
-    document({}, { exec: { command: "aws" } }),
-    /exec plugin, which is not run: use a token, a tokenFile, or a client-cert/,
+    "an exec plugin of a version that Kubernetes has removed",
+    document({}, { exec: { ...exec, apiVersion: "client.authentication.k8s.io/v1alpha1" } }),
+    /exec plugin whose apiVersion is not client\.authentication\.k8s\.io\/v1 or .*v1beta1$/,
+  ],
+  [
+    "an exec plugin of v1 that does not say whether it asks a person",
+    document({}, { exec: { ...exec, interactiveMode: undefined } }),
+    /exec plugin whose interactiveMode is not one of Never, IfAvailable, Always$/,
+  ],
+  [
+    "an exec plugin that needs a person",
+    document({}, { exec: { ...exec, interactiveMode: "Always" } }),
+    /exec plugin that always asks a person \(interactiveMode: Always\)$/,
+  ],
+  [
+    "an exec plugin and a token",
+    document({}, { exec, token }),
+    /exec plugin and other credentials: keep one/,
+  ],
+  [
+    "an exec plugin without a command",
+    document({}, { exec: { args: [token] } }),
+    /is not a kubeconfig \(.*exec/,
   ],
   ["auth-provider", document({}, { "auth-provider": { name: "gcp" } }), /auth-provider, .*: use a token/],
   ["a password", document({}, { username: "ann", password: token }), /password, .*: use a token/],

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// The credentials that an exec plugin gives: kept until they expire or are refused, and then asked for anew.
+import { type ChildProcess, spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import type { Parsed } from "../config/reread-file.ts";
+import { type Clock, wallClock } from "../time.ts";
+import { RequestImpossible } from "./api-failure.ts";
+import { type ExecCredential, parseExecCredential } from "./exec-credential.ts";
+import type { ExecPlugin } from "./exec-plugin.ts";
+
+/** A plugin may ask a cloud and its own log-in, one after the other. */
+const TIMEOUT_MS = 60_000;
+
+export type ExecCredentialsOptions = {
+  /** Milliseconds since the epoch. */
+  readonly clock?: Clock;
+  readonly timeoutMs?: number;
+};
+
+/** How a plugin has ended: with exit code 0, or a message that completes "the exec plugin …". */
+type Ended = Parsed<undefined>;
+
+/** Ends a process and those that it started. */
+const endGroup = (pid: number | undefined): void => {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // It has ended meanwhile.
+  }
+};
+
+const whyNotStarted = (error: Error): string => {
+  const code = "code" in error ? String(error.code) : "unknown error";
+  return code === "ENOENT" ? "is not found" : `can't be started (${code})`;
+};
+
+/** How a program ends, which is ended with all that it has started where it takes too long. */
+const endOf = (child: ChildProcess, timeoutMs: number, signal: AbortSignal): Promise<Ended> =>
+  new Promise((resolve) => {
+    const settle = (ended: Ended) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+      if (!ended.ok) endGroup(child.pid);
+      resolve(ended);
+    };
+    const fail = (message: string) => settle({ ok: false, message });
+    const abort = () => fail("was ended");
+    const timer = setTimeout(() => fail(`did not end within ${timeoutMs / 1000} s`), timeoutMs);
+    signal.addEventListener("abort", abort);
+    child.once("error", (error) => fail(whyNotStarted(error)));
+    child.once("close", (code, killedBy) => {
+      if (code === 0) settle({ ok: true, value: undefined });
+      else fail(code === null ? `was ended by ${killedBy}` : `failed with exit code ${code}`);
+    });
+  });
+
+/** Runs the plugin. What it says beside its credentials is not passed on: nobody knows what is in it. */
+const run = async (
+  plugin: ExecPlugin,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Parsed<ExecCredential>> => {
+  const { args, env } = plugin.launch();
+  // In a group of its own, so that its end is that of all that it has started.
+  const child = spawn(plugin.command, args, { env, stdio: ["ignore", "pipe", "ignore"], detached: true });
+  const printed = text(child.stdout).catch(() => "");
+  const ended = await endOf(child, timeoutMs, signal);
+  return ended.ok ? parseExecCredential(await printed, plugin.apiVersion) : ended;
+};
+
+/** Settles as `promise` does, or rejects when the signal is aborted before. */
+const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort);
+    const settled = () => signal.removeEventListener("abort", abort);
+    promise.then(resolve, reject).finally(settled);
+  });
+
+/** The credentials of one plugin. */
+export class ExecCredentials {
+  readonly #plugin: ExecPlugin;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #closing = new AbortController();
+  #held: ExecCredential | undefined;
+  #running: Promise<ExecCredential> | undefined;
+
+  constructor(
+    plugin: ExecPlugin,
+    { clock = wallClock, timeoutMs = TIMEOUT_MS }: ExecCredentialsOptions = {},
+  ) {
+    this.#plugin = plugin;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Those that were given last, unless they have expired or were refused. */
+  get held(): ExecCredential | undefined {
+    const { expiresAt = Number.POSITIVE_INFINITY } = this.#held ?? {};
+    return this.#clock.now() < expiresAt ? this.#held : undefined;
+  }
+
+  /**
+   * Those that count; who asks while the plugin runs waits for it with the others.
+   * @param signal ends the waiting, not the plugin
+   * @throws RequestImpossible where the plugin gives none
+   */
+  async current(signal: AbortSignal): Promise<ExecCredential> {
+    const { held } = this;
+    if (held !== undefined) return held;
+    this.#running ??= this.#renew().finally(() => {
+      this.#running = undefined;
+    });
+    return unlessAborted(this.#running, signal);
+  }
+
+  /** The API server did not take them. */
+  refuse(credential: ExecCredential): void {
+    if (this.#held === credential) this.#held = undefined;
+  }
+
+  /** Ends a plugin that runs. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #renew(): Promise<ExecCredential> {
+    const { command, installHint } = this.#plugin;
+    const credential = await run(this.#plugin, this.#timeoutMs, this.#closing.signal);
+    if (!credential.ok)
+      throw new RequestImpossible(
+        `can't be asked: the exec plugin ${command} ${credential.message}${installHint ? ` (${installHint})` : ""}`,
+      );
+    this.#held = credential.value;
+    return credential.value;
+  }
+}

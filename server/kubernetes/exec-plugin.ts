@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a kubeconfig says of the program that gets credentials for the API server, and how it is to be started.
+import { type Static, Type } from "@sinclair/typebox";
+import type { Parsed } from "../config/reread-file.ts";
+import type { Environment } from "../config/variables.ts";
+
+/** https://kubernetes.io/docs/reference/config-api/client-authentication.v1/ */
+const VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"] as const;
+type ExecVersion = (typeof VERSIONS)[number];
+
+const Text = Type.String({ minLength: 1 });
+
+/** https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/#ExecConfig, as far as it is read. */
+export const ExecConfig = Type.Object({
+  apiVersion: Type.Optional(Type.String()),
+  command: Text,
+  args: Type.Optional(Type.Array(Type.String())),
+  env: Type.Optional(Type.Array(Type.Object({ name: Text, value: Type.String() }))),
+  installHint: Type.Optional(Type.String()),
+  provideClusterInfo: Type.Optional(Type.Boolean()),
+  interactiveMode: Type.Optional(Type.String()),
+});
+type ExecConfig = Static<typeof ExecConfig>;
+
+/** What a plugin is told of the cluster where it asks for that: the fields of ExecCredential.spec.cluster. */
+export type ExecCluster = Readonly<Record<string, unknown>>;
+
+/** A program that prints credentials. Its arguments and its environment may hold secrets and print nowhere. */
+export class ExecPlugin {
+  /** A name that is looked up in PATH, or a path. */
+  readonly command: string;
+  readonly apiVersion: ExecVersion;
+  /** What the kubeconfig's author says to somebody who lacks the program; in one line. */
+  readonly installHint: string | undefined;
+  readonly #args: readonly string[];
+  readonly #env: Environment;
+
+  constructor(config: ExecConfig, apiVersion: ExecVersion, command: string, env: Environment) {
+    this.command = command;
+    this.apiVersion = apiVersion;
+    this.installHint = config.installHint?.replaceAll(/\s+/g, " ").trim() || undefined;
+    this.#args = config.args ?? [];
+    this.#env = env;
+  }
+
+  launch(): { readonly args: readonly string[]; readonly env: Environment } {
+    return { args: this.#args, env: this.#env };
+  }
+}
+
+const INTERACTIVE_MODES = ["Never", "IfAvailable", "Always"];
+
+const versionOf = (config: ExecConfig): Parsed<ExecVersion> => {
+  const version = VERSIONS.find((known) => known === config.apiVersion);
+  if (version === undefined)
+    return {
+      ok: false,
+      message: `has a user with an exec plugin whose apiVersion is not ${VERSIONS.join(" or ")}`,
+    };
+  const mode = config.interactiveMode ?? (version === VERSIONS[0] ? undefined : "IfAvailable");
+  if (mode === undefined || !INTERACTIVE_MODES.includes(mode))
+    return {
+      ok: false,
+      message: `has a user with an exec plugin whose interactiveMode is not one of ${INTERACTIVE_MODES.join(", ")}`,
+    };
+  // We never have a terminal.
+  return mode === "Always"
+    ? {
+        ok: false,
+        message: "has a user with an exec plugin that always asks a person (interactiveMode: Always)",
+      }
+    : { ok: true, value: version };
+};
+
+/**
+ * The plugin of a kubeconfig's user. The message of a fault completes "<path> …".
+ * @param at makes the path of a command that has a slash absolute
+ * @param inherited the environment that the plugin's own is added to
+ */
+export const execPluginOf = (
+  config: ExecConfig,
+  cluster: ExecCluster,
+  at: (path: string) => string,
+  inherited: Environment,
+): Parsed<ExecPlugin> => {
+  const version = versionOf(config);
+  if (!version.ok) return version;
+  const info = {
+    kind: "ExecCredential",
+    apiVersion: version.value,
+    spec: { interactive: false, ...(config.provideClusterInfo && { cluster }) },
+  };
+  const env = {
+    ...inherited,
+    ...Object.fromEntries((config.env ?? []).map(({ name, value }) => [name, value])),
+    KUBERNETES_EXEC_INFO: JSON.stringify(info),
+  };
+  const command = config.command.includes("/") ? at(config.command) : config.command;
+  return { ok: true, value: new ExecPlugin(config, version.value, command, env) };
+};
