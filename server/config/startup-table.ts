@@ -3,7 +3,7 @@
 import { defaultOf, ownText, type Variable, type VariableTable } from "./variable-table.ts";
 import type { Environment } from "./variables.ts";
 
-const ADDRESS = /(_URL|_HOMESERVER|S_PROXY)$/;
+const ADDRESS = /(_URL|_HOMESERVER|HTTPS_PROXY)$/;
 
 /** Longer values are not padded to, so that one list of users does not make every line long. */
 const WIDTH = 50;

@@ -40,12 +40,15 @@ const endOf = (child: ChildProcess, timeoutMs: number, signal: AbortSignal): Pro
     const settle = (ended: Ended) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
-      if (!ended.ok) endGroup(child.pid);
       resolve(ended);
     };
     const fail = (message: string) => settle({ ok: false, message });
-    const abort = () => fail("was ended");
-    const timer = setTimeout(() => fail(`did not end within ${timeoutMs / 1000} s`), timeoutMs);
+    const giveUp = (message: string) => {
+      endGroup(child.pid);
+      fail(message);
+    };
+    const abort = () => giveUp("was ended");
+    const timer = setTimeout(() => giveUp(`did not end within ${timeoutMs / 1000} s`), timeoutMs);
     signal.addEventListener("abort", abort);
     child.once("error", (error) => fail(whyNotStarted(error)));
     child.once("close", (code, killedBy) => {

@@ -3,6 +3,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import type { Parsed } from "../config/reread-file.ts";
 import type { Environment } from "../config/variables.ts";
+import { compileSchema, details } from "../http/validation.ts";
 
 /** https://kubernetes.io/docs/reference/config-api/client-authentication.v1/ */
 const VERSIONS = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"] as const;
@@ -11,16 +12,17 @@ type ExecVersion = (typeof VERSIONS)[number];
 const Text = Type.String({ minLength: 1 });
 
 /** https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/#ExecConfig, as far as it is read. */
-export const ExecConfig = Type.Object({
+const ExecConfig = Type.Object({
   apiVersion: Type.Optional(Type.String()),
   command: Text,
   args: Type.Optional(Type.Array(Type.String())),
-  env: Type.Optional(Type.Array(Type.Object({ name: Text, value: Type.String() }))),
+  env: Type.Optional(Type.Array(Type.Object({ name: Text, value: Type.Optional(Type.String()) }))),
   installHint: Type.Optional(Type.String()),
   provideClusterInfo: Type.Optional(Type.Boolean()),
   interactiveMode: Type.Optional(Type.String()),
 });
 type ExecConfig = Static<typeof ExecConfig>;
+const compiled = compileSchema(ExecConfig);
 
 /** What a plugin is told of the cluster where it asks for that: the fields of ExecCredential.spec.cluster. */
 export type ExecCluster = Readonly<Record<string, unknown>>;
@@ -50,26 +52,20 @@ export class ExecPlugin {
 
 const INTERACTIVE_MODES = ["Never", "IfAvailable", "Always"];
 
+const fault = (message: string): { ok: false; message: string } => ({
+  ok: false,
+  message: `has a user with an exec plugin ${message}`,
+});
+
 const versionOf = (config: ExecConfig): Parsed<ExecVersion> => {
   const version = VERSIONS.find((known) => known === config.apiVersion);
-  if (version === undefined)
-    return {
-      ok: false,
-      message: `has a user with an exec plugin whose apiVersion is not ${VERSIONS.join(" or ")}`,
-    };
-  const mode = config.interactiveMode ?? (version === VERSIONS[0] ? undefined : "IfAvailable");
-  if (mode === undefined || !INTERACTIVE_MODES.includes(mode))
-    return {
-      ok: false,
-      message: `has a user with an exec plugin whose interactiveMode is not one of ${INTERACTIVE_MODES.join(", ")}`,
-    };
+  if (version === undefined) return fault(`whose apiVersion is not ${VERSIONS.join(" or ")}`);
+  const mode = config.interactiveMode ?? (version === VERSIONS[0] ? "" : "IfAvailable");
+  if (!INTERACTIVE_MODES.includes(mode))
+    return fault(`whose interactiveMode is not one of ${INTERACTIVE_MODES.join(", ")}`);
   // We never have a terminal.
-  return mode === "Always"
-    ? {
-        ok: false,
-        message: "has a user with an exec plugin that always asks a person (interactiveMode: Always)",
-      }
-    : { ok: true, value: version };
+  if (mode === "Always") return fault("that always asks a person (interactiveMode: Always)");
+  return { ok: true, value: version };
 };
 
 /**
@@ -78,11 +74,15 @@ const versionOf = (config: ExecConfig): Parsed<ExecVersion> => {
  * @param inherited the environment that the plugin's own is added to
  */
 export const execPluginOf = (
-  config: ExecConfig,
+  config: unknown,
   cluster: ExecCluster,
   at: (path: string) => string,
   inherited: Environment,
 ): Parsed<ExecPlugin> => {
+  if (!compiled.Check(config)) {
+    const [first] = details("exec", compiled.Errors(config));
+    return fault(`that is none (${first?.field ?? "exec"}: ${first?.message ?? "unexpected"})`);
+  }
   const version = versionOf(config);
   if (!version.ok) return version;
   const info = {
@@ -92,7 +92,7 @@ export const execPluginOf = (
   };
   const env = {
     ...inherited,
-    ...Object.fromEntries((config.env ?? []).map(({ name, value }) => [name, value])),
+    ...Object.fromEntries((config.env ?? []).map(({ name, value = "" }) => [name, value])),
     KUBERNETES_EXEC_INFO: JSON.stringify(info),
   };
   const command = config.command.includes("/") ? at(config.command) : config.command;

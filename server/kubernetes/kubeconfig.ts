@@ -11,7 +11,7 @@ import { isBearerToken, parseTokens } from "../config/token-file.ts";
 import { type Environment, readChecked } from "../config/variables.ts";
 import { compileSchema, details } from "../http/validation.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "./config.ts";
-import { type ExecCluster, ExecConfig, execPluginOf } from "./exec-plugin.ts";
+import { type ExecCluster, execPluginOf } from "./exec-plugin.ts";
 import { parseProxy } from "./proxy.ts";
 
 const Text = Type.String({ minLength: 1 });
@@ -24,7 +24,9 @@ const Cluster = Type.Object({
   "insecure-skip-tls-verify": Type.Optional(Type.Boolean()),
   "tls-server-name": Type.Optional(Text),
   "proxy-url": Type.Optional(Type.String()),
-  extensions: Type.Optional(Type.Array(Type.Object({ name: Text, extension: Type.Unknown() }))),
+  extensions: Type.Optional(
+    Type.Array(Type.Object({ name: Type.Optional(Type.String()), extension: Type.Optional(Type.Unknown()) })),
+  ),
 });
 type Cluster = Static<typeof Cluster>;
 
@@ -37,7 +39,7 @@ const User = Type.Object({
   tokenFile: Type.Optional(Text),
   username: Type.Optional(Type.String()),
   as: Type.Optional(Type.String()),
-  exec: Type.Optional(ExecConfig),
+  exec: Type.Optional(Type.Unknown()),
   "auth-provider": Type.Optional(Type.Unknown()),
 });
 type User = Static<typeof User>;
@@ -100,9 +102,10 @@ export const loadKubeconfig = (
   if (!ca.ok) return ca;
   const proxy = proxyOf(cluster);
   if (!proxy.ok) return proxy;
-  const credentials = user.exec
-    ? pluginOf(user, user.exec, clusterOf(cluster, ca.value), at, inherited)
-    : credentialsOf(user, at);
+  const credentials =
+    user.exec !== undefined
+      ? pluginOf(user, clusterOf(cluster, ca.value), at, inherited)
+      : credentialsOf(user, at);
   if (!credentials.ok) return credentials;
   const serverName = cluster["tls-server-name"];
   return {
@@ -206,7 +209,6 @@ const clusterOf = (cluster: Cluster, ca: KubernetesConfig["ca"]): ExecCluster =>
 
 const pluginOf = (
   user: User,
-  exec: NonNullable<User["exec"]>,
   cluster: ExecCluster,
   at: (path: string) => string,
   inherited: Environment,
@@ -214,7 +216,7 @@ const pluginOf = (
   const others = [user.token, user.tokenFile, user["client-certificate"], user["client-certificate-data"]];
   if (others.some(Boolean))
     return fault("has a user with an exec plugin and other credentials: keep one of them");
-  const plugin = execPluginOf(exec, cluster, at, inherited);
+  const plugin = execPluginOf(user.exec, cluster, at, inherited);
   return plugin.ok ? found({ kind: "exec", plugin: plugin.value }) : plugin;
 };
 

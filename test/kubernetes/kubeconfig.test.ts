@@ -35,7 +35,7 @@ const document = (cluster: object = {}, user: object | null = {}, context: objec
     { name: "here", context: { cluster: "c", user: "u", ...context } },
   ],
   users: [
-    { name: "nobody", user: { exec: { command: "x" } } },
+    { name: "nobody", user: { exec: { args: "of a user that does not count" } } },
     { name: "u", user },
   ],
 });
@@ -174,7 +174,7 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
   [
     "an exec plugin without a command",
     document({}, { exec: { args: [token] } }),
-    /is not a kubeconfig \(.*exec/,
+    /exec plugin that is none \(exec\.command/,
   ],
   ["auth-provider", document({}, { "auth-provider": { name: "gcp" } }), /auth-provider, .*: use a token/],
   ["a password", document({}, { username: "ann", password: token }), /password, .*: use a token/],
