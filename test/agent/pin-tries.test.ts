@@ -11,7 +11,7 @@ import { attachToken } from "../../server/agent/pkcs11/child/session.ts";
 import { StartFault } from "../../server/agent/pkcs11/child/start-fault.ts";
 import { loginOutcome } from "../../server/agent/pkcs11/ckr.ts";
 import type { LoginFlags, LoginOutcome } from "../../server/agent/pkcs11/messages.ts";
-import { createPinGuard } from "../../server/agent/pkcs11/parent/pin-guard.ts";
+import { PinGuard } from "../../server/agent/pkcs11/parent/pin-guard.ts";
 import {
   MAX_UNCLEAR_TRIES,
   nextPinState,
@@ -97,7 +97,7 @@ t.test(
   async (t) => {
     const { token, module } = await tokenFixture(t);
     Object.assign(process.env, token.env, module.env);
-    let guard = createPinGuard();
+    let guard = new PinGuard();
     const gate: PinGate = {
       ask: async ({ token: of, pin, flags }) => guard.begin({ token: of, pin }, flags),
       ended: (outcome, replacedBy) => guard.ended(outcome, replacedBy),
@@ -134,7 +134,7 @@ t.test(
           guard.requested();
           return [first, second, await tried()].join();
         };
-        guard = createPinGuard();
+        guard = new PinGuard();
         file = wrongPin();
         const before = file;
         const same = await counts();
@@ -142,7 +142,7 @@ t.test(
         const changed = await counts();
         file = before;
         const back = await counts();
-        guard = createPinGuard();
+        guard = new PinGuard();
         const restarted = await counts();
         const got = [same, changed, back, restarted].join(" ");
         const want = [expected, expected, "0,0,0", expected].join(" ");

@@ -5,10 +5,10 @@ import type { PinGuard, PinOfToken } from "./pin-guard.ts";
 
 /** The tries of one child, one at a time. */
 export class LoginTry {
-  readonly #guard: PinGuard;
+  readonly #guard: Pick<PinGuard, "begin" | "ended">;
   #underWay: PromiseWithResolvers<void> | undefined;
 
-  constructor(guard: PinGuard) {
+  constructor(guard: Pick<PinGuard, "begin" | "ended">) {
     this.#guard = guard;
   }
 

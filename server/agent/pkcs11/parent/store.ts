@@ -23,7 +23,7 @@ import { createJoinedCalls } from "./joined-calls.ts";
 import { tookTooLong } from "./no-answer.ts";
 import { OUT_OF_TURN } from "./pending-calls.ts";
 import { changePinThrough } from "./pin-change.ts";
-import { createPinGuard, type PinGuard } from "./pin-guard.ts";
+import { PinGuard } from "./pin-guard.ts";
 import { SecretLists } from "./secret-lists.ts";
 import { SecretReads } from "./secret-reads.ts";
 import { createStallLimits } from "./stall-limits.ts";
@@ -31,7 +31,7 @@ import { Supervisor, type TokenEvents } from "./supervisor.ts";
 import { TokenCalls } from "./token-calls.ts";
 import { startTokenChild } from "./token-child.ts";
 import { infoOf } from "./token-info.ts";
-import { type ConfiguredLimits, createWriteLimits, type WriteLimits } from "./write-limits.ts";
+import { type ConfiguredLimits, WriteLimits } from "./write-limits.ts";
 
 export type Pkcs11StoreOptions = {
   /** PKCS11_*: which module, which token, where its PIN is, and whether the module caches. */
@@ -104,8 +104,8 @@ class Pkcs11Store implements SecretStore {
     const clock = options.clock ?? monotonicClock;
     this.#options = options;
     this.#clock = clock;
-    this.#guard = createPinGuard(undefined, () => clock.now());
-    this.#limits = createWriteLimits(writes ?? {}, clock);
+    this.#guard = new PinGuard(undefined, () => clock.now());
+    this.#limits = new WriteLimits(writes ?? {}, clock);
     const supervisor = startSupervisor(options, clock, this.#guard, () => this.#loaded());
     this.#supervisor = supervisor;
     this.#changes = new TokenChanges({

@@ -7,19 +7,7 @@ import type { TokenView } from "../answers.ts";
 /** What limits depend on of the view of a token. */
 type LimitingView = Pick<TokenView, "cache" | "objects" | "shown">;
 
-export type WriteLimits = {
-  /** For the next write. */
-  current(view: LimitingView | undefined): TokenLimits;
-  /** The token had `objects` data objects and did not take, or show, one more of `bytes`. */
-  refused(learned: { objects: number; bytes: number }): void;
-  /**
-   * The token did not take an object of `bytes`. Whether it is worth while to try again with smaller ones, which are then the
-   * limit.
-   */
-  tooLarge(bytes: number): boolean;
-  /** The token holds `objects` data objects, the largest new one of which has `bytes`. */
-  taken(taken: { objects: number; bytes: number }): void;
-};
+type SizedObjects = { objects: number; bytes: number };
 
 export type ConfiguredLimits = { maxObjects?: number; maxObjectBytes?: number };
 
@@ -32,67 +20,127 @@ const CARD_OBJECT_BYTES = [4096, 4032, 2048];
 /** How long what a refusal has taught is believed: its cause may have been another one than a limit. */
 const BELIEVED_MS = 10 * 60 * 1000;
 
+/** Which size of an object a card takes, found by trying. */
+class TriedSizes {
+  /** The place in CARD_OBJECT_BYTES of what is tried, and of what the token has taken. */
+  #tried = 0;
+  #proven = 0;
+
+  get current(): number | null {
+    return CARD_OBJECT_BYTES[this.#tried] ?? null;
+  }
+
+  /** Goes on to the next size, if there is one below `bytes`. */
+  goBelow(bytes: number): boolean {
+    const smaller = CARD_OBJECT_BYTES.findIndex((one, at) => at > this.#tried && one < bytes);
+    if (smaller < 0) return false;
+    this.#tried = smaller;
+    return true;
+  }
+
+  /** The token has taken objects of the size that is tried. */
+  prove(): void {
+    this.#proven = this.#tried;
+  }
+
+  /** It was not the size that kept the token from taking objects. */
+  goBack(): void {
+    this.#tried = this.#proven;
+  }
+}
+
+type ObjectLimit = NonNullable<TokenLimits["objects"]>;
+
+/** How many data objects a token has shown that it takes, by refusing one more of a size. */
+class LearnedLimit {
+  readonly #clock: Pick<Clock, "now">;
+  #found: { limit: number; fromBytes: number; until: number } | undefined;
+
+  constructor(clock: Pick<Clock, "now">) {
+    this.#clock = clock;
+  }
+
+  get current(): ObjectLimit | null {
+    if (this.#found !== undefined && this.#clock.now() >= this.#found.until) this.#found = undefined;
+    if (this.#found === undefined) return null;
+    const { limit, fromBytes } = this.#found;
+    return { limit, fromBytes, source: "learned" };
+  }
+
+  refused({ objects, bytes }: SizedObjects): void {
+    const known = this.current;
+    // The lower bound of both stays: fewer objects, and smaller ones, were refused before.
+    if (known !== null && known.limit <= objects && known.fromBytes <= bytes) return;
+    this.#found = { limit: objects, fromBytes: bytes, until: this.#clock.now() + BELIEVED_MS };
+  }
+
+  taken({ objects, bytes }: SizedObjects): void {
+    const known = this.current;
+    if (known !== null && objects > known.limit && bytes >= known.fromBytes) this.#found = undefined;
+  }
+}
+
+/**
+ * Data objects that fit the table of a module which hides what does not: one place is never used, as a full table can't be
+ * told from one that hides something.
+ */
+const shownLimit = (view: LimitingView | undefined): ObjectLimit | null => {
+  if (view === undefined || view.shown === null) return null;
+  const others = view.shown.objects - view.objects;
+  return { limit: Math.max(0, view.shown.limit - 1 - others), fromBytes: 0, source: "module" };
+};
+
+/** The lowest; of equal ones the first. */
+const lowest = (limits: readonly (ObjectLimit | null)[]): ObjectLimit | null =>
+  limits
+    .filter((limit) => limit !== null)
+    .reduce<ObjectLimit | null>(
+      (least, one) => (least === null || one.limit < least.limit ? one : least),
+      null,
+    );
+
 /**
  * Limits that start with what is configured. What was learned is forgotten when the token takes more after all, and after a
  * while, so that a write is tried again.
  */
-export const createWriteLimits = (
-  { maxObjects, maxObjectBytes }: ConfiguredLimits,
-  clock: Pick<Clock, "now">,
-): WriteLimits => {
-  /** The place in CARD_OBJECT_BYTES of what is tried, and of what the token has taken. */
-  let size = 0;
-  let proven = 0;
-  let found: { limit: number; fromBytes: number; until: number } | undefined;
-  const known = (): { limit: number; fromBytes: number } | undefined => {
-    if (found !== undefined && clock.now() >= found.until) found = undefined;
-    return found && { limit: found.limit, fromBytes: found.fromBytes };
-  };
+export class WriteLimits {
+  readonly #configured: ConfiguredLimits;
+  readonly #sizes = new TriedSizes();
+  readonly #learned: LearnedLimit;
+
+  constructor(configured: ConfiguredLimits, clock: Pick<Clock, "now">) {
+    this.#configured = configured;
+    this.#learned = new LearnedLimit(clock);
+  }
+
+  /** For the next write. */
+  current(view: LimitingView | undefined): TokenLimits {
+    const { maxObjects, maxObjectBytes } = this.#configured;
+    const configured: ObjectLimit | null =
+      maxObjects === undefined ? null : { limit: maxObjects, fromBytes: 0, source: "configured" };
+    return {
+      maxObjectBytes: maxObjectBytes ?? (view?.cache === "cached" ? this.#sizes.current : null),
+      objects: lowest([configured, shownLimit(view), this.#learned.current]),
+    };
+  }
+
   /**
-   * Data objects that fit the table of a module which hides what does not: one place is never used, as a full table can't be
-   * told from one that hides something.
+   * The token did not take an object of `bytes`. Whether it is worth while to try again with smaller ones, which are then the
+   * limit.
    */
-  const shownLimit = (view: LimitingView | undefined): TokenLimits["objects"] => {
-    if (view === undefined || view.shown === null) return null;
-    const others = view.shown.objects - view.objects;
-    return { limit: Math.max(0, view.shown.limit - 1 - others), fromBytes: 0, source: "module" };
-  };
-  const configured: TokenLimits["objects"] =
-    maxObjects === undefined ? null : { limit: maxObjects, fromBytes: 0, source: "configured" };
-  const objectsOf = (view: LimitingView | undefined): TokenLimits["objects"] => {
-    const learned = known();
-    const said = [
-      configured,
-      shownLimit(view),
-      learned ? ({ ...learned, source: "learned" } as const) : null,
-    ];
-    return said.reduce(
-      (least, one) => (least === null || (one && one.limit < least.limit) ? one : least),
-      null,
-    );
-  };
-  return {
-    current: (view) => ({
-      maxObjectBytes: maxObjectBytes ?? (view?.cache === "cached" ? (CARD_OBJECT_BYTES[size] ?? null) : null),
-      objects: objectsOf(view),
-    }),
-    tooLarge: (bytes) => {
-      const smaller = CARD_OBJECT_BYTES.findIndex((one, at) => at > size && one < bytes);
-      if (maxObjectBytes !== undefined || smaller < 0) return false;
-      size = smaller;
-      return true;
-    },
-    refused: ({ objects, bytes }) => {
-      size = proven; // it was not the size
-      const learned = known();
-      // The lower bound of both stays: fewer objects, and smaller ones, were refused before.
-      if (learned !== undefined && learned.limit <= objects && learned.fromBytes <= bytes) return;
-      found = { limit: objects, fromBytes: bytes, until: clock.now() + BELIEVED_MS };
-    },
-    taken: ({ objects, bytes }) => {
-      proven = size;
-      const learned = known();
-      if (learned !== undefined && objects > learned.limit && bytes >= learned.fromBytes) found = undefined;
-    },
-  };
-};
+  tooLarge(bytes: number): boolean {
+    return this.#configured.maxObjectBytes === undefined && this.#sizes.goBelow(bytes);
+  }
+
+  /** The token had `objects` data objects and did not take, or show, one more of `bytes`. */
+  refused(learned: SizedObjects): void {
+    this.#sizes.goBack();
+    this.#learned.refused(learned);
+  }
+
+  /** The token holds `objects` data objects, the largest new one of which has `bytes`. */
+  taken(taken: SizedObjects): void {
+    this.#sizes.prove();
+    this.#learned.taken(taken);
+  }
+}

@@ -9,7 +9,7 @@ import { rewriteDamaged } from "../../../../server/agent/pkcs11/parent/token-rep
 import type { Begun } from "../../../../server/agent/pkcs11/parent/write-conclusion.ts";
 import { WriteConfirmation } from "../../../../server/agent/pkcs11/parent/write-confirmation.ts";
 import { WriteLessons } from "../../../../server/agent/pkcs11/parent/write-lessons.ts";
-import { createWriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
+import { WriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
 import { type ChangeResult, unavailable } from "../../../../server/agent/store.ts";
 import type { RepairResult } from "../../../../server/agent-api/schema.ts";
 import { fakeClock } from "../../fake-clock.ts";
@@ -160,7 +160,7 @@ t.test("what is begun is confirmed by another child", async (t) => {
         serving: () => reader,
       },
       clock: { now: () => 0 },
-      lessons: new WriteLessons(createWriteLimits({}, { now: () => 0 })),
+      lessons: new WriteLessons(new WriteLimits({}, { now: () => 0 })),
     });
     const writer = childWith({ undo });
     const got = await confirmation.confirm({ path: PATH, writer, begun, tried });
@@ -170,7 +170,7 @@ t.test("what is begun is confirmed by another child", async (t) => {
 });
 
 t.test("lessons", async (t) => {
-  const lessons = new WriteLessons(createWriteLimits({}, { now: () => 0 }));
+  const lessons = new WriteLessons(new WriteLimits({}, { now: () => 0 }));
   t.match(lessons.forNext(PATH, undefined), { versionFloor: 0, limits: { objects: null } });
   const refusal = { kind: "refused", code: "WRITE_NOT_SHOWN", message: "not shown" } as const;
   const learned = { objects: 7, bytes: 10 };
@@ -199,7 +199,7 @@ const changing = (child: FakeChild) => {
     clock,
     writable: true,
     layout: "packed",
-    limits: createWriteLimits({}, clock),
+    limits: new WriteLimits({}, clock),
     waitMs: 1_000,
     timestamp: () => "2026-01-01T00:00:00Z",
     changed: () => undefined,

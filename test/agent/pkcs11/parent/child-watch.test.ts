@@ -95,9 +95,6 @@ t.test("a try of a PIN is told to the guard once", async (t) => {
   const guard = {
     begin: () => refusal,
     ended: (outcome: LoginOutcome) => ended.push(outcome),
-    requested: () => undefined,
-    comparesAfterSeconds: () => 0,
-    mismatched: () => undefined,
   };
   const login = new LoginTry(guard);
   const begin = () =>

@@ -4,7 +4,7 @@ import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import t from "tap";
 import type { LoginFlags } from "../../../../server/agent/pkcs11/messages.ts";
-import { createPinGuard, type PinOfToken } from "../../../../server/agent/pkcs11/parent/pin-guard.ts";
+import { PinGuard, type PinOfToken } from "../../../../server/agent/pkcs11/parent/pin-guard.ts";
 import { tokenFixture, type WatchedStore } from "../../token-fixture.ts";
 
 t.setTimeout(180_000);
@@ -82,7 +82,7 @@ const LOW: LoginFlags = { ...FREE, countLow: true };
 const ofToken = (pin: string, token = "one"): PinOfToken => ({ token, pin });
 
 t.test("the guard forgets a PIN that failed only when the same token accepts one", async (t) => {
-  const guard = createPinGuard(4);
+  const guard = new PinGuard(4);
   const fails = (pin: string, token?: string): boolean => {
     const tried = guard.begin(ofToken(pin, token), LOW) === undefined;
     if (tried) guard.ended("incorrect");
@@ -103,7 +103,7 @@ t.test("the guard forgets a PIN that failed only when the same token accepts one
 });
 
 t.test("one try at a time", async (t) => {
-  const guard = createPinGuard();
+  const guard = new PinGuard();
   t.equal(guard.begin(ofToken("a"), FREE), undefined);
   t.equal(guard.begin(ofToken("a"), FREE), "busy", "not while one is under way");
   t.equal(guard.begin(ofToken("b"), FREE), "busy");
@@ -114,7 +114,7 @@ t.test("one try at a time", async (t) => {
 t.test(
   "a PIN that has been replaced on the token is not tried again, its successor is known to be good",
   async (t) => {
-    const guard = createPinGuard();
+    const guard = new PinGuard();
     t.equal(guard.begin(ofToken("old"), FREE), undefined);
     guard.ended("accepted", "new");
     t.equal(guard.begin(ofToken("old"), FREE), "incorrect");
@@ -126,7 +126,7 @@ t.test(
 
 t.test("how often a PIN may be named that is not the one in use", async (t) => {
   let ms = 0;
-  const guard = createPinGuard(4, () => ms);
+  const guard = new PinGuard(4, () => ms);
   const wrong = () => {
     t.equal(guard.comparesAfterSeconds(), 0);
     guard.mismatched();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the token's write limits: configured, learned, and their expiry.
 import t from "tap";
-import { createWriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
+import { WriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
 
 const MINUTE = 60_000;
 const live = { cache: "live", objects: 3, shown: null } as const;
@@ -9,7 +9,7 @@ const cached = { cache: "cached", objects: 3, shown: null } as const;
 
 t.test("what a refusal teaches", async (t) => {
   let now = 0;
-  const limits = createWriteLimits({}, { now: () => now });
+  const limits = new WriteLimits({}, { now: () => now });
   t.same(limits.current(live), { maxObjectBytes: null, objects: null }, "a module that keeps files");
   t.same(limits.current(cached), { maxObjectBytes: 4096, objects: null }, "a card");
   limits.refused({ objects: 126, bytes: 300 });
@@ -29,7 +29,7 @@ t.test("what a refusal teaches", async (t) => {
 });
 
 t.test("what is configured holds, unless the token takes less", async (t) => {
-  const limits = createWriteLimits({ maxObjects: 128, maxObjectBytes: 2048 }, { now: () => 0 });
+  const limits = new WriteLimits({ maxObjects: 128, maxObjectBytes: 2048 }, { now: () => 0 });
   t.same(limits.current(live), {
     maxObjectBytes: 2048,
     objects: { limit: 128, fromBytes: 0, source: "configured" },
@@ -39,7 +39,7 @@ t.test("what is configured holds, unless the token takes less", async (t) => {
 });
 
 t.test("a module that shows so many objects and hides the rest", async (t) => {
-  const limits = createWriteLimits({}, { now: () => 0 });
+  const limits = new WriteLimits({}, { now: () => 0 });
   const view = { cache: "cached", objects: 3, shown: { objects: 13, limit: 128 } } as const;
   t.same(
     limits.current(view).objects,
@@ -51,11 +51,11 @@ t.test("a module that shows so many objects and hides the rest", async (t) => {
   limits.refused({ objects: 20, bytes: 300 });
   t.match(limits.current(view).objects, { limit: 20, source: "learned" });
   const full = { cache: "cached", objects: 3, shown: { objects: 200, limit: 128 } } as const;
-  t.match(createWriteLimits({}, { now: () => 0 }).current(full).objects, { limit: 0 });
+  t.match(new WriteLimits({}, { now: () => 0 }).current(full).objects, { limit: 0 });
 });
 
 t.test("the size of an object is found by trying", async (t) => {
-  const limits = createWriteLimits({}, { now: () => 0 });
+  const limits = new WriteLimits({}, { now: () => 0 });
   t.equal(limits.tooLarge(2000), false, "what is smaller than all that is known to fit has another cause");
   t.equal(limits.tooLarge(4090), true);
   t.equal(limits.current(cached).maxObjectBytes, 4032);
@@ -70,7 +70,7 @@ t.test("the size of an object is found by trying", async (t) => {
   limits.refused({ objects: 4, bytes: 2048 });
   t.equal(limits.current(cached).maxObjectBytes, 4032, "what it has taken holds");
   t.equal(
-    createWriteLimits({ maxObjectBytes: 4090 }, { now: () => 0 }).tooLarge(4090),
+    new WriteLimits({ maxObjectBytes: 4090 }, { now: () => 0 }).tooLarge(4090),
     false,
     "it is configured",
   );
