@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the agent's own metrics: operations, the queue for the token, its child processes and the token's state.
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { TokenView } from "./pkcs11/answers.ts";
 import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
 
 export type AgentMetrics = {
@@ -39,23 +40,8 @@ const countOperations = (registers: Registry[]): AgentMetrics["operation"] => {
   };
 };
 
-const watchToken = (registers: Registry[]): AgentMetrics["events"] => {
-  const queue = new Gauge({
-    name: "keyswitch_agent_queue_length",
-    help: "Calls that wait for the token or run on it.",
-    registers,
-  });
-  const starts = new Counter({
-    name: "keyswitch_agent_child_starts_total",
-    help: "Starts of the PKCS#11 child process by reason: start, replace or refresh.",
-    labelNames: ["reason"],
-    registers,
-  });
-  const up = new Gauge({
-    name: "keyswitch_agent_token_up",
-    help: "1 while the token can be read, else 0.",
-    registers,
-  });
+/** How full the token is, and what is wrong on it. */
+const watchCapacity = (registers: Registry[]) => {
   const objects = new Gauge({
     name: "keyswitch_agent_objects",
     help: "Data objects on the token when it was last listed or written.",
@@ -75,6 +61,38 @@ const watchToken = (registers: Registry[]): AgentMetrics["events"] => {
     labelNames: ["problem"],
     registers,
   });
+  return {
+    counted: (count: number): void => objects.set(count),
+    capacity: (view: TokenView, limit: number | null): void => {
+      objects.set(view.objects);
+      problems.set({ problem: "unreadable" }, view.unreadableObjects);
+      problems.set({ problem: "damaged-name" }, view.damagedNames);
+      problems.set({ problem: "label" }, view.invalidLabels);
+      problems.set({ problem: "public" }, view.publicObjects);
+      if (limit === null) objectLimit.remove();
+      else objectLimit.set(limit);
+    },
+  };
+};
+
+const watchToken = (registers: Registry[]): AgentMetrics["events"] => {
+  const queue = new Gauge({
+    name: "keyswitch_agent_queue_length",
+    help: "Calls that wait for the token or run on it.",
+    registers,
+  });
+  const starts = new Counter({
+    name: "keyswitch_agent_child_starts_total",
+    help: "Starts of the PKCS#11 child process by reason: start, replace or refresh.",
+    labelNames: ["reason"],
+    registers,
+  });
+  const up = new Gauge({
+    name: "keyswitch_agent_token_up",
+    help: "1 while the token can be read, else 0.",
+    registers,
+  });
+  const { counted, capacity } = watchCapacity(registers);
   const refresh = new Histogram({
     name: "keyswitch_agent_refresh_seconds",
     help: "Time that loading the list of the token's objects took, in seconds.",
@@ -84,18 +102,10 @@ const watchToken = (registers: Registry[]): AgentMetrics["events"] => {
   return {
     childStarted: (reason) => starts.inc({ reason }),
     loaded: (count, took) => {
-      objects.set(count);
+      counted(count);
       refresh.observe(took);
     },
-    capacity: (view, limit) => {
-      objects.set(view.objects);
-      problems.set({ problem: "unreadable" }, view.unreadableObjects);
-      problems.set({ problem: "damaged-name" }, view.damagedNames);
-      problems.set({ problem: "label" }, view.invalidLabels);
-      problems.set({ problem: "public" }, view.publicObjects);
-      if (limit === null) objectLimit.remove();
-      else objectLimit.set(limit);
-    },
+    capacity,
     health: ({ ready }) => up.set(ready ? 1 : 0),
     queueLength: (length) => queue.set(length),
   };
