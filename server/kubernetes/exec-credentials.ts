@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The credentials that an exec plugin gives: kept until they expire or are refused, and then asked for anew.
 import { type ChildProcess, spawn } from "node:child_process";
-import { text } from "node:stream/consumers";
 import type { Parsed } from "../config/reread-file.ts";
 import { type Clock, wallClock } from "../time.ts";
 import { RequestImpossible } from "./api-failure.ts";
@@ -10,6 +9,9 @@ import type { ExecPlugin } from "./exec-plugin.ts";
 
 /** A plugin may ask a cloud and its own log-in, one after the other. */
 const TIMEOUT_MS = 60_000;
+
+/** A certificate chain with its key is far smaller. */
+const MAX_BYTES = 1024 * 1024;
 
 export type ExecCredentialsOptions = {
   /** Milliseconds since the epoch. */
@@ -27,6 +29,17 @@ const endGroup = (pid: number | undefined): void => {
   } catch {
     // It has ended meanwhile.
   }
+};
+
+/** What a program prints, up to the limit; nothing where it is more. */
+const printedBy = async (stdout: AsyncIterable<Buffer>): Promise<string> => {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stdout) {
+    bytes += chunk.length;
+    if (bytes <= MAX_BYTES) chunks.push(chunk);
+  }
+  return bytes > MAX_BYTES ? "" : Buffer.concat(chunks).toString("utf8");
 };
 
 const whyNotStarted = (error: Error): string => {
@@ -66,7 +79,7 @@ const run = async (
   const { args, env } = plugin.launch();
   // In a group of its own, so that its end is that of all that it has started.
   const child = spawn(plugin.command, args, { env, stdio: ["ignore", "pipe", "ignore"], detached: true });
-  const printed = text(child.stdout).catch(() => "");
+  const printed = printedBy(child.stdout).catch(() => "");
   const ended = await endOf(child, timeoutMs, signal);
   return ended.ok ? parseExecCredential(await printed, plugin.apiVersion) : ended;
 };

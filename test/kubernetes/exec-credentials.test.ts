@@ -170,6 +170,7 @@ t.test("what fails says the command, how it ended and what to install, and no mo
       0,
       "printed something that is no ExecCredential",
     ],
+    [status({ token: "x".repeat(2 ** 21) }), 0, "printed something that is no ExecCredential"],
     [status({}), 0, "printed neither a token nor a client certificate"],
     [status({ token: `${secret} x` }), 0, "printed a token that is no bearer token"],
     [
