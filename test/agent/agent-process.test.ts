@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
+import { eventually } from "../../scripts/local/eventually.ts";
 import { read } from "./agent-over-http.ts";
 import { startAgent, tokenFixture } from "./token-fixture.ts";
 
@@ -61,7 +62,10 @@ t.test("the child ends with the agent", async (t) => {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ");
     t.equal(children.length, 1, "there is one");
     agent.process.kill(signal);
-    while (existsSync(`/proc/${children[0]}`)) await new Promise((resolve) => setTimeout(resolve, 10));
-    t.pass(`after ${signal}`);
+    const hasGone = async () => !existsSync(`/proc/${children[0]}`);
+    t.ok(
+      await eventually(`the end of the child after ${signal}`, hasGone, { paceMs: 10 }),
+      `after ${signal}`,
+    );
   }
 });

@@ -2,6 +2,7 @@
 // Tests a real agent process whose module hangs: callers are answered in time, and the agent recovers.
 import { randomBytes } from "node:crypto";
 import t, { type Test } from "tap";
+import { eventually } from "../../scripts/local/eventually.ts";
 import { read, watchHealth } from "./agent-over-http.ts";
 import { startAgent, tokenFixture } from "./token-fixture.ts";
 
@@ -33,7 +34,9 @@ for (const call of ["C_GetAttributeValue", "C_FindObjectsInit"]) {
     t.ok(health.longestMs < 1_000, "healthz went on answering");
     t.comment(`healthz: ${health.count} answers, the longest took ${health.longestMs.toFixed(1)} ms`);
     // The next child is stuck in the same call by now, when the token comes back.
-    while (module.calls(call) < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await eventually(`the next child is stuck in ${call}`, async () => module.calls(call) >= 2, {
+      paceMs: 5,
+    });
     t.match((await fetch(`${agent.url}/readyz`)).status, 503, "readyz says that the token can't be read");
     module.control();
     const after = await read(agent, PATH);

@@ -3,6 +3,7 @@
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import t from "tap";
+import { eventually } from "../../scripts/local/eventually.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
 t.setTimeout(180_000);
@@ -47,7 +48,7 @@ t.test("a write does not end another child in its log-in, which could cost a try
     module.control("delay C_Login 1000 1");
     const logins = module.calls("C_Login");
     const fresh = store.read(PATH, { fresh: true });
-    while (module.calls("C_Login") === logins) await new Promise((resolve) => setTimeout(resolve, 20));
+    await eventually("a call of C_Login", async () => module.calls("C_Login") > logins, { paceMs: 20 });
     const data = new Map([["n", Buffer.from(String(n))]]);
     const written = await store.change("secrets/a/other", { type: "put", data });
     t.match(written, { kind: "written" });

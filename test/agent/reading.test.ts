@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
+import { eventually } from "../../scripts/local/eventually.ts";
 import type { ReadResult } from "../../server/agent/store.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
@@ -180,7 +181,11 @@ t.test("a write that replaces objects while they are read is never seen by half"
   module.forgetCalls();
   const reading = store.read("secrets/a/db");
   // The binding calls twice for each object: the metadata has been read, and the key's value has not.
-  while (module.calls("C_GetAttributeValue") < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  const calls = () => module.calls("C_GetAttributeValue");
+  await eventually("the third call of C_GetAttributeValue", async () => calls() >= 3, {
+    paceMs: 5,
+    seen: () => `There were ${calls()}.`,
+  });
   await token.putPerKey("secrets/a/db", { user: "2" }, version(2));
   module.control();
   const read = await reading;

@@ -2,13 +2,13 @@
 // Tests a list during a write that creates the new object before it removes the old one: never an absent secret.
 import { randomBytes } from "node:crypto";
 import t from "tap";
+import { eventually } from "../../scripts/local/eventually.ts";
 import type { ReadResult } from "../../server/agent/store.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
 t.setTimeout(180_000);
 const PATH = "secrets/a/db";
 const said = (result: ReadResult): string => (result.kind === "unavailable" ? result.code : result.kind);
-const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 
 const rows: [what: string, fresh: boolean, hold: string, heldCall: string][] = [
   ["between the handles and the names", true, "delay C_GetAttributeValue 1000 1", "C_GetAttributeValue"],
@@ -30,7 +30,7 @@ for (const [what, fresh, hold, heldCall] of rows)
     module.control(hold);
     module.forgetCalls();
     const reading = store.read(PATH, { fresh });
-    while (module.calls(heldCall) === 0) await soon();
+    await eventually(`a call of ${heldCall}`, async () => module.calls(heldCall) > 0, { paceMs: 5 });
     const metadata = { labels: { "sync.version": "3" } };
     await token.putObjects([
       { label: `${PATH}/user`, value: Buffer.from("3") },

@@ -8,6 +8,7 @@ import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
+import { eventually } from "../../scripts/local/eventually.ts";
 import { buildServer, type Limits } from "../../server/http/server.ts";
 import { createAuthority } from "./authority.ts";
 import { recordedLog } from "./recorded-log.ts";
@@ -91,15 +92,17 @@ const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
       return answer.statusCode;
     });
   };
-  const until = async (reached: () => boolean) => {
-    while (!reached()) await new Promise((resolve) => setTimeout(resolve, 5));
-  };
+  const handledIs = (count: number) =>
+    eventually(`${count} requests are handled`, async () => handled === count, {
+      paceMs: 5,
+      seen: () => `There were ${handled}.`,
+    });
   return {
     port,
     open,
     answered,
     hook,
-    until,
+    handledIs,
     handled: () => handled,
     release: () => waiting.splice(0).map((one) => one()),
   };
@@ -143,10 +146,10 @@ t.test("who sends no request is shown out, in the midst of a handshake too", asy
 });
 
 t.test("more unanswered requests than a connection may have end it, and no more are worked on", async (t) => {
-  const { open, until, handled } = await listen(t, { pipelined: 3 });
+  const { open, handledIs, handled } = await listen(t, { pipelined: 3 });
   const three = await open();
   three.write("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(3));
-  await until(() => handled() === 3);
+  await handledIs(3);
   t.notOk(three.destroyed);
   const four = await open();
   four.resume().write("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000));
@@ -155,21 +158,21 @@ t.test("more unanswered requests than a connection may have end it, and no more 
 });
 
 t.test("an answer that is not read ends its connection, and lets the next one in", async (t) => {
-  const { open, until, handled } = await listen(t, { answerMs: 500, answerBytes: 1000 });
+  const { open, handledIs } = await listen(t, { answerMs: 500, answerBytes: 1000 });
   const [first, second] = [await open(), await open()];
   for (const socket of [first, second])
     socket.pause().write("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  await until(() => handled() === 2);
+  await handledIs(2);
   const third = await open();
   third.write("GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   t.ok((await text(third)).endsWith(LARGE), "the two before it were given up");
 });
 
 t.test("bodies that find no room are refused before they are read, and room is given back", async (t) => {
-  const { hook, until, handled, release } = await listen(t, { requestBytes: 100_000, requestWaitMs: 20 });
+  const { hook, handledIs, release } = await listen(t, { requestBytes: 100_000, requestWaitMs: 20 });
   const body = JSON.stringify("x".repeat(60_000));
   const first = hook("/hooks/a/sync", body);
-  await until(() => handled() === 1);
+  await handledIs(1);
   t.equal(await hook("/hooks/a/sync", body), 429);
   t.equal(
     await hook("/hooks/a/sync", body, { "transfer-encoding": "chunked" }),
@@ -177,22 +180,22 @@ t.test("bodies that find no room are refused before they are read, and room is g
     "a length that is not told",
   );
   const small = hook("/hooks/a/sync", '"x"');
-  await until(() => handled() === 2);
+  await handledIs(2);
   release();
   t.same(await Promise.all([first, small]), [200, 200]);
   const larger = hook("/hooks/a/sync", JSON.stringify("x".repeat(200_000)));
-  await until(() => handled() === 3);
+  await handledIs(3);
   release();
   t.equal(await larger, 200, "one that is larger than all the room, alone");
 });
 
 t.test("hooks of one resource do not take the places of another's", async (t) => {
-  const { hook, until, handled, release } = await listen(t, { hooksInFlight: 1 });
+  const { hook, handledIs, release } = await listen(t, { hooksInFlight: 1 });
   const first = hook("/hooks/a/sync", "{}");
-  await until(() => handled() === 1);
+  await handledIs(1);
   t.equal(await hook("/hooks/a/finalize", "{}"), 429);
   const other = hook("/hooks/b/sync", "{}");
-  await until(() => handled() === 2);
+  await handledIs(2);
   release();
   t.same(await Promise.all([first, other]), [200, 200]);
 });

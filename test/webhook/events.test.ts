@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import t, { type Test } from "tap";
+import { createNews } from "../../scripts/local/news.ts";
 import { createEventSink, noEvents } from "../../server/webhook/events.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
@@ -19,11 +20,11 @@ type Posted = { url: string; headers: IncomingMessage["headers"]; body: unknown 
 /** An API server that takes events. `received` resolves with the next one. */
 const startApi = async (t: Test, status = 201, tls?: { cert: Buffer; key: Buffer }) => {
   const posted: Posted[] = [];
-  let tell = () => {};
+  const news = createNews();
   const listener = async (request: IncomingMessage, response: ServerResponse) => {
     const body = await json(request);
     posted.push({ url: request.url ?? "", headers: request.headers, body });
-    response.writeHead(status, { "content-type": "application/json" }).end("{}", () => tell());
+    response.writeHead(status, { "content-type": "application/json" }).end("{}", news.came);
   };
   const server = tls ? createTlsServer(tls, listener) : createServer(listener);
   server.listen(0, "127.0.0.1");
@@ -33,7 +34,11 @@ const startApi = async (t: Test, status = 201, tls?: { cert: Buffer; key: Buffer
     server.closeAllConnections();
   });
   const origin = `${tls ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { origin, posted, received: () => new Promise<void>((resolve) => (tell = resolve)) };
+  const received = () => {
+    const before = posted.length;
+    return news.until("the next event", () => posted.length > before);
+  };
+  return { origin, posted, received };
 };
 
 const token = randomBytes(12).toString("hex");
