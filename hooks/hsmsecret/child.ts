@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the Secret that the response lists, in a form that has Metacontroller overwrite one that was edited.
+
 import type { ChecksummedData } from "../checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { ownsField, ownsReference } from "../managed-fields.ts";
-import { ownProperty } from "../own-property.ts";
+import { ownProperty, sorted } from "../maps.ts";
 import { controllerOf, MANAGED_BY } from "../owner.ts";
-import { sorted } from "../sorted.ts";
 import { APPLIED } from "./applied-version.ts";
 import type { Assessment } from "./assessment.ts";
 import { BASE, baseText, placeholderFor, REPLACED } from "./base.ts";

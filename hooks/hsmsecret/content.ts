@@ -3,7 +3,7 @@
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import { bytesOfBase64Map, fromBase64, isSecretKey, MAX_SECRET_BYTES } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
-import { ownProperty } from "../own-property.ts";
+import { ownProperty } from "../maps.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** Keys that the API server insists on for the built-in types; any one of a group will do. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares Secret and token with their merge base under spec.writeBack, and decides which side wins or that there is a
 // conflict.
+
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import type { StringMap } from "../kubernetes.ts";
-import { ownProperty } from "../own-property.ts";
+import { ownProperty } from "../maps.ts";
 import { mayWrite, quotaOf } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
 import { commonOf, noteOf } from "./base.ts";

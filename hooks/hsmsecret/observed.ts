@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Classifies the observed Secret of an HSMSecret's name: owned, foreign, absent or unknown.
+
 import type { Secret } from "../kubernetes.ts";
-import { ownProperty } from "../own-property.ts";
+import { ownProperty } from "../maps.ts";
 import { controllerOf } from "../owner.ts";
 import { type OwnedSecret, ownedSecretOf } from "./owned-secret.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements the sync hook: combines the request, the reading and the result of a write into the response with the desired
-// Secret.
-import type { HookEvent } from "../hook-event.ts";
-import type { HookResult } from "../hook-result.ts";
+// The sync hook: from the observed HSMSecret and Secret, a reading of the token and what came of a write to it, to the
+// Secret that shall be.
+import type { HookEvent, HookResult } from "../hook-result.ts";
 import type { SyncResponse } from "../metacontroller.ts";
 import type { Assessment } from "./assessment.ts";
 import { leakOf } from "./child.ts";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Classifies the observed Deployments of a Toggle: the named one, and any others that it owns.
-import { ownProperty } from "../own-property.ts";
+// What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
+import { ownProperty, sortedEntries } from "../maps.ts";
 import { controllerOf, isOwnedBy } from "../owner.ts";
-import { sortedEntries } from "../sorted.ts";
 import type { Deployment } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { ToggleSyncRequest } from "./schema.ts";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills in the defaults of a Toggle's spec, and computes whether it is on at a given time.
 import type { StringMap } from "../kubernetes.ts";
+import { sorted } from "../maps.ts";
 import { faultOf } from "../metadata-rules.ts";
 import { secondsUntil } from "../rfc3339.ts";
-import { sorted } from "../sorted.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 
 /** The spec as the hooks work with it: nothing is left open but what has no default. */

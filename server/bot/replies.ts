@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends the one answer of a command, with a journal entry before each step, and refreshes it when a user reacts to it, which
-// never switches anything.
-import { ownProperty } from "../../hooks/own-property.ts";
+// From a decision to the one answer that a room sees, written down before each step; and that answer brought up to date because
+// a user reacted to it, which never switches anything.
+import { ownProperty } from "../../hooks/maps.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";

@@ -55,7 +55,7 @@ export type HttpPoolOptions = {
 };
 
 /** A request as undici takes it; its body can be sent twice. `signal` is its only limit in time. */
-export type PooledRequest = Dispatcher.RequestOptions & {
+type PooledRequest = Dispatcher.RequestOptions & {
   readonly body?: string | Uint8Array | null;
   /** Whether sending it twice does no harm: it changes nothing, or by its condition only once. */
   readonly repeatable: boolean;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the HTTP server that every process uses: probes, metrics, authentication, validation, error answers, request ids.
-import { createServer, type RequestListener, type Server } from "node:http";
+import { randomUUID } from "node:crypto";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyReply,
@@ -13,20 +16,17 @@ import Fastify, {
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";
+import { isLoopback } from "../config/loopback.ts";
 import { type Authenticator, type AuthOptions, createAuthenticator } from "./auth.ts";
-import { limitBytes } from "./byte-limits.ts";
+import { parseJsonBodies, sendInChunks } from "./bodies.ts";
 import { certificateSource, followCertificates } from "./certificates.ts";
-import { sendInChunks } from "./chunks.ts";
 import { type Connections, createConnections } from "./connections.ts";
 import { createDrain, type Drain } from "./drain.ts";
 import { answerBrokenRequest, answerUnknownRoute, handleError, type RouteMethods } from "./error-handler.ts";
 import { sendError } from "./errors.ts";
-import { refuseOtherHosts } from "./host-header.ts";
-import { limitInFlight } from "./in-flight.ts";
 import type { KeyswitchServer } from "./instance.ts";
-import { parseJsonBodies } from "./json-body.ts";
+import { limitBytes, limitInFlight } from "./limits.ts";
 import { addProbes, type Readiness } from "./probes.ts";
-import { requestId } from "./request-id.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
 import { TRAFFIC_LIMITS, type TrafficLimits } from "./traffic-limits.ts";
 import { compileValidator } from "./validation.ts";
@@ -188,4 +188,28 @@ const createServers = (
     return watched(server);
   };
   return { serverFactory, tlsServers };
+};
+
+const OTHER_HOST = "The Host header must name loopback: 127.0.0.1, ::1 or localhost.";
+
+/**
+ * Keeps web pages from a listener on loopback that is open to all who reach it (DNS rebinding): refuses requests whose Host is not
+ * loopback. A browser sends the name of the page's own server, which may point here. Must come before whatever looks at credentials.
+ */
+const refuseOtherHosts = (app: KeyswitchServer): void => {
+  app.addHook("onRequest", async (request, reply) => {
+    const { host } = request.headers;
+    if (host === undefined || isLoopback(host.replace(/:\d*$/, ""))) return;
+    reply.header("x-request-id", request.id);
+    return sendError(reply, "FORBIDDEN", { message: OTHER_HOST });
+  });
+};
+
+/** What an id may look like: it goes into logs and headers as it is. */
+const RequestId = Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" });
+
+/** fastify's genReqId. */
+const requestId = (request: IncomingMessage): string => {
+  const given = request.headers["x-request-id"];
+  return Value.Check(RequestId, given) ? given : randomUUID();
 };

@@ -2,7 +2,7 @@
 // What `kubectl hsm` exits with, and how a command ends early. docs/kubectl-hsm.md is checked against the table.
 
 import type { ErrorCode } from "../../hooks/error-codes.ts";
-import { ownProperty } from "../../hooks/own-property.ts";
+import { ownProperty } from "../../hooks/maps.ts";
 
 /** Name → code and the sentence of the help. */
 export const EXIT_CODES = {

@@ -2,8 +2,10 @@
 // Reads a path from the first agent that can answer for the token, in the configured order and within one deadline.
 import type { Logger } from "pino";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
-import { openHttpPool } from "../http/http-pool.ts";
-import { type AgentRead, MAX_ANSWER_BYTES, readFromAgent } from "./agent-connection.ts";
+import { callAgent, secretRoute } from "../agent-api/client.ts";
+import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
+import { timeLimit } from "../time.ts";
+import { readingOf } from "./agent-answer.ts";
 import type { AgentEndpoint } from "./agents.ts";
 
 /** A reading of any agent, or of the one that `device` names. */
@@ -120,5 +122,45 @@ const combine = (failures: readonly Unavailable[]): Unavailable => {
     code: failures[0]?.code ?? "AGENT_UNKNOWN",
     message: failures.map(({ message }) => message).join(" ") || "no agent is configured.",
     ...(advice.length > 0 && { retryAfterSeconds: Math.min(...advice) }),
+  };
+};
+
+/** What to read; the agent's API is server/agent-api/schema.ts. */
+type AgentRead = {
+  path: string;
+  /** Checksum of what is there already; the agent then may answer "unchanged". */
+  ifNoneMatch?: string;
+  /** Asks for a view of the token that is loaded after the request. */
+  fresh: boolean;
+  /** Passed on, so that both logs share it. */
+  requestId: string;
+  /** Waits for room in memory for an answer of so many bytes, before any of it is read. False: there is none in time. */
+  roomFor?: (bytes: number, signal: AbortSignal) => Promise<boolean>;
+};
+
+/** The most that is read of an answer. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
+/** The reading of one agent within `timeoutMs`. */
+const readFromAgent = async (
+  agent: { name: string; http: HttpPool },
+  { path, ifNoneMatch, fresh, requestId, roomFor }: AgentRead,
+  timeoutMs: number,
+): Promise<Reading> => {
+  const asked = { path, ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
+  const answer = await callAgent(
+    agent.http,
+    { ...asked, method: "GET", path: secretRoute(path), fresh, requestId },
+    {
+      signal: timeLimit(timeoutMs),
+      // Without a length it may be all that is read of an answer.
+      ...(roomFor && { roomFor: (bytes = MAX_ANSWER_BYTES, signal) => roomFor(bytes, signal) }),
+    },
+  );
+  if ("status" in answer) return readingOf({ agent: agent.name, ...asked }, answer);
+  return {
+    outcome: "unavailable",
+    code: answer.kind === "refused" ? "AGENT_REFUSED" : "AGENT_UNREACHABLE",
+    message: `agent ${agent.name} ${answer.what}.`,
   };
 };

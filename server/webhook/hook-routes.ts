@@ -2,7 +2,7 @@
 // Reports a finished hook call: a log line, metrics and the events.
 import type { TSchema } from "@sinclair/typebox";
 import type { FastifyRequest } from "fastify";
-import type { HookEvent } from "../../hooks/hook-event.ts";
+import type { HookEvent } from "../../hooks/hook-result.ts";
 import { CustomizeResponse } from "../../hooks/metacontroller.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import type { EventParent, EventSink } from "./events.ts";

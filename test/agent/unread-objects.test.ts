@@ -4,7 +4,6 @@
 import * as fc from "fast-check";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
-import { withoutLeftovers } from "../../server/agent/storage/leftovers.ts";
 import { encodePacked } from "../../server/agent/storage/packed.ts";
 import { PACKED_APPLICATION, type TokenObject } from "../../server/agent/storage/path.ts";
 import { encodePerKey } from "../../server/agent/storage/per-key.ts";
@@ -13,6 +12,7 @@ import {
   decodeSecret,
   highestVersion,
   type ObjectName,
+  withoutLeftovers,
 } from "../../server/agent/storage/secret.ts";
 import { planWrite, type TokenLimits } from "../../server/agent/storage/write-plan.ts";
 import type { Layout } from "../../server/agent-api/schema.ts";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests that events reach the API server once, with the service account's bearer token, and never delay a response.
+
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import t, { type Test } from "tap";
-import { createNews } from "../../scripts/local/news.ts";
+import { createNotifier } from "../../scripts/local/notifier.ts";
 import { createEventSink, noEvents } from "../../server/webhook/events.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
@@ -20,11 +21,11 @@ type Posted = { url: string; headers: IncomingMessage["headers"]; body: unknown 
 /** An API server that takes events. `received` resolves with the next one. */
 const startApi = async (t: Test, status = 201, tls?: { cert: Buffer; key: Buffer }) => {
   const posted: Posted[] = [];
-  const news = createNews();
+  const notifier = createNotifier();
   const listener = async (request: IncomingMessage, response: ServerResponse) => {
     const body = await json(request);
     posted.push({ url: request.url ?? "", headers: request.headers, body });
-    response.writeHead(status, { "content-type": "application/json" }).end("{}", news.came);
+    response.writeHead(status, { "content-type": "application/json" }).end("{}", notifier.notify);
   };
   const server = tls ? createTlsServer(tls, listener) : createServer(listener);
   server.listen(0, "127.0.0.1");
@@ -36,7 +37,7 @@ const startApi = async (t: Test, status = 201, tls?: { cert: Buffer; key: Buffer
   const origin = `${tls ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const received = () => {
     const before = posted.length;
-    return news.until("the next event", () => posted.length > before);
+    return notifier.until("the next event", () => posted.length > before);
   };
   return { origin, posted, received };
 };

@@ -8,8 +8,7 @@ import type { KeyswitchServer } from "../../http/instance.ts";
 import { type SecretStore, type Unavailable, unavailable } from "../store.ts";
 import { callerGone, startWriteAudit } from "./audit.ts";
 import { failureOf, sendFailure } from "./change-failure.ts";
-import { ListQuery } from "./secret-routes.ts";
-import { shownMetadata } from "./shown-metadata.ts";
+import { ListQuery, shownMetadata } from "./secret-routes.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
 
 /** The most that the values of one export may have together: all of it is in memory at once, three times over. */

@@ -13,8 +13,7 @@ import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { ChangeResult } from "../store.ts";
 import { changeItems, type Item } from "./bulk-changes.ts";
-import { writePathFault } from "./checked-path.ts";
-import { encodedSizeFault, firstFaults, keyFaults, refuseFaults } from "./secret-input.ts";
+import { encodedSizeFault, firstFaults, keyFaults, refuseFaults, writePathFault } from "./secret-input.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
 
 /** An import may have more than other requests: what one export gives fits. */

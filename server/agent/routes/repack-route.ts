@@ -8,8 +8,7 @@ import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
 import { changeItems, type Item } from "./bulk-changes.ts";
 import { failureOf, sendFailure } from "./change-failure.ts";
-import { writePathFault } from "./checked-path.ts";
-import { refuseFaults } from "./secret-input.ts";
+import { refuseFaults, writePathFault } from "./secret-input.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
 
 /** Throws INVALID_REQUEST that names the paths that are none, and those that are there twice. */

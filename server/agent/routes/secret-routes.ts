@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves GET /v1/secrets and GET /v1/secrets/{path}: the token's content, with entity tags.
+
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
 import { toBase64Map } from "../../../hooks/formats.ts";
 import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
 import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
-import { type ObjectProblem, SecretBody, SecretListBody } from "../../agent-api/schema.ts";
-import { makeWithinBudget } from "../../http/byte-limits.ts";
+import {
+  type ObjectProblem,
+  SecretBody,
+  SecretListBody,
+  type StoredMetadata,
+} from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
+import { makeWithinBudget } from "../../http/limits.ts";
+import { isOwnLabel } from "../apply-change.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import type { ListResult, SecretStore, Unavailable } from "../store.ts";
 import { callerGone, startAudit } from "./audit.ts";
-import { checkedPath } from "./checked-path.ts";
-import { shownMetadata } from "./shown-metadata.ts";
+import { checkedPath } from "./secret-input.ts";
 
 export type SecretRouteOptions = { store: SecretStore; metrics: AgentMetrics; device: string };
 
@@ -176,4 +182,19 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
     const data = toBase64Map(result.data);
     return { path, data, checksum, version, device, layout, ...shownMetadata(result.metadata) };
   });
+};
+
+/** The metadata as a field to spread into an answer; none where there is nothing to show. */
+export const shownMetadata = (stored: StoredMetadata): { metadata?: StoredMetadata } => {
+  const { description, labels, format, dataType, createdAt, source } = stored;
+  const shownLabels = Object.entries(labels ?? {}).filter(([name]) => !isOwnLabel(name));
+  const metadata = {
+    ...(description !== undefined && { description }),
+    ...(shownLabels.length > 0 && { labels: Object.fromEntries(shownLabels) }),
+    ...(format !== undefined && { format }),
+    ...(dataType !== undefined && { dataType }),
+    ...(createdAt !== undefined && { createdAt }),
+    ...(source !== undefined && { source }),
+  };
+  return Object.keys(metadata).length > 0 ? { metadata } : {};
 };

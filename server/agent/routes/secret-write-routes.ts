@@ -6,16 +6,22 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { fromBase64Map } from "../../../hooks/formats.ts";
 import type { Quota } from "../../../hooks/quota.ts";
 import { DeleteBody, PatchBody, PutBody, WriteBody } from "../../agent-api/schema.ts";
+import { parseJsonBodies } from "../../http/bodies.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
-import { parseJsonBodies } from "../../http/json-body.ts";
 import type { QuotaEnforcer } from "../quota.ts";
 import type { Change, Precondition } from "../store.ts";
 import { startWriteAudit, type WriteOperation } from "./audit.ts";
 import { auditedChange, failureOf, sendFailure } from "./change-failure.ts";
-import { checkedWritePath } from "./checked-path.ts";
 import { ConditionHeaders, precondition } from "./entity-tags.ts";
-import { keyFault, keyFaults, labelFaults, refuseFaults, refuseOversize } from "./secret-input.ts";
+import {
+  checkedWritePath,
+  keyFault,
+  keyFaults,
+  labelFaults,
+  refuseFaults,
+  refuseOversize,
+} from "./secret-input.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
 
 export type SecretWriteOptions = WriteRouteOptions & {

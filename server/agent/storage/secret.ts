@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decodes a secret from the token's objects: selects the layout that counts for a path, and lists the paths of a token.
+// Which of the layouts on a token speaks for a path, which paths a token holds at all, and what cut writes have left beside.
 import { checksum } from "../../../hooks/checksum.ts";
 import type { PathFault } from "../../../hooks/error-codes.ts";
 import type { Secret } from "../store.ts";
-import { settle } from "./journal.ts";
-import { decodePacked, highestPackedVersion } from "./packed.ts";
+import { type Settled, settle } from "./journal.ts";
+import { decodePacked, highestPackedVersion, supersededPacked } from "./packed.ts";
 import { isPerKey, JOURNAL_APPLICATION, meantPath, owners, shownPath, type TokenObject } from "./path.ts";
 import { decodePerKey, type LayoutContent } from "./per-key.ts";
 
@@ -117,3 +117,19 @@ const versionOf = (content: LayoutContent): number =>
 /** The highest version that any object at `path` tells of, whole or not; 0 where none does. */
 export const highestVersion = (path: string, objects: readonly TokenObject[]): number =>
   Math.max(0, highestPackedVersion(path, objects), versionOf(decodePerKey(path, objects)));
+
+/** The objects that count, and beside them, in the order in which they are to go, those that a cut write left over. */
+export const withoutLeftovers = <O extends TokenObject>(
+  path: string,
+  objects: readonly O[],
+  unread = 0,
+): Settled<O> => {
+  const settled = settle(path, objects, unread);
+  if (settled.kind === "invalid") return settled;
+  const superseded = supersededPacked(path, settled.objects);
+  return {
+    ...settled,
+    objects: settled.objects.filter((object) => !superseded.includes(object)),
+    surplus: [...superseded, ...settled.surplus],
+  };
+};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The token as the child holds it: what the last load found, brought up to date by its own writes and before each.
-import { withoutLeftovers } from "../../storage/leftovers.ts";
-import { countUnread, pathsOf } from "../../storage/secret.ts";
+import { countUnread, pathsOf, withoutLeftovers } from "../../storage/secret.ts";
 import type { Trusted } from "../../storage/trust.ts";
 import type { TokenView } from "../answers.ts";
 import { problemsAmong } from "../object-problems.ts";

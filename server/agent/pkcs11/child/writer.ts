@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes one secret to an attached token atomically, whatever ends the process in between. Runs in the child.
 import { digestOf } from "../../storage/journal.ts";
-import { withoutLeftovers } from "../../storage/leftovers.ts";
 import { JOURNAL_APPLICATION, type TokenObject } from "../../storage/path.ts";
-import { countUnread, decodeSecret } from "../../storage/secret.ts";
+import { countUnread, decodeSecret, withoutLeftovers } from "../../storage/secret.ts";
 import { decodeTrusted } from "../../storage/trust.ts";
 import { type PlanRequest, planWrite, type WritePlan } from "../../storage/write-plan.ts";
 import type { Answer } from "../answers.ts";

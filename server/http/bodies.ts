@@ -1,7 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends large responses in chunks: a TLS connection keeps buffers as large as the largest write for as long as it lives.
+// Parses JSON request bodies, with keys of any name, and sends large responses in chunks.
 import { Readable } from "node:stream";
+import type { FastifyRequest } from "fastify";
+import { ApiError } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";
+
+/**
+ * Takes bodies of `mediaType` as JSON. JSON.parse makes `__proto__` a property like any other, and so do spread and
+ * Object.fromEntries; assigning to a computed name and Object.assign would not. A route without a schema for its body
+ * takes an empty one, whatever the caller calls it.
+ */
+export const parseJsonBodies = (app: KeyswitchServer, mediaType: string): void => {
+  app.addContentTypeParser(
+    mediaType,
+    { parseAs: "string" },
+    async (request: FastifyRequest, body: string) => {
+      if (body.length === 0 && request.routeOptions.schema?.body === undefined) return undefined;
+      try {
+        return JSON.parse(body.replace(/^\uFEFF/, ""));
+      } catch {
+        throw new ApiError("INVALID_JSON");
+      }
+    },
+  );
+};
 
 /** In UTF-16 code units. */
 const CHUNK = 64 * 1024;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Limits the memory of all request bodies and of all large responses of a process.
+// Bounds what all requests take of a process together: memory for bodies and large answers, and hooks that are worked on at once.
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { type ByteBudget, createByteBudget } from "./byte-budget.ts";
 import type { Connections } from "./connections.ts";
@@ -12,6 +12,7 @@ import type { TrafficLimits } from "./traffic-limits.ts";
 const SMALL_BYTES = 16 * 1024;
 /** A refused body that is no larger is read to its end, so that its connection goes on. */
 const SWALLOWED_BYTES = 1024 * 1024;
+/** Metacontroller requeues the object after this long without an error event. */
 const RETRY_AFTER_SECONDS = 1;
 
 /** Has replies hold bytes of a budget until they are over; `onRelease` is told how many, and how many were received meanwhile. */
@@ -107,4 +108,28 @@ const fitting = <T>(
 const bodyBytes = ({ headers, routeOptions }: FastifyRequest): number => {
   const { "content-length": length = "0", "transfer-encoding": encoding } = headers;
   return encoding === undefined && /^\d{1,15}$/.test(length) ? Number(length) : routeOptions.bodyLimit;
+};
+
+/** `/hooks/toggle` of `/hooks/toggle/sync`: those that wait for a token must not take the places of the others. */
+const resourceOf = (url: string): string => url.slice(0, url.lastIndexOf("/"));
+
+/**
+ * Answers 429 TOO_BUSY to hook requests of one resource above `maximum`, before their bodies are read. Must come after authentication,
+ * so that strangers can't fill the places.
+ */
+export const limitInFlight = (
+  app: KeyswitchServer,
+  maximum: number,
+  whenOver: Connections["whenOver"],
+): void => {
+  const inFlight = new Map<string, number>();
+  app.addHook("onRequest", async (request, reply) => {
+    if (request.routeOptions.config.scope !== "hook") return;
+    const resource = resourceOf(request.routeOptions.url ?? "");
+    const others = inFlight.get(resource) ?? 0;
+    if (others >= maximum) return sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    inFlight.set(resource, others + 1);
+    // Not fastify's onResponse, which is not called for a caller that hangs up.
+    whenOver(reply.raw, () => inFlight.set(resource, (inFlight.get(resource) ?? 1) - 1));
+  });
 };
