@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tracks which version of the path the Secret's data come from, so that an older reading from a lagging agent is not applied.
+
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { annotationOf } from "../annotation.ts";
+import { annotationOf } from "../metadata.ts";
 import type { Assessment } from "./assessment.ts";
 import { contentOf } from "./content.ts";
-import { isUnedited, type OwnedSecret } from "./owned-secret.ts";
+import { isUnedited, type OwnedSecret } from "./observed.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 

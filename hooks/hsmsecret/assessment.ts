@@ -3,8 +3,8 @@
 // step to step.
 import { MAX_PATH_BYTES } from "../hsm-path.ts";
 import type { Secret } from "../kubernetes.ts";
+import { controllerOf } from "../metadata.ts";
 import { once } from "../once.ts";
-import { controllerOf } from "../owner.ts";
 import { mayRead, type PathPolicy } from "../path-policy.ts";
 import { scopeOf } from "./base.ts";
 import type { HookContext } from "./context.ts";

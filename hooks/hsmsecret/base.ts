@@ -3,10 +3,10 @@
 // applied together with the Secret's data, and as metadata written together with the token's.
 import { Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { annotationOf } from "../annotation.ts";
 import { type ChecksummedData, checksum } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
+import { annotationOf } from "../metadata.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** The annotation of a Secret under writeBack: the keyed checksum of the data that Keyswitch last gave it. Never a value. */

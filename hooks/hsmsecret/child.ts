@@ -3,13 +3,12 @@
 
 import type { ChecksummedData } from "../checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
-import { ownsField, ownsReference } from "../managed-fields.ts";
 import { ownProperty, sorted } from "../maps.ts";
-import { controllerOf, MANAGED_BY } from "../owner.ts";
+import { controllerOf, MANAGED_BY, ownsField, ownsReference } from "../metadata.ts";
 import { APPLIED } from "./applied-version.ts";
 import type { Assessment } from "./assessment.ts";
 import { BASE, baseText, placeholderFor, REPLACED } from "./base.ts";
-import type { OwnedSecret } from "./owned-secret.ts";
+import type { OwnedSecret } from "./observed.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { allowed } from "./template.ts";
 

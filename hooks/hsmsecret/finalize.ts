@@ -4,7 +4,7 @@
 import type { HookResult } from "../hook-result.ts";
 import { isHsmPath } from "../hsm-path.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
-import { isToOrphan } from "../owner.ts";
+import { isToOrphan } from "../metadata.ts";
 import { mayWrite } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
 import { leakOf, relisted } from "./child.ts";

@@ -9,7 +9,7 @@ import { mayWrite, quotaOf } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
 import { commonOf, noteOf } from "./base.ts";
 import { type Content, contentOf } from "./content.ts";
-import type { OwnedSecret } from "./owned-secret.ts";
+import type { OwnedSecret } from "./observed.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { RESOLVE } from "./schema.ts";

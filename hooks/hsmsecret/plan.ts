@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans the read request for the token: whether a sync needs one, and with which If-None-Match.
+
 import { isAsSynced } from "./applied-version.ts";
 import type { Assessment } from "./assessment.ts";
-import { isUnedited, type OwnedSecret } from "./owned-secret.ts";
+import { isUnedited, type OwnedSecret } from "./observed.ts";
 import { FORCE_SYNC, RESOLVE } from "./schema.ts";
 import { readyReason } from "./status.ts";
 

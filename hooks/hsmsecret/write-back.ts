@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
+
 import { remedyOf } from "../error-codes.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import type { Decision } from "./decision.ts";
 import { type ConflictCause, choiceFor, type Verdict, type Withheld } from "./judge.ts";
-import { isUnedited, ownedSecretOf } from "./owned-secret.ts";
+import { isUnedited, ownedSecretOf } from "./observed.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { RESOLVE } from "./schema.ts";
 import type { Finding } from "./status.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the Deployment that the response lists: scaled, created, or unchanged.
 import type { StringMap } from "../kubernetes.ts";
-import { MANAGED_BY } from "../owner.ts";
+import { MANAGED_BY } from "../metadata.ts";
 import {
   type Deployment,
   MADE_BY,

@@ -2,7 +2,7 @@
 // Defines the Deployment as the Toggle hooks read it, and the annotations that they write to it.
 import { type Static, Type } from "@sinclair/typebox";
 import { ObjectMeta, StringMap } from "../kubernetes.ts";
-import { ownsField, ownsReference } from "../managed-fields.ts";
+import { ownsField, ownsReference } from "../metadata.ts";
 
 const Count = Type.Optional(Type.Integer());
 

@@ -3,7 +3,7 @@
 // did not create.
 import type { HookResult } from "../hook-result.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
-import { isToOrphan } from "../owner.ts";
+import { isToOrphan } from "../metadata.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import { type Deployment, isMadeBy, namesOf, replicasOf } from "./deployment.ts";

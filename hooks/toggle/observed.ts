@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
 import { ownProperty, sortedEntries } from "../maps.ts";
-import { controllerOf, isOwnedBy } from "../owner.ts";
+import { controllerOf, isOwnedBy } from "../metadata.ts";
 import type { Deployment } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { ToggleSyncRequest } from "./schema.ts";

@@ -3,7 +3,7 @@
 // but a sync right after often sees the previous status; the annotation is written together with the replicas.
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { annotationOf } from "../annotation.ts";
+import { annotationOf } from "../metadata.ts";
 import { type Deployment, PUT_BACK } from "./deployment.ts";
 import { LastScaled } from "./schema.ts";
 

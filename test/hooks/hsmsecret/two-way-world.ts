@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models the two-way sync's state: a token, a Secret under server-side apply, a status, the users of both sides, and their
 // updates, to detect one that was lost. The hooks in it are the real ones.
+
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import { baseOf } from "../../../hooks/hsmsecret/base.ts";
 import type { FailedWrite, Reading, Write } from "../../../hooks/hsmsecret/index.ts";
-import { isUnedited, ownedSecretOf } from "../../../hooks/hsmsecret/owned-secret.ts";
+import { isUnedited, ownedSecretOf } from "../../../hooks/hsmsecret/observed.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
 import { convergenceCheck } from "../convergence.ts";
