@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the agent's own metrics: operations, the queue for the token, its child processes and the token's state.
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { countTimed } from "../http/request-metrics.ts";
 import type { TokenView } from "./pkcs11/answers.ts";
 import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
 
@@ -16,29 +17,17 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 /** Registers the metrics; to be called once for a registry. */
 export const createAgentMetrics = (registry: Registry): AgentMetrics => ({
-  operation: countOperations([registry]),
+  operation: countTimed(registry, {
+    by: "operation",
+    total: { name: "keyswitch_agent_operations_total", help: "Operations of the agent API by outcome." },
+    seconds: {
+      name: "keyswitch_agent_operation_seconds",
+      help: "Time from an operation's request to its result, waiting included, in seconds.",
+    },
+    buckets: BUCKETS,
+  }),
   events: watchToken([registry]),
 });
-
-const countOperations = (registers: Registry[]): AgentMetrics["operation"] => {
-  const operations = new Counter({
-    name: "keyswitch_agent_operations_total",
-    help: "Operations of the agent API by outcome.",
-    labelNames: ["operation", "outcome"],
-    registers,
-  });
-  const seconds = new Histogram({
-    name: "keyswitch_agent_operation_seconds",
-    help: "Time from an operation's request to its result, waiting included, in seconds.",
-    labelNames: ["operation"],
-    buckets: BUCKETS,
-    registers,
-  });
-  return (operation, outcome, took) => {
-    operations.inc({ operation, outcome });
-    seconds.observe({ operation }, took);
-  };
-};
 
 /** How full the token is, and what is wrong on it. */
 const watchCapacity = (registers: Registry[]) => {

@@ -21,6 +21,25 @@ export const errorCounter = (registry: Registry): Pick<Counter<"code">, "inc"> =
 };
 const counters = new WeakMap<Registry, Counter<"code">>();
 
+/** A counter of something by `by` and outcome, and a histogram of its seconds by `by` alone. */
+type TimedMetrics = {
+  by: string;
+  total: { name: string; help: string };
+  seconds: { name: string; help: string };
+  buckets: number[];
+};
+
+/** Registers the two; the answer counts one, which took so many seconds. */
+export const countTimed = (registry: Registry, { by, total, seconds, buckets }: TimedMetrics) => {
+  const registers = [registry];
+  const counter = new Counter({ ...total, labelNames: [by, "outcome"], registers });
+  const histogram = new Histogram({ ...seconds, labelNames: [by], buckets, registers });
+  return (what: string, outcome: string, took: number): void => {
+    counter.inc({ [by]: what, outcome });
+    histogram.observe({ [by]: what }, took);
+  };
+};
+
 /** Registers the metrics; the answer counts one finished request. */
 export const createRequestMetrics = (registry: Registry) => {
   const requests = new Counter({

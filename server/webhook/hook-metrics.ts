@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines the webhook's own metrics: hook calls, readings of agents, outcomes of syncs.
-import { Counter, Histogram, type Registry } from "prom-client";
-import { errorCounter, SECONDS_BUCKETS } from "../http/request-metrics.ts";
+// The webhook's own metrics: hook calls, readings of agents, outcomes of syncs.
+import { Counter, type Registry } from "prom-client";
+import { countTimed, errorCounter, SECONDS_BUCKETS } from "../http/request-metrics.ts";
 
 export type HookMetrics = {
   /** One hook call that was answered. `outcome` is a reason from a fixed list. */
@@ -18,31 +18,23 @@ export type HookMetrics = {
 
 export const createHookMetrics = (registry: Registry): HookMetrics => {
   const registers = [registry];
-  const hooks = new Counter({
-    name: "keyswitch_hook_requests_total",
-    help: "Hook calls by hook and outcome.",
-    labelNames: ["hook", "outcome"],
-    registers,
-  });
-  const hookSeconds = new Histogram({
-    name: "keyswitch_hook_seconds",
-    help: "Time to answer a hook call, in seconds.",
-    labelNames: ["hook"],
+  const hooks = countTimed(registry, {
+    by: "hook",
+    total: { name: "keyswitch_hook_requests_total", help: "Hook calls by hook and outcome." },
+    seconds: { name: "keyswitch_hook_seconds", help: "Time to answer a hook call, in seconds." },
     buckets: SECONDS_BUCKETS,
-    registers,
   });
-  const exchanges = new Counter({
-    name: "keyswitch_agent_client_requests_total",
-    help: "Readings asked of an agent, by agent and outcome.",
-    labelNames: ["agent", "outcome"],
-    registers,
-  });
-  const exchangeSeconds = new Histogram({
-    name: "keyswitch_agent_client_seconds",
-    help: "Time an agent took for a reading, in seconds.",
-    labelNames: ["agent"],
+  const exchanges = countTimed(registry, {
+    by: "agent",
+    total: {
+      name: "keyswitch_agent_client_requests_total",
+      help: "Readings asked of an agent, by agent and outcome.",
+    },
+    seconds: {
+      name: "keyswitch_agent_client_seconds",
+      help: "Time an agent took for a reading, in seconds.",
+    },
     buckets: SECONDS_BUCKETS,
-    registers,
   });
   const synced = new Counter({
     name: "keyswitch_secrets_synced_total",
@@ -58,15 +50,9 @@ export const createHookMetrics = (registry: Registry): HookMetrics => {
   });
   const errorCodes = errorCounter(registry);
   return {
-    hook(hook, outcome, elapsedMs) {
-      hooks.inc({ hook, outcome });
-      hookSeconds.observe({ hook }, elapsedMs / 1000);
-    },
+    hook: (hook, outcome, elapsedMs) => hooks(hook, outcome, elapsedMs / 1000),
     synced: (outcome) => synced.inc({ outcome }),
-    agent(agent, outcome, elapsedMs) {
-      exchanges.inc({ agent, outcome });
-      exchangeSeconds.observe({ agent }, elapsedMs / 1000);
-    },
+    agent: (agent, outcome, elapsedMs) => exchanges(agent, outcome, elapsedMs / 1000),
     unavailable: (code) => errorCodes.inc({ code }),
     tokenChange: (operation, outcome) => changes.inc({ operation, outcome }),
   };

@@ -154,3 +154,7 @@ export const readMetadata = (options: ValueOptions): SecretMetadata | undefined 
     ...(labels.size > 0 && { labels: Object.fromEntries(labels) }),
   };
 };
+
+/** Ends a command that needs a value. The type is written out so that the compiler knows it ends there. */
+export const noValue: () => never = () =>
+  usageError("no value is given: --from-file, --from-env-file, --interactive or --from-literal");

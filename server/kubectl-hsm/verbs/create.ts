@@ -3,7 +3,7 @@
 import { toPutBody } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { readMetadata, readValues, VALUE_OPTIONS } from "../input/values.ts";
+import { noValue, readMetadata, readValues, VALUE_OPTIONS } from "../input/values.ts";
 import { reportWrite, showPlan, WRITE_OPTIONS } from "../write-flow.ts";
 
 export const create = command({
@@ -19,11 +19,7 @@ export const create = command({
     const path = await context.pathOf(name, options.path);
     const metadata = readMetadata(options);
     const data = await readValues(context, options);
-    if (data.size === 0)
-      throw new CommandFailed(
-        "usage",
-        "no value is given: --from-file, --from-env-file, --interactive or --from-literal",
-      );
+    if (data.size === 0) noValue();
     const exists = `${path} exists already: use update, or delete it first`;
     const agent = await context.agent("write");
     if (options.diff || options["dry-run"]) {

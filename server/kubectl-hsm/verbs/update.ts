@@ -4,7 +4,7 @@ import { toPatchBody, toPutBody } from "../agent/agent-api-calls.ts";
 import type { Refused } from "../agent/answer.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
-import { readMetadata, readValues, VALUE_OPTIONS } from "../input/values.ts";
+import { noValue, readMetadata, readValues, VALUE_OPTIONS } from "../input/values.ts";
 import { reportWrite, showPlan, WRITE_OPTIONS } from "../write-flow.ts";
 
 export const update = command({
@@ -24,11 +24,7 @@ export const update = command({
     const path = await context.pathOf(name, options.path);
     const metadata = readMetadata(options);
     const data = await readValues(context, options);
-    if (data.size === 0 && (metadata === undefined || options.replace))
-      throw new CommandFailed(
-        "usage",
-        "no value is given: --from-file, --from-env-file, --interactive or --from-literal",
-      );
+    if (data.size === 0 && (metadata === undefined || options.replace)) noValue();
     const agent = await context.agent("write");
     // Whole, or key by key: without a look at it first, whatever it is now is what is changed.
     let condition: { ifMatch?: string } = options.replace ? { ifMatch: "*" } : {};
