@@ -3,7 +3,7 @@
 // data on the token as well.
 import { toBase64 } from "../hooks/formats.ts";
 import { eventually } from "./local/eventually.ts";
-import { plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";
+import { editSecret, plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";
 import type { Stack } from "./local/stack.ts";
 import { NAMESPACE, type Step, type ValuesSeen } from "./tour-step.ts";
 
@@ -43,8 +43,7 @@ class Session {
   }
 
   editSecret(key: string): Promise<string> {
-    const patch = JSON.stringify({ stringData: { key } });
-    return this.#stack.kubectl(["patch", "-n", NAMESPACE, "secret", NAME, "--type=merge", "-p", patch]);
+    return editSecret(this.#stack.kubectl, NAMESPACE, NAME, { key });
   }
 
   /** Sets the annotation with which a user chooses, or removes it: `=secret`, `-`. */

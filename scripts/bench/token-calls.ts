@@ -4,7 +4,8 @@
 import { randomBytes } from "node:crypto";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { Module, ObjectClass, type Session, SessionFlag, UserType } from "graphene-pk11";
+import { ObjectClass, type Session } from "graphene-pk11";
+import { openTokenSession } from "../local/token-session.ts";
 
 export const CallsRequest = Type.Object({
   module: Type.String(),
@@ -28,19 +29,6 @@ export type CallsRequest = Static<typeof CallsRequest>;
 
 /** Milliseconds of each secret's reading. */
 export const CallsReply = Type.Object({ samples: Type.Array(Type.Number()) });
-
-const open = ({ module: path, label, pin }: CallsRequest): Session => {
-  const module = Module.load(path);
-  module.initialize();
-  const slots = module.getSlots(true);
-  const slot = Array.from({ length: slots.length }, (_, index) => slots.items(index)).find(
-    (candidate) => candidate.getToken().label === label,
-  );
-  if (slot === undefined) throw new Error("the token is not there");
-  const session = slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
-  session.login(pin, UserType.USER);
-  return session;
-};
 
 const find = (session: Session, labels: readonly string[]): void => {
   for (const label of labels) {
@@ -86,7 +74,7 @@ const WORK = { find, scan, create, replace };
 let session: Session | undefined;
 process.on("message", (message: unknown) => {
   if (!Value.Check(CallsRequest, message)) throw new Error("not a request for calls");
-  session ??= open(message);
+  session ??= openTokenSession(message);
   const work = WORK[message.kind];
   const samples: number[] = [];
   for (const labels of message.secrets) {

@@ -5,7 +5,7 @@ import { Value } from "@sinclair/typebox/value";
 import { Agent, type Dispatcher } from "undici";
 import { AnyObject } from "../../hooks/kubernetes.ts";
 import { lines } from "../../server/kubernetes/connection.ts";
-import { isObject, type Json, type JsonObject, stringOf, toJson, valueAt } from "./api/json.ts";
+import { isObject, type Json, type JsonObject, parsedJson, stringOf, toJson, valueAt } from "./api/json.ts";
 import type { KubeObject } from "./api/kube-object.ts";
 
 export type { KubeObject } from "./api/kube-object.ts";
@@ -105,15 +105,6 @@ export const asObject = (value: Json, type: { apiVersion: string; kind: string }
 
 const isKubeObject = (value: JsonObject): value is KubeObject => Value.Check(AnyObject, value);
 
-const parsed = (text: string): Json | undefined => {
-  try {
-    return toJson(JSON.parse(text));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-};
-
 const noAnswer: ApiFailure = {
   ok: false,
   status: 0,
@@ -154,7 +145,7 @@ const sender =
     try {
       const headers = { accept: "application/json", "content-type": contentType };
       const answer = await dispatcher.request({ origin, path, method, headers, body });
-      const value = parsed(await answer.body.text());
+      const value = parsedJson(await answer.body.text());
       if (answer.statusCode >= 300) return failureOf(answer.statusCode, value);
       return isObject(value) ? { ok: true, value } : notUnderstood(answer.statusCode);
     } catch {
@@ -247,7 +238,7 @@ type WatchStep =
 
 /** What a line of a watch means; undefined where only a new list can go on. */
 const stepOf = (line: string, resource: ResourceInfo): WatchStep | undefined => {
-  const event = parsed(line);
+  const event = parsedJson(line);
   if (!Value.Check(WatchLine, event)) return undefined;
   const { type } = event;
   const body = toJson(event.object);
@@ -276,7 +267,7 @@ const watch = async (
       signal,
     });
     if (answer.statusCode === 410) return { ok: true, value: "expired" };
-    if (answer.statusCode !== 200) return failureOf(answer.statusCode, parsed(await answer.body.text()));
+    if (answer.statusCode !== 200) return failureOf(answer.statusCode, parsedJson(await answer.body.text()));
     for await (const line of lines(answer.body, Number.POSITIVE_INFINITY, () => {})) {
       const step = stepOf(line, resource);
       if (!step) return { ok: true, value: "expired" };

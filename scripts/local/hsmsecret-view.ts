@@ -43,3 +43,12 @@ export const secretOf = async (
 export const plainData = (secret: Secret | undefined): Record<string, string> | undefined =>
   secret &&
   Object.fromEntries(Array.from(fromBase64Map(secret.data ?? {}), ([key, value]) => [key, value.toString()]));
+
+/** Sets keys of a Secret, as somebody does by hand. */
+export const editSecret = (
+  kubectl: Kubectl,
+  namespace: string,
+  name: string,
+  stringData: Readonly<Record<string, string>>,
+): Promise<string> =>
+  kubectl(["patch", "-n", namespace, "secret", name, "--type=merge", "-p", JSON.stringify({ stringData })]);

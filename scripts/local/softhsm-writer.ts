@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a process that writes data objects to one SoftHSM2 token, as any other program on the node would.
-
+// A process of its own that writes data objects to one SoftHSM2 token, the way any other program on the node would.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { Module, ObjectClass, SessionFlag, UserType } from "graphene-pk11";
+import { ObjectClass } from "graphene-pk11";
 import pkcs11js from "pkcs11js";
+import { openTokenSession } from "./token-session.ts";
 
 /** `isPublic`: shown without a log-in, too. */
 const Create = Type.Object({
@@ -29,16 +29,8 @@ export const WriterStart = Type.Object({ module: Type.String(), label: Type.Stri
 export type WriterStart = Static<typeof WriterStart>;
 
 /** Logs in to the token and answers requests until the parent is gone. */
-const serve = ({ module: path, label, pin }: WriterStart): void => {
-  const module = Module.load(path);
-  module.initialize();
-  const slots = module.getSlots(true);
-  const slot = Array.from({ length: slots.length }, (_, index) => slots.items(index)).find(
-    (candidate) => candidate.getToken().label === label,
-  );
-  if (slot === undefined) throw new Error("the test token is not there");
-  const session = slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION);
-  session.login(pin, UserType.USER);
+const serve = (start: WriterStart): void => {
+  const session = openTokenSession(start);
   process.on("message", (request: unknown) => {
     if (!Value.Check(WriteRequest, request)) throw new Error("not a write request");
     for (const wanted of request.removeFirst) session.destroy({ class: ObjectClass.DATA, label: wanted });

@@ -2,6 +2,7 @@
 // JSON values: their types, equality, copies and a schema for what arrives as bytes.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { jsonOf } from "../../../server/json.ts";
 
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 /** A JSON object; a key whose value is undefined counts as absent. */
@@ -98,4 +99,10 @@ const toJsonObject = (value: Static<typeof ParsedObject>): JsonObject => {
   const result: JsonObject = {};
   for (const [key, item] of Object.entries(value)) if (item !== undefined) result[key] = toJson(item);
   return result;
+};
+
+/** The value of a JSON text; undefined for what is none. */
+export const parsedJson = (text: string): Json | undefined => {
+  const value = jsonOf(text);
+  return value === undefined ? undefined : toJson(value);
 };

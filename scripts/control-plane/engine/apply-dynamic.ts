@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dynamic apply of children, Metacontroller's default: a three-way merge over an annotation that holds the last answer.
-import { canonical, copy, equal, isObject, type Json, toJson } from "../api/json.ts";
+import { canonical, copy, equal, isObject, type Json, parsedJson } from "../api/json.ts";
 import { asObject, type KubeObject } from "../client.ts";
 import { type ApplyChild, describe, emptyLastApplied, LAST_APPLIED, systemFields } from "./apply-child.ts";
 import { controllerReference } from "./claim-children.ts";
@@ -55,10 +55,5 @@ const updated = (observed: KubeObject, desired: KubeObject): Outcome<KubeObject>
 const lastAppliedOf = (object: KubeObject): Json | undefined => {
   const text = object.metadata.annotations?.[LAST_APPLIED];
   if (!text) return {};
-  try {
-    return toJson(JSON.parse(text));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  return parsedJson(text);
 };

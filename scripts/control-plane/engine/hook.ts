@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One hook of a controller: its call, with 429, ETag and strict decoding as Metacontroller has them.
-import { type Json, type JsonObject, toJson } from "../api/json.ts";
+import { type Json, type JsonObject, parsedJson } from "../api/json.ts";
 import type { KubeObject } from "../client.ts";
 import type { Webhook } from "./composite-controller.ts";
 import { durationMs } from "./go-duration.ts";
@@ -78,7 +78,7 @@ export const createHook = async <T>(options: HookOptions<T>): Promise<Outcome<Ho
     const text = acceptedText(reply, cached, url.value, now());
     if (!text.ok) return failed(text);
     if (reply.kind === "reply" && reply.status === 200) cache.put(key, reply, now());
-    const result = decode(parsed(text.value), { type: name, strict });
+    const result = decode(parsedJson(text.value), { type: name, strict });
     return result.ok ? result : failed(result);
   };
 
@@ -101,15 +101,6 @@ const acceptedText = (reply: HookReply, cached: Answer | undefined, url: URL, no
   if (cached && reply.status === 304) return ok(cached.text);
   if (reply.status === 200) return ok(reply.text);
   return fault(`unsupported status code: ${reply.status} body: ${reply.text}`);
-};
-
-const parsed = (text: string): Json | undefined => {
-  try {
-    return toJson(JSON.parse(text));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 };
 
 /** Retry-After in whole seconds, from a number or an HTTP date; anything else is 0, as in Metacontroller. */

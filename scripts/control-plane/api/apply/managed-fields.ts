@@ -146,6 +146,15 @@ const startingManagers = (old: KubeObject | undefined, object: KubeObject): Mana
   return managers.length > 0 ? managers : decodeManagers(old?.metadata.managedFields);
 };
 
+/** Who a manager is that writes objects of `kind` by `operation`, without what it owns. */
+export function identityOf(
+  kind: ResourceKind,
+  operation: Manager["operation"],
+  { manager, subresource = "" }: Pick<TrackOptions, "manager" | "subresource">,
+): Omit<Manager, "time" | "fields"> {
+  return { name: manager, operation, apiVersion: apiVersionOf(kind), subresource };
+}
+
 /** Brings the object's managedFields up to date after an update by a manager; in place. */
 export const trackUpdate = (
   kind: ResourceKind,
@@ -155,12 +164,7 @@ export const trackUpdate = (
 ): void => {
   const managers = startingManagers(old, object);
   const changes = compare(ownableContent(old, object), ownableContent(object, object), ownershipSchema(kind));
-  const identity = {
-    name: options.manager,
-    operation: "Update" as const,
-    apiVersion: apiVersionOf(kind),
-    subresource: options.subresource ?? "",
-  };
+  const identity = identityOf(kind, "Update", options);
   const isOwn = (manager: Manager) => isSameManager(manager, identity);
   const others = takeChanged(managers, changes, isOwn).filter((manager) => !isOwn(manager));
   const own = managers.find(isOwn);

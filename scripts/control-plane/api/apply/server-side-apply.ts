@@ -22,6 +22,7 @@ import { compare, fieldsOf } from "./field-walk.ts";
 import {
   decodeManagers,
   encodeManagers,
+  identityOf,
   isSameManager,
   type Manager,
   ownableContent,
@@ -45,12 +46,7 @@ export const applyConfiguration = (
   if (config.metadata.managedFields) throw badRequest("metadata.managedFields must be nil");
   refuseUndeclared(kind, config);
   const schema = ownershipSchema(kind);
-  const identity = {
-    name: options.manager,
-    operation: "Apply" as const,
-    apiVersion: apiVersionOf(kind),
-    subresource: options.subresource ?? "",
-  };
+  const identity = identityOf(kind, "Apply", options);
   const isOwn = (manager: Manager) => isSameManager(manager, identity);
   const managers = decodeManagers(live?.metadata.managedFields);
   const own = managers.find(isOwn);
