@@ -43,7 +43,6 @@ const durationOf = (word: string): Duration => {
 
 /** The longest reason, as spec.reason of a Toggle has it. */
 const MAX_REASON = 1024;
-/** The longest name of a Kubernetes object. */
 
 const toggle = Type.Optional(Type.String());
 const reason = Type.Optional(Type.String());
