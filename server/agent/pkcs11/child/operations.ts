@@ -8,6 +8,12 @@ import { CkrError, callModule } from "./module-call.ts";
 import { changePinOf } from "./pin-change.ts";
 import type { Attached } from "./session.ts";
 import type { View } from "./view.ts";
+import type { TokenWriter } from "./writer.ts";
+
+/** What operations are made of. */
+type OperatedView = Pick<View, "read" | "list" | "refresh"> & {
+  writer: Pick<TokenWriter, "change" | "look" | "tidy" | "undo" | "recover" | "repair">;
+};
 
 /** Whether the slot has its token and the session is still one: neither touches the card with modules that cache. */
 const isPresent = ({ guarded: { session, slot } }: Attached): boolean => {
@@ -24,12 +30,12 @@ const isPresent = ({ guarded: { session, slot } }: Attached): boolean => {
 /** The operations on one token and the view of it. */
 export class Operations {
   readonly #attached: Attached;
-  readonly #view: View;
+  readonly #view: OperatedView;
   readonly #inTurn = createSerialQueue();
   /** The path that is being written. */
   #writing: string | undefined;
 
-  constructor(attached: Attached, view: View) {
+  constructor(attached: Attached, view: OperatedView) {
     this.#attached = attached;
     this.#view = view;
   }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of operations in the child: reads at once, unless their path is being written, and all else in turn.
+import t from "tap";
+import type { Answer } from "../../../../server/agent/pkcs11/answers.ts";
+import { Operations } from "../../../../server/agent/pkcs11/child/operations.ts";
+import type { Attached } from "../../../../server/agent/pkcs11/child/session.ts";
+
+const ABSENT: Answer = { kind: "absent" };
+const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+t.test("reads and writes", async (t) => {
+  const done: string[] = [];
+  const begun: string[] = [];
+  const ends: PromiseWithResolvers<Answer>[] = [];
+  const work = (what: string) => async (): Promise<Answer> => {
+    begun.push(what);
+    const end = Promise.withResolvers<Answer>();
+    ends.push(end);
+    return end.promise;
+  };
+  const operations = new Operations({ ways: { cache: "live" } } as Attached, {
+    read: () => ABSENT,
+    list: work("list"),
+    refresh: work("refresh"),
+    writer: {
+      change: work("change"),
+      look: () => ABSENT,
+      tidy: work("tidy"),
+      undo: work("undo"),
+      recover: work("recover"),
+      repair: work("repair"),
+    },
+  });
+  const ask = (name: string, operation: Parameters<Operations["perform"]>[0]): Promise<unknown> =>
+    operations.perform(operation).then(
+      () => done.push(name),
+      () => done.push(`${name} failed`),
+    );
+
+  void ask("tidy a", { type: "tidy", path: "a", remove: [] });
+  void ask("list", { type: "list", prefix: "" });
+  void ask("recover", { type: "recover" });
+  await soon();
+  t.same(begun, ["tidy"]);
+  void ask("read a", { type: "read", path: "a" });
+  await ask("read b", { type: "read", path: "b" });
+  t.same(done, ["read b"], "a read waits for a write of its own path alone");
+  ends[0]?.reject(new Error("the module failed"));
+  await soon();
+  t.same(begun, ["tidy", "list"], "a failure is its own");
+  t.same(done, ["read b", "tidy a failed"], "and a read of its path has come after what was asked before");
+  ends[1]?.resolve(ABSENT);
+  await soon();
+  void ask("another read a", { type: "read", path: "a" });
+  await soon();
+  t.same(done.slice(2), ["list", "another read a"], "which holds up none that comes later");
+  ends[2]?.resolve(ABSENT);
+  await soon();
+  t.same(done.slice(4), ["recover", "read a"]);
+});
