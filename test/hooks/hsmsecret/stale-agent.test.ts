@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests two agents in order, of which the second has a stale copy: a version older than the applied one is never applied.
+// Two agents asked in order, of which the second has a copy that lags: what is older than what was applied is never applied.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
 import { convergenceCheck } from "../convergence.ts";
+import { explore } from "../exploring.ts";
 import { believed, sync } from "./hooks.ts";
 import { base64, context, found, type RequestParts, request, secret } from "./request.ts";
 import { inSync, other, token } from "./sync-rows.ts";
@@ -152,18 +153,25 @@ const stepWith =
     const input = request({ owned, status: world.status });
     const where = { ...context, agents: [world.renamed ? "other name" : "pico", "second"] };
     const { response } = sync(input, where, believed(input, where, readingOf(world)));
-    const [child] = response.children as unknown as [
-      { data: StringMap; metadata: { annotations?: StringMap } }?,
-    ];
+    const [child] = response.children as unknown as [Child?];
     const status = lost === "status" ? world.status : { ...response.status };
-    if (child === undefined) return { ...world, status };
-    const changed = world.data === undefined || checksumOfBase64(child.data) !== checksumOfBase64(world.data);
-    const source = world.down ? world.second : world.first;
-    if (changed && isOf(child.data, source) && source.version < world.highest)
-      throw new Error(`version ${source.version} was applied after ${world.highest}`);
-    const highest = changed ? Math.max(world.highest, source.version) : world.highest;
-    return { ...world, data: child.data, annotations: child.metadata.annotations ?? {}, status, highest };
+    return child === undefined ? { ...world, status } : applied({ ...world, status }, child);
   };
+
+interface Child {
+  readonly data: StringMap;
+  readonly metadata: { readonly annotations?: StringMap };
+}
+
+/** The world with the answer's child; throws where an older version comes after a newer one. */
+const applied = (world: World, { data, metadata }: Child): World => {
+  const changed = world.data === undefined || checksumOfBase64(data) !== checksumOfBase64(world.data);
+  const source = world.down ? world.second : world.first;
+  if (changed && isOf(data, source) && source.version < world.highest)
+    throw new Error(`version ${source.version} was applied after ${world.highest}`);
+  const highest = changed ? Math.max(world.highest, source.version) : world.highest;
+  return { ...world, data, annotations: metadata.annotations ?? {}, highest };
+};
 
 const step = stepWith();
 const write = (world: World, content: Content): World => ({
@@ -200,27 +208,14 @@ t.test("no interleaving applies an older version, and the first agent's counts i
   const held: Held = { content: "c", version: 1 };
   const nothing = { data: undefined, annotations: {}, status: {}, highest: 0, renamed: false };
   const start: World = { first: held, second: held, down: false, ...nothing };
-  const seen = new Set([keyOf(start)]);
-  let frontier = [{ world: start, path: "" }];
-  const faults: string[] = [];
-  for (let depth = 0; depth < 7; depth += 1) {
-    const next: typeof frontier = [];
-    for (const { world, path } of frontier)
-      for (const [name, act] of Object.entries(ACTIONS)) {
-        try {
-          const after = act(world);
-          if (seen.has(keyOf(after))) continue;
-          seen.add(keyOf(after));
-          next.push({ world: after, path: `${path}, ${name}` });
-          const fault = settles({ ...after, down: false });
-          if (fault !== undefined) faults.push(`${path}, ${name}: ${fault}`);
-        } catch (error) {
-          faults.push(`${path}, ${name}: ${String(error)}`);
-        }
-      }
-    frontier = next;
-  }
-  t.same(faults.slice(0, 5), []);
-  t.comment(`${seen.size} states`);
-  t.ok(seen.size > 5000, "the search went somewhere");
+  const { states, failures } = explore({
+    starts: [{ world: start, path: [] }],
+    actsOf: (world) => Object.entries(ACTIONS).map(([name, act]) => [name, () => act(world)]),
+    keyOf,
+    faultOf: (world) => settles({ ...world, down: false }),
+    depth: 7,
+  });
+  t.same(failures.slice(0, 5), []);
+  t.comment(`${states} states`);
+  t.ok(states > 5000, "the search went somewhere");
 });

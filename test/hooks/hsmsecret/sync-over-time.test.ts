@@ -3,7 +3,7 @@
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { HookContext, Reading } from "../../../hooks/hsmsecret/index.ts";
-import { finalize, plan, sync } from "./hooks.ts";
+import { plan, sync } from "./hooks.ts";
 import {
   absent,
   base64,
@@ -169,40 +169,6 @@ t.test("a key that somebody added is overwritten, which makes it ours, and then 
   );
 });
 
-t.test("the last-applied annotation is a condition of its own in every state", async (t) => {
-  const annotations = { "metacontroller.k8s.io/last-applied-configuration": "{}" };
-  const leaking = secret(token, { annotations });
-  const stale = secret(token, { name: "before", annotations });
-  const told = { type: "LastAppliedLeak", status: "True", reason: "LastAppliedLeak" };
-  for (const [reason, given, reading] of [
-    ["Synced", { owned: [leaking] }, found(token)],
-    ["Applying", { owned: [leaking] }, found(other)],
-    ["Applying", { owned: [stale] }, found(token)],
-    ["HSMUnavailable", { owned: [leaking] }, unavailable],
-    ["ObjectNotFound", { owned: [leaking] }, absent],
-    ["Forbidden", { owned: [leaking], spec: { hsmPath: "secrets/prod/db" } }, undefined],
-    ["Drifted", { owned: [leaking], spec: { autoSync: false }, status: inSync() }, undefined],
-  ] as const) {
-    const { response, outcome } = sync(request(given), context, reading);
-    const status = response.status as { conditions: { type: string }[] };
-    t.equal(outcome === "Synced" ? reason : outcome, reason);
-    t.match(
-      status.conditions.find(({ type }) => type === "LastAppliedLeak"),
-      told,
-      reason,
-    );
-  }
-  const deleting = request({
-    owned: [leaking],
-    spec: { deletionPolicy: "Delete" },
-    metadata: { deletionTimestamp: context.now },
-    finalizing: true,
-  });
-  t.match(JSON.stringify(finalize(deleting, context).response.status), /"type":"LastAppliedLeak"/);
-  const { status } = sync(request({ owned: [secret(token)] }), context, found(token)).response;
-  t.notMatch(JSON.stringify(status), /LastAppliedLeak/);
-});
-
 t.test("a Secret that is not written for long is told to be refused, once", async (t) => {
   const at = (seconds: number): HookContext => ({
     ...context,
@@ -229,22 +195,6 @@ t.test("a Secret that is not written for long is told to be refused, once", asyn
     found(token),
   );
   t.match(there, { outcome: "Synced", response: { status: { lastError: undefined } } });
-});
-
-t.test("the last-applied annotation is reported while the Secret stays in sync", async (t) => {
-  const leaking = secret(token, {
-    annotations: { "metacontroller.k8s.io/last-applied-configuration": "{}" },
-  });
-  const { response } = sync(request({ owned: [leaking] }), context, found(token));
-  t.match(response.status, {
-    syncStatus: "InSync",
-    lastError: /server-side-apply/,
-    conditions: [
-      { type: "Ready", status: "True", reason: "Synced" },
-      { type: "Stalled", status: "True", reason: "LastAppliedLeak" },
-    ],
-  });
-  t.notMatch(JSON.stringify(response.children), /last-applied/, "and is not listed again");
 });
 
 t.test("the template's labels and annotations are on the Secret, in an outage too", async (t) => {

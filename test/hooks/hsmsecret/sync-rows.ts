@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs tables of the sync hook: each row is a situation, its plan, and the expected response.
-import t from "tap";
+// Tables of the sync hook: each row is a situation, what is planned for it, and what must be answered.
+import t, { type Test } from "tap";
 import type { HookContext, Reading } from "../../../hooks/hsmsecret/index.ts";
 import { previousStatus } from "../../../hooks/hsmsecret/status.ts";
 import { plan, sync } from "./hooks.ts";
@@ -34,38 +34,32 @@ export interface Row {
 
 /** Checks each row as a test of its own. */
 export const checkRows = (rows: readonly Row[]): void => {
-  for (const row of rows) {
-    t.test(row.name, async (t) => {
-      const input = request(row.given);
-      const where = row.context ?? context;
-      t.equal(
-        plan(input, where).read,
-        row.reading !== undefined,
-        "reads the token only where that is needed",
-      );
-      const { response, outcome } = sync(input, where, row.reading);
-      t.equal(
-        JSON.stringify(sync(input, where, row.reading).response),
-        JSON.stringify(response),
-        "same bytes again",
-      );
-      const status = previousStatus({ ...input.parent, status: response.status ?? {} });
-      const ready = status.conditions?.find(({ type }) => type === "Ready");
-      const expected = row.expect;
-      t.equal(outcome, expected.reason);
-      t.match(ready, { reason: expected.reason, status: expected.ready });
-      t.equal(status.syncStatus, expected.syncStatus);
-      t.same(
-        response.children.map((child) => (child.metadata as { name: string }).name),
-        expected.children,
-      );
-      if (expected.data) t.same(response.children[0]?.data, base64(expected.data));
-      if (expected.error) t.match(status.lastError, expected.error);
-      else if (expected.ready === "True" || expected.reason === "Applying")
-        t.equal(status.lastError, undefined);
-      if (expected.resyncBelow) t.ok((response.resyncAfterSeconds ?? Infinity) < expected.resyncBelow);
-      t.equal(status.observedGeneration, 1);
-      if (expected.reason === "Applying") t.ok(status.conditions?.some(({ type }) => type === "Reconciling"));
-    });
-  }
+  for (const row of rows) t.test(row.name, async (t) => checkRow(t, row));
+};
+
+const checkRow = (t: Test, { given, context: where = context, reading, expect }: Row): void => {
+  const input = request(given);
+  t.equal(plan(input, where).read, reading !== undefined, "reads the token only where that is needed");
+  const { response, outcome } = sync(input, where, reading);
+  const again = sync(input, where, reading).response;
+  t.equal(JSON.stringify(again), JSON.stringify(response), "same bytes again");
+  t.equal(outcome, expect.reason);
+  t.same(
+    response.children.map((child) => (child.metadata as { name: string }).name),
+    expect.children,
+  );
+  if (expect.data) t.same(response.children[0]?.data, base64(expect.data));
+  if (expect.resyncBelow) t.ok((response.resyncAfterSeconds ?? Infinity) < expect.resyncBelow);
+  checkStatus(t, previousStatus({ ...input.parent, status: response.status ?? {} }), expect);
+};
+
+const checkStatus = (t: Test, status: ReturnType<typeof previousStatus>, expect: Row["expect"]): void => {
+  const { reason, ready, error } = expect;
+  const condition = status.conditions?.find(({ type }) => type === "Ready");
+  t.match(condition, { reason, status: ready });
+  t.equal(status.syncStatus, expect.syncStatus);
+  t.equal(status.observedGeneration, 1);
+  if (error) t.match(status.lastError, error);
+  else if (ready === "True" || reason === "Applying") t.equal(status.lastError, undefined);
+  if (reason === "Applying") t.ok(status.conditions?.some(({ type }) => type === "Reconciling"));
 };

@@ -1,31 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generates long random runs of the two-way sync over a real store: the hooks read and write it, and after every step it must
-// equal the model of the token.
+// Long random runs of the two-way sync over a real store: the hooks read what the store says and write what they want to
+// it, and after every step the store must hold what the model of the token holds.
 import { isDeepStrictEqual } from "node:util";
-import { toBase64Map } from "../../../hooks/formats.ts";
 import type { Reading, Write } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import type { SecretStore } from "../../../server/agent/store.ts";
-import {
-  AT_WRITE,
-  answer,
-  areEqual,
-  ask,
-  begin,
-  canonical,
-  choose,
-  createConvergenceCheck,
-  deleteSecret,
-  LOST,
-  meantime,
-  readToken,
-  readyReason,
-  secretUser,
-  step,
-  tokenUser,
-  type World,
-} from "./two-way-world.ts";
+import { createConvergenceCheck } from "./two-way-rest.ts";
+import { areEqual, begin, canonical, readyReason, type World } from "./two-way-state.ts";
+import { choose, deleteSecret, meantime, secretUser, tokenUser } from "./two-way-users.ts";
+import { AT_WRITE, answer, ask, LOST, type Mishap, readToken, step } from "./two-way-world.ts";
 
 type Store = Pick<SecretStore, "read" | "change">;
 
@@ -48,7 +32,9 @@ const readStore = async (store: Store, path: string): Promise<Reading> => {
   if (result.kind === "unavailable") throw new Error(`the store can't be read: ${result.code}`);
   if (result.kind === "absent") return { outcome: "absent", device: "pico" };
   const { checksum, metadata } = result;
-  const data = toBase64Map(result.data);
+  const data = Object.fromEntries(
+    [...result.data].map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
+  );
   const source = metadata.source === undefined ? {} : { source: metadata.source };
   return { outcome: "found", data, checksum, version: 1, device: "pico", ...source };
 };
@@ -102,104 +88,141 @@ export const runOnce = async (
   steps: number,
   tally: RunTally,
 ): Promise<void> => {
-  const next = random(seed);
-  const oneOf = <T>(choices: readonly T[]): T => choices[next(choices.length)] as T;
-  const values: string[] = [""];
-  /** Mostly a new value, sometimes one that was there before. */
-  const value = (): string => {
-    if (next(4) === 0) return oneOf(values);
-    const made = Buffer.from(`value ${next(2 ** 32)}`).toString("base64");
-    values.push(made);
-    return made;
-  };
-  const spec = SPECS[seed % SPECS.length] ?? {};
-  const secretKeys = spec.data?.map(({ key }) => key) ?? TOKEN_KEYS;
-  /** Under a mapping the mapped keys are always there: without one the hook rightly stops at InvalidKey. */
-  const content = (): StringMap => {
-    const chosen = TOKEN_KEYS.filter((key) => (spec.data !== undefined && key !== "host") || next(3) > 0);
-    return Object.fromEntries((chosen.length > 0 ? chosen : ["password"]).map((key) => [key, value()]));
-  };
-  const first = content();
-  await changeStore(store, path, first);
-  let world: World = begin(spec, { data: first });
-  const way: string[] = [];
-  const syncOnce = async (): Promise<void> => {
-    const held = world.outage ? undefined : await readStore(store, path);
-    if (held !== undefined && !isDeepStrictEqual(held, readToken(world, undefined)))
-      throw new Error("the store holds something else than the model");
-    const asked = ask(world, (ifNoneMatch) => {
-      if (held === undefined) return readToken(world, ifNoneMatch);
-      const same = held.outcome === "found" && held.checksum === ifNoneMatch;
-      return same ? { outcome: "unchanged", device: "pico" } : held;
-    });
-    const mishap = next(3) > 0 ? undefined : oneOf(asked.write === undefined ? LOST : AT_WRITE);
-    way.push(`sync${mishap === undefined ? "" : `, ${mishap}`}`);
-    const { write } = asked;
-    if (write !== undefined) {
-      if (mishap === "token changes before the write") await changeStore(store, path, meantime(world));
-      if (mishap !== "write cut off") {
-        const said = await writeStore(store, path, write);
-        const expected = mishap === "token changes before the write" ? "precondition" : "written";
-        if (said !== expected) throw new Error(`the store says ${said} to a write and not ${expected}`);
-        tally.writes += 1;
-      }
-    }
-    world = answer(world, asked, mishap);
-    if (readyReason(world.status) === "Conflict") tally.conflicts += 1;
-  };
-  const act = async (): Promise<void> => {
-    const kind = next(20);
-    if (kind < 11) return syncOnce();
-    if (kind < 13) {
-      const data = next(6) === 0 && world.token !== undefined ? undefined : content();
-      way.push(`token: ${data === undefined ? "removed" : Object.keys(data)}`);
-      tally.updates += 1;
-      await changeStore(store, path, data);
-      world = tokenUser(world, data);
-    } else if (kind < 16) {
-      const key = next(8) === 0 ? "unmapped" : oneOf(secretKeys);
-      const data = next(5) === 0 ? undefined : value();
-      way.push(`Secret: ${key} ${data === undefined ? "removed" : "set"}`);
-      tally.updates += 1;
-      world = secretUser(world, key, data);
-    } else if (kind === 16) {
-      way.push("outage begins or ends");
-      world = { ...world, outage: !world.outage };
-    } else if (kind === 17) {
-      way.push("the engine restarts");
-      world = { ...world, applied: undefined };
-    } else if (kind === 18 && next(3) === 0) {
-      way.push("Secret: deleted");
-      world = deleteSecret(world);
-    } else {
-      const choice = oneOf(["hsm", "secret", undefined] as const);
-      way.push(`resolve: ${choice}`);
-      world = choose(world, choice);
-    }
-  };
+  const run = new Run(store, path, seed, tally);
   try {
-    for (let index = 0; index < steps; index += 1) await act();
-    const fault = createConvergenceCheck()(world);
+    await run.begin();
+    for (let index = 0; index < steps; index += 1) await run.act();
+    const fault = createConvergenceCheck()(run.world);
     if (fault !== undefined) throw new Error(fault);
-    world = { ...world, outage: false };
-    await finish(store, path, world);
+    await finish(store, path, { ...run.world, outage: false });
   } catch (error) {
-    throw new Error(`seed ${seed}: ${way.join("; ")}: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`seed ${seed}: ${run.way.join("; ")}: ${error instanceof Error ? error.message : error}`);
   } finally {
     await changeStore(store, path, undefined);
   }
 };
+
+/** A run: the model's world and the store, which every step changes alike, and what was done so far. */
+class Run {
+  readonly #store: Store;
+  readonly #path: string;
+  readonly #tally: RunTally;
+  readonly #next: (below: number) => number;
+  readonly #spec: HSMSecretSpec;
+  readonly #values: string[] = [""];
+  readonly way: string[] = [];
+  world: World;
+
+  constructor(store: Store, path: string, seed: number, tally: RunTally) {
+    this.#store = store;
+    this.#path = path;
+    this.#tally = tally;
+    this.#next = random(seed);
+    this.#spec = SPECS[seed % SPECS.length] ?? {};
+    this.world = begin(this.#spec, { data: this.#content() });
+  }
+
+  /** Puts what the token's user has there at first into the store. */
+  begin(): Promise<void> {
+    return changeStore(this.#store, this.#path, this.world.token?.data);
+  }
+
+  /** Something happens; a sync more often than anything else. */
+  async act(): Promise<void> {
+    const kind = this.#next(20);
+    if (kind < 11) return this.#sync();
+    if (kind < 13) return this.#changeToken();
+    if (kind < 16) return this.#changeSecret();
+    if (kind === 16) return this.#becomes("outage begins or ends", { outage: !this.world.outage });
+    if (kind === 17) return this.#becomes("the engine restarts", { applied: undefined });
+    if (kind === 18 && this.#next(3) === 0) return this.#becomes("Secret: deleted", deleteSecret(this.world));
+    const choice = this.#oneOf(["hsm", "secret", undefined] as const);
+    return this.#becomes(`resolve: ${choice}`, choose(this.world, choice));
+  }
+
+  #becomes(what: string, change: Partial<World>): void {
+    this.way.push(what);
+    this.world = { ...this.world, ...change };
+  }
+
+  #oneOf<T>(choices: readonly T[]): T {
+    return choices[this.#next(choices.length)] as T;
+  }
+
+  /** Mostly a new value, sometimes one that was there before. */
+  #value(): string {
+    if (this.#next(4) === 0) return this.#oneOf(this.#values);
+    const made = Buffer.from(`value ${this.#next(2 ** 32)}`).toString("base64");
+    this.#values.push(made);
+    return made;
+  }
+
+  /** Under a mapping the mapped keys are always there: without one the hook rightly stops at InvalidKey. */
+  #content(): StringMap {
+    const isMapped = this.#spec.data !== undefined;
+    const chosen = TOKEN_KEYS.filter((key) => (isMapped && key !== "host") || this.#next(3) > 0);
+    const keys = chosen.length > 0 ? chosen : ["password"];
+    return Object.fromEntries(keys.map((key) => [key, this.#value()]));
+  }
+
+  async #changeToken(): Promise<void> {
+    const isRemoved = this.#next(6) === 0 && this.world.token !== undefined;
+    const data = isRemoved ? undefined : this.#content();
+    this.#tally.updates += 1;
+    await changeStore(this.#store, this.#path, data);
+    this.#becomes(
+      `token: ${data === undefined ? "removed" : Object.keys(data)}`,
+      tokenUser(this.world, data),
+    );
+  }
+
+  #changeSecret(): void {
+    const keys = this.#spec.data?.map(({ key }) => key) ?? TOKEN_KEYS;
+    const key = this.#next(8) === 0 ? "unmapped" : this.#oneOf(keys);
+    const data = this.#next(5) === 0 ? undefined : this.#value();
+    this.#tally.updates += 1;
+    this.#becomes(
+      `Secret: ${key} ${data === undefined ? "removed" : "set"}`,
+      secretUser(this.world, key, data),
+    );
+  }
+
+  async #sync(): Promise<void> {
+    const { world } = this;
+    const held = world.outage ? undefined : await readStore(this.#store, this.#path);
+    if (held !== undefined && !isDeepStrictEqual(held, readToken(world, undefined)))
+      throw new Error("the store holds something else than the model");
+    const asked = ask(world, (ifNoneMatch) =>
+      held === undefined ? readToken(world, ifNoneMatch) : readAgain(held, ifNoneMatch),
+    );
+    const mishap = this.#next(3) > 0 ? undefined : this.#oneOf(asked.write === undefined ? LOST : AT_WRITE);
+    this.way.push(`sync${mishap === undefined ? "" : `, ${mishap}`}`);
+    if (asked.write !== undefined) await this.#write(asked.write, mishap);
+    this.world = answer(world, asked, mishap);
+    if (readyReason(this.world.status) === "Conflict") this.#tally.conflicts += 1;
+  }
+
+  async #write(write: Write, mishap: Mishap | undefined): Promise<void> {
+    const isLate = mishap === "token changes before the write";
+    if (isLate) await changeStore(this.#store, this.#path, meantime(this.world));
+    if (mishap === "write cut off") return;
+    const said = await writeStore(this.#store, this.#path, write);
+    const expected = isLate ? "precondition" : "written";
+    if (said !== expected) throw new Error(`the store says ${said} to a write and not ${expected}`);
+    this.#tally.writes += 1;
+  }
+}
+
+/** What a token that holds `held` answers to a conditional read. */
+const readAgain = (held: Reading, ifNoneMatch: string | undefined): Reading =>
+  held.outcome === "found" && held.checksum === ifNoneMatch ? { outcome: "unchanged", device: "pico" } : held;
 
 /** Has syncs come, on the store, until it is quiet, with the user choosing where he must, and looks at both sides. */
 const finish = async (store: Store, path: string, start: World): Promise<void> => {
   let world = start;
   for (let round = 0; round < 24; round += 1) {
     const held = await readStore(store, path);
-    const asked = ask(world, (ifNoneMatch) =>
-      held.outcome === "found" && held.checksum === ifNoneMatch
-        ? { outcome: "unchanged", device: "pico" }
-        : held,
-    );
+    const asked = ask(world, (ifNoneMatch) => readAgain(held, ifNoneMatch));
     if (asked.write !== undefined && (await writeStore(store, path, asked.write)) !== "written")
       throw new Error("the store refuses a write when it is quiet");
     const before = canonical(world);

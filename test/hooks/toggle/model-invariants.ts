@@ -33,28 +33,34 @@ export const checkAnswer = (world: World, children: readonly Child[], finalizing
   }
 };
 
+/** The phases that are true of the named Deployment. */
+const truePhases = (world: World, status: ToggleStatus): readonly string[] => {
+  const model = world.deployments[named(world)];
+  if (isHeld(world, model)) return ["Blocked"];
+  if (model === undefined) return world.spec.template === undefined ? ["Missing"] : ["Starting", "Stopping"];
+  if (!isChild(model)) return ["Conflict"];
+  const { desiredReplicas: desired } = status;
+  if (isContended({ ...world, status })) return [desired === 0 ? "Stopping" : "Degraded"];
+  return phasesOf(model, isOn(world) ? desired : 0);
+};
+
+/** The phases that are true of a Deployment of ours with nobody who fights for it. */
+const phasesOf = ({ seen, generation, replicas, pods }: Model, desired: number | undefined): string[] => {
+  const reported = seen >= generation;
+  if (desired === 0) return [reported && replicas === 0 && pods === 0 ? "Off" : "Stopping"];
+  if (!reported || replicas !== desired) return ["Starting"];
+  return pods >= replicas ? ["Running"] : ["Starting", "Degraded"];
+};
+
 /** The phase and the counts say what the cluster shows. */
 export const checkPhase = (world: World, status: ToggleStatus): void => {
-  const { phase, desiredReplicas: desired } = status;
+  const { phase, desiredReplicas: desired, availableReplicas: counted } = status;
   const model = world.deployments[named(world)];
   const ours = model !== undefined && isChild(model);
-  const reported = ours && model.seen >= model.generation;
-  const truth = ((): string[] => {
-    if (isHeld(world, model)) return ["Blocked"];
-    if (model === undefined)
-      return world.spec.template === undefined ? ["Missing"] : ["Starting", "Stopping"];
-    if (!ours) return ["Conflict"];
-    const fought = isContended({ ...world, status });
-    if (fought) return [desired === 0 ? "Stopping" : "Degraded"];
-    if (!isOn(world) || desired === 0)
-      return [reported && model.replicas === 0 && model.pods === 0 ? "Off" : "Stopping"];
-    if (!reported || model.replicas !== desired) return ["Starting"];
-    return model.pods >= model.replicas ? ["Running"] : ["Starting", "Degraded"];
-  })();
+  const truth = truePhases(world, status);
   check(truth.includes(phase ?? ""), `the phase is ${phase} and not ${truth.join(" or ")}`);
   if (isSwitched(world)) check((desired === 0) === !isOn(world), `desired is ${desired}`);
   else if (ours) check(desired === model.replicas, `desired is ${desired}, and nobody has switched`);
-  const counted = status.availableReplicas;
   check(counted === (ours ? model.pods : model ? undefined : 0), `it counts ${counted} available`);
 };
 

@@ -6,9 +6,19 @@ import t from "tap";
 import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
 import { convergenceCheck } from "../convergence.ts";
 import { depthOf } from "../deep-models.ts";
+import { explore } from "../exploring.ts";
 import { idOf } from "../interned.ts";
 import { isHeld } from "./model-invariants.ts";
-import { isContended, isForbidden, isOn, isSwitched, type Name, named, type World } from "./model-state.ts";
+import {
+  isContended,
+  isForbidden,
+  isOn,
+  isSwitched,
+  type Model,
+  type Name,
+  named,
+  type World,
+} from "./model-state.ts";
 import { create, orphan, put, raised, rollOut, scaleByOthers, step } from "./model-world.ts";
 import { template } from "./request.ts";
 
@@ -111,28 +121,33 @@ const ACTIONS: Record<string, (world: World) => World> = {
 
 /** What is wrong with a world in which nothing happens any more. */
 const faultAtRest = (world: World): string | undefined => {
-  const owned = Object.values(world.deployments).filter(({ owner }) => owner === "us");
-  if (world.deletion === "done") return owned.length === 0 ? undefined : "gone, and still an owner";
-  if (world.deletion !== "none") {
-    return world.status?.phase === "Blocked" && owned.some(({ made }) => !made)
-      ? undefined
-      : `held up in ${world.status?.phase} with nothing to protect`;
-  }
+  if (world.deletion !== "none") return faultOfDeletion(world);
   const model = world.deployments[named(world)];
-  const { phase, desiredReplicas } = world.status ?? {};
+  const { phase } = world.status ?? {};
   if (isForbidden(world) && (model === undefined || (model.owner === "us" && model.made)))
     return phase === "Blocked" ? undefined : `rests in ${phase} with a template that is not allowed`;
-  if (model?.owner !== "us") {
-    const expected = model === undefined ? "Missing" : "Conflict";
-    return phase === expected ? undefined : `rests in ${phase}, not ${expected}`;
-  }
-  const on = isSwitched(world) ? isOn(world) : model.replicas > 0;
+  if (model?.owner === "us") return faultOfOwned(world, model);
+  const expected = model === undefined ? "Missing" : "Conflict";
+  return phase === expected ? undefined : `rests in ${phase}, not ${expected}`;
+};
+
+const faultOfDeletion = (world: World): string | undefined => {
+  const owned = Object.values(world.deployments).filter(({ owner }) => owner === "us");
+  if (world.deletion === "done") return owned.length === 0 ? undefined : "gone, and still an owner";
+  return world.status?.phase === "Blocked" && owned.some(({ made }) => !made)
+    ? undefined
+    : `held up in ${world.status?.phase} with nothing to protect`;
+};
+
+const faultOfOwned = (world: World, { replicas }: Model): string | undefined => {
+  const { phase, desiredReplicas } = world.status ?? {};
+  const on = isSwitched(world) ? isOn(world) : replicas > 0;
   const fought = on ? "Degraded" : "Stopping";
   const expected = isContended(world) ? fought : on ? "Running" : "Off";
   if (phase !== expected) return `rests in ${phase}, not ${expected}`;
-  return model.replicas === desiredReplicas && model.replicas > 0 === on
+  return replicas === desiredReplicas && replicas > 0 === on
     ? undefined
-    : `rests with ${model.replicas} replicas, ${desiredReplicas} wanted`;
+    : `rests with ${replicas} replicas, ${desiredReplicas} wanted`;
 };
 
 /** What a world comes to in which everybody is quiet: with no fault, and with nobody who asks for another sync. */
@@ -197,41 +212,24 @@ let states = 0;
 for (const name of Object.keys(CASES)) {
   t.test(`${name}: no interleaving deletes, forgets, lies or never rests`, async (t) => {
     const start = startOf(name);
-    const seen = new Set<string>();
-    let frontier: { world: World; path: readonly string[] }[] = [
-      { world: start, path: [] },
-      { world: create(start, "web", {}), path: ["web is there"] },
-    ];
-    const failures: string[] = [];
     const isDeeper = DEEPER.has(name) && DEEPEST > DEPTH;
-    const deepest = isDeeper ? DEEPEST : DEPTH;
-    for (let depth = 0; depth <= deepest && failures.length === 0; depth += 1) {
-      const next: typeof frontier = [];
-      for (const { world, path } of frontier) {
-        let doing = "settling";
-        try {
-          const fault = settles(world);
-          if (fault !== undefined) failures.push(`${path.join(", ")}: ${fault}`);
-          if (depth === deepest) continue;
-          for (const [action, act] of Object.entries(ACTIONS)) {
-            // A fight is several steps in one already, and its cases are as deep without the other options.
-            if (isDeeper && (act === contend || act === quiet)) continue;
-            doing = action;
-            const after = act(world);
-            const key = keyOf(after);
-            if (seen.has(key)) continue;
-            seen.add(key);
-            next.push({ world: after, path: [...path, action] });
-          }
-        } catch (error) {
-          failures.push(`${[...path, doing].join(", ")}: ${String(error)}`);
-        }
-      }
-      frontier = next;
-    }
-    states += seen.size;
-    t.same(failures.slice(0, 5), []);
-    t.ok(seen.size > 1000, `${seen.size} states`);
+    // A fight is several steps in one already, and its cases are as deep without the other options.
+    const actions = Object.entries(ACTIONS).filter(
+      ([, act]) => !isDeeper || (act !== contend && act !== quiet),
+    );
+    const found = explore({
+      starts: [
+        { world: start, path: [] },
+        { world: create(start, "web", {}), path: ["web is there"] },
+      ],
+      actsOf: (world) => actions.map(([action, act]) => [action, () => act(world)]),
+      keyOf,
+      faultOf: settles,
+      depth: isDeeper ? DEEPEST : DEPTH,
+    });
+    states += found.states;
+    t.same(found.failures.slice(0, 5), []);
+    t.ok(found.states > 1000, `${found.states} states`);
   });
 }
 
