@@ -1,134 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests the bot's connection at its start with a simulated homeserver: when it retries, when it gives up, and what the store
-// keeps of a deleted device.
-import { randomBytes } from "node:crypto";
-import { Type } from "@sinclair/typebox";
-import { Value } from "@sinclair/typebox/value";
-import { pino } from "pino";
-import t, { type Test } from "tap";
-import { openBotStore } from "../../server/bot/store.ts";
-import type { EndReason } from "../../server/matrix/connect.ts";
-import { type Connected, connectWithRetries } from "../../server/matrix/connect-with-retries.ts";
-import { loadCryptoEngine } from "../../server/matrix/crypto/engine.ts";
-import { createMatrixHttp } from "../../server/matrix/http.ts";
-import type { HttpExchange, HttpFailure, HttpRequest } from "../../server/matrix/http-exchange.ts";
-import { botConfigIn } from "../bot/bot-config.ts";
-
-const USER = "@bot:example.org";
-const PASSWORD = randomBytes(12).toString("hex");
-const AWAY: HttpFailure = { ok: false, kind: "unreachable", what: "refused the connection" };
-
-const LogIn = Type.Object({ device_id: Type.String() });
-
-type Reply = { status: number; body: unknown } | HttpFailure;
-/** Answers in place of the homeserver; undefined: as a good one would. */
-type Mood = (path: string, count: number) => Reply | "hangs" | undefined;
-
-const engine = await loadCryptoEngine("wasm");
-if (!engine.ok) throw new Error(engine.fault);
-
-/** A homeserver of one account, whose log-ins make the devices D1, D2 … or go on with the one that is asked for. */
-const homeserver = (mood: Mood) => {
-  const asked: string[] = [];
-  /** Tokens that are accepted, with their device. */
-  const tokens = new Map<string, string>();
-  const good = ({ method, url, headers, body }: HttpRequest): Reply => {
-    const path = `${method} ${url.pathname.replace("/_matrix/client/v3/", "")}`;
-    if (path === "POST login") {
-      const login: unknown = JSON.parse(String(body));
-      if (!Value.Check(LogIn, login)) return { status: 400, body: { errcode: "M_BAD_JSON", error: "" } };
-      const { device_id: device } = login;
-      const token = `token-${asked.length}`;
-      tokens.set(token, device);
-      return { status: 200, body: { user_id: USER, device_id: device, access_token: token } };
-    }
-    const device = tokens.get(
-      (headers?.authorization ?? headers?.Authorization ?? "").replace("Bearer ", ""),
-    );
-    if (device === undefined) return { status: 401, body: { errcode: "M_UNKNOWN_TOKEN", error: "" } };
-    if (path === "GET account/whoami") return { status: 200, body: { user_id: USER, device_id: device } };
-    if (path === "POST keys/upload")
-      return { status: 200, body: { one_time_key_counts: { signed_curve25519: 50 } } };
-    return { status: 200, body: {} };
-  };
-  const exchange: HttpExchange = {
-    async send(request) {
-      const path = request.url.pathname.replace("/_matrix/client/v3/", "");
-      asked.push(path);
-      const reply = mood(path, asked.filter((other) => other === path).length) ?? good(request);
-      if (reply === "hangs") {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        request.signal?.addEventListener("abort", () => resolve());
-        await promise;
-        return { ok: false, kind: "aborted", what: "was not waited for" };
-      }
-      if ("ok" in reply) return reply;
-      return { ok: true, headers: {}, status: reply.status, body: Buffer.from(JSON.stringify(reply.body)) };
-    },
-    close: async () => {},
-  };
-  return { asked, tokens, exchange };
-};
-
-const joinWith = async (
-  t: Test,
-  mood: Mood,
-  { abortIn, ending = new AbortController() }: { abortIn?: number; ending?: AbortController } = {},
-) => {
-  const folder = t.testdir();
-  const config = botConfigIn(folder, { user: USER, password: PASSWORD, allowed: "@alice:example.org" });
-  const server = homeserver(mood);
-  const store = openBotStore(folder);
-  t.teardown(() => store.close());
-  const sleeps: number[] = [];
-  const logins: string[] = [];
-  const ends: EndReason[] = [];
-  const logged: string[] = [];
-  const logger = pino({ level: "debug" }, { write: (line) => void logged.push(line) });
-  if (abortIn === 0) ending.abort();
-  const result = await connectWithRetries({
-    config,
-    store,
-    engine,
-    http: createMatrixHttp({ homeserver: config.matrix.homeserver, exchange: server.exchange }),
-    exchange: server.exchange,
-    logger,
-    onLogIn: (method, outcome) => logins.push(`${method} ${outcome}`),
-    async sleep(ms) {
-      sleeps.push(ms);
-      if (sleeps.length === abortIn) ending.abort();
-    },
-    signal: ending.signal,
-    onIdentityChange: () => {},
-    connection: {
-      mayTalk: () => false,
-      handlers: {
-        onMessage: () => {},
-        onPlainText: () => {},
-        onUndecryptable: () => {},
-        onUnreadGap: () => {},
-        onRefused: () => {},
-        onRefresh: () => {},
-        onLeft: () => {},
-      },
-      now: () => performance.now(),
-      onEnd: (reason) => ends.push(reason),
-    },
-  });
-  const close = async ({ connection, encryption }: Connected): Promise<void> => {
-    await connection.close();
-    await encryption.close();
-  };
-  return { ...server, result, store, sleeps: [...sleeps], logins, ends, logged, close };
-};
-
-const joined = (result: Awaited<ReturnType<typeof connectWithRetries>>): Connected => {
-  if (result?.ok !== true) throw new Error(`not joined: ${result?.reason}`);
-  return result;
-};
+// The bot's way to Matrix at its start, with a homeserver that answers as the test says: when it tries again, when it gives
+// up, and what is left in the store of a device that has gone.
+import t from "tap";
+import { AWAY, connectWith, joined, type Mood, PASSWORD, type Reply, USER } from "./connect-scene.ts";
 
 t.test("with a homeserver that answers it joins at once", async (t) => {
-  const { result, sleeps, logins, close } = await joinWith(t, () => undefined);
+  const { result, sleeps, logins, close } = await connectWith(t, () => undefined);
   const { connection } = joined(result);
   t.equal(connection.userId, USER);
   t.same(sleeps, []);
@@ -137,7 +14,7 @@ t.test("with a homeserver that answers it joins at once", async (t) => {
 });
 
 t.test("a homeserver that is away is tried again, with pauses that double", async (t) => {
-  const { result, sleeps, logins, logged, close } = await joinWith(t, (path, count) =>
+  const { result, sleeps, logins, logged, close } = await connectWith(t, (path, count) =>
     path === "login" && count <= 3 ? AWAY : undefined,
   );
   await close(joined(result));
@@ -148,7 +25,7 @@ t.test("a homeserver that is away is tried again, with pauses that double", asyn
 });
 
 t.test("a homeserver that asks for a longer pause gets it", async (t) => {
-  const { result, sleeps, close } = await joinWith(t, (path, count) =>
+  const { result, sleeps, close } = await connectWith(t, (path, count) =>
     path === "login" && count === 1
       ? { status: 429, body: { errcode: "M_LIMIT_EXCEEDED", error: "", retry_after_ms: 7000 } }
       : undefined,
@@ -158,7 +35,7 @@ t.test("a homeserver that asks for a longer pause gets it", async (t) => {
 });
 
 t.test("one that fails after the log-in is tried again with the same session", async (t) => {
-  const { result, sleeps, logins, tokens, close } = await joinWith(t, (path, count) =>
+  const { result, sleeps, logins, tokens, close } = await connectWith(t, (path, count) =>
     path === "account/whoami" && count === 1 ? { status: 502, body: "no homeserver here" } : undefined,
   );
   await close(joined(result));
@@ -168,7 +45,7 @@ t.test("one that fails after the log-in is tried again with the same session", a
 });
 
 t.test("a refused log-in ends it at once, with what to do", async (t) => {
-  const { result, sleeps, logins, asked } = await joinWith(t, (path) =>
+  const { result, sleeps, logins, asked } = await connectWith(t, (path) =>
     path === "login" ? { status: 403, body: { errcode: "M_FORBIDDEN", error: "" } } : undefined,
   );
   t.match(result, { ok: false, reason: /refused the user name or the password. Check MATRIX_USER and / });
@@ -178,14 +55,14 @@ t.test("a refused log-in ends it at once, with what to do", async (t) => {
 });
 
 t.test("after twenty retries it gives up, and says what to check", async (t) => {
-  const { result, sleeps } = await joinWith(t, () => AWAY);
+  const { result, sleeps } = await connectWith(t, () => AWAY);
   t.match(result, { ok: false, reason: /^The homeserver refused the connection\. Check MATRIX_HOMESERVER/ });
   t.equal(sleeps.length, 20);
   t.equal(Math.max(...sleeps), 60_000);
 });
 
 t.test("the end of the process ends the tries, in a pause and before", async (t) => {
-  const paused = await joinWith(t, () => AWAY, { abortIn: 2 });
+  const paused = await connectWith(t, () => AWAY, { abortIn: 2 });
   t.equal(paused.result, undefined);
   t.equal(paused.asked.length, 2);
 });
@@ -196,7 +73,7 @@ t.test("what a log-in came to does not matter after the end", async (t) => {
     ending.abort();
     return { status: 403, body: { errcode: "M_FORBIDDEN", error: "" } };
   };
-  const { result } = await joinWith(t, (path) => (path === "login" ? refuse() : undefined), { ending });
+  const { result } = await connectWith(t, (path) => (path === "login" ? refuse() : undefined), { ending });
   t.equal(result, undefined);
 });
 
@@ -208,18 +85,18 @@ t.test("the end of the process ends what the homeserver does not answer", async 
       setImmediate(() => ending.abort());
       return "hangs";
     };
-    t.equal((await joinWith(t, mood, { ending })).result, undefined, hanging);
+    t.equal((await connectWith(t, mood, { ending })).result, undefined, hanging);
   }
 });
 
 t.test("nothing is asked when the end came first", async (t) => {
-  const { result, asked } = await joinWith(t, () => AWAY, { abortIn: 0 });
+  const { result, asked } = await connectWith(t, () => AWAY, { abortIn: 0 });
   t.equal(result, undefined);
   t.same(asked, []);
 });
 
 t.test("when the device has gone, none of its keys come back into the store", async (t) => {
-  const { result, store, tokens, logins, ends, close } = await joinWith(t, () => undefined);
+  const { result, store, tokens, logins, ends, close } = await connectWith(t, () => undefined);
   const { connection, encryption } = joined(result);
   await encryption.flush();
   t.not([...store.entries("indexeddb")].length, 0, "there were keys");
@@ -259,7 +136,7 @@ t.test("members whose ids no engine takes don't keep a sync from being taken in"
   };
   const members = { joined: Object.fromEntries([USER, ...strange].map((user) => [user, {}])) };
   const next = Promise.withResolvers<void>();
-  const { result, logged, close } = await joinWith(t, (path, count) => {
+  const { result, logged, close } = await connectWith(t, (path, count) => {
     if (path.endsWith("/joined_members")) return { status: 200, body: members };
     if (path !== "sync") return undefined;
     if (count === 1) return { status: 200, body };
@@ -290,7 +167,7 @@ t.test("a room that the homeserver can't tell of does not stop the bot at a stra
     rooms: { join: { "!room:example.org": { timeline: { events: [event] } } } },
   };
   const next = Promise.withResolvers<void>();
-  const { result, logged, close } = await joinWith(t, (path, count) => {
+  const { result, logged, close } = await connectWith(t, (path, count) => {
     if (path.startsWith("rooms/")) return { status: 500, body: { errcode: "M_UNKNOWN", error: "" } };
     if (path !== "sync") return undefined;
     if (count === 1) return { status: 200, body };
