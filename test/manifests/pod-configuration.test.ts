@@ -4,7 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import t, { type Test } from "tap";
 import { parseAgentConfig } from "../../server/agent/config.ts";
 import { parseBotConfig } from "../../server/bot/config.ts";
@@ -18,6 +18,25 @@ const ConfigMap = Type.Object({ data: Type.Record(Type.String(), Type.String()) 
 const NODE = "worker-1";
 /** The variables that hold paths in the pod. */
 const PATHS = /_FILE$|^PKCS11_MODULE$|^CRYPTO_STORE_PATH$/;
+
+type Volume = Static<typeof Workload>["spec"]["template"]["spec"]["volumes"][number];
+
+/** The files of a volume; undefined where a Secret lacks what is not optional. */
+const filesOf = (
+  { secret, projected, configMap }: Volume,
+  secrets: ReturnType<typeof secretsIn>,
+): [path: string, content: Buffer | string | undefined][] => {
+  const sources = projected?.sources.map((source) => source.secret) ?? [];
+  if (secret !== undefined) sources.push({ ...secret, name: secret.secretName, items: secret.items ?? [] });
+  const ofSecrets = sources.flatMap(({ name, items, optional = false }) =>
+    items
+      .map(({ key, path }): [string, Buffer | undefined] => [path, secrets.get(name)?.data.get(key)])
+      .filter(([, content]) => content !== undefined || !optional),
+  );
+  if (configMap === undefined) return ofSecrets;
+  const { data } = as(ConfigMap, pick(manifests, "ConfigMap", configMap.name));
+  return [...ofSecrets, ...Object.entries(data)];
+};
 
 /** Mounts what the pod mounts under a folder, and gives the pod's environment with its paths moved there. */
 const pod = (
@@ -42,18 +61,8 @@ const pod = (
   };
   for (const { name, mountPath } of container.volumeMounts) {
     const volume = spec.volumes.find((volume) => volume.name === name);
-    const { secret, projected, configMap } = volume ?? {};
-    const sources = projected?.sources.map(({ secret }) => secret) ?? [];
-    if (secret !== undefined) sources.push({ ...secret, name: secret.secretName, items: secret.items ?? [] });
-    for (const { name, items, optional = false } of sources) {
-      for (const { key, path } of items) {
-        const content = secrets.get(name)?.data.get(key);
-        if (content !== undefined || !optional) put(join(mountPath, path), content);
-      }
-    }
-    if (configMap === undefined) continue;
-    const { data } = as(ConfigMap, pick(manifests, "ConfigMap", configMap.name));
-    for (const [key, content] of Object.entries(data)) put(join(mountPath, key), content);
+    for (const [path, content] of volume === undefined ? [] : filesOf(volume, secrets))
+      put(join(mountPath, path), content);
   }
   const fields: Record<string, string | undefined> = {
     "spec.nodeName": NODE,

@@ -47,6 +47,17 @@ t.test("a Secret gets the keys that objects inherit, and is then in step", async
   t.same(Object.keys(second.json().children[0].data).sort(), [...INHERITED_NAMES].sort());
 });
 
+/** Bodies of syncs that have these names everywhere, as types of Secrets too. */
+const bodiesWith = (writeBack: string) =>
+  INHERITED_NAMES.flatMap((secretType) => {
+    const metadata = { name, namespace, ...maps };
+    const secret = { apiVersion: "v1", kind: "Secret", metadata, type: secretType, data };
+    const mapping = INHERITED_NAMES.map((key) => ({ key, hsmKey: key }));
+    return [{}, { data: mapping }, { template: maps }].map((extra) =>
+      withSecret(withSpec({ writeBack, secretType, ...extra }), secret),
+    );
+  });
+
 for (const writeBack of ["Never", "OnChange"])
   t.test(`no hook fails at these names with writeBack ${writeBack}`, async (t) => {
     const written = answerJson(200, {
@@ -62,17 +73,15 @@ for (const writeBack of ["Never", "OnChange"])
       const { post } = startWebhook(t, [await startAgent(t, readAndWrite(token, written))], {
         writeTokenFile,
       });
-      for (const secretType of INHERITED_NAMES) {
-        const metadata = { name, namespace, ...maps };
-        const secret = { apiVersion: "v1", kind: "Secret", metadata, type: secretType, data };
-        const mapping = INHERITED_NAMES.map((key) => ({ key, hsmKey: key }));
-        for (const extra of [{}, { data: mapping }, { template: maps }]) {
-          const body = withSecret(withSpec({ writeBack, secretType, ...extra }), secret);
-          for (const hook of ["sync", "customize", "finalize"]) {
-            const sent = hook === "customize" ? { controller: body.controller, parent: body.parent } : body;
-            const answer = await post(hook, { ...sent, ...(hook === "finalize" && { finalizing: true }) });
-            t.ok([200, 429].includes(answer.statusCode), `${hook}: ${answer.body}`);
-          }
+      for (const body of bodiesWith(writeBack)) {
+        const { controller, parent } = body;
+        for (const [hook, sent] of [
+          ["sync", body],
+          ["customize", { controller, parent }],
+          ["finalize", { ...body, finalizing: true }],
+        ] as const) {
+          const answer = await post(hook, sent);
+          t.ok([200, 429].includes(answer.statusCode), `${hook}: ${answer.body}`);
         }
       }
     }

@@ -39,18 +39,37 @@ export const encodeResponse = ({ data, sw }: Response): Buffer =>
 export const parseCommand = (bytes: Buffer): Command | undefined => {
   if (bytes.length < 4) return undefined;
   const [cla = 0, ins = 0, p1 = 0, p2 = 0, first = 0] = bytes;
-  const head = { cla, ins, p1, p2 };
-  const body = bytes.subarray(4);
+  const fields = fieldsOf(bytes.subarray(4), first);
+  return fields && { cla, ins, p1, p2, ...fields };
+};
+
+/** The data and the length of the answer (Le) that are wanted, after the four bytes of the head: ISO 7816-4, 5.2. */
+const fieldsOf = (body: Buffer, first: number): Pick<Command, "data" | "le"> | undefined => {
   const none = Buffer.alloc(0);
-  if (body.length === 0) return { ...head, data: none, le: undefined };
-  if (body.length === 1) return { ...head, data: none, le: first === 0 ? 256 : first };
-  const extended = first === 0 && body.length > 2;
-  if (extended && body.length === 3) return { ...head, data: none, le: body.readUInt16BE(1) || 65_536 };
-  const [offset, lc] = extended ? [3, body.readUInt16BE(1)] : [1, first];
+  if (body.length === 0) return { data: none, le: undefined };
+  if (body.length === 1) return { data: none, le: first === 0 ? 256 : first };
+  if (first !== 0 || body.length === 2) {
+    const fields = dataAndRest(body, 1, first);
+    return fields && { data: fields.data, le: fields.rest.length === 0 ? undefined : fields.rest[0] || 256 };
+  }
+  if (body.length === 3) return { data: none, le: body.readUInt16BE(1) || 65_536 };
+  const fields = dataAndRest(body, 3, body.readUInt16BE(1));
+  return (
+    fields && {
+      data: fields.data,
+      le: fields.rest.length === 0 ? undefined : fields.rest.readUInt16BE(0) || 65_536,
+    }
+  );
+};
+
+/** `lc` bytes of data, and what is left for Le; undefined where there are less bytes of data, or more than Le can have. */
+const dataAndRest = (
+  body: Buffer,
+  offset: number,
+  lc: number,
+): { data: Buffer; rest: Buffer } | undefined => {
   const data = body.subarray(offset, offset + lc);
   const rest = body.subarray(offset + lc);
-  if (data.length !== lc || rest.length > (extended ? 2 : 1)) return undefined;
-  if (rest.length === 0) return { ...head, data, le: undefined };
-  const le = extended ? rest.readUInt16BE(0) || 65_536 : rest[0] || 256;
-  return { ...head, data, le };
+  const mostRest = offset === 3 ? 2 : 1;
+  return data.length !== lc || rest.length > mostRest ? undefined : { data, rest };
 };

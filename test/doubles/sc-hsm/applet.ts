@@ -103,6 +103,15 @@ const offsetAndData = (bytes: Buffer): { offset: number; data: Buffer } | undefi
   return { offset: offset.length === 0 ? 0 : offset.readUIntBE(0, offset.length), data: partOf(0x53) };
 };
 
+/** What a wrong PIN is answered with: the tries that are left. */
+const refusedPin = ({ left }: PinState): Response => respond(left === 0 ? SW.BLOCKED : SW.WRONG_PIN | left);
+
+/** A file's content after a write; one at offset 0 begins anew. */
+const contentAfter = (before: Buffer, { offset, data }: { offset: number; data: Buffer }): Buffer =>
+  offset === 0
+    ? Buffer.from(data)
+    : Buffer.concat([before.subarray(0, offset), data, before.subarray(offset + data.length)]);
+
 /** The applet on `memory`, from power-on until the power goes. */
 export const powerOn = (memory: CardMemory): Applet => {
   let authenticated = false;
@@ -111,18 +120,14 @@ export const powerOn = (memory: CardMemory): Applet => {
   const used = (): number => [...memory.files.values()].reduce((total, { length }) => total + length, 0);
 
   const verify = (pin: PinState, data: Buffer, isUser: boolean): Response => {
-    if (pin.left === 0) return respond(SW.BLOCKED);
-    if (data.length === 0) {
-      return isUser && authenticated ? respond(SW.OK) : respond(SW.WRONG_PIN | pin.left);
-    }
-    if (isUser) authenticated = false;
-    if (!data.equals(pin.value)) {
-      pin.left -= 1;
-      return respond(pin.left === 0 ? SW.BLOCKED : SW.WRONG_PIN | pin.left);
-    }
-    pin.left = pin.tries;
-    if (isUser) authenticated = true;
-    return respond(SW.OK);
+    if (pin.left === 0) return refusedPin(pin);
+    const isAsked = data.length === 0;
+    if (isAsked) return respond(isUser && authenticated ? SW.OK : SW.WRONG_PIN | pin.left);
+    const isRight = data.equals(pin.value);
+    pin.left = isRight ? pin.tries : pin.left - 1;
+    if (isUser) authenticated = isRight;
+    if (isRight) return respond(SW.OK);
+    return refusedPin(pin);
   };
 
   const select = ({ p1, data }: Command): Response => {
@@ -141,23 +146,40 @@ export const powerOn = (memory: CardMemory): Applet => {
     return respond(SW.OK, controlParameters(fid, file.length, 0x01));
   };
 
+  /** The file that P1 and P2 name, or the one that is selected. */
+  const fileOf = (p1: number, p2: number): number | undefined => (p1 << 8) | p2 || current;
+
+  const mayBeRead = (fid: number): boolean => {
+    const prefix = fid >> 8;
+    return prefix !== PREFIX.key && (prefix !== PREFIX.data || authenticated);
+  };
+
   const read = ({ ins, p1, p2, data, le }: Command): Response => {
     const odd = (ins & 1) === 1;
-    const fid = odd ? (p1 << 8) | p2 || current : current;
+    const fid = odd ? fileOf(p1, p2) : current;
     const offset = odd ? offsetAndData(data)?.offset : ((p1 << 8) | p2) & 0x7fff;
     if (offset === undefined) return respond(SW.WRONG_DATA);
-    const file = fid === undefined ? undefined : memory.files.get(fid);
-    if (fid === undefined || file === undefined) return respond(SW.FILE_NOT_FOUND);
-    if (fid >> 8 === PREFIX.key || (fid >> 8 === PREFIX.data && !authenticated)) {
-      return respond(SW.NOT_AUTHENTICATED);
-    }
+    if (fid === undefined) return respond(SW.FILE_NOT_FOUND);
+    const file = memory.files.get(fid);
+    if (file === undefined) return respond(SW.FILE_NOT_FOUND);
+    if (!mayBeRead(fid)) return respond(SW.NOT_AUTHENTICATED);
     if (offset > file.length) return respond(SW.END_OF_FILE);
     return respond(SW.OK, file.subarray(offset, offset + (le ?? 0)));
   };
 
+  /** Makes `after` the content of a file, if there is room. */
+  const store = (fid: number, before: Buffer, after: Buffer): Response => {
+    const grown = after.length - before.length;
+    if (after.length > memory.fileBytes || used() + grown > memory.memoryBytes) {
+      return respond(SW.MEMORY_FAILURE);
+    }
+    memory.files.set(fid, after);
+    return respond(SW.OK);
+  };
+
   const update = ({ p1, p2, data }: Command): Response | undefined => {
     if (!authenticated) return respond(SW.NOT_AUTHENTICATED);
-    const fid = (p1 << 8) | p2 || current;
+    const fid = fileOf(p1, p2);
     if (fid === EF_TOKEN_INFO && memory.fixedLabel) return undefined;
     const written = offsetAndData(data);
     if (written === undefined) return respond(SW.WRONG_DATA);
@@ -166,20 +188,7 @@ export const powerOn = (memory: CardMemory): Applet => {
     // Nothing at offset 0 makes the file anew, and selects it.
     if (written.offset === 0 && written.data.length === 0) current = fid;
     else if (written.offset > before.length) return respond(SW.WRONG_DATA);
-    const after =
-      written.offset === 0
-        ? Buffer.from(written.data)
-        : Buffer.concat([
-            before.subarray(0, written.offset),
-            written.data,
-            before.subarray(written.offset + written.data.length),
-          ]);
-    const grown = after.length - before.length;
-    if (after.length > memory.fileBytes || used() + grown > memory.memoryBytes) {
-      return respond(SW.MEMORY_FAILURE);
-    }
-    memory.files.set(fid, after);
-    return respond(SW.OK);
+    return store(fid, before, contentAfter(before, written));
   };
 
   const remove = ({ data }: Command): Response => {
