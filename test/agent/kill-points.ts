@@ -41,6 +41,23 @@ const placesOf = (calls: readonly string[], every: boolean): string[] => {
 
 const sumOf = (keys: Keys | undefined): string | null => (keys === undefined ? null : checksum(keys));
 
+/** Which of the two contents the path has, and what is wrong with that. */
+const lookAt = async (
+  store: WatchedStore,
+  path: string,
+  { before, after }: { before: string | null; after: string | null },
+  expected: Scenario["objects"],
+): Promise<{ side?: "before" | "after"; fault?: string }> => {
+  const read = await store.read(path);
+  const holds = read.kind === "found" ? read.checksum : read.kind === "absent" ? null : read.kind;
+  const info = await store.info();
+  const objects = info.kind === "info" ? info.objects : -1;
+  const side = holds === after ? "after" : holds === before ? "before" : undefined;
+  if (side === undefined) return { fault: `${path}: torn: ${JSON.stringify(read)}` };
+  if (objects === expected[side]) return { side };
+  return { side, fault: `${path}: ${objects} objects, and not ${expected[side]}, with the ${side} content` };
+};
+
 /**
  * Runs the scenario once to learn its calls, then on a path of its own for each call at which the child is killed. Asserts
  * that each time the secret is whole, old or new, that nothing is left over, and that a change that was answered as done is
@@ -73,15 +90,8 @@ export const killAtEachCall = async (
     module.control();
     calls = module.allCalls();
     await store.refresh();
-    const read = await store.read(path);
-    const holds = read.kind === "found" ? read.checksum : read.kind === "absent" ? null : read.kind;
-    const info = await store.info();
-    const objects = info.kind === "info" ? info.objects : -1;
-    const side = holds === after ? "after" : holds === before ? "before" : undefined;
-    if (side === undefined) faults.push(`${path}: torn: ${JSON.stringify(read)}`);
-    else if (objects !== scenario.objects[side]) {
-      faults.push(`${path}: ${objects} objects, and not ${scenario.objects[side]}, with the ${side} content`);
-    }
+    const { side, fault } = await lookAt(store, path, { before, after }, scenario.objects);
+    if (fault !== undefined) faults.push(fault);
     const isKilled = result.kind === "uncertain";
     if (!isKilled && side !== "after") faults.push(`${path}: not made: ${JSON.stringify(result)}`);
     if (place?.startsWith("changing") && !isKilled) faults.push(`${path}: lived on`);

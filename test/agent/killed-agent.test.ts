@@ -8,7 +8,6 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { checksum } from "../../hooks/checksum.ts";
-import { toBase64Map } from "../../hooks/formats.ts";
 import { type Keys, someKeys } from "./kill-points.ts";
 import { type AgentProcess, type Fixture, startAgent, tokenFixture } from "./token-fixture.ts";
 
@@ -33,6 +32,50 @@ const killAll = async ({ process: agent }: AgentProcess): Promise<void> => {
   await exited;
 };
 
+/** A write to the agent, which knows its writer's token. */
+type Ask = (agent: AgentProcess, method: string, keys?: Keys) => Promise<Response>;
+
+const asking =
+  (authorization: string): Ask =>
+  (agent, method, keys) => {
+    const url = `${agent.url}/v1/secrets/${PATH}`;
+    if (keys === undefined) return fetch(url, { method, headers: { authorization } });
+    const data = Object.fromEntries(
+      [...keys].map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
+    );
+    const headers = { authorization, "content-type": "application/json" };
+    return fetch(url, { method, headers, body: JSON.stringify({ data }) });
+  };
+
+/** What the next start shows: the tag of the secret, and how many objects there are. */
+const shownBy = async (agent: AgentProcess, ask: Ask, authorization: string) => {
+  const refreshed = await fetch(`${agent.url}/v1/refresh`, { method: "POST", headers: { authorization } });
+  const info: unknown = await refreshed.json();
+  const held = typeof info === "object" && info !== null && "objects" in info ? info.objects : undefined;
+  const read = await ask(agent, "GET");
+  const sum = read.status === 404 ? "absent" : (read.headers.get("etag") ?? `HTTP ${read.status}`);
+  return { held, sum };
+};
+
+type Round = { before: Keys; after: Keys | undefined; status: number | undefined; objects: number };
+
+/** What is wrong with what is shown after a round, and whether it is the old secret. */
+const judged = (
+  { before, after, status, objects }: Round,
+  { held, sum }: { held: unknown; sum: string },
+): { isOld: boolean; faults: string[] } => {
+  const wanted = after === undefined ? "absent" : `"${checksum(after)}"`;
+  const isOld = sum === `"${checksum(before)}"`;
+  const checks: [fault: string, isFault: boolean][] = [
+    [`torn, ${sum}`, !isOld && sum !== wanted],
+    [`${held} objects with ${sum}`, held !== (sum === "absent" ? 0 : objects)],
+    [`answered ${status} and the old one is there`, status !== undefined && isOld],
+  ];
+  return { isOld, faults: checks.filter(([, isFault]) => isFault).map(([fault]) => fault) };
+};
+
+const ROUNDS = 8;
+
 for (const { name, objects } of [
   { name: "packed", objects: 1 },
   { name: "per-key", objects: 3 },
@@ -42,23 +85,11 @@ for (const { name, objects } of [
     const token = randomBytes(24).toString("base64url");
     const tokenFile = join(dirname(fixture.token.pinFile), "write-token");
     writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
-    const headers = { authorization: `Bearer ${token}` };
-    const ask = (agent: AgentProcess, method: string, keys?: Keys) => {
-      const data = keys && toBase64Map(keys);
-      return fetch(`${agent.url}/v1/secrets/${PATH}`, {
-        method,
-        ...(data === undefined
-          ? { headers }
-          : {
-              headers: { ...headers, "content-type": "application/json" },
-              body: JSON.stringify({ data }),
-            }),
-      });
-    };
+    const authorization = `Bearer ${token}`;
+    const ask = asking(authorization);
     const faults: string[] = [];
     let old = 0;
     let cut = 0;
-    const rounds = 8;
     let agent = await startWith(t, fixture, name, tokenFile);
     const delays = [`delay C_CreateObject ${CALL_MS}`, `delay C_DestroyObject ${CALL_MS}`];
     await ask(agent, "PUT", someKeys(["a", "b"]));
@@ -67,7 +98,7 @@ for (const { name, objects } of [
     await ask(agent, "PUT", someKeys(["a", "b"]));
     const wholeMs = performance.now() - begin;
     fixture.module.control();
-    for (let round = 0; round < rounds; round += 1) {
+    for (let round = 0; round < ROUNDS; round += 1) {
       const before = someKeys(["a", "b"]);
       const made = await ask(agent, "PUT", before);
       if (!made.ok) faults.push(`round ${round}: ${made.status} before the kill`);
@@ -83,23 +114,14 @@ for (const { name, objects } of [
       if (status === undefined) cut += 1;
       fixture.module.control();
       agent = await startWith(t, fixture, name, tokenFile);
-      const refreshed = await fetch(`${agent.url}/v1/refresh`, { method: "POST", headers });
-      const info: unknown = await refreshed.json();
-      const held = typeof info === "object" && info !== null && "objects" in info ? info.objects : undefined;
-      const read = await ask(agent, "GET");
-      const sum = read.status === 404 ? "absent" : (read.headers.get("etag") ?? `HTTP ${read.status}`);
-      const wanted = after === undefined ? "absent" : `"${checksum(after)}"`;
-      const isOld = sum === `"${checksum(before)}"`;
+      const shown = await shownBy(agent, ask, authorization);
+      const { isOld, faults: found } = judged({ before, after, status, objects }, shown);
       if (isOld) old += 1;
-      if (!isOld && sum !== wanted) faults.push(`round ${round}: torn, ${sum}`);
-      if (held !== (sum === "absent" ? 0 : objects))
-        faults.push(`round ${round}: ${held} objects with ${sum}`);
-      if (status !== undefined && isOld)
-        faults.push(`round ${round}: answered ${status} and the old one is there`);
+      faults.push(...found.map((fault) => `round ${round}: ${fault}`));
     }
     t.same(faults, []);
     t.comment(
-      `${rounds} kills, ${cut} before the answer: ${old} times the old secret, ${rounds - old} times the new state`,
+      `${ROUNDS} kills, ${cut} before the answer: ${old} times the old secret, ${ROUNDS - old} times the new state`,
     );
     t.ok(cut > 0, "a write was cut");
   });

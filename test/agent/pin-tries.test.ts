@@ -41,26 +41,23 @@ const step = (walk: Walk, event: PinEvent): Walk => {
   return { state, compared: walk.compared + 1, clear: event !== "unclear", asked: false };
 };
 
+/** Whether a token that is as `flags` says may be asked for this PIN. */
+const mayBeTried = ({ state, compared, clear, asked }: Walk, { locked, finalTry }: LoginFlags): boolean =>
+  !locked && !finalTry && state.kind !== "trying" && !clear && compared < MAX_UNCLEAR_TRIES && asked;
+
 t.test("no walk through the states tries a PIN more often than it may be tried", async (t) => {
   const start: Walk = { state: { kind: "untried" }, compared: 0, clear: false, asked: true };
   const seen = new Map([[JSON.stringify(start), start]]);
   const faults: string[] = [];
   for (const walk of seen.values()) {
-    const nexts = [step(walk, "request")];
-    if (walk.state.kind === "trying") nexts.push(...OUTCOMES.map((outcome) => step(walk, outcome)));
-    for (const flags of FLAGS) {
-      if (whyNotTried(walk.state, flags) !== undefined) continue;
-      nexts.push(step(walk, "try"));
-      const isRight =
-        !flags.locked &&
-        !flags.finalTry &&
-        walk.state.kind !== "trying" &&
-        !walk.clear &&
-        walk.compared < MAX_UNCLEAR_TRIES &&
-        walk.asked;
-      if (!isRight) faults.push(`${JSON.stringify(walk)} with ${JSON.stringify(flags)}`);
+    const tried = FLAGS.filter((flags) => whyNotTried(walk.state, flags) === undefined);
+    const ends = walk.state.kind === "trying" ? OUTCOMES : [];
+    const events: PinEvent[] = ["request", ...ends, ...tried.map(() => "try" as const)];
+    for (const flags of tried) {
+      if (!mayBeTried(walk, flags)) faults.push(`${JSON.stringify(walk)} with ${JSON.stringify(flags)}`);
     }
-    for (const next of nexts) if (!seen.has(JSON.stringify(next))) seen.set(JSON.stringify(next), next);
+    for (const next of events.map((event) => step(walk, event)))
+      if (!seen.has(JSON.stringify(next))) seen.set(JSON.stringify(next), next);
   }
   t.same(faults, []);
   const kinds = new Set([...seen.values()].map(({ state }) => state.kind));
@@ -121,8 +118,11 @@ t.test(
     };
     const values = Array.from({ length: 0x204 }, (_, value) => value).concat(0x80000001, 0xffffffff);
     const faults: string[] = [];
-    for (const value of values.filter((one) => !["accepted", "not-compared"].includes(loginOutcome(one)))) {
-      for (const flags of ["0", "10000", "20000", "40000"]) {
+    const failures = values.filter((one) => !["accepted", "not-compared"].includes(loginOutcome(one)));
+    for (const value of failures) {
+      // Where the flags forbid a try C_Login is not reached, so that one value of each outcome stands for all.
+      const isFirst = failures.find((one) => loginOutcome(one) === loginOutcome(value)) === value;
+      for (const flags of isFirst ? ["0", "10000", "20000", "40000"] : ["0", "10000"]) {
         module.control(`fail C_Login ${value.toString(16)}`, `flags ${flags}`);
         const { unasked, asked } = costOf(value, flags === "10000");
         const mayTry = ["0", "10000"].includes(flags);

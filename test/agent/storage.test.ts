@@ -229,6 +229,22 @@ const secrets = fc.uniqueArray(
   { maxLength: 12, selector: ({ path }) => path },
 );
 
+/** Throws where `path` does not have exactly these keys. */
+const checkDecoded = (
+  path: string,
+  pairs: readonly [string, Uint8Array][],
+  objects: readonly TokenObject[],
+): void => {
+  const decoded = decodeSecret(path, objects);
+  if (decoded.kind !== "found") throw new Error(`${path} is ${decoded.kind}`);
+  if (decoded.data.size !== pairs.length) throw new Error(`${path} has ${decoded.data.size} keys`);
+  for (const [key, bytes] of pairs) {
+    if (Buffer.compare(decoded.data.get(key) ?? Buffer.from("no"), bytes) !== 0)
+      throw new Error(`${path}/${key}`);
+  }
+  if (decoded.checksum !== checksum(pairs)) throw new Error(`${path} has another checksum`);
+};
+
 /** Writes every secret with `encode`, shuffles, and expects to read back exactly each. */
 const readsBack = (encode: (path: string, keys: Map<string, Uint8Array>) => TokenObject[]) =>
   fc.property(secrets, fc.infiniteStream(fc.nat()), (written, order) => {
@@ -237,16 +253,7 @@ const readsBack = (encode: (path: string, keys: Map<string, Uint8Array>) => Toke
       .map((object) => ({ object, at: order.next().value ?? 0 }))
       .sort((a, b) => a.at - b.at)
       .map(({ object }) => object);
-    for (const { path, keys: pairs } of written) {
-      const decoded = decodeSecret(path, objects);
-      if (decoded.kind !== "found") throw new Error(`${path} is ${decoded.kind}`);
-      if (decoded.data.size !== pairs.length) throw new Error(`${path} has ${decoded.data.size} keys`);
-      for (const [key, bytes] of pairs) {
-        if (Buffer.compare(decoded.data.get(key) ?? Buffer.from("no"), bytes) !== 0)
-          throw new Error(`${path}/${key}`);
-      }
-      if (decoded.checksum !== checksum(pairs)) throw new Error(`${path} has another checksum`);
-    }
+    for (const { path, keys: pairs } of written) checkDecoded(path, pairs, objects);
     const shown = new Set(objects.map(listedPathOf));
     if (shown.size !== written.length || !written.every(({ path }) => shown.has(path))) {
       throw new Error("the list shows other paths");

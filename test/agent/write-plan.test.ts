@@ -86,6 +86,32 @@ const stepsOf = (
   return steps;
 };
 
+/** The token once it is rid of what a cut write has left; throws where that changes what is seen. */
+const cleaned = (token: readonly TokenObject[]): TokenObject[] => {
+  const shown = seen(token);
+  const clean = withoutLeftovers(PATH, token);
+  if (clean.kind !== "settled") throw new Error(clean.message);
+  // The cleaning itself may be cut as well.
+  let left = [...token];
+  for (const gone of clean.surplus) {
+    left = left.filter((object) => object !== gone);
+    if (seen(left) !== shown) throw new Error("the cleaning changed what is seen");
+  }
+  const again = withoutLeftovers(PATH, left);
+  if (again.kind !== "settled" || again.surplus.length > 0) throw new Error("something is left over");
+  return left;
+};
+
+/** Throws where a token that is cut off at a step shows something else than the old or the new, or the old after the new. */
+const checkSteps = (steps: readonly TokenObject[][], old: string, after: string): void => {
+  let isNew = false;
+  for (const shown of steps.map(seen)) {
+    if (shown !== old && shown !== after) throw new Error(`torn: ${shown}`);
+    if (isNew && shown !== after) throw new Error("the new secret went away again");
+    isNew ||= shown === after && old !== after;
+  }
+};
+
 const NO_LIMITS: TokenLimits = { maxObjectBytes: null, objects: null };
 const CARD: TokenLimits = { maxObjectBytes: 512, objects: null };
 
@@ -108,27 +134,11 @@ t.test(
           if (seen(last) !== after) throw new Error(`the whole write shows ${seen(last)}`);
           if (last.some(({ application }) => application === JOURNAL_APPLICATION))
             throw new Error("journal left");
-          let isNew = false;
-          for (const token of steps) {
-            cuts += 1;
-            const shown = seen(token);
-            if (shown !== old && shown !== after) throw new Error(`torn: ${shown}`);
-            if (isNew && shown !== after) throw new Error("the new secret went away again");
-            isNew ||= shown === after && old !== after;
-            const clean = withoutLeftovers(PATH, token);
-            if (clean.kind !== "settled") throw new Error(clean.message);
-            // The cleaning itself may be cut as well.
-            let left = [...token];
-            for (const gone of clean.surplus) {
-              left = left.filter((object) => object !== gone);
-              if (seen(left) !== shown) throw new Error("the cleaning changed what is seen");
-            }
-            const again = withoutLeftovers(PATH, left);
-            if (again.kind !== "settled" || again.surplus.length > 0)
-              throw new Error("something is left over");
+          cuts += steps.length;
+          checkSteps(steps, old, after);
+          for (const left of steps.map(cleaned))
             if (![objects.length, last.length].includes(left.length))
               throw new Error("objects are left over");
-          }
         },
       ),
       { numRuns: 3000 },

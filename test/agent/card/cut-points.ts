@@ -59,6 +59,16 @@ const prepare = async (store: WatchedStore, { before }: CutScenario): Promise<Ma
   return others;
 };
 
+/** Which of the other paths don't hold what they held. */
+const changedOthers = async (store: WatchedStore, others: ReadonlyMap<string, string>): Promise<string[]> => {
+  const faults: string[] = [];
+  for (const [path, sum] of others) {
+    const found = await holds(store, path);
+    if (found !== sum) faults.push(`${path} has become ${found}`);
+  }
+  return faults;
+};
+
 /** Runs the scenario once to learn its APDUs, then once for each that `at` chooses. Faults are what was not as it must be. */
 export const cutAtApdus = async (
   { card, openStore }: CardFixture,
@@ -87,15 +97,11 @@ export const cutAtApdus = async (
     await reloaded(store);
     const found = await holds(store, PATH);
     const state = found === now ? "new" : found === old ? "old" : found;
-    const claim = claimOf(result);
-    const said = "code" in result ? result.code : result.kind;
-    table.set(`${said} -> ${state}`, (table.get(`${said} -> ${state}`) ?? 0) + 1);
-    if (!claim.includes(state))
+    const said = `${"code" in result ? result.code : result.kind} -> ${state}`;
+    table.set(said, (table.get(said) ?? 0) + 1);
+    if (!claimOf(result).includes(state))
       faults.push(`${scenario.name} ${nth}: ${JSON.stringify(result)}, but ${state}`);
-    for (const [path, sum] of others) {
-      const other = await holds(store, path);
-      if (other !== sum) faults.push(`${scenario.name} ${nth}: ${path} has become ${other}`);
-    }
+    faults.push(...(await changedOthers(store, others)).map((fault) => `${scenario.name} ${nth}: ${fault}`));
   }
   return { table, cuts: chosen.length, apdus: entries.length, faults };
 };
