@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests random runs of the two-way sync over a store in memory that are longer than the exhaustive ones.
 import t from "tap";
+import { depthOf } from "../deep-models.ts";
 import { changeInMemory } from "./change-in-memory.ts";
 import { type RunTally, runOnce } from "./two-way-runs.ts";
 
-const RUNS = 600;
+const RUNS = depthOf(200, 600);
 const STEPS = 60;
 
 t.test(`${RUNS} random runs of ${STEPS} steps lose no update unseen, and end with equal sides`, async (t) => {

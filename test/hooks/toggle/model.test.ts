@@ -26,7 +26,7 @@ import { template } from "./request.ts";
 const DEPTH = 4;
 const DEEPEST = depthOf(DEPTH, DEPTH + 1);
 const DEEPER: ReadonlySet<string> = new Set(["Fixed", "Floor", "with a template"]);
-const WALKS = 5000;
+const WALKS = depthOf(2000, 5000);
 /** So often it may be quiet for eleven minutes. */
 const MAX_QUIET = 1;
 
