@@ -34,6 +34,7 @@ const conditions: [header: string, value: string, status: number, sentence: stri
   ["if-none-match", "sha256:0", 400, "no quotes"],
 ];
 t.test("conditions", async (t) => {
+  const agent = writableAgent(t);
   for (const [header, value, status, sentence] of conditions)
     for (const ask of [
       { method: "PUT", url, body: { data: { user: b64(second) } } },
@@ -41,7 +42,7 @@ t.test("conditions", async (t) => {
       { method: "DELETE", url },
       { method: "DELETE", url: `${url}?key=user` },
     ] satisfies Ask[]) {
-      const agent = writableAgent(t);
+      agent.store.remove("secrets/a/db");
       agent.store.put("secrets/a/db", { user: first });
       const before = await agent.held();
       const answer = await agent.ask({ ...ask, headers: { [header]: value } });
