@@ -34,7 +34,7 @@ const bytesOf = (map: StringMap): number =>
   );
 
 /** Whether annotations of a template fit on an object, beside those that it gets anyway. */
-export const isFitting = (annotations: StringMap): boolean =>
+export const isWithinSizeLimit = (annotations: StringMap): boolean =>
   bytesOf(annotations) <= MAX_ANNOTATIONS - RESERVED;
 
 /** What Kubernetes would refuse of `map`, in words behind the field's name; undefined where it takes all. */
@@ -47,7 +47,7 @@ export const faultOf = (field: Field, map: StringMap): string | undefined => {
       return `the value of ${JSON.stringify(key)} is none that a label can have: at most ${MAX_VALUE} letters, digits, "-", "_" and ".", with a letter or digit at both ends.`;
     }
   }
-  return field === "labels" || isFitting(map)
+  return field === "labels" || isWithinSizeLimit(map)
     ? undefined
     : `they have ${bytesOf(map)} bytes together, and ${MAX_ANNOTATIONS - RESERVED} can be given. Make them shorter.`;
 };

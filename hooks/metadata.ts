@@ -21,7 +21,8 @@ export const isOwnedBy = ({ metadata }: Meta, uid: string): boolean =>
   metadata.ownerReferences?.some((owner) => owner.uid === uid) === true;
 
 /** Whether what `parent` owns is to be let go of, and the garbage collector has not done so yet. */
-export const isToOrphan = ({ metadata }: Meta): boolean => metadata.finalizers?.includes(ORPHAN) === true;
+export const isBeingOrphaned = ({ metadata }: Meta): boolean =>
+  metadata.finalizers?.includes(ORPHAN) === true;
 
 /** Whether `entry` owns the field at `path`, each name as FieldsV1 writes it: `f:spec`, `f:replicas`. */
 export const ownsField = ({ fieldsV1 }: ManagedFieldsEntry, path: readonly string[]): boolean => {

@@ -7,7 +7,7 @@ import type { ConfigFault, ConfigResult, Environment } from "./config/variables.
 import { createLogger, describeError } from "./log.ts";
 
 /** A role that listens. */
-export type Running = {
+export type RunningRole = {
   /** Waits for what is under way. */
   close(): Promise<void>;
   /** Resolves when it does its work, for roles that listen before that. */
@@ -20,7 +20,7 @@ export type Role<Config extends ListenerConfig> = {
   parse(env: Environment): Promise<ConfigResult<Config>>;
   /** Says in the log what the process starts with; unless given, logs the configuration, which then has no secrets. */
   announce?(config: Config, env: Environment, logger: Logger): Promise<void>;
-  run(config: Config, logger: Logger): Promise<Running>;
+  run(config: Config, logger: Logger): Promise<RunningRole>;
 };
 
 /** How long requests under way may take to end; Kubernetes kills after 30 s. */
@@ -31,10 +31,10 @@ export const listeningRole =
   <Config extends ListenerConfig>(name: string, role: Role<Config>) =>
   async (env: Environment): Promise<void> => {
     const parsed = await role.parse(env);
-    if (!parsed.ok) return fail(`keyswitch ${name}: ${describeFaults(parsed.faults)}`);
+    if (!parsed.ok) return exitWithError(`keyswitch ${name}: ${describeFaults(parsed.faults)}`);
     const { config } = parsed;
     const logger = createLogger({ level: config.logLevel, role: name });
-    let running: Promise<Running> | undefined;
+    let running: Promise<RunningRole> | undefined;
     let end: string | undefined;
     // Node would open its debugger, which reads all memory.
     process.on("SIGUSR1", () => logger.warn({ signal: "SIGUSR1" }, "this signal is ignored"));
@@ -55,14 +55,14 @@ export const listeningRole =
       ended?.then((reason) => {
         end = reason;
         logger.fatal({ reason }, "can't go on");
-        fail(`keyswitch ${name}: ${reason}\n`);
+        exitWithError(`keyswitch ${name}: ${reason}\n`);
         grace.close();
       });
       await ready;
       logger.info("ready");
     } catch (error) {
       logger.fatal({ err: error }, "the start failed");
-      fail(`keyswitch ${name}: the start failed: ${inOneLine(error)}\n`);
+      exitWithError(`keyswitch ${name}: the start failed: ${inOneLine(error)}\n`);
       process.exit();
     }
   };
@@ -89,7 +89,7 @@ const describeFaults = (faults: readonly ConfigFault[]): string => {
 };
 
 /** Says on stderr why the process ends, and has it exit with 1. */
-export const fail = (text: string): void => {
+export const exitWithError = (text: string): void => {
   process.stderr.write(text);
   process.exitCode = 1;
 };

@@ -2,7 +2,7 @@
 // Starts the role that the command line names (`main.js <role>`) and loads only its code, so that the webhook and the bot never
 // load the HSM's libraries.
 import type { Environment } from "./config/variables.ts";
-import { fail, listeningRole } from "./listening-role.ts";
+import { exitWithError, listeningRole } from "./listening-role.ts";
 
 /** Starts a role with the arguments after its name. */
 type Start = (env: Environment, args: readonly string[]) => Promise<void>;
@@ -46,5 +46,5 @@ if (isRole(name)) await roles[name](process.env, args);
 else {
   const known = Object.keys(roles).join(", ");
   const what = name === undefined ? "a role is needed" : `there is no role ${JSON.stringify(name)}`;
-  fail(`keyswitch: ${what}; the roles are: ${known}\n${USAGE}`);
+  exitWithError(`keyswitch: ${what}; the roles are: ${known}\n${USAGE}`);
 }

@@ -79,7 +79,7 @@ export const placeholderFor = (value: string): string => (value === "" ? "LQ==" 
 const isPlaceholder = (value: string): boolean => value === "" || value === "LQ==";
 
 /** `data` without keys that Keyswitch itself set and is about to leave out, by the `known` base. */
-export const heldPart = (data: StringMap, known: Base | undefined): StringMap => {
+export const withoutPlaceholders = (data: StringMap, known: Base | undefined): StringMap => {
   const removing = new Set(known?.removing);
   return Object.fromEntries(
     Object.entries(data).filter(([key, value]) => !(removing.has(key) && isPlaceholder(value))),
@@ -94,19 +94,19 @@ const noteFor = ({ metadata: { uid = "", annotations = {} } }: Secret): string =
  * What Keyswitch notes on the token (metadata.source) with what it took from `secret`: `agreed` is the checksum of the
  * data that the two have in common from then on. The webhook may die before it can say so anywhere else.
  */
-export const noteOf = (secret: Secret, agreed: string): string => `${noteFor(secret)}${agreed}`;
+export const sourceNoteOf = (secret: Secret, agreed: string): string => `${noteFor(secret)}${agreed}`;
 
 /**
  * The checksum of the data that `secret` and the token last had in common: by the note on the token, if that is later
  * than what the Secret was last given, or by the base. Writers that leave the note as it is do no harm: it speaks of then.
  */
-export const commonOf = (secret: Secret, known: Base, note: string | undefined): string => {
+export const commonChecksumOf = (secret: Secret, known: Base, note: string | undefined): string => {
   const start = noteFor(secret);
   return note?.startsWith(start) ? note.slice(start.length) : known.checksum;
 };
 
 /** Whether the note would have the next sync take something else for common than `data`, which both sides hold now. */
-export const isMisleading = (secret: Secret, note: string | undefined, data: ChecksummedData): boolean => {
+export const isNoteStale = (secret: Secret, note: string | undefined, data: ChecksummedData): boolean => {
   const start = noteFor(secret);
   return note?.startsWith(start) === true && note.slice(start.length) !== data.checksum;
 };

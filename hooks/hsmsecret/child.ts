@@ -16,7 +16,7 @@ import { allowed } from "./template.ts";
 const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";
 
 /** What to say of those of `secrets` whose data stand in that annotation; undefined where none do. */
-export const leakOf = (secrets: readonly Secret[]): string | undefined => {
+export const lastAppliedLeakText = (secrets: readonly Secret[]): string | undefined => {
   const names = secrets
     .filter(({ metadata }) => metadata.annotations?.[LAST_APPLIED] !== undefined)
     .map(({ metadata }) => metadata.name);
@@ -143,11 +143,11 @@ const annotated = (child: SecretChild, annotations: StringMap): SecretChild => (
 });
 
 /** `child` with the mark of the reading that its data were made of, where that is known. */
-export const marked = (child: SecretChild, applied: string | undefined): SecretChild =>
+export const withAppliedVersion = (child: SecretChild, applied: string | undefined): SecretChild =>
   applied === undefined ? child : annotated(child, { [APPLIED]: applied });
 
 /** `child`, which has `data`, so that it is really applied over what is `owned`, and takes away the keys that it does not have. */
-export const replacing = (
+export const overwritingChild = (
   assessment: Assessment,
   child: SecretChild,
   data: ChecksummedData,
@@ -164,7 +164,7 @@ export const replacing = (
 };
 
 /** `child`, which has `data`, for a Secret that is not there yet. */
-export const creating = (assessment: Assessment, child: SecretChild, data: ChecksummedData): SecretChild =>
+export const newChild = (assessment: Assessment, child: SecretChild, data: ChecksummedData): SecretChild =>
   assessment.spec.writeBack === "Never"
     ? child
     : annotated(child, { [BASE]: baseText(assessment, data, undefined) });
@@ -173,7 +173,7 @@ export const creating = (assessment: Assessment, child: SecretChild, data: Check
  * `child`, which is `owned` already and has `data`, with a base that says that the token holds the same. Where that is news,
  * it is `applied`: the child with the mark of the reading.
  */
-export const agreed = (
+export const withAgreedBase = (
   assessment: Assessment,
   { child, applied }: { readonly child: SecretChild; readonly applied: SecretChild },
   data: ChecksummedData,
@@ -187,7 +187,7 @@ export const agreed = (
 };
 
 /** What is `owned` as it is, with the base that it has lost: `common`, as a status shows it. */
-export const remembering = (
+export const withRestoredBase = (
   { spec, scope }: Assessment,
   { secret }: OwnedSecret,
   common: string,
@@ -195,7 +195,10 @@ export const remembering = (
   annotated(relisted(spec, secret), { [BASE]: JSON.stringify({ checksum: common, scope: scope() }) });
 
 /** What is `owned` as it is, with a base that says that nothing is left to be told of what it holds. */
-export const accepted = (assessment: Assessment, { secret, base, mapped }: OwnedSecret): SecretChild =>
+export const withAcceptedBase = (
+  assessment: Assessment,
+  { secret, base, mapped }: OwnedSecret,
+): SecretChild =>
   annotated(relisted(assessment.spec, secret), {
     [REPLACED]: secret.metadata.resourceVersion ?? "",
     [BASE]: baseText(assessment, mapped, base, base?.removing),

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides for each outcome of the reading which Secrets the response lists and what the status reports.
 import { checksummed } from "../checksum.ts";
-import { accepted, remembering } from "./child.ts";
+import { withAcceptedBase, withRestoredBase } from "./child.ts";
 import { type Decision, leaveAlone } from "./decision.ts";
 import { ensurePresent } from "./ensure-present.ts";
-import type { Judgement, Pair } from "./judge.ts";
+import type { ConflictPair, Judgement } from "./judge.ts";
 import { secretsOf } from "./observed.ts";
-import { isAgreed } from "./plan.ts";
+import { isConfirmedByBase } from "./plan.ts";
 import type { Reading } from "./reading.ts";
 import { FORCE_SYNC } from "./schema.ts";
-import { learnedFrom, readyReason } from "./status.ts";
+import { readingFacts, readyReason } from "./status.ts";
 import type { FailedWrite } from "./token-write.ts";
-import { conflictFinding, failureFinding, keepingEdits, withheldFinding } from "./write-back.ts";
+import { conflictFinding, failureFinding, withheldFinding, withoutDroppingEdits } from "./write-back.ts";
 
 /** Seconds after which an HSM that could not be read is tried again, where the agent gives no advice. */
 const RETRY_SECONDS = 15;
@@ -42,13 +42,13 @@ const unavailable = (
 const absent = (
   judgement: Judgement,
   reading: Extract<Reading, { outcome: "absent" }>,
-  obeyed: Pair | undefined,
+  obeyed: ConflictPair | undefined,
 ): Decision => {
   const { spec, observed } = judgement;
   const finding = {
     reason: "ObjectNotFound" as const,
     syncStatus: "OutOfSync" as const,
-    ...learnedFrom(reading),
+    ...readingFacts(reading),
   };
   const after = Math.min(spec.syncInterval, MISSING_SECONDS);
   const nothing = `The token of ${reading.device} holds nothing at ${spec.hsmPath}.`;
@@ -61,7 +61,7 @@ const absent = (
     const left = leaveAlone(judgement, { ...finding, message: `${nothing} ${kept}`, syncStatus }, after);
     if (obeyed === undefined || observed.owned === undefined) return left;
     // The user has accepted that the token holds nothing: from here on, what the Secret holds is no edit.
-    return { ...left, children: [accepted(judgement, observed.owned), ...left.children.slice(1)] };
+    return { ...left, children: [withAcceptedBase(judgement, observed.owned), ...left.children.slice(1)] };
   }
   return {
     children: [],
@@ -84,7 +84,7 @@ const unread = (judgement: Judgement): Decision => {
     owned !== undefined &&
     context.checksums.fits(before.secretChecksum, owned.whole.checksum) &&
     reason === "Synced" &&
-    isAgreed(judgement, owned)
+    isConfirmedByBase(judgement, owned)
   ) {
     return ensurePresent(judgement, owned.whole);
   }
@@ -103,7 +103,7 @@ const unread = (judgement: Judgement): Decision => {
 };
 
 /** What follows where the token's content counts. */
-const following = (judgement: Judgement, reading: Reading, obeyed: Pair | undefined): Decision => {
+const following = (judgement: Judgement, reading: Reading, obeyed: ConflictPair | undefined): Decision => {
   const { content, observed } = judgement;
   switch (reading.outcome) {
     case "unavailable":
@@ -113,7 +113,7 @@ const following = (judgement: Judgement, reading: Reading, obeyed: Pair | undefi
     case "found":
     case "unchanged":
       if (content?.ok === false) {
-        return leaveAlone(judgement, { ...learnedFrom(reading), ...content, syncStatus: "Error" });
+        return leaveAlone(judgement, { ...readingFacts(reading), ...content, syncStatus: "Error" });
       }
       return ensurePresent(judgement, content?.content ?? observed.owned?.whole ?? checksummed({}));
   }
@@ -132,7 +132,7 @@ const keepingBase = (judgement: Judgement, decision: Decision): Decision => {
   }
   return {
     ...decision,
-    children: [remembering(judgement, owned, before.secretChecksum), ...decision.children.slice(1)],
+    children: [withRestoredBase(judgement, owned, before.secretChecksum), ...decision.children.slice(1)],
   };
 };
 
@@ -150,10 +150,10 @@ export const decide = (judgement: Judgement, failure: FailedWrite = NOT_TRIED): 
   const { spec, refusal, reading, verdict } = judgement;
   if (refusal !== undefined) return leaveAlone(judgement, { ...refusal, syncStatus: "Error" });
   if (reading === undefined) return unread(judgement);
-  const learned = learnedFrom(reading);
+  const learned = readingFacts(reading);
   switch (verdict.verdict) {
     case "token": {
-      const decision = keepingEdits(judgement, following(judgement, reading, verdict.obeyed));
+      const decision = withoutDroppingEdits(judgement, following(judgement, reading, verdict.obeyed));
       // While it is being obeyed the conflict stays in the status, for the choice is bound to it.
       const conflict = verdict.obeyed ?? (reading.outcome === "unavailable" ? undefined : null);
       return conflict === undefined ? decision : { ...decision, finding: { ...decision.finding, conflict } };

@@ -5,28 +5,28 @@ import { conditionOf } from "../condition.ts";
 import type { Secret } from "../kubernetes.ts";
 import { secondsSinceEpoch, secondsUntil } from "../rfc3339.ts";
 import { appliedText } from "./applied-version.ts";
-import { isMisleading } from "./base.ts";
+import { isNoteStale } from "./base.ts";
 import {
-  agreed,
-  creating,
   hasDataOf,
   isApplied,
-  marked,
+  newChild,
+  overwritingChild,
   relisted,
-  replacing,
   type SecretChild,
   secretChild,
+  withAgreedBase,
+  withAppliedVersion,
 } from "./child.ts";
 import { type Decision, leaveAlone, secretChecksumOf } from "./decision.ts";
 import type { Judgement } from "./judge.ts";
 import type { Reading } from "./reading.ts";
 import type { HSMSecret, HSMSecretStatus } from "./schema.ts";
-import { type Finding, type Learned, learnedFrom } from "./status.ts";
+import { type Finding, type ReadingFacts, readingFacts } from "./status.ts";
 
 type Found = Extract<Reading, { outcome: "found" }>;
 
 /** What keeps a Secret from getting any data: another type, or a deletion that something holds up. */
-const inTheWay = (judgement: Judgement, learned: Learned): Decision | undefined => {
+const inTheWay = (judgement: Judgement, learned: ReadingFacts): Decision | undefined => {
   const { spec, observed } = judgement;
   const secret = observed.owned?.secret ?? observed.foreign;
   if (secret === undefined) return undefined;
@@ -39,13 +39,13 @@ const inTheWay = (judgement: Judgement, learned: Learned): Decision | undefined 
       syncStatus: "OutOfSync",
     });
   }
-  const held = heldText(secret);
+  const held = heldByFinalizerText(secret);
   return held === undefined
     ? undefined
     : leaveAlone(judgement, { ...learned, reason: "Conflict", message: held, syncStatus: "OutOfSync" });
 };
 
-const inSync = (judgement: Judgement, learned: Learned, child: SecretChild): Decision => {
+const inSync = (judgement: Judgement, learned: ReadingFacts, child: SecretChild): Decision => {
   const { spec } = judgement;
   return {
     children: [child],
@@ -81,9 +81,9 @@ const progress = (
 ): Pick<Finding, "message" | "overdue"> & { after: number } => {
   const { parent, spec, before, observed, context } = judgement;
   const name = `${parent.metadata.namespace}/${spec.secretName}`;
-  const waited = writingFor(before, context.now);
+  const waited = secondsReconciling(before, context.now);
   const unclaimed = observed.released ? observed.owned?.secret : observed.foreign;
-  const unselected = unclaimed !== undefined && isUnselected(parent, unclaimed);
+  const unselected = unclaimed !== undefined && isOutsideSelector(parent, unclaimed);
   if (unselected && waited >= TAKE_OVER_SECONDS) {
     return { message: notTakenOverText(parent, unclaimed), overdue: true, after: spec.syncInterval };
   }
@@ -101,7 +101,7 @@ const progress = (
 /** Lists `child`, which has `data`, to be written, and the Secrets of an earlier secretName, which go only after it is there. */
 const writing = (
   judgement: Judgement,
-  learned: Learned,
+  learned: ReadingFacts,
   child: SecretChild,
   data: ChecksummedData,
   found: Found | undefined,
@@ -111,8 +111,8 @@ const writing = (
   return {
     children: [
       observed.owned === undefined
-        ? creating(judgement, child, data)
-        : replacing(judgement, child, data, observed.owned),
+        ? newChild(judgement, child, data)
+        : overwritingChild(judgement, child, data, observed.owned),
       ...observed.stale.map((stale) => relisted(spec, stale)),
     ],
     finding: {
@@ -132,15 +132,15 @@ const writing = (
 export const ensurePresent = (judgement: Judgement, data: ChecksummedData): Decision => {
   const { parent, spec, observed, reading } = judgement;
   const { owned } = observed;
-  const learned: Learned = reading === undefined ? {} : learnedFrom(reading);
+  const learned: ReadingFacts = reading === undefined ? {} : readingFacts(reading);
   const found = reading?.outcome === "found" ? reading : undefined;
   const obstacle = inTheWay(judgement, learned);
   if (obstacle !== undefined) return obstacle;
   const child = secretChild(spec, parent.metadata.namespace, data.data, spec.secretType, owned?.secret);
-  const applied = marked(child, found && appliedText(spec, found));
-  const misled = spec.writeBack !== "Never" && owned && isMisleading(owned.secret, found?.source, data);
+  const applied = withAppliedVersion(child, found && appliedText(spec, found));
+  const misled = spec.writeBack !== "Never" && owned && isNoteStale(owned.secret, found?.source, data);
   if (owned !== undefined && isApplied(child, owned.secret) && !misled && !observed.released) {
-    return inSync(judgement, learned, agreed(judgement, { child, applied }, data, owned));
+    return inSync(judgement, learned, withAgreedBase(judgement, { child, applied }, data, owned));
   }
   const secret = owned?.secret ?? observed.foreign;
   if (secret?.immutable === true && !hasDataOf(child, secret)) {
@@ -158,7 +158,7 @@ export const ensurePresent = (judgement: Judgement, data: ChecksummedData): Deci
 const PASSING: ReadonlySet<string> = new Set(["foregroundDeletion", "orphan"]);
 
 /** What to say of a Secret that is being deleted and held; Metacontroller changes none that is. */
-const heldText = ({ metadata }: Secret): string | undefined => {
+const heldByFinalizerText = ({ metadata }: Secret): string | undefined => {
   const held = (metadata.finalizers ?? []).filter((name) => !PASSING.has(name));
   return metadata.deletionTimestamp === undefined || held.length === 0
     ? undefined
@@ -169,7 +169,7 @@ const heldText = ({ metadata }: Secret): string | undefined => {
 const OVERDUE_SECONDS = 60;
 
 /** How long `before` has said that the Secret is being written, in seconds at the time `now`. */
-const writingFor = (before: HSMSecretStatus, now: string): number => {
+const secondsReconciling = (before: HSMSecretStatus, now: string): number => {
   const since = conditionOf(before.conditions, "Reconciling")?.lastTransitionTime;
   return since === undefined || secondsSinceEpoch(since) === undefined ? 0 : secondsUntil(now, since);
 };
@@ -187,7 +187,7 @@ const SELECTED_BY = "controller-uid";
 const TAKE_OVER_SECONDS = 2;
 
 /** Whether nothing but server-side apply takes `secret` over: dynamic apply claims only what its selector matches. */
-const isUnselected = (parent: HSMSecret, secret: Secret): boolean =>
+const isOutsideSelector = (parent: HSMSecret, secret: Secret): boolean =>
   secret.metadata.labels?.[SELECTED_BY] !== parent.metadata.uid;
 
 /** What to say of a Secret that is nobody's and that Metacontroller has not taken over. */

@@ -4,14 +4,14 @@
 import type { HookResult } from "../hook-result.ts";
 import { isHsmPath } from "../hsm-path.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
-import { isToOrphan } from "../metadata.ts";
+import { isBeingOrphaned } from "../metadata.ts";
 import { mayWrite } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
-import { leakOf, relisted } from "./child.ts";
+import { lastAppliedLeakText, relisted } from "./child.ts";
 import { nextStatus } from "./next-status.ts";
 import { secretsOf } from "./observed.ts";
 import { resyncAfter } from "./resync.ts";
-import { type Finding, isTold, type Reason } from "./status.ts";
+import { type Finding, isReported, type Reason } from "./status.ts";
 import type { Removal, RemovalOutcome } from "./token-write.ts";
 
 /** Seconds after which a removal that failed is tried again, where the agent gives no advice. */
@@ -21,7 +21,7 @@ export type FinalizeResult = HookResult<FinalizeResponse, "Finalized" | "Orphani
 
 /** Whether the garbage collector has still to let go of a Secret: one that is left out meanwhile would be deleted. */
 const isOrphaning = ({ parent, observed }: Assessment): boolean =>
-  secretsOf(observed).length > 0 && isToOrphan(parent);
+  secretsOf(observed).length > 0 && isBeingOrphaned(parent);
 
 const mayRemove = ({ parent, spec, context }: Assessment): boolean =>
   mayWrite(context.policy, parent.metadata.namespace, spec.hsmPath);
@@ -88,7 +88,7 @@ export const finalize = (assessment: Assessment, removal?: RemovalOutcome): Fina
     return { response: { finalized: true, children: [] }, events: [], outcome: "Finalized" };
   }
   const { after, ...why } = kept;
-  const leak = leakOf(secrets);
+  const leak = lastAppliedLeakText(secrets);
   const finding: Finding = { ...why, syncStatus: "Error", ...(leak !== undefined && { leak }) };
   return {
     response: {
@@ -97,7 +97,7 @@ export const finalize = (assessment: Assessment, removal?: RemovalOutcome): Fina
       status: nextStatus(assessment, finding),
       resyncAfterSeconds: resyncAfter(parent.metadata.uid, after),
     },
-    events: isTold(before, why) ? [] : [{ type: "Warning", reason: why.reason, message: why.message }],
+    events: isReported(before, why) ? [] : [{ type: "Warning", reason: why.reason, message: why.message }],
     outcome: why.reason,
   };
 };

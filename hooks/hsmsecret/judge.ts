@@ -7,7 +7,7 @@ import type { StringMap } from "../kubernetes.ts";
 import { ownProperty } from "../maps.ts";
 import { mayWrite, quotaOf } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
-import { commonOf, noteOf } from "./base.ts";
+import { commonChecksumOf, sourceNoteOf } from "./base.ts";
 import { type Content, contentOf } from "./content.ts";
 import type { OwnedSecret } from "./observed.ts";
 import type { Reading } from "./reading.ts";
@@ -16,7 +16,7 @@ import { RESOLVE } from "./schema.ts";
 import type { Write } from "./token-write.ts";
 
 /** The two contents that can't both stay; see status.conflict. */
-export interface Pair {
+export interface ConflictPair {
   readonly secretChecksum: string;
   readonly hsmChecksum?: string;
 }
@@ -29,12 +29,12 @@ export type ConflictCause = "both" | "absent" | "unknown";
 
 export type Verdict =
   /** The token's content counts. `obeyed`: because the user chose so in the conflict of this pair. */
-  | { readonly verdict: "token"; readonly obeyed?: Pair }
+  | { readonly verdict: "token"; readonly obeyed?: ConflictPair }
   /** The Secret's content counts. */
-  | { readonly verdict: "write"; readonly write: Write; readonly obeyed?: Pair }
-  | { readonly verdict: "conflict"; readonly cause: ConflictCause; readonly pair: Pair }
+  | { readonly verdict: "write"; readonly write: Write; readonly obeyed?: ConflictPair }
+  | { readonly verdict: "conflict"; readonly cause: ConflictCause; readonly pair: ConflictPair }
   /** The Secret's content would count, but may or can't be written. */
-  | { readonly verdict: "withheld"; readonly why: Withheld; readonly obeyed?: Pair };
+  | { readonly verdict: "withheld"; readonly why: Withheld; readonly obeyed?: ConflictPair };
 
 /** Why a write is not tried. */
 export type Withheld =
@@ -73,7 +73,7 @@ const wantedOf = (spec: ResolvedSpec, held: StringMap, token: StringMap): Wanted
 /** Whether the status already shows the conflict of this very pair. */
 export const isShown = (
   { before: { conflict }, context: { checksums } }: Assessment,
-  pair: Pair,
+  pair: ConflictPair,
 ): boolean => {
   if (conflict === undefined || !checksums.fits(conflict.secretChecksum, pair.secretChecksum)) return false;
   return pair.hsmChecksum === undefined
@@ -82,7 +82,7 @@ export const isShown = (
 };
 
 /** What the user chose for the conflict of `pair`; a choice counts only once the status has shown that conflict. */
-export const choiceFor = (assessment: Assessment, pair: Pair): "hsm" | "secret" | undefined => {
+export const resolutionFor = (assessment: Assessment, pair: ConflictPair): "hsm" | "secret" | undefined => {
   const { parent, before } = assessment;
   const choice = parent.metadata.annotations?.[RESOLVE];
   if (!isShown(assessment, pair) || choice === before.lastResolve) return undefined;
@@ -112,7 +112,7 @@ const hindrance = (
 };
 
 /** The write of the data that the Secret holds over what was read, or why there is none. */
-const writing = (given: Case, obeyed: Pair | undefined): Verdict => {
+const writing = (given: Case, obeyed: ConflictPair | undefined): Verdict => {
   const { parent, spec, context, owned, reading, wanted } = given;
   const chosen = obeyed === undefined ? {} : { obeyed };
   if (!wanted.ok) return { verdict: "withheld", why: { why: "ambiguous", keys: wanted.keys }, ...chosen };
@@ -128,7 +128,7 @@ const writing = (given: Case, obeyed: Pair | undefined): Verdict => {
     device: reading.device,
     data,
     ...(reading.outcome === "found" && { ifMatch: reading.checksum }),
-    source: noteOf(owned.secret, (agreed.ok ? agreed.content : after).checksum),
+    source: sourceNoteOf(owned.secret, (agreed.ok ? agreed.content : after).checksum),
     checksum: after.checksum,
     quota: quotaOf(context.policy, parent.metadata.namespace),
   };
@@ -182,7 +182,7 @@ const changesOf = (given: Case): Changes => {
     return checksums.fits(base.checksum, held.checksum) ? "nobody" : differing(reading);
   if (reading.outcome === "absent" || content === undefined)
     return checksums.fits(base.checksum, mapped.checksum) ? "nobody" : "absent";
-  const common = commonOf(secret, base, reading.source);
+  const common = commonChecksumOf(secret, base, reading.source);
   if (checksums.fits(common, mapped.checksum)) return "nobody";
   return checksums.fits(common, content.checksum) ? "secret" : "both";
 };
@@ -218,11 +218,11 @@ const verdictOf = (given: Case): Verdict => {
   if (changes === "nobody") return FOLLOW;
   if (changes === "secret") return writing(given, undefined);
   const { owned, reading } = given;
-  const pair: Pair = {
+  const pair: ConflictPair = {
     secretChecksum: owned.mapped.checksum,
     ...(reading.outcome === "found" && { hsmChecksum: reading.checksum }),
   };
-  const choice = choiceFor(given, pair);
+  const choice = resolutionFor(given, pair);
   if (choice === undefined) return { verdict: "conflict", cause: changes, pair };
   return choice === "hsm" ? { verdict: "token", obeyed: pair } : writing(given, pair);
 };

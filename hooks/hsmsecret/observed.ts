@@ -6,7 +6,7 @@ import type { KeyedChecksums } from "../keyed-checksum.ts";
 import type { Secret } from "../kubernetes.ts";
 import { ownProperty } from "../maps.ts";
 import { controllerOf } from "../metadata.ts";
-import { type Base, baseOf, heldPart } from "./base.ts";
+import { type Base, baseOf, withoutPlaceholders } from "./base.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMSecretStatus, HSMSecretSyncRequest } from "./schema.ts";
 
@@ -82,7 +82,7 @@ export interface OwnedSecret {
 export const ownedSecretOf = (secret: Secret, { data: mapping }: Pick<ResolvedSpec, "data">): OwnedSecret => {
   const base = baseOf(secret);
   const whole = checksummed(secret.data ?? {});
-  const held = base?.removing === undefined ? whole : checksummed(heldPart(whole.data, base));
+  const held = base?.removing === undefined ? whole : checksummed(withoutPlaceholders(whole.data, base));
   const names = mapping && new Set(mapping.map(({ key }) => key));
   const mapped =
     names === undefined

@@ -32,7 +32,7 @@ const isChoosing = ({ parent, before }: Assessment): boolean => {
 };
 
 /** Whether a Secret that a status calls synced is also by its base what the token held. Without writeBack it needs none. */
-export const isAgreed = ({ spec, scope, context }: Assessment, owned: OwnedSecret): boolean =>
+export const isConfirmedByBase = ({ spec, scope, context }: Assessment, owned: OwnedSecret): boolean =>
   spec.writeBack === "Never" ||
   (isUnedited(owned, context.checksums) === true && owned.base?.scope === scope());
 

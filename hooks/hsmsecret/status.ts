@@ -48,10 +48,10 @@ export interface Finding {
 }
 
 /** What a reading says for the status, whatever follows from it. */
-export type Learned = Pick<Finding, "device" | "hsmChecksum" | "lastReading">;
+export type ReadingFacts = Pick<Finding, "device" | "hsmChecksum" | "lastReading">;
 
 /** The facts that `reading` teaches. */
-export const learnedFrom = (reading: Reading): Learned => {
+export const readingFacts = (reading: Reading): ReadingFacts => {
   switch (reading.outcome) {
     case "found": {
       const { device, version, checksum } = reading;
@@ -79,7 +79,7 @@ export const readyReason = (status: HSMSecretStatus): Reason | undefined => {
 };
 
 /** Whether the status says `reason` and `message` already, so that no event has to tell of them. */
-export const isTold = (
+export const isReported = (
   status: HSMSecretStatus,
   { reason, message }: Pick<Finding, "reason" | "message">,
 ): boolean => {

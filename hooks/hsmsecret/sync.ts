@@ -4,7 +4,7 @@
 import type { HookEvent, HookResult } from "../hook-result.ts";
 import type { SyncResponse } from "../metacontroller.ts";
 import type { Assessment } from "./assessment.ts";
-import { leakOf } from "./child.ts";
+import { lastAppliedLeakText } from "./child.ts";
 import { decide } from "./decide.ts";
 import { isShown, type Judgement } from "./judge.ts";
 import { nextStatus } from "./next-status.ts";
@@ -12,7 +12,7 @@ import { type Observed, secretsOf } from "./observed.ts";
 import { pendingForceSync } from "./plan.ts";
 import { resyncAfter } from "./resync.ts";
 import { RESOLVE } from "./schema.ts";
-import { type Finding, isTold, type Reason } from "./status.ts";
+import { type Finding, isReported, type Reason } from "./status.ts";
 import type { FailedWrite, Write } from "./token-write.ts";
 import { writtenText } from "./write-back.ts";
 
@@ -42,7 +42,7 @@ const isUnfinished = (reason: Reason, observed: Observed): boolean =>
  */
 const eventsOf = ({ before }: Assessment, finding: Finding): HookEvent[] => {
   const { reason, message, overdue } = finding;
-  if ((reason === "Applying" && !overdue) || isTold(before, finding)) return [];
+  if ((reason === "Applying" && !overdue) || isReported(before, finding)) return [];
   return [{ type: reason === "Synced" ? "Normal" : "Warning", reason, message }];
 };
 
@@ -75,7 +75,7 @@ const completed = (judgement: Judgement, finding: Finding): Finding => {
   const wanted =
     reading === undefined || reading.outcome === "unavailable" ? undefined : pendingForceSync(judgement);
   const used = usedChoice(judgement);
-  const leak = leakOf(secretsOf(observed));
+  const leak = lastAppliedLeakText(secretsOf(observed));
   return {
     ...finding,
     secretUid: observed.owned?.secret.metadata.uid ?? null,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Validates the labels and annotations of spec.template, and filters those that Kubernetes would reject or that are reserved.
 import type { StringMap } from "../kubernetes.ts";
-import { type Field, faultOf, isFitting, isKey, isValue } from "../metadata-rules.ts";
+import { type Field, faultOf, isKey, isValue, isWithinSizeLimit } from "../metadata-rules.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
 /** Keys that belong to kubectl, Metacontroller and Keyswitch. */
@@ -19,7 +19,7 @@ export const allowed = (field: Field, map: StringMap, has: StringMap = {}): Stri
         isKey(field, key) &&
         isValue(field, value) &&
         !isReserved(key) &&
-        (field === "labels" || has[key] === value || isFitting(map)),
+        (field === "labels" || has[key] === value || isWithinSizeLimit(map)),
     ),
   );
 

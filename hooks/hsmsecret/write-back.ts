@@ -5,7 +5,7 @@ import { remedyOf } from "../error-codes.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import type { Decision } from "./decision.ts";
-import { type ConflictCause, choiceFor, type Verdict, type Withheld } from "./judge.ts";
+import { type ConflictCause, resolutionFor, type Verdict, type Withheld } from "./judge.ts";
 import { isUnedited, ownedSecretOf } from "./observed.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { RESOLVE } from "./schema.ts";
@@ -38,7 +38,7 @@ const adviceOf = (assessment: Assessment, pair: Of<"conflict">["pair"]): string 
   if (choice !== "hsm" && choice !== "secret") {
     return `The annotation ${RESOLVE} must be hsm or secret. ${choose}`;
   }
-  if (choiceFor(assessment, pair) !== undefined) return choose;
+  if (resolutionFor(assessment, pair) !== undefined) return choose;
   return `The annotation ${RESOLVE}=${choice} is older than this conflict and does not resolve it: remove it (${annotate} ${RESOLVE}-), then choose. ${choose}`;
 };
 
@@ -144,7 +144,10 @@ export const writtenText = (spec: ResolvedSpec, { device, path, method, data }: 
  * `decision`, but without letting go of a Secret of an earlier secretName that was edited and whose edit nobody has
  * taken to the token.
  */
-export const keepingEdits = ({ spec, observed, context }: Assessment, decision: Decision): Decision => {
+export const withoutDroppingEdits = (
+  { spec, observed, context }: Assessment,
+  decision: Decision,
+): Decision => {
   if (spec.writeBack === "Never") return decision;
   const listed = new Set(decision.children.map(({ metadata }) => metadata.name));
   const edited = observed.stale.filter(

@@ -115,7 +115,7 @@ export const relisted = (parent: Toggle, spec: ResolvedSpec, deployment: Deploym
   });
 
 /** Lists the named `deployment` at the count that it shall have; `putBack` is the note that it is put back, or was. */
-export const scaled = (
+export const scaledChild = (
   parent: Toggle,
   spec: ResolvedSpec,
   deployment: Deployment,
@@ -137,7 +137,7 @@ export const scaled = (
 };
 
 /** A Deployment that is not there yet, made of spec.template. */
-export const made = (
+export const newChild = (
   parent: Toggle,
   spec: ResolvedSpec,
   template: PodTemplate,

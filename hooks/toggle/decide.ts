@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides for each state of the named Deployment how the response lists it and what the status reports.
 import type { Assessment } from "./assessment.ts";
-import { type DeploymentChild, made, relisted, scaled } from "./child.ts";
+import { type DeploymentChild, newChild, relisted, scaledChild } from "./child.ts";
 import { contentionOf } from "./contention.ts";
 import { type Deployment, MADE_BY } from "./deployment.ts";
 import type { Named } from "./observed.ts";
@@ -131,7 +131,7 @@ const switched = (assessment: Assessment, deployment: Deployment): Decision => {
   const { phase, message, stuck } = going ? fought(count, contention.contended ?? seen.message) : seen;
   const advice = context.templates ? "Delete it, and the Toggle makes its own." : `Besides, ${NOT_ALLOWED}.`;
   return {
-    child: scaled(parent, spec, deployment, count, putBack),
+    child: scaledChild(parent, spec, deployment, count, putBack),
     finding: {
       phase,
       message: `${message}${whyText(spec)}`,
@@ -154,7 +154,7 @@ const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["temp
   if (!context.templates) return forbidden(assessment, undefined);
   const count = countOf(assessment, undefined);
   return {
-    child: made(parent, spec, template, count),
+    child: newChild(parent, spec, template, count),
     finding: {
       phase: spec.on ? "Starting" : "Stopping",
       message: `The Deployment ${spec.deploymentName} is being made. If that lasts, kubectl describe shows why.`,

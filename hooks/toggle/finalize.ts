@@ -3,7 +3,7 @@
 // did not create.
 import type { HookResult } from "../hook-result.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
-import { isToOrphan } from "../metadata.ts";
+import { isBeingOrphaned } from "../metadata.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import { type Deployment, isMadeBy, namesOf, replicasOf } from "./deployment.ts";
@@ -38,7 +38,7 @@ export const finalize = (assessment: Assessment): FinalizeResult => {
       !isMadeBy(deployment, parent.metadata.uid) &&
       !(spec.deletionPolicy === "Delete" && deployment.metadata.name === spec.deploymentName),
   );
-  const orphaning = owned.length > 0 && isToOrphan(parent);
+  const orphaning = owned.length > 0 && isBeingOrphaned(parent);
   if (!orphaning && kept.length === 0) {
     return { response: { finalized: true, children: [] }, events: [], outcome: "Finalized" };
   }

@@ -7,7 +7,7 @@ import { startupTable } from "../config/startup-table.ts";
 import type { Environment } from "../config/variables.ts";
 import { authOf, tokenFile } from "../http/auth.ts";
 import { openToggles, type WatchedToggles } from "../kubernetes/toggles.ts";
-import type { Running } from "../listening-role.ts";
+import type { RunningRole } from "../listening-role.ts";
 import { sleep, wallClock } from "../time.ts";
 import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
@@ -37,7 +37,7 @@ const watchToggles = (config: BotConfig, logger: Logger, metrics: BotMetrics): W
   });
 
 /** @throws StoreInUse, UnusableFile, Error or Node's listen error when the start fails */
-export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenChat): Promise<Running> => {
+export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenChat): Promise<RunningRole> => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const metrics = createBotMetrics(registry);

@@ -7,7 +7,7 @@ import { loadCryptoEngine } from "./crypto/engine.ts";
 import { requestsOf } from "./crypto/homeserver-requests.ts";
 import { createMatrixHttp } from "./http.ts";
 import { createHttpExchange } from "./http-exchange.ts";
-import { tellOtherDevices } from "./other-devices.ts";
+import { logOtherDevices } from "./other-devices.ts";
 import { readRecoveryKey, signOwnDevice } from "./own-device.ts";
 
 export type MatrixParts = Pick<ConnectOptions, "config" | "engine" | "http" | "exchange" | "logger"> & {
@@ -33,7 +33,7 @@ const introduce = async (
   const request = requestsOf(connection.sdk);
   await signOwnDevice({ ...parts, ...options, encryption, request, auth });
   if (options.signal.aborted) return;
-  await tellOtherDevices({ request, homeserver, userId: connection.userId, deviceId, logger });
+  await logOtherDevices({ request, homeserver, userId: connection.userId, deviceId, logger });
 };
 
 const chatOf = (parts: MatrixParts, joined: Connected, options: ConnectChatOptions): ConnectedChat => {

@@ -34,7 +34,7 @@ export type OtherDevicesOptions = {
 };
 
 /** An entry of the log for each, with the command that removes it. A homeserver that does not tell is not asked again. */
-export const tellOtherDevices = async (options: OtherDevicesOptions): Promise<void> => {
+export const logOtherDevices = async (options: OtherDevicesOptions): Promise<void> => {
   const { request, homeserver, userId, deviceId, logger } = options;
   const { status, body } = await request("GET", "devices");
   if (status !== 200 || !Value.Check(Devices, body)) return;

@@ -2,7 +2,7 @@
 // Tests labels that can't be keys: they are counted and named, and their secret is not taken for complete.
 import t from "tap";
 import { encodePacked } from "../../server/agent/storage/packed.ts";
-import { isMislabelled, meantPath } from "../../server/agent/storage/path.ts";
+import { intendedPath, isMislabelled } from "../../server/agent/storage/path.ts";
 import { decodeSecret } from "../../server/agent/storage/secret.ts";
 import { someKeys } from "./kill-points.ts";
 import { tokenFixture } from "./token-fixture.ts";
@@ -103,6 +103,6 @@ t.test("objects of other programs are none of ours", async (t) => {
     ["secrets/a/db", "keyswitch/1"],
   ] as const) {
     t.notOk(isMislabelled({ label, application }), label);
-    t.equal(meantPath(label), undefined);
+    t.equal(intendedPath(label), undefined);
   }
 });

@@ -2,12 +2,12 @@
 // Tests the log lines about other devices of the bot's account, and the command that removes each: ids and names are the
 // homeserver's.
 import t from "tap";
-import { tellOtherDevices } from "../../server/matrix/other-devices.ts";
+import { logOtherDevices } from "../../server/matrix/other-devices.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 const told = async (status: number, body: unknown) => {
   const log = recordedLog();
-  await tellOtherDevices({
+  await logOtherDevices({
     request: async () => ({ status, body }),
     homeserver: "https://matrix.example.org",
     userId: "@bot:example.org",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What hooks of version v2 may answer, decoded as Go's strict JSON decoder does: null counts as left out.
+// Decodes the responses of hooks, version v2, as Go's strict JSON decoder does: null counts as omitted.
 import { type Static, type TObject, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { isObject, type Json, type JsonObject, listOrEmpty } from "../api/json.ts";

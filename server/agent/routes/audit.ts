@@ -132,7 +132,7 @@ const keyed = <K extends string>(
 const rounded = (ms: number): number => Math.round(ms * 10) / 10;
 
 /** Aborts when the caller hangs up before it has its answer. */
-export const callerGone = (reply: FastifyReply): AbortSignal => {
+export const hangUpSignal = (reply: FastifyReply): AbortSignal => {
   const gone = new AbortController();
   reply.raw.once("close", () => {
     if (!reply.raw.writableEnded) gone.abort();

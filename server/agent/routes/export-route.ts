@@ -6,7 +6,7 @@ import { ErrorBody } from "../../http/error-body.ts";
 import { ApiError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { type SecretStore, type Unavailable, unavailable } from "../store.ts";
-import { callerGone, startWriteAudit } from "./audit.ts";
+import { hangUpSignal, startWriteAudit } from "./audit.ts";
 import { failureOf, sendFailure } from "./change-failure.ts";
 import { ListQuery, shownMetadata } from "./secret-routes.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
@@ -63,7 +63,7 @@ export const addExportRoute = (app: KeyswitchServer, { store, metrics, device }:
     async (request, reply) => {
       const { prefix = "" } = request.query;
       const audit = startWriteAudit(request, metrics, "export");
-      const all = await readAll(store, prefix, callerGone(reply), (bytes) => reply.roomFor(bytes));
+      const all = await readAll(store, prefix, hangUpSignal(reply), (bytes) => reply.roomFor(bytes));
       if (all.kind === "unavailable") {
         audit({ prefix, outcome: all.code });
         return sendFailure(reply, failureOf(all));

@@ -19,7 +19,7 @@ import { makeWithinBudget } from "../../http/limits.ts";
 import { isOwnLabel } from "../apply-change.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import type { ListResult, SecretStore, Unavailable } from "../store.ts";
-import { callerGone, startAudit } from "./audit.ts";
+import { hangUpSignal, startAudit } from "./audit.ts";
 import { checkedPath } from "./secret-input.ts";
 
 export type SecretRouteOptions = { store: SecretStore; metrics: AgentMetrics; device: string };
@@ -127,7 +127,7 @@ const addListRoute = (app: KeyswitchServer, { store, metrics }: SecretRouteOptio
     async (request, reply) => {
       const { prefix = "" } = request.query;
       const audit = startAudit(request, metrics, "list");
-      const signal = callerGone(reply);
+      const signal = hangUpSignal(reply);
       const result = await makeWithinBudget(reply, 0, () => store.list(prefix, { signal }), listBytes);
       if (result === undefined || result.kind === "unavailable")
         return sendNothingRead(reply, result, (outcome) => audit({ outcome, prefix }));
@@ -149,7 +149,7 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
     const path = checkedPath(request);
     const audit = startAudit(request, metrics, "read");
     const fresh = asksFresh(request.headers["cache-control"]);
-    const signal = callerGone(reply);
+    const signal = hangUpSignal(reply);
     const keys = app.checksums();
     const tagOf = (checksum: string) => namedTag(request.headers["if-none-match"], checksum, keys);
     const isKnown = (checksum: string) => tagOf(checksum) !== undefined;

@@ -70,7 +70,7 @@ export const owners = (label: string): Ownership[] => {
  * The path that an object was meant for whose label no key can have: a blank in its last segment, a slash in front of all or one
  * too many, bytes that are no UTF-8. Undefined for a label that a secret can have, and where no path can be told.
  */
-export const meantPath = (label: string): string | undefined => {
+export const intendedPath = (label: string): string | undefined => {
   if (owners(label).length > 0) return undefined;
   const bare = label.replace(/^\/+/, "");
   const parent = bare.slice(0, Math.max(0, bare.lastIndexOf("/"))).replace(/\/+$/, "");
@@ -80,7 +80,7 @@ export const meantPath = (label: string): string | undefined => {
 /** Whether an object ought to belong to a secret, and has a label with which it can't. */
 export const isMislabelled = ({ label, application }: Pick<TokenObject, "label" | "application">): boolean =>
   owners(label).length === 0 &&
-  (!isPerKey(application) || application === PER_KEY_APPLICATION || meantPath(label) !== undefined);
+  (!isPerKey(application) || application === PER_KEY_APPLICATION || intendedPath(label) !== undefined);
 
 /**
  * The path under which a list shows a per-key label: three segments `secrets/<namespace>/<name>` are the bare key of
@@ -95,4 +95,4 @@ export const listedPath = (label: string): string | undefined => {
 };
 
 /** The path that a per-key object counts for, if only as one with a label that no key can have. */
-export const shownPath = (label: string): string | undefined => listedPath(label) ?? meantPath(label);
+export const shownPath = (label: string): string | undefined => listedPath(label) ?? intendedPath(label);

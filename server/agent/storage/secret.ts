@@ -5,7 +5,7 @@ import type { PathFault } from "../../../hooks/error-codes.ts";
 import type { Secret } from "../store.ts";
 import { type Settled, settle } from "./journal.ts";
 import { decodePacked, highestPackedVersion, supersededPacked } from "./packed.ts";
-import { isPerKey, JOURNAL_APPLICATION, meantPath, owners, shownPath, type TokenObject } from "./path.ts";
+import { intendedPath, isPerKey, JOURNAL_APPLICATION, owners, shownPath, type TokenObject } from "./path.ts";
 import { decodePerKey, type LayoutContent } from "./per-key.ts";
 
 /** What a token says about a path, once all its objects are known. */
@@ -26,7 +26,7 @@ export const pathsOf = ({ label, application }: ObjectName): string[] =>
       : [];
 
 const meantFor = (label: string): string[] | undefined => {
-  const path = meantPath(label);
+  const path = intendedPath(label);
   return path === undefined ? undefined : [path];
 };
 
@@ -78,7 +78,7 @@ export const decodeSecret = (
   const packed = decodePacked(path, settled.objects);
   const perKey = decodePerKey(path, settled.objects);
   const unfit = settled.objects.find(
-    ({ label, application }) => isPerKey(application) && meantPath(label) === path,
+    ({ label, application }) => isPerKey(application) && intendedPath(label) === path,
   );
   if (unfit !== undefined && !speaksAlone(packed, perKey)) return mislabelled(path, unfit);
   if (perKey.kind === "invalid" && perKey.version === undefined) return perKey;

@@ -25,7 +25,7 @@ import { CommandFailed } from "../exit-codes.ts";
 import { type AgentClient, type Answer, bodyOf } from "./answer.ts";
 
 /** A secret as the agent gave it, its checksum verified. */
-export type HeldSecret = {
+export type StoredSecret = {
   path: string;
   data: Map<string, Uint8Array>;
   checksum: string;
@@ -68,7 +68,7 @@ const prefixQuery = (prefix: string): string =>
 
 export const agentCalls = (client: AgentClient) => ({
   /** Undefined where the token holds nothing at the path. */
-  async read(path: string, { fresh = false } = {}): Promise<HeldSecret | undefined> {
+  async read(path: string, { fresh = false } = {}): Promise<StoredSecret | undefined> {
     const answer = await client.send({ method: "GET", path: secretRoute(path), fresh }, schemas.secret);
     if (!answer.ok && answer.code === "SECRET_NOT_FOUND") return undefined;
     return held(path, bodyOf(answer, path));
@@ -128,7 +128,7 @@ export const agentCalls = (client: AgentClient) => ({
 const either = compileSchema(Type.Union([WriteBody, DeleteBody]));
 
 /** Node decodes base64 leniently, so the checksum is what tells a damaged answer. */
-const held = (path: string, body: SecretBody): HeldSecret => {
+const held = (path: string, body: SecretBody): StoredSecret => {
   const data = fromBase64Map(body.data);
   if (body.path !== path || checksum(data) !== body.checksum)
     throw new CommandFailed("unreachable", `the agent's answer for ${path} does not fit its checksum`);

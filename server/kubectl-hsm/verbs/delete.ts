@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `delete` deletes a secret, or one key of it, after a confirmation.
-import type { HeldSecret } from "../agent/agent-api-calls.ts";
+import type { StoredSecret } from "../agent/agent-api-calls.ts";
 import { bodyOf } from "../agent/answer.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
@@ -48,7 +48,7 @@ export const deleteSecret = command({
 });
 
 /** What is asked before the secret, or `key` of it, goes. @throws CommandFailed where it has no such key. */
-const questionOf = ({ path, data, device }: HeldSecret, key: string | undefined): string => {
+const questionOf = ({ path, data, device }: StoredSecret, key: string | undefined): string => {
   if (key === undefined) return `Delete ${path} with ${[...data.keys()].sort().join(", ")} from ${device}?`;
   if (!data.has(key)) throw new CommandFailed("absent", `${path} has no such key`);
   const last = data.size === 1 ? ", its last: the secret goes with it" : "";

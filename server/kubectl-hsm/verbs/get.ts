@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `get` shows a secret's keys and metadata, and its values only on request.
 import { toBase64, toBase64Map } from "../../../hooks/formats.ts";
-import type { HeldSecret } from "../agent/agent-api-calls.ts";
+import type { StoredSecret } from "../agent/agent-api-calls.ts";
 import { command } from "../arguments.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { isPlainText, write } from "../io.ts";
@@ -51,7 +51,7 @@ export const get = command({
 });
 
 /** All but its keys. */
-const describingLines = ({ path, device, version, checksum, layout, metadata }: HeldSecret): string[] => {
+const describingLines = ({ path, device, version, checksum, layout, metadata }: StoredSecret): string[] => {
   const labels = Object.entries(metadata?.labels ?? {}).map(([key, value]) => `${key}=${value}`);
   return [
     `path:         ${path}`,
