@@ -40,7 +40,7 @@ const startEtcd = async (command: string, { folder, log }: Place): Promise<[Serv
 };
 
 /** A kubeconfig for `user`; kube-apiserver writes the certificate that it makes for itself, with its CA. */
-const writeKubeconfig = (folder: string, port: number, user: string, token: string): string => {
+const writeKubeconfig = (folder: string, port: number, user: string, bearerToken: string): string => {
   const file = join(folder, `${user}.kubeconfig`);
   const ca = join(folder, "pki", "apiserver.crt");
   const config = {
@@ -50,7 +50,7 @@ const writeKubeconfig = (folder: string, port: number, user: string, token: stri
     clusters: [
       { name: "engine", cluster: { server: `https://127.0.0.1:${port}`, "certificate-authority": ca } },
     ],
-    users: [{ name: user, user: { token } }],
+    users: [{ name: user, user: { token: bearerToken } }],
     contexts: [{ name: "engine", context: { cluster: "engine", user } }],
   };
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 });

@@ -275,13 +275,13 @@ const call = async (
   method: "GET" | "POST" | "PUT" | "DELETE",
   url: string,
   json?: object,
-  token?: string,
+  accessToken?: string,
 ): Promise<AdminAnswer> => {
   const { statusCode, body } = await request(url, {
     ...ANSWER_LIMITS,
     method,
     headers: {
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }),
       ...(json === undefined ? {} : { "content-type": "application/json" }),
     },
     ...(json === undefined ? {} : { body: JSON.stringify(json) }),

@@ -68,10 +68,10 @@ export const serviceAccountOf = async (
   const url = new URL(cluster.server);
   const real = url.protocol === "https:";
   const front = real ? { port: Number(url.port || 443), close: () => {} } : await frontOf(url, certificate);
-  const token = real ? await kubectl(["create", "token", name, "-n", namespace]) : "none-is-asked-for";
+  const bearerToken = real ? await kubectl(["create", "token", name, "-n", namespace]) : "none-is-asked-for";
   const ca = Buffer.from(cluster["certificate-authority-data"] ?? "", "base64").toString() || certificate.ca;
   mkdirSync(folder);
-  writeFileSync(join(folder, "token"), token.trim(), { mode: 0o600 });
+  writeFileSync(join(folder, "token"), bearerToken.trim(), { mode: 0o600 });
   writeFileSync(join(folder, "ca.crt"), ca);
   return {
     env: {

@@ -29,14 +29,14 @@ export const openServiceCalls = async (
   let current = await readAll();
   const send = async (
     url: string,
-    token: string,
+    bearerToken: string,
     rest: { method?: "PUT" | "DELETE"; body?: object | undefined } = {},
   ): Promise<Answer> => {
     const { statusCode, body } = await request(url, {
       method: rest.method ?? "GET",
       dispatcher: current.dispatcher,
       headers: {
-        authorization: `Bearer ${token}`,
+        authorization: `Bearer ${bearerToken}`,
         ...(rest.body !== undefined && { "content-type": "application/json" }),
       },
       ...(rest.body !== undefined && { body: JSON.stringify(rest.body) }),
@@ -46,8 +46,8 @@ export const openServiceCalls = async (
   return {
     call: (role: Role, path: string) => send(`${urls[role]}${path}`, current.tokens[role]),
     write: async (method: "PUT" | "DELETE", path: string, body?: object) => {
-      const token = firstToken(await secretOf("keyswitch-agent-token", "write"));
-      return send(`${urls.agent}${path}`, token, { method, body });
+      const bearerToken = firstToken(await secretOf("keyswitch-agent-token", "write"));
+      return send(`${urls.agent}${path}`, bearerToken, { method, body });
     },
     bearer: (role: Role) => current.tokens[role],
     /** After the Secrets have changed: connections that are kept are ended. */

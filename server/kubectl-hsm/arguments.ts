@@ -37,8 +37,8 @@ const valueGiven = (name: string, spec: OptionSpec, raw: string | undefined, sho
 };
 
 /** Adds one option of the line to those that are `given`. */
-const addOption = (given: Map<string, string[]>, specs: OptionSpecs, token: OptionToken): void => {
-  const { name, value, rawName } = token;
+const addOption = (given: Map<string, string[]>, specs: OptionSpecs, option: OptionToken): void => {
+  const { name, value, rawName } = option;
   const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
   if (spec === undefined)
     usageError(`the option${shown(rawName)} is not known (--help lists those that are)`);
@@ -47,7 +47,7 @@ const addOption = (given: Map<string, string[]>, specs: OptionSpecs, token: Opti
     given.set(name, []);
     return;
   }
-  if (token.inlineValue === false && /^-./.test(value ?? ""))
+  if (option.inlineValue === false && /^-./.test(value ?? ""))
     usageError(`--${name} needs a value; one that starts with - is given as --${name}=VALUE`);
   const text = valueGiven(name, spec, value, !rawName.startsWith("--"));
   const before = given.get(name) ?? [];
@@ -58,9 +58,9 @@ const addOption = (given: Map<string, string[]>, specs: OptionSpecs, token: Opti
 const collect = <O extends OptionSpecs>(specs: O, args: readonly string[]) => {
   const given = new Map<string, string[]>();
   const operands: string[] = [];
-  for (const token of tokensOf(specs, args)) {
-    if (token.kind === "positional") operands.push(token.value);
-    if (token.kind === "option") addOption(given, specs, token);
+  for (const part of tokensOf(specs, args)) {
+    if (part.kind === "positional") operands.push(part.value);
+    if (part.kind === "option") addOption(given, specs, part);
   }
   const values = Object.entries(specs).map(([name, spec]) => {
     if (spec.type === "boolean") return [name, given.has(name)];
@@ -109,8 +109,8 @@ export const splitCommand = (
   isCommand: (name: string) => boolean,
 ): { name: string | undefined; rest: string[]; help: boolean } => {
   const tokens = tokensOf(GLOBAL_OPTIONS, args);
-  const help = tokens.some((token) => token.kind === "option" && token.name === "help");
-  const [first, second] = tokens.flatMap((token) => (token.kind === "positional" ? [token] : []));
+  const help = tokens.some((part) => part.kind === "option" && part.name === "help");
+  const [first, second] = tokens.flatMap((part) => (part.kind === "positional" ? [part] : []));
   if (first === undefined) return { name: undefined, rest: [...args], help };
   const both = `${first.value} ${second?.value}`;
   const used = second !== undefined && isCommand(both) ? [first.index, second.index] : [first.index];
@@ -123,9 +123,9 @@ export const splitCommand = (
 
 /** The options of every command among `args`, as far as they can be made out; for completion, which must not complain. */
 export const globalsOf = (args: readonly string[]): OptionValues<GlobalOptions> => {
-  const mine = tokensOf(GLOBAL_OPTIONS, args).flatMap((token) =>
-    token.kind === "option" && Object.hasOwn(GLOBAL_OPTIONS, token.name) && token.value !== undefined
-      ? [`--${token.name}=${token.value}`]
+  const mine = tokensOf(GLOBAL_OPTIONS, args).flatMap((part) =>
+    part.kind === "option" && Object.hasOwn(GLOBAL_OPTIONS, part.name) && part.value !== undefined
+      ? [`--${part.name}=${part.value}`]
       : [],
   );
   return collect(GLOBAL_OPTIONS, mine).options;

@@ -43,10 +43,13 @@ type Hooks = Pick<HsmSecretRouteOptions, "agents" | "metrics"> & {
   readonly now: () => number;
   readonly context: () => HookContext;
   readonly done: HookReport;
-  readonly token: TokenChanges;
+  readonly tokenChanges: TokenChanges;
 };
 
-const addSync = (app: KeyswitchServer, { agents, metrics, now, context, done, token }: Hooks): void => {
+const addSync = (
+  app: KeyswitchServer,
+  { agents, metrics, now, context, done, tokenChanges }: Hooks,
+): void => {
   app.post(
     "/hooks/hsmsecret/sync",
     {
@@ -66,7 +69,7 @@ const addSync = (app: KeyswitchServer, { agents, metrics, now, context, done, to
       if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
       const judgement = hsmSecret.judge(assessment, reading);
       const write = hsmSecret.planWrite(judgement);
-      const written = write && (await token.write({ request, parent, startedAt, begunAt }, write));
+      const written = write && (await tokenChanges.write({ request, parent, startedAt, begunAt }, write));
       const agent = reading !== undefined && "device" in reading ? reading.device : undefined;
       const told = { hook: "sync", agent, startedAt } as const;
       if (write !== undefined && written?.outcome === "written") {
@@ -83,7 +86,7 @@ const addSync = (app: KeyswitchServer, { agents, metrics, now, context, done, to
   );
 };
 
-const addFinalize = (app: KeyswitchServer, { now, context, done, token }: Hooks): void => {
+const addFinalize = (app: KeyswitchServer, { now, context, done, tokenChanges }: Hooks): void => {
   app.post(
     "/hooks/hsmsecret/finalize",
     {
@@ -96,7 +99,7 @@ const addFinalize = (app: KeyswitchServer, { now, context, done, token }: Hooks)
       const begunAt = now();
       const assessment = hsmSecret.assess(request.body, context());
       const wanted = hsmSecret.planRemoval(assessment);
-      const removal = wanted && (await token.remove({ request, parent, startedAt, begunAt }, wanted));
+      const removal = wanted && (await tokenChanges.remove({ request, parent, startedAt, begunAt }, wanted));
       const { response, outcome, events: told } = hsmSecret.finalize(assessment, removal);
       done(request, parent, { hook: "finalize", outcome, startedAt, events: told });
       return response;
@@ -119,7 +122,7 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       now: rfc3339(clock()),
     }),
     done: createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] }),
-    token: createTokenChanges({ writer, parents, metrics, now }),
+    tokenChanges: createTokenChanges({ writer, parents, metrics, now }),
   };
   const { HSMSecretCustomizeRequest: body, customize } = hsmSecret;
   addCustomizeRoute(app, { resource: "hsmsecret", body, customize }, hooks.done);

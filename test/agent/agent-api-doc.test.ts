@@ -57,8 +57,8 @@ t.test("the examples", async (t) => {
   const store = createMemoryStore("token-a", { pin: "648219" });
   store.put("secrets/shop/db", { user: "shop", pass: "example" });
   const device = { idVendor: "2e8a\n", idProduct: "10fd\n", serial: "E6614\n" };
-  const token = randomBytes(24).toString("base64url");
-  const root = t.testdir({ token, sys: { bus: { usb: { devices: { "1-2": device } } } } });
+  const bearerToken = randomBytes(24).toString("base64url");
+  const root = t.testdir({ token: bearerToken, sys: { bus: { usb: { devices: { "1-2": device } } } } });
   const app = buildAgentApp({
     store,
     logger: pino({ level: "silent" }),
@@ -78,7 +78,7 @@ t.test("the examples", async (t) => {
     const message = 'no token with label "token-a" is present; the module shows no token';
     store.fail(unplugged ? unavailable("TOKEN_UNAVAILABLE", message) : undefined);
     const sent = {
-      authorization: `Bearer ${token}`,
+      authorization: `Bearer ${bearerToken}`,
       ...(payload !== "" && { "content-type": "application/json" }),
       ...headers,
     };

@@ -82,10 +82,10 @@ for (const { name, objects } of [
 ] satisfies Layout[]) {
   t.test(`in the ${name} layout`, async (t) => {
     const fixture = await tokenFixture(t);
-    const token = randomBytes(24).toString("base64url");
+    const bearerToken = randomBytes(24).toString("base64url");
     const tokenFile = join(dirname(fixture.token.pinFile), "write-token");
-    writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
-    const authorization = `Bearer ${token}`;
+    writeFileSync(tokenFile, `${bearerToken}\n`, { mode: 0o600 });
+    const authorization = `Bearer ${bearerToken}`;
     const ask = asking(authorization);
     const faults: string[] = [];
     let old = 0;

@@ -143,8 +143,8 @@ t.test("a device that is not signed is told, and the bot is ready all the same",
 });
 
 t.test("probes are open, metrics need the token", async (t) => {
-  const token = randomBytes(20).toString("hex");
-  const path = join(t.testdir({ token }), "token");
+  const bearerToken = randomBytes(20).toString("hex");
+  const path = join(t.testdir({ token: bearerToken }), "token");
   const { app } = bot(t, {
     tokenFiles: [{ variable: "METRICS_TOKEN_FILE", path, scopes: ["metrics"] }],
     clientCertificates: false,
@@ -153,6 +153,6 @@ t.test("probes are open, metrics need the token", async (t) => {
   t.equal((await app.inject("/healthz")).statusCode, 200);
   t.equal((await app.inject("/readyz")).statusCode, 503);
   t.equal((await app.inject("/metrics")).statusCode, 401);
-  const metrics = await app.inject({ url: "/metrics", headers: { authorization: `Bearer ${token}` } });
+  const metrics = await app.inject({ url: "/metrics", headers: { authorization: `Bearer ${bearerToken}` } });
   t.equal(metrics.statusCode, 200);
 });

@@ -10,8 +10,8 @@ import { createAuthenticator } from "../../server/http/auth.ts";
 import { openHttpPool } from "../../server/http/http-pool.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
-const token = () => randomBytes(24).toString("base64url");
-const [one, two] = [token(), token()];
+const bearerToken = () => randomBytes(24).toString("base64url");
+const [one, two] = [bearerToken(), bearerToken()];
 
 const good: [sentence: string, text: string, expected: FileToken[]][] = [
   ["a token", one, [{ bearerToken: one, line: 1 }]],
@@ -49,7 +49,7 @@ for (const [sentence, text, message] of bad)
   });
 
 t.test("a caller is called by the name of its token, or by file and line", async (t) => {
-  const both = token();
+  const both = bearerToken();
   const root = t.testdir({ read: `${one}\nreader:${both}\n`, write: `# writers\nci:${two}\nwriter:${both}` });
   const log = recordedLog();
   const decide = createAuthenticator(

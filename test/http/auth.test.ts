@@ -8,8 +8,8 @@ import t from "tap";
 import { type AuthOptions, createAuthenticator, type Scope } from "../../server/http/auth.ts";
 import { recordedLog } from "./recorded-log.ts";
 
-const token = () => randomBytes(24).toString("base64url");
-const [hook, hookBefore, read, write] = [token(), token(), token(), token()];
+const bearerToken = () => randomBytes(24).toString("base64url");
+const [hook, hookBefore, read, write] = [bearerToken(), bearerToken(), bearerToken(), bearerToken()];
 const root = t.testdir({ hook: `# new\n${hook}\n\n${hookBefore}\n`, read: `${read}\r\n`, write });
 const at = (name: string) => join(root, name);
 const socket = new Socket();
@@ -96,7 +96,7 @@ t.test("challenges say what is wrong with the token", async (t) => {
 t.test(
   "a rotated token counts within a second, and a file that goes or empties keeps the old ones",
   async (t) => {
-    const [first, second] = [token(), token()];
+    const [first, second] = [bearerToken(), bearerToken()];
     const path = join(t.testdir({ token: first }), "token");
     let now = 0;
     const log = recordedLog();

@@ -15,9 +15,9 @@ import { recordedLog } from "./recorded-log.ts";
 
 const authority = createAuthority(t.testdir({}), "ours");
 const { certFile, keyFile } = authority.issue("server");
-const token = "a-token-of-this-test";
+const bearerToken = "a-token-of-this-test";
 const GET = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const READ = `GET /read HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+const READ = `GET /read HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${bearerToken}\r\n\r\n`;
 
 /** 20 MB: more than the kernel takes of an answer that is not read. */
 const LARGE = "\u{1f511}".repeat(5_000_000);
@@ -26,7 +26,7 @@ const LARGE = "\u{1f511}".repeat(5_000_000);
 const closed = (socket: Socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()));
 
 const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
-  const path = join(t.testdir({ token }), "token");
+  const path = join(t.testdir({ token: bearerToken }), "token");
   const app = buildServer({
     logger: recordedLog().logger,
     registry: new Registry(),
@@ -84,7 +84,7 @@ const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
       path: url,
       method: "POST",
       agent: false,
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
+      headers: { authorization: `Bearer ${bearerToken}`, "content-type": "application/json", ...headers },
     });
     outgoing.on("error", () => {}).end(body);
     return once(outgoing, "response").then(async ([answer]) => {

@@ -136,8 +136,8 @@ t.test("a certificate and a CA that are data in the configuration serve as well"
 
 t.test("a server that another CA signed, or with another name, is not talked to", async (t) => {
   const { proxy, authority, directory } = await overTls(t);
-  const token = newToken();
-  const credentials = { kind: "token", token: fixedSecret(token, "KUBECONFIG") } as const;
+  const bearerToken = newToken();
+  const credentials = { kind: "token", token: fixedSecret(bearerToken, "KUBECONFIG") } as const;
   const other = createAuthority(directory, "other");
   const rows = [
     { ...configOf(proxy.url, credentials), ca: { file: other.caFile } },
@@ -158,7 +158,7 @@ t.test("a server that another CA signed, or with another name, is not talked to"
   };
   const { toggles } = watchToggles(t, named);
   t.match(await toggles.get("web"), { ok: true });
-  t.equal(proxy.seen[0]?.headers.authorization, `Bearer ${token}`);
+  t.equal(proxy.seen[0]?.headers.authorization, `Bearer ${bearerToken}`);
 });
 
 t.test("a token file that is not there is a fault of the start", async (t) => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the configuration of the API server: every kind of kubeconfig, the pod's service account, and error messages.
+
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import t, { type Test } from "tap";
 import { stringify } from "yaml";
 import { deepFreeze, readVariables } from "../../server/config/variables.ts";
 import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/kubernetes/config.ts";
+import { token } from "../hooks/hsmsecret/sync-rows.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
@@ -15,8 +17,8 @@ const directory = t.testdir({});
 const authority = createAuthority(directory);
 const pair = authority.issue("ann");
 const other = authority.issue("ben");
-const token = randomBytes(16).toString("hex");
-writeFileSync(join(directory, "token"), `${token}\n`);
+const bearerToken = randomBytes(16).toString("hex");
+writeFileSync(join(directory, "token"), `${bearerToken}\n`);
 writeFileSync(join(directory, "empty"), "");
 const base64 = (path: string) => readFileSync(path).toString("base64");
 const caData = base64(authority.caFile);
@@ -83,10 +85,10 @@ const accepted: readonly (readonly [string, object, object])[] = [
   ],
   ["a server name", document({ "tls-server-name": "x" }), { serverName: "x" }],
   ["insecure-skip-tls-verify: false", document({ "insecure-skip-tls-verify": false }), { origin }],
-  ["a token", document({}, { token }), { credentials: { kind: "token" } }],
+  ["a token", document({}, { token: bearerToken }), { credentials: { kind: "token" } }],
   [
     "a token file, which goes before a token",
-    document({}, { tokenFile: "token", token }),
+    document({}, { tokenFile: "token", token: bearerToken }),
     { credentials: { kind: "token-file", path: join(directory, "token") } },
   ],
   [
@@ -177,13 +179,17 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
     /exec plugin that is none \(exec\.command/,
   ],
   ["auth-provider", document({}, { "auth-provider": { name: "gcp" } }), /auth-provider, .*: use a token/],
-  ["a password", document({}, { username: "ann", password: token }), /password, .*: use a token/],
-  ["impersonation", document({}, { token, as: "root" }), /impersonates another/],
-  ["a token and a certificate", document({}, { token, "client-certificate": "ann.pem" }), /keep one of them/],
+  ["a password", document({}, { username: "ann", password: bearerToken }), /password, .*: use a token/],
+  ["impersonation", document({}, { token: bearerToken, as: "root" }), /impersonates another/],
+  [
+    "a token and a certificate",
+    document({}, { token: bearerToken, "client-certificate": "ann.pem" }),
+    /keep one of them/,
+  ],
   ["http beyond loopback", document({ server: "http://10.0.0.1" }), /http:\/\/ beyond loopback: use https/],
   ["no address", document({ server: "api" }), /no https:\/\/ address/],
   ["another scheme", document({ server: "ftp://api" }), /no https:\/\/ address/],
-  ["credentials in the address", document({ server: `https://ann:${token}@api` }), /more than a host/],
+  ["credentials in the address", document({ server: `https://ann:${bearerToken}@api` }), /more than a host/],
   [
     "a CA file that is not there",
     document({ "certificate-authority": "x" }),
@@ -202,7 +208,7 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
   ],
   ["a token file that is not there", document({}, { tokenFile: "x" }), /tokenFile .*, which does not exist/],
   ["a token file that is empty", document({}, { tokenFile: "empty" }), /tokenFile .*, which holds no token/],
-  ["a token that is none", document({}, { token: `${token} x` }), /no bearer token/],
+  ["a token that is none", document({}, { token: `${bearerToken} x` }), /no bearer token/],
   ["a certificate without a key", document({}, { "client-certificate": "ann.pem" }), /without a client-key/],
   [
     "a file and data",
@@ -232,19 +238,22 @@ for (const [what, contents, message] of refused) {
     t.match(faults, [{ name: "KUBECONFIG", message }]);
     t.equal(faults.length, 1);
     t.ok(faults[0]?.message.startsWith(`${path} `));
-    t.notMatch(faults[0]?.message, token);
+    t.notMatch(faults[0]?.message, bearerToken);
   });
 }
 
 t.test("no secret is printed with the configuration", async (t) => {
   const log = recordedLog();
-  for (const user of [{ token }, { "client-certificate-data": certData, "client-key-data": keyData }]) {
+  for (const user of [
+    { token: bearerToken },
+    { "client-certificate-data": certData, "client-key-data": keyData },
+  ]) {
     const { config } = read(document({}, user));
     if (config === undefined) throw new Error("no configuration");
     deepFreeze(config);
     log.logger.info({ config }, "configuration");
     const printed = `${log.text()}${JSON.stringify(config)}${inspect(config, { depth: 9 })}`;
-    t.notMatch(printed, token);
+    t.notMatch(printed, bearerToken);
     t.notMatch(printed, "PRIVATE KEY");
     t.match(printed, "[redacted]");
   }
@@ -252,7 +261,7 @@ t.test("no secret is printed with the configuration", async (t) => {
 
 /** A service account's folder as the kubelet mounts it. */
 const serviceAccount = (t: Test) => {
-  const folder = t.testdir({ token, namespace: "demo\n" });
+  const folder = t.testdir({ token: bearerToken, namespace: "demo\n" });
   writeFileSync(join(folder, "ca.crt"), authority.ca);
   return folder;
 };

@@ -35,13 +35,13 @@ t.teardown(() => kept.destroy());
 
 /** `before`: its resident memory before all attacks. */
 type Target = { pid: number; host: string; port: number; before: number };
-type Asked = { path: string; agent: Agent; method?: string; body?: string; token?: string };
+type Asked = { path: string; agent: Agent; method?: string; body?: string; bearerToken?: string };
 type Way = Pick<Attack, "kind" | "count" | "request">;
 
 /** The status of a request on a connection of its own. */
-const ask = async ({ host, port }: Target, { body, token, ...asked }: Asked): Promise<number> => {
+const ask = async ({ host, port }: Target, { body, bearerToken, ...asked }: Asked): Promise<number> => {
   const headers = {
-    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(bearerToken !== undefined && { authorization: `Bearer ${bearerToken}` }),
     ...(body !== undefined && { "content-type": "application/json" }),
   };
   // Another address than that of the attackers.
@@ -99,7 +99,7 @@ const during = async (t: Test, target: Target, way: Way, honest: () => Promise<n
 };
 
 t.test("a webhook", async (t) => {
-  const token = randomBytes(20).toString("hex");
+  const bearerToken = randomBytes(20).toString("hex");
   const body = recordedBody("hsmsecret-sync-no-child");
   const { namespace, name } = body.parent.metadata;
   body.parent.spec.hsmPath = `secrets/${namespace}/${name}`;
@@ -108,11 +108,11 @@ t.test("a webhook", async (t) => {
     ...tls,
     NODE_COMPILE_CACHE: compileCache,
     LISTEN_PORT: "0",
-    HOOK_TOKEN_FILE: join(t.testdir({ hook: token }), "hook"),
+    HOOK_TOKEN_FILE: join(t.testdir({ hook: bearerToken }), "hook"),
     AGENTS: `hsm-a=${agent.origin}`,
   });
   const target = targetOf(webhook.child.pid, await webhook.address());
-  const sync = { method: "POST", path: "/hooks/hsmsecret/sync", token, body: JSON.stringify(body) };
+  const sync = { method: "POST", path: "/hooks/hsmsecret/sync", bearerToken, body: JSON.stringify(body) };
   const honest = () => ask(target, { ...sync, agent: kept });
   for (let i = 0; i < 50; i += 1) await honest();
   target.before = memoryOf(target.pid, "VmRSS");
@@ -129,17 +129,17 @@ t.test("a webhook", async (t) => {
 const caches = process.env.KEYSWITCH_ALL_ATTACKS === "1" ? ["live", "cached"] : ["cached"];
 for (const cache of caches)
   t.test(`large answers of an agent whose module is ${cache}`, async (t) => {
-    const token = randomBytes(20).toString("hex");
+    const bearerToken = randomBytes(20).toString("hex");
     const { token: hsm } = await tokenFixture(t);
     await hsm.putPacked("secrets/a/large", { key: randomBytes(1024 * 1024 - 100) });
     await hsm.putPacked("secrets/a/small", { key: randomBytes(20) });
     const agent = await startAgentOn(t, hsm, {
       ...tls,
       PKCS11_CACHE: cache,
-      READ_TOKEN_FILE: join(t.testdir({ read: token }), "read"),
+      READ_TOKEN_FILE: join(t.testdir({ read: bearerToken }), "read"),
     });
     const target = targetOf(agent.process.pid, agent.url);
-    const read = (path: string) => ({ method: "GET", path: `/v1/secrets/secrets/a/${path}`, token });
+    const read = (path: string) => ({ method: "GET", path: `/v1/secrets/secrets/a/${path}`, bearerToken });
     const honest = () => ask(target, { ...read("small"), agent: kept });
     for (let i = 0; i < 50; i += 1) await honest();
     target.before = memoryOf(target.pid, "VmRSS");

@@ -25,7 +25,7 @@ export const Attack = Type.Object({
     Type.Object({
       method: Type.String(),
       path: Type.String(),
-      token: Type.String(),
+      bearerToken: Type.String(),
       body: Type.Optional(Type.String()),
     }),
   ),
@@ -60,7 +60,7 @@ const opened = (socket: Socket, event: string): Promise<Socket> =>
 const requests = async (attack: Attack): Promise<number[]> => {
   const { host, port, ca, count, request: asked } = attack;
   const agent = new KeptAgent({ keepAlive: true, ca });
-  const headers = { authorization: `Bearer ${asked?.token}`, "content-type": "application/json" };
+  const headers = { authorization: `Bearer ${asked?.bearerToken}`, "content-type": "application/json" };
   const one = () =>
     new Promise<number>((resolve) => {
       const outgoing = request({ host, port, agent, headers, method: asked?.method, path: asked?.path });

@@ -106,8 +106,8 @@ const startWithAgent = async (t: Test) => {
   const { namespace, name } = body.parent.metadata;
   body.parent.spec.hsmPath = `secrets/${namespace}/${name}`;
   const agent = await startAgent(t, holding(body.parent.spec.hsmPath, { password: "value" }));
-  const token = randomBytes(20).toString("hex");
-  const root = t.testdir({ hook: token, agent: "agent-token" });
+  const bearerToken = randomBytes(20).toString("hex");
+  const root = t.testdir({ hook: bearerToken, agent: "agent-token" });
   const webhook = startProcess(t, "webhook", {
     LISTEN_PORT: "0",
     LOG_LEVEL: "debug",
@@ -122,31 +122,31 @@ const startWithAgent = async (t: Test) => {
       headers: { "content-type": "application/json", authorization, connection: "close" },
       body: JSON.stringify(body),
     });
-  return { agent, webhook, address, sync, token };
+  return { agent, webhook, address, sync, bearerToken };
 };
 
 t.test("a running webhook answers hooks, probes and metrics, and logs no token", async (t) => {
-  const { agent, webhook, address, sync, token } = await startWithAgent(t);
+  const { agent, webhook, address, sync, bearerToken } = await startWithAgent(t);
   const starting = await webhook.logged("starting");
   t.match(starting, { role: "webhook", config: { agents: [{ name: "hsm-a" }], hookTokenFile: /hook$/ } });
-  const answer = await sync(`Bearer ${token}`);
+  const answer = await sync(`Bearer ${bearerToken}`);
   t.match(await answer.json(), { children: [{ kind: "Secret", data: { password: "dmFsdWU=" } }] });
   t.equal(agent.requests[0]?.headers.authorization, "Bearer agent-token");
   t.equal((await sync("Bearer wrong")).status, 401);
   t.equal((await fetch(`${address}/readyz`)).status, 200);
   t.equal((await fetch(`${address}/metrics`)).status, 401);
-  const metrics = await fetch(`${address}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+  const metrics = await fetch(`${address}/metrics`, { headers: { authorization: `Bearer ${bearerToken}` } });
   t.match(await metrics.text(), /process_resident_memory_bytes/);
-  t.notOk(JSON.stringify(webhook.lines).match(`${token}|agent-token|wrong`));
+  t.notOk(JSON.stringify(webhook.lines).match(`${bearerToken}|agent-token|wrong`));
 });
 
 t.test("a request under way is answered before the process ends", async (t) => {
-  const { agent, webhook, sync, token } = await startWithAgent(t);
+  const { agent, webhook, sync, bearerToken } = await startWithAgent(t);
   const held = agent.answer;
   const asked = new Promise<() => void>((resolve) => {
     agent.answer = (request, response) => resolve(() => held(request, response));
   });
-  const answering = sync(`Bearer ${token}`);
+  const answering = sync(`Bearer ${bearerToken}`);
   const release = await asked;
   webhook.child.kill("SIGTERM");
   await webhook.logged("stopping");

@@ -11,8 +11,8 @@ import { recordedBody } from "../webhook/recorded-request.ts";
 import { startProcess } from "./process-under-test.ts";
 
 t.test("hooks need certificate and token, probes need neither, and agents are asked over TLS", async (t) => {
-  const token = randomBytes(20).toString("hex");
-  const root = t.testdir({ hook: token });
+  const bearerToken = randomBytes(20).toString("hex");
+  const root = t.testdir({ hook: bearerToken });
   const authority = createAuthority(root);
   const [server, client, agentCertificate] = [
     authority.issue("webhook"),
@@ -46,7 +46,7 @@ t.test("hooks need certificate and token, probes need neither, and agents are as
       method: path.startsWith("/hooks") ? "POST" : "GET",
       headers: {
         "content-type": "application/json",
-        ...(credentials.token && { authorization: `Bearer ${token}` }),
+        ...(credentials.token && { authorization: `Bearer ${bearerToken}` }),
       },
       ...(path.startsWith("/hooks") && { body: JSON.stringify(body) }),
     });

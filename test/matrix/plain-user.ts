@@ -44,12 +44,12 @@ export const plainUser = async (
   homeserver: Homeserver,
   { userId, password }: RegisteredUser,
 ): Promise<PlainUser> => {
-  let token: string | undefined;
+  let accessToken: string | undefined;
   const call: PlainUser["call"] = async (method, path, json) => {
     const { statusCode, body } = await request(`${homeserver.baseUrl}/_matrix/client/v3/${path}`, {
       ...ANSWER_LIMITS,
       method,
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      headers: accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` },
       ...(json && { body: JSON.stringify(json) }),
     });
     const answer: unknown = await body.json();
@@ -57,7 +57,7 @@ export const plainUser = async (
     return answer;
   };
   const identifier = { type: "m.id.user", user: userId };
-  token = Value.Decode(
+  accessToken = Value.Decode(
     LoggedIn,
     await call("POST", "login", { type: "m.login.password", identifier, password }),
   ).access_token;

@@ -73,7 +73,7 @@ const connect = (
     },
   });
   connection.start();
-  const token = () => stored.get("token");
+  const syncToken = () => stored.get("token");
   return {
     connection,
     untilSilent,
@@ -82,7 +82,7 @@ const connect = (
     outcomes,
     resumed,
     reconnects,
-    token,
+    token: syncToken,
     gaveUp: () => gaveUp,
     ending,
   };

@@ -35,14 +35,14 @@ const written = answerJson(200, {
 });
 const gone = answerJson(200, { path, outcome: "deleted", checksum, device: "b" });
 
-const scene = async (t: Test, answers: readonly Answer[], token?: string) => {
+const scene = async (t: Test, answers: readonly Answer[], bearerToken?: string) => {
   const agents = await Promise.all(answers.map((answer) => startAgent(t, answer)));
-  const tokenFile = join(t.testdir({ token: token ?? "" }), "token");
+  const tokenFile = join(t.testdir({ token: bearerToken ?? "" }), "token");
   const log = recordedLog();
   const writer = createAgentWriter({
     agents: agents.map(({ origin }, i) => ({ name: String.fromCharCode(97 + i), origin })),
     logger: log.logger,
-    ...(token !== undefined && { tokenFile }),
+    ...(bearerToken !== undefined && { tokenFile }),
   });
   t.teardown(() => writer.close());
   return { agents, writer, log };

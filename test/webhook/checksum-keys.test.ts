@@ -67,11 +67,11 @@ t.test(
 );
 
 t.test("nothing leads from a key back to its token, and no token gives an open key", async (t) => {
-  const token = randomBytes(24).toString("hex");
-  const { id, secret } = checksumKeyOf(token);
+  const bearerToken = randomBytes(24).toString("hex");
+  const { id, secret } = checksumKeyOf(bearerToken);
   t.match(id, /^[0-9a-f]{8}$/);
   t.equal(secret.length, 32);
-  t.notMatch(JSON.stringify([id, Buffer.from(secret).toString("latin1")]), token.slice(0, 8));
+  t.notMatch(JSON.stringify([id, Buffer.from(secret).toString("latin1")]), bearerToken.slice(0, 8));
   const open = checksumKeys({ tokenFiles: [], logger });
   t.equal(open().of("x").split(":")[1], checksumKeyOf("").id);
 });

@@ -42,7 +42,7 @@ const startApi = async (t: Test, status = 201, tls?: { cert: Buffer; key: Buffer
   return { origin, posted, received };
 };
 
-const token = randomBytes(12).toString("hex");
+const bearerToken = randomBytes(12).toString("hex");
 const parent = {
   apiVersion: "hsm.j5t.io/v1alpha1",
   kind: "HSMSecret",
@@ -55,7 +55,7 @@ const sinkOf = (t: Test, origin: string, options: { now?: () => number; caFile?:
   const directory = mkdtempSync(join(tmpdir(), "keyswitch-"));
   t.teardown(() => rmSync(directory, { recursive: true }));
   const tokenFile = join(directory, "token");
-  writeFileSync(tokenFile, token);
+  writeFileSync(tokenFile, bearerToken);
   const { caFile, ...rest } = options;
   const sink = createEventSink({
     api: { origin, tokenFile, ...(caFile !== undefined && { caFile }) },
@@ -75,7 +75,7 @@ t.test("an event is a core/v1 Event about the object", async (t) => {
   t.match(api.posted, [
     {
       url: "/api/v1/namespaces/team-a/events",
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${bearerToken}`, "content-type": "application/json" },
       body: {
         apiVersion: "v1",
         kind: "Event",
@@ -141,7 +141,7 @@ t.test("a service account's new token is used, and TLS trusts its CA alone", asy
   await second;
   t.same(
     api.posted.map(({ headers }) => headers.authorization),
-    [`Bearer ${token}`, "Bearer the-next-token"],
+    [`Bearer ${bearerToken}`, "Bearer the-next-token"],
   );
 });
 
@@ -158,7 +158,7 @@ t.test("failures are logged once and thrown never", async (t) => {
     fault: "HTTP 403",
   });
   t.equal(log.lines.length, 1);
-  t.notOk(log.text().includes(token));
+  t.notOk(log.text().includes(bearerToken));
   const gone = sinkOf(t, "http://127.0.0.1:1");
   gone.sink.post(parent, event);
   t.match(await gone.log.waitFor(() => true), { fault: "refused the connection" });

@@ -38,7 +38,7 @@ const BUSY = { refreshes: 50, writes: 20 };
 const body = JSON.stringify({ data: { a: Buffer.alloc(100, 1).toString("base64") } });
 
 /** A request to the agent with its write token; its time in milliseconds. Throws unless it succeeds. */
-const asking = ({ url }: ServerProcess, token: string) => {
+const asking = ({ url }: ServerProcess, bearerToken: string) => {
   const pool = new Pool(url, { connections: 4, headersTimeout: 120_000, bodyTimeout: 120_000 });
   const ask = async (method: "GET" | "PUT" | "POST" | "DELETE", path: string): Promise<number> => {
     const begin = performance.now();
@@ -46,7 +46,7 @@ const asking = ({ url }: ServerProcess, token: string) => {
       method,
       path,
       headers: {
-        authorization: `Bearer ${token}`,
+        authorization: `Bearer ${bearerToken}`,
         ...(method === "PUT" && { "content-type": "application/json" }),
       },
       ...(method === "PUT" && { body }),

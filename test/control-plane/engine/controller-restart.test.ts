@@ -14,11 +14,11 @@ const controllers: ResourceInfo = {
   namespaced: false,
   hasStatus: true,
 };
-const tokenSecret = (token: string): JsonObject => ({
+const tokenSecret = (bearerToken: string): JsonObject => ({
   apiVersion: "v1",
   kind: "Secret",
   metadata: { name: "hook-token", namespace: "keyswitch" },
-  stringData: { token },
+  stringData: { token: bearerToken },
 });
 const webhook = (fields: JsonObject): JsonObject => ({ spec: { hooks: { sync: { webhook: fields } } } });
 
@@ -34,11 +34,11 @@ const changes: { what: string; patch: JsonObject; restarts: boolean }[] = [
 ];
 
 t.test("credentials are read again when the controller's spec differs, and at nothing else", async (t) => {
-  const token = () => randomBytes(16).toString("hex");
+  const bearerToken = () => randomBytes(16).toString("hex");
   const cluster = await startCluster(t);
   const hook = await startHookServer(() => ({ body: { status: {}, children: [] } }));
   t.teardown(hook.close);
-  let known = token();
+  let known = bearerToken();
   const secretRef = { name: "hook-token", namespace: "keyswitch", key: "token" };
   const fields = {
     url: hook.url("/hooks/sync"),
@@ -52,7 +52,7 @@ t.test("credentials are read again when the controller's spec differs, and at no
   t.equal((await hook.seen(() => true)).headers.authorization, `Bearer ${known}`);
 
   for (const [index, { what, patch, restarts }] of changes.entries()) {
-    const next = token();
+    const next = bearerToken();
     await cluster.apply(tokenSecret(next));
     const body = JSON.stringify(patch);
     const contentType = "application/merge-patch+json";

@@ -185,15 +185,15 @@ for (const { what, webhook, message } of broken) {
 }
 
 t.test("a bearer token comes from its Secret, without the line break at its end", async (t) => {
-  const token = randomBytes(16).toString("hex");
+  const bearerToken = randomBytes(16).toString("hex");
   const { hook } = await scene(t, ({ cert }) => ({
     webhook: {
       caBundle: { inline: cert },
       authorization: { type: "Bearer", secretRef: inKeyswitch("hook-token", { key: "token" }) },
     },
-    objects: [secret("hook-token", { token: `${token}\n` })],
+    objects: [secret("hook-token", { token: `${bearerToken}\n` })],
   }));
-  t.equal((await hook.seen(() => true)).headers.authorization, `Bearer ${token}`);
+  t.equal((await hook.seen(() => true)).headers.authorization, `Bearer ${bearerToken}`);
 });
 
 t.test("a connection is kept for the next request", async (t) => {

@@ -30,17 +30,17 @@ const withTokenFile = async (t: Test, api: string) => {
   const proxy = await startHttpProxy(t, api);
   const folder = t.testdir();
   const [kubeconfig, tokenFile] = [join(folder, "kubeconfig"), join(folder, "token")];
-  let token = "";
+  let bearerToken = "";
   const replace = () => {
-    token = newToken();
+    bearerToken = newToken();
     // As the kubelet does it: at once, and not in the middle.
-    writeFileSync(`${tokenFile}.new`, token);
+    writeFileSync(`${tokenFile}.new`, bearerToken);
     renameSync(`${tokenFile}.new`, tokenFile);
-    return token;
+    return bearerToken;
   };
   replace();
   proxy.answer = ({ headers }) =>
-    headers.authorization === `Bearer ${token}` ? undefined : statusOf(401, "Unauthorized");
+    headers.authorization === `Bearer ${bearerToken}` ? undefined : statusOf(401, "Unauthorized");
   const config = {
     apiVersion: "v1",
     kind: "Config",
@@ -110,11 +110,11 @@ t.test("the bot's session", async (t) => {
 
   await t.test("the API server's token is replaced in its file: the next command uses it", async (t) => {
     await asks("stop", /^web is off/);
-    const token = api.replace();
+    const bearerToken = api.replace();
     await asks("start", /^web is running/);
-    t.equal(api.patchesWith(token), 1);
+    t.equal(api.patchesWith(bearerToken), 1);
     t.equal(await bot.metric("keyswitch_bot_toggles_watch_up"), 1);
-    t.notOk(bot.lines.join("\n").includes(token));
+    t.notOk(bot.lines.join("\n").includes(bearerToken));
   });
 
   await t.test("a second bot on the same store is refused", async (t) => {

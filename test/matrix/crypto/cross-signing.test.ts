@@ -41,7 +41,7 @@ t.test("on a real homeserver", async (t) => {
   /** Another client of the bot's account, that opens secret storage with `key`. */
   const startOther = async (t: Test, account: Account, key: () => Uint8Array<ArrayBuffer> | undefined) => {
     quietClient();
-    const { userId, deviceId, token: accessToken } = await logIn(baseUrl, account);
+    const { userId, deviceId, accessToken } = await logIn(baseUrl, account);
     const client = createClient({
       ...{ baseUrl, userId, deviceId, accessToken },
       cryptoCallbacks: {

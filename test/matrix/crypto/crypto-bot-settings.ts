@@ -17,7 +17,7 @@ export type BotSettings = {
   readonly url: string;
   readonly userId: string;
   readonly deviceId: string;
-  readonly token: string;
+  readonly accessToken: string;
   readonly folder: string;
   readonly policy: TrustPolicy;
   readonly allowedUsers: readonly string[];

@@ -66,8 +66,8 @@ class TestClient extends MatrixClient {
     return super.doRequest(...args);
   }
 
-  async syncOnce(token: string | undefined): Promise<string> {
-    const response = await this.doSync(token ?? "");
+  async syncOnce(syncToken: string | undefined): Promise<string> {
+    const response = await this.doSync(syncToken ?? "");
     await this.processSync(response, async (event, ...payload) => {
       for (const listener of this.listeners(event)) await listener(...payload);
     });
@@ -77,7 +77,12 @@ class TestClient extends MatrixClient {
   }
 }
 
-const client = new TestClient(settings.url, settings.token, new MemoryStorageProvider(), encryption.storage);
+const client = new TestClient(
+  settings.url,
+  settings.accessToken,
+  new MemoryStorageProvider(),
+  encryption.storage,
+);
 const rooms = await client.getJoinedRooms();
 await client.crypto.prepare(rooms);
 memory.machine = megabytes();
@@ -111,5 +116,5 @@ client.on(
 
 report({ kind: "ready", fingerprint: encryption.fingerprint() ?? "", outcome, memory });
 const bytes = store.get("sync", "token");
-let token = bytes && Buffer.from(bytes).toString();
-for (;;) token = await client.syncOnce(token);
+let syncToken = bytes && Buffer.from(bytes).toString();
+for (;;) syncToken = await client.syncOnce(syncToken);

@@ -5,7 +5,7 @@ import { Value } from "@sinclair/typebox/value";
 import { request } from "undici";
 import { ANSWER_LIMITS } from "../../../scripts/local/answer-limits.ts";
 
-export type Login = { readonly userId: string; readonly deviceId: string; readonly token: string };
+export type Login = { readonly userId: string; readonly deviceId: string; readonly accessToken: string };
 
 const Answer = Type.Object({ user_id: Type.String(), device_id: Type.String(), access_token: Type.String() });
 
@@ -22,5 +22,5 @@ export const logIn = async (url: string, user: { userId: string; password: strin
   });
   const answer: unknown = await body.json();
   if (!Value.Check(Answer, answer)) throw new Error("the homeserver did not log the bot in");
-  return { userId: answer.user_id, deviceId: answer.device_id, token: answer.access_token };
+  return { userId: answer.user_id, deviceId: answer.device_id, accessToken: answer.access_token };
 };
