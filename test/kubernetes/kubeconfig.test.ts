@@ -9,7 +9,6 @@ import t, { type Test } from "tap";
 import { stringify } from "yaml";
 import { deepFreeze, readVariables } from "../../server/config/variables.ts";
 import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/kubernetes/config.ts";
-import { token } from "../hooks/hsmsecret/sync-rows.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
@@ -151,7 +150,7 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
     document({ "insecure-skip-tls-verify": true }),
     /insecure-skip-tls-verify: give the cluster's certificate-authority/,
   ],
-  ["a SOCKS proxy", document({ "proxy-url": `socks5://ann:${token}@p` }), /proxy-url that must be the http:/],
+  ["a SOCKS proxy", document({ "proxy-url": `socks5://ann:${bearerToken}@p` }), /proxy-url that must be the http:/],
   ["a proxy that is no address", document({ "proxy-url": "http://" }), /proxy-url that must be the http:/],
   [
     "an exec plugin of a version that Kubernetes has removed",
@@ -170,12 +169,12 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
   ],
   [
     "an exec plugin and a token",
-    document({}, { exec, token }),
+    document({}, { exec, token: bearerToken }),
     /exec plugin and other credentials: keep one/,
   ],
   [
     "an exec plugin without a command",
-    document({}, { exec: { args: [token] } }),
+    document({}, { exec: { args: [bearerToken] } }),
     /exec plugin that is none \(exec\.command/,
   ],
   ["auth-provider", document({}, { "auth-provider": { name: "gcp" } }), /auth-provider, .*: use a token/],
