@@ -245,11 +245,3 @@ export type UsbDevice = Static<typeof UsbDevice>;
 /** `GET /v1/devices`: what the node of the agent sees on USB. */
 export const DeviceListBody = Type.Object({ node: Type.String(), devices: Type.Array(UsbDevice) });
 export type DeviceListBody = Static<typeof DeviceListBody>;
-
-/** Every error body of every listener. `code` is one of hooks/error-codes.ts. */
-export const ErrorBody = Type.Object({
-  code: Type.String(),
-  message: Type.String(),
-  details: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
-});
-export type ErrorBody = Static<typeof ErrorBody>;

@@ -150,7 +150,11 @@ const refused: readonly (readonly [string, unknown, RegExp])[] = [
     document({ "insecure-skip-tls-verify": true }),
     /insecure-skip-tls-verify: give the cluster's certificate-authority/,
   ],
-  ["a SOCKS proxy", document({ "proxy-url": `socks5://ann:${bearerToken}@p` }), /proxy-url that must be the http:/],
+  [
+    "a SOCKS proxy",
+    document({ "proxy-url": `socks5://ann:${bearerToken}@p` }),
+    /proxy-url that must be the http:/,
+  ],
   ["a proxy that is no address", document({ "proxy-url": "http://" }), /proxy-url that must be the http:/],
   [
     "an exec plugin of a version that Kubernetes has removed",
