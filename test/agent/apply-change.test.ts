@@ -185,13 +185,6 @@ const rows: Row[] = [
   ["a repack of nothing", undefined, { type: "repack", layout: "packed" }, {}, absent],
 ];
 
-for (const [sentence, current, change, precondition, expected] of rows)
-  t.test(sentence, async (t) => {
-    const before = current && structuredClone(current);
-    t.strictSame(plain(applyChange(current, change, precondition)), plain(expected));
-    t.same(current, before, "the secret itself is as it was");
-  });
-
 /** An intent for comparing: maps as sorted lists, bytes as text. */
 const plain = (value: unknown): unknown => {
   if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
@@ -204,6 +197,13 @@ const plain = (value: unknown): unknown => {
       .map(([name, part]) => [name, plain(part)]),
   );
 };
+
+for (const [sentence, current, change, precondition, expected] of rows)
+  t.test(sentence, async (t) => {
+    const before = current && structuredClone(current);
+    t.strictSame(plain(applyChange(current, change, precondition)), plain(expected));
+    t.same(current, before, "the secret itself is as it was");
+  });
 
 t.test("the size of a secret has a limit, whatever brings it there", async (t) => {
   const half = new Uint8Array(MAX_SECRET_BYTES / 2);
