@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table of error codes: HTTP status, text, and what a code of an agent means to who reads from or writes to a token.
-// docs/errors.md is checked against it in both directions. Everything else that knows codes derives from it.
+// Defines the error codes: HTTP status, text, and what an agent's code means to a reader or writer of the token.
 
 /** What a code says of a token, for those that pass from an agent into the status of an HSMSecret. */
 type Kind =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Kubernetes takes as names of objects and as keys and values of a Secret, and base64 as a Secret and the agent's API have it.
+// Validates the names that Kubernetes takes for objects and for keys of a Secret, and converts base64 maps.
 import type { StringMap } from "./kubernetes.ts";
 
 /** What the value of a label may be, beside at most 63 characters. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the metadata of an object say: whose it is, who wrote which of its fields, and annotations that hold JSON of our own.
+// Reads object metadata: owner references, managed fields, and annotations that hold JSON written by Keyswitch.
 import type { Static, TSchema } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
 import type { AnyObject, ManagedFieldsEntry, ObjectMeta, OwnerReference } from "./kubernetes.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tour's steps with one secret of the token and its HSMSecret: it is read, changed, edited, deleted and out of reach.
+// Defines the tour's steps for one secret and its HSMSecret: read, changed, edited, deleted and unreachable.
 import { isDeepStrictEqual } from "node:util";
 import { eventually } from "./local/eventually.ts";
 import { plainData, readyOf, secretOf, statusOf } from "./local/hsmsecret-view.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every step of the tour has: its form, the namespace, new values that are remembered, and HSMSecrets.
+// Defines the form of a tour step, and what steps share: the namespace, fresh values that are remembered, and HSMSecrets.
 import { randomBytes } from "node:crypto";
 
 /** Where all of the tour happens. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The step of the tour in which a Toggle switches a Deployment.
+// Defines the tour's step in which a Toggle switches a Deployment.
 import type { Stack } from "./local/stack.ts";
 import { NAMESPACE } from "./tour-step.ts";
 

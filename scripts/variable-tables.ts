@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of variables in docs/, made of the tables that the configuration is read by; they stand between comments that name them.
+// Generates the tables of environment variables in docs/ from those that the configuration is parsed by.
 import { AGENT_VARIABLES } from "../server/agent/config.ts";
 import { BOT_VARIABLES } from "../server/bot/config.ts";
 import { defaultOf, type Variable, type VariableTable } from "../server/config/variable-table.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// No two folders of server/ need each other, directly or by way of others, in types either: each can be read after those that it imports.
+// Tests that the folders of server/ import one another without cycles, in types too.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import t from "tap";
@@ -23,8 +23,9 @@ const folderImports = (): Map<string, Map<string, string>> => {
     if (from === undefined || !file.endsWith(".ts")) continue;
     const imported = found.get(from) ?? new Map<string, string>();
     found.set(from, imported);
-    for (const to of importsOf(file).map(folderOf))
+    for (const to of importsOf(file).map(folderOf)) {
       if (to !== undefined && to !== from) imported.set(to, file);
+    }
   }
   return found;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an HSMSecret hook knows before the token is asked, and whether it is asked at all: made once of the request, and handed from
-// step to step.
+// Assesses an HSMSecret before the token is read, once for each hook call: its spec, its Secret, and whether the token is to be
+// read.
 import { MAX_PATH_BYTES } from "../hsm-path.ts";
 import type { Secret } from "../kubernetes.ts";
 import { controllerOf } from "../metadata.ts";

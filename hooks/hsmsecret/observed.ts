@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a sync request shows of the Secret that an HSMSecret names: ours, somebody else's, none, or nothing known; and what ours says.
+// Classifies the observed Secret of an HSMSecret's name as owned, foreign, absent or unknown, and parses an owned one.
 
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import type { KeyedChecksums } from "../keyed-checksum.ts";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sync hook: from the observed HSMSecret and Secret, a reading of the token and what came of a write to it, to the
-// Secret that shall be.
+// Computes the response of the sync hook from the observed objects, the reading of the token, and the outcome of a write.
 import type { HookEvent, HookResult } from "../hook-result.ts";
 import type { SyncResponse } from "../metacontroller.ts";
 import type { Assessment } from "./assessment.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a hook wants the shell to write to the token or to remove from it, and what that can come to.
+// Defines the writes and removals that a hook asks the webhook to make on the token, and their outcomes.
 import type { ErrorCode } from "../error-codes.ts";
 import type { StringMap } from "../kubernetes.ts";
 import type { Quota } from "../quota.ts";

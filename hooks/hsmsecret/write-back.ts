@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the status says of write-backs: conflicts and how to resolve them, writes that failed or are not tried.
+// Derives the status of write-back: conflicts and how to resolve them, failed writes, and writes that are not tried.
 
 import { remedyOf } from "../error-codes.ts";
 import type { Assessment } from "./assessment.ts";

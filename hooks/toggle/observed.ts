@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request shows of the Deployments of a Toggle: the named one, and whatever else it owns.
+// Classifies the Deployments in a Toggle's request: the named one, and others that it owns.
 import { ownProperty, sortedEntries } from "../maps.ts";
 import { controllerOf, isOwnedBy } from "../metadata.ts";
 import type { Deployment } from "./deployment.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent and the webhook of the local run as processes of this machine: started, ended, and brought up to date.
+// Runs the agent and the webhook of the local run as processes: starts, ends and updates them.
 import { join } from "node:path";
 import { eventually } from "./eventually.ts";
 import type { LocalToken } from "./local-token.ts";

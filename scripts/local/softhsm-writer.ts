@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process of its own that writes data objects to one SoftHSM2 token, the way any other program on the node would.
+// Writes data objects to a SoftHSM2 token from a process of its own, as another program on the node would.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { ObjectClass } from "graphene-pk11";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which bearer token of the HTTP API may do what: the files of the configuration with their scopes.
+// Maps the configuration's bearer token files to the scopes of the HTTP API.
 import { type AuthOptions, tokenFile } from "../http/auth.ts";
 import type { AgentConfig } from "./config.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent asks of anything that keeps secrets: the PKCS#11 token, or memory in tests and local runs.
+// Defines the interface of a secret store: the PKCS#11 token, or memory in tests and local runs.
 import type { RefusalCode, TokenFault } from "../../hooks/error-codes.ts";
 import type {
   DeviceInfo,

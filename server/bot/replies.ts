@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a decision to the one answer that a room sees, written down before each step; and that answer brought up to date because
-// a user reacted to it, which never switches anything.
+// Sends the one answer to each command, journalled before each step, and updates it when a user reacts to it.
 import { ownProperty } from "../../hooks/maps.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";

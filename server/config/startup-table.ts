@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a person sees of the configuration when a process starts: each variable with its value, secrets as set or unset.
+// Prints the configuration when a process starts: each variable with its value, secrets as set or unset.
 import { defaultOf, ownText, type Variable, type VariableTable } from "./variable-table.ts";
 import type { Environment } from "./variables.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a table of environment variables says of each: its type, its default, what it means, and whether it is a secret.
+// Defines tables of environment variables: type, default, description, and whether a value is secret.
 import { type Static, type TSchema, type TUnsafe, Type } from "@sinclair/typebox";
 
 /** What the constructors below are told. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why an HTTP exchange failed, told by the codes of undici, Node and OpenSSL, never by a message text, and when to try again.
+// Classifies failed HTTP exchanges by the codes of undici, Node and OpenSSL, never by a message text, and reads Retry-After.
 import { errors } from "undici";
 
 export type ConnectionFault = {
@@ -38,16 +38,19 @@ const UNTRUSTED =
 /** The fault behind what undici threw. */
 export const connectionFault = (error: unknown): ConnectionFault => {
   // Carries the bytes that it could not parse, so nothing of it is passed on; some have no code.
-  if (error instanceof errors.HTTPParserError)
+  if (error instanceof errors.HTTPParserError) {
     return { kind: "refused", what: "answered something that is not HTTP" };
+  }
   const code = codeOf(error);
   const known = FAULTS[code];
   if (known !== undefined) return known;
   if (UNTRUSTED.test(code)) return unreachable(`has a certificate that is not trusted (${code})`);
-  if (code.startsWith("ERR_SSL") || code === "EPROTO")
+  if (code.startsWith("ERR_SSL") || code === "EPROTO") {
     return unreachable(`failed in the TLS handshake (${code})`);
-  if (code.startsWith("HPE_"))
+  }
+  if (code.startsWith("HPE_")) {
     return { kind: "refused", what: `answered something that is not HTTP (${code})` };
+  }
   return unreachable(`can't be reached (${code})`);
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON body of an error answer: the same on every listener.
+// Defines the JSON body of an error response, the same on every listener.
 import { type Static, Type } from "@sinclair/typebox";
 
 /** Every error body of every listener. `code` is one of errors.ts. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many secrets in small requests: what became of each, a bar, and a summary. A token takes seconds for a few writes.
+// Sends many secrets in small requests, with a result for each, a progress bar and a summary: tokens write slowly.
 import { codesOf } from "../../hooks/error-codes.ts";
 import type { ItemResult, ItemResults } from "../agent-api/bulk-schema.ts";
 import type { Answer } from "./agent/answer.ts";
@@ -141,7 +141,8 @@ export const reportOutcomes = async (
       `${summary}${extra.dryRun ? " (dry run)" : ""}`,
     ],
   );
-  if (extra.stopped !== undefined && counts.failed === outcomes.length - (counts["not sent"] ?? 0))
+  if (extra.stopped !== undefined && counts.failed === outcomes.length - (counts["not sent"] ?? 0)) {
     return extra.stopped.exit;
+  }
   return failed > 0 ? "partial" : "done";
 };

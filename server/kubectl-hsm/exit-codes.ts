@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `kubectl hsm` exits with, and how a command ends early. docs/kubectl-hsm.md is checked against the table.
+// Defines the exit codes of `kubectl hsm`, and how a command ends early. docs/kubectl-hsm.md is checked against them.
 
 import type { ErrorCode } from "../../hooks/error-codes.ts";
 import { ownProperty } from "../../hooks/maps.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The credentials that an exec plugin gives: kept until they expire or are refused, and then asked for anew.
+// Caches the credentials of an exec plugin until they expire or are refused, and then runs it again.
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Parsed } from "../config/reread-file.ts";
 import { type Clock, wallClock } from "../time.ts";
@@ -145,10 +145,11 @@ export class ExecCredentials {
   async #renew(): Promise<ExecCredential> {
     const { command, installHint } = this.#plugin;
     const credential = await run(this.#plugin, this.#timeoutMs, this.#closing.signal);
-    if (!credential.ok)
+    if (!credential.ok) {
       throw new RequestImpossible(
         `can't be asked: the exec plugin ${command} ${credential.message}${installHint ? ` (${installHint})` : ""}`,
       );
+    }
     this.#held = credential.value;
     return credential.value;
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a kubeconfig says of the program that gets credentials for the API server, and how it is to be started.
+// Parses the exec plugin of a kubeconfig's user, and builds the environment that it is started with.
 import { type Static, Type } from "@sinclair/typebox";
 import type { Parsed } from "../config/reread-file.ts";
 import type { Environment } from "../config/variables.ts";
@@ -61,8 +61,9 @@ const versionOf = (config: ExecConfig): Parsed<ExecVersion> => {
   const version = VERSIONS.find((known) => known === config.apiVersion);
   if (version === undefined) return fault(`whose apiVersion is not ${VERSIONS.join(" or ")}`);
   const mode = config.interactiveMode ?? (version === VERSIONS[0] ? "" : "IfAvailable");
-  if (!INTERACTIVE_MODES.includes(mode))
+  if (!INTERACTIVE_MODES.includes(mode)) {
     return fault(`whose interactiveMode is not one of ${INTERACTIVE_MODES.join(", ")}`);
+  }
   // We never have a terminal.
   if (mode === "Always") return fault("that always asks a person (interactiveMode: Always)");
   return { ok: true, value: version };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which proxy leads to the API server: the kubeconfig's, or that of HTTPS_PROXY where NO_PROXY does not name the server.
+// Chooses the proxy to the API server: the kubeconfig's, or HTTPS_PROXY where NO_PROXY does not name the server.
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { isLoopback } from "../config/loopback.ts";
 import type { Parsed } from "../config/reread-file.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent's HTTP answer to a write or a removal means. Only its own word, about what was asked, counts as done.
+// Turns an agent's response to a write or removal into an outcome; only its own word about the request counts as done.
 import { codesOf, type ErrorCode, errors } from "../../hooks/error-codes.ts";
 import type { RemovalOutcome, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import type { WireAnswer } from "../agent-api/client.ts";
@@ -27,15 +27,17 @@ export const writeOutcomeOf = (asked: AgentWriteRequest, answer: WireAnswer): Wr
   if (answer.status === 200 || answer.status === 201) {
     const body = jsonOf(answer.body);
     if (!writeBody.Check(body)) return odd(asked, "answered something that is not about a write");
-    if (body.path !== asked.path || body.checksum !== asked.checksum)
+    if (body.path !== asked.path || body.checksum !== asked.checksum) {
       return odd(asked, "answered about something else than was written");
+    }
     return { outcome: "written" };
   }
   const code = errorOf(answer)?.code;
   // What a patch found gone is no longer what was read either.
   const changed = answer.status === 412 ? "PRECONDITION_FAILED" : "SECRET_NOT_FOUND";
-  if ((answer.status === 412 || answer.status === 404) && code === changed)
+  if ((answer.status === 412 || answer.status === 404) && code === changed) {
     return { outcome: "precondition" };
+  }
   return failureOf(asked, answer);
 };
 

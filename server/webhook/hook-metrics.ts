@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The webhook's own metrics: hook calls, readings of agents, outcomes of syncs.
+// Defines the webhook's own metrics: hook calls, readings of agents, outcomes of syncs.
 import { Counter, type Registry } from "prom-client";
 import { countTimed, errorCounter, SECONDS_BUCKETS } from "../http/request-metrics.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PUT, PATCH and DELETE that are refused before the token is touched: forms, names, sizes, and what is not there.
+// Tests PUT, PATCH and DELETE that are refused before the token is touched: forms, names, sizes, unknown paths.
 
 import { randomBytes } from "node:crypto";
 import t from "tap";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// If-Match and If-None-Match of PUT, PATCH and DELETE: what they are compared with, and what is no condition at all.
+// Tests If-Match and If-None-Match of PUT, PATCH and DELETE: what they are compared with, and malformed ones.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { checksum } from "../../hooks/checksum.ts";
@@ -35,7 +35,7 @@ const conditions: [header: string, value: string, status: number, sentence: stri
 ];
 t.test("conditions", async (t) => {
   const agent = writableAgent(t);
-  for (const [header, value, status, sentence] of conditions)
+  for (const [header, value, status, sentence] of conditions) {
     for (const ask of [
       { method: "PUT", url, body: { data: { user: b64(second) } } },
       { method: "PATCH", url, body: { data: { user: b64(second) } } },
@@ -49,10 +49,12 @@ t.test("conditions", async (t) => {
       t.equal(answer.statusCode, status, `${ask.method} with ${header}: ${value}: ${sentence}`);
       if (status === 200) t.notSame(await agent.held(), before);
       else t.same(await agent.held(), before, "nothing changed");
-      if (status === 400)
+      if (status === 400) {
         t.match(answer.json(), { code: "INVALID_REQUEST", details: [{ field: `headers.${header}` }] });
+      }
       if (status === 412) t.match(answer.json(), { code: "PRECONDITION_FAILED" });
     }
+  }
 });
 
 t.test("of two writers who have read the same, one gets 412", async (t) => {

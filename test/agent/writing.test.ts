@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PUT, PATCH and DELETE over the in-memory store: what each end of a change is answered with, and callers that hang up.
+// Tests PUT, PATCH and DELETE on the in-memory store: the response to each outcome, and callers that hang up.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request } from "node:http";

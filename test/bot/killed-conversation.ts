@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bot that is killed at points where it touches disk, API server or homeserver while others change the Toggles, and what
-// must hold of it in the end: no command takes effect twice, and each is answered once.
+// Kills a bot at points where it touches disk, API server or homeserver while others change the Toggles, and checks what
+// follows.
 import { commandOf } from "../../server/bot/command.ts";
 import { entryOf } from "../../server/bot/journal.ts";
 import { transactionOf } from "../../server/bot/outbox.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one bot has of the world of the chat commands until it is killed: doubles of Chat, Toggles, BotStore and Clock.
+// Provides doubles of Chat, Toggles, BotStore and Clock for one bot in the simulated world of chat commands.
 import type { Chat } from "../../server/bot/chat.ts";
 import type { Area, BotStore } from "../../server/bot/store.ts";
 import { FIELD_MANAGER } from "../../server/kubernetes/last-switch.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What outlives the bot in the world of the chat commands: the time, the Toggles, what was said, and the disk.
+// Holds what outlives a bot in the simulated world of chat commands: time, Toggles, messages, and the disk.
 import type { Phase, Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import type { ToggleChange, ToggleFailure } from "../../server/kubernetes/toggles.ts";
 import { toggleNamed } from "./toggle-named.ts";
@@ -76,8 +76,9 @@ export class WorldState {
   put(toggle: Toggle): void {
     const { name } = toggle.metadata;
     this.toggles.set(name, toggle);
-    for (const { life, listener } of [...this.#listeners])
+    for (const { life, listener } of [...this.#listeners]) {
       if (life.alive && this.mood.watch) listener({ name, toggle });
+    }
   }
 
   /** Changes a spec as `manager`; answers whether it differs then. */
@@ -115,8 +116,9 @@ export class WorldState {
 
   remove(name: string): void {
     this.toggles.delete(name);
-    for (const { life, listener } of [...this.#listeners])
+    for (const { life, listener } of [...this.#listeners]) {
       if (life.alive) listener({ name, toggle: undefined });
+    }
   }
 
   /** A new Toggle of the name, whose generation starts anew. */

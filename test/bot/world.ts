@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A world for the chat commands: a homeserver, an API server and a disk that outlive the bot, which can be killed at any
-// point where it touches one of them.
+// Simulates a world for chat commands: a homeserver, an API server and a disk that outlive a bot, which can be killed at any
+// call.
 import type { Phase, Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { createAccess } from "../../server/bot/access.ts";
 import { type CommandRunner, createRunner, type RunnerOptions } from "../../server/bot/runner.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reader of a table of variables: what a text comes to, which faults are told, and what other programs may have of the environment.
+// Tests the reader of variable tables: parsed values, errors, and the environment that other programs get.
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { boolean, choice, file, integer, pattern, text } from "../../server/config/variable-table.ts";
@@ -30,12 +30,13 @@ for (const [env, name, expected] of [
   [{ LABEL: "abc" }, "LABEL", "abc"],
   [{ proxy: "x" }, "PROXY", "x"],
   [{ proxy: "x", PROXY: "y" }, "PROXY", "y"],
-] as const)
+] as const) {
   t.test(`${name} of ${JSON.stringify(env)} is ${JSON.stringify(expected)}`, async (t) => {
     const reader = readVariables(env, TABLE);
     t.equal(reader.value(name), expected);
     t.same(reader.faults, []);
   });
+}
 
 for (const [env, name, message] of [
   [{ LEVEL: "middle" }, "LEVEL", "must be one of LOW, HIGH"],
@@ -46,12 +47,13 @@ for (const [env, name, message] of [
   [{ LABEL: "abcd" }, "LABEL", "must be a label"],
   [{}, "NEEDED", "is required"],
   [{ PATH_FILE: "/none" }, "PATH_FILE", "/none does not exist"],
-] as const)
+] as const) {
   t.test(`${name} of ${JSON.stringify(env)} ${message}, which is told once`, async (t) => {
     const reader = readVariables(env, TABLE);
     t.same([reader.value(name), reader.value(name)], [undefined, undefined]);
     t.same(reader.faults, [{ name, message }]);
   });
+}
 
 t.test("what nobody asks for is no fault, and what somebody requires is", async (t) => {
   const reader = readVariables({ COUNT: "none" }, TABLE);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Part of a model check: whether a world comes to rest as it should, once nobody but the hook acts in it.
+// Checks in a model that a world converges once nobody but the hook acts in it.
 
 export interface ConvergenceModel<World> {
   /** Worlds with the same key have the same future. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Part of a model check: every state that a world can come to within so many actions, each visited once.
+// Explores every state that a model's world can reach within a number of actions, each once.
 
 /** An action by its name, and what it makes of the world that it was made for; it throws where it breaks an invariant. */
 export type Act<World> = readonly [name: string, act: () => World];

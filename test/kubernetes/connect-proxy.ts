@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP proxy on loopback for tests: it opens the ways that CONNECT asks for, wherever they claim to lead, to one server.
+// Starts an HTTP proxy on loopback that answers every CONNECT with a tunnel to one server.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An exec plugin for tests: a program in a folder that notes how it was called and prints what a file beside it says.
+// Writes an exec plugin for tests: a program that logs its calls and prints the contents of a file.
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's way to Matrix with a homeserver that answers as a test says, without pauses: what was asked, logged and slept.
+// Connects the bot to a simulated homeserver without pauses, and records requests, logs and sleeps.
 import { randomBytes } from "node:crypto";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
@@ -48,8 +48,9 @@ const homeserver = (mood: Mood) => {
     );
     if (device === undefined) return { status: 401, body: { errcode: "M_UNKNOWN_TOKEN", error: "" } };
     if (path === "GET account/whoami") return { status: 200, body: { user_id: USER, device_id: device } };
-    if (path === "POST keys/upload")
+    if (path === "POST keys/upload") {
       return { status: 200, body: { one_time_key_counts: { signed_curve25519: 50 } } };
+    }
     return { status: 200, body: {} };
   };
   const exchange: HttpExchange = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bot's way to Matrix at its start, with a homeserver that answers as the test says: when it tries again, when it gives
-// up, and what is left in the store of a device that has gone.
+// Tests the bot's connection at its start with a simulated homeserver: when it retries, when it gives up, and what the store
+// keeps of a deleted device.
 import t from "tap";
 import { AWAY, connectWith, joined, type Mood, PASSWORD, type Reply, USER } from "./connect-scene.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON values: their types, equality, copies and a schema for what arrives as bytes.
+// Defines JSON values: types, equality, copies, and a schema for what arrives as bytes.
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { jsonOf } from "../../../server/json.ts";

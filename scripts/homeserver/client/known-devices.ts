@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The devices of a user, as another user's client knows them once it has caught up with the homeserver.
+// Lists a user's devices as another user's client knows them once it has caught up with the homeserver.
 import type { MatrixClient } from "matrix-js-sdk";
 import type { CryptoApi } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { eventually } from "../../local/eventually.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a user sends into rooms: texts, edits, reactions, and events as a homeserver could forge them.
+// Sends a user's events into rooms: texts, edits, reactions, and events as a homeserver could forge them.
 import { randomUUID } from "node:crypto";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

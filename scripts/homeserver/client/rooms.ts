@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a user makes, joins and leaves rooms, and sees who is in them.
+// Creates, joins and leaves rooms as a user, and lists their members.
 import { EventType, type MatrixClient, Preset, Visibility } from "matrix-js-sdk";
 import type { CryptoApi } from "matrix-js-sdk/lib/crypto-api/index.js";
 import { whenRoomChanges } from "./client-state.ts";
@@ -35,8 +35,9 @@ export const roomsOf = (client: MatrixClient, crypto: CryptoApi): Rooms => {
     whenRoomChanges(client, what, check, seconds);
   const writable = async (room: string) => {
     await roomIs(`${room} joined`, () => client.getRoom(room)?.getMyMembership() === "join");
-    if (isEncrypted(client, room) && !(await crypto.isEncryptionEnabledInRoom(room)))
+    if (isEncrypted(client, room) && !(await crypto.isEncryptionEnabledInRoom(room))) {
       throw new Error(`the client does not know that ${room} is encrypted`);
+    }
   };
   return {
     createRoom: async ({ encrypted = true, invite = [], name } = {}) => {

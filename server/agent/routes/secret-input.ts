@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request wants to read or write, beyond what the schemas say: its path, names of keys, values and labels.
+// Validates what the schemas of a request can't: the path, and the names and sizes of keys, values and labels.
 import { bytesOfBase64Map } from "../../../hooks/formats.ts";
 import { isHsmPath, MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
 import type { MetadataPatch } from "../../agent-api/schema.ts";

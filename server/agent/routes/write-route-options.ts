@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all routes have that take the bearer token which may write: the scope, an answer that nobody keeps, an audit line in any case.
+// Sets what all writing routes share: the write scope, responses that are not cached, and an audit line in any case.
 
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of the layouts on a token speaks for a path, which paths a token holds at all, and what cut writes have left beside.
+// Chooses the layout that counts for a path, lists the paths of a token, and finds leftovers of interrupted writes.
 import { checksum } from "../../../hooks/checksum.ts";
 import type { PathFault } from "../../../hooks/error-codes.ts";
 import type { Secret } from "../store.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which objects a write makes and removes so that the path then holds the wanted content, and whether the token takes them.
+// Plans which objects a write creates and removes, and whether the token takes them.
 import type { RefusalCode } from "../../../hooks/error-codes.ts";
 import type { Layout } from "../../agent-api/schema.ts";
 import type { Content } from "../apply-change.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys of a Secret under server-side apply, as the models of the sync have them: who owns which, and what an apply makes of it.
+// Models the keys of a Secret under server-side apply: their field owners, and the result of an apply.
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import { UID } from "./request.ts";
 

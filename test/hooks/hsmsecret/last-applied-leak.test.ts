@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The annotation of dynamic apply that copies a Secret's data: the status tells of it, whatever else it says.
+// Tests that the status reports dynamic apply's annotation that copies a Secret's data, whatever else it says.
 import t from "tap";
 import { finalize, sync } from "./hooks.ts";
 import { absent, context, found, request, secret, unavailable } from "./request.ts";

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The world of the sync's model check: a token, its outages, a Secret under server-side apply with field ownership, edits of
-// it and of the spec, foreign Secrets, and Metacontroller's habit of skipping equal answers. A sync that breaks an invariant throws.
+// Defines the world of the sync's model check: a token, its outages, and a Secret with field ownership that users edit.
 import type { Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
@@ -131,20 +130,23 @@ export const step = (world: World): World => {
 
 /** Only a token that has lost the secret takes it away, and only where the spec wants that. */
 const removed = ({ spec }: World, next: World, reading: Reading | undefined): World => {
-  if (reading?.outcome !== "absent" || spec.onMissing !== "Delete")
+  if (reading?.outcome !== "absent" || spec.onMissing !== "Delete") {
     throw new Error(`the Secret is removed after ${reading?.outcome}`);
+  }
   return { ...next, secret: undefined, applied: undefined };
 };
 
 const checkInSync = (world: World): void => {
   const held = heldBy(world);
-  if (world.outage || world.token === "absent" || held !== contentOf(world, world.token))
+  if (world.outage || world.token === "absent" || held !== contentOf(world, world.token)) {
     throw new Error(`the status is InSync with ${held} while the token holds ${world.token}`);
+  }
 };
 
 const checkOutage = ({ secret: cluster }: World, child: Child): void => {
-  for (const [key, { value }] of Object.entries(cluster?.keys ?? {}))
+  for (const [key, { value }] of Object.entries(cluster?.keys ?? {})) {
     if (child.data[key] !== value) throw new Error(`an outage changes ${key}`);
+  }
 };
 
 /** Metacontroller skips an answer that it has applied, and a server keeps the version where nothing differs. */

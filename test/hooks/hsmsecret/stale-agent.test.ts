@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two agents asked in order, of which the second has a copy that lags: what is older than what was applied is never applied.
+// Tests two agents asked in order, the second with a stale copy: a version older than the applied one is never applied.
 import t from "tap";
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { Reading } from "../../../hooks/hsmsecret/index.ts";
@@ -167,8 +167,9 @@ interface Child {
 const applied = (world: World, { data, metadata }: Child): World => {
   const changed = world.data === undefined || checksumOfBase64(data) !== checksumOfBase64(world.data);
   const source = world.down ? world.second : world.first;
-  if (changed && isOf(data, source) && source.version < world.highest)
+  if (changed && isOf(data, source) && source.version < world.highest) {
     throw new Error(`version ${source.version} was applied after ${world.highest}`);
+  }
   const highest = changed ? Math.max(world.highest, source.version) : world.highest;
   return { ...world, data, annotations: metadata.annotations ?? {}, highest };
 };
@@ -196,8 +197,9 @@ const ACTIONS: Record<string, (world: World) => World> = {
 
 const keyOf = (world: World): string => JSON.stringify(world);
 const faultAtRest = ({ data, first, status }: World): string | undefined => {
-  if (status.syncStatus !== "InSync")
+  if (status.syncStatus !== "InSync") {
     return `rests at ${String(status.syncStatus)}: ${String(status.lastError)}`;
+  }
   return data !== undefined && isOf(data, first)
     ? undefined
     : "rests with other data than the first agent has";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the two-way sync's model remembers of the users' updates, and what it refuses: an update that is lost, a status that lies.
+// Remembers the users' updates in the two-way sync's model, and finds lost updates and false statuses.
 import type { Reading } from "../../../hooks/hsmsecret/index.ts";
 import { isUnedited, ownedSecretOf } from "../../../hooks/hsmsecret/observed.ts";
 import { context } from "./request.ts";
@@ -75,8 +75,9 @@ export const checkStatus = (
   status: Record<string, unknown> | undefined,
 ): void => {
   const equal = areEqual(world) && secretHasNothingElse(world);
-  if (status?.syncStatus === "InSync" && (world.outage || !equal || reading === undefined))
+  if (status?.syncStatus === "InSync" && (world.outage || !equal || reading === undefined)) {
     throw new Error(`the status is InSync with ${pairOf(world)}`);
+  }
   if (readyReason(status) !== "Conflict") return;
   if (areEqual(world)) throw new Error("a Conflict between equal contents");
   if (world.memory.torn !== undefined || world.token === undefined) return;

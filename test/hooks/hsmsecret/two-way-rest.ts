@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the two-way sync's model comes to rest once nobody acts in it, and whether that is as it should be.
+// Checks the states in which the two-way sync's model comes to rest.
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import { convergenceCheck } from "../convergence.ts";
 import {
@@ -62,8 +62,9 @@ const faultOfChoice = (rest: World, choice: "hsm" | "secret"): string | undefine
 const faultOfWinner = (rest: World, choice: "hsm" | "secret", chosen: World): string | undefined => {
   const isAbsent = choice === "hsm" && rest.token === undefined;
   const reason = readyReason(chosen.status);
-  if (reason !== (isAbsent ? "ObjectNotFound" : "Synced"))
+  if (reason !== (isAbsent ? "ObjectNotFound" : "Synced")) {
     return `rests at ${String(reason)} after ${choice} was chosen`;
+  }
   if (isAbsent) return undefined;
   // Under a mapping the token may have more: keys that were taken out of the Secret.
   const won = (choice === "hsm" ? tokenSays(rest) : secretSays(rest)) ?? {};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Long random runs of the two-way sync over a real store: the hooks read what the store says and write what they want to
-// it, and after every step the store must hold what the model of the token holds.
+// Runs the two-way sync at random for long on a real store, with the real hooks.
 import { isDeepStrictEqual } from "node:util";
 import type { Reading, Write } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
@@ -48,8 +47,9 @@ const writeStore = async (store: Store, path: string, write: Write): Promise<str
     { type: method, data: bytesOf(data), metadata: { source } },
     condition,
   );
-  if (result.kind === "written" && result.checksum !== checksum)
+  if (result.kind === "written" && result.checksum !== checksum) {
     throw new Error("the store has another checksum than the hook promised");
+  }
   return result.kind;
 };
 
@@ -58,8 +58,9 @@ const changeStore = async (store: Store, path: string, data: StringMap | undefin
   const change =
     data === undefined ? ({ type: "delete" } as const) : ({ type: "put", data: bytesOf(data) } as const);
   const { kind } = await store.change(path, change);
-  if (kind !== "written" && kind !== "deleted" && kind !== "absent")
+  if (kind !== "written" && kind !== "deleted" && kind !== "absent") {
     throw new Error(`the store says ${kind}`);
+  }
 };
 
 const SPECS: readonly HSMSecretSpec[] = [
@@ -190,8 +191,9 @@ class Run {
   async #sync(): Promise<void> {
     const { world } = this;
     const held = world.outage ? undefined : await readStore(this.#store, this.#path);
-    if (held !== undefined && !isDeepStrictEqual(held, readToken(world, undefined)))
+    if (held !== undefined && !isDeepStrictEqual(held, readToken(world, undefined))) {
       throw new Error("the store holds something else than the model");
+    }
     const asked = ask(world, (ifNoneMatch) =>
       held === undefined ? readToken(world, ifNoneMatch) : readAgain(held, ifNoneMatch),
     );
@@ -223,8 +225,9 @@ const finish = async (store: Store, path: string, start: World): Promise<void> =
   for (let round = 0; round < 24; round += 1) {
     const held = await readStore(store, path);
     const asked = ask(world, (ifNoneMatch) => readAgain(held, ifNoneMatch));
-    if (asked.write !== undefined && (await writeStore(store, path, asked.write)) !== "written")
+    if (asked.write !== undefined && (await writeStore(store, path, asked.write)) !== "written") {
       throw new Error("the store refuses a write when it is quiet");
+    }
     const before = canonical(world);
     world = answer(world, asked);
     if (canonical(world) !== before) continue;
@@ -233,8 +236,9 @@ const finish = async (store: Store, path: string, start: World): Promise<void> =
     world = choose(step(choose(world, undefined)), "hsm");
   }
   const reason = readyReason(world.status);
-  if (!isDeepStrictEqual(await readStore(store, path), readToken(world, undefined)))
+  if (!isDeepStrictEqual(await readStore(store, path), readToken(world, undefined))) {
     throw new Error("the store holds something else than the model when it is quiet");
+  }
   const quietly =
     reason === "Synced" ? areEqual(world) : reason === "ObjectNotFound" || reason === "WriteBackFailed";
   if (!quietly) throw new Error(`comes to rest at ${String(reason)}`);

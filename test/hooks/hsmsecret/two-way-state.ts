@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of the two-way sync's model: a token, a Secret under server-side apply, a status, and what each side says.
+// Defines the state of the two-way sync's model: a token, a Secret under server-side apply, and a status.
 import { baseOf } from "../../../hooks/hsmsecret/base.ts";
 import { ownedSecretOf } from "../../../hooks/hsmsecret/observed.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";

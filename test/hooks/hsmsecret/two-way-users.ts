@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the users of the two sides do in the two-way sync's model.
+// Defines the actions of users on both sides of the two-way sync's model.
 import type { StringMap } from "../../../hooks/kubernetes.ts";
 import { edited } from "./cluster-keys.ts";
 import { untorn } from "./two-way-memory.ts";

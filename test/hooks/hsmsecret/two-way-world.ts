@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sync in the two-way sync's model, with all that can go wrong in it. The hooks in it are the real ones.
+// Runs one sync of the two-way model with the real hooks, and with everything that can go wrong in it.
 import { checksumOfBase64 } from "../../../hooks/checksum.ts";
 import type { FailedWrite, Reading, Write } from "../../../hooks/hsmsecret/index.ts";
 import type { StringMap } from "../../../hooks/kubernetes.ts";
@@ -99,8 +99,9 @@ export const ask = (world: World, read: (ifNoneMatch: string | undefined) => Rea
 /** The world after a write that was let through to the token. */
 const landed = (world: World, write: Write, after: Held): World => {
   refuseLoss(world, "token");
-  if (world.token !== undefined && sorted(world.token.data) === sorted(after.data))
+  if (world.token !== undefined && sorted(world.token.data) === sorted(after.data)) {
     throw new Error("the same content is written again");
+  }
   if (checksumOfBase64(after.data) !== write.checksum) throw new Error("another checksum than promised");
   const { common, torn = { common, token: text(tokenSays(world)) } } = world.memory;
   const next = { ...world, token: after };
@@ -144,8 +145,9 @@ export const answer = (start: World, { reading, write }: Asked, mishap?: Mishap)
 
 /** The Secret goes, since the answer leaves it out. */
 const removed = (world: World, next: World, reading: Reading | undefined): World => {
-  if (reading?.outcome !== "absent" || world.spec.onMissing !== "Delete")
+  if (reading?.outcome !== "absent" || world.spec.onMissing !== "Delete") {
     throw new Error(`the Secret is removed after ${reading?.outcome}`);
+  }
   refuseLoss(world, "secret");
   return { ...next, secret: undefined, applied: undefined, memory: untorn(next.memory) };
 };

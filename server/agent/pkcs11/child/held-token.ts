@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The token as the child holds it: what the last load found, brought up to date by its own writes and before each.
+// Caches the token in the child: what the last load found, updated by its own writes and before each of them.
 import { countUnread, pathsOf, withoutLeftovers } from "../../storage/secret.ts";
 import type { Trusted } from "../../storage/trust.ts";
 import type { TokenView } from "../answers.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each operation that the agent asks for does on the attached token: reads at once, all else one after another.
+// Runs the operations that the agent asks for on the attached token: reads at once, all others one after another.
 import { SlotFlag } from "graphene-pk11";
 import { createSerialQueue } from "../../../queue.ts";
 import type { Answer } from "../answers.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading one path of a token that is loaded: from what the load has read, or from the token where its module is live.
+// Reads one path of a loaded token: from the cache, or from the token where its module shows changes by itself.
 import type { Decoded } from "../../storage/secret.ts";
 import { decodeTrusted, type Trusted, trustedOf } from "../../storage/trust.ts";
 import { isVague } from "../ckr.ts";

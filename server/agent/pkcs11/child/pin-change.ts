@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changing the PIN of the attached token, for who names the one in use.
+// Changes the PIN of the attached token for a caller who knows the current one.
 import type { Answer } from "../answers.ts";
 import { ckrName, isUnfitPin } from "../ckr.ts";
 import { changePin, pinDigest, refusalOf } from "./login.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A timer for what is to be done next, of which there is one: setting it anew takes the place of what it was set to.
+// Keeps one timer for the next thing to do; setting it again replaces the last setting.
 import type { Clock } from "../../../time.ts";
 
 export class Alarm {

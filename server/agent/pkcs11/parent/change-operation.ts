@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A change as a child is asked for it, in what structured clone takes through the schema of messages.ts.
+// Converts a change into the message for the child, in types that structured clone keeps.
 import type { Change, Precondition } from "../../store.ts";
 import type { ChangeOperation } from "../messages.ts";
 

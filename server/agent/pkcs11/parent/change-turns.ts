@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The turn of each change of the token: one after another, no more than so many, and none waited for longer than its limit.
+// Queues changes of the token: one at a time, up to a limit of length and of waiting time.
 import { type BoundedQueue, createBoundedQueue } from "../../../queue.ts";
 import type { Clock } from "../../../time.ts";
 import { type Unavailable, unavailable } from "../../store.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a failed call of the PKCS#11 module comes to: the end of the child that made it, and what its caller is told.
+// Decides what follows from a failed PKCS#11 call: the child that made it ends, and its caller gets an error code.
 import { type Unavailable, unavailable } from "../../store.ts";
 import type { Answer } from "../answers.ts";
 import type { Operation } from "../messages.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long loads of the token take, and what follows for the next: loading has at most a tenth of the time.
+// Measures how long loads of the token take, and paces the next ones so that loading has a tenth of the time at most.
 
 const LOAD_SHARE = 10;
 

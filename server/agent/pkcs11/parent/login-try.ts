@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The PIN that a child process has its token compare at the moment, if any, and that the guard is told how it ended.
+// Tracks the PIN that a child process is trying at the moment, and reports the outcome to the PIN guard.
 import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
 import type { PinGuard, PinOfToken } from "./pin-guard.ts";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a caller is told that the token gave no answer that stands: it was too slow, or kept changing.
+// Makes the error for a token that gave no valid answer: too slow, or changing all the time.
 import { type Unavailable, unavailable } from "../../store.ts";
 
 /** The caller's time is over. Another try is worth while after about a load of the token, which took so many milliseconds. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls that a child process has not answered yet, each with a limit to its silence.
+// Tracks the calls that a child process has not answered yet, each with a deadline.
 import type { Clock } from "../../../time.ts";
 import { type Unavailable, unavailable } from "../../store.ts";
 import type { Answer } from "../answers.ts";

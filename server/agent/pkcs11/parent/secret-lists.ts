@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listing the secrets below a prefix: from the memory of a token whose module caches, or through the child that serves.
+// Lists the secrets below a prefix: from the cache where the module caches too, or through the serving child.
 import type { ListResult } from "../../store.ts";
 import { withProblems } from "../object-problems.ts";
 import { createJoinedCalls } from "./joined-calls.ts";

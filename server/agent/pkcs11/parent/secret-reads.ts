@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading one secret: from the memory of a token whose module caches, or through the child that serves; fresh, or as it is.
+// Reads one secret: from the cache where the module caches too, or through the serving child, fresh or not.
 import type { Clock } from "../../../time.ts";
 import { type ReadResult, type Unavailable, unavailable } from "../../store.ts";
 import type { TokenView } from "../answers.ts";

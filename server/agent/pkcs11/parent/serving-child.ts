@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which child process serves: starts one, has it take over from the last, and keeps writes and loads apart.
+// Starts child processes, lets one take over from the last, and keeps writes and loads apart.
 import { type Clock, sleep } from "../../../time.ts";
 import { type Unavailable, unavailable } from "../../store.ts";
 import { StartFailures } from "./start-failures.ts";

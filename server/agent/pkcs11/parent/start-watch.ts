@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The watch over a child process that starts: which stage it is at, and whether it has been there for too long.
+// Watches a starting child process: its stage, and whether it has been there for too long.
 import type { Clock } from "../../../time.ts";
 import type { Stage } from "../messages.ts";
 import type { StallLimits } from "./stall-limits.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The secret store on a PKCS#11 token, put together from its parts.
+// Implements the agent's secret store on a PKCS#11 token, put together from its parts.
 import { randomBytes } from "node:crypto";
 import type { Layout } from "../../../agent-api/schema.ts";
 import { type Clock, monotonicClock, rfc3339 } from "../../../time.ts";

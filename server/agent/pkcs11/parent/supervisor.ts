@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How new the view of the token is that the agent serves: when it is loaded again, and whether the token can be read at all.
+// Decides when the token is loaded again, and whether the token counts as readable.
 import { type Clock, sleep } from "../../../time.ts";
 import { type Health, type Unavailable, unavailable } from "../../store.ts";
 import type { TokenView } from "../answers.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the store tells of the token that it is on, from the view of the child that serves.
+// Describes the token to callers, from the view of the serving child.
 import type { Layout } from "../../../agent-api/schema.ts";
 import type { TokenLimits } from "../../storage/write-plan.ts";
 import type { InfoResult } from "../../store.ts";

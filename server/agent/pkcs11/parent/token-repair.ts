@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A repair of the token: what one child mends in one go, and the secrets with damaged names, which are written anew.
+// Repairs the token: what one child repairs in one call, and secrets with damaged names, which are rewritten.
 import type { RepairResult } from "../../../agent-api/schema.ts";
 import type { ChangeResult, RepairOutcome } from "../../store.ts";
 import { OUT_OF_TURN } from "./pending-calls.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Confirming a write that a module which caches has begun: another child looks, and what is left over goes.
+// Confirms a write that a caching module has begun: another child reads it back and removes leftovers.
 import type { Clock } from "../../../time.ts";
 import type { ChangeResult } from "../../store.ts";
 import type { Answer } from "../answers.ts";

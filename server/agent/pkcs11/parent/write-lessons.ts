@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What writes have taught of the token: the limits of what it takes, and the versions that it may hold unseen.
+// Remembers what writes have shown of the token: its size limits, and versions that it may hold unseen.
 import type { ChangeResult } from "../../store.ts";
 import type { Answer, TokenView } from "../answers.ts";
 import type { ChangeOperation } from "../messages.ts";

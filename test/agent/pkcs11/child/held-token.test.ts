@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The token as the child holds it, on SoftHSM2 in this process: what it learns of its own writes and of others'.
+// Tests the child's cache of the token on SoftHSM2 in this process: its own writes and those of others.
 import t, { type Test } from "tap";
 import type { Entry } from "../../../../server/agent/pkcs11/answers.ts";
 import { HeldToken } from "../../../../server/agent/pkcs11/child/held-token.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index from paths to objects: what belongs to a path, what a list shows, and what a cut write may have left.
+// Tests the index from paths to objects: what belongs to a path, what a list shows, and leftovers of writes.
 import t from "tap";
 import { type IndexedObject, LabelIndex } from "../../../../server/agent/pkcs11/child/label-index.ts";
 import { JOURNAL_APPLICATION, PACKED_APPLICATION } from "../../../../server/agent/storage/path.ts";

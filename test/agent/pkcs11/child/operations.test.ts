@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The order of operations in the child: reads at once, unless their path is being written, and all else in turn.
+// Tests the order of operations in the child: reads at once unless their path is being written, all others in turn.
 import t from "tap";
 import type { Answer } from "../../../../server/agent/pkcs11/answers.ts";
 import { Operations } from "../../../../server/agent/pkcs11/child/operations.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the parent holds of one child, by itself: its calls, its start, its try of a PIN, and what a fault comes to.
+// Tests what the parent tracks of one child: its calls, its start, its try of a PIN, and the end after a fault.
 import t from "tap";
 import type { LoginOutcome, Operation, Stage } from "../../../../server/agent/pkcs11/messages.ts";
 import { childFaultOf } from "../../../../server/agent/pkcs11/parent/child-fault.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A child without a process, which starts, answers and ends when a test says so.
+// Simulates a child without a process, which starts, answers and ends when a test says so.
 import type { TokenView } from "../../../../server/agent/pkcs11/answers.ts";
 import type { Operation } from "../../../../server/agent/pkcs11/messages.ts";
 import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/pending-calls.ts";

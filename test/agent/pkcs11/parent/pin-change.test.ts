@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A change of the PIN through a child that a test answers for: what each answer is to the caller, and to the guard.
+// Tests a change of the PIN with a simulated child: what each answer means to the caller and to the PIN guard.
 import { randomInt } from "node:crypto";
 import t from "tap";
 import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/pending-calls.ts";

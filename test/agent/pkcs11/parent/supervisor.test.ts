@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which child serves and how new its view is, told by a clock and children that a test moves.
+// Tests which child serves and how fresh its view is, with a simulated clock and simulated children.
 import t from "tap";
 import { Alarm } from "../../../../server/agent/pkcs11/parent/alarm.ts";
 import { LoadTimes, pauseAfter } from "../../../../server/agent/pkcs11/parent/load-times.ts";
