@@ -28,10 +28,12 @@ export type PathPolicy = Static<typeof PathPolicy>;
 
 /** What the schema can't say of a rule: the field that is wrong, and why; undefined where nothing is. */
 export const ruleFault = ({ prefix, write, quota }: PathPolicyRule): [string, string] | undefined => {
-  if (prefix !== undefined && quota !== undefined)
+  if (prefix !== undefined && quota !== undefined) {
     return ["quota", "is about the namespace's own paths: give it a rule without prefix"];
-  if (prefix === undefined && write === undefined && quota === undefined)
+  }
+  if (prefix === undefined && write === undefined && quota === undefined) {
     return ["prefix", "is missing, and so are write and quota: the rule says nothing"];
+  }
   return undefined;
 };
 

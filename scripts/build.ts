@@ -10,6 +10,8 @@ rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
 process.exitCode =
   spawnSync("tsc", ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" }).status ?? 1;
 // tsc keeps the first line, but not the mode.
-if (process.exitCode === 0)
-  for (const program of Object.values(manifest.bin))
+if (process.exitCode === 0) {
+  for (const program of Object.values(manifest.bin)) {
     chmodSync(new URL(`../${program}`, import.meta.url), 0o755);
+  }
+}

@@ -39,16 +39,18 @@ t.test("each hook has the files that hooks/README.md names", async (t) => {
   const [, files = ""] = read("hooks/README.md").split("## The files of a hook");
   const names = [...files.matchAll(/^\| `([\w-]+\.ts)` \|/gm)].map(([, name = ""]) => name);
   t.ok(names.length > 5);
-  for (const hook of globSync("hooks/*/index.ts", { cwd: root }).map(dirname))
+  for (const hook of globSync("hooks/*/index.ts", { cwd: root }).map(dirname)) {
     for (const name of names) t.ok(existsSync(join(root, hook, name)), `${hook}/${name}`);
+  }
 });
 
 t.test("every npm command of the documents is a script", async (t) => {
   const { scripts } = JSON.parse(read("package.json"));
   for (const document of documents) {
     for (const [, run, name] of read(document).matchAll(/\bnpm (run )?(start|test|ci|[a-z:]+)\b/g)) {
-      if (run || name === "start" || name === "test")
+      if (run || name === "start" || name === "test") {
         t.ok(scripts[name ?? ""], `${document}: npm run ${name}`);
+      }
     }
   }
 });

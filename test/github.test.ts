@@ -65,8 +65,9 @@ t.test("every form of an issue is one, and names files that are there", async (t
     }
     const ids = form.body.flatMap((item) => ("id" in item ? [item.id] : []));
     t.equal(new Set(ids).size, ids.length, `${file}: ids are told apart`);
-    for (const [path] of JSON.stringify(form).matchAll(/\bdocs\/[\w/.-]*\w|\b[A-Z]+\.md\b/g))
+    for (const [path] of JSON.stringify(form).matchAll(/\bdocs\/[\w/.-]*\w|\b[A-Z]+\.md\b/g)) {
       t.ok(existsSync(`${root}${path}`), `${file}: ${path}`);
+    }
   }
 });
 

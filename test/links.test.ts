@@ -52,9 +52,11 @@ t.test("a heading is called as GitHub calls it", async (t) => {
 
 t.test("every link leads to a file and a heading that are there", async (t) => {
   t.ok(documents.length > 15);
-  for (const document of documents)
-    for (const link of linksOf(read(document)))
+  for (const document of documents) {
+    for (const link of linksOf(read(document))) {
       t.equal(faultOf(document, link), undefined, `${document}: ${link}`);
+    }
+  }
 });
 
 t.test("every decision is listed in docs/adr/README.md, and numbered", async (t) => {

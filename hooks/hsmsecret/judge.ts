@@ -168,8 +168,9 @@ const differing = (reading: Answered): ConflictCause => (reading.outcome === "ab
 const changesWithoutBase = (given: Case): Changes => {
   const { before, context, owned, reading } = given;
   const { base, whole } = owned;
-  if (before.syncStatus === "InSync" && context.checksums.fits(before.secretChecksum, whole.checksum))
+  if (before.syncStatus === "InSync" && context.checksums.fits(before.secretChecksum, whole.checksum)) {
     return "nobody";
+  }
   return base === undefined && isTokenAsSynced(given) ? "secret" : differing(reading);
 };
 
@@ -178,10 +179,12 @@ const changesOf = (given: Case): Changes => {
   const { secret, base, held, mapped } = owned;
   const { checksums } = context;
   if (base === undefined || !checksums.knows(base.checksum)) return changesWithoutBase(given);
-  if (base.scope !== scope())
+  if (base.scope !== scope()) {
     return checksums.fits(base.checksum, held.checksum) ? "nobody" : differing(reading);
-  if (reading.outcome === "absent" || content === undefined)
+  }
+  if (reading.outcome === "absent" || content === undefined) {
     return checksums.fits(base.checksum, mapped.checksum) ? "nobody" : "absent";
+  }
   const common = commonChecksumOf(secret, base, reading.source);
   if (checksums.fits(common, mapped.checksum)) return "nobody";
   return checksums.fits(common, content.checksum) ? "secret" : "both";

@@ -94,8 +94,9 @@ const conditionsOf = ({ before, context }: Assessment, finding: Finding): Condit
   const conditions = [condition("Ready", synced ? "True" : "False", reason, message)];
   if (reason === "Applying") conditions.push(condition("Reconciling", "True", reason, message));
   if (STALLED.has(reason) || stalled) conditions.push(condition("Stalled", "True", reason, message));
-  else if (synced && leak !== undefined)
+  else if (synced && leak !== undefined) {
     conditions.push(condition("Stalled", "True", "LastAppliedLeak", leak));
+  }
   if (leak !== undefined) conditions.push(condition("LastAppliedLeak", "True", "LastAppliedLeak", leak));
   return conditions;
 };

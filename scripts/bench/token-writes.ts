@@ -146,8 +146,9 @@ const measureLayout = async (open: Open, layout: LayoutWrites["layout"]): Promis
     }
     // The first round warms up.
     if (round < 0) continue;
-    for (const name of ["secret", "key", "secretCalls", "keyCalls"] as const)
+    for (const name of ["secret", "key", "secretCalls", "keyCalls"] as const) {
       samples[name].push(...found[name]);
+    }
   }
   return {
     layout,

@@ -94,8 +94,9 @@ const policyStep = async (stack: Stack, seconds: number): Promise<string> => {
     await kubectl(["apply", "-f", "-"], rights);
     await kubectl(["apply", "-f", "-"], toggle({}));
     await eventually("the policy is in force", () => isRefused(attack, "--dry-run=server"), { seconds });
-    for (const change of refused)
+    for (const change of refused) {
       if (!(await isRefused(change))) throw new Error(`the bot may do this: ${JSON.stringify(change)}`);
+    }
     for (const change of allowed) {
       const { code, stderr } = await patch(change);
       if (code !== 0) throw new Error(`the bot may not switch: ${stderr.trim()}`);
@@ -156,8 +157,9 @@ const hasNow = async ({ kubectl }: Stack, line: string): Promise<boolean> => {
 
 const rightsStep = async (stack: Stack): Promise<string> => {
   const lines = stack.logs();
-  for (const line of lines)
+  for (const line of lines) {
     if (LACKING.test(line) && !(await hasNow(stack, line))) throw new Error(line.slice(0, 600));
+  }
   return `no right is missing by ${lines.length} lines of all logs`;
 };
 

@@ -38,8 +38,9 @@ export const keepPodsReady = (url: string): (() => Promise<void>) => {
       const conditions = CONDITIONS.map((type) => ({ type, status: "True", lastTransitionTime: now }));
       const status = { phase: "Running", startTime: now, conditions };
       // One that has changed since is written at the next turn.
-      for (const pod of listed.ok ? listed.value.items.filter(isPending) : [])
+      for (const pod of listed.ok ? listed.value.items.filter(isPending) : []) {
         await client.update(pods, { ...pod, status }, "status");
+      }
       await sleep(PACE_MS);
     }
   };

@@ -107,8 +107,9 @@ const pathOf = (namespace: string, name: string): string => `secrets/${namespace
 export const readyRateStep = async (stack: Stack): Promise<string> => {
   const namespace = "ready-rate";
   const keys = { username: "app", password: "x".repeat(32) };
-  for (let index = 0; index < COUNT; index += 1)
+  for (let index = 0; index < COUNT; index += 1) {
     await stack.token.put(pathOf(namespace, `hsmsecret-${index}`), keys);
+  }
   const bare = await trivialRate(stack, "sync");
   const ours = await rateOf(stack, KINDS.HSMSecret, { namespace, count: COUNT });
   const alike = await trivialRate(stack, "all");

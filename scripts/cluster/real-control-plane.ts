@@ -96,10 +96,11 @@ const refuseInstalled = async (kubectl: Kubectl): Promise<void> => {
     "-o",
     "name",
   ]);
-  if (namespaces.trim() !== "")
+  if (namespaces.trim() !== "") {
     throw new Error(
       `the cluster has ${namespaces.trim().replaceAll("\n", ", ")} already: use one without Keyswitch`,
     );
+  }
 };
 
 /** Parents that are left: Metacontroller, which has put a finalizer into each, is not there any more to take it out. */
@@ -109,8 +110,9 @@ const dropFinalizers = async (kubectl: Kubectl): Promise<void> => {
   const patch = JSON.stringify({ metadata: { finalizers: null } });
   for (const parent of stdout.trim().split("\n")) {
     const [kind, namespace, name] = parent.split(" ");
-    if (kind && namespace && name)
+    if (kind && namespace && name) {
       await kubectl.try(["patch", kind, name, "-n", namespace, "--type=merge", "-p", patch]);
+    }
   }
 };
 

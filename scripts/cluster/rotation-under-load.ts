@@ -29,8 +29,9 @@ const makeObjects = async (stack: Stack, seconds: number): Promise<void> => {
     metadata: { name, namespace: NAMESPACE },
     spec: { syncInterval: 3600 },
   }));
-  for (const name of names)
+  for (const name of names) {
     await stack.token.put(`secrets/${NAMESPACE}/${name}`, { key: randomBytes(12).toString("hex") });
+  }
   await stack.kubectl(["create", "namespace", NAMESPACE]);
   await stack.kubectl(["apply", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }));
   await areReady(stack, seconds);

@@ -48,12 +48,13 @@ export const startServerProgram = async (options: ServerProgramOptions): Promise
     stdio: ["ignore", "pipe", "pipe"],
   });
   const lines: string[] = [];
-  for (const stream of [child.stdout, child.stderr])
+  for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on("line", (line) => {
       lines.push(line);
       lines.splice(0, lines.length - KEPT_LINES);
       options.log(line);
     });
+  }
   const ended = once(child, "close");
   const kill = () => child.kill("SIGKILL");
   // It ends with this process, however that ends but by a kill.

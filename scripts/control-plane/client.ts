@@ -244,8 +244,9 @@ const stepOf = (line: string, resource: ResourceInfo): WatchStep | undefined => 
   const body = toJson(event.object);
   // An ERROR says that the version is too old, or something else that only a new list can mend.
   if (type === "ERROR") return undefined;
-  if (type === "BOOKMARK")
+  if (type === "BOOKMARK") {
     return { step: "version", version: stringOf(valueAt(body, ["metadata", "resourceVersion"])) ?? "" };
+  }
   if (type !== "ADDED" && type !== "MODIFIED" && type !== "DELETED") return { step: "none" };
   const object = asObject(body, resource);
   return object && { step: "event", event: { type, object } };

@@ -49,8 +49,9 @@ export const findSynapseRoot = (folder: string = synapseRootFolder()): SynapseRo
   if (process.platform !== "linux") return unavailable("Synapse is run on Linux alone.");
   if (process.getuid?.() !== 0) return unavailable("Running Synapse in its root needs the user root.");
   const marker = join(folder, MARKER);
-  if (!existsSync(marker))
+  if (!existsSync(marker)) {
     return unavailable("There is no Synapse on this machine; the start of `npm test` says why.");
+  }
   return { state: "ready", root: folder, version: readFileSync(marker, "utf8").trim() };
 };
 
@@ -113,8 +114,9 @@ const build = async (folder: string, log: string): Promise<string | undefined> =
   );
   const mirror = debianMirror(apt);
   const bootstrap = ["--variant=minbase", "sid", folder, ...(mirror === undefined ? [] : [mirror])];
-  if (!(await run(log, { ...process.env, ...proxies }, "debootstrap", bootstrap)))
+  if (!(await run(log, { ...process.env, ...proxies }, "debootstrap", bootstrap))) {
     return "debootstrap failed.";
+  }
 
   const put = (path: string, text: string, mode = 0o644) => {
     mkdirSync(join(folder, path, ".."), { recursive: true });
@@ -144,8 +146,9 @@ const build = async (folder: string, log: string): Promise<string | undefined> =
   };
   const inRoot = (...command: string[]) => run(log, env, "chroot", [folder, ...command]);
   if (!(await inRoot("apt-get", "update", "-q"))) return "The package lists could not be read.";
-  if (!(await inRoot("apt-get", "install", "-y", "-q", ...PACKAGES)))
+  if (!(await inRoot("apt-get", "install", "-y", "-q", ...PACKAGES))) {
     return "Synapse could not be installed.";
+  }
   await inRoot("apt-get", "clean");
   rmSync(join(folder, "var/lib/apt/lists"), { recursive: true, force: true });
 

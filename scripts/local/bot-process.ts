@@ -57,8 +57,9 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
     lines.push(line);
     notifier.notify();
   };
-  for (const stream of [child.stdout, child.stderr])
+  for (const stream of [child.stdout, child.stderr]) {
     if (stream) createInterface({ input: stream }).on("line", take);
+  }
   // Not "exit": what it said last comes after that.
   const exited = once(child, "close").then(([code]) => (typeof code === "number" ? code : null));
   let hasEnded = false;
@@ -90,8 +91,9 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
       await eventually(
         "the bot is ready",
         async () => {
-          if (child.exitCode !== null || child.signalCode !== null)
+          if (child.exitCode !== null || child.signalCode !== null) {
             throw new Error(`the bot has ended: ${lines.slice(-5).join("\n")}`);
+          }
           try {
             return (await get("/readyz")).status === 200;
           } catch {

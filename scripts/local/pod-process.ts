@@ -136,8 +136,9 @@ export const startPodProcess = async (options: PodOptions): Promise<PodProcess> 
   if (container === undefined) throw new Error("a workload without a container");
   const mount = async (): Promise<string[]> => {
     const changed: string[] = [];
-    for (const volume of spec.volumes)
+    for (const volume of spec.volumes) {
       changed.push(...writeFilesAtomically(join(folder, volume.name), await contentOf(volume, read)));
+    }
     return changed;
   };
   await mount();

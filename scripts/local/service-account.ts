@@ -35,8 +35,9 @@ const frontOf = async (url: URL, { cert, key }: Certificate): Promise<{ port: nu
     for (const [one, other] of [
       [socket, behind],
       [behind, socket],
-    ] as const)
+    ] as const) {
       one.on("error", () => other.destroy()).pipe(other);
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   server.unref();

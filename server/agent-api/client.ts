@@ -93,8 +93,9 @@ export const callAgent = async (
   try {
     return await exchange(http, request, options);
   } catch (error) {
-    if (error instanceof NoRoom)
+    if (error instanceof NoRoom) {
       return { kind: "no-room", what: "answered, but too many large answers were worked on here" };
+    }
     if (options.signal.aborted) return { kind: "late", what: "did not answer in time" };
     const { kind, what } = connectionFault(error);
     return { kind, what };

@@ -78,8 +78,9 @@ const overQuota = ({ prefix, objects, bytes }: Quota, used: Use, grown: Use): Ch
   for (const measure of ["objects", "bytes"] as const) {
     const limit = limits[measure];
     const after = used[measure] + grown[measure];
-    if (limit !== undefined && grown[measure] > 0 && after > limit)
+    if (limit !== undefined && grown[measure] > 0 && after > limit) {
       return refused(`${prefix} would have ${after} ${measure} on the token; its quota is ${limit}`);
+    }
   }
   return undefined;
 };

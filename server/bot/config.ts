@@ -191,8 +191,9 @@ const readToggle = (reader: BotReader): BotConfig["toggle"] | undefined => {
     ofToggle !== undefined &&
     ofDeployment !== undefined &&
     ofToggle !== ofDeployment
-  )
+  ) {
     reader.fault("TOGGLE_NAMESPACE", "must be the same as DEPLOYMENT_NAMESPACE, or one of the two unset");
+  }
   const namespace = ofToggle ?? ofDeployment;
   return name === undefined || namespace === undefined ? undefined : { name, namespace };
 };

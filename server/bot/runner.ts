@@ -176,9 +176,9 @@ const createRunning = ({ chat, access, clock }: RunnerOptions, parts: Parts) => 
   return (pending: Pending): void => {
     const { step, room } = pending.entry;
     // Both begin after this turn, and so after the transaction that the caller may be in.
-    if (step.state !== "accepted" || !AT_ONCE.has(step.command.verb))
+    if (step.state !== "accepted" || !AT_ONCE.has(step.command.verb)) {
       track(queue.run(room, () => runEntry(pending)));
-    else track(Promise.resolve().then(() => runEntry(pending)));
+    } else track(Promise.resolve().then(() => runEntry(pending)));
   };
 };
 

@@ -124,8 +124,9 @@ export const overdueText = (toggle: Toggle, now: number, minutes: number): strin
   const status = previousStatus(toggle);
   const after = `after ${minutes} minutes`;
   const more = `For more, write status ${name}.`;
-  if (!isCurrent(toggle, status) || isExpiring(toggle, status, now))
+  if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) {
     return `${name} is not switched ${isOn(toggle, now) ? "on" : "off"} ${after}: nothing in the cluster has taken it up. ${more}`;
+  }
   const { phase, message = "" } = status;
   // What the other phases have to say does not depend on the time.
   if (phase !== "Starting" && phase !== "Stopping") return `${stateText(toggle, now)} ${more}`;

@@ -65,8 +65,9 @@ export const resolveToggle = async (
   const found = await view.toggles.get(candidate);
   const names = visible.map(({ metadata }) => metadata.name).filter((other) => other !== candidate);
   const none: Choice = { state: "none", ...(name !== undefined && { name }), names };
-  if (found.ok)
+  if (found.ok) {
     return view.access.mayUse(found.toggle, source) ? { state: "one", toggle: found.toggle } : none;
+  }
   if (found.why !== "not-found") return { state: "failed", why: found.why };
   // Which others there are is not known now.
   const why = watchRefusal(view.toggles);

@@ -47,13 +47,13 @@ export const parseIdentities = (
   for (const [index, entry] of entriesOf(list).entries()) {
     const [, user = "", masterKey = ""] = IDENTITY.exec(entry) ?? [];
     const place = `entry ${index + 1}`;
-    if (!Value.Check(UserId, user) || !isCanonical(masterKey))
+    if (!Value.Check(UserId, user) || !isCanonical(masterKey)) {
       faults.push(`${place} must be @user:server=key, with the 43 characters of an Ed25519 key in base64`);
-    else if (!users.includes(user))
+    } else if (!users.includes(user)) {
       faults.push(`${place} (${user}) is for a user that ALLOWED_USERS does not name`);
-    else if (identities.some((known) => known.user === user))
+    } else if (identities.some((known) => known.user === user)) {
       faults.push(`${place} (${user}) is the second for this user`);
-    else identities.push({ user, masterKey });
+    } else identities.push({ user, masterKey });
   }
   return { identities, faults };
 };

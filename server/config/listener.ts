@@ -76,19 +76,23 @@ const readTls = (reader: VariableReader<ListenerValues>): TlsFiles | undefined =
   const keyFile = reader.value("TLS_KEY_FILE");
   const clientCaFile = reader.value("TLS_CLIENT_CA_FILE");
   const has = (name: keyof ListenerValues) => reader.isSet(name);
-  if (has("TLS_CERT_FILE") && !has("TLS_KEY_FILE"))
+  if (has("TLS_CERT_FILE") && !has("TLS_KEY_FILE")) {
     reader.fault("TLS_KEY_FILE", "is required beside TLS_CERT_FILE");
-  if (has("TLS_KEY_FILE") && !has("TLS_CERT_FILE"))
+  }
+  if (has("TLS_KEY_FILE") && !has("TLS_CERT_FILE")) {
     reader.fault("TLS_CERT_FILE", "is required beside TLS_KEY_FILE");
-  if (has("TLS_CLIENT_CA_FILE") && !has("TLS_CERT_FILE") && !has("TLS_KEY_FILE"))
+  }
+  if (has("TLS_CLIENT_CA_FILE") && !has("TLS_CERT_FILE") && !has("TLS_KEY_FILE")) {
     reader.fault("TLS_CLIENT_CA_FILE", "needs TLS_CERT_FILE and TLS_KEY_FILE");
+  }
   if (certFile === undefined || keyFile === undefined) return undefined;
   const cert = readChecked(certFile);
   const key = readChecked(keyFile);
   if (!cert.ok) reader.fault("TLS_CERT_FILE", `${certFile} ${cert.message}`);
   if (!key.ok) reader.fault("TLS_KEY_FILE", `${keyFile} ${key.message}`);
-  if (cert.ok && key.ok && !isUsable({ cert: cert.bytes, key: key.bytes }))
+  if (cert.ok && key.ok && !isUsable({ cert: cert.bytes, key: key.bytes })) {
     reader.fault("TLS_CERT_FILE", `${certFile} is not a PEM certificate that fits the key in ${keyFile}`);
+  }
   checkCa(reader, "TLS_CLIENT_CA_FILE", clientCaFile);
   return { certFile, keyFile, ...(clientCaFile !== undefined && { clientCaFile }) };
 };
@@ -111,8 +115,9 @@ export const checkCa = <Name extends string>(
   if (path === undefined) return;
   const ca = readChecked(path);
   if (!ca.ok) reader.fault(name, `${path} ${ca.message}`);
-  else if (!holdsCertificates(ca.bytes) || !isUsable({ ca: ca.bytes }))
+  else if (!holdsCertificates(ca.bytes) || !isUsable({ ca: ca.bytes })) {
     reader.fault(name, `${path} holds no PEM certificate`);
+  }
 };
 
 /** The path of a token file whose content has been checked once. */
@@ -155,9 +160,10 @@ export const checkExposure = (
       ? []
       : [[...tokenVariables, "TLS_CLIENT_CA_FILE"].join(" or ")]),
   ];
-  if (missing.length > 0)
+  if (missing.length > 0) {
     reader.fault(
       "LISTEN_HOST",
       `${listenHost} is beyond loopback, which needs ${missing.join(" and ")} to be set`,
     );
+  }
 };

@@ -27,14 +27,16 @@ export const parseTokens = (contents: Buffer): Parsed<readonly [FileToken, ...Fi
     if (entry === "" || entry.startsWith("#")) continue;
     const colon = entry.indexOf(":");
     const bearerToken = entry.slice(colon + 1);
-    if (!isBearerToken(bearerToken))
+    if (!isBearerToken(bearerToken)) {
       return { ok: false, message: `holds something in line ${line} that is not a bearer token` };
+    }
     const name = colon < 0 ? undefined : entry.slice(0, colon);
-    if (name !== undefined && !NAME.test(name))
+    if (name !== undefined && !NAME.test(name)) {
       return {
         ok: false,
         message: `has a name in line ${line} that is not 1 to 63 letters, digits, ".", "_" and "-"`,
       };
+    }
     tokens.push({ bearerToken, line, ...(name !== undefined && { name }) });
   }
   const [first, ...rest] = tokens;

@@ -116,8 +116,9 @@ export const createAuthenticator = (options: AuthOptions, logger: FastifyBaseLog
   const tokens = followTokenFiles(options, logger);
   return (scope, authorization, socket) => {
     if (scope === "open") return { ok: true };
-    if (options.clientCertificates && !hasVerifiedCertificate(socket))
+    if (options.clientCertificates && !hasVerifiedCertificate(socket)) {
       return { ok: false, code: "CLIENT_CERTIFICATE_REQUIRED" };
+    }
     return tokens.isEmpty
       ? withoutTokens(scope, options)
       : byToken(scope, BEARER.exec(authorization ?? "")?.[1], tokens);
@@ -133,8 +134,9 @@ const byToken = (scope: Scope, bearerToken: string | undefined, tokens: KnownTok
   if (bearerToken === undefined) return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
   const names = tokens.namesOf(bearerToken);
   const [anyName] = names.values();
-  if (anyName === undefined)
+  if (anyName === undefined) {
     return { ok: false, code: "UNAUTHENTICATED", challenge: `${REALM}, error="invalid_token"` };
+  }
   const name = scope === "metrics" ? anyName : names.get(scope);
   if (name !== undefined) return { ok: true, tokenName: name };
   return {

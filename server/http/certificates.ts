@@ -13,11 +13,12 @@ const CHECK_EVERY_MS = 1000;
 const usable = (context: SecureContextOptions & { ca?: Buffer }): Parsed<SecureContextOptions> => {
   try {
     createSecureContext(context);
-    if (context.ca !== undefined && !holdsCertificates(context.ca))
+    if (context.ca !== undefined && !holdsCertificates(context.ca)) {
       return {
         ok: false,
         message: "do not fit together: the last of them does not hold whole PEM certificates",
       };
+    }
     return { ok: true, value: context };
   } catch {
     return { ok: false, message: "do not fit together" };

@@ -42,8 +42,9 @@ export const answerUnknownRoute = (
 ): FastifyReply => {
   const path = request.raw.url?.split("?")[0] ?? "";
   const allowed = new Set<string>();
-  for (const [pattern, methods] of routes)
+  for (const [pattern, methods] of routes) {
     if (matchesPattern(pattern, path)) for (const method of methods) allowed.add(method);
+  }
   if (allowed.size === 0) return sendError(reply, "NOT_FOUND");
   reply.header("allow", [...allowed].sort().join(", "));
   return sendError(reply, "METHOD_NOT_ALLOWED");

@@ -160,7 +160,7 @@ const openPool = (
 ): Dispatcher => {
   const settings = settingsOf(options);
   const connect = tlsOf(options, trusted, shown);
-  if (options.proxy !== undefined)
+  if (options.proxy !== undefined) {
     return new ProxyAgent({
       ...settings,
       uri: options.proxy.reveal(),
@@ -168,6 +168,7 @@ const openPool = (
       // The proxy's own certificate is the system's business: the CA and the client's certificate are the server's.
       proxyTls: { timeout: options.connectTimeoutMs },
     });
+  }
   return options.origin === undefined
     ? new Agent({ ...settings, connect })
     : new Pool(options.origin, { ...settings, connect });

@@ -31,8 +31,9 @@ const valueGiven = (name: string, spec: OptionSpec, raw: string | undefined, sho
   if (raw === undefined) return usageError(`--${name} needs a value`);
   // As kubectl has it: -n=shop is -n shop.
   const value = short && raw.startsWith("=") ? raw.slice(1) : raw;
-  if (spec.type === "string" && spec.choices !== undefined && !spec.choices.includes(value))
+  if (spec.type === "string" && spec.choices !== undefined && !spec.choices.includes(value)) {
     usageError(`--${name} must be one of ${spec.choices.join(", ")}`);
+  }
   return value;
 };
 
@@ -40,15 +41,17 @@ const valueGiven = (name: string, spec: OptionSpec, raw: string | undefined, sho
 const addOption = (given: Map<string, string[]>, specs: OptionSpecs, option: OptionToken): void => {
   const { name, value, rawName } = option;
   const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
-  if (spec === undefined)
+  if (spec === undefined) {
     usageError(`the option${shown(rawName)} is not known (--help lists those that are)`);
+  }
   if (spec.type === "boolean") {
     if (value !== undefined) usageError(`--${name} takes no value`);
     given.set(name, []);
     return;
   }
-  if (option.inlineValue === false && /^-./.test(value ?? ""))
+  if (option.inlineValue === false && /^-./.test(value ?? "")) {
     usageError(`--${name} needs a value; one that starts with - is given as --${name}=VALUE`);
+  }
   const text = valueGiven(name, spec, value, !rawName.startsWith("--"));
   const before = given.get(name) ?? [];
   if (before.length > 0 && spec.multiple === undefined) usageError(`--${name} is given twice`);
@@ -73,16 +76,18 @@ const collect = <O extends OptionSpecs>(specs: O, args: readonly string[]) => {
 const checkOperands = (specs: readonly OperandSpec[], operands: readonly string[]): void => {
   const missing = specs.find(({ required }, index) => required && operands[index] === undefined);
   if (missing !== undefined) usageError(`${missing.name} is missing`);
-  if (operands.length > specs.length && specs.at(-1)?.many === undefined)
+  if (operands.length > specs.length && specs.at(-1)?.many === undefined) {
     usageError(
       specs.length === 0
         ? "the command takes options only, and there is a word besides"
         : `the command takes ${specs.map(({ name }) => name).join(" ")}, and there are ${operands.length} words`,
     );
+  }
   for (const [index, { name, choices }] of specs.entries()) {
     const operand = operands[index];
-    if (operand !== undefined && choices !== undefined && !choices.includes(operand))
+    if (operand !== undefined && choices !== undefined && !choices.includes(operand)) {
       usageError(`${name} must be one of ${choices.join(", ")}`);
+    }
   }
 };
 

@@ -24,11 +24,12 @@ export const completionsOf = (line: readonly string[]): Completion => {
   if (waiting !== undefined) return matching(current, waiting.choices ?? [], waiting.completes);
   const [, inlineName, inlineValue = ""] = /^--([a-z-]+)=(.*)$/s.exec(current) ?? [];
   if (inlineName !== undefined) return inlineValues(options, inlineName, inlineValue);
-  if (current.startsWith("-"))
+  if (current.startsWith("-")) {
     return matching(
       current,
       Object.keys(options).map((one) => `--${one}`),
     );
+  }
   if (command === undefined) return matching(current, firstWords(name));
   const operand = command.operands[operandsBefore(command, before)];
   return operand === undefined ? { words: [] } : matching(current, operand.choices ?? [], operand.completes);

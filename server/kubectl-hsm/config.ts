@@ -89,8 +89,9 @@ export const parseKubectlHsmConfig = (
   const server = reader.value("KEYSWITCH_SERVER");
   const origin = server === undefined ? undefined : originOf(server);
   if (origin !== undefined && !origin.ok) reader.fault("KEYSWITCH_SERVER", origin.message);
-  if (server !== undefined && options.agent !== undefined)
+  if (server !== undefined && options.agent !== undefined) {
     reader.fault("KEYSWITCH_AGENT", "is of no use beside --server");
+  }
   checkFile(reader, options, "KEYSWITCH_CA_FILE");
   checkFile(reader, options, "KEYSWITCH_TOKEN_FILE");
   const keyswitchNamespace = reader.value("KEYSWITCH_NAMESPACE");
@@ -98,11 +99,12 @@ export const parseKubectlHsmConfig = (
   const timeout = reader.value("KEYSWITCH_TIMEOUT_SECONDS");
   const connectTimeout = reader.value("KEYSWITCH_CONNECT_TIMEOUT_SECONDS");
   const needed = complete({ keyswitchNamespace, timeout, connectTimeout });
-  if (reader.faults.length > 0 || needed === undefined)
+  if (reader.faults.length > 0 || needed === undefined) {
     return {
       ok: false,
       faults: reader.faults.map(({ name, message }) => `${sourceOf(name, options)} ${message}`),
     };
+  }
   return {
     ok: true,
     config: {
@@ -144,13 +146,17 @@ const sourceOf = (name: string, options: KubectlHsmOptions): string => {
 
 const originOf = (server: string): { ok: true; origin: string } | { ok: false; message: string } => {
   const url = URL.parse(server);
-  if (url === null || !/^https?:$/.test(url.protocol))
+  if (url === null || !/^https?:$/.test(url.protocol)) {
     return { ok: false, message: "must be an https:// address" };
-  if (url.username !== "" || url.password !== "")
+  }
+  if (url.username !== "" || url.password !== "") {
     return { ok: false, message: "must not hold credentials; --token-file is the place for them" };
-  if (url.pathname !== "/" || url.search !== "" || url.hash !== "")
+  }
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
     return { ok: false, message: "must be scheme, host and port alone" };
-  if (url.protocol === "http:" && !isLoopback(url.hostname))
+  }
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
     return { ok: false, message: "must use https://; http:// is accepted on loopback alone" };
+  }
   return { ok: true, origin: url.origin };
 };

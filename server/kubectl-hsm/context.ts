@@ -101,17 +101,19 @@ const checkedGlobals = (env: Environment, options: OptionValues<GlobalOptions>):
   const { namespace, context, kubeconfig } = options;
   const parsed = parseKubectlHsmConfig(env, options);
   if (!parsed.ok) throw new CommandFailed("usage", parsed.faults.join("\n"));
-  if (namespace !== undefined && !isNamespace(namespace))
+  if (namespace !== undefined && !isNamespace(namespace)) {
     throw new CommandFailed("usage", "-n: not a namespace's name");
+  }
   return { options, config: parsed.config, kubectl: createKubectl({ env, context, kubeconfig }) };
 };
 
 const checkedPath = (path: string): string => {
-  if (!isHsmPath(path) || path.endsWith(`/${METADATA_SEGMENT}`))
+  if (!isHsmPath(path) || path.endsWith(`/${METADATA_SEGMENT}`)) {
     throw new CommandFailed(
       "usage",
       'NAME must be segments of letters, digits, ".", "_" and "-" joined by "/", none of them "." or ".." and the last not "_metadata", 255 bytes at most with what is before it',
     );
+  }
   return path;
 };
 

@@ -19,10 +19,11 @@ export const diff = (
 ): KeyChange[] =>
   [...new Set([...before.keys(), ...after.keys()])].sort().map((key) => {
     const [was, is] = [before.get(key), after.get(key)];
-    if (was === undefined || is === undefined)
+    if (was === undefined || is === undefined) {
       return was === undefined
         ? { key, change: "added", ...(is !== undefined && { after: stateOf(is) }) }
         : { key, change: "removed", before: stateOf(was) };
+    }
     return {
       key,
       change: Buffer.from(was).equals(is) ? "unchanged" : "changed",

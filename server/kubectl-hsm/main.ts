@@ -64,8 +64,9 @@ const generalOrNamed = async (
 ): Promise<number> => {
   const words = rest.filter((word) => !word.startsWith("-"));
   const found = words.length === 0 ? undefined : commandNamed(words.join(" "));
-  if (words.length > 0 && found === undefined)
+  if (words.length > 0 && found === undefined) {
     throw new CommandFailed("usage", "there is no such command; kubectl hsm help lists them");
+  }
   const wanted = name === "help" || help;
   await write(wanted ? io.stdout : io.stderr, found === undefined ? generalHelp() : commandHelp(found));
   return wanted ? EXIT_CODES.done.code : EXIT_CODES.usage.code;

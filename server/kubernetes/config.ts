@@ -82,12 +82,13 @@ export const readKubernetes = (
       ...(namespace !== undefined && { namespace }),
     };
   }
-  if (reader.faults.length === faults)
+  if (reader.faults.length === faults) {
     reader.fault(
       "KUBECONFIG",
       `must name a kubeconfig file; only in a pod with a mounted service account (KUBERNETES_SERVICE_HOST, ` +
         `KUBERNETES_SERVICE_PORT, ${serviceAccountDirectory}) can it be left out`,
     );
+  }
   return undefined;
 };
 

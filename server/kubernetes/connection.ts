@@ -123,8 +123,9 @@ const bearerOf = ({ token }: ExecCredential): string | undefined => token && `Be
 
 /** A failure of which it is not known whether it is the server's or the proxy's says so. */
 const behindProxy = (error: unknown): unknown => {
-  if (error instanceof errors.RequestAbortedError)
+  if (error instanceof errors.RequestAbortedError) {
     return new RequestImpossible("can't be reached: the proxy does not open the way to it");
+  }
   const { kind, what, stale } = connectionFault(error);
   return kind === "unreachable" && stale === undefined
     ? new RequestImpossible(`or the proxy to it ${what}`)

@@ -43,8 +43,9 @@ const fitsTogether = (pair: KeyPair): boolean => {
 const certificateOf = (status: Static<typeof Status>): Parsed<KeyPair | undefined> => {
   const { clientCertificateData: cert, clientKeyData: key } = status;
   if (!cert && !key) return { ok: true, value: undefined };
-  if (!cert || !key)
+  if (!cert || !key) {
     return fault("printed a clientCertificateData without a clientKeyData, or the other way round");
+  }
   return fitsTogether({ cert, key })
     ? { ok: true, value: { cert, key } }
     : fault("printed a clientCertificateData and a clientKeyData that do not fit together");
@@ -53,16 +54,19 @@ const certificateOf = (status: Static<typeof Status>): Parsed<KeyPair | undefine
 /** What a plugin has printed. A message completes "the exec plugin …" and holds nothing of it. */
 export const parseExecCredential = (printed: string, apiVersion: string): Parsed<ExecCredential> => {
   const document = jsonOf(printed);
-  if (!Value.Check(Document, document))
+  if (!Value.Check(Document, document)) {
     return fault("printed something that is no ExecCredential with a status");
-  if (document.apiVersion !== apiVersion)
+  }
+  if (document.apiVersion !== apiVersion) {
     return fault(`printed an ExecCredential that is not of ${apiVersion}`);
+  }
   const { token, expirationTimestamp } = document.status;
   if (token && !isBearerToken(token)) return fault("printed a token that is no bearer token");
   const certificate = certificateOf(document.status);
   if (!certificate.ok) return certificate;
-  if (!token && certificate.value === undefined)
+  if (!token && certificate.value === undefined) {
     return fault("printed neither a token nor a client certificate");
+  }
   const expiresAt = expirationTimestamp ? Date.parse(expirationTimestamp) : undefined;
   if (Number.isNaN(expiresAt)) return fault("printed an expirationTimestamp that is no time");
   return {

@@ -69,10 +69,12 @@ const USABLE = "a token, a tokenFile, an exec plugin, or a client-certificate wi
 
 /** What is in a kubeconfig that we do not do, and what to use in its place. */
 const unsupportedIn = (cluster: Cluster, user: User): string | undefined => {
-  if (cluster["insecure-skip-tls-verify"])
+  if (cluster["insecure-skip-tls-verify"]) {
     return "sets insecure-skip-tls-verify: give the cluster's certificate-authority instead";
-  if (user["auth-provider"] !== undefined)
+  }
+  if (user["auth-provider"] !== undefined) {
     return `has a user with an auth-provider, which Kubernetes has removed: use ${USABLE}`;
+  }
   if (user.username) return `has a user with a password, which API servers do not take: use ${USABLE}`;
   if (user.as) return "has a user that impersonates another (as): use the credentials of the other";
   return undefined;
@@ -140,8 +142,9 @@ const currentOf = (
   const cluster = document.clusters?.find(({ name }) => name === context.cluster)?.cluster;
   if (cluster === undefined) return fault("has no cluster of the name that the current context has");
   const entry = document.users?.find(({ name }) => name === context.user);
-  if (context.user && entry === undefined)
+  if (context.user && entry === undefined) {
     return fault("has no user of the name that the current context has");
+  }
   return found({ cluster, user: entry?.user ?? {}, namespace: context.namespace });
 };
 
@@ -159,12 +162,15 @@ const parsed = (contents: Buffer): unknown => {
 
 const addressOf = (server: string): Loaded<{ origin: string; pathPrefix: string }> => {
   const url = URL.parse(server);
-  if (url === null || !/^https?:$/.test(url.protocol))
+  if (url === null || !/^https?:$/.test(url.protocol)) {
     return fault("has a server that is no https:// address");
-  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "")
+  }
+  if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     return fault("has a server with more than a host, a port and a path");
-  if (url.protocol === "http:" && !isLoopback(url.hostname))
+  }
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
     return fault("has a server with http:// beyond loopback: use https://");
+  }
   return found({ origin: url.origin, pathPrefix: url.pathname.replace(/\/+$/, "") });
 };
 
@@ -214,8 +220,9 @@ const pluginOf = (
   inherited: Environment,
 ): Loaded<KubernetesCredentials> => {
   const others = [user.token, user.tokenFile, user["client-certificate"], user["client-certificate-data"]];
-  if (others.some(Boolean))
+  if (others.some(Boolean)) {
     return fault("has a user with an exec plugin and other credentials: keep one of them");
+  }
   const plugin = execPluginOf(user.exec, cluster, at, inherited);
   return plugin.ok ? found({ kind: "exec", plugin: plugin.value }) : plugin;
 };
@@ -226,8 +233,9 @@ const credentialsOf = (user: User, at: (path: string) => string): Loaded<Kuberne
   const cert = user["client-certificate-data"] ?? user["client-certificate"];
   const key = user["client-key-data"] ?? user["client-key"];
   const hasToken = Boolean(token) || tokenFile !== undefined;
-  if (hasToken && (cert ?? key) !== undefined)
+  if (hasToken && (cert ?? key) !== undefined) {
     return fault("has a user with a token and a client certificate: keep one of them");
+  }
   if (tokenFile !== undefined) return tokenFileOf(at(tokenFile));
   if (token) {
     return isBearerToken(token.trim())
@@ -235,8 +243,9 @@ const credentialsOf = (user: User, at: (path: string) => string): Loaded<Kuberne
       : fault("has a token that is no bearer token");
   }
   if (cert === undefined && key === undefined) return found({ kind: "none" });
-  if (cert === undefined || key === undefined)
+  if (cert === undefined || key === undefined) {
     return fault("has a client-certificate without a client-key, or the other way round");
+  }
   return certificateOf(user, at);
 };
 
@@ -261,8 +270,9 @@ const certificateOf = (user: User, at: (path: string) => string): Loaded<Kuberne
     const certificate = { kind: "inline", cert, key: fixedSecret(key, "KUBECONFIG") } as const;
     return found({ kind: "client-certificate", certificate });
   }
-  if (certPath === undefined || keyPath === undefined)
+  if (certPath === undefined || keyPath === undefined) {
     return fault("has a client-certificate and a client-key of which one is a file and one is data");
+  }
   const cert = readChecked(at(certPath));
   const key = readChecked(at(keyPath));
   if (!cert.ok) return fault(`names the client-certificate ${at(certPath)}, which ${cert.message}`);

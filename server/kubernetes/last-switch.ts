@@ -56,8 +56,9 @@ export const lastSwitchOf = ({ metadata }: Toggle): LastSwitch | undefined => {
   const isLater = (record: SwitchRecord, than: SwitchRecord): boolean =>
     timeOf(record) > timeOf(than) ||
     (timeOf(record) === timeOf(than) && owns(record, "f:enabled") && !owns(than, "f:enabled"));
-  if (other !== undefined && (ours === undefined || isLater(other, ours)))
+  if (other !== undefined && (ours === undefined || isLater(other, ours))) {
     return { by: "manager", manager: other.manager, explained: owns(other, "f:reason") };
+  }
   if (ours === undefined) return undefined;
   return { by: "chat", named: owns(ours, "f:requestedBy"), explained: owns(ours, "f:reason") };
 };

@@ -118,11 +118,12 @@ class ToggleReader {
 const changes = (name: string, before: Toggle | undefined, now: Toggle | undefined): ToggleChange[] => {
   if (before === undefined) return now === undefined ? [] : [{ name, toggle: now }];
   if (now === undefined) return [{ name, toggle: undefined }];
-  if (before.metadata.uid !== now.metadata.uid)
+  if (before.metadata.uid !== now.metadata.uid) {
     return [
       { name, toggle: undefined },
       { name, toggle: now },
     ];
+  }
   return before.metadata.resourceVersion === now.metadata.resourceVersion ? [] : [{ name, toggle: now }];
 };
 
@@ -147,8 +148,9 @@ export const createToggleCache = (options: ToggleCacheOptions): ToggleCache => {
       const now = reader.readAll(objects);
       toggles = now;
       const gone = [...before.keys()].filter((name) => !now.has(name));
-      for (const name of [...gone, ...now.keys()])
+      for (const name of [...gone, ...now.keys()]) {
         listeners.tell(changes(name, before.get(name), now.get(name)));
+      }
     },
     put(object) {
       const known = reader.read(object);

@@ -155,8 +155,9 @@ class ApiToggles implements ToggleRequests {
   #resultOf(name: string, answer: ApiAnswer): ToggleResult {
     const { namespace, logger, onUnanswered } = this.#options;
     if (!answer.ok) {
-      if (answer.kind !== "not-found")
+      if (answer.kind !== "not-found") {
         logger.warn({ toggle: name, fault: answer.what }, "the API server did not do as it was asked");
+      }
       if (answer.status === 0) onUnanswered?.(answer.what);
       return failed(WHY[answer.kind]);
     }

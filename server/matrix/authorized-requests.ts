@@ -88,8 +88,9 @@ class RenewingRequests implements AuthorizedRequests {
     const opened = await openSession(forgetDevice);
     if (!opened.ok) return this.#logInFailed(opened);
     const { session } = opened;
-    if (opened.deviceChanged || session.deviceId !== this.deviceId || session.userId !== this.userId)
+    if (opened.deviceChanged || session.deviceId !== this.deviceId || session.userId !== this.userId) {
       return this.#deviceChanged(session);
+    }
     this.#accessToken = session.accessToken;
     logger.info({ device: this.deviceId, origin: opened.origin }, "the session was renewed");
     onRenewal?.("ok");

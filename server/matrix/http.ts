@@ -99,8 +99,9 @@ export const createMatrixHttp = (options: MatrixHttpOptions): MatrixHttp => {
 
 const urlOf = (address: string, query: NonNullable<MatrixRequest["query"]>): URL => {
   const url = new URL(address);
-  for (const [name, value] of Object.entries(query))
+  for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(name, String(value));
+  }
   return url;
 };
 

@@ -83,8 +83,9 @@ const wholeTimeline = async (
 /** Messages whose key may have come. */
 const takeWaiting = async (options: IncomingOptions): Promise<void> => {
   const { lateKeys } = options;
-  for (const one of lateKeys.waiting())
+  for (const one of lateKeys.waiting()) {
     if (await decrypted(options, one)) lateKeys.remove(one.event.event_id);
+  }
 };
 
 const takeLeft = ({ userId, rooms, handlers }: IncomingOptions, sync: SyncResponse): void => {
@@ -97,8 +98,9 @@ const takeLeft = ({ userId, rooms, handlers }: IncomingOptions, sync: SyncRespon
 
 const takeInvitations = ({ invitations }: IncomingOptions, sync: SyncResponse): void => {
   // Synapse repeats an invitation that was followed since the last sync.
-  for (const [room, { invite_state: state }] of Object.entries(sync.rooms?.invite ?? {}))
+  for (const [room, { invite_state: state }] of Object.entries(sync.rooms?.invite ?? {})) {
     if (sync.rooms?.join?.[room] === undefined) invitations.take(room, stateEvents(state?.events));
+  }
 };
 
 const takeTimeline = async (
@@ -107,8 +109,9 @@ const takeTimeline = async (
   resumed: boolean,
 ): Promise<void> => {
   if (gap !== undefined) options.handlers.onUnreadGap(room, gap);
-  for (const event of sinceInvited(events, options.userId))
+  for (const event of sinceInvited(events, options.userId)) {
     await takeEvent(options, { room, event, resumed });
+  }
 };
 
 const takeEvent = async (options: IncomingOptions, one: Received): Promise<void> => {

@@ -51,6 +51,7 @@ export const logOtherDevices = async (options: OtherDevicesOptions): Promise<voi
       "the bot's account has another device: remove it if nobody uses it",
     );
   }
-  if (others.length > MAX_TOLD)
+  if (others.length > MAX_TOLD) {
     logger.warn({ more: others.length - MAX_TOLD }, "the bot's account has more devices than are listed");
+  }
 };

@@ -25,8 +25,9 @@ const WHAT_TO_DO: Readonly<Record<Exclude<UnsignedReason, "unavailable">, string
 export const readRecoveryKey = (path: string | undefined): Uint8Array | undefined => {
   if (path === undefined) return undefined;
   const key = decodeRecoveryKey(readFileSync(path, "utf8"));
-  if (key === undefined)
+  if (key === undefined) {
     throw new Error(`MATRIX_RECOVERY_KEY_FILE ${path} holds no recovery key, or one with a typing error`);
+  }
   return key;
 };
 
@@ -43,10 +44,12 @@ const report = (outcome: CrossSigningOutcome, logger: Pick<Logger, "info" | "war
   if (outcome.state === "signed") {
     const { identity, backup } = outcome;
     logger.info({ identity, backup }, "the bot's device is signed by its identity");
-    if (backup === "failed" || backup === "wrong-recovery-key")
+    if (backup === "failed" || backup === "wrong-recovery-key") {
       logger.warn({ backup }, "the identity's keys could not be kept in the account's secret storage");
-  } else if (outcome.reason !== "unavailable")
+    }
+  } else if (outcome.reason !== "unavailable") {
     logger.warn({ reason: outcome.reason }, `the bot's device is not signed: ${WHAT_TO_DO[outcome.reason]}`);
+  }
 };
 
 export type OwnDeviceOptions = {

@@ -126,8 +126,9 @@ const applyEncryption = async (
 const applyToEncrypted = async (machine: RoomMachine, room: string, event: StateEvent): Promise<void> => {
   const membership = membershipOf(event);
   if (membership === "join" || membership === "invite") await machine.track(room, event);
-  if (event.type === "m.room.history_visibility" && Visibility.Check(event.content))
+  if (event.type === "m.room.history_visibility" && Visibility.Check(event.content)) {
     await machine.keep(room, { historyVisibility: event.content.history_visibility });
+  }
 };
 
 export const createRooms = (options: RoomsOptions): Rooms => new KnownRooms(options);

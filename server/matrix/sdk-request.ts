@@ -68,8 +68,9 @@ const send = async (
   signal: AbortSignal | undefined,
 ): Promise<SdkResponse> => {
   const url = SdkRequest.Check(params) ? URL.parse(params.uri) : null;
-  if (!SdkRequest.Check(params) || url === null)
+  if (!SdkRequest.Check(params) || url === null) {
     throw new SdkRequestFailed("bug", "The request has a shape that is not known");
+  }
   for (const [name, value] of parametersOf(params.qs ?? {})) url.searchParams.append(name, value);
   const reply = await exchange.send({
     method: params.method,

@@ -72,20 +72,22 @@ export const openSession = async (
   const usable = stored && isFor(stored, config, config.auth) ? stored : undefined;
   if (usable?.accessToken === undefined) {
     const opened = await openNew(config, config.auth, store, deps);
-    if (opened.ok && stored?.accessToken !== undefined && stored.homeserver === config.homeserver)
+    if (opened.ok && stored?.accessToken !== undefined && stored.homeserver === config.homeserver) {
       // The former user's device; that it stays where this fails harms nobody.
       await logOut(deps, stored.accessToken);
+    }
     return opened;
   }
   const { userId, deviceId, accessToken } = usable;
   const owner = await whoAmI(deps, accessToken);
-  if (owner.ok && owner.userId === userId && owner.deviceId === deviceId)
+  if (owner.ok && owner.userId === userId && owner.deviceId === deviceId) {
     return {
       ok: true,
       session: { userId, deviceId, accessToken },
       deviceChanged: false,
       origin: "reused",
     };
+  }
   if (owner.ok) return openNew(config, config.auth, store, deps);
   const { fault } = owner;
   const isRefused = fault !== "malformed" && fault.kind === "matrix" && fault.errcode === "M_UNKNOWN_TOKEN";

@@ -120,9 +120,9 @@ export const createSyncLoop = (options: SyncLoopOptions): SyncLoop => {
   /** Milliseconds until the next try; undefined when there is none any more. */
   const delayAfter = ({ what, retryAfterMs }: Outcome): number | undefined => {
     const delayMs = backoff.failed(retryAfterMs);
-    if (delayMs === undefined)
+    if (delayMs === undefined) {
       logger.error({ retries: backoff.failures - 1 }, `giving up: the homeserver ${what}`);
-    else logger.warn({ retry: backoff.failures, delayMs }, `the homeserver ${what}; trying again`);
+    } else logger.warn({ retry: backoff.failures, delayMs }, `the homeserver ${what}; trying again`);
     return delayMs;
   };
 

@@ -54,10 +54,12 @@ const foundOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
   if (Object.keys(body.data).length === 0) return refused(asked, "answered a secret without keys");
   if (body.path !== asked.path) return refused(asked, "answered for another path");
   if (!Object.values(body.data).every(isBase64)) return refused(asked, "answered a value that is not base64");
-  if (checksumOfBase64(body.data) !== body.checksum)
+  if (checksumOfBase64(body.data) !== body.checksum) {
     return refused(asked, "answered data that does not fit its checksum");
-  if (!etagFits(body.checksum, answer.headers.etag))
+  }
+  if (!etagFits(body.checksum, answer.headers.etag)) {
     return refused(asked, "answered an ETag that does not fit the data");
+  }
   const { data, checksum, version, metadata } = body;
   const source = metadata?.source;
   return {
@@ -73,13 +75,14 @@ const foundOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
 const failureOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
   const known = answeredCode(answer, TOKEN_FAULTS);
   const advice = adviceOf(answer);
-  if (known !== undefined)
+  if (known !== undefined) {
     return {
       outcome: "unavailable",
       code: known,
       message: `agent ${asked.agent}: ${errors[known].text}`,
       ...advice,
     };
+  }
   return { ...refused(asked, `answered HTTP ${answer.status}`), ...advice };
 };
 

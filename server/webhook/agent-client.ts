@@ -76,8 +76,9 @@ export const createAgentClient = (options: AgentClientOptions): AgentClient => {
     for (const [index, agent] of candidates.entries()) {
       const slice = (deadline - now()) / (candidates.length - index);
       const reading = await ask(agent, request, slice);
-      if (reading.outcome === "found" || reading.outcome === "unchanged")
+      if (reading.outcome === "found" || reading.outcome === "unchanged") {
         return index === 0 ? reading : { ...reading, mirror: true };
+      }
       // A mirror that lags must not be what removes a Secret: absence counts only where nobody before it failed.
       if (reading.outcome !== "unavailable" && failures.length === 0) return reading;
       failures.push(failureOf(agent, reading));

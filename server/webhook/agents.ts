@@ -18,9 +18,9 @@ export const parseAgents = (list: string): { endpoints: AgentEndpoint[]; faults:
   for (const [index, item] of list.split(",").entries()) {
     const entry = parseAgent(item.trim());
     if (!entry.ok) faults.push(`entry ${index + 1} ${entry.message}`);
-    else if (endpoints.some(({ name }) => name === entry.endpoint.name))
+    else if (endpoints.some(({ name }) => name === entry.endpoint.name)) {
       faults.push(`entry ${index + 1} repeats the name ${entry.endpoint.name}`);
-    else endpoints.push(entry.endpoint);
+    } else endpoints.push(entry.endpoint);
   }
   return { endpoints, faults };
 };
@@ -29,19 +29,24 @@ const parseAgent = (item: string): { ok: true; endpoint: AgentEndpoint } | { ok:
   const at = item.indexOf("=");
   if (at < 1) return { ok: false, message: "must be name=https://host:port" };
   const name = item.slice(0, at);
-  if (!Value.Check(AgentName, name))
+  if (!Value.Check(AgentName, name)) {
     return { ok: false, message: "must start with a name of lower-case letters, digits, - and ." };
+  }
   const url = URL.parse(item.slice(at + 1));
-  if (url === null || !/^https?:$/.test(url.protocol))
+  if (url === null || !/^https?:$/.test(url.protocol)) {
     return { ok: false, message: `(${name}) must be an https:// address` };
-  if (url.username !== "" || url.password !== "")
+  }
+  if (url.username !== "" || url.password !== "") {
     return {
       ok: false,
       message: `(${name}) must not hold credentials; AGENT_TOKEN_FILE is the place for them`,
     };
-  if (url.pathname !== "/" || url.search !== "" || url.hash !== "")
+  }
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "") {
     return { ok: false, message: `(${name}) must be scheme, host and port alone` };
-  if (url.protocol === "http:" && !isLoopback(url.hostname))
+  }
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) {
     return { ok: false, message: `(${name}) must use https://; http:// is accepted on loopback alone` };
+  }
   return { ok: true, endpoint: { name, origin: url.origin } };
 };

@@ -12,8 +12,9 @@ const MAX_FAULTS = 10;
 /** The policy that a file's bytes hold. A message names the fields that are wrong, not their values. */
 export const loadPathPolicy = (contents: Buffer): Parsed<PathPolicy> => {
   // Emptied by mistake, or not written yet.
-  if (contents.toString("utf8").trim() === "")
+  if (contents.toString("utf8").trim() === "") {
     return { ok: false, message: "is empty; a policy without rules is []" };
+  }
   let document: unknown;
   try {
     // JSON is a subset of YAML 1.2. No aliases: a small file can't grow by them. The level "silent" would hide errors.
@@ -32,10 +33,11 @@ export const loadPathPolicy = (contents: Buffer): Parsed<PathPolicy> => {
 
 /** What is wrong with a policy, each fault with its field. */
 const faultsOf = (document: unknown): string[] => {
-  if (!Value.Check(PathPolicy, document))
+  if (!Value.Check(PathPolicy, document)) {
     return [...Value.Errors(PathPolicy, document)].map(
       ({ path, message }) => `${fieldName(path)}: ${message}`,
     );
+  }
   return document.flatMap((rule, index) => {
     const [field, why] = ruleFault(rule) ?? [];
     return field === undefined ? [] : [`[${index}].${field}: ${why}`];

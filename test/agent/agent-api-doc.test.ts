@@ -121,12 +121,14 @@ t.test("the names", async (t) => {
     told.add(`${method} ${url}`);
     t.ok(app.hasRoute({ method: methodOf(method), url }), `${method} ${url}`);
   }
-  for (const method of METHODS)
+  for (const method of METHODS) {
     for (const url of ["/v1/secrets", "/v1/secrets/*", "/v1/info", "/v1/devices", "/v1/refresh"].concat([
       "/v1/import",
       "/v1/export",
       "/v1/repack",
       "/v1/pin",
-    ]))
+    ])) {
       if (app.hasRoute({ method, url })) t.ok(told.has(`${method} ${url}`), `${method} ${url} is told`);
+    }
+  }
 });

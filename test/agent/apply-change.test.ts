@@ -198,12 +198,13 @@ const plain = (value: unknown): unknown => {
   );
 };
 
-for (const [sentence, current, change, precondition, expected] of rows)
+for (const [sentence, current, change, precondition, expected] of rows) {
   t.test(sentence, async (t) => {
     const before = current && structuredClone(current);
     t.strictSame(plain(applyChange(current, change, precondition)), plain(expected));
     t.same(current, before, "the secret itself is as it was");
   });
+}
 
 t.test("the size of a secret has a limit, whatever brings it there", async (t) => {
   const half = new Uint8Array(MAX_SECRET_BYTES / 2);

@@ -88,7 +88,7 @@ const localFaults: [what: string, cause: (token: TestToken, module: TestModule) 
   ["its module crashes", (_, module) => module.control(...OPENSC, "crash C_Initialize segv")],
   ["its module fails", (_, module) => module.control(...OPENSC, "fail C_OpenSession 0x30")],
 ];
-for (const [what, cause] of localFaults)
+for (const [what, cause] of localFaults) {
   t.test(`a second child that can't start does not end the first: ${what}`, async (t) => {
     const { token, module, openStore } = await tokenFixture(t);
     await token.putPerKey(PATH, { user: "old" });
@@ -100,6 +100,7 @@ for (const [what, cause] of localFaults)
     t.equal(userOf(await store.read(PATH)), "old", "the old one is still served");
     t.match(store.health(), { ready: true });
   });
+}
 
 t.test("a device that was removed is not answered for from memory", async (t) => {
   const { token, module, openStore } = await tokenFixture(t);

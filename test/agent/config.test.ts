@@ -138,10 +138,11 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     "0.0.0.0 is beyond loopback, which needs TLS_CERT_FILE and TLS_KEY_FILE and READ_TOKEN_FILE or TLS_CLIENT_CA_FILE to be set",
   ],
 ];
-for (const [sentence, env, name, message] of rows)
+for (const [sentence, env, name, message] of rows) {
   t.test(sentence, async (t) =>
     t.same(parseAgentConfig({ ...minimal, ...env }), { ok: false, faults: [{ name, message }] }),
   );
+}
 
 t.test("beside a read token, a write token's file may be left out", async (t) => {
   const env = { ...minimal, READ_TOKEN_FILE: at("token"), WRITE_TOKEN_FILE: at("none") };

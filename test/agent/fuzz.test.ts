@@ -222,7 +222,7 @@ const routes: Fuzzed[] = [
 ];
 const WRITES = new Set(["PUT", "PATCH", "DELETE", "POST"]);
 
-for (const { route, method, below, body } of routes)
+for (const { route, method, below, body } of routes) {
   t.test(`${RUNS} malformed requests at ${route}`, async (t) => {
     const { app, store, log, tokens, pin } = writableAgent(t, { level: "error" });
     store.put(PATH, { user: randomBytes(9) });
@@ -272,6 +272,7 @@ for (const { route, method, below, body } of routes)
     t.ok(understood && (statuses[400] ?? statuses[405]), "some were understood and some were not");
     t.same(log.lines, [], "nothing is logged as an error");
   });
+}
 
 /** A refusal is one of the agent's own, with a code and a text. */
 const checkRefusal = (method: string, { statusCode, body }: { statusCode: number; body: string }): void => {

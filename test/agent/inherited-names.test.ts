@@ -10,7 +10,7 @@ const labels = inheritedNames((name) => `label ${name}`);
 const metadata = { labels };
 const merge = { "content-type": "application/merge-patch+json" };
 
-for (const path of ["secrets/a/db", ...INHERITED_NAMES])
+for (const path of ["secrets/a/db", ...INHERITED_NAMES]) {
   t.test(`${path} takes and shows the keys that objects inherit`, async (t) => {
     const { ask } = writableAgent(t);
     const url = `/v1/secrets/${path}`;
@@ -42,13 +42,15 @@ for (const path of ["secrets/a/db", ...INHERITED_NAMES])
     t.equal((await patch({ data: { ...data, other: null }, metadata })).statusCode, 200);
     await shown();
   });
+}
 
 t.test("a key that is not there is not taken from what objects inherit", async (t) => {
   const { ask } = writableAgent(t);
   const url = "/v1/secrets/a";
   await ask({ method: "PUT", url, body: { data: { x: "" } } });
-  for (const key of INHERITED_NAMES)
+  for (const key of INHERITED_NAMES) {
     t.match((await ask({ method: "DELETE", url: `${url}?key=${key}` })).json(), { code: "KEY_NOT_FOUND" });
+  }
   const inherited = '{"__proto__":{"data":{"x":""}}}';
   const json = { "content-type": "application/json" };
   t.match((await ask({ method: "PUT", url, payload: inherited, headers: json })).json(), {

@@ -64,8 +64,9 @@ for (const layout of ["packed", "per-key"] as const) {
         ? ["secrets/shop/db"]
         : ["secrets/shop/db/_metadata", "secrets/shop/db/pass", "secrets/shop/db/user"],
     );
-    if (layout === "per-key")
+    if (layout === "per-key") {
       t.same(readByTool(fixture, "secrets/shop/db/pass"), next, "pkcs11-tool reads it");
+    }
     t.match(await store.change("secrets/shop/db", { type: "delete" }), { kind: "deleted" });
     t.same(labelsOf(fixture), []);
   });

@@ -56,8 +56,9 @@ t.test("no walk through the states tries a PIN more often than it may be tried",
     for (const flags of tried) {
       if (!mayBeTried(walk, flags)) faults.push(`${JSON.stringify(walk)} with ${JSON.stringify(flags)}`);
     }
-    for (const next of events.map((event) => step(walk, event)))
+    for (const next of events.map((event) => step(walk, event))) {
       if (!seen.has(JSON.stringify(next))) seen.set(JSON.stringify(next), next);
+    }
   }
   t.same(faults, []);
   const kinds = new Set([...seen.values()].map(({ state }) => state.kind));

@@ -20,7 +20,7 @@ const rows: [what: string, fresh: boolean, hold: string, heldCall: string][] = [
     "C_FindObjectsFinal",
   ],
 ];
-for (const [what, fresh, hold, heldCall] of rows)
+for (const [what, fresh, hold, heldCall] of rows) {
   t.test(`a secret is replaced ${what}`, async (t) => {
     const { token, module, openStore } = await tokenFixture(t);
     await token.putPacked(PATH, { user: "1" }, { version: 1 });
@@ -39,6 +39,7 @@ for (const [what, fresh, hold, heldCall] of rows)
     await token.removeLabels(PATH); // the packed object
     t.match(await reading, { kind: "found", version: 3 });
   });
+}
 
 t.test("a secret that is replaced all the time, on a token that takes long to list", async (t) => {
   const { token, openStore } = await tokenFixture(t);

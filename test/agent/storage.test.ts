@@ -239,8 +239,9 @@ const checkDecoded = (
   if (decoded.kind !== "found") throw new Error(`${path} is ${decoded.kind}`);
   if (decoded.data.size !== pairs.length) throw new Error(`${path} has ${decoded.data.size} keys`);
   for (const [key, bytes] of pairs) {
-    if (Buffer.compare(decoded.data.get(key) ?? Buffer.from("no"), bytes) !== 0)
+    if (Buffer.compare(decoded.data.get(key) ?? Buffer.from("no"), bytes) !== 0) {
       throw new Error(`${path}/${key}`);
+    }
   }
   if (decoded.checksum !== checksum(pairs)) throw new Error(`${path} has another checksum`);
 };

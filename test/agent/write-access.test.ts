@@ -41,7 +41,7 @@ const data = { user: b64(value) };
 const valid = ({ pattern, method }: Route, currentPin: string): Ask => {
   const url = pattern.replace("*", PATH);
   if (method === "PUT" || method === "PATCH") return { method, url, body: { data: { user: b64("other") } } };
-  if (pattern === "/v1/import")
+  if (pattern === "/v1/import") {
     return {
       method,
       url,
@@ -53,6 +53,7 @@ const valid = ({ pattern, method }: Route, currentPin: string): Ask => {
         ifExists: "replace",
       },
     };
+  }
   if (pattern === "/v1/repack") return { method, url, body: { paths: [PATH], layout: "per-key" } };
   if (pattern === "/v1/repair") return { method, url, body: {} };
   if (pattern === "/v1/pin") return { method, url, body: { currentPin, newPin: "another-pin" } };

@@ -60,8 +60,9 @@ t.test("each write is one line that says who did what", async (t) => {
     ["patch", "changed"],
     ["delete-key", "changed"],
     ["delete", "deleted"],
-  ])
+  ]) {
     t.match(payload, `keyswitch_agent_operations_total{operation="${operation}",outcome="${outcome}"} 1`);
+  }
   await app.close();
 });
 
@@ -194,8 +195,10 @@ t.test("no value, PIN or token is in the log, the metrics, or an answer that is 
   const seen = [log.text(), ...answers, (await ask({ url: "/metrics" })).body].join("\n");
   t.ok(values.length > 20);
   t.match(seen, /"audit":"put"/);
-  for (const value of [...values, pin, ...Object.values(tokens)])
-    for (const form of [value, b64(value), Buffer.from(value).toString("hex")])
+  for (const value of [...values, pin, ...Object.values(tokens)]) {
+    for (const form of [value, b64(value), Buffer.from(value).toString("hex")]) {
       if (seen.includes(form)) t.fail("a canary is seen");
+    }
+  }
   t.pass(`${values.length} canaries`);
 });

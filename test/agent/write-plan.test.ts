@@ -132,13 +132,16 @@ t.test(
           const after = data === null ? "absent" : checksum(data);
           const last = steps.at(-1) ?? [];
           if (seen(last) !== after) throw new Error(`the whole write shows ${seen(last)}`);
-          if (last.some(({ application }) => application === JOURNAL_APPLICATION))
+          if (last.some(({ application }) => application === JOURNAL_APPLICATION)) {
             throw new Error("journal left");
+          }
           cuts += steps.length;
           checkSteps(steps, old, after);
-          for (const left of steps.map(cleaned))
-            if (![objects.length, last.length].includes(left.length))
+          for (const left of steps.map(cleaned)) {
+            if (![objects.length, last.length].includes(left.length)) {
               throw new Error("objects are left over");
+            }
+          }
         },
       ),
       { numRuns: 3000 },

@@ -23,13 +23,14 @@ const REFUSED = [
   ["matrix", "../bot/runner.ts", /Matrix knows nothing of the bot but/],
 ] as const;
 
-for (const [who, from, says] of REFUSED)
+for (const [who, from, says] of REFUSED) {
   t.test(`server/${who} may not import ${from}`, async (t) => {
     const folder = t.testdir({ server: { [who]: { "main.ts": `import "${from}";\n` } } });
     const { status, stderr } = lint(folder, `server/${who}/main.ts`);
     t.not(status, 0);
     t.match(stderr, says);
   });
+}
 
 t.test("what they share may be imported", async (t) => {
   for (const [who, from] of [

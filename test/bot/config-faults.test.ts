@@ -99,10 +99,11 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     "must not be set beside MATRIX_PASSWORD",
   ],
 ];
-for (const [sentence, env, name, message] of rows)
+for (const [sentence, env, name, message] of rows) {
   t.test(`refused: ${sentence}`, async (t) =>
     t.same(parse({ ...minimal, ...env }), { ok: false, faults: [{ name, message }] }),
   );
+}
 
 t.test("all faults come at once, and none cites a password", async (t) => {
   const result = parseBotConfig(

@@ -28,8 +28,9 @@ t.test("what the bot that we replace needs is enough, with its defaults, and is 
   });
   if (!result.ok) return;
   const { config } = result;
-  for (const part of [config, config.allowedUsers, config.matrix, config.trust.identities])
+  for (const part of [config, config.allowedUsers, config.matrix, config.trust.identities]) {
     t.ok(Object.isFrozen(part));
+  }
   const { auth } = config.matrix;
   t.equal(auth.method === "password" && auth.password.reveal(), password);
 });
@@ -102,8 +103,9 @@ const accepted: [sentence: string, env: Record<string, string>, config: object][
   ],
   ["a token needs no password", { AUTH_METHOD: "token", MATRIX_ACCESS_TOKEN: "x", MATRIX_PASSWORD: "" }, {}],
 ];
-for (const [sentence, env, config] of accepted)
+for (const [sentence, env, config] of accepted) {
   t.test(sentence, async (t) => t.match(parse({ ...minimal, ...env }), { ok: true, config }));
+}
 
 t.test("the start-up table", async (t) => {
   t.test("has a line for each variable, aligned, that says where the value is from", async (t) => {
@@ -135,11 +137,12 @@ t.test("the start-up table", async (t) => {
         (name) => !lines.some((line) => line.startsWith(`${name} `) && line.includes(marker(name))),
       );
       t.same(hidden.sort(), ["KEYCLOAK_CLIENT_SECRET", "MATRIX_ACCESS_TOKEN", "MATRIX_PASSWORD"]);
-      for (const name of hidden)
+      for (const name of hidden) {
         t.match(
           lines.find((line) => line.startsWith(`${name} `)),
           / \| set +\| set$/,
         );
+      }
       t.match(
         lines.find((line) => line.startsWith("MATRIX_PASSWORD_FILE ")),
         `| file ${marker("MATRIX_PASSWORD_FILE")}`,
@@ -153,12 +156,13 @@ t.test("the start-up table", async (t) => {
     `bot:${password}@example.org`,
     `https://example.org/?token=${password}`,
     `https://example.org/#${password}`,
-  ])
+  ]) {
     t.test(`hides credentials in ${address.replace(password, "…")}`, async (t) => {
       const lines = startupTable({ MATRIX_HOMESERVER: address, KEYCLOAK_URL: address }, BOT_VARIABLES);
       t.notMatch(lines.join("\n"), password);
       t.match(lines.join("\n"), "example.org");
     });
+  }
 
   t.test("a value with line breaks stays one line", async (t) => {
     const lines = startupTable({ ALLOWED_USERS: "@a:b,\n@c:d" }, BOT_VARIABLES);

@@ -65,8 +65,9 @@ const rows: [sentence: string, event: (metrics: BotMetrics) => void, line: strin
   ["a request", (m) => m.apiRequest("patch", "ok"), 'api_requests_total{verb="patch",outcome="ok"} 1'],
   ["an engine", (m) => m.cryptoEngine("wasm"), 'crypto_engine_info{engine="wasm"} 1'],
 ];
-for (const [sentence, event, line] of rows)
+for (const [sentence, event, line] of rows) {
   t.test(sentence, async (t) => t.ok((await after(event)).includes(`keyswitch_bot_${line}`), line));
+}
 
 t.test("a watch that is lost is 0 again, and one engine alone is in use", async (t) => {
   const lines = await after((metrics) => {

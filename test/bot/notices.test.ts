@@ -166,7 +166,7 @@ for (const { isObeyed, says } of [
     isObeyed: false,
     says: /I don't obey you until my operator accepts it \(TRUSTED_IDENTITIES; the log has the key\)\.$/,
   },
-])
+]) {
   t.test(`it says that the user is ${isObeyed ? "" : "not "}obeyed`, async (t) => {
     const { notices, sends, hears } = start();
     notices.changed(change(ALICE, 1, isObeyed));
@@ -174,6 +174,7 @@ for (const { isObeyed, says } of [
     t.match(sends[0]?.text, says);
     t.notMatch(sends[0]?.text, /key \d/, "keys are for the log");
   });
+}
 
 t.test("while the chat is away it is sent again, in the same room and transaction", async (t) => {
   const { world, notices, sends, acknowledged, chat, hears } = start();

@@ -212,7 +212,7 @@ for (const [why, what, says] of [
     /^The cluster doesn't let me change or read \S+ Sending it again won't help/,
   ],
   ["not-found", "are not known", /^The cluster knows no Toggles\. Sending it again won't help/],
-] as const)
+] as const) {
   t.test(`where Toggles ${what} at all, each command says that asking again does not help`, async (t) => {
     const world = makeWorld();
     world.mood.watch = false;
@@ -232,6 +232,7 @@ for (const [why, what, says] of [
       new Set([why === "forbidden" ? why : "no-crd"]),
     );
   });
+}
 
 t.test("more commands than a room may have waiting are not run, and told", async (t) => {
   const world = makeWorld();

@@ -54,9 +54,11 @@ const createRun = ({ stack, applyStrategy, seconds, quietSeconds }: RunOptions) 
 const searchLeaks = async (stack: Stack, values: ReadonlySet<string>): Promise<string> => {
   const objects = await stack.kubectl(["get", "hsmsecrets,events", "-A", "-o", "yaml"]);
   const said = [...stack.logs(), objects].join("\n");
-  for (const value of values)
-    if (said.includes(value) || said.includes(Buffer.from(value).toString("base64")))
+  for (const value of values) {
+    if (said.includes(value) || said.includes(Buffer.from(value).toString("base64"))) {
       throw new Error("a secret value was printed");
+    }
+  }
   return `${values.size} values looked for in ${stack.logs().length} lines`;
 };
 

@@ -25,21 +25,23 @@ const documented = (role: string): Record<string, string | null> => {
 };
 
 const roles = { webhook: WEBHOOK_VARIABLES, agent: AGENT_VARIABLES, bot: BOT_VARIABLES };
-for (const [role, variables] of Object.entries(roles))
+for (const [role, variables] of Object.entries(roles)) {
   t.test(`the table of ${role} has every variable with its default, and no other`, async (t) => {
     t.same(
       documented(role),
       Object.fromEntries(Object.entries(variables).map(([name, one]) => [name, defaultOf(one)])),
     );
   });
+}
 
-for (const name of DOCUMENTS_WITH_TABLES)
+for (const name of DOCUMENTS_WITH_TABLES) {
   t.test(`the tables of ${name} are those that the configuration is read by`, async (t) => {
     const text = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
     const tables = text.match(/<!-- variables of /g) ?? [];
     t.equal(tables.length, { "configuration.md": 3, "kubectl-hsm.md": 1 }[name]);
     t.equal(text, withVariableTables(text), "run npm run generate");
   });
+}
 
 t.test("every variable that can hold a secret by its name is a secret, or the path of a file", async (t) => {
   for (const [role, variables] of Object.entries({ ...roles, "kubectl hsm": KUBECTL_HSM_VARIABLES })) {
@@ -62,8 +64,9 @@ t.test("conntest's variables, options and exit codes are those of the code", asy
   const options = (text: string) =>
     [...new Set(text.match(/--[a-z-]{3,}/g))].filter((o) => /[a-z]/.test(o)).sort();
   t.same(options(section), options(USAGE));
-  for (const code of Object.values(EXIT_CODES))
+  for (const code of Object.values(EXIT_CODES)) {
     t.match(section.split("It exits")[1], new RegExp(`\\b${code}\\b`));
+  }
 });
 
 const sources = (folder: string) =>
@@ -90,8 +93,9 @@ t.test("every variable is read by its parser", async (t) => {
   parseWebhookConfig(noting({}));
   parseAgentConfig(noting({}));
   for (const AUTH_METHOD of ["password", "jwt", "sso", "token"]) {
-    for (const KUBERNETES_SERVICE_HOST of ["", "10.96.0.1"])
+    for (const KUBERNETES_SERVICE_HOST of ["", "10.96.0.1"]) {
       parseBotConfig(noting({ AUTH_METHOD, KUBERNETES_SERVICE_HOST }));
+    }
   }
   const kubeconfig = {
     "current-context": "here",
@@ -100,12 +104,13 @@ t.test("every variable is read by its parser", async (t) => {
   };
   const KUBECONFIG = join(t.testdir({ kubeconfig: JSON.stringify(kubeconfig) }), "kubeconfig");
   parseBotConfig(noting({ KUBECONFIG, HTTPS_PROXY: "proxy.example:3128" }));
-  for (const [role, variables] of Object.entries(roles))
+  for (const [role, variables] of Object.entries(roles)) {
     t.same(
       Object.keys(variables).filter((name) => !read.has(name)),
       [],
       role,
     );
+  }
 });
 
 t.test("every setting that a variable comes to is used outside of the configuration", async (t) => {

@@ -19,5 +19,6 @@ const rows: [host: string, expected: boolean, sentence: string][] = [
   ["127.1", false, "a short form is not taken for an address"],
   ["", false, "nothing is not"],
 ];
-for (const [host, expected, sentence] of rows)
+for (const [host, expected, sentence] of rows) {
   t.test(`${sentence}: ${JSON.stringify(host)}`, async (t) => t.equal(isLoopback(host), expected));
+}

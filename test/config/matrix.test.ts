@@ -171,7 +171,7 @@ const faults: [sentence: string, env: Record<string, string>, faults: string[]][
     ],
   ],
 ];
-for (const [sentence, env, expected] of faults)
+for (const [sentence, env, expected] of faults) {
   t.test(`refuses when ${sentence}`, async (t) => {
     const result = parseMatrixConfig(env);
     if (result.ok) return t.fail("it was accepted");
@@ -181,6 +181,7 @@ for (const [sentence, env, expected] of faults)
     );
     t.notOk(JSON.stringify(result).includes(password));
   });
+}
 
 const addresses: [address: string, warned: boolean][] = [
   ["https://matrix.example.org", false],
@@ -193,7 +194,7 @@ const addresses: [address: string, warned: boolean][] = [
   ["http://10.1.2.3:8008", true],
   ["http://cluster.local.example.org", true],
 ];
-for (const [address, warned] of addresses)
+for (const [address, warned] of addresses) {
   t.test(`${address} ${warned ? "gets a warning" : "is fine"}`, async (t) => {
     for (const name of ["MATRIX_HOMESERVER", "KEYCLOAK_URL"]) {
       const result = parseMatrixConfig({ ...jwt, [name]: address });
@@ -202,6 +203,7 @@ for (const [address, warned] of addresses)
       if (warned) t.match(result.config.warnings[0], new RegExp(`^${name} is http://`));
     }
   });
+}
 
 t.test("a secret never prints, in a log or elsewhere", async (t) => {
   const clientSecret = secret();

@@ -28,8 +28,9 @@ const good: [sentence: string, text: string, expected: FileToken[]][] = [
   ["a name of 63 letters", `${"a".repeat(63)}:${one}`, [{ bearerToken: one, name: "a".repeat(63), line: 1 }]],
   ["every character of a token", "ci:aA0-._~+/==", [{ bearerToken: "aA0-._~+/==", name: "ci", line: 1 }]],
 ];
-for (const [sentence, text, expected] of good)
+for (const [sentence, text, expected] of good) {
   t.test(sentence, async (t) => t.same(parseTokens(Buffer.from(text)), { ok: true, value: expected }));
+}
 
 const bad: [sentence: string, text: string, message: string | RegExp][] = [
   ["nothing", "# soon\n", "holds no token"],
@@ -41,12 +42,13 @@ const bad: [sentence: string, text: string, message: string | RegExp][] = [
   ["a name of 64 letters", `${"a".repeat(64)}:${one}`, /line 1/],
   ["two tokens in a line", `${one} ${two}`, /line 1/],
 ];
-for (const [sentence, text, message] of bad)
+for (const [sentence, text, message] of bad) {
   t.test(`${sentence} is a fault`, async (t) => {
     const parsed = parseTokens(Buffer.from(text));
     t.match(parsed, { ok: false, message });
     t.notMatch(JSON.stringify(parsed), one, "which does not hold the token");
   });
+}
 
 t.test("a caller is called by the name of its token, or by file and line", async (t) => {
   const both = bearerToken();

@@ -162,7 +162,7 @@ t.test("with Keycloak and a homeserver", async (t) => {
       /The homeserver refused the connection/,
     ],
   ];
-  for (const [sentence, args, env, code, output] of cases)
+  for (const [sentence, args, env, code, output] of cases) {
     t.test(`${sentence}: exit code ${code}`, async (t) => {
       const userId = `@${env.MATRIX_USER ?? "bot"}:keyswitch.test`;
       const before = env.MATRIX_USER === "otp" ? [] : await devicesOf(synapse, userId);
@@ -172,6 +172,7 @@ t.test("with Keycloak and a homeserver", async (t) => {
       t.ok(result.clean, "no secret is printed");
       if (env.MATRIX_USER !== "otp") t.same(await devicesOf(synapse, userId), before);
     });
+  }
 
   t.test("claims come from Keycloak, so their control characters are not printed", async (t) => {
     keycloak.mapClaims = (claims) => ({

@@ -13,7 +13,7 @@ const ENGINES = [
   { applyStrategy: "dynamic-apply", token: "in memory", cases: APPLY_CASES },
 ] as const satisfies readonly (StackOptions & { cases: readonly Case[] })[];
 
-for (const { applyStrategy, token, cases } of ENGINES)
+for (const { applyStrategy, token, cases } of ENGINES) {
   t.test(`each case passes under ${applyStrategy} with a token ${token}`, async (t) => {
     const stack = await startStack({ applyStrategy, token });
     t.teardown(() => stack.close());
@@ -25,3 +25,4 @@ for (const { applyStrategy, token, cases } of ENGINES)
     // The last is the search for printed values.
     t.equal(results.length, meant.length + 1);
   });
+}

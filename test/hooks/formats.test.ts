@@ -61,6 +61,7 @@ const NAMES: readonly [name: string, isNamespace: boolean, isObjectName: boolean
 ];
 
 t.test("names and keys", async (t) => {
-  for (const [name, ...expected] of NAMES)
+  for (const [name, ...expected] of NAMES) {
     t.same([isNamespace(name), isObjectName(name), isSecretKey(name)], expected, JSON.stringify(name));
+  }
 });

@@ -59,12 +59,13 @@ const rows: [setup: string, scope: Scope, header: string | undefined, expected: 
       "a token does not stand in for a certificate",
     ],
   ];
-for (const [setup, scope, header, expected, sentence] of rows)
+for (const [setup, scope, header, expected, sentence] of rows) {
   t.test(`${setup}: ${sentence}`, async (t) => {
     const decide = createAuthenticator(setups[setup] as AuthOptions, recordedLog().logger);
     const decision = decide(scope, header, socket);
     t.equal(decision.ok ? "ok" : decision.code, expected);
   });
+}
 
 t.test(
   "a token that two files hold has the name that the first of them gives it, scope by scope",

@@ -59,5 +59,6 @@ const ROWS: readonly [
   ["an answer that has begun is not asked for again", [cut, whole], true, CLOSED, 1],
 ];
 
-for (const [sentence, turns, repeatable, outcome, requests] of ROWS)
+for (const [sentence, turns, repeatable, outcome, requests] of ROWS) {
   t.test(sentence, async (t) => t.same(await sent(t, turns, repeatable), { outcome, requests }));
+}

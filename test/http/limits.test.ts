@@ -103,7 +103,7 @@ t.test("a body that never ends is given up, and its place with it", async (t) =>
 for (const [sentence, bytes, status, code] of [
   ["bytes that are not HTTP", "canary\r\n\r\n", 400, "INVALID_REQUEST"],
   ["headers without end", `GET / HTTP/1.1\r\nA: ${"x".repeat(20_000)}\r\n\r\n`, 431, "HEADERS_TOO_LARGE"],
-] as const)
+] as const) {
   t.test(`${sentence} get an answer of the table`, async (t) => {
     const { port } = await listen(t, {});
     const socket = connect(port, "127.0.0.1");
@@ -114,3 +114,4 @@ for (const [sentence, bytes, status, code] of [
     t.match(answer, `"code":"${code}"`);
     t.notMatch(answer, /canary/);
   });
+}

@@ -103,7 +103,7 @@ t.test("error answers", async (t) => {
     ["a bug", "GET", "/bug", undefined, {}, "INTERNAL"],
     ["a parser's error inside", "GET", "/parse", undefined, {}, "INTERNAL"],
   ];
-  for (const [sentence, method, url, payload, headers, code, fields] of rows)
+  for (const [sentence, method, url, payload, headers, code, fields] of rows) {
     t.test(sentence, async (t) => {
       const answer = await app.inject({
         method,
@@ -123,6 +123,7 @@ t.test("error answers", async (t) => {
       t.ok(answer.headers["x-request-id"]);
       t.notMatch(answer.body, /canary|inside detail/);
     });
+  }
   t.test("405 names the methods", async (t) => {
     const answer = await app.inject({ method: "DELETE", url: "/things/a" });
     t.equal(answer.headers.allow, "POST, PUT");
@@ -163,8 +164,9 @@ t.test("request ids", async (t) => {
     log.lines.some(({ requestId }) => requestId === "abc-1.2_3"),
     "and is in the log",
   );
-  for (const bad of ["a b", "x".repeat(129), "a\tb", '"'])
+  for (const bad of ["a b", "x".repeat(129), "a\tb", '"']) {
     t.match(await id(bad), /^[0-9a-f-]{36}$/, `${JSON.stringify(bad)} is replaced`);
+  }
 });
 
 t.test("readiness", async (t) => {
@@ -184,7 +186,7 @@ t.test("readiness", async (t) => {
       "not ready",
     ],
   ];
-  for (const [sentence, checks, status, word] of rows)
+  for (const [sentence, checks, status, word] of rows) {
     t.test(sentence, async (t) => {
       const { app } = build({ checks });
       t.teardown(() => app.close());
@@ -193,6 +195,7 @@ t.test("readiness", async (t) => {
       t.match(answer.json(), { status: word, checks });
       t.equal((await app.inject("/healthz")).statusCode, 200, "alive all the same");
     });
+  }
 });
 
 t.test("metrics count requests by route and status, and errors by code", async (t) => {
@@ -224,17 +227,19 @@ t.test("a plain listener on loopback answers none but its own names", async (t) 
   });
   t.teardown(() => app.close());
   app.get("/read", { config: { scope: "read" } }, async () => "ok");
-  for (const host of ["localhost", "LOCALHOST:8444", "127.0.0.1:8444", "127.0.0.2", "[::1]:8444", "[::1]"])
+  for (const host of ["localhost", "LOCALHOST:8444", "127.0.0.1:8444", "127.0.0.2", "[::1]:8444", "[::1]"]) {
     t.equal((await app.inject({ url: "/read", headers: { host } })).statusCode, 200, host);
+  }
   for (const host of [
     "evil.example",
     "evil.example:8444",
     "localhost.evil.example",
     "127.0.0.1.evil.example",
-  ])
+  ]) {
     for (const url of ["/read", "/healthz", "/none"]) {
       const answer = await app.inject({ url, headers: { host } });
       t.equal(answer.statusCode, 403, `${url} of ${host}`);
       t.match(answer.json(), { code: "FORBIDDEN", message: /Host header/ });
     }
+  }
 });

@@ -71,12 +71,13 @@ t.test("who needs a certificate", async (t) => {
     ["a probe needs none", "/healthz", {}, 200],
     ["nor does readiness", "/readyz", {}, 200],
   ];
-  for (const [sentence, path, { cert, key }, status, code] of rows)
+  for (const [sentence, path, { cert, key }, status, code] of rows) {
     t.test(sentence, async (t) => {
       const answer = await get(path, cert && key ? { cert, key } : {});
       t.equal(answer.status, status);
       if (code !== undefined) t.match(answer.body, { code });
     });
+  }
 });
 
 t.test("a client CA that is emptied, cut or broken is not taken", async (t) => {

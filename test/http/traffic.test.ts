@@ -52,12 +52,13 @@ const listen = async (t: Test, limits: Partial<Limits>, tls = false) => {
     handled += 1;
     return (await reply.roomFor(20_000_000)) ? LARGE : "";
   });
-  for (const url of ["/hooks/a/sync", "/hooks/a/finalize", "/hooks/b/sync"])
+  for (const url of ["/hooks/a/sync", "/hooks/a/finalize", "/hooks/b/sync"]) {
     app.post(url, { config: { scope: "hook" } }, async () => {
       handled += 1;
       await wait();
       return "done";
     });
+  }
   await app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = app.server.address() as AddressInfo;
   const sockets: Socket[] = [];
@@ -160,8 +161,9 @@ t.test("more unanswered requests than a connection may have end it, and no more 
 t.test("an answer that is not read ends its connection, and lets the next one in", async (t) => {
   const { open, handledIs } = await listen(t, { answerMs: 500, answerBytes: 1000 });
   const [first, second] = [await open(), await open()];
-  for (const socket of [first, second])
+  for (const socket of [first, second]) {
     socket.pause().write("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
   await handledIs(2);
   const third = await open();
   third.write("GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -214,8 +216,9 @@ t.test(
     for (let i = 0; i < 4; i += 1) {
       const socket = await open();
       socket.write(READ.replace("/read", "/wait-read"));
-      if (i === 3)
+      if (i === 3) {
         t.match(String((await once(socket, "data"))[0]), "429", "all places of known callers are busy");
+      }
     }
     t.equal(await answered(known, READ), "200", "who has fewer keeps its place");
     t.equal(await answered(await open(), GET), "200", "a probe comes in");

@@ -227,7 +227,7 @@ const rows: [sentence: string, args: string[], expected: RegExp][] = [
   ],
   ["a time that is none", ["list", "--timeout", "soon"], /--timeout must be a whole number from 1 to 3600/],
 ];
-for (const [sentence, args, expected] of rows)
+for (const [sentence, args, expected] of rows) {
   t.test(sentence, async (t) => {
     const hasItsOwn = args.includes("-n") || sentence === "no namespace and no kubectl";
     const ran = await runHere(hasItsOwn ? args : [...args, "-n", "shop"], { input: "A=1" });
@@ -236,6 +236,7 @@ for (const [sentence, args, expected] of rows)
     t.equal(ran.stdout, "");
     t.notOk(`${ran.stdout}${ran.stderr}`.includes(secret), "what was typed is not repeated");
   });
+}
 
 t.test("help says of each command what it takes, and names the exit codes", async (t) => {
   const general = await runHere(["help"]);

@@ -176,12 +176,13 @@ t.test("repack moves what is not there yet, and goes on where it was cut off", a
     const listed = await agent.store.list("");
     return listed.kind === "listed" ? listed.secrets.map(({ layout }) => layout) : [];
   };
-  for (let index = 0; index < 8; index += 1)
+  for (let index = 0; index < 8; index += 1) {
     agent.store.put(
       `secrets/shop/s${index}`,
       { a: madeUp() },
       { layout: index === 0 ? "packed" : "per-key" },
     );
+  }
   agent.store.put("secrets/other/x", { a: "1" }, { layout: "per-key" });
   const dry = await agent.run(["repack", ...shop, "--dry-run"]);
   t.match(dry, { code: 0, stdout: /7 repacked, 1 unchanged, 0 failed \(dry run\)/ });

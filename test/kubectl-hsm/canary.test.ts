@@ -94,13 +94,15 @@ t.test("no value is printed or passed on without --show or --key", async (t) => 
 
   t.same([...used].sort(), COMMANDS.map(({ name }) => name).sort(), "every command was run");
   const everything = `${said.join("\n")}\n${cluster.kubectlCalls()}`;
-  for (const value of canaries)
+  for (const value of canaries) {
     for (const form of [
       value,
       Buffer.from(value).toString("base64").replace(/=*$/, ""),
       Buffer.from(value).toString("hex"),
-    ])
+    ]) {
       t.notOk(everything.includes(form));
+    }
+  }
   t.ok(cluster.kubectlCalls().includes("replace -n keyswitch -f -"), "kubectl's arguments were looked at");
   const kept = await valueAt(store, "secrets/shop/lit", "a");
   t.ok(kept !== undefined && canaries.includes(kept), "the values did get there");

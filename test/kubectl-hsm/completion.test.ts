@@ -39,10 +39,11 @@ const rows: [line: string[], words: string[], lookUp?: string][] = [
   [["list", ""], []],
   [["frob", ""], []],
 ];
-for (const [line, words, lookUp] of rows)
+for (const [line, words, lookUp] of rows) {
   t.test(`completing ${JSON.stringify(line)}`, async (t) => {
     t.same(completionsOf(line), { words, ...(lookUp !== undefined && { lookUp }) });
   });
+}
 
 /** A folder of PATH that has the programs as an installation does. */
 const installed = (folder: string) => {

@@ -44,6 +44,7 @@ t.test("every option that it names is one", async (t) => {
     [GLOBAL_OPTIONS, ...COMMANDS.map(({ options }) => options)].flatMap((options) => Object.keys(options)),
   );
   const others = ["omit", "apply", "rotate", "only"];
-  for (const [, option = ""] of document.matchAll(/--([a-z][a-z-]+)/g))
+  for (const [, option = ""] of document.matchAll(/--([a-z][a-z-]+)/g)) {
     t.ok(known.has(option) || others.includes(option), `--${option}`);
+  }
 });

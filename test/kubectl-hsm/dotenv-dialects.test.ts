@@ -17,8 +17,9 @@ const hex = (text: string) => Buffer.from(text).toString("hex");
 
 /** What was read, in the words of the table; a refusal must say where. */
 const readingFrom = (from: [string, string][] | string): Reading => {
-  if (typeof from === "string")
+  if (typeof from === "string") {
     return /in line \d+, column \d+|^error: /.test(from) ? "refused" : { value: `no place: ${from}` };
+  }
   const value = new Map(from).get("A");
   return value === undefined ? "left out" : { value: Buffer.from(value, "hex").toString() };
 };

@@ -13,8 +13,9 @@ export const readingsOf = (document: string): ReadingsRow[] => {
   return rows.map((row) => {
     const [text = "", ...cells] = row.split(" | ").map((cell) => cell.replace(/^\| | \|$/g, ""));
     const [hsm, compose, kubectl, node] = cells.map(readingOf);
-    if (hsm === undefined || compose === undefined || kubectl === undefined || node === undefined)
+    if (hsm === undefined || compose === undefined || kubectl === undefined || node === undefined) {
       throw new Error(`the row of ${text} has no five cells`);
+    }
     return { text: codeOf(text), hsm, compose, kubectl, node };
   });
 };

@@ -207,12 +207,14 @@ const keys: Row[] = [
   [`${"a".repeat(254)}=1`, `has a key that can't be one in line 1, column 1: ${RULE}`],
 ];
 
-for (const [name, rows] of Object.entries({ plain, hashes, quoted, lines, keys }))
-  for (const [text, expected] of rows)
+for (const [name, rows] of Object.entries({ plain, hashes, quoted, lines, keys })) {
+  for (const [text, expected] of rows) {
     t.test(`${name}: ${shown(text)}`, async (t) => {
       const wanted = typeof expected === "string" ? expected : bytesOf(Object.entries(expected));
       t.same(told(readDotenv(Buffer.from(text))), wanted);
     });
+  }
+}
 
 t.test("there are as many shapes as there should be", async (t) => {
   t.ok([plain, hashes, quoted, lines, keys].flat().length >= 80);
@@ -226,7 +228,7 @@ t.test("PEM keys in quotes, whatever their last lines look like", async (t) => {
         type === "spki"
           ? publicKey.export({ type, format: "pem" })
           : privateKey.export({ type, format: "pem" });
-      for (const mark of ["'", '"'])
+      for (const mark of ["'", '"']) {
         t.same(
           told(readDotenv(Buffer.from(`A=1\nKEY=${mark}${key}${mark}\nB=2`))),
           bytesOf([
@@ -235,6 +237,7 @@ t.test("PEM keys in quotes, whatever their last lines look like", async (t) => {
             ["B", "2"],
           ]),
         );
+      }
     }
   }
 });

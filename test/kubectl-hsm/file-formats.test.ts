@@ -77,11 +77,12 @@ const rows: [text: string, expected: Record<string, string> | string][] = [
   ['{"a": "x"} 1', "is not JSON: it goes on behind its end in line 1, column 12"],
   ["[".repeat(100_000), "is nested deeper than 64 levels in line 1, column 66"],
 ];
-for (const [text, expected] of rows)
+for (const [text, expected] of rows) {
   t.test(shown(text.slice(0, 200)), async (t) => {
     const wanted = typeof expected === "string" ? expected : bytesOf(Object.entries(expected));
     t.same(told(readJsonKeys(Buffer.from(text))), wanted);
   });
+}
 
 /** As JSON.parse has it, where JSON.parse has all of it. */
 t.test("it is the language of JSON.parse, less what JSON.parse loses", async (t) => {
@@ -142,9 +143,11 @@ t.test("it is the language of JSON.parse, less what JSON.parse loses", async (t)
 });
 
 t.test("the format by the file's name", async (t) => {
-  for (const name of [".env", "x/.env", ".env.production", "shop.env", "SHOP.ENV"])
+  for (const name of [".env", "x/.env", ".env.production", "shop.env", "SHOP.ENV"]) {
     t.equal(formatOfName(name), "env");
+  }
   for (const name of ["a.json", "x/A.JSON"]) t.equal(formatOfName(name), "json");
-  for (const name of ["env", "a.jsonl", "key.pem", "json", "a.yaml", "kubeconfig.yml"])
+  for (const name of ["env", "a.jsonl", "key.pem", "json", "a.yaml", "kubeconfig.yml"]) {
     t.equal(formatOfName(name), "raw");
+  }
 });

@@ -168,13 +168,14 @@ t.test("mirror sync reads the token anew and tells the HSMSecrets", async (t) =>
     ["shop", "db"],
     ["shop", "web"],
     ["demo", "db"],
-  ])
+  ]) {
     await cluster.api.call("POST", `${kind}/${namespace}/hsmsecrets`, {
       apiVersion: "hsm.j5t.io/v1alpha1",
       kind: "HSMSecret",
       metadata: { name: name ?? "", namespace: namespace ?? "" },
       spec: {},
     });
+  }
   const told = async (namespace: string, name: string) =>
     JSON.stringify(await cluster.api.read(`${kind}/${namespace}/hsmsecrets/${name}`)).match(
       /"hsm\.j5t\.io\/force-sync":"([^"]+)"/,

@@ -20,8 +20,9 @@ t.test("import, put, get, export, rename and delete take them", async (t) => {
   ] as const) {
     const imported = await agent.run(["import", file, "-n", "shop"]);
     t.match(imported, { code: 0, stdout: /1 created/ });
-    for (const key of INHERITED_NAMES)
+    for (const key of INHERITED_NAMES) {
       t.equal(await valueAt(agent.store, `secrets/shop/${name}`, key), values[key], `${name} ${key}`);
+    }
   }
   for (const format of ["json", "yaml"]) {
     const got = await agent.run(["get", "db", "-n", "shop", "-o", format, "--show"]);

@@ -89,7 +89,7 @@ t.test("a certificate that the cluster's CA did not sign is not talked to", asyn
 for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
-] as const)
+] as const) {
   t.test(`${signal} in the middle of a request ends the port-forward too`, async (t) => {
     const { promise: asked, resolve } = Promise.withResolvers<void>();
     const cluster = await startCluster(t, {
@@ -109,3 +109,4 @@ for (const [signal, code] of [
     t.match(await running, { code, stderr: `error: ended by ${signal}.` });
     t.notOk(cluster.forwarding());
   });
+}

@@ -101,12 +101,13 @@ t.test("a secret is created, read, listed, changed, renamed and deleted", async 
     ["update", "db", "--from-literal", "a=b"],
     ["update", "db", "--replace", "--from-literal", "a=b"],
     ["rename-key", "db", "a", "b"],
-  ])
+  ]) {
     t.match(
       await agent.run([...args, "-n", "shop"]),
       { code: 7, stderr: /there is nothing at/ },
       args.join(" "),
     );
+  }
 });
 
 t.test("--dry-run and --diff", async (t) => {
@@ -162,8 +163,9 @@ t.test("what is changed after it was shown is not overwritten", async (t) => {
     ["update", "db", "--diff", "--yes", "--from-literal=pass=3"],
     ["update", "db", "--diff", "--yes", "--replace", "--from-literal=pass=3"],
     ["rename-key", "db", "pass", "other"],
-  ])
+  ]) {
     t.match(await agent.run([...args, "-n", "shop"]), { code: 5, stderr: /was changed/ }, args.join(" "));
+  }
   t.not(await valueAt(agent.store, "secrets/shop/db", "pass"), "3");
 });
 
@@ -190,8 +192,9 @@ t.test("files: .env and .json give their keys, and KEY=FILE the file as it is", 
   );
   t.equal(done.code, 0, done.stderr);
   const values = new Map<string, string | undefined>();
-  for (const key of ["USER", "PEM", "URL", "EMPTY", "port", "tls", "name", "raw", "A"])
+  for (const key of ["USER", "PEM", "URL", "EMPTY", "port", "tls", "name", "raw", "A"]) {
     values.set(key, await valueAt(agent.store, "secrets/shop/db", key));
+  }
   t.same(Object.fromEntries(values), {
     USER: "app",
     PEM: "line 1\nline 2",
@@ -223,7 +226,8 @@ t.test("metadata is set and shown, and what it says can't steer a terminal", asy
   for (const args of [[], ["-o", "json"], ["-o", "yaml"], ["--show"]]) {
     const { stdout } = await agent.run(["get", "db", "-n", "shop", ...args]);
     t.notMatch(stdout, CONTROLS, args.join(" "));
-    if (args[0] === "-o")
+    if (args[0] === "-o") {
       t.equal(parse(stdout).metadata.description, hostile, "the formats keep it, escaped");
+    }
   }
 });

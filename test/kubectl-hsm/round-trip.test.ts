@@ -63,8 +63,9 @@ t.test("import reads what export --plain writes", async (t) => {
       round += 1;
       const namespace = `ns-${round}`;
       const pathOf = async (one: string) => `secrets/${namespace}/${one}`;
-      for (const one of wanted)
+      for (const one of wanted) {
         from.store.put(await pathOf(one.name), Object.fromEntries(one.data), { metadata: one.metadata });
+      }
       const exported = await runHere(["export", "--plain", "-n", namespace], { env: from.env });
       t.equal(exported.code, 0, exported.stderr);
       const options = { format: "json", name: undefined, pathOf } as const;
@@ -157,6 +158,7 @@ t.test("what a shell reads of quotes is what is read", async (t) => {
   const shell = spawnSync("sh", ["-c", script], { encoding: "utf8", timeout: 30_000 });
   const wanted = shell.stdout.split("\0").slice(0, -1);
   t.equal(wanted.length, values.length, shell.stderr);
-  for (const [index, value] of values.entries())
+  for (const [index, value] of values.entries()) {
     t.same(told(readDotenv(Buffer.from(`A=${value}`))), bytesOf([["A", wanted[index] ?? "none"]]), value);
+  }
 });

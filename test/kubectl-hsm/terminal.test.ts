@@ -142,8 +142,9 @@ t.test("the terminal is asked even where standard input is a value", async (t) =
 t.test("values are kept from a terminal, and a bar shows how far it is", async (t) => {
   const agent = await startAgent(t);
   const value = madeUp();
-  for (let index = 0; index < 12; index += 1)
+  for (let index = 0; index < 12; index += 1) {
     agent.store.put(`secrets/shop/s${index}`, { pass: value }, { layout: "per-key" });
+  }
   const plain = await session(agent, ["export", "--plain"]).end();
   t.match(plain, { code: 2, shown: /standard output is a terminal/ });
   const shown = await session(agent, ["export", "--plain", "--show", "s1"]).end();

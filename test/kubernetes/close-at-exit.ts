@@ -19,8 +19,9 @@ t.test("a proxy that is shut while a connection ends", async (t) => {
   const shut = Promise.withResolvers<void>();
   Socket.prototype.end = function (this: Socket) {
     // What goes out has been handed to the system, and the FIN has not gone yet.
-    if (this.localPort === Number(port))
+    if (this.localPort === Number(port)) {
       process.nextTick(() => process.nextTick(() => shut.resolve(proxy.shut())));
+    }
     return Reflect.apply(end, this, []);
   };
   const client = connect(Number(port), "127.0.0.1");

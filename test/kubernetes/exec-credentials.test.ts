@@ -8,7 +8,7 @@ import { recordedLog } from "../http/recorded-log.ts";
 import { ASIDE, V1, V1BETA1 } from "./exec-plugin-program.ts";
 import { credentialsOf, execOf, newFolder, newProgram, newToken, read, soon } from "./exec-scene.ts";
 
-for (const version of [V1, V1BETA1])
+for (const version of [V1, V1BETA1]) {
   t.test(`a plugin of ${version} is told what it is called for, and where`, async (t) => {
     const { plugin, folder } = newProgram();
     const token = newToken();
@@ -44,6 +44,7 @@ for (const version of [V1, V1BETA1])
       },
     });
   });
+}
 
 t.test(
   "a command with a slash is relative to the kubeconfig, one without is looked up in PATH",

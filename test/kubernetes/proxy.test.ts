@@ -150,13 +150,14 @@ for (const [server, noProxy, expected] of [
   ["https://[fd00::1]:6443", "[fd00::1]:6443", false],
   ["https://[fd00::1]:6443", "[fd00::1]:443", true],
   ["https://api.example", ", ,:,/,[]", true],
-] as const)
+] as const) {
   t.test(
     `${server} with NO_PROXY=${noProxy} goes ${expected ? "through the proxy" : "directly"}`,
     async (t) => {
       t.equal(isProxied(server, noProxy), expected);
     },
   );
+}
 
 t.test("a proxy that is none is a fault, which does not cite it", async (t) => {
   for (const address of [`socks5://ann:${password}@p`, `http://ann:${password}@`, "http://"]) {

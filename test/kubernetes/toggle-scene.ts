@@ -76,8 +76,9 @@ export const startApi = async (t: Test, options: ApiServerOptions = {}): Promise
   const furnish = async () => {
     const definition: unknown = parse(readFileSync(CRD, "utf8"));
     await call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
-    for (const name of ["demo", "other"])
+    for (const name of ["demo", "other"]) {
       await call("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    }
   };
   await furnish();
   return {

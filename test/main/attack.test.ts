@@ -116,8 +116,9 @@ t.test("a webhook", async (t) => {
   const honest = () => ask(target, { ...sync, agent: kept });
   for (let i = 0; i < 50; i += 1) await honest();
   target.before = memoryOf(target.pid, "VmRSS");
-  for (const [sentence, way] of Object.entries(BY_STRANGERS))
+  for (const [sentence, way] of Object.entries(BY_STRANGERS)) {
     await t.test(sentence, (t) => during(t, target, way, honest));
+  }
   await t.test("large hooks", async (t) => {
     body.parent.metadata.annotations = { padding: "x".repeat(7.5e6) };
     const large = { ...sync, body: JSON.stringify(body) };
@@ -127,7 +128,7 @@ t.test("a webhook", async (t) => {
 
 /** The one that holds values of its own, and so grows more; both with KEYSWITCH_ALL_ATTACKS=1. */
 const caches = process.env.KEYSWITCH_ALL_ATTACKS === "1" ? ["live", "cached"] : ["cached"];
-for (const cache of caches)
+for (const cache of caches) {
   t.test(`large answers of an agent whose module is ${cache}`, async (t) => {
     const bearerToken = randomBytes(20).toString("hex");
     const { token: hsm } = await tokenFixture(t);
@@ -145,3 +146,4 @@ for (const cache of caches)
     target.before = memoryOf(target.pid, "VmRSS");
     await during(t, target, { kind: "requests", count: 120, request: read("large") }, honest);
   });
+}

@@ -80,7 +80,7 @@ const rows: [when: string, hanging: string][] = [
   ["while it asks who is in a room", "/joined_members"],
   ["while a command waits for the API server, and its echo for the homeserver", "/send/"],
 ];
-for (const [when, hanging] of rows)
+for (const [when, hanging] of rows) {
   t.test(when, async (t) => {
     const [password, token] = [randomBytes(12).toString("hex"), randomBytes(12).toString("hex")];
     const { url, reached } = await homeserver(t, hanging, token);
@@ -120,3 +120,4 @@ for (const [when, hanging] of rows)
     t.notMatch(printed, /"level":[56]0/);
     for (const secret of [password, token, bearer]) t.notOk(printed.includes(secret));
   });
+}

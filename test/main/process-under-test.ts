@@ -40,8 +40,9 @@ export const startProcess = (t: Test, role: string | undefined, env: Record<stri
       for (;;) {
         const found = lines.find(fits);
         if (found) return found;
-        if (child.exitCode !== null || child.signalCode !== null)
+        if (child.exitCode !== null || child.signalCode !== null) {
           throw new Error(`the process ended without logging ${msg}: ${await stderr}`);
+        }
         await new Promise<void>((resolve) => waiting.add(resolve));
       }
     },

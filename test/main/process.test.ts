@@ -47,7 +47,7 @@ t.test("processes that do not start exit 1 and say why on stderr", async (t) => 
         /the configuration has 5 faults:\n(.*\n)* {2}PKCS11_MODULE is required\n/,
       ],
     ];
-  for (const [sentence, role, env, expected] of rows)
+  for (const [sentence, role, env, expected] of rows) {
     t.test(sentence, async (t) => {
       const { ended, lines } = startProcess(t, role, env);
       const { code, stderr } = await ended;
@@ -55,6 +55,7 @@ t.test("processes that do not start exit 1 and say why on stderr", async (t) => 
       t.match(stderr, expected);
       t.equal(lines.length, 0, "nothing was logged");
     });
+  }
   t.test("a port that is taken", async (t) => {
     const taken = createServer().listen(0, "127.0.0.1");
     t.teardown(() => taken.close());
@@ -67,7 +68,7 @@ t.test("processes that do not start exit 1 and say why on stderr", async (t) => 
   });
 });
 
-for (const signal of ["SIGTERM", "SIGINT"] as const)
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
   t.test(`${signal} ends a webhook with 0`, async (t) => {
     const webhook = startProcess(t, "webhook", minimal);
     await webhook.logged("ready");
@@ -75,6 +76,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const)
     t.match(await webhook.ended, { code: 0, stderr: "" });
     t.match(webhook.lines.at(-1), { msg: "stopped" });
   });
+}
 
 t.test("a webhook whose log nobody reads any more still ends with 0", async (t) => {
   const webhook = startProcess(t, "webhook", minimal);

@@ -82,8 +82,9 @@ const switches: Record<string, Change> = {
     after: { metadata, spec: { ...spec, template: structuredClone(podTemplate), enabled: false } },
   },
 };
-for (const [name, change] of Object.entries(switches))
+for (const [name, change] of Object.entries(switches)) {
   t.test(`the bot may do this: ${name}`, async (t) => t.same(refusals(change), []));
+}
 
 const onlySwitches = /enabled, until, replicas, requestedBy and reason/;
 const onlyToggles = /may change Toggles, and nothing else/;
@@ -111,10 +112,11 @@ const attacks: Record<string, [change: Change, why: RegExp]> = {
   "the status": [{ ...changed({}), subResource: "status" }, onlyToggles],
   "the scale": [{ ...changed({}), subResource: "scale" }, onlyToggles],
 };
-for (const [name, [change, why]] of Object.entries(attacks))
+for (const [name, [change, why]] of Object.entries(attacks)) {
   t.test(`the bot may not do this: ${name}`, async (t) => {
     t.match(refusals(change), [why]);
   });
+}
 
 t.test(
   "the fields that the bot may write are fields of a Toggle, and all that it writes are among them",

@@ -152,9 +152,9 @@ t.test(
       if (secret === undefined) continue;
       t.equal(secret.optional ?? false, secret.secretName === OWN_SECRET);
       for (const { key } of secret.items ?? []) {
-        if (secret.secretName === OWN_SECRET)
+        if (secret.secretName === OWN_SECRET) {
           t.ok(install.includes(`\`${key}\``), `install.md names the key ${key}`);
-        else t.ok(made.get(secret.secretName)?.data.has(key), `${secret.secretName}/${key}`);
+        } else t.ok(made.get(secret.secretName)?.data.has(key), `${secret.secretName}/${key}`);
       }
     }
   },
@@ -174,7 +174,7 @@ t.test("it listens where Service, probes and port say", async (t) => {
   t.hasStrict(container.readinessProbe, https("/readyz"));
 });
 
-for (const [name, manifests] of Object.entries({ base, example }))
+for (const [name, manifests] of Object.entries({ base, example })) {
   t.test(
     `${name}: the Role and its binding are in the namespace whose Toggles the bot switches`,
     async (t) => {
@@ -188,6 +188,7 @@ for (const [name, manifests] of Object.entries({ base, example }))
       ]);
     },
   );
+}
 
 t.test(
   "the example changes what it names, keeps the rest, and restarts the bot by the name of its settings",

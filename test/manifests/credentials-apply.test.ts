@@ -107,8 +107,9 @@ t.test(
     for (const args of [
       ["--only", "write"],
       ["--apply", "--only", "write,tls"],
-    ])
+    ]) {
       t.equal(run(...args).code, 1, args.join(" "));
+    }
   },
 );
 

@@ -109,8 +109,9 @@ t.test(
       ],
     );
     const certificate = new X509Certificate(made.get("keyswitch-bot-tls")?.data.get("tls.crt") ?? "");
-    for (const name of ["keyswitch-bot.keyswitch.svc", "bot.example.org"])
+    for (const name of ["keyswitch-bot.keyswitch.svc", "bot.example.org"]) {
       t.ok(certificate.checkHost(name), name);
+    }
     t.match(made.get("keyswitch-bot-metrics")?.data.get("token")?.toString(), /^[0-9a-f]{64}$/);
     const both = secretsIn(credentials(["--only", "tls,bot"]).stdout);
     const authorities = [...both.values()].flatMap(({ data }) => data.get("ca.crt")?.toString() ?? []);

@@ -78,8 +78,9 @@ t.test(
       const text = readFileSync(join(root, file), "utf8");
       for (const [, name = ""] of text.matchAll(
         /(?:\bfrom|\bimport|\bresolve|\brequire)\s*\(?\s*"((?:@[\w.-]+\/)?[\w.-]+)(?:\/[^"]*)?"/g,
-      ))
+      )) {
         if (!name.startsWith(".")) imported.add(name);
+      }
     }
     t.ok(imported.has("fastify") && imported.has("matrix-bot-sdk"), [...imported].join(" "));
     for (const name of imported) {

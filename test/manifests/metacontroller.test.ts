@@ -58,11 +58,12 @@ for (const [folder, kind] of [
     const [{ args, image }] = as(Args, manifest).spec.template.spec.containers;
     const { rules } = as(Role, pick(manifests, "ClusterRole", "metacontroller"));
     t.notMatch(JSON.stringify(rules), /"\*"/, "no right is for everything");
-    for (const [group, resources] of served)
+    for (const [group, resources] of served) {
       for (const resource of resources) {
         const rule = rules.find((one) => one.apiGroups.includes(group) && one.resources.includes(resource));
         t.hasStrict(rule?.verbs.filter((verb) => NEEDED.includes(verb)).sort(), NEEDED, resource);
       }
+    }
     const forbidden = /^(pods|roles|clusterroles|rolebindings|clusterrolebindings|serviceaccounts)(\/|$)/;
     t.notOk(rules.some(({ resources }) => resources.some((resource) => forbidden.test(resource))));
     t.equal(image, "metacontroller:stub");

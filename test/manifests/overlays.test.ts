@@ -86,8 +86,9 @@ t.test(
     t.ok(names.includes("PKCS11_TOKEN_LABEL"));
     t.notOk(names.includes("PKCS11_SLOT"), "label and slot exclude each other");
     const volumes = new Set(agent.spec.template.spec.volumes.map(({ name }) => name));
-    for (const { name } of containersOf(agent).flatMap(({ volumeMounts }) => volumeMounts))
+    for (const { name } of containersOf(agent).flatMap(({ volumeMounts }) => volumeMounts)) {
       t.ok(volumes.has(name), name);
+    }
     const namespace = pick(manifests, "Namespace", "keyswitch");
     t.equal(namespace.metadata.labels?.["pod-security.kubernetes.io/enforce"], "restricted");
   },
@@ -137,7 +138,8 @@ t.test(
     symlinkSync(root, join(folder, "keyswitch"));
     const used = workloadsOf(rendered(folder)).flatMap(containersOf);
     t.equal(used.length, 4);
-    for (const { image, name } of used)
+    for (const { image, name } of used) {
       t.match(image, /^registry\.example\.com\/keyswitch@sha256:[0-9a-f]{64}$/, name);
+    }
   },
 );

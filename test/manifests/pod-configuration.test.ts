@@ -61,8 +61,9 @@ const pod = (
   };
   for (const { name, mountPath } of container.volumeMounts) {
     const volume = spec.volumes.find((volume) => volume.name === name);
-    for (const [path, content] of volume === undefined ? [] : filesOf(volume, secrets))
+    for (const [path, content] of volume === undefined ? [] : filesOf(volume, secrets)) {
       put(join(mountPath, path), content);
+    }
   }
   const fields: Record<string, string | undefined> = {
     "spec.nodeName": NODE,

@@ -48,8 +48,9 @@ const toggles = definitionOf("toggles.yaml");
 /** The fields of `value` that `schema` does not have; the API server would drop or refuse them. */
 const unknownFields = (schema: Structural | undefined, value: unknown, path: string): string[] => {
   if (schema === undefined) return [path];
-  if (Array.isArray(value))
+  if (Array.isArray(value)) {
     return value.flatMap((item, index) => unknownFields(schema.items, item, `${path}[${index}]`));
+  }
   if (typeof value !== "object" || value === null) return [];
   const { properties, additionalProperties } = schema;
   return Object.entries(value).flatMap(([name, inner]) => {

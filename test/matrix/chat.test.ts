@@ -104,7 +104,7 @@ const rows: [string, MatrixAnswer[], string[], string][] = [
   ["a homeserver that is away fails at once", [away], ["PUT"], "unreachable"],
   ["an answer without an event's id fails", [{ ok: true, status: 200, body: {} }], ["PUT"], "not-json"],
 ];
-for (const [name, answers, expected, outcome] of rows)
+for (const [name, answers, expected, outcome] of rows) {
   t.test(name, async (t) => {
     const { chat, steps } = setUp(answers, plain);
     const result = await chat.send("!a", "text", "t1").then(
@@ -117,6 +117,7 @@ for (const [name, answers, expected, outcome] of rows)
       expected.map((step) => (step === "PUT" ? "PUT m.room.message/t1" : step)),
     );
   });
+}
 
 t.test("a failure does not hold up what comes after it in the room", async (t) => {
   const { chat } = setUp([away, sent("$2")], plain);

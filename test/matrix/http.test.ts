@@ -121,13 +121,14 @@ const answers: [
     { ok: false, kind: "refused", what: "answered more than is taken" },
   ],
 ];
-for (const [sentence, status, headers, body, expected] of answers)
+for (const [sentence, status, headers, body, expected] of answers) {
   t.test(`an answer that is ${sentence}`, async (t) => {
     const url = await answering(t, (_, response) => response.writeHead(status, headers).end(body));
     const answer = await open(t, url, { maxResponseBytes: 10_000 }).request(get);
     t.same(answer, expected);
     if (!answer.ok) t.notOk(`${JSON.stringify(answer)}${describeFault(answer)}`.includes(hidden));
   });
+}
 
 t.test("a request has its query, body and token where Matrix wants them", async (t) => {
   const seen: unknown[] = [];
@@ -251,7 +252,7 @@ t.test("matrix-bot-sdk's requests take our way", async (t) => {
     for await (const chunk of request) chunks.push(chunk);
     if (request.url?.startsWith("/error")) response.writeHead(403).end(matrix("M_FORBIDDEN"));
     else if (request.url?.startsWith("/bytes")) response.end(Buffer.from([0, 255]));
-    else
+    else {
       response.end(
         JSON.stringify([
           request.method,
@@ -260,6 +261,7 @@ t.test("matrix-bot-sdk's requests take our way", async (t) => {
           Buffer.concat(chunks).toString(),
         ]),
       );
+    }
   });
   t.same(
     await doHttpRequest(

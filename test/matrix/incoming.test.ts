@@ -85,10 +85,11 @@ t.test("on a real homeserver", async (t) => {
     ["👍 does nothing", annotation("👍"), [], "m.reaction"],
     ["a reaction that is a command does nothing", annotation("stop"), [], "m.reaction"],
   ];
-  for (const [name, content, told, type] of rows)
+  for (const [name, content, told, type] of rows) {
     t.test(name, async (t) => {
       t.same(await toldBy(() => alice.send(room, content, type)), told);
     });
+  }
 
   t.test("an event whose key has not come in time is told once", async (t) => {
     clock += KEY_WAIT_MS;

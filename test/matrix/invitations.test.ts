@@ -28,7 +28,7 @@ t.test("on a real homeserver", async (t) => {
     return user.call("GET", path);
   };
 
-  for (const kind of ["live", "pending at the start", "pending at the first start"])
+  for (const kind of ["live", "pending at the start", "pending at the first start"]) {
     t.test(
       `${kind}: an allowed user's invitation is followed, another's is declined without a word`,
       async (t) => {
@@ -50,6 +50,7 @@ t.test("on a real homeserver", async (t) => {
         await bot.stop();
       },
     );
+  }
 
   t.test("an invitation that is repeated by a restart is answered once", async (t) => {
     const bot = await start();

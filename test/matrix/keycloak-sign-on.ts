@@ -39,8 +39,9 @@ export const createSignOn = ({ realm, base, users, clients, onPassword }: SignOn
     const client = clients.find(({ id }) => id === query.get("client_id"));
     const redirectUri = query.get("redirect_uri") ?? "";
     if (client === undefined) return html(400, errorPage("Client not found."));
-    if (!client.redirectUris?.includes(redirectUri))
+    if (!client.redirectUris?.includes(redirectUri)) {
       return html(400, errorPage("Invalid parameter: redirect_uri"));
+    }
     const session = randomUUID();
     const nonce = query.get("nonce");
     const challenge = query.get("code_challenge");
@@ -67,13 +68,16 @@ export const createSignOn = ({ realm, base, users, clients, onPassword }: SignOn
     if (login === undefined || !hasCookie) return html(400, errorPage("Restart login cookie not found."));
     onPassword();
     const user = users.find(({ name }) => name === form.get("username")?.toLowerCase());
-    if (user === undefined || user.password !== form.get("password"))
+    if (user === undefined || user.password !== form.get("password")) {
       return html(200, loginPage(action(session), "Invalid username or password."));
-    if (user.enabled === false)
+    }
+    if (user.enabled === false) {
       return html(200, loginPage(action(session), "Account is disabled, contact your administrator."));
+    }
     if (user.otp === true) return html(200, otpPage(action(session)));
-    if (user.mustChangePassword === true)
+    if (user.mustChangePassword === true) {
       return { status: 302, headers: { location: action(session, "required-action") } };
+    }
     logins.delete(session);
     const code = `${randomUUID()}.${randomUUID()}`;
     codes.set(code, { login, user });
@@ -83,8 +87,9 @@ export const createSignOn = ({ realm, base, users, clients, onPassword }: SignOn
       session_state: session,
       iss: base(),
       code,
-    }))
+    })) {
       back.searchParams.set(name, value);
+    }
     return { status: 302, headers: { location: back.href } };
   };
 
@@ -102,8 +107,9 @@ export const createSignOn = ({ realm, base, users, clients, onPassword }: SignOn
       login?.client.id !== client.id ||
       login.redirectUri !== form.get("redirect_uri") ||
       (login.challenge !== undefined && login.challenge !== verifier)
-    )
+    ) {
       return undefined;
+    }
     return { user: found.user, nonce: login.nonce };
   };
 

@@ -134,21 +134,25 @@ export const startKeycloak = async (t: Test, options: KeycloakOptions): Promise<
     const client = clients.find((one) => one.id === id);
     const wrong = "Invalid client or Invalid client credentials";
     if (client === undefined) return oauthError(401, "invalid_client", wrong);
-    if (client.secret !== undefined && client.secret !== secret)
+    if (client.secret !== undefined && client.secret !== secret) {
       return oauthError(401, "unauthorized_client", wrong);
+    }
     return client;
   };
 
   const passwordGrant = async (client: KeycloakClient, form: URLSearchParams): Promise<Reply> => {
-    if (client.directAccessGrants === false)
+    if (client.directAccessGrants === false) {
       return oauthError(400, "unauthorized_client", "Client not allowed for direct access grants");
+    }
     double.passwordsTried += 1;
     const user = users.find(({ name }) => name === form.get("username")?.toLowerCase());
-    if (user === undefined || user.password !== form.get("password") || user.otp === true)
+    if (user === undefined || user.password !== form.get("password") || user.otp === true) {
       return oauthError(401, "invalid_grant", "Invalid user credentials");
+    }
     if (user.enabled === false) return oauthError(400, "invalid_grant", "Account disabled");
-    if (user.mustChangePassword === true)
+    if (user.mustChangePassword === true) {
       return oauthError(400, "invalid_grant", "Account is not fully set up");
+    }
     return tokens(user, client);
   };
 
@@ -161,12 +165,13 @@ export const startKeycloak = async (t: Test, options: KeycloakOptions): Promise<
 
   const token = async (request: IncomingMessage, form: URLSearchParams): Promise<Reply> => {
     const { canned } = double;
-    if (canned !== undefined)
+    if (canned !== undefined) {
       return {
         status: canned.status,
         headers: { "content-type": canned.type ?? "application/json" },
         body: canned.body,
       };
+    }
     const client = clientOf(request, form);
     if ("status" in client) return client;
     if (form.get("grant_type") === "password") return passwordGrant(client, form);
@@ -200,13 +205,14 @@ export const startKeycloak = async (t: Test, options: KeycloakOptions): Promise<
     const url = new URL(request.url ?? "/", double.url);
     const prefix = `/realms/${realm}`;
     const path = url.pathname.startsWith(`${prefix}/`) ? url.pathname.slice(prefix.length) : undefined;
-    if (path === undefined)
+    if (path === undefined) {
       return url.pathname.startsWith("/realms/")
         ? json(404, {
             error: "Realm does not exist",
             error_description: "For more on this error consult the server log.",
           })
         : json(404, { error: "HTTP 404 Not Found" });
+    }
     const form = new URLSearchParams(await bodyOf(request));
     switch (`${request.method} ${path}`) {
       case "POST /protocol/openid-connect/token":

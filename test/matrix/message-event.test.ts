@@ -25,10 +25,11 @@ const texts: [string, Record<string, unknown>, string | undefined][] = [
   ["a quotation with an empty line of its own", reply("> a\n>\n> b\n\nstop"), "stop"],
   ["text that begins with a sign like a quotation's", reply(">a\n\nstop"), ">a\n\nstop"],
 ];
-for (const [name, content, text] of texts)
+for (const [name, content, text] of texts) {
   t.test(name, async (t) => {
     t.equal(textOf(content), text);
   });
+}
 
 t.test("an edit is one by its relation or by its new content", async (t) => {
   t.equal(isEdit({ "m.relates_to": { rel_type: "m.replace", event_id: "$a" } }), true);

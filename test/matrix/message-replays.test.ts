@@ -34,7 +34,7 @@ const rows: [sentence: string, next: ReturnType<typeof event>, isReplay: boolean
   ["what is no message counts as one", event("$2", "bm9uZQ"), true],
   ["so does one without an end of its index", event("$2", message(255, 255, 255, 255, 255)), true],
 ];
-for (const [sentence, next, isReplay] of rows)
+for (const [sentence, next, isReplay] of rows) {
   t.test(sentence, async (t) => {
     const folder = t.testdir();
     const store = openBotStore(folder);
@@ -45,6 +45,7 @@ for (const [sentence, next, isReplay] of rows)
     t.same([...store.entries("received")], [], "it goes with the device, whose keys read it");
     store.close();
   });
+}
 
 t.test("on a real homeserver", async (t) => {
   const synapse = await synapseFor(t);

@@ -98,19 +98,21 @@ const reasons: [Parameters<typeof unsigned>[0], RegExp][] = [
   ["wrong-recovery-key", /correct the file/],
   ["password-needed", /start once with AUTH_METHOD=password, or give MATRIX_RECOVERY_KEY_FILE/],
 ];
-for (const [reason, says] of reasons)
+for (const [reason, says] of reasons) {
   t.test(`${reason} is final, and the log says what to do`, async (t) => {
     const { lines, starts, reported } = await sign([unsigned(reason)]);
     t.equal(starts.length, 1);
     t.match(reported, [{ isSigned: false, message: says }]);
     t.match(lines.at(-1), { level: "warn", reason, msg: says });
   });
+}
 
-for (const backup of ["failed", "wrong-recovery-key"] as const)
+for (const backup of ["failed", "wrong-recovery-key"] as const) {
   t.test(`signed, but the keys could not be kept in secret storage: ${backup}`, async (t) => {
     const { lines } = await sign([{ state: "signed", identity: "created", backup }]);
     t.match(lines.at(-1), { level: "warn", backup });
   });
+}
 
 t.test("what is handed on: the password of AUTH_METHOD=password alone, and the recovery key", async (t) => {
   const recoveryKey = randomBytes(32);

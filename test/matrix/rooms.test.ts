@@ -25,10 +25,11 @@ const setUp = (answers: Answers, settings = new Map<string, EncryptionSettings>(
     requests: {
       async request({ path }) {
         asked += 1;
-        if (path.endsWith("joined_members"))
+        if (path.endsWith("joined_members")) {
           return (
             answers.members ?? { ok: true, status: 200, body: { joined: { "@alice:x": {}, "@bot:x": {} } } }
           );
+        }
         return path.includes("m.room.encryption") ? (answers.encryption ?? absent) : absent;
       },
     },

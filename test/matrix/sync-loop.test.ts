@@ -117,13 +117,14 @@ const rows: [string, MatrixAnswer[], { delays: number[]; reconnects?: number[]; 
     { delays: s(1), reconnects: [1] },
   ],
 ];
-for (const [name, answers, expected] of rows)
+for (const [name, answers, expected] of rows) {
   t.test(name, async (t) => {
     const { connection, untilSilent, delays, reconnects, gaveUp } = connect([...answers]);
     await untilSilent;
     await connection.close();
     t.same({ delays, reconnects, gaveUp: gaveUp() }, { reconnects: [], gaveUp: 0, ...expected });
   });
+}
 
 t.test("no limit of a homeserver stops the bot for ever", async (t) => {
   t.equal(retryDelay(0, Number.MAX_SAFE_INTEGER), 3_600_000);
@@ -140,8 +141,9 @@ t.test("a sync that was not taken in comes again, and its position is not writte
         tries += 1;
         written.push(token());
         if (tries === 1) throw new Error("the disk is full");
-        if (tries === 2)
+        if (tries === 2) {
           throw new RequestFailed({ ok: false, kind: "timeout", what: "did not answer in time" });
+        }
       },
     },
   );

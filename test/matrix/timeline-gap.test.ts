@@ -54,19 +54,21 @@ const oneRoom: [string, MatrixAnswer][] = [
   ["does not find it in time", timeout],
   ["answers in another shape", { ok: true, status: 200, body: {} }],
 ];
-for (const [what, answer] of oneRoom)
+for (const [what, answer] of oneRoom) {
   t.test(`a homeserver that ${what} does not stop the sync, and what was read before is kept`, async (t) => {
     const { gap } = await read((number) => (number === 1 ? page([2, 1], "p1") : answer));
     t.strictSame(gap, { events: [1, 2], whole: false });
   });
+}
 
 const all: [string, MatrixFault][] = [
   ["is gone", { ok: false, kind: "unreachable", what: "refused the connection" }],
   ["wants to be left alone", refused(429)],
   ["refuses the token", refused(401)],
 ];
-for (const [what, answer] of all)
+for (const [what, answer] of all) {
   t.test(`of a homeserver that ${what} the whole sync comes again`, async (t) => {
     const { gap } = await read(() => answer);
     t.ok(gap instanceof RequestFailed);
   });
+}

@@ -169,7 +169,7 @@ for (const code of [
   "TIMEOUT",
   "STORAGE_INVALID",
   "LABEL_INVALID",
-] as const)
+] as const) {
   rows.push([
     `${code} is passed on`,
     503,
@@ -177,15 +177,18 @@ for (const code of [
     { outcome: "unavailable", code, message: "", retryAfterSeconds: 5 },
     { "retry-after": "5" },
   ]);
+}
 
-for (const [sentence, status, body, expected, headers = {}, ifNoneMatch] of rows)
+for (const [sentence, status, body, expected, headers = {}, ifNoneMatch] of rows) {
   t.test(sentence, async (t) => {
     const asked = { agent: "hsm-a", path, ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
     const reading = readingOf(asked, { status, headers, body });
-    if (reading.outcome === "unavailable")
+    if (reading.outcome === "unavailable") {
       t.notMatch(JSON.stringify(reading), /canary/, "no text of the agent");
+    }
     if (expected.outcome === "unavailable" && expected.message === "" && reading.outcome === "unavailable") {
       t.match(reading.message, /^agent hsm-a: .+\.$/);
       t.same({ ...reading, message: "" }, expected);
     } else t.same(reading, expected);
   });
+}

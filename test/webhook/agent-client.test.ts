@@ -107,12 +107,13 @@ t.test("two agents", async (t) => {
       1,
     ],
   ];
-  for (const [sentence, answerA, answerB, expected, askedB] of rows)
+  for (const [sentence, answerA, answerB, expected, askedB] of rows) {
     t.test(sentence, async (t) => {
       const [a, b] = (await start(t, [answerA, answerB])) as [AgentDouble, AgentDouble];
       t.match(await clientOf(t, [a, b]).read(read), expected);
       t.equal(b.requests.length, askedB);
     });
+  }
 });
 
 t.test("three agents: absence after a failure goes on to one that holds it", async (t) => {
@@ -163,13 +164,14 @@ t.test("ways to fail, each by its cause", async (t) => {
     ["an answer that is not HTTP", garbage, "AGENT_REFUSED", /not HTTP/],
     ["a redirect", redirect, "AGENT_REFUSED", /answered HTTP 307/],
   ];
-  for (const [sentence, answer, code, message] of rows)
+  for (const [sentence, answer, code, message] of rows) {
     t.test(sentence, async (t) => {
       const agents = await start(t, [answer]);
       const reading = await clientOf(t, agents, { maxResponseBytes: 4000 }).read(read);
       t.match(reading, { outcome: "unavailable", code, message });
       t.notMatch(JSON.stringify(reading), /canary/);
     });
+  }
   t.test("a refused connection", async (t) => {
     const [a] = (await start(t, [held])) as [AgentDouble];
     await a.stop();

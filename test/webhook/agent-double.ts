@@ -82,8 +82,9 @@ export const holding = (
   return (request, response) => {
     if (request.url !== `/v1/secrets/${path}`) return missing(request, response);
     const asked = request.headers["if-none-match"];
-    if (asked !== undefined && checksums.fits(asked.slice(1, -1), body.checksum))
+    if (asked !== undefined && checksums.fits(asked.slice(1, -1), body.checksum)) {
       return response.writeHead(304, { etag: asked }).end();
+    }
     answerJson(200, body, { etag })(request, response);
   };
 };

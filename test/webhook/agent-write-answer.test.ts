@@ -109,18 +109,20 @@ const answerOf = ([, status, body, , headers = {}]: Row) => ({
   body: typeof body === "string" ? body : JSON.stringify(body),
 });
 
-for (const row of writes)
+for (const row of writes) {
   t.test(`write: ${row[0]}`, async (t) => {
     const outcome = writeOutcomeOf(asked, answerOf(row));
     t.match(outcome, row[3]);
     t.notMatch(JSON.stringify(outcome), /canary/);
   });
-for (const row of removals)
+}
+for (const row of removals) {
   t.test(`removal: ${row[0]}`, async (t) => {
     const outcome = removalOutcomeOf(asked, answerOf(row));
     t.match(outcome, row[3]);
     t.notMatch(JSON.stringify(outcome), /canary/);
   });
+}
 
 t.test("every code of the table that an agent may say of a token is passed on, and no other", async (t) => {
   const refusals: ErrorCode[] = codesOf("token-refuses", "agent-refuses");
@@ -131,7 +133,8 @@ t.test("every code of the table that an agent may say of a token is passed on, a
   const outcomeOf = (code: string, status: number) =>
     removalOutcomeOf(asked, { status, headers: {}, body: JSON.stringify(error(code)) });
   for (const code of refusals) t.match(outcomeOf(code, errors[code].status), refused(code));
-  for (const code of troubles)
+  for (const code of troubles) {
     t.match(outcomeOf(code, errors[code].status), { ...refused(code), outcome: "unavailable" });
+  }
   for (const code of others) t.match(outcomeOf(code, 503), odd("answered HTTP 503"), code);
 });

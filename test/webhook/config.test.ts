@@ -224,10 +224,11 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     `${at("no-policy")} is neither JSON nor YAML (line 1)`,
   ],
 ];
-for (const [sentence, env, name, message] of rows)
+for (const [sentence, env, name, message] of rows) {
   t.test(sentence, async (t) =>
     t.same(parse({ ...minimal, ...env }), { ok: false, faults: [{ name, message }] }),
   );
+}
 
 t.test("a policy's faults are named by field, without their values", async (t) => {
   const result = parse({ ...minimal, PATH_POLICY_FILE: at("bad-policy") });

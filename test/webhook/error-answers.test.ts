@@ -22,12 +22,13 @@ const PATH = "secrets/demo/app";
 /** A recorded body with the value in each Secret that it shows, plain too, as nobody should send it. */
 const bodyOf = (name: string): RecordedBody => {
   const body = recordedBody(name);
-  for (const group of [body.children, body.related])
+  for (const group of [body.children, body.related]) {
     for (const secret of Object.values<RecordedBody>(group?.["Secret.v1"] ?? {})) {
       secret.data = { ...secret.data, password: encoded };
       secret.stringData = { password: plain };
       secret.metadata.annotations = { ...secret.metadata.annotations, note: `${plain} ${encoded}` };
     }
+  }
   return body;
 };
 
@@ -152,7 +153,7 @@ const exchange = async (port: number, { url, body, method = "POST", headers = {}
   return text(socket);
 };
 
-for (const [code, { setting, sent }] of Object.entries(kinds))
+for (const [code, { setting, sent }] of Object.entries(kinds)) {
   t.test(`${code} holds no value of the request`, async (t) => {
     const agent = await startAgent(t, agentAnswer);
     const { app, post } = startWebhook(t, [agent], setting?.(t));
@@ -164,6 +165,7 @@ for (const [code, { setting, sent }] of Object.entries(kinds))
       for (const value of [plain, encoded]) t.notOk(answer.includes(value), one.url);
     }
   });
+}
 
 t.test("every code that the webhook answers with is tried here", async (t) => {
   const named = (folder: string, pattern: RegExp) =>

@@ -16,8 +16,9 @@ const bodies = ["hsmsecret-customize", "hsmsecret-sync-no-child", "hsmsecret-syn
   .map((name) => {
     const body = recordedBody(name);
     // The canary stands where a Secret's values stand.
-    for (const secret of Object.values<RecordedBody>(body.children?.["Secret.v1"] ?? {}))
+    for (const secret of Object.values<RecordedBody>(body.children?.["Secret.v1"] ?? {})) {
       secret.data.password = canary;
+    }
     return body;
   });
 
@@ -57,9 +58,9 @@ const damaged = (body: RecordedBody): fc.Arbitrary<string> =>
       for (const step of place.slice(0, -1)) parent = parent[step];
       const last = place.at(-1) as string;
       if (how === "remove") delete parent[last];
-      else if (how === "add" && Object.getPrototypeOf(parent[last] ?? 0) === Object.prototype)
+      else if (how === "add" && Object.getPrototypeOf(parent[last] ?? 0) === Object.prototype) {
         parent[last][key] = value;
-      else parent[last] = value;
+      } else parent[last] = value;
       return JSON.stringify(copy);
     });
 
@@ -77,7 +78,7 @@ const payload = fc.oneof(
   { weight: 1, arbitrary: fc.json() },
 );
 
-for (const hook of ["customize", "sync", "finalize"])
+for (const hook of ["customize", "sync", "finalize"]) {
   t.test(`${RUNS} damaged bodies at ${hook}`, async (t) => {
     const agent = await startAgent(t, holding("secrets/demo/app", { password: "x" }));
     const { post, log } = startWebhook(t, [agent]);
@@ -90,11 +91,13 @@ for (const hook of ["customize", "sync", "finalize"])
         const { code, message } = answer.json();
         const known =
           answer.statusCode === 400 && ["INVALID_REQUEST", "INVALID_JSON"].includes(code) && message;
-        if (!known || answer.body.includes(canary))
+        if (!known || answer.body.includes(canary)) {
           throw new Error(`answered ${answer.statusCode} ${answer.body}`);
+        }
       }),
       { numRuns: RUNS, seed: 20261122 },
     );
     t.ok(statuses[400] && statuses[200], `answers by status: ${JSON.stringify(statuses)}`);
     t.notOk(log.text().includes(canary), "no value is in the log");
   });
+}

@@ -67,8 +67,9 @@ t.test(
 t.test("the same request gets the same bytes", async (t) => {
   const agent = await startAgent(t, held);
   const { post } = startWebhook(t, [agent], { policy });
-  for (const body of [first, recordedBody("hsmsecret-sync-owned-child-ssa")])
+  for (const body of [first, recordedBody("hsmsecret-sync-owned-child-ssa")]) {
     t.equal((await post("sync", body)).body, (await post("sync", body)).body);
+  }
 });
 
 t.test("a settled HSMSecret is asked about by checksum, answers the same later, and is quiet", async (t) => {
@@ -161,8 +162,9 @@ t.test("no value reaches the log, the metrics or an event, whatever happens", as
   body.children = { "Secret.v1": { x: { data: { password: encoded } } } };
   t.notOk((await post("sync", body)).body.includes(encoded), "nor an error answer");
   const metrics = (await app.inject("/metrics")).body;
-  for (const place of [log.text(), metrics, JSON.stringify(events)])
+  for (const place of [log.text(), metrics, JSON.stringify(events)]) {
     t.notOk(place.includes(secretValue) || place.includes(encoded));
+  }
   t.match(metrics, 'keyswitch_agent_client_requests_total{agent="a",outcome="AGENT_REFUSED"} 1');
   t.match(metrics, 'keyswitch_agent_client_requests_total{agent="a",outcome="found"} 1');
   t.match(metrics, 'keyswitch_errors_total{code="TOKEN_UNAVAILABLE"} 1');
@@ -204,15 +206,18 @@ t.test("a body that is no hook request names its fields", async (t) => {
     ["a path with blanks", spec({ hsmPath: "canary canary" }), ["parent.spec.hsmPath"]],
     ["children that are a list", body({ children: [] }), ["children"]],
   ];
-  for (const hook of ["sync", "finalize"])
-    for (const [sentence, payload, fields] of rows)
+  for (const hook of ["sync", "finalize"]) {
+    for (const [sentence, payload, fields] of rows) {
       t.test(`${hook}: ${sentence}`, async (t) => {
         const answer = await post(hook, payload);
         t.equal(answer.statusCode, 400);
         const found = answer.json().details.map(({ field }: { field: string }) => field);
-        for (const field of fields)
+        for (const field of fields) {
           t.ok(found.includes(["body", field].filter(Boolean).join(".")), `${field} is among ${found}`);
+        }
         t.notMatch(answer.body, /canary/);
       });
+    }
+  }
   t.equal(agent.requests.length, 0, "nothing was read");
 });

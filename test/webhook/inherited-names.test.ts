@@ -58,7 +58,7 @@ const bodiesWith = (writeBack: string) =>
     );
   });
 
-for (const writeBack of ["Never", "OnChange"])
+for (const writeBack of ["Never", "OnChange"]) {
   t.test(`no hook fails at these names with writeBack ${writeBack}`, async (t) => {
     const written = answerJson(200, {
       path,
@@ -86,6 +86,7 @@ for (const writeBack of ["Never", "OnChange"])
       }
     }
   });
+}
 
 t.test("a key of an edited Secret that the token lacks goes there under its own name", async (t) => {
   const agent = await startAgent(t, readAndWrite(holding(path, { a: "b" }), missing));

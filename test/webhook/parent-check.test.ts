@@ -74,7 +74,7 @@ const forgeries: [string, (body: RecordedBody) => void, RegExp][] = [
   ["another device", (body) => (body.parent.spec.device = "a"), /has another spec\.device/],
   ["no such HSMSecret", (body) => (body.parent.metadata.name = "forged"), /has no such HSMSecret/],
 ];
-for (const [sentence, forge, why] of forgeries)
+for (const [sentence, forge, why] of forgeries) {
   t.test(`a forged body writes nothing: ${sentence}`, async (t) => {
     const { post, agent, bodyOf, changes } = await scene(t, { writeBack: "OnChange" });
     const body = bodyOf(recorded);
@@ -88,6 +88,7 @@ for (const [sentence, forge, why] of forgeries)
     t.match(answer.status.lastError, why);
     t.same(changes(), []);
   });
+}
 
 t.test("writeBack that only the body has writes nothing", async (t) => {
   const { post, bodyOf, changes } = await scene(t, {});

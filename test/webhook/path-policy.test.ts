@@ -23,10 +23,11 @@ const good: [sentence: string, text: string, policy: object[]][] = [
   ["an empty list", "[]", []],
   ["an empty file", "# nothing yet\n", []],
 ];
-for (const [sentence, text, value] of good)
+for (const [sentence, text, value] of good) {
   t.test(`${sentence} is a policy`, async (t) =>
     t.same(loadPathPolicy(Buffer.from(text)), { ok: true, value }),
   );
+}
 
 const bad: [sentence: string, text: string, message: RegExp][] = [
   ["text that is neither", '{"a": canary', /^is neither JSON nor YAML \(line \d+\)$/],
@@ -57,13 +58,15 @@ const bad: [sentence: string, text: string, message: RegExp][] = [
     /^is neither JSON nor YAML/,
   ],
 ];
-for (const [sentence, text, message] of bad)
+for (const [sentence, text, message] of bad) {
   t.test(`${sentence} is not`, async (t) => {
     const result = loadPathPolicy(Buffer.from(text));
     t.match(result, { ok: false, message });
-    if (!["an unknown field", "a quota of something else"].includes(sentence))
+    if (!["an unknown field", "a quota of something else"].includes(sentence)) {
       t.notMatch(JSON.stringify(result), /canary/);
+    }
   });
+}
 
 t.test("without a file nothing is added", async (t) => {
   const source = pathPolicySource(undefined, recordedLog().logger);

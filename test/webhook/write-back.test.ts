@@ -93,7 +93,7 @@ t.test("a write that does not get there is told in the status, and keeps the edi
     ["it was cut off", failing(503, "WRITE_UNCERTAIN"), /^WRITE_UNCERTAIN: /],
     ["the connection broke", (request) => request.socket.destroy(), /^AGENT_UNREACHABLE: /],
   ];
-  for (const [sentence, writing, error, writable] of rows)
+  for (const [sentence, writing, error, writable] of rows) {
     t.test(sentence, async (t) => {
       const { post, events, log } = await scene(t, readAndWrite(held, writing), writable);
       const answer = (
@@ -109,6 +109,7 @@ t.test("a write that does not get there is told in the status, and keeps the edi
         { level: "warn", operation: "write" },
       );
     });
+  }
 });
 
 t.test("a reading that took most of the time leaves none for a write", async (t) => {
@@ -145,8 +146,9 @@ t.test("no value of a write reaches the log, the metrics, an event or a status",
     said.push(JSON.stringify([answer.status ?? {}, answer.message ?? ""]));
   }
   const places = [log.text(), (await app.inject("/metrics")).body, JSON.stringify(events), ...said];
-  for (const place of places)
+  for (const place of places) {
     for (const value of [before, after]) t.notOk(place.includes(value) || place.includes(encoded(value)));
+  }
 });
 
 t.test("deletionPolicy Delete removes the data, and the HSMSecret goes when they are gone", async (t) => {

@@ -138,8 +138,9 @@ const measureBusy = async (scene: CardScene): Promise<BusyReads> => {
   try {
     const work = (async () => {
       for (let n = 0; n < BUSY.refreshes; n += 1) await ask("POST", "/v1/refresh");
-      for (let n = 0; n < BUSY.writes; n += 1)
+      for (let n = 0; n < BUSY.writes; n += 1) {
         await ask("PUT", `/v1/secrets/secrets/bench/busy${n % 3}-${n}`);
+      }
     })();
     return { ...BUSY, ...(await readDuring(ask, work)) };
   } finally {

@@ -37,8 +37,9 @@ export const startContentCleanup = (ctx: ApiContext): (() => void) => {
 
 const deleteAll = (ctx: ApiContext, kind: ResourceKind, namespace: string | undefined): number => {
   for (const object of ctx.store.list(bucketOf(kind), namespace)) {
-    if (!object.metadata.deletionTimestamp)
+    if (!object.metadata.deletionTimestamp) {
       deleteObject(ctx, kind, object, { propagationPolicy: "Background" });
+    }
   }
   return ctx.store.list(bucketOf(kind), namespace).length;
 };

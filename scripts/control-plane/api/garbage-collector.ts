@@ -130,9 +130,9 @@ const collect = (
   }
   if (!isForegroundDeletion(object)) return;
   const waiting = dependentsOf(object);
-  if (!waiting.some((dependent) => blocksDeletion(ctx, dependent, object)))
+  if (!waiting.some((dependent) => blocksDeletion(ctx, dependent, object))) {
     dropFinalizer(ctx, kind, object, "foregroundDeletion");
-  else for (const dependent of waiting) enqueue(dependent);
+  } else for (const dependent of waiting) enqueue(dependent);
 };
 
 /** Whether the object at `place` keeps `owner` from going before it. */

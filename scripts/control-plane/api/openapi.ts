@@ -158,8 +158,9 @@ const convert = (key: string, value: Schema[keyof Schema], shared: JsonObject): 
   if (key === "properties" && isSchemas(value)) {
     return Object.fromEntries(Object.entries(value).map(([name, schema]) => [name, below(schema)]));
   }
-  if ((key === "items" || key === "additionalProperties" || key === "not") && isSchema(value))
+  if ((key === "items" || key === "additionalProperties" || key === "not") && isSchema(value)) {
     return below(value);
+  }
   if ((key === "allOf" || key === "anyOf" || key === "oneOf") && isSchemaList(value)) return value.map(below);
   return toPlain(value);
 };

@@ -35,14 +35,16 @@ const wantsAggregated = (accept: string): boolean =>
 const staticAnswer = (ctx: ApiContext, pathname: string, accept: string): JsonObject | undefined => {
   const path = pathname.replace(/\/$/, "");
   if (path === "/version") return versionInfo;
-  if (path === "/api")
+  if (path === "/api") {
     return wantsAggregated(accept) ? aggregatedDiscovery(ctx.registry, true) : coreVersions();
+  }
   if (path === "/apis") {
     return wantsAggregated(accept) ? aggregatedDiscovery(ctx.registry, false) : groupList(ctx.registry);
   }
   if (path === "/openapi/v3") return openApiIndex(ctx.registry);
-  if (path.startsWith("/openapi/v3/"))
+  if (path.startsWith("/openapi/v3/")) {
     return openApiDocument(ctx.registry, path.slice("/openapi/v3/".length));
+  }
   if (path === "/api/v1") return resourceList(ctx.registry, "v1");
   const [, group, version, more] = /^\/apis\/([^/]+)(?:\/([^/]+))?(\/.*)?$/.exec(path) ?? [];
   if (group === undefined || more !== undefined) return undefined;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// metav1.LabelSelector: its schema, and whether an object's labels match it.
+// Defines metav1.LabelSelector: its schema, and whether the labels of an object match it.
 import { type Static, Type } from "@sinclair/typebox";
 
 export const LabelSelector = Type.Object({

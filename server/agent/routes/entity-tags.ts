@@ -39,8 +39,9 @@ export const precondition = ({ headers }: { headers: Static<typeof ConditionHead
     const header = headers[name];
     if (header === undefined) return undefined;
     const tags = parseTags(header);
-    if (tags === undefined)
+    if (tags === undefined) {
       details.push({ field: `headers.${name}`, message: 'is neither "*" nor a list of quoted entity tags' });
+    }
     return tags;
   };
   const match = read("if-match");

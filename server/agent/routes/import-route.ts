@@ -31,8 +31,9 @@ const refuseMalformed = (secrets: readonly ImportedSecret[]): void => {
     const fault = writePathFault(path);
     const earlier = places.get(path);
     if (fault !== undefined) faults.push({ field: `${place}.path`, message: fault });
-    else if (earlier !== undefined)
+    else if (earlier !== undefined) {
       faults.push({ field: `${place}.path`, message: `is the path of ${earlier} as well` });
+    }
     places.set(path, place);
     faults.push(...keyFaults(`${place}.data`, data));
     const size = encodedSizeFault(data);
@@ -40,11 +41,12 @@ const refuseMalformed = (secrets: readonly ImportedSecret[]): void => {
   }
   refuseFaults(faults);
   const [first] = oversize;
-  if (first !== undefined)
+  if (first !== undefined) {
     throw new ApiError("SECRET_TOO_LARGE", {
       message: `${first.field}: ${first.message}`,
       details: firstFaults(oversize),
     });
+  }
 };
 
 /** What an import makes of a path that holds a secret already and is not to be replaced. */

@@ -129,8 +129,9 @@ const addListRoute = (app: KeyswitchServer, { store, metrics }: SecretRouteOptio
       const audit = startAudit(request, metrics, "list");
       const signal = hangUpSignal(reply);
       const result = await makeWithinBudget(reply, 0, () => store.list(prefix, { signal }), listBytes);
-      if (result === undefined || result.kind === "unavailable")
+      if (result === undefined || result.kind === "unavailable") {
         return sendNothingRead(reply, result, (outcome) => audit({ outcome, prefix }));
+      }
       audit({ outcome: "listed", prefix, count: result.secrets.length });
       return { secrets: result.secrets, invalid: problemsOf(result) };
     },
@@ -165,8 +166,9 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
       },
     );
     reply.header("cache-control", "no-store");
-    if (result === undefined || result.kind === "unavailable")
+    if (result === undefined || result.kind === "unavailable") {
       return sendNothingRead(reply, result, (outcome) => audit({ outcome, path }));
+    }
     if (result.kind === "absent") {
       audit({ outcome: "absent", path });
       return sendError(reply, "SECRET_NOT_FOUND");

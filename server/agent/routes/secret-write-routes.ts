@@ -66,8 +66,9 @@ const carryOut = async (
     : quotas.change(path, change, condition, quota));
   audit({ path, ...(keys.length > 0 && { keys }), ...auditedChange(result) });
   // The bodies are checked against the route's schema when they leave.
-  if (result.kind === "deleted")
+  if (result.kind === "deleted") {
     return reply.send({ path, outcome: "deleted", checksum: result.before, device });
+  }
   if (result.kind !== "written") return sendFailure(reply, failureOf(result));
   const { outcome, checksum, version } = result;
   reply.code(outcome === "created" ? 201 : 200).header("etag", `"${checksum}"`);

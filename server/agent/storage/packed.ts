@@ -70,8 +70,9 @@ const assemble = (parts: readonly Part[]): Whole | undefined => {
   const chunks = new Map<number, Uint8Array>();
   for (const { part, chunk } of parts) {
     const earlier = chunks.get(part);
-    if (part > first.parts || (earlier !== undefined && Buffer.compare(earlier, chunk) !== 0))
+    if (part > first.parts || (earlier !== undefined && Buffer.compare(earlier, chunk) !== 0)) {
       return undefined;
+    }
     chunks.set(part, chunk);
   }
   if (chunks.size !== first.parts) return undefined;

@@ -31,8 +31,9 @@ const collected = (
     const { value } = object;
     const isMetadata = owner.role === "metadata";
     const earlier = isMetadata ? description : keys.get(owner.key);
-    if (earlier !== undefined && !same(earlier, value))
+    if (earlier !== undefined && !same(earlier, value)) {
       return { contradicted: isMetadata ? METADATA_SEGMENT : owner.key };
+    }
     if (isMetadata) description = value;
     else keys.set(owner.key, value);
   }

@@ -130,8 +130,9 @@ const either = compileSchema(Type.Union([WriteBody, DeleteBody]));
 /** Node decodes base64 leniently, so the checksum is what tells a damaged answer. */
 const held = (path: string, body: SecretBody): StoredSecret => {
   const data = fromBase64Map(body.data);
-  if (body.path !== path || checksum(data) !== body.checksum)
+  if (body.path !== path || checksum(data) !== body.checksum) {
     throw new CommandFailed("unreachable", `the agent's answer for ${path} does not fit its checksum`);
+  }
   const { checksum: sum, version, device, layout, metadata } = body;
   return {
     path,

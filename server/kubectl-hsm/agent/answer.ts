@@ -58,7 +58,8 @@ export const bodyOf = <T>(answer: Answer<T>, what: string): T => {
 
 const advice = ({ status, code }: Refused): string => {
   if (status === 401) return " Is the token the agent's, and not rotated meanwhile?";
-  if (code === "FORBIDDEN")
+  if (code === "FORBIDDEN") {
     return " Writing needs the agent's write token, and an agent that takes one (WRITE_TOKEN_FILE).";
+  }
   return "";
 };

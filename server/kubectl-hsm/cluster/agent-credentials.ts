@@ -18,11 +18,12 @@ const secretKey = async (kubectl: Kubectl, namespace: string, name: string, key:
     path,
     "--ignore-not-found",
   ]);
-  if (base64.trim() === "")
+  if (base64.trim() === "") {
     throw new CommandFailed(
       "unreachable",
       `the Secret ${namespace}/${name} is missing, or has no key ${key}`,
     );
+  }
   return fromBase64(base64);
 };
 

@@ -81,18 +81,20 @@ export const findAgentPod = async (
   const devices = [...new Set(pods.map(({ device }) => device))].sort();
   const wanted = agent === undefined ? pods : pods.filter(({ device }) => device === agent);
   const [pod] = wanted;
-  if (pod === undefined)
+  if (pod === undefined) {
     throw new CommandFailed(
       "unreachable",
       pods.length === 0
         ? `no agent runs in the namespace ${namespace}`
         : `no agent of that name runs in the namespace ${namespace}; there are: ${oneLine(devices.join(", "))}`,
     );
-  if (agent === undefined && devices.length > 1)
+  }
+  if (agent === undefined && devices.length > 1) {
     throw new CommandFailed(
       "usage",
       `there are several agents: choose one with --agent ${oneLine(devices.join("|"))}`,
     );
+  }
   return pod;
 };
 

@@ -14,10 +14,11 @@ export const currentNamespace = async (kubectl: Kubectl): Promise<string> => {
     throw new CommandFailed("usage", `the namespace is not known: give it with -n. ${error.message}`);
   }
   if (name === "") return "default";
-  if (!isNamespace(name))
+  if (!isNamespace(name)) {
     throw new CommandFailed(
       "usage",
       "the current context names a namespace that can't be one: give it with -n",
     );
+  }
   return name;
 };

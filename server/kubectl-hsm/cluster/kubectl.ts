@@ -38,11 +38,12 @@ export const createKubectl = (options: KubectlOptions): Kubectl => {
   });
   const run: Kubectl["run"] = async (args, input = "") => {
     const { code, stdout, stderr } = await finished(command(args), input);
-    if (code !== 0)
+    if (code !== 0) {
       throw new CommandFailed(
         "unreachable",
         `kubectl ${args[0]} failed: ${stderrText(stderr) || `exit ${code}`}`,
       );
+    }
     return stdout;
   };
   return {
@@ -52,8 +53,9 @@ export const createKubectl = (options: KubectlOptions): Kubectl => {
       const text = await run(["get", ...args, "-o", "json", "--ignore-not-found"]);
       if (text.trim() === "") return undefined;
       const object = jsonOf(text);
-      if (object === undefined)
+      if (object === undefined) {
         throw new CommandFailed("unreachable", "kubectl get printed something that is not JSON");
+      }
       return object;
     },
   };

@@ -47,8 +47,9 @@ export const namedSecrets = async (
     if (!isObjectName(name)) throw new CommandFailed("usage", "--from-secret must be a Secret's name");
     const object = await kubectl.get(["secret", name, "-n", namespace]);
     if (object === undefined) throw new CommandFailed("absent", `there is no Secret ${namespace}/${name}`);
-    if (!kubeSecret.Check(object))
+    if (!kubeSecret.Check(object)) {
       throw new CommandFailed("unreachable", "kubectl's Secret can't be understood");
+    }
     found.push(incomingOf(object.metadata, object.data ?? {}, object.type, await pathOf(name)));
   }
   return found;
@@ -66,8 +67,9 @@ export const selectedSecrets = async (
 ): Promise<SecretImport> => {
   const list = await kubectl.get(["secrets", "-n", namespace, `--selector=${selector}`]);
   if (list === undefined) return { incoming: [], skipped: [], failed: [] };
-  if (!kubeSecretList.Check(list))
+  if (!kubeSecretList.Check(list)) {
     throw new CommandFailed("unreachable", "kubectl's list of Secrets can't be understood");
+  }
   const result: SecretImport = { incoming: [], skipped: [], failed: [] };
   for (const { metadata, type, data = {} } of list.items) {
     let path = `Secret ${metadata.namespace}/${metadata.name}`;
@@ -102,8 +104,9 @@ const incomingOf = (
 ): ImportInput => {
   const source = `Secret ${namespace}/${name}`;
   if (Object.keys(data).length === 0) throw new CommandFailed("usage", `the ${source} has no key`);
-  if (!Object.values(data).every(isBase64))
+  if (!Object.values(data).every(isBase64)) {
     throw new CommandFailed("unreachable", `the ${source} holds something that is not base64`);
+  }
   return checked({
     path,
     data: fromBase64Map(data),

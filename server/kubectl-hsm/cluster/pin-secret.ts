@@ -27,11 +27,12 @@ export const readPinSecret = async (
   name: string,
 ): Promise<PinSecret> => {
   const object = await kubectl.get(["secret", name, "-n", namespace]);
-  if (!PinSecret.Check(object) || object.data[PIN_KEY] === undefined)
+  if (!PinSecret.Check(object) || object.data[PIN_KEY] === undefined) {
     throw new CommandFailed(
       "usage",
       `the Secret ${namespace}/${name} is missing, or has no key ${PIN_KEY}: name it with --pin-secret, or --agent-only leaves it out. The PIN was not changed`,
     );
+  }
   const secret = { name, namespace, object: { ...object }, data: object.data };
   // The same content, to see whether it may be written: better now than when the token's PIN has changed.
   await replace(kubectl, secret, object.data, ["--dry-run=server"]);

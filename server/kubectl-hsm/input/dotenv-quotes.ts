@@ -11,12 +11,13 @@ type Piece = { value: string; end: number };
  */
 export const readQuoted = (text: string, at: number): Piece => {
   const mark = text[at] ?? "";
-  if (text.startsWith(mark.repeat(3), at))
+  if (text.startsWith(mark.repeat(3), at)) {
     failParsing(
       at,
       "has three quotation marks in a row",
       "one before and one behind a value of several lines",
     );
+  }
   let [value, end] = ["", at];
   for (;;) {
     const piece = pieceAt(text, end);
@@ -40,12 +41,13 @@ const unclosed = (at: number): never => failParsing(at, "has a quotation mark th
 const singleQuoted = (text: string, at: number): Piece => {
   const close = text.indexOf("'", at + 1);
   if (close < 0) return unclosed(at);
-  if (text[close - 1] === "\\")
+  if (text[close - 1] === "\\") {
     failParsing(
       close - 1,
       "has a backslash before a single quotation mark",
       'only some programs end the text there; use "…"',
     );
+  }
   const value = text.slice(at + 1, close);
   refuseCarriageReturn(value, at + 1);
   return { value, end: close + 1 };
@@ -77,12 +79,13 @@ const doubleQuoted = (text: string, at: number): Piece => {
     value += plain;
     if (text[stop] === '"') return { value, end: stop + 1 };
     const escaped = text[stop + 1] ?? "";
-    if (escaped !== "" && DISPUTED.includes(escaped))
+    if (escaped !== "" && DISPUTED.includes(escaped)) {
       failParsing(
         stop,
         "has a backslash that programs read differently",
         "write \\\\ for a backslash, or use '…'",
       );
+    }
     // A backslash before anything else is one to all.
     value += ESCAPES.get(escaped) ?? `\\${escaped}`;
     from = stop + 1 + escaped.length;
@@ -91,10 +94,11 @@ const doubleQuoted = (text: string, at: number): Piece => {
 
 const refuseCarriageReturn = (plain: string, at: number): void => {
   const found = plain.indexOf("\r");
-  if (found >= 0)
+  if (found >= 0) {
     failParsing(
       at + found,
       "has a line that ends with CR LF within quotation marks",
       "save the file with LF line ends",
     );
+  }
 };

@@ -13,8 +13,9 @@ import { addKey, type Keys } from "./secret-keys.ts";
 export const readDotenv = (contents: Uint8Array): ParseResult<Keys> =>
   parseText(contents, (text) => {
     const stray = text.search(/\r(?!\n|$)/);
-    if (stray >= 0)
+    if (stray >= 0) {
       failParsing(stray, "has a carriage return that ends no line", "end lines with LF or CR LF");
+    }
     const keys: Keys = new Map();
     let at = 0;
     while (at < text.length) {
@@ -52,18 +53,20 @@ const readValue = (text: string, at: number, afterBlank: boolean): Value => {
     refuseTextBehind(text, end);
     return { value, end };
   }
-  if (first === "`")
+  if (first === "`") {
     failParsing(
       at,
       "has a value that begins with a backquote",
       "only some programs take it for quotation; use ' or \"",
     );
-  if (first === "#" && afterBlank)
+  }
+  if (first === "#" && afterBlank) {
     failParsing(
       at,
       "has a # between the = and any value",
       'to some programs it is the value: write "" or quote it',
     );
+  }
   return readUnquoted(text, at);
 };
 
@@ -72,27 +75,30 @@ const readUnquoted = (text: string, at: number): Value => {
   const end = lineEnd(text, at);
   const line = text.slice(at, end);
   const hash = line.search(/(?<=\p{White_Space})#/u);
-  if (hash >= 0 && line[hash - 1] !== " ")
+  if (hash >= 0 && line[hash - 1] !== " ") {
     failParsing(
       at + hash,
       "has a # behind white space that is not a space",
       "quote the value, or put a space there",
     );
+  }
   const kept = hash < 0 ? line : line.slice(0, hash);
-  if (hash >= 0 && QUOTES.some((mark) => isOpen(kept, mark) && line.includes(mark, hash)))
+  if (hash >= 0 && QUOTES.some((mark) => isOpen(kept, mark) && line.includes(mark, hash))) {
     failParsing(
       at + hash,
       "has a # between two quotation marks",
       "quote the whole value, or take the comment off",
     );
+  }
   const value = kept.slice(0, lastNonBlank(kept));
   const odd = /^\p{White_Space}/u.test(value) ? 0 : /\p{White_Space}$/u.test(value) ? value.length - 1 : -1;
-  if (odd >= 0)
+  if (odd >= 0) {
     failParsing(
       at + odd,
       "has white space other than spaces and tabs beside a value",
       "quote the value if it is part of it",
     );
+  }
   return { value, end };
 };
 

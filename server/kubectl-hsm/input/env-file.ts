@@ -27,18 +27,20 @@ const readLine = (whole: string, start: number, keys: Keys): void => {
   if (line === "" || line.startsWith("#")) return;
   const at = start + whole.length - line.length;
   const equals = line.indexOf("=");
-  if (equals < 0)
+  if (equals < 0) {
     failParsing(
       at,
       "has no KEY=value",
       "kubectl would take the value from the environment; it is not read here",
     );
+  }
   const key = line.slice(0, equals);
-  if (!NAME.test(key))
+  if (!NAME.test(key)) {
     failParsing(
       at,
       "has a key that kubectl does not take",
       'letters, digits, "_", "-" and ".", the first no digit',
     );
+  }
   addKey(keys, key, line.slice(equals + 1), at);
 };

@@ -20,16 +20,22 @@ export const readJsonKeys = (contents: Uint8Array): ParseResult<Keys> =>
 
 /** An object of keys. Numbers, true and false are the text as it is written; what has no one text is refused. */
 export const keysOfJson = (json: Json, where = ""): Keys => {
-  if (json.kind !== "object")
+  if (json.kind !== "object") {
     return failParsing(json.at, `must be a JSON object of keys and values${where}, and is none`);
+  }
   const keys: Keys = new Map();
   for (const [key, { keyAt, value }] of json.members) {
-    if (value.kind === "object" || value.kind === "array" || (value.kind === "word" && value.text === "null"))
+    if (
+      value.kind === "object" ||
+      value.kind === "array" ||
+      (value.kind === "word" && value.text === "null")
+    ) {
       return failParsing(
         value.at,
         `holds something else than text as value ${keys.size + 1}${where}`,
         "to store the file as it is, give it a key: KEY=FILE",
       );
+    }
     addKey(keys, key, value.text, keyAt);
   }
   return keys.size === 0 ? failParsing(where === "" ? undefined : json.at, `holds no key${where}`) : keys;

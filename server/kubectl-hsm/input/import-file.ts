@@ -43,8 +43,9 @@ export const readBundle = async (
   options: BundleOptions,
 ): Promise<ImportInput[]> => {
   const format = options.format ?? formatOfName(file);
-  if (format === "raw")
+  if (format === "raw") {
     return usageError(`${file}: neither .json nor .env by its name: say which with --format`);
+  }
   if (format === "env") return [await oneSecret(file, found(file, readDotenv(contents)), options)];
   const json = found(
     file,
@@ -77,8 +78,9 @@ type JsonBundle =
 /** Which of the three a JSON file is; a part of `readText`'s reader. */
 const jsonBundle = (json: Json): JsonBundle => {
   const members = json.kind === "object" ? [...json.members] : [];
-  if (members.some(([key, { value }]) => key === "secrets" && value.kind === "array"))
+  if (members.some(([key, { value }]) => key === "secrets" && value.kind === "array")) {
     return { kind: "export", value: plainJson(json) };
+  }
   if (members.length === 0 || !members.every(isNested)) return { kind: "one", keys: keysOfJson(json) };
   return {
     kind: "many",
@@ -89,13 +91,15 @@ const jsonBundle = (json: Json): JsonBundle => {
 const isNested = ([, { value }]: [string, Member]): boolean => value.kind === "object";
 
 const fromExport = (file: string, value: unknown): ImportInput[] => {
-  if (!exported.Check(value))
+  if (!exported.Check(value)) {
     return usageError(`${file} looks like an export, and is none: ${firstFault(value)}`);
+  }
   return value.secrets.map(({ path, data, metadata, checksum: sum }) => {
     if (!isHsmPath(path)) usageError(`${file} holds a path that can't be one`);
     const values = fromBase64Map(data);
-    if (sum !== undefined && sum !== checksum(values))
+    if (sum !== undefined && sum !== checksum(values)) {
       usageError(`${file}: the values of ${path} do not fit their checksum; the file was damaged or edited`);
+    }
     return checked({ path, data: values, ...(metadata !== undefined && { metadata }), source: file });
   });
 };
@@ -112,21 +116,25 @@ const oneSecret = async (file: string, data: Keys, options: BundleOptions): Prom
     basename(file)
       .replace(/\.(json|env|age)$/i, "")
       .replace(/\.(json|env)$/i, "");
-  if (file === "-" && options.name === undefined)
+  if (file === "-" && options.name === undefined) {
     usageError("standard input needs --name for its one secret");
-  if (name === "" || name.startsWith(".env"))
+  }
+  if (name === "" || name.startsWith(".env")) {
     usageError(`${file}: its name is no secret's: give one with --name`);
+  }
   return checked({ path: await options.pathOf(name), data, source: file });
 };
 
 /** What the agent would refuse is refused here, before anything is sent. */
 export const checked = (incoming: ImportInput): ImportInput => {
   const { path, data, source } = incoming;
-  for (const key of data.keys())
+  for (const key of data.keys()) {
     if (!isKeyForBoth(key)) usageError(`${source}: a key of ${path} can't be one: it ${KEY_RULE}`);
+  }
   const size = [...data.values()].reduce((sum, { length }) => sum + length, 0);
-  if (size > MAX_SECRET_BYTES)
+  if (size > MAX_SECRET_BYTES) {
     usageError(`${source}: ${path} has ${size} bytes; a Secret takes ${MAX_SECRET_BYTES}`);
+  }
   return incoming;
 };
 

@@ -105,15 +105,17 @@ const textAt = (cursor: Cursor): string => {
   for (;;) {
     MARK.lastIndex = cursor.at;
     const stop = MARK.exec(text)?.index;
-    if (stop === undefined)
+    if (stop === undefined) {
       return failParsing(start, "is not JSON: it has a quotation mark that is not closed");
+    }
     value += text.slice(cursor.at, stop);
     cursor.at = stop;
     if (take(cursor, '"')) break;
     value += escapeAt(cursor);
   }
-  if (!value.isWellFormed())
+  if (!value.isWellFormed()) {
     failParsing(start, "has a text with half of a surrogate pair", "no bytes of UTF-8 stand for it");
+  }
   return value;
 };
 

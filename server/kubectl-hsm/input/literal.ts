@@ -13,7 +13,8 @@ export const readLiteral = (literal: string): ParseResult<{ key: string; value: 
   if (!isKeyForBoth(key)) return { ok: false, message: `: a key ${KEY_RULE}` };
   const value = literal.slice(at + 1);
   // What Node puts in place of each byte of an argument that is not UTF-8.
-  if (value.includes("\uFFFD"))
+  if (value.includes("\uFFFD")) {
     return { ok: false, message: " holds bytes that are not UTF-8: give them with --from-file KEY=FILE" };
+  }
   return { ok: true, value: { key, value: Buffer.from(value) } };
 };

@@ -24,12 +24,13 @@ const MAX_BYTES = 1024 * 1024;
 
 /** Undefined where there is no terminal to ask at. */
 export const openTerminal = (io: Io): Terminal | undefined => {
-  if (io.stdin instanceof ReadStream)
+  if (io.stdin instanceof ReadStream) {
     return terminalOn(
       io.stdin,
       (text) => io.stderr.write(text),
       () => {},
     );
+  }
   try {
     const fd = openSync("/dev/tty", "r+");
     const stream = new ReadStream(fd);
@@ -95,8 +96,9 @@ const take = (
   show: (text: string) => void,
 ): Buffer | CommandFailed | undefined => {
   if (byte === CTRL_C) return new CommandFailed("interrupted", "ended by Ctrl-C; nothing was changed");
-  if (byte === CTRL_D && typed.length === 0)
+  if (byte === CTRL_D && typed.length === 0) {
     return new CommandFailed("usage", "the input ended in the middle of a question");
+  }
   if (LINE_END.includes(byte)) return Buffer.from(typed);
   if (typed.length >= MAX_BYTES) return new CommandFailed("usage", "the line is too long");
   edit(typed, byte, show);
@@ -136,8 +138,9 @@ export const askTwice = async (terminal: Terminal, question: string, what: strin
 
 /** @throws CommandFailed where there is no terminal, or the answer is not yes. */
 export const confirm = async (terminal: Terminal | undefined, question: string): Promise<void> => {
-  if (terminal === undefined)
+  if (terminal === undefined) {
     throw new CommandFailed("usage", "there is no terminal to ask at: --yes says that you are sure");
+  }
   const answer = await terminal.ask(`${question} [y/N] `);
   if (!/^(y|yes)$/i.test(answer)) throw new CommandFailed("declined", "nothing was changed");
 };

@@ -59,17 +59,20 @@ export type ValueOptions = {
 /** Every key with its value, in the order of options. @throws CommandFailed for the first thing that is wrong. */
 export const readValues = async (context: Context, options: ValueOptions): Promise<Keys> => {
   const collected = collectKeys();
-  for (const [index, literal] of options["from-literal"].entries())
+  for (const [index, literal] of options["from-literal"].entries()) {
     addLiteral(collected, literal, `--from-literal number ${index + 1}`);
+  }
   const files = createFileReader(context.io);
-  for (const [index, given] of options["from-file"].entries())
+  for (const [index, given] of options["from-file"].entries()) {
     await addFile(collected, files, given, `--from-file number ${index + 1}`);
+  }
   for (const path of options["from-env-file"]) collected.addAll(readEnvFile(await files.read(path)), path);
   if (options.interactive) await askForKeys(context, collected);
   const { keys } = collected;
   const size = [...keys.values()].reduce((sum, { length }) => sum + length, 0);
-  if (size > MAX_SECRET_BYTES)
+  if (size > MAX_SECRET_BYTES) {
     usageError(`the values have ${size} bytes together; a Secret takes ${MAX_SECRET_BYTES}`);
+  }
   return keys;
 };
 

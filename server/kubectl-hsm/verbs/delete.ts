@@ -23,8 +23,9 @@ export const deleteSecret = command({
   async run(context, { options, operands: [name = ""] }) {
     const path = await context.pathOf(name, options.path);
     const { key } = options;
-    if (!options.yes && context.terminal() === undefined)
+    if (!options.yes && context.terminal() === undefined) {
       throw new CommandFailed("usage", "there is no terminal to ask at: --yes says that you are sure");
+    }
     const agent = await context.agent("write");
     let condition: { ifMatch?: string } = {};
     if (!options.yes) {
@@ -35,8 +36,9 @@ export const deleteSecret = command({
     }
     const answer =
       key === undefined ? await agent.delete(path, condition) : await agent.deleteKey(path, key, condition);
-    if (!answer.ok && answer.code === "PRECONDITION_FAILED")
+    if (!answer.ok && answer.code === "PRECONDITION_FAILED") {
       throw new CommandFailed("conflict", `${path} was changed after it was shown; nothing was deleted`);
+    }
     const body = bodyOf(answer, path);
     await context.output.result(key === undefined ? body : { ...body, key }, [
       body.outcome === "deleted"

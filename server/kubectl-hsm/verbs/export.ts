@@ -80,27 +80,30 @@ export const exportSecrets = command({
 });
 
 const checkNames = (options: ExportOptions, names: readonly string[]): void => {
-  if (options["all-namespaces"] && names.length > 0)
+  if (options["all-namespaces"] && names.length > 0) {
     throw new CommandFailed("usage", "NAME and -A exclude each other");
+  }
   if (options.path && names.length === 0) throw new CommandFailed("usage", "--path needs a NAME");
 };
 
 /** Values are shown on a terminal only where that is asked for, and what is no text never. */
 const checkTarget = ({ file, armor, plain, show }: ExportOptions, { stdout }: Io): void => {
-  if (file === undefined && stdout.isTTY && !armor && !(plain && show))
+  if (file === undefined && stdout.isTTY && !armor && !(plain && show)) {
     throw new CommandFailed(
       "usage",
       "standard output is a terminal: use --file, a pipe, --armor, or --plain --show to see every value",
     );
+  }
 };
 
 const checkSecrets = (secrets: readonly ExportedSecret[]): void => {
   const damaged = secrets.find(({ data, checksum }) => checksumOfBase64(data) !== checksum);
-  if (damaged !== undefined)
+  if (damaged !== undefined) {
     throw new CommandFailed(
       "unreachable",
       `the agent's answer for ${damaged.path} does not fit its checksum`,
     );
+  }
 };
 
 /** The named ones alone, in their order. */
@@ -132,9 +135,11 @@ const readRecipients = async (context: Context, options: ExportOptions): Promise
     if (lines.length === 0) throw new CommandFailed("usage", `${path} holds no recipient`);
     recipients.push(...lines);
   }
-  if (options.plain && recipients.length > 0)
+  if (options.plain && recipients.length > 0) {
     throw new CommandFailed("usage", "--plain and recipients exclude each other");
-  if (!options.plain && recipients.length === 0)
+  }
+  if (!options.plain && recipients.length === 0) {
     throw new CommandFailed("usage", "an export is encrypted: say to whom with -r or -R, or --plain");
+  }
   return recipients;
 };

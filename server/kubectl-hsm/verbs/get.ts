@@ -22,8 +22,9 @@ export const get = command({
     path: { type: "boolean", help: "NAME is a whole path, not one below secrets/NAMESPACE/" },
   },
   async run(context, { options, operands: [name = ""] }) {
-    if (options.key !== undefined && (options.show || options.output !== undefined))
+    if (options.key !== undefined && (options.show || options.output !== undefined)) {
       throw new CommandFailed("usage", "--key writes the value alone: it takes neither --show nor -o");
+    }
     const path = await context.pathOf(name, options.path);
     const agent = await context.agent("read");
     const secret = await agent.read(path, { fresh: options.fresh });

@@ -61,13 +61,15 @@ export const importSecrets = command({
   ],
   async run(context, { options, operands: files }) {
     const fromCluster = options["from-secret"].length > 0 || options.selector !== undefined;
-    if (files.length === 0 && !fromCluster)
+    if (files.length === 0 && !fromCluster) {
       throw new CommandFailed("usage", "nothing to import: FILE, --from-secret or --selector");
+    }
     if (
       options.name !== undefined &&
       (files.length + options["from-secret"].length !== 1 || options.selector !== undefined)
-    )
+    ) {
       throw new CommandFailed("usage", "--name goes with one FILE or one --from-secret");
+    }
     const read = await readFiles(context, files, options);
     const found = fromCluster ? await readCluster(context, options) : { incoming: [], left: [] };
     read.push(...found.incoming);
@@ -83,8 +85,9 @@ export const importSecrets = command({
       agent.import({ secrets, ifExists }),
     );
     const exit = await reportOutcomes(context, [...outcomes, ...found.left], SHOWN, { stopped });
-    if (stopped !== undefined)
+    if (stopped !== undefined) {
       await context.output.note("Run it again to go on: what is written already is then unchanged.");
+    }
     return exit;
   },
 });
@@ -106,8 +109,9 @@ const readFiles = async (
   for (const path of paths) {
     const contents = await files.read(path, { maxBytes: MAX_FILE_BYTES });
     const encrypted = isEncrypted(contents);
-    if (encrypted && identities.length === 0)
+    if (encrypted && identities.length === 0) {
       throw new CommandFailed("usage", `${path} is encrypted: give the private key with --identity`);
+    }
     const plain = encrypted ? await decryptWith(identities, contents, path) : contents;
     const format = options.format === "env" || options.format === "json" ? options.format : undefined;
     found.push(
@@ -150,11 +154,12 @@ const refuseRepeated = (read: readonly ImportInput[]): void => {
   const seen = new Map<string, string>();
   for (const { path, source } of read) {
     const before = seen.get(path);
-    if (before !== undefined)
+    if (before !== undefined) {
       throw new CommandFailed(
         "usage",
         `${path} is given twice, by ${before} and ${source}; nothing was sent`,
       );
+    }
     seen.set(path, source);
   }
 };

@@ -19,17 +19,20 @@ export const mirrorSync = command({
   notes: ["Without HSMSECRET, every HSMSecret of the namespace is told."],
   async run(context, { options, operands: [name] }) {
     const everywhere = options["all-namespaces"];
-    if (name !== undefined && (everywhere || options["agent-only"]))
+    if (name !== undefined && (everywhere || options["agent-only"])) {
       throw new CommandFailed("usage", "HSMSECRET goes with neither -A nor --agent-only");
-    if (name !== undefined && !isObjectName(name))
+    }
+    if (name !== undefined && !isObjectName(name)) {
       throw new CommandFailed("usage", "HSMSECRET must be an object's name");
+    }
     const scope = everywhere
       ? ["--all-namespaces"]
       : options["agent-only"]
         ? []
         : ["-n", await context.namespace()];
-    if (name !== undefined && (await context.kubectl.get([KIND, name, ...scope])) === undefined)
+    if (name !== undefined && (await context.kubectl.get([KIND, name, ...scope])) === undefined) {
       throw new CommandFailed("absent", "there is no HSMSecret of that name in the namespace");
+    }
     const { device, objects } = await (await context.agent("read")).refresh();
     const told: string[] = [];
     if (!options["agent-only"]) {

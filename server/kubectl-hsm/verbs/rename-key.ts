@@ -26,8 +26,9 @@ export const renameKey = command({
     if (secret === undefined) throw new CommandFailed("absent", `there is nothing at ${path}`);
     const value = secret.data.get(old);
     if (value === undefined) throw new CommandFailed("absent", `${path} has no key of the old name`);
-    if (secret.data.has(renamed))
+    if (secret.data.has(renamed)) {
       throw new CommandFailed("conflict", `${path} has a key ${renamed} already; nothing was changed`);
+    }
     const body = toPatchBody(
       new Map([
         [old, null],
@@ -35,8 +36,9 @@ export const renameKey = command({
       ]),
     );
     const answer = await agent.patch(path, body, { ifMatch: secret.checksum });
-    if (!answer.ok && answer.code === "PRECONDITION_FAILED")
+    if (!answer.ok && answer.code === "PRECONDITION_FAILED") {
       throw new CommandFailed("conflict", `${path} was changed meanwhile; nothing was renamed`);
+    }
     return reportWrite(context, path, answer);
   },
 });

@@ -29,8 +29,9 @@ export const repack = command({
     const everything = options["all-namespaces"];
     if (everything && operands.length > 0) throw new CommandFailed("usage", "NAME and -A exclude each other");
     if (options.path && operands.length === 0) throw new CommandFailed("usage", "--path needs a NAME");
-    if (!options["dry-run"] && !options.yes && context.terminal() === undefined)
+    if (!options["dry-run"] && !options.yes && context.terminal() === undefined) {
       throw new CommandFailed("usage", "there is no terminal to ask at: --yes says that you are sure");
+    }
     const named = await Promise.all(operands.map((name) => context.pathOf(name, options.path)));
     const prefix = everything || options.path ? "" : `secrets/${await context.namespace()}/`;
     const agent = await context.agent("write");
@@ -44,15 +45,17 @@ export const repack = command({
       .filter(({ layout }) => layout === wanted)
       .map(({ path }) => ({ path, outcome: "unchanged" }));
     const shown = ["repacked", "unchanged", "failed"];
-    if (options["dry-run"])
+    if (options["dry-run"]) {
       return reportOutcomes(
         context,
         [...todo.map(({ path }) => ({ path, outcome: "repacked" })), ...unchanged].sort(byPath),
         shown,
         { dryRun: true },
       );
-    if (todo.length > 0 && !options.yes)
+    }
+    if (todo.length > 0 && !options.yes) {
       await confirm(context.terminal(), `Move ${todo.length} secrets to the layout ${wanted}?`);
+    }
     const batches = batchesOf(todo, ({ bytes }) => bytes);
     const { outcomes, stopped } = await sendBatches(context, batches, "repacked", (batch) =>
       agent.repack(

@@ -19,8 +19,9 @@ export const repair = command({
   ],
   async run(context, { options }) {
     const dryRun = options["dry-run"];
-    if (!dryRun && !options.yes && context.terminal() === undefined)
+    if (!dryRun && !options.yes && context.terminal() === undefined) {
       throw new CommandFailed("usage", "there is no terminal to ask at: --yes says that you are sure");
+    }
     const agent = await context.agent("write");
     const found = await agent.repair(true);
     if (dryRun || found.results.length === 0) return report(context, found.results, dryRun);

@@ -41,8 +41,9 @@ export const rotatePin = command({
   ],
   async run(context, { options }) {
     const pinSecret = options["pin-secret"];
-    if (pinSecret !== undefined && !isObjectName(pinSecret))
+    if (pinSecret !== undefined && !isObjectName(pinSecret)) {
       throw new CommandFailed("usage", "--pin-secret must be a Secret's name");
+    }
     const { current, next } = await readPins(context, options);
     checkNew(current, next);
     const { agent, pod } = await context.connection("write");
@@ -81,11 +82,12 @@ const readPins = async (
     pinOf(await files.read(path, { maxBytes: MAX_PIN_FILE, what: option }), option);
   const terminal = () => {
     const found = context.terminal();
-    if (found === undefined)
+    if (found === undefined) {
       throw new CommandFailed(
         "usage",
         "there is no terminal to ask at: use --current-pin-file and --new-pin-file",
       );
+    }
     return found;
   };
   const currentFile = options["current-pin-file"];
@@ -104,13 +106,15 @@ const readPins = async (
 /** The bounds of the agent's API; the token has its own, and says so. */
 const checkNew = (current: string, next: string): void => {
   if (current === "") throw new CommandFailed("usage", "the current PIN is empty");
-  if (next.length < 4 || next.length > 255)
+  if (next.length < 4 || next.length > 255) {
     throw new CommandFailed("usage", "the new PIN must have 4 to 255 characters");
-  if (/[^\x20-\x7e]/.test(next))
+  }
+  if (/[^\x20-\x7e]/.test(next)) {
     throw new CommandFailed(
       "usage",
       "the new PIN must be printable ASCII: nothing else can be typed everywhere",
     );
+  }
   const fault = whyNoPin(next);
   if (fault !== undefined) throw new CommandFailed("usage", `the new PIN ${fault}`);
   if (current === next) throw new CommandFailed("usage", "the new PIN is the current one");

@@ -49,8 +49,10 @@ const absentAt = (path: string): CommandFailed =>
 
 /** @throws CommandFailed where the secret is not there, or is not what was shown. */
 const checkRefusal = ({ code }: Refused, path: string, { ifMatch }: { ifMatch?: string }): void => {
-  if (code === "SECRET_NOT_FOUND" || (code === "PRECONDITION_FAILED" && ifMatch === "*"))
+  if (code === "SECRET_NOT_FOUND" || (code === "PRECONDITION_FAILED" && ifMatch === "*")) {
     throw absentAt(path);
-  if (code === "PRECONDITION_FAILED")
+  }
+  if (code === "PRECONDITION_FAILED") {
     throw new CommandFailed("conflict", `${path} was changed after it was shown; nothing was written`);
+  }
 };

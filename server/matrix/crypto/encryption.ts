@@ -206,7 +206,8 @@ const nativeFolder = (folder: string, deviceId: string): string => {
   const parent = join(folder, "native");
   const name = Buffer.from(deviceId).toString("hex");
   mkdirSync(join(parent, name), { recursive: true, mode: 0o700 });
-  for (const other of readdirSync(parent))
+  for (const other of readdirSync(parent)) {
     if (other !== name) rmSync(join(parent, other), { recursive: true });
+  }
   return join(parent, name);
 };

@@ -82,8 +82,9 @@ export const guardMachine = (machine: OlmMachine, observer: MachineObserver): Ol
 
 /** matrix-bot-sdk takes the type and the transaction of these from the body, where the packages have no longer put them. */
 const withToDeviceBody = (request: CryptoRequest): CryptoRequest => {
-  if (request.type !== RequestType.toDevice || !("txnId" in request) || !("eventType" in request))
+  if (request.type !== RequestType.toDevice || !("txnId" in request) || !("eventType" in request)) {
     return request;
+  }
   const { id, type, txnId, eventType } = request;
   const body: unknown = JSON.parse(request.body);
   const messages = typeof body === "object" && body !== null && "messages" in body ? body.messages : body;

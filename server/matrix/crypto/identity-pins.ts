@@ -171,8 +171,9 @@ class StoredPins implements IdentityPins {
     const isTrusted = trusted === undefined || trusted === key;
     const pin = isTrusted ? trustedPin(known, key) : changedPin(known, key, { trusted, operators, policy });
     if (pin === undefined) return;
-    if (known === undefined && isTrusted)
+    if (known === undefined && isTrusted) {
       logger.info({ user, masterKey: key }, "an allowed user's identity was pinned");
+    }
     this.#pins.save(user, pin);
   }
 

@@ -51,8 +51,9 @@ const parse = (line: string): Cookie | null => {
 const keep = (url: URL, cookie: Cookie): Kept | undefined => {
   const host = url.hostname.toLowerCase();
   const domain = cookie.domain?.replace(/^\./, "").toLowerCase();
-  if (domain !== undefined && domain !== "" && domain !== host && !host.endsWith(`.${domain}`))
+  if (domain !== undefined && domain !== "" && domain !== host && !host.endsWith(`.${domain}`)) {
     return undefined;
+  }
   const named = domain !== undefined && domain !== "";
   const path = cookie.path?.startsWith("/") ? cookie.path : url.pathname.replace(/\/[^/]*$/, "") || "/";
   return {

@@ -65,11 +65,12 @@ const advice: Readonly<Record<JwtAuth["loginType"], string>> = {
 /** Whether the token's claims can serve; its signature is the homeserver's to check. */
 const checkToken = (jwt: string, auth: JwtAuth, deps: LogInDeps): LogInFailure | undefined => {
   const decoded = decode(jwt);
-  if (decoded === undefined)
+  if (decoded === undefined) {
     return failure(
       "jwt",
       "Keycloak's access token is not a JWT. Its client must give signed JWTs (the default); remove what changes that.",
     );
+  }
   const { header, claims } = decoded;
   deps.onStep?.({ step: "jwt", header, claims, notes: notesOn(claims, auth) });
   return timeFault(claims, deps.now() / 1000) ?? identityFault(claims, auth);
@@ -79,20 +80,23 @@ const checkToken = (jwt: string, auth: JwtAuth, deps: LogInDeps): LogInFailure |
 const notesOn = (claims: Claims, auth: JwtAuth): string[] => {
   const notes: string[] = [];
   const issuer = realmUrl(auth.keycloak);
-  if (typeof claims.iss === "string" && claims.iss !== issuer)
+  if (typeof claims.iss === "string" && claims.iss !== issuer) {
     notes.push(
       `The issuer is ${JSON.stringify(claims.iss)}, not ${issuer}: the homeserver must expect the former.`,
     );
+  }
   const name = localpartOf(auth.user);
-  if (typeof claims.preferred_username === "string" && !sameName(claims.preferred_username, name))
+  if (typeof claims.preferred_username === "string" && !sameName(claims.preferred_username, name)) {
     notes.push(`preferred_username is ${JSON.stringify(claims.preferred_username)}, not ${name}.`);
+  }
   return notes;
 };
 
 const timeFault = (claims: Claims, nowSeconds: number): LogInFailure | undefined => {
-  if (typeof claims.exp !== "number")
+  if (typeof claims.exp !== "number") {
     return failure("jwt", "Keycloak's token has no expiry (exp). Remove the mapper that hides it.");
-  if (claims.exp + LEEWAY_SECONDS < nowSeconds)
+  }
+  if (claims.exp + LEEWAY_SECONDS < nowSeconds) {
     return failure(
       "jwt",
       "Keycloak's token has already expired. Set the clocks of this machine and of Keycloak right.",
@@ -100,13 +104,15 @@ const timeFault = (claims: Claims, nowSeconds: number): LogInFailure | undefined
         retry: true,
       },
     );
+  }
   return undefined;
 };
 
 /** Of the issuer, and of the user that the login type reads from the token. */
 const identityFault = (claims: Claims, auth: JwtAuth): LogInFailure | undefined => {
-  if (typeof claims.iss !== "string")
+  if (typeof claims.iss !== "string") {
     return failure("jwt", "Keycloak's token has no issuer (iss). Remove the mapper that hides it.");
+  }
   if (auth.loginType === "com.famedly.login.token") {
     const name = localpartOf(auth.user);
     if (typeof claims.sub === "string" && (claims.sub === auth.user || claims.sub === name)) return undefined;
@@ -116,11 +122,12 @@ const identityFault = (claims: Claims, auth: JwtAuth): LogInFailure | undefined 
         "Map the user name to sub in Keycloak's client, or set JWT_LOGIN_TYPE to com.famedly.login.token.oauth.",
     );
   }
-  if (typeof claims.preferred_username !== "string" || claims.preferred_username === "")
+  if (typeof claims.preferred_username !== "string" || claims.preferred_username === "") {
     return failure(
       "jwt",
       "Keycloak's token has no preferred_username. Assign the client scope profile to Keycloak's client.",
     );
+  }
   return undefined;
 };
 

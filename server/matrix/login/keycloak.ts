@@ -44,15 +44,18 @@ export const requestToken = async (
     // It makes nothing that stays.
     repeatable: true,
   });
-  if (!reply.ok)
+  if (!reply.ok) {
     return failure("keycloak", `Keycloak ${reply.what}. Check KEYCLOAK_URL, and whether Keycloak runs.`, {
       retry: reply.kind !== "refused",
     });
+  }
   const body = jsonOf(reply.body);
-  if (reply.status !== 200)
+  if (reply.status !== 200) {
     return refusalOf(reply.status, Value.Check(TokenError, body) ? body.error : undefined, keycloak, user);
-  if (!Value.Check(TokenAnswer, body))
+  }
+  if (!Value.Check(TokenAnswer, body)) {
     return failure("keycloak", "Keycloak answered something that is not a token. Check KEYCLOAK_URL.");
+  }
   deps.onStep?.({
     step: "keycloak-token",
     ...(body.expires_in !== undefined && { expiresInSeconds: body.expires_in }),
@@ -69,38 +72,45 @@ const refusalOf = (
 ): LogInFailure => {
   const { clientId, clientSecret } = keycloak;
   const secret = clientSecret?.source ?? "KEYCLOAK_CLIENT_SECRET (not set)";
-  if (status >= 500 || status === 429)
+  if (status >= 500 || status === 429) {
     return failure("keycloak", `Keycloak answered ${status}. Look into its log.`, { retry: true });
-  if (status === 404)
+  }
+  if (status === 404) {
     return failure(
       "keycloak",
       `Keycloak has no realm ${keycloak.realm} at ${keycloak.url}. Check KEYCLOAK_REALM and KEYCLOAK_URL; ` +
         "some installations need /auth at its end.",
     );
-  if (error === "invalid_grant" && status === 401)
+  }
+  if (error === "invalid_grant" && status === 401) {
     return failure(
       "keycloak",
       `Keycloak refused the user name ${localpartOf(user.name)} or its password. ` +
         `Check MATRIX_USER and ${user.password.source}.`,
     );
-  if (error === "invalid_grant")
+  }
+  if (error === "invalid_grant") {
     return failure(
       "keycloak",
       `Keycloak's account ${localpartOf(user.name)} is disabled or not fully set up. ` +
         "Enable it, take away its required actions, and make its password not temporary.",
     );
-  if (error === "unauthorized_client" && status === 400)
+  }
+  if (error === "unauthorized_client" && status === 400) {
     return failure(
       "keycloak",
       `Keycloak's client ${clientId} may not use passwords. Switch on "Direct access grants" for it.`,
     );
-  if (error === "invalid_client" || error === "unauthorized_client")
+  }
+  if (error === "invalid_client" || error === "unauthorized_client") {
     return failure(
       "keycloak",
       `Keycloak does not know the client ${clientId} or refused its secret. Check KEYCLOAK_CLIENT_ID and ${secret}.`,
     );
-  if (error === "invalid_scope")
+  }
+  if (error === "invalid_scope") {
     return failure("keycloak", `Keycloak's client ${clientId} may not ask for the scope openid. Assign it.`);
+  }
   return failure(
     "keycloak",
     `Keycloak refused to give a token (${status}). Look into the events of its realm.`,

@@ -29,12 +29,13 @@ export const readPage = (html: string): Page => {
           fields: [],
         };
         page.forms.push(open);
-      } else if (open !== undefined && name === "input" && attributes.name)
+      } else if (open !== undefined && name === "input" && attributes.name) {
         open.fields.push({
           name: attributes.name,
           type: (attributes.type ?? "text").toLowerCase(),
           value: attributes.value ?? "",
         });
+      }
     },
     onclosetag(name) {
       if (name === "form") open = undefined;

@@ -49,21 +49,24 @@ export const postLogin = async (
     ...(deps.signal !== undefined && { signal: deps.signal }),
   });
   if (answer.ok) {
-    if (!Value.Check(LoggedIn, answer.body))
+    if (!Value.Check(LoggedIn, answer.body)) {
       return failure("matrix", "The homeserver's answer to the log-in is not one that Matrix knows.");
+    }
     const { user_id: userId, device_id: deviceId, access_token: accessToken } = answer.body;
     return { ok: true, session: { userId, deviceId, accessToken } };
   }
-  if (answer.kind === "matrix" && answer.status === 403 && answer.errcode === "M_FORBIDDEN")
+  if (answer.kind === "matrix" && answer.status === 403 && answer.errcode === "M_FORBIDDEN") {
     return failure("matrix", forbidden);
+  }
   // Synapse answers 400 M_UNKNOWN to a type that it does not know; which ones it knows is asked, not read from the text.
   const offered = await offeredTypes(deps, answer);
-  if (offered !== undefined && !offered.includes(body.type))
+  if (offered !== undefined && !offered.includes(body.type)) {
     return failure(
       "matrix",
       `The homeserver does not offer the login type ${body.type}; it offers ${offered.join(", ") || "none"}. ` +
         "Configure it there (docs/matrix-login.md), or choose another AUTH_METHOD or JWT_LOGIN_TYPE.",
     );
+  }
   return refusal(answer, "the log-in");
 };
 
@@ -85,19 +88,21 @@ export const refusal = (fault: MatrixFault, what: string): LogInFailure => {
     ...("retryAfterMs" in fault && fault.retryAfterMs !== undefined && { retryAfterMs: fault.retryAfterMs }),
   };
   const said = describeFault(fault);
-  if (fault.kind === "unreachable" || fault.kind === "timeout" || fault.kind === "aborted")
+  if (fault.kind === "unreachable" || fault.kind === "timeout" || fault.kind === "aborted") {
     return failure(
       "matrix",
       `The homeserver ${said}. Check MATRIX_HOMESERVER, and whether the homeserver runs.`,
       later,
     );
+  }
   if (fault.kind === "matrix") return matrixRefusal(fault, what, later);
-  if (fault.kind === "http" && (fault.status >= 500 || fault.status === 429))
+  if (fault.kind === "http" && (fault.status >= 500 || fault.status === 429)) {
     return failure(
       "matrix",
       `The homeserver ${said}. Look into the log of it and of the proxy before it.`,
       later,
     );
+  }
   return failure(
     "matrix",
     `The homeserver ${said}. MATRIX_HOMESERVER must be the address of a homeserver's client API.`,
@@ -112,19 +117,22 @@ const matrixRefusal = (
 ): LogInFailure => {
   const { status, errcode } = fault;
   const said = describeFault(fault);
-  if (errcode === "M_LIMIT_EXCEEDED" || status === 429)
+  if (errcode === "M_LIMIT_EXCEEDED" || status === 429) {
     return failure(
       "matrix",
       "The homeserver wants fewer log-ins (M_LIMIT_EXCEEDED). Wait, and try again.",
       later,
     );
-  if (errcode === "M_USER_DEACTIVATED")
+  }
+  if (errcode === "M_USER_DEACTIVATED") {
     return failure(
       "matrix",
       "The account of MATRIX_USER is deactivated. Have it reactivated, or use another.",
     );
-  if (errcode === "M_USER_LOCKED")
+  }
+  if (errcode === "M_USER_LOCKED") {
     return failure("matrix", "The account of MATRIX_USER is locked. Have it unlocked.", later);
+  }
   if (status >= 500) return failure("matrix", `The homeserver ${said}. Look into its log.`, later);
   return failure("matrix", `The homeserver refused ${what}: it ${said}. Look into its log.`);
 };

@@ -68,8 +68,9 @@ const findProvider = async ({ idpId }: SsoAuth, deps: LogInDeps): Promise<string
     ...(deps.signal !== undefined && { signal: deps.signal }),
   });
   if (!answer.ok) return refusal(answer, "to say how one logs in");
-  if (!Value.Check(Flows, answer.body))
+  if (!Value.Check(Flows, answer.body)) {
     return failure("matrix", "The homeserver's list of login types is not one that Matrix knows.");
+  }
   const sso = answer.body.flows.find(({ type }) => type === "m.login.sso");
   const ids = (sso?.identity_providers ?? []).map(({ id }) => id);
   const found = [idpId, `oidc-${idpId}`].find((id) => ids.includes(id));
@@ -144,21 +145,24 @@ const follow = (
   if (status >= 300 && status < 400) {
     const { location } = reply.headers;
     const target = typeof location === "string" ? URL.parse(location, url.href) : null;
-    if (target === null || !/^https?:$/.test(target.protocol))
+    if (target === null || !/^https?:$/.test(target.protocol)) {
       return stuck(isFirst, "The sign-on leads to no address. Look into the homeserver's log.");
+    }
     const loginToken = tokenIn(target);
     if (loginToken !== undefined) return { ok: true, loginToken };
     // The body is dropped as browsers do; 307 and 308 would send the password on, which is refused.
-    if (step.body !== undefined && (status === 307 || status === 308))
+    if (step.body !== undefined && (status === 307 || status === 308)) {
       return stuck(false, "The provider wants the password sent on to another address, which is refused.");
+    }
     return { method: "GET", url: target };
   }
-  if (isFirst && status !== 200)
+  if (isFirst && status !== 200) {
     return stuck(
       true,
       `The homeserver could not start the sign-on (it answered ${status}). Its log says why.`,
       status >= 500,
     );
+  }
   return readReply(browser, url, reply);
 };
 
@@ -175,21 +179,24 @@ const readReply = (
     if (loginToken !== undefined) return { ok: true, loginToken };
   }
   const form = passwordForm(page);
-  if (form !== undefined && browser.hasPosted)
+  if (form !== undefined && browser.hasPosted) {
     return failure(
       "keycloak",
       `The provider refused the user name ${localpartOf(auth.user)} or its password. ` +
         `Check MATRIX_USER and ${auth.password.source}.`,
     );
+  }
   if (form === undefined) return deadEnd(browser, url, reply, page.forms.length > 0);
   const action = URL.parse(form.action === "" ? url.href : form.action, url.href);
-  if (action === null || action.origin !== url.origin)
+  if (action === null || action.origin !== url.origin) {
     return failure("keycloak", "The provider's form sends the password to another host, which is refused.");
-  if (action.protocol === "http:" && start.protocol === "https:")
+  }
+  if (action.protocol === "http:" && start.protocol === "https:") {
     return failure(
       "keycloak",
       "The provider's form sends the password unencrypted, which is refused. Give it https.",
     );
+  }
   browser.hasPosted = true;
   deps.onStep?.({ step: "login-form", origin: action.origin });
   const credentials = { name: localpartOf(auth.user), password: auth.password.reveal() };
@@ -199,7 +206,7 @@ const readReply = (
 /** A page that a person would have to deal with. */
 const deadEnd = (browser: Browser, url: URL, { status }: HttpReply, hasForm: boolean): LogInFailure => {
   const atHomeserver = url.pathname.startsWith("/_synapse/") || url.pathname.startsWith("/_matrix/");
-  if (atHomeserver)
+  if (atHomeserver) {
     return failure(
       "matrix",
       hasForm || url.pathname.startsWith("/_synapse/client/pick_username")
@@ -207,13 +214,15 @@ const deadEnd = (browser: Browser, url: URL, { status }: HttpReply, hasForm: boo
         : `The homeserver refused what the provider told it (${status}). Check oidc_providers; its log says what failed.`,
       { retry: status >= 500 },
     );
-  if (!browser.hasPosted)
+  }
+  if (!browser.hasPosted) {
     return failure(
       "keycloak",
       `The provider at ${url.origin} shows no form for a name and a password (${status}). ` +
         "Only a sign-on with both on one page is supported; otherwise use AUTH_METHOD=jwt or token.",
       { retry: status >= 500 },
     );
+  }
   return failure(
     "keycloak",
     `After the password the provider at ${url.origin} asks for more (${status}): ` +

@@ -58,11 +58,12 @@ export const logInWithToken = async (
     return ownerRefusal(fault);
   }
   const { userId, deviceId } = owner;
-  if (deviceId === undefined)
+  if (deviceId === undefined) {
     return failure(
       "matrix",
       `The access token in ${source} belongs to no device, so encryption is not possible. ` +
         "Take one that a log-in as the bot gave (POST /_matrix/client/v3/login).",
     );
+  }
   return { ok: true, session: { userId, deviceId, accessToken } };
 };

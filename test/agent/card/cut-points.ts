@@ -99,8 +99,9 @@ export const cutAtApdus = async (
     const state = found === now ? "new" : found === old ? "old" : found;
     const said = `${"code" in result ? result.code : result.kind} -> ${state}`;
     table.set(said, (table.get(said) ?? 0) + 1);
-    if (!claimOf(result).includes(state))
+    if (!claimOf(result).includes(state)) {
       faults.push(`${scenario.name} ${nth}: ${JSON.stringify(result)}, but ${state}`);
+    }
     faults.push(...(await changedOthers(store, others)).map((fault) => `${scenario.name} ${nth}: ${fault}`));
   }
   return { table, cuts: chosen.length, apdus: entries.length, faults };

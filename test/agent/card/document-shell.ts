@@ -20,11 +20,12 @@ export const shellBlocks = (document: URL): ShellBlock[] => {
   for (const [, heading, commands] of parts) {
     if (heading !== undefined) section = heading;
     // Where Debian for x86-64 has the module; this machine may be another.
-    else if (commands !== undefined)
+    else if (commands !== undefined) {
       blocks.push({
         section,
         commands: commands.replaceAll("/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so", openscModule()),
       });
+    }
   }
   return blocks;
 };

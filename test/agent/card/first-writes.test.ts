@@ -37,9 +37,9 @@ for (const layout of ["packed", "per-key"] as const) {
       const application = layout === "packed" ? "keyswitch/1" : "hsm-secrets-operator";
       const label = layout === "packed" ? "secrets/shop/db" : "secrets/shop/db/a";
       const out = await listed(fixture);
-      if (out.includes(`label:          '${label}'`) && out.includes(`application:    '${application}'`))
+      if (out.includes(`label:          '${label}'`) && out.includes(`application:    '${application}'`)) {
         named += 1;
-      else t.comment(out);
+      } else t.comment(out);
     };
     for (let left = AGENTS; left > 0; left -= AT_ONCE) {
       await Promise.all(Array.from({ length: Math.min(left, AT_ONCE) }, one));

@@ -27,8 +27,9 @@ const digits = (count: number): string => Array.from({ length: count }, () => ra
 /** The commands of a section, of which there are as many as the test knows. */
 const commandsOf = (section: string, count: number): string[] => {
   const found = PAGE.filter((block) => block.section === section).map(({ commands }) => commands);
-  if (found.length !== count)
+  if (found.length !== count) {
     throw new Error(`${section} has ${found.length} blocks, and the test knows ${count}`);
+  }
   return found;
 };
 

@@ -10,11 +10,12 @@ export const podSees = async (stack: Stack, role: Role): Promise<number> => {
   // A key is read with its certificate, and what writes is read at a write.
   const awaited = changed.filter((path) => !/tls\.key$|write-token$/.test(path));
   const said = () => stack.logs().slice(from);
-  for (const path of awaited)
+  for (const path of awaited) {
     await eventually(
       `the ${role} reads ${path}`,
       async () => said().some((line) => line.includes(`"file":"${path}"`) && line.includes("read again")),
       { seen: () => said().join("\n") },
     );
+  }
   return changed.length;
 };

@@ -21,8 +21,9 @@ export const cases: readonly Case[] = [
       await scene.settled("changed", "True Synced", after);
       await scene.stack.idle();
       const now = await scene.read("Secret", "kept");
-      if (now?.metadata.resourceVersion !== kept?.metadata.resourceVersion)
+      if (now?.metadata.resourceVersion !== kept?.metadata.resourceVersion) {
         throw new Error("a Secret that was as it should be was written");
+      }
     },
   },
   {

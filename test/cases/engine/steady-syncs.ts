@@ -74,8 +74,9 @@ const countsOf = async (stack: Stack): Promise<Map<string, number>> => {
   const counts = new Map<string, number>();
   for (const [, status = "", count] of body.matchAll(
     /^keyswitch_http_requests_total\{route="\/hooks\/[^"]*",status="(\d+)"\} (\d+)$/gm,
-  ))
+  )) {
     counts.set(status, (counts.get(status) ?? 0) + Number(count));
+  }
   return counts;
 };
 
@@ -100,6 +101,7 @@ export const countHookAnswers = async (stack: Stack): Promise<() => Promise<Hook
 
 /** @throws Error if a hook was refused, or not answered */
 export const refuseRefusals = ({ refused, faults }: HookAnswers): void => {
-  if (Object.keys(refused).length > 0 || faults.length > 0)
+  if (Object.keys(refused).length > 0 || faults.length > 0) {
     throw new Error(`hooks were refused: ${JSON.stringify(refused)}; ${faults.slice(0, 3).join("; ")}`);
+  }
 };

@@ -29,8 +29,9 @@ const adopted = async (scene: Scene, data: Data): Promise<void> => {
     );
     const uid = told?.metadata.uid ?? "";
     const command = `kubectl label secret -n ${scene.namespace} database controller-uid=${uid} --overwrite`;
-    if (!hsmSecretStatusOf(told).lastError?.includes(command))
+    if (!hsmSecretStatusOf(told).lastError?.includes(command)) {
       throw new Error(`it does not tell: ${command}`);
+    }
     await scene.kubectl(command.split(" ").slice(1));
   }
   await isOwned(scene, data);

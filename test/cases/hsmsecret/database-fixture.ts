@@ -40,8 +40,9 @@ export const hasCondition = (object: Read, type: string): boolean =>
 /** @throws Error unless the object is as it was when `before` was read */
 export const isUntouched = async (scene: Scene, kind: Kind, before: Read): Promise<void> => {
   const now = await scene.read(kind, before?.metadata.name ?? "");
-  if (before === undefined || now?.metadata.resourceVersion !== before.metadata.resourceVersion)
+  if (before === undefined || now?.metadata.resourceVersion !== before.metadata.resourceVersion) {
     throw new Error(`the ${kind} ${before?.metadata.name} was written`);
+  }
 };
 
 /** The manifest of a Secret that has nothing but its name and `data`. */

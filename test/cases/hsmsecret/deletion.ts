@@ -8,8 +8,9 @@ import { syncedDatabase } from "./database-fixture.ts";
 type Data = Record<string, string>;
 
 const holds = async (scene: Scene, data: Data | undefined): Promise<void> => {
-  if (!isDeepStrictEqual(await scene.onToken("database"), data))
+  if (!isDeepStrictEqual(await scene.onToken("database"), data)) {
     throw new Error(data === undefined ? "the token still holds them" : "the token does not hold them");
+  }
 };
 
 export const cases: readonly Case[] = [
@@ -47,8 +48,9 @@ export const cases: readonly Case[] = [
     run: async (scene) => {
       await syncedDatabase(scene, { deletionPolicy: "Delete" });
       await scene.kubectl(["delete", "hsmsecret", "database", "--cascade=foreground"]);
-      if ((await scene.read("Secret", "database")) !== undefined)
+      if ((await scene.read("Secret", "database")) !== undefined) {
         throw new Error("the Secret is still there");
+      }
       await holds(scene, undefined);
     },
   },

@@ -62,8 +62,9 @@ const dataCase = ({ by, make }: Edit): Case => ({
     const { data, secret } = await syncedDatabase(scene);
     await make(scene);
     const after = await scene.settled("database", "True Synced", data);
-    if (after?.metadata.resourceVersion === secret?.metadata.resourceVersion)
+    if (after?.metadata.resourceVersion === secret?.metadata.resourceVersion) {
       throw new Error("the edit did not happen");
+    }
   },
 });
 

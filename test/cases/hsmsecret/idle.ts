@@ -20,8 +20,9 @@ const CALLS = /^keyswitch_hook_requests_total\{hook="hsmsecret\/.*outcome="(.*)"
 const hookCalls = async (scene: Scene): Promise<ReadonlyMap<string, number>> => {
   const { body } = await scene.stack.call("webhook", "/metrics");
   const calls = new Map<string, number>();
-  for (const [, outcome = "", count] of body.matchAll(CALLS))
+  for (const [, outcome = "", count] of body.matchAll(CALLS)) {
     calls.set(outcome, (calls.get(outcome) ?? 0) + Number(count));
+  }
   return calls;
 };
 
@@ -45,12 +46,14 @@ const List = Type.Object({
 const othersAreQuiet = async (scene: Scene): Promise<void> => {
   const list = await scene.stack.kubectl.get(["hsmsecrets", "-A"]);
   if (!Value.Check(List, list)) throw new Error("kubectl get hsmsecrets printed something else than a list");
-  for (const { metadata } of list.items)
-    if (metadata.namespace !== scene.namespace)
+  for (const { metadata } of list.items) {
+    if (metadata.namespace !== scene.namespace) {
       await scene.stack.kubectl([
         ...["patch", "hsmsecret", "-n", metadata.namespace, metadata.name, "--type=merge", "-p"],
         JSON.stringify({ spec: { syncInterval } }),
       ]);
+    }
+  }
 };
 
 /** HSMSecrets of all kinds: synced in every way, in Conflict, and without anything on the token. */
@@ -120,8 +123,9 @@ export const cases: readonly Case[] = [
       if (calls.size === 0) throw new Error("the webhook counts no calls");
       await sleep(scene.quietSeconds * 1000);
       const after = await versions(scene);
-      if (!isDeepStrictEqual(after, before))
+      if (!isDeepStrictEqual(after, before)) {
         throw new Error(`written: ${JSON.stringify(before)} became ${JSON.stringify(after)}`);
+      }
       await calledSeldom(scene, calls);
     },
   },

@@ -20,8 +20,9 @@ const tried = async (scene: Scene, strategy: Strategy, data: Record<string, stri
   await scene.stack.restartEngine(strategy);
   await editSecret(scene);
   await scene.settled("database", "True Synced", data);
-  if (strategy === "server-side-apply")
+  if (strategy === "server-side-apply") {
     await scene.kubectl(["annotate", "secret", "database", `${LAST_APPLIED}-`]);
+  }
   await leaks(scene, strategy === "dynamic-apply");
   await scene.settled("database", "True Synced", data);
 };

@@ -32,8 +32,9 @@ const bothChanged = async (scene: Scene) => {
   await edit(scene, mine);
   await says(scene, "database", "False Conflict", /have both changed .* Neither is overwritten/);
   await scene.settled("database", "False Conflict", mine);
-  if (!isDeepStrictEqual(await scene.onToken("database"), theirs))
+  if (!isDeepStrictEqual(await scene.onToken("database"), theirs)) {
     throw new Error("the token was overwritten");
+  }
   return { theirs, mine };
 };
 

@@ -25,8 +25,9 @@ export const cases: readonly Case[] = [
         made: { enabled: true, template },
         absent: { enabled: true },
       };
-      for (const [name, spec] of Object.entries(specs))
+      for (const [name, spec] of Object.entries(specs)) {
         await scene.apply("Toggle", name, { ...selecting(name), ...spec });
+      }
       await scene.becomes("on", "Running", 2);
       await scene.becomes("off", "Off", 0);
       await scene.becomes("held", "Running", 2);

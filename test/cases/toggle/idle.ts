@@ -22,8 +22,9 @@ export const stillFor = async (scene: Scene, objects: readonly Named[], seconds:
   await sleep(seconds * 1000);
   const after = await versionsOf(scene, objects);
   const moved = after.filter((one, index) => one !== before[index]);
-  if (moved.length > 0)
+  if (moved.length > 0) {
     throw new Error(`written in ${seconds} s in which nothing happened: ${moved.join(", ")}`);
+  }
 };
 
 /** How many calls of Toggle hooks the webhook has answered since it was started. */
@@ -51,6 +52,7 @@ export const isQuiet = async (scene: Scene, objects: readonly Named[]): Promise<
   const before = await callsOf(scene);
   await stillFor(scene, objects, scene.quietSeconds);
   const calls = (await callsOf(scene)) - before;
-  if (calls > 0)
+  if (calls > 0) {
     throw new Error(`${calls} hooks were called in ${scene.quietSeconds} s in which nothing happened`);
+  }
 };

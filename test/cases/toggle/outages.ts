@@ -26,8 +26,9 @@ const leavesAsItIs = async (scene: Scene, work: () => Promise<void>): Promise<vo
   await work();
   await scene.stack.idle();
   const after = await read();
-  if (after.join() !== before.join())
+  if (after.join() !== before.join()) {
     throw new Error(`written: versions ${before.join()} to ${after.join()}`);
+  }
 };
 
 export const cases: readonly Case[] = [

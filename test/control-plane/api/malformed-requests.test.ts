@@ -77,8 +77,9 @@ t.test("bodies with one place replaced", async (t) => {
         codes.set(answer.code, (codes.get(answer.code) ?? 0) + 1);
         const isUndeclared =
           answer.code === 500 && /field not declared in schema/.test(String(answer.body.message));
-        if (answer.code >= 500 && !isUndeclared)
+        if (answer.code >= 500 && !isUndeclared) {
           throw new Error(`${answer.code} ${JSON.stringify(answer.body)}`);
+        }
       },
     ),
     { numRuns: 1500, seed: 20261122 },

@@ -80,8 +80,10 @@ const selectorRows: [selector: string, matches: boolean][] = [
   ["c in (2)", false],
 ];
 t.test("label selectors", async (t) => {
-  for (const [selector, matches] of selectorRows)
+  for (const [selector, matches] of selectorRows) {
     t.equal(labelSelector(selector)(labelled), matches, selector);
-  for (const selector of ["a=b=c", "a in 1", "=x", "a in (", "!"])
+  }
+  for (const selector of ["a=b=c", "a in 1", "=x", "a in (", "!"]) {
     t.throws(() => labelSelector(selector), { code: 400 });
+  }
 });

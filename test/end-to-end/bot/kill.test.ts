@@ -65,8 +65,9 @@ t.test("a bot that is killed again and again", async (t) => {
   const killAt = async (bot: BotProcess, cut: CutPoint): Promise<KilledStore> => {
     const relay = cut.method === "PATCH" ? api : matrix;
     const late = sleep(30_000, "late", { ref: false });
-    if ((await Promise.race([relay.cut(cut), late])) === "late")
+    if ((await Promise.race([relay.cut(cut), late])) === "late") {
       throw new Error(`the bot did not come to “${cut.what}”:\n${bot.lines.slice(-9).join("\n")}`);
+    }
     await sleep(cut.lingerMs);
     return kill(bot, cut.what);
   };

@@ -43,8 +43,9 @@ t.test("tokens and certificates rotate step by step, and no hook is refused", as
     const { apiVersion, kind } = object.resource;
     const metadata = { name: object.name, namespace: "demo" };
     const manifest = { apiVersion, kind, metadata, spec: specOf(object) };
-    if (object.resource === hsmSecrets)
+    if (object.resource === hsmSecrets) {
       await stack.token.put(`secrets/demo/${object.name}`, { password: randomBytes(12).toString("hex") });
+    }
     await kubectl(["apply", "-f", "-"], JSON.stringify(manifest));
   }
   const running = load.start(stack.urls.api, objects);
@@ -142,8 +143,9 @@ t.test("tokens and certificates rotate step by step, and no hook is refused", as
     t.ok(ended >= 8, `${ended} kept connections were ended`);
     t.ok(seen >= 20, `${seen} files changed under the processes`);
     t.comment(`${load.syncs()} syncs`);
-    for (const { resource, name } of objects)
+    for (const { resource, name } of objects) {
       if (resource === hsmSecrets) t.equal(readyOf(await statusOf(kubectl, "demo", name)), "True Synced");
+    }
   });
 
   await t.test(

@@ -51,8 +51,9 @@ const contend = (before: World): World => {
   const model = after.deployments[name];
   const held = model !== undefined && model.owner === "us" && model.matches && after.deletion === "none";
   const fixed = after.spec.replicaPolicy !== "Floor" || !isOn(after);
-  if (held && fixed && isSwitched(after) && !isHeld(after, model) && !isContended(after))
+  if (held && fixed && isSwitched(after) && !isHeld(after, model) && !isContended(after)) {
     throw new Error("nothing is told of a fight");
+  }
   return after;
 };
 
@@ -124,8 +125,9 @@ const faultAtRest = (world: World): string | undefined => {
   if (world.deletion !== "none") return faultOfDeletion(world);
   const model = world.deployments[named(world)];
   const { phase } = world.status ?? {};
-  if (isForbidden(world) && (model === undefined || (model.owner === "us" && model.made)))
+  if (isForbidden(world) && (model === undefined || (model.owner === "us" && model.made))) {
     return phase === "Blocked" ? undefined : `rests in ${phase} with a template that is not allowed`;
+  }
   if (model?.owner === "us") return faultOfOwned(world, model);
   const expected = model === undefined ? "Missing" : "Conflict";
   return phase === expected ? undefined : `rests in ${phase}, not ${expected}`;

@@ -100,7 +100,7 @@ const devices: [sentence: string, device: KnownDevice | null, says: string][] = 
   ],
   ["gone", null, "unknown"],
 ];
-for (const [sentence, device, says] of devices)
+for (const [sentence, device, says] of devices) {
   t.test(`the device of a message is looked up when it is decrypted: ${sentence}`, async (t) => {
     const result = { sender: "@a:b", senderDevice: "D", senderCurve25519Key: "key" };
     const told: unknown[] = [];
@@ -122,6 +122,7 @@ for (const [sentence, device, says] of devices)
       ["{}", says],
     ]);
   });
+}
 
 t.test("other methods are the machine's own", async (t) => {
   const { guarded } = start([]);

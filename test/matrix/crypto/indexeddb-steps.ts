@@ -120,8 +120,9 @@ const walk = (cursors: IdbRequest<IdbCursor | null>, removes: boolean): void =>
     const cursor = cursors.result;
     if (!cursor) return;
     if (removes) cursor.delete();
-    else if (typeof cursor.value === "object" && cursor.value !== null)
+    else if (typeof cursor.value === "object" && cursor.value !== null) {
       cursor.update({ ...cursor.value, group: 1 });
+    }
     cursor.continue();
   });
 

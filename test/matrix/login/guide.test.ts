@@ -26,14 +26,16 @@ const firstCells = (text: string) =>
 t.test("each variable that it names is one", async (t) => {
   const names = new Set(guide.match(/\b(MATRIX|KEYCLOAK|SSO|JWT|AUTH)_[A-Z_]+\b/g));
   for (const name of names) t.ok(Object.hasOwn(MATRIX_VARIABLES, name), name);
-  for (const name of ["MATRIX_HOMESERVER", "AUTH_METHOD", "KEYCLOAK_URL", "SSO_IDP_ID"])
+  for (const name of ["MATRIX_HOMESERVER", "AUTH_METHOD", "KEYCLOAK_URL", "SSO_IDP_ID"]) {
     t.ok(names.has(name));
+  }
 });
 
 t.test("its tables have each way to log in, and each login type", async (t) => {
   const cells = firstCells(section("Which way"));
-  for (const name of [...AUTH_METHODS, ...JWT_LOGIN_TYPES])
+  for (const name of [...AUTH_METHODS, ...JWT_LOGIN_TYPES]) {
     t.equal(cells.filter((cell) => cell.split(" ")[0] === `\`${name}\``).length, 1, name);
+  }
 });
 
 t.test("its example of variables is a configuration, but for the files", async (t) => {
@@ -49,9 +51,11 @@ t.test("its example of variables is a configuration, but for the files", async (
 
 t.test("its options and exit codes are conntest's", async (t) => {
   const text = section("conntest");
-  for (const [, line = ""] of USAGE.matchAll(/^ {2}(-.*?)(?: {2,}|$)/gm))
-    for (const option of line.match(/--?[a-z-]+/g) ?? [])
+  for (const [, line = ""] of USAGE.matchAll(/^ {2}(-.*?)(?: {2,}|$)/gm)) {
+    for (const option of line.match(/--?[a-z-]+/g) ?? []) {
       t.match(text, new RegExp(`\`${option}[ \`]`), option);
+    }
+  }
   t.same(
     [...text.matchAll(/^\| (\d) \|/gm)].map(([, code]) => Number(code)),
     Object.values(EXIT_CODES),

@@ -18,7 +18,7 @@ const answers: [sentence: string, status: number, body: string, reason: RegExp, 
 
 t.test("with Keycloak and a homeserver", async (t) => {
   const { keycloak, synapse, base, jwt, sso } = await gather(t);
-  for (const [sentence, status, body, reason, retry] of answers)
+  for (const [sentence, status, body, reason, retry] of answers) {
     t.test(`Keycloak answers ${sentence}`, async (t) => {
       keycloak.canned = { status, body };
       t.teardown(() => {
@@ -27,6 +27,7 @@ t.test("with Keycloak and a homeserver", async (t) => {
       const outcome = await attempt(t, { ...jwt, MATRIX_HOMESERVER: "http://127.0.0.1:1" });
       t.match(outcome, { ok: false, reason, retry });
     });
+  }
   if (synapse === undefined) return;
   const unmapped = (claims: Record<string, unknown>) => ({ ...claims, aud: "account" });
   const refusals: [
@@ -179,7 +180,7 @@ t.test("with Keycloak and a homeserver", async (t) => {
       /no sign-on with the provider other; it has oidc-keycloak/,
     ],
   ];
-  for (const [sentence, env, stage, reason, mapClaims] of refusals)
+  for (const [sentence, env, stage, reason, mapClaims] of refusals) {
     t.test(`says what is wrong with ${sentence}`, async (t) => {
       keycloak.mapClaims = mapClaims ?? withAudience;
       t.teardown(() => {
@@ -198,6 +199,7 @@ t.test("with Keycloak and a homeserver", async (t) => {
         "no secret is told",
       );
     });
+  }
 
   t.test("a user that is refused for being another's leaves no device", async (t) => {
     t.same(await devicesOf(synapse, "@other:keyswitch.test"), []);

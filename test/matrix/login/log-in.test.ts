@@ -51,7 +51,7 @@ t.test("with Keycloak and a homeserver", async (t) => {
       "@bot:keyswitch.test",
     ],
   ];
-  for (const [sentence, env, userId] of works)
+  for (const [sentence, env, userId] of works) {
     t.test(`logs in: ${sentence}`, async (t) => {
       const first = await attempt(t, env);
       if (!first.ok) return t.fail(first.reason);
@@ -67,6 +67,7 @@ t.test("with Keycloak and a homeserver", async (t) => {
       t.ok(await logOut(deps, again.session.accessToken));
       t.notOk((await devicesOf(synapse, userId)).includes(first.session.deviceId));
     });
+  }
 
   t.test("a token is taken as it is, with its user and device", async (t) => {
     const made = await attempt(t, { ...base, MATRIX_PASSWORD: localPassword });

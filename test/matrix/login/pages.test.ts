@@ -46,12 +46,13 @@ const pages: [sentence: string, html: string, action: string | undefined, body?:
   ],
   ["a form for a code is none", "<form method=post><input name=otp></form>", undefined],
 ];
-for (const [sentence, html, action, body] of pages)
+for (const [sentence, html, action, body] of pages) {
   t.test(sentence, async (t) => {
     const form = passwordForm(readPage(html));
     t.equal(form?.action, action);
     if (form) t.equal(fillForm(form, { name: "bot", password: "p&w" }).toString(), body);
   });
+}
 
 const cookies: [
   sentence: string,
@@ -109,12 +110,13 @@ const cookies: [
   ],
   ["expired not at all", "https://k/", "s=1; Max-Age=0", "https://k/", undefined],
 ];
-for (const [sentence, setBy, cookie, askedBy, header] of cookies)
+for (const [sentence, setBy, cookie, askedBy, header] of cookies) {
   t.test(`a cookie goes: ${sentence}`, async (t) => {
     const jar = createCookieJar(Date.now);
     jar.store(new URL(setBy), [cookie]);
     t.equal(jar.header(new URL(askedBy)), header);
   });
+}
 
 t.test("a cookie is replaced, and taken back", async (t) => {
   const url = new URL("https://k/");

@@ -92,7 +92,7 @@ const refusals: [sentence: string, answer: Answer | HttpFailure, expected: objec
     { retry: true, reason: /did not answer in time/ },
   ],
 ];
-for (const [sentence, answer, expected] of refusals)
+for (const [sentence, answer, expected] of refusals) {
   t.test(`a homeserver that ${sentence}`, async (t) => {
     const { outcome, sent } = await against({}, ({ method }) => (method === "GET" ? flows : answer));
     t.match(outcome, { ok: false, stage: "matrix", ...expected });
@@ -103,6 +103,7 @@ for (const [sentence, answer, expected] of refusals)
       "and none that is repeated",
     );
   });
+}
 
 const form = (action: string) =>
   page(
@@ -203,7 +204,7 @@ const signOns: [
     0,
   ],
 ];
-for (const [sentence, answer, expected, posts] of signOns)
+for (const [sentence, answer, expected, posts] of signOns) {
   t.test(`a sign-on that ${sentence}`, async (t) => {
     const env = { AUTH_METHOD: "sso", MATRIX_HOMESERVER: "https://matrix.example.org" };
     const { outcome, sent } = await against(env, (request) =>
@@ -221,6 +222,7 @@ for (const [sentence, answer, expected, posts] of signOns)
       "the last address is not asked",
     );
   });
+}
 
 t.test("a homeserver that follows a wish to skip its own page is fine", async (t) => {
   const { outcome } = await against({ AUTH_METHOD: "sso" }, (request) => {

@@ -77,8 +77,9 @@ t.test("on a real homeserver", async (t) => {
     const { open, forgotten } = botFolder(t);
     const first = opened(await open(config));
     t.match(first, { deviceChanged: true, origin: "new", session: { userId } });
-    for (let start = 0; start < 3; start += 1)
+    for (let start = 0; start < 3; start += 1) {
       t.same(opened(await open(config)), { ...first, deviceChanged: false, origin: "reused" });
+    }
     t.same(await devicesOf(synapse, userId), [first.session.deviceId]);
     t.equal(forgotten.length, 1);
   });

@@ -27,10 +27,11 @@ t.test("on a real homeserver", { skip: found.state === "unavailable" && found.wh
     ["neither secret nor keyfile", { algorithm: "HS512" }, /Missing secret or keyfile/],
     ["an algorithm that is none", { secret: "x", algorithm: "none" }, /Unknown algorithm/],
   ];
-  for (const [sentence, jwt, log] of faults)
+  for (const [sentence, jwt, log] of faults) {
     t.test(`Synapse does not start with ${sentence}`, async (t) => {
       const started = startSynapse({ root, config: { modules: [{ module, config: { jwt } }] } });
       t.teardown(async () => (await started.catch(() => undefined))?.remove());
       await t.rejects(started, { message: log });
     });
+  }
 });

@@ -38,8 +38,9 @@ export const partsOf = (value: Json | undefined, schema: Schema): Part[] => {
   if (isObject(value)) {
     const parts: Part[] = [];
     for (const [name, item] of Object.entries(value)) {
-      if (item !== undefined)
+      if (item !== undefined) {
         parts.push({ key: `f:${name}`, value: item, schema: fieldSchema(schema, name) });
+      }
     }
     return parts;
   }

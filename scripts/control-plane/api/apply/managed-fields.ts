@@ -147,13 +147,13 @@ const startingManagers = (old: KubeObject | undefined, object: KubeObject): Mana
 };
 
 /** Who a manager is that writes objects of `kind` by `operation`, without what it owns. */
-export function identityOf(
+export const identityOf = (
   kind: ResourceKind,
   operation: Manager["operation"],
   { manager, subresource = "" }: Pick<TrackOptions, "manager" | "subresource">,
-): Omit<Manager, "time" | "fields"> {
+): Omit<Manager, "time" | "fields"> => {
   return { name: manager, operation, apiVersion: apiVersionOf(kind), subresource };
-}
+};
 
 /** Brings the object's managedFields up to date after an update by a manager; in place. */
 export const trackUpdate = (

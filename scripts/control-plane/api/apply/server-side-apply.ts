@@ -115,8 +115,9 @@ const relevantPart = (
 ): KubeObject => {
   if (!kind.statusSubresource) return config;
   const { apiVersion, kind: name, metadata, status, spec, ...rest } = config;
-  if (subresource === "status")
+  if (subresource === "status") {
     return { apiVersion, kind: name, metadata, ...(status === undefined ? {} : { status }) };
+  }
   return { apiVersion, kind: name, metadata, ...rest, ...(spec === undefined ? {} : { spec }) };
 };
 

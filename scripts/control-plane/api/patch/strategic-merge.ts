@@ -20,8 +20,9 @@ const mergeObject = (target: JsonObject, patch: JsonObject, schema: Schema): Jso
   const directive = patch.$patch;
   if (directive === "delete") return {};
   if (directive === "replace") return withoutDirectives(patch);
-  if (directive !== undefined && directive !== "merge")
+  if (directive !== undefined && directive !== "merge") {
     throw badRequest(`unknown patch type: ${String(directive)}`);
+  }
   const result = retained(copy(target), patch.$retainKeys);
   for (const [key, value] of Object.entries(patch)) {
     if (key.startsWith("$")) continue;
@@ -63,8 +64,9 @@ const mergeList = (target: Json | undefined, patch: Json[], schema: Schema): Jso
 const mergeKeyedItem = (list: Json[], item: Json, mergeKey: string, schema: Schema): void => {
   if (!isObject(item)) throw badRequest("a list that merges by key must hold objects");
   const key = item[mergeKey];
-  if (key === undefined)
+  if (key === undefined) {
     throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+  }
   const index = list.findIndex((other) => isObject(other) && equal(other[mergeKey], key));
   const existing = list[index];
   if (item.$patch === "delete") {

@@ -122,8 +122,9 @@ const readMessage = (name: string, bytes: Buffer): JsonObject => {
   for (const { number, value } of fieldsOf(bytes)) {
     const field = known.get(number);
     if (field) readField(field, value, result);
-    else if (known.size > 0)
+    else if (known.size > 0) {
       throw new Undecodable(`field ${number} of ${name} is not known in protobuf form`);
+    }
   }
   return result;
 };

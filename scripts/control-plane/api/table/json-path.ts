@@ -55,8 +55,9 @@ const firstStep = (path: string): { step: Step; rest: string } | string => {
 export const jsonPath = (text: string): JsonPath => {
   const steps: Step[] = [];
   let rest = text.replace(/^\{(.*)\}$/, "$1").replace(/^\$/, "");
-  if (rest !== "" && !/^[.[]/.test(rest))
+  if (rest !== "" && !/^[.[]/.test(rest)) {
     return { ok: false, why: `must start with "." in ${JSON.stringify(text)}` };
+  }
   while (rest !== "" && rest !== ".") {
     const read = firstStep(rest);
     if (typeof read === "string") return { ok: false, why: `cannot read ${read} in ${JSON.stringify(text)}` };

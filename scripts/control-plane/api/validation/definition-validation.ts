@@ -134,8 +134,9 @@ const typeFaults = (schema: Schema, path: string): Cause[] => {
       ),
     );
   }
-  if (schema.type === "array" && !schema.items)
+  if (schema.type === "array" && !schema.items) {
     faults.push(requiredValue(`${path}.items`, "must be specified"));
+  }
   return faults;
 };
 
@@ -159,8 +160,9 @@ const listFaults = (schema: Schema, path: string): Cause[] => {
   const keysField = `${path}.x-kubernetes-list-map-keys`;
   const keys = schema["x-kubernetes-list-map-keys"] ?? [];
   if (listType !== "map") return [];
-  if (keys.length === 0)
+  if (keys.length === 0) {
     return [requiredValue(keysField, "must not be empty if x-kubernetes-list-type is map")];
+  }
   const faults: Cause[] = [];
   for (const key of keys) {
     const property = schema.items?.properties?.[key];
@@ -217,8 +219,9 @@ const partFaults = (part: Schema, schema: Schema, path: string, name: string): C
   if (part.type !== undefined && !schema["x-kubernetes-int-or-string"]) {
     faults.push(forbiddenValue(`${at}.type`, "must be empty to be structural"));
   }
-  if (part.default !== undefined)
+  if (part.default !== undefined) {
     faults.push(forbiddenValue(`${at}.default`, "must be undefined to be structural"));
+  }
   if (part.description) faults.push(forbiddenValue(`${at}.description`, "must be empty to be structural"));
   for (const property of Object.keys(part.properties ?? {})) {
     if (schema.properties?.[property]) continue;

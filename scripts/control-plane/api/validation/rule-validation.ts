@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// x-kubernetes-validations: compiles rules once and evaluates them on objects and their changes.
+// Compiles x-kubernetes-validations once, and evaluates the rules on objects and their changes.
 // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
 import type { Environment, ParseResult } from "@marcbachmann/cel-js";
 import type { Cause, CauseReason } from "../api-status.ts";
@@ -113,8 +113,9 @@ const schemaOf = (name: string, { properties, additionalProperties }: Schema): S
 /** The old item that a list item was, which only lists keyed by fields can tell. */
 const correlated = (item: Json, old: Json | undefined, schema: Schema): Json | undefined => {
   const keys = schema["x-kubernetes-list-map-keys"];
-  if (schema["x-kubernetes-list-type"] !== "map" || !keys || !Array.isArray(old) || !isObject(item))
+  if (schema["x-kubernetes-list-type"] !== "map" || !keys || !Array.isArray(old) || !isObject(item)) {
     return undefined;
+  }
   return old.find((other) => isObject(other) && keys.every((key) => other[key] === item[key]));
 };
 

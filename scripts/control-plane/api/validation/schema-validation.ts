@@ -72,8 +72,9 @@ const numberFaults = (value: number, schema: Schema, path: string): Cause[] => {
 const stringFaults = (value: string, schema: Schema, path: string): Cause[] => {
   const faults: Cause[] = [];
   const length = [...value].length;
-  if (schema.maxLength !== undefined && length > schema.maxLength)
+  if (schema.maxLength !== undefined && length > schema.maxLength) {
     faults.push(tooLong(path, schema.maxLength));
+  }
   if (schema.minLength !== undefined && length < schema.minLength) {
     faults.push(
       invalidValue(path, value, `${path} in body should be at least ${schema.minLength} chars long`),

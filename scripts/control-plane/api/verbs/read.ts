@@ -22,8 +22,9 @@ export const storedObject = (ctx: ApiContext, request: ApiRequest): KubeObject =
 const versionParameter = (query: URLSearchParams): number | undefined => {
   const text = query.get("resourceVersion") ?? "";
   if (text === "") return undefined;
-  if (!/^\d+$/.test(text))
+  if (!/^\d+$/.test(text)) {
     throw badRequest(`invalid resource version: strconv.ParseUint: parsing "${text}": invalid syntax`);
+  }
   return Number(text);
 };
 

@@ -172,8 +172,9 @@ export const changePin = async (
       replacedBy: pinDigest(key, next),
     });
   } catch (error) {
-    if (!(error instanceof CkrError && error.call === "C_SetPIN" && isPinChangeRefused(error.value)))
+    if (!(error instanceof CkrError && error.call === "C_SetPIN" && isPinChangeRefused(error.value))) {
       throw error;
+    }
     return error.value;
   }
   return undefined;

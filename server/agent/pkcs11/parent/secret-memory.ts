@@ -48,8 +48,9 @@ export const createSecretMemory = (): SecretMemory => {
       const paths = [...entries.values()].filter(({ path, listed }) => listed && path.startsWith(prefix));
       for (const { path, content } of paths.sort((a, b) => (a.path < b.path ? -1 : 1))) {
         if (content.kind === "invalid") invalid.push(path);
-        if (content.kind === "found")
+        if (content.kind === "found") {
           secrets.push(summaryOf(path, { ...content, data: new Map(content.keys) }));
+        }
       }
       return { kind: "listed", secrets, invalid };
     },

@@ -124,8 +124,9 @@ const create = async (deps: CrossSigningDeps): Promise<"published" | "password-n
   const { machine, request, user, password } = deps;
   const requests = await machine.bootstrapCrossSigning(false);
   await deps.flush();
-  if (requests.uploadKeysReq && !(await send(deps, "keys/upload", requests.uploadKeysReq)))
+  if (requests.uploadKeysReq && !(await send(deps, "keys/upload", requests.uploadKeysReq))) {
     return "unavailable";
+  }
   const result = await publishIdentity(request, user.toString(), password, requests.uploadSigningKeysReq);
   if (result !== "published") return result;
   await send(deps, "keys/signatures/upload", requests.uploadSignaturesReq);

@@ -24,8 +24,9 @@ export const publishIdentity = async (
   keys: string,
 ): Promise<PublishResult> => {
   const body: unknown = JSON.parse(keys);
-  if (typeof body !== "object" || body === null)
+  if (typeof body !== "object" || body === null) {
     throw new Error("the machine's request has no object as its body");
+  }
   const upload = (auth?: object) =>
     request("POST", "keys/device_signing/upload", { ...body, ...(auth !== undefined && { auth }) });
   const first = await upload();

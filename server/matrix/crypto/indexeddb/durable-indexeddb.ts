@@ -196,8 +196,9 @@ const captureChanges = async (reader: IdbDatabase, tracker: ChangeTracker): Prom
       rows.set(schemaRow(reader.name), serialize(schemaOf(reader.name, reader.version, stores)));
       for (const store of stores) readAll(store);
     } else {
-      for (const store of stores)
+      for (const store of stores) {
         for (const key of changes.records.get(store.name)?.values() ?? []) read(store, key);
+      }
     }
   });
   try {

@@ -59,8 +59,9 @@ const restoreDatabase = async (
 };
 
 const put = (store: IdbObjectStore | undefined, value: unknown, key: unknown): void => {
-  if (store === undefined)
+  if (store === undefined) {
     throw new Error("the bot's store holds a record of an IndexedDB store that is unknown");
+  }
   if (store.keyPath === null) store.put(value, key);
   else store.put(value);
 };

@@ -19,8 +19,9 @@ export const wasmIdentityAccess = (machine: wasm.OlmMachine): IdentityAccess => 
   async exportCrossSigningKeys() {
     const keys = await machine.exportCrossSigningKeys();
     const { masterKey, self_signing_key: selfSigning, userSigningKey } = keys ?? {};
-    if (masterKey === undefined || selfSigning === undefined || userSigningKey === undefined)
+    if (masterKey === undefined || selfSigning === undefined || userSigningKey === undefined) {
       return undefined;
+    }
     return { master: masterKey, selfSigning, userSigning: userSigningKey };
   },
   async importCrossSigningKeys({ master, selfSigning, userSigning }) {

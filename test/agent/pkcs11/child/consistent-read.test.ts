@@ -31,6 +31,7 @@ const rows: [what: string, versionAt: (look: number) => number | Unread, version
   ];
 
 t.test("reading while somebody writes", async (t) => {
-  for (const [what, versionAt, versions, looks] of rows)
+  for (const [what, versionAt, versions, looks] of rows) {
     t.same(readWith(versionAt), { looks, versions }, what);
+  }
 });
