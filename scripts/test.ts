@@ -71,7 +71,7 @@ const run = async (): Promise<number> => {
     return 1;
   }
   const synapse = await prepareSynapseRoot(say);
-  if (synapse.state === "unavailable") say(`Tests that need Synapse are skipped. ${synapse.why}`);
+  if (synapse.kind === "unavailable") say(`Tests that need Synapse are skipped. ${synapse.why}`);
   const named = process.argv.slice(2);
   const files = named.length > 0 ? named : globSync("test/**/*.test.ts", { cwd: root }).sort();
   const folder = mkdtempSync(join(tmpdir(), "keyswitch-test-"));

@@ -64,7 +64,7 @@ const forbidden = (assessment: Assessment, deployment: Deployment | undefined): 
   };
 };
 
-const conflict = (assessment: Assessment, named: Extract<Named, { state: "foreign" }>): Decision => {
+const conflict = (assessment: Assessment, named: Extract<Named, { kind: "foreign" }>): Decision => {
   const { spec } = assessment;
   const name = spec.deploymentName;
   return refused(
@@ -169,7 +169,7 @@ const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["temp
 export const decide = (assessment: Assessment): Decision => {
   const { spec, observed } = assessment;
   const { named } = observed;
-  switch (named.state) {
+  switch (named.kind) {
     case "ours":
       return switched(assessment, named.deployment);
     case "foreign":

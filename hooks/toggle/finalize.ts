@@ -30,7 +30,7 @@ const blockedText = (parent: Toggle, spec: ResolvedSpec, kept: readonly Deployme
 export const finalize = (assessment: Assessment): FinalizeResult => {
   const { parent, spec, before, observed } = assessment;
   const { named, others, hidden } = observed;
-  const ours = named.state === "ours" && !hidden.includes(named.deployment) ? [named.deployment] : [];
+  const ours = named.kind === "ours" && !hidden.includes(named.deployment) ? [named.deployment] : [];
   const listed = [...ours, ...others];
   const owned = [...listed, ...hidden].filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   const kept = owned.filter(

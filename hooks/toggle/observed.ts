@@ -10,16 +10,16 @@ const DEPLOYMENTS = "Deployment.apps/v1";
 
 /** What became of the name that the Toggle is for. */
 export type Named =
-  | { readonly state: "ours"; readonly deployment: Deployment }
+  | { readonly kind: "ours"; readonly deployment: Deployment }
   /** It matches and has no controller: Metacontroller adopts it at its next sync. */
-  | { readonly state: "unclaimed"; readonly deployment: Deployment }
+  | { readonly kind: "unclaimed"; readonly deployment: Deployment }
   /** It is being deleted. */
-  | { readonly state: "leaving"; readonly deployment: Deployment }
+  | { readonly kind: "leaving"; readonly deployment: Deployment }
   /** Another controller owns it, or the selector does not match it. */
-  | { readonly state: "foreign"; readonly deployment: Deployment; readonly owner?: string }
-  | { readonly state: "absent" }
+  | { readonly kind: "foreign"; readonly deployment: Deployment; readonly owner?: string }
+  | { readonly kind: "absent" }
   /** Without a customize hook nobody says who has the name. */
-  | { readonly state: "unknown" };
+  | { readonly kind: "unknown" };
 
 export interface Observed {
   readonly named: Named;
@@ -36,12 +36,12 @@ const matches = (deployment: Deployment, spec: ResolvedSpec): boolean =>
 const whose = (deployment: Deployment, isChild: boolean, uid: string, spec: ResolvedSpec): Named => {
   const controller = controllerOf(deployment);
   if (controller !== undefined && controller.uid !== uid) {
-    return { state: "foreign", deployment, owner: `${controller.kind} ${controller.name}` };
+    return { kind: "foreign", deployment, owner: `${controller.kind} ${controller.name}` };
   }
-  if (!isChild && !matches(deployment, spec)) return { state: "foreign", deployment };
-  if (deployment.metadata.deletionTimestamp !== undefined) return { state: "leaving", deployment };
+  if (!isChild && !matches(deployment, spec)) return { kind: "foreign", deployment };
+  if (deployment.metadata.deletionTimestamp !== undefined) return { kind: "leaving", deployment };
   // A child may be shown without our reference: it has just been adopted.
-  return { state: isChild || controller !== undefined ? "ours" : "unclaimed", deployment };
+  return { kind: isChild || controller !== undefined ? "ours" : "unclaimed", deployment };
 };
 
 /** Reads the children and the related objects of `request`. */
@@ -52,12 +52,12 @@ export const observe = (request: ToggleSyncRequest, spec: ResolvedSpec): Observe
   const related = request.related[DEPLOYMENTS];
   const child = ownProperty(children, key);
   const deployment = child ?? (related && ownProperty(related, key));
-  const nobody: Named = { state: related === undefined ? "unknown" : "absent" };
+  const nobody: Named = { kind: related === undefined ? "unknown" : "absent" };
   const named = deployment === undefined ? nobody : whose(deployment, child !== undefined, uid, spec);
   return {
     named,
     others: sortedEntries(children)
-      .filter(([name]) => name !== key || named.state !== "ours")
+      .filter(([name]) => name !== key || named.kind !== "ours")
       .map(([, other]) => other),
     hidden: sortedEntries(related ?? {})
       .filter(([name, other]) => ownProperty(children, name) === undefined && isOwnedBy(other, uid))

@@ -26,8 +26,8 @@ import { EMPTY_DATABASE, startSynapse } from "./synapse.ts";
 
 /** A root that is ready, or why there is none, in a line. */
 export type SynapseRoot =
-  | { readonly state: "ready"; readonly root: string; readonly version: string }
-  | { readonly state: "unavailable"; readonly why: string };
+  | { readonly kind: "ready"; readonly root: string; readonly version: string }
+  | { readonly kind: "unavailable"; readonly why: string };
 
 /** To be raised when what is put into a root changes. It is in the folder's name, so that clones of different ages agree. */
 const RECIPE = 1;
@@ -42,7 +42,7 @@ const LEFT_BEHIND_MS = 3 * 60 * 60_000;
 const synapseRootFolder = (): string =>
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyswitch", `synapse-sid-${RECIPE}`);
 
-const unavailable = (why: string): SynapseRoot => ({ state: "unavailable", why });
+const unavailable = (why: string): SynapseRoot => ({ kind: "unavailable", why });
 
 /** Looks whether a root is there that this process can use; makes none. */
 export const findSynapseRoot = (folder: string = synapseRootFolder()): SynapseRoot => {
@@ -52,7 +52,7 @@ export const findSynapseRoot = (folder: string = synapseRootFolder()): SynapseRo
   if (!existsSync(marker)) {
     return unavailable("There is no Synapse on this machine; the start of `npm test` says why.");
   }
-  return { state: "ready", root: folder, version: readFileSync(marker, "utf8").trim() };
+  return { kind: "ready", root: folder, version: readFileSync(marker, "utf8").trim() };
 };
 
 /**
@@ -64,7 +64,7 @@ export const prepareSynapseRoot = async (
   folder: string = synapseRootFolder(),
 ): Promise<SynapseRoot> => {
   const found = findSynapseRoot(folder);
-  if (found.state === "ready" || process.platform !== "linux" || process.getuid?.() !== 0) return found;
+  if (found.kind === "ready" || process.platform !== "linux" || process.getuid?.() !== 0) return found;
   const missing = provide(DEBOOTSTRAP, say);
   if (missing.length > 0) return unavailable("debootstrap is missing, and can't be installed here.");
   say("Installing Synapse for the tests, once for this machine; it takes a minute or two...");

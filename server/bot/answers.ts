@@ -14,8 +14,8 @@ const namesText = (names: readonly string[]): string =>
     : names.join(", ");
 
 /** The answer where no Toggle was chosen. A Toggle that this user may not use here reads like one that is not there. */
-export const noChoiceText = (choice: Exclude<Choice, { state: "one" }>): string => {
-  if (choice.state === "which") return `Which one? ${namesText(choice.names)}`;
+export const noChoiceText = (choice: Exclude<Choice, { kind: "one" }>): string => {
+  if (choice.kind === "which") return `Which one? ${namesText(choice.names)}`;
   const here =
     choice.names.length === 0
       ? "There is none that you may switch in this room."
@@ -59,7 +59,7 @@ const MAX_LISTED = 100;
 
 /** `visible`, a line each; the one that is meant where a command names none is marked. `now`: ms since the epoch. */
 export const listText = (visible: readonly Toggle[], defaultName: string, now: number): string => {
-  if (visible.length === 0) return noChoiceText({ state: "none", names: [] });
+  if (visible.length === 0) return noChoiceText({ kind: "none", names: [] });
   const lines = visible.slice(0, MAX_LISTED).map((toggle) => {
     const { name } = toggle.metadata;
     return `${name}: ${briefState(toggle, now)}${name === defaultName && visible.length > 1 ? " (default)" : ""}`;
@@ -77,7 +77,7 @@ export const statusText = (toggle: Toggle, now: number): string =>
 
 /** All of `visible`, a line each. */
 export const statusOfAllText = (visible: readonly Toggle[], now: number): string => {
-  if (visible.length === 0) return noChoiceText({ state: "none", names: [] });
+  if (visible.length === 0) return noChoiceText({ kind: "none", names: [] });
   const lines = visible.slice(0, MAX_STATUSES).map((toggle) => statusText(toggle, now));
   const rest = visible.length - lines.length;
   return [...lines, ...(rest === 0 ? [] : [`and ${rest} more; name one: status NAME`])].join("\n");

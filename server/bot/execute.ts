@@ -70,7 +70,7 @@ const namesOf = (context: ExecuteContext, source: CommandSource): string[] =>
 const noToggle = (context: ExecuteContext, name: string | undefined, source: CommandSource): Decision => ({
   outcome: "no-toggle",
   text: noChoiceText({
-    state: "none",
+    kind: "none",
     ...(name !== undefined && { name }),
     names: namesOf(context, source).filter((other) => other !== name),
   }),
@@ -108,7 +108,7 @@ const decisionOf = (
   source: CommandSource,
 ): Decision => {
   const now = context.clock.now();
-  switch (result.state) {
+  switch (result.kind) {
     case "switched":
       return {
         outcome: "switched",
@@ -143,10 +143,10 @@ export const runSwitch = async (
 ): Promise<Decision> => {
   const { access, clock } = context;
   const chosen = await resolveToggle(viewOf(context), command.toggle, source);
-  if (chosen.state === "failed") return failure(chosen.why);
-  if (chosen.state !== "one") {
+  if (chosen.kind === "failed") return failure(chosen.why);
+  if (chosen.kind !== "one") {
     return {
-      outcome: chosen.state === "which" ? "which-toggle" : "no-toggle",
+      outcome: chosen.kind === "which" ? "which-toggle" : "no-toggle",
       text: noChoiceText(chosen),
     };
   }
@@ -189,10 +189,10 @@ const runStatus = async (
     };
   }
   const chosen = await resolveToggle(viewOf(context), name, source);
-  if (chosen.state === "one") {
+  if (chosen.kind === "one") {
     return { outcome: "told", text: statusText(chosen.toggle, now()), toggle: chosen.toggle.metadata.name };
   }
-  if (chosen.state === "failed") return failure(chosen.why);
+  if (chosen.kind === "failed") return failure(chosen.why);
   return { outcome: "no-toggle", text: noChoiceText(chosen) };
 };
 

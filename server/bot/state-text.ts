@@ -146,7 +146,7 @@ export const whoText = (toggle: Toggle): string => {
     !last.explained || reason === "" || DEFAULT_REASON.test(reason)
       ? ""
       : `, because ${shorten(reason, MAX_REASON_SHOWN)}`;
-  if (last.by === "manager") return ` Switched with ${shorten(last.manager, MAX_REASON_SHOWN)}${why}.`;
+  if (last.kind === "manager") return ` Switched with ${shorten(last.manager, MAX_REASON_SHOWN)}${why}.`;
   return ` Switched ${last.named ? `by ${shorten(requestedBy, MAX_REASON_SHOWN)}` : "in chat"}${why}.`;
 };
 

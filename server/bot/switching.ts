@@ -83,14 +83,14 @@ export const getWithRetries =
   };
 
 export type Switched =
-  | { readonly state: "switched"; readonly toggle: Toggle }
+  | { readonly kind: "switched"; readonly toggle: Toggle }
   /** It was cut off, the Toggle has changed since, and it is not known whether the command took effect before that. */
-  | { readonly state: "interrupted"; readonly toggle: Toggle }
+  | { readonly kind: "interrupted"; readonly toggle: Toggle }
   /** It did not take effect, and has become too old to. */
-  | { readonly state: "late"; readonly toggle: Toggle }
+  | { readonly kind: "late"; readonly toggle: Toggle }
   /** The user may not use the Toggle any more. */
-  | { readonly state: "hidden" }
-  | { readonly state: "failed"; readonly why: ToggleFailure };
+  | { readonly kind: "hidden" }
+  | { readonly kind: "failed"; readonly why: ToggleFailure };
 
 export type SwitchContext = {
   readonly toggles: Pick<Toggles, "get" | "patch">;
@@ -101,7 +101,7 @@ export type SwitchContext = {
   onBegin(begun: SentPatch): void;
 };
 
-const failed = (why: ToggleFailure): Switched => ({ state: "failed", why });
+const failed = (why: ToggleFailure): Switched => ({ kind: "failed", why });
 
 /** What has become of a switch that may have been sent; undefined: nothing, and it can be sent. */
 const verdictOf = (
@@ -109,12 +109,12 @@ const verdictOf = (
   toggle: Toggle,
   mayUse: SwitchContext["mayUse"],
 ): Switched | undefined => {
-  if (!mayUse(toggle)) return { state: "hidden" };
+  if (!mayUse(toggle)) return { kind: "hidden" };
   const same = toggle.metadata.uid === begun.uid;
-  if (same && isApplied(toggle, begun.patch)) return { state: "switched", toggle };
+  if (same && isApplied(toggle, begun.patch)) return { kind: "switched", toggle };
   return same && toggle.metadata.generation === begun.generation
     ? undefined
-    : { state: "interrupted", toggle };
+    : { kind: "interrupted", toggle };
 };
 
 const begin = (toggle: Toggle, patch: TogglePatch, { onBegin }: SwitchContext): SentPatch => {
@@ -146,8 +146,8 @@ class Switching {
   async run(): Promise<Switched> {
     for (;;) {
       const result = await this.#lookOrSend();
-      if ("state" in result) return result;
-      if (result.ok) return { state: "switched", toggle: result.toggle };
+      if ("kind" in result) return result;
+      if (result.ok) return { kind: "switched", toggle: result.toggle };
       const end = await this.#endBy(result.why);
       if (end !== undefined) return end;
       if (!(await this.#deadline.pause())) return failed(result.why);
@@ -161,7 +161,7 @@ class Switching {
       if (!found.ok) return found;
       const verdict = verdictOf(this.#begun, found.toggle, this.#context.mayUse);
       if (verdict !== undefined) return verdict;
-      if (this.#isLate()) return { state: "late", toggle: found.toggle };
+      if (this.#isLate()) return { kind: "late", toggle: found.toggle };
     }
     const { toggle, patch, generation } = this.#begun;
     return this.#deadline.inTime(this.#context.toggles.patch(toggle, patch, generation));
@@ -179,7 +179,7 @@ class Switching {
   async #beginAnew(): Promise<Switched | undefined> {
     const found = await this.#get();
     if (!found.ok) return found.why === "unavailable" ? undefined : failed(found.why);
-    if (!this.#context.mayUse(found.toggle)) return { state: "hidden" };
+    if (!this.#context.mayUse(found.toggle)) return { kind: "hidden" };
     this.#begun = begin(found.toggle, this.#begun.patch, this.#context);
     return undefined;
   }

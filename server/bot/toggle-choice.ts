@@ -6,11 +6,11 @@ import type { ToggleFailure, Toggles } from "../kubernetes/toggles.ts";
 import type { Access, CommandSource } from "./access.ts";
 
 export type Choice =
-  | { readonly state: "one"; readonly toggle: Toggle }
+  | { readonly kind: "one"; readonly toggle: Toggle }
   /** The command names none, and there are several: the user is asked. */
-  | { readonly state: "which"; readonly names: readonly string[] }
+  | { readonly kind: "which"; readonly names: readonly string[] }
   /** There is none of the name, or none at all, that this user may use here. `names` are those that there are. */
-  | { readonly state: "none"; readonly name?: string; readonly names: readonly string[] };
+  | { readonly kind: "none"; readonly name?: string; readonly names: readonly string[] };
 
 /** Chooses among `visible`: those that the user may use in this room. The others must not be told from missing ones. */
 export const chooseToggle = (
@@ -22,11 +22,11 @@ export const chooseToggle = (
   const called = (wanted: string) => visible.find(({ metadata }) => metadata.name === wanted);
   if (name !== undefined) {
     const toggle = called(name);
-    return toggle === undefined ? { state: "none", name, names } : { state: "one", toggle };
+    return toggle === undefined ? { kind: "none", name, names } : { kind: "one", toggle };
   }
   const toggle = called(defaultName) ?? (visible.length === 1 ? visible[0] : undefined);
-  if (toggle !== undefined) return { state: "one", toggle };
-  return names.length === 0 ? { state: "none", names } : { state: "which", names };
+  if (toggle !== undefined) return { kind: "one", toggle };
+  return names.length === 0 ? { kind: "none", names } : { kind: "which", names };
 };
 
 /** What keeps every command from being done. `no-toggles`: the cluster has no Toggles at all, their CRD is gone. */
@@ -38,7 +38,7 @@ export const watchRefusal = (toggles: Pick<Toggles, "state">): Refusal => {
   return why === "not-found" ? "no-toggles" : why;
 };
 
-export type Resolved = Choice | { readonly state: "failed"; readonly why: Refusal };
+export type Resolved = Choice | { readonly kind: "failed"; readonly why: Refusal };
 
 export type ToggleView = {
   readonly toggles: Pick<Toggles, "list" | "get" | "state">;
@@ -60,18 +60,18 @@ export const resolveToggle = async (
 ): Promise<Resolved> => {
   const visible = visibleTo(view, source);
   const choice = chooseToggle(name, visible, view.defaultName);
-  if (view.toggles.state().ok || choice.state === "which") return choice;
-  const candidate = choice.state === "one" ? choice.toggle.metadata.name : (name ?? view.defaultName);
+  if (view.toggles.state().ok || choice.kind === "which") return choice;
+  const candidate = choice.kind === "one" ? choice.toggle.metadata.name : (name ?? view.defaultName);
   const found = await view.toggles.get(candidate);
   const names = visible.map(({ metadata }) => metadata.name).filter((other) => other !== candidate);
-  const none: Choice = { state: "none", ...(name !== undefined && { name }), names };
+  const none: Choice = { kind: "none", ...(name !== undefined && { name }), names };
   if (found.ok) {
-    return view.access.mayUse(found.toggle, source) ? { state: "one", toggle: found.toggle } : none;
+    return view.access.mayUse(found.toggle, source) ? { kind: "one", toggle: found.toggle } : none;
   }
-  if (found.why !== "not-found") return { state: "failed", why: found.why };
+  if (found.why !== "not-found") return { kind: "failed", why: found.why };
   // Which others there are is not known now.
   const why = watchRefusal(view.toggles);
-  return name === undefined || why === "no-toggles" ? { state: "failed", why } : none;
+  return name === undefined || why === "no-toggles" ? { kind: "failed", why } : none;
 };
 
 /** `toggles`, whose memory never goes back behind a patch made through it: the watch tells of that a moment later. */

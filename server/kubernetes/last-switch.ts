@@ -23,9 +23,9 @@ type SwitchRecord = Static<typeof SwitchRecord>;
 
 export type LastSwitch =
   /** Of our patches; `named`: spec.requestedBy is ours, too. */
-  | { readonly by: "chat"; readonly named: boolean; readonly explained: boolean }
+  | { readonly kind: "chat"; readonly named: boolean; readonly explained: boolean }
   /** `explained`: spec.reason is this manager's. */
-  | { readonly by: "manager"; readonly manager: string; readonly explained: boolean };
+  | { readonly kind: "manager"; readonly manager: string; readonly explained: boolean };
 
 const owns = ({ fieldsV1 }: SwitchRecord, ...fields: readonly string[]): boolean =>
   fields.some((field) => Object.hasOwn(fieldsV1["f:spec"], field));
@@ -57,8 +57,8 @@ export const lastSwitchOf = ({ metadata }: Toggle): LastSwitch | undefined => {
     timeOf(record) > timeOf(than) ||
     (timeOf(record) === timeOf(than) && owns(record, "f:enabled") && !owns(than, "f:enabled"));
   if (other !== undefined && (ours === undefined || isLater(other, ours))) {
-    return { by: "manager", manager: other.manager, explained: owns(other, "f:reason") };
+    return { kind: "manager", manager: other.manager, explained: owns(other, "f:reason") };
   }
   if (ours === undefined) return undefined;
-  return { by: "chat", named: owns(ours, "f:requestedBy"), explained: owns(ours, "f:reason") };
+  return { kind: "chat", named: owns(ours, "f:requestedBy"), explained: owns(ours, "f:reason") };
 };

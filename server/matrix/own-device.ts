@@ -32,7 +32,7 @@ export const readRecoveryKey = (path: string | undefined): Uint8Array | undefine
 };
 
 const standingOf = (outcome: CrossSigningOutcome): DeviceTrust => {
-  if (outcome.state === "signed") return { isSigned: true };
+  if (outcome.kind === "signed") return { isSigned: true };
   const why =
     outcome.reason === "unavailable"
       ? "the homeserver did not answer about the bot's identity"
@@ -41,7 +41,7 @@ const standingOf = (outcome: CrossSigningOutcome): DeviceTrust => {
 };
 
 const report = (outcome: CrossSigningOutcome, logger: Pick<Logger, "info" | "warn">): void => {
-  if (outcome.state === "signed") {
+  if (outcome.kind === "signed") {
     const { identity, backup } = outcome;
     logger.info({ identity, backup }, "the bot's device is signed by its identity");
     if (backup === "failed" || backup === "wrong-recovery-key") {
@@ -80,7 +80,7 @@ export const signOwnDevice = async (options: OwnDeviceOptions): Promise<void> =>
     if (signal.aborted) return;
     report(outcome, logger);
     options.onDeviceTrust(standingOf(outcome));
-    if (outcome.state === "signed" || outcome.reason !== "unavailable") return;
+    if (outcome.kind === "signed" || outcome.reason !== "unavailable") return;
     logger.warn(
       { delayMs: RETRY_MS },
       "the homeserver did not answer about the bot's identity; trying again",

@@ -6,9 +6,9 @@ import { ALICE, ROOM, START, toggleNamed } from "./world.ts";
 
 const [web, api] = [toggleNamed("web"), toggleNamed("api")];
 
-t.equal(noChoiceText({ state: "which", names: ["api", "db"] }), "Which one? api, db");
+t.equal(noChoiceText({ kind: "which", names: ["api", "db"] }), "Which one? api, db");
 t.equal(
-  noChoiceText({ state: "none", name: "db", names: ["api"] }),
+  noChoiceText({ kind: "none", name: "db", names: ["api"] }),
   "There is no Toggle db here. You may switch here: api.",
 );
 

@@ -38,7 +38,7 @@ t.test("a Toggle that changed since it was looked up is switched at its new gene
   const { context, begun, toggle } = begin(world);
   world.edit("web", { replicas: 5 });
   const result = await ended(world, switchOnce(context, toggle, patch));
-  t.equal(result.state, "switched");
+  t.equal(result.kind, "switched");
   t.same(
     begun.map(({ generation }) => generation),
     [1, 2],
@@ -52,7 +52,7 @@ t.test("a patch that arrives late does not undo what somebody did meanwhile", as
   const work = switchOnce(context, toggle, patch);
   await world.pass(1000);
   world.edit("web", { replicas: 5 });
-  t.same(await ended(world, work), { state: "failed", why: "unavailable" });
+  t.same(await ended(world, work), { kind: "failed", why: "unavailable" });
   t.match(world.toggles.get("web")?.spec, { enabled: true, replicas: 5 });
 });
 
@@ -69,7 +69,7 @@ t.test("a Toggle that was deleted and made anew is not taken for the one that wa
       world,
       resumeSwitch(context, first, () => false),
     ),
-    { state: "interrupted" },
+    { kind: "interrupted" },
   );
   t.equal(world.toggles.get("web")?.spec.enabled, true);
 });
@@ -92,7 +92,7 @@ t.test(
         world,
         resumeSwitch(context, begun, () => late),
       );
-      t.same([result.state, world.effects.length], [state, effects], `${before}${late ? ", late" : ""}`);
+      t.same([result.kind, world.effects.length], [state, effects], `${before}${late ? ", late" : ""}`);
     }
   },
 );
@@ -103,7 +103,7 @@ t.test("resumed: a Toggle that nobody has switched is not taken for one that is 
   const { enabled: _, ...spec } = toggle.spec;
   world.toggles.set("web", { ...toggle, spec: { ...spec, requestedBy: ALICE, reason: "r" } });
   const begun = { toggle: "web", uid: "uid-web", generation: 1, patch: { ...patch, enabled: true } };
-  const { state } = await ended(
+  const { kind: state } = await ended(
     world,
     resumeSwitch(context, begun, () => false),
   );
@@ -116,5 +116,5 @@ t.test("whoever lost the right in between does not switch", async (t) => {
   const { context, toggle } = begin(world);
   world.edit("web", { replicas: 5 });
   const result = await ended(world, switchOnce({ ...context, mayUse: () => false }, toggle, patch));
-  t.same([result.state, world.effects], ["hidden", []]);
+  t.same([result.kind, world.effects], ["hidden", []]);
 });

@@ -25,16 +25,16 @@ t.test("a test file without Synapse counts one skipped test, with the reason", a
 });
 
 t.test("a file's own t is refused, because tap would end it while the file waits", async (t) => {
-  await t.rejects(synapseFor(root, { availability: { state: "unavailable", why: "" } }), {
+  await t.rejects(synapseFor(root, { availability: { kind: "unavailable", why: "" } }), {
     message: /within a test/,
   });
 });
 
 t.test("a root without its marker is not used: it is half-built", async (t) => {
   const folder = t.testdir({ usr: { bin: {} } });
-  t.equal(findSynapseRoot(folder).state, "unavailable");
+  t.equal(findSynapseRoot(folder).kind, "unavailable");
   mkdirSync(join(folder, "var/lib/keyswitch"), { recursive: true });
   writeFileSync(join(folder, "var/lib/keyswitch/synapse-version"), "1.2.3\n");
   const asRoot = process.platform === "linux" && process.getuid?.() === 0;
-  t.equal(findSynapseRoot(folder).state, asRoot ? "ready" : "unavailable");
+  t.equal(findSynapseRoot(folder).kind, asRoot ? "ready" : "unavailable");
 });

@@ -33,7 +33,7 @@ const logInAs = async (baseUrl: string, user: string, password: string): Promise
 const root = findSynapseRoot();
 t.test("on a real homeserver", async (t) => {
   const synapse = await synapseFor(t, { config: { session_lifetime: "24h" } });
-  if (synapse === undefined || root.state !== "ready") return;
+  if (synapse === undefined || root.kind !== "ready") return;
   t.test("serves users, and keeps them and its address while it is stopped and started", async (t) => {
     const { userId, password } = await synapse.registerUser("alice");
     t.equal(userId, `@alice:${synapse.serverName}`);

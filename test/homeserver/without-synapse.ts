@@ -5,7 +5,7 @@ import { synapseFor } from "../matrix/synapse.ts";
 
 t.test("what needs Synapse", async (t) => {
   const synapse = await synapseFor(t, {
-    availability: { state: "unavailable", why: process.argv[2] ?? "" },
+    availability: { kind: "unavailable", why: process.argv[2] ?? "" },
   });
   if (synapse !== undefined) t.fail("there is none");
 });

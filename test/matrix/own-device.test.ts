@@ -21,9 +21,9 @@ const authFrom = (env: Record<string, string>) => {
 };
 const PASSWORD = authFrom({ MATRIX_USER: "@bot:example.org", MATRIX_PASSWORD: SECRET });
 
-const SIGNED: CrossSigningOutcome = { state: "signed", identity: "kept", backup: "none" };
-const unsigned = (reason: Extract<CrossSigningOutcome, { state: "unsigned" }>["reason"]) =>
-  ({ state: "unsigned", reason }) as const;
+const SIGNED: CrossSigningOutcome = { kind: "signed", identity: "kept", backup: "none" };
+const unsigned = (reason: Extract<CrossSigningOutcome, { kind: "unsigned" }>["reason"]) =>
+  ({ kind: "unsigned", reason }) as const;
 
 /** Signs with these outcomes, one after the other; the last one stays. */
 const sign = async (
@@ -109,7 +109,7 @@ for (const [reason, says] of reasons) {
 
 for (const backup of ["failed", "wrong-recovery-key"] as const) {
   t.test(`signed, but the keys could not be kept in secret storage: ${backup}`, async (t) => {
-    const { lines } = await sign([{ state: "signed", identity: "created", backup }]);
+    const { lines } = await sign([{ kind: "signed", identity: "created", backup }]);
     t.match(lines.at(-1), { level: "warn", backup });
   });
 }

@@ -35,7 +35,7 @@ export type SynapseOptions = Omit<HomeserverOptions, "root"> & {
 export const synapseFor = async (t: Test, options: SynapseOptions = {}): Promise<Homeserver | undefined> => {
   if (t === root) throw new Error("synapseFor has to be called within a test: see what it says about that");
   const { availability = findSynapseRoot(), ...rest } = options;
-  if (availability.state === "unavailable") {
+  if (availability.kind === "unavailable") {
     t.test("Synapse", { skip: availability.why }, async () => {});
     return undefined;
   }

@@ -91,7 +91,7 @@ const measure = async (scene: BenchScene): Promise<BotFigures> => {
 /** Needs dist/, as `npm run build` makes it; its files go below `folder`. `say` is told what takes long. */
 export const measureBot = async (folder: string, say: (line: string) => void): Promise<BotResult> => {
   const synapse = await prepareSynapseRoot(say);
-  if (synapse.state === "unavailable") return { ok: false, why: synapse.why };
+  if (synapse.kind === "unavailable") return { ok: false, why: synapse.why };
   const own = join(folder, "bot");
   mkdirSync(own);
   const scene = await setBenchScene(synapse.root, own);

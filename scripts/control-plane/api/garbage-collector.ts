@@ -43,7 +43,7 @@ const concerned = (ctx: ApiContext, event: StoreEvent, dependents: Dependents): 
   }
   const owners = (ownerReferences ?? []).flatMap((owner) => {
     const found = findOwner(ctx, object, owner);
-    return found.state === "present" ? [placeOf(found.bucket, found.object)] : [];
+    return found.kind === "present" ? [placeOf(found.bucket, found.object)] : [];
   });
   return [...dependents.of(object), ...owners];
 };
@@ -88,20 +88,20 @@ const placeOf = (bucket: string, object: KubeObject): Place => ({
 const placeKey = ({ bucket, namespace, name }: Place): string => `${bucket} ${namespace ?? ""} ${name}`;
 
 type FoundOwner =
-  | { state: "present"; bucket: string; object: KubeObject }
-  | { state: "absent" }
+  | { kind: "present"; bucket: string; object: KubeObject }
+  | { kind: "absent" }
   /** The kind is not served, so nobody can say whether the owner is there. */
-  | { state: "unknown" };
+  | { kind: "unknown" };
 
 const findOwner = (ctx: ApiContext, dependent: KubeObject, owner: OwnerReference): FoundOwner => {
   const kind = ctx.registry.findKind(owner.apiVersion, owner.kind);
-  if (!kind) return { state: "unknown" };
+  if (!kind) return { kind: "unknown" };
   // A cluster-scoped dependent can't name a namespaced owner, and owners are never in another namespace.
   const namespace = kind.namespaced ? dependent.metadata.namespace : undefined;
-  if (kind.namespaced && namespace === undefined) return { state: "absent" };
+  if (kind.namespaced && namespace === undefined) return { kind: "absent" };
   const object = ctx.store.get(bucketOf(kind), namespace, owner.name);
-  if (!object || object.metadata.uid !== owner.uid) return { state: "absent" };
-  return { state: "present", bucket: bucketOf(kind), object };
+  if (!object || object.metadata.uid !== owner.uid) return { kind: "absent" };
+  return { kind: "present", bucket: bucketOf(kind), object };
 };
 
 const hasFinalizer = (object: KubeObject, name: string): boolean =>
@@ -150,9 +150,9 @@ const judgeDependent = (
   const references = object.metadata.ownerReferences ?? [];
   if (references.length === 0) return;
   const found = references.map((reference) => ({ reference, owner: findOwner(ctx, object, reference) }));
-  if (found.some(({ owner }) => owner.state === "unknown")) return;
-  const isWaiting = (owner: FoundOwner) => owner.state === "present" && isForegroundDeletion(owner.object);
-  const solid = found.filter(({ owner }) => owner.state === "present" && !isWaiting(owner));
+  if (found.some(({ owner }) => owner.kind === "unknown")) return;
+  const isWaiting = (owner: FoundOwner) => owner.kind === "present" && isForegroundDeletion(owner.object);
+  const solid = found.filter(({ owner }) => owner.kind === "present" && !isWaiting(owner));
   if (solid.length === references.length) return;
   if (solid.length > 0) {
     keepOwners(ctx, kind, object, (reference) =>

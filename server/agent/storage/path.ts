@@ -34,7 +34,7 @@ export type TokenObject = {
 };
 
 /** How one per-key object belongs to a path: as its metadata, or as the value of a key. */
-export type Ownership = { path: string; role: "metadata" } | { path: string; role: "key"; key: string };
+export type Ownership = { path: string; kind: "metadata" } | { path: string; kind: "key"; key: string };
 
 /** One segment of a path, which is also what a key's name may be. */
 const SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,253}$/;
@@ -57,12 +57,12 @@ const splitLast = (label: string): { parent: string; last: string } | undefined 
  */
 export const owners = (label: string): Ownership[] => {
   const split = splitLast(label);
-  if (split?.last === METADATA_SEGMENT) return [{ path: split.parent, role: "metadata" }];
+  if (split?.last === METADATA_SEGMENT) return [{ path: split.parent, kind: "metadata" }];
   const owned: Ownership[] = [];
   if (isHsmPath(label) && label !== METADATA_SEGMENT) {
-    owned.push({ path: label, role: "key", key: BARE_KEY });
+    owned.push({ path: label, kind: "key", key: BARE_KEY });
   }
-  if (split !== undefined) owned.push({ path: split.parent, role: "key", key: split.last });
+  if (split !== undefined) owned.push({ path: split.parent, kind: "key", key: split.last });
   return owned;
 };
 

@@ -29,7 +29,7 @@ const collected = (
     const owner = roleIn(path, object);
     if (owner === undefined) continue;
     const { value } = object;
-    const isMetadata = owner.role === "metadata";
+    const isMetadata = owner.kind === "metadata";
     const earlier = isMetadata ? description : keys.get(owner.key);
     if (earlier !== undefined && !same(earlier, value)) {
       return { contradicted: isMetadata ? METADATA_SEGMENT : owner.key };

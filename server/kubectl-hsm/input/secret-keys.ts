@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collects the keys that a parser finds, in order; rejects invalid names and duplicates.
+import { isSecretKey } from "../../../hooks/formats.ts";
 import { isKeyName } from "../../agent/storage/path.ts";
 import { failParsing } from "./parse-text.ts";
 
@@ -8,7 +9,7 @@ export const KEY_RULE =
   'must be letters, digits, ".", "_" and "-", at most 253, not "." or "_metadata", and not begin with ".."';
 
 /** Whether token and Secret can both hold it. */
-export const isKeyForBoth = (name: string): boolean => isKeyName(name) && isKeyForBoth(name);
+export const isKeyForBoth = (name: string): boolean => isKeyName(name) && isSecretKey(name);
 
 /** A Map: a key may be called `__proto__`. */
 export type Keys = Map<string, Uint8Array>;

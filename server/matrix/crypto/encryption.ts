@@ -185,7 +185,7 @@ const askAndSign = async (
     ...(recoveryKey !== undefined && { recoveryKey }),
   };
   const users = [...new Set([userId, ...trust.allowedUsers])].map((user) => engine.userId(user));
-  if (!(await queryKeys(deps, users))) return { state: "unsigned", reason: "unavailable" };
+  if (!(await queryKeys(deps, users))) return { kind: "unsigned", reason: "unavailable" };
   // The query's answer had the pins checked already; changes that are still to be told are told by this one.
   await pins.check();
   const outcome = await crossSign(deps);

@@ -68,7 +68,7 @@ t.test("on a real homeserver", async (t) => {
     const recoveryKey = encodeRecoveryKey(key);
     await t.test("the first start makes an identity and secret storage", async (t) => {
       const { outcome } = await startFresh(t, account, recoveryKey);
-      t.strictSame(outcome, { state: "signed", identity: "created", backup: "kept" });
+      t.strictSame(outcome, { kind: "signed", identity: "created", backup: "kept" });
     });
 
     await t.test("matrix-js-sdk takes the identity from the secret storage that the bot made", async (t) => {
@@ -85,7 +85,7 @@ t.test("on a real homeserver", async (t) => {
 
     await t.test("an empty store has its device signed by the same identity", async (t) => {
       const { outcome, deviceId } = await startFresh(t, account, recoveryKey);
-      t.strictSame(outcome, { state: "signed", identity: "restored", backup: "kept" });
+      t.strictSame(outcome, { kind: "signed", identity: "restored", backup: "kept" });
       const room = await user.createRoom({ invite: [account.userId] });
       await user.seesMember(room, account.userId);
       const devices = await user.devicesOf(account.userId);
@@ -98,7 +98,7 @@ t.test("on a real homeserver", async (t) => {
 
     await t.test("without the recovery key it goes on unsigned, and replaces nothing", async (t) => {
       const { outcome, deviceId } = await startFresh(t, account);
-      t.strictSame(outcome, { state: "unsigned", reason: "identity-elsewhere" });
+      t.strictSame(outcome, { kind: "unsigned", reason: "identity-elsewhere" });
       const room = await user.createRoom({ invite: [account.userId] });
       await user.seesMember(room, account.userId);
       await user.sendText(room, "unsigned?");
@@ -113,7 +113,7 @@ t.test("on a real homeserver", async (t) => {
 
     await t.test("another recovery key is said to be wrong", async (t) => {
       const { outcome } = await startFresh(t, account, encodeRecoveryKey(randomBytes(32)));
-      t.strictSame(outcome, { state: "unsigned", reason: "wrong-recovery-key" });
+      t.strictSame(outcome, { kind: "unsigned", reason: "wrong-recovery-key" });
     });
   });
 
@@ -134,7 +134,7 @@ t.test("on a real homeserver", async (t) => {
     });
     t.ok((await owner.crypto.getCrossSigningStatus()).privateKeysInSecretStorage);
     const { outcome, deviceId } = await startFresh(t, account, made.encodedPrivateKey);
-    t.strictSame(outcome, { state: "signed", identity: "restored", backup: "kept" });
+    t.strictSame(outcome, { kind: "signed", identity: "restored", backup: "kept" });
     await owner.crypto.getUserDeviceInfo([account.userId], true);
     const status = await owner.crypto.getDeviceVerificationStatus(account.userId, deviceId);
     t.ok(status?.crossSigningVerified);

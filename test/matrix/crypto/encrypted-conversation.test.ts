@@ -27,7 +27,7 @@ t.test("on a real homeserver", async (t) => {
     let running = startBot(settings);
     t.teardown(() => running.kill());
     const ready = await running.report("ready");
-    t.strictSame(ready.outcome, { state: "signed", identity: "created", backup: "none" });
+    t.strictSame(ready.outcome, { kind: "signed", identity: "created", backup: "none" });
     t.comment("resident memory of the bot, MiB", ready.memory);
     // A client as MSC4153 wants them: it gives keys to cross-signed devices alone, and shows messages of no others.
     const user = await startUser({ baseUrl, ...alice, onlySignedDevices: true });
@@ -68,7 +68,7 @@ t.test("on a real homeserver", async (t) => {
         running = startBot(settings);
         const again = await running.report("ready");
         t.equal(again.fingerprint, ready.fingerprint, "it is the same device");
-        t.match(again.outcome, { state: "signed", identity: "kept" });
+        t.match(again.outcome, { kind: "signed", identity: "kept" });
         t.match(await user.nextMessage({ text: `echo message ${round}` }), { encrypted: true });
         t.match(await user.nextMessage({ text: `echo missed ${round}` }), { encrypted: true });
         t.strictSame(

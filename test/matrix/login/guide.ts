@@ -73,7 +73,7 @@ export const synapseOfGuide = async (
   more: Record<string, unknown> = {},
 ): Promise<Homeserver | undefined> => {
   const found = findSynapseRoot();
-  if (found.state === "unavailable") return synapseFor(t);
+  if (found.kind === "unavailable") return synapseFor(t);
   const { module } = placeStandIn(t, found.root);
   const local = (name: Snippet) =>
     parse(

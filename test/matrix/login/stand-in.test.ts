@@ -11,8 +11,8 @@ import { placeStandIn } from "./guide.ts";
 
 const found = findSynapseRoot();
 
-t.test("on a real homeserver", { skip: found.state === "unavailable" && found.why }, async (t) => {
-  if (found.state === "unavailable") return;
+t.test("on a real homeserver", { skip: found.kind === "unavailable" && found.why }, async (t) => {
+  if (found.kind === "unavailable") return;
   const { root } = found;
   const { module, inside } = placeStandIn(t, root);
   const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });

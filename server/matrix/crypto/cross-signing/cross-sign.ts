@@ -35,13 +35,13 @@ export type UnsignedReason =
 
 export type CrossSigningOutcome =
   | {
-      readonly state: "signed";
+      readonly kind: "signed";
       /** `created`: the account had no identity. `restored`: its private keys came from secret storage. */
       readonly identity: "created" | "kept" | "restored";
       /** Whether secret storage has the private keys now. `none`: no recovery key was given. */
       readonly backup: "kept" | "failed" | "wrong-recovery-key" | "none";
     }
-  | { readonly state: "unsigned"; readonly reason: UnsignedReason };
+  | { readonly kind: "unsigned"; readonly reason: UnsignedReason };
 
 const StoredKeys = Type.Object({
   master: Type.String(),
@@ -81,32 +81,32 @@ export const queryKeys = async (deps: CrossSigningDeps, users: readonly Id[]): P
 export const crossSign = async (deps: CrossSigningDeps): Promise<CrossSigningOutcome> => {
   const { machine, store, request, user, recoveryKey } = deps;
   const published = await isPublished(deps);
-  if (published === undefined) return { state: "unsigned", reason: "unavailable" };
+  if (published === undefined) return { kind: "unsigned", reason: "unavailable" };
   const had = await machine.exportCrossSigningKeys();
   const storage: SecretStorageResult | undefined =
     recoveryKey && (await openSecretStorage(request, user.toString(), recoveryKey));
   let identity: "created" | "kept" | "restored" = "kept";
   if (!published) {
     const result = await create(deps);
-    if (result !== "published") return { state: "unsigned", reason: result };
+    if (result !== "published") return { kind: "unsigned", reason: result };
     identity = "created";
   } else if (had === undefined) {
     const found = await findKeys(deps, storage);
-    if (found === undefined) return { state: "unsigned", reason: unsignedReason(storage) };
+    if (found === undefined) return { kind: "unsigned", reason: unsignedReason(storage) };
     identity = found;
   }
-  if (!(await signDevice(deps))) return { state: "unsigned", reason: "unavailable" };
+  if (!(await signDevice(deps))) return { kind: "unsigned", reason: "unavailable" };
   const keys = await machine.exportCrossSigningKeys();
-  if (keys === undefined) return { state: "unsigned", reason: "identity-elsewhere" };
+  if (keys === undefined) return { kind: "unsigned", reason: "identity-elsewhere" };
   if (JSON.stringify(storedKeys(store)) !== JSON.stringify(keys)) {
     store.put("cross-signing", KEYS, JSON.stringify(keys));
   }
-  return { state: "signed", identity, backup: await backUp(deps, storage, keys) };
+  return { kind: "signed", identity, backup: await backUp(deps, storage, keys) };
 };
 
 const unsignedReason = (storage: SecretStorageResult | undefined): UnsignedReason => {
-  if (storage?.state === "wrong-key") return "wrong-recovery-key";
-  return storage?.state === "unavailable" ? "unavailable" : "identity-elsewhere";
+  if (storage?.kind === "wrong-key") return "wrong-recovery-key";
+  return storage?.kind === "unavailable" ? "unavailable" : "identity-elsewhere";
 };
 
 /**
@@ -141,7 +141,7 @@ const findKeys = async (
 ): Promise<"kept" | "restored" | undefined> => {
   const stored = storedKeys(store);
   if (stored && (await machine.importCrossSigningKeys(stored))) return "kept";
-  const recovered = storage?.state === "open" ? await storage.storage.read() : undefined;
+  const recovered = storage?.kind === "open" ? await storage.storage.read() : undefined;
   return recovered && (await machine.importCrossSigningKeys(recovered)) ? "restored" : undefined;
 };
 
@@ -162,10 +162,10 @@ const backUp = async (
   keys: CrossSigningKeys,
 ): Promise<"kept" | "failed" | "wrong-recovery-key" | "none"> => {
   if (recoveryKey === undefined || storage === undefined) return "none";
-  if (storage.state === "wrong-key") return "wrong-recovery-key";
-  if (storage.state === "unavailable") return "failed";
+  if (storage.kind === "wrong-key") return "wrong-recovery-key";
+  if (storage.kind === "unavailable") return "failed";
   const opened =
-    storage.state === "open"
+    storage.kind === "open"
       ? storage.storage
       : await createSecretStorage(request, user.toString(), recoveryKey);
   if (opened === undefined) return "failed";

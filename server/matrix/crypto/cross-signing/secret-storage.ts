@@ -33,12 +33,12 @@ export type SecretStorage = {
 };
 
 export type SecretStorageResult =
-  | { readonly state: "open"; readonly storage: SecretStorage }
+  | { readonly kind: "open"; readonly storage: SecretStorage }
   /** The account has none. */
-  | { readonly state: "absent" }
+  | { readonly kind: "absent" }
   /** The key does not open it, or it uses an algorithm that we don't know. */
-  | { readonly state: "wrong-key" }
-  | { readonly state: "unavailable" };
+  | { readonly kind: "wrong-key" }
+  | { readonly kind: "unavailable" };
 
 const path = (user: string, type: string): string =>
   `user/${encodeURIComponent(user)}/account_data/${encodeURIComponent(type)}`;
@@ -64,12 +64,12 @@ export const openSecretStorage = async (
   key: Uint8Array,
 ): Promise<SecretStorageResult> => {
   const defaultKey = await read(request, user, "m.secret_storage.default_key", DefaultKey);
-  if (typeof defaultKey === "string") return { state: defaultKey };
+  if (typeof defaultKey === "string") return { kind: defaultKey };
   const id = defaultKey.content.key;
   const description = await read(request, user, `m.secret_storage.key.${id}`, KeyDescription);
-  if (description === "unavailable") return { state: "unavailable" };
-  if (description === "absent" || !isKeyDescribed(key, description.content)) return { state: "wrong-key" };
-  return { state: "open", storage: storageWith(request, user, id, key) };
+  if (description === "unavailable") return { kind: "unavailable" };
+  if (description === "absent" || !isKeyDescribed(key, description.content)) return { kind: "wrong-key" };
+  return { kind: "open", storage: storageWith(request, user, id, key) };
 };
 
 /** Makes a storage under `key`, and the default one. Undefined when the homeserver did not take it. */
