@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the agent's HTTP server without listening. docs/agent-api.md describes its API.
-
-import type { TSchema } from "@sinclair/typebox";
-import { TypeCompiler } from "@sinclair/typebox/compiler";
-import type { FastifySerializerCompiler } from "fastify/types/schema.js";
+// Builds the agent's server from its parts, without listening. docs/agent-api.md describes what it serves.
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { checksumKeys } from "../checksum-keys.ts";
 import type { TlsFiles } from "../config/listener.ts";
 import type { AuthOptions } from "../http/auth.ts";
+import { compileSerializer } from "../http/checked-answers.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
@@ -40,15 +37,6 @@ export type AgentAppOptions = {
   reservedObjects?: number;
   /** Made from the registry unless given; a registry takes them once. */
   metrics?: AgentMetrics;
-};
-
-/** Answers are checked against their schema before they leave: one that does not fit is a bug, answered with 500. */
-const compileSerializer: FastifySerializerCompiler<TSchema> = ({ schema }) => {
-  const check = TypeCompiler.Compile(schema);
-  return (data: unknown) => {
-    if (!check.Check(data)) throw new TypeError("an answer does not fit its schema");
-    return JSON.stringify(data);
-  };
 };
 
 /** The agent. It is ready while its token can be read, and alive in any case. */

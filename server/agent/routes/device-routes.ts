@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves GET /v1/info, POST /v1/refresh and GET /v1/devices: the token that the agent serves, and the USB devices of its node.
 import type { FastifyReply } from "fastify";
-import { DeviceInfo, DeviceListBody } from "../../agent-api/schema.ts";
+import { DeviceInfo, DeviceListBody, type UsbDevice } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
+import { listUsbDevices } from "../../usb/usb-devices.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import type { SecretStore } from "../store.ts";
-import { listUsbDevices } from "../usb-devices.ts";
 import { startAudit } from "./audit.ts";
 import { sendUnavailable } from "./secret-routes.ts";
 
@@ -19,6 +19,15 @@ export type DeviceRouteOptions = {
   /** Whether there is a bearer token that may write. */
   writable: boolean;
 };
+
+const shownDevices = async (sysfsRoot: string): Promise<UsbDevice[]> =>
+  (await listUsbDevices(sysfsRoot)).map(({ port, vendorId, productId, serial, type }) => ({
+    bus: port,
+    vendorId,
+    productId,
+    serial,
+    type,
+  }));
 
 /** Adds the three routes. */
 export const addDeviceRoutes = (app: KeyswitchServer, options: DeviceRouteOptions): void => {
@@ -48,6 +57,6 @@ export const addDeviceRoutes = (app: KeyswitchServer, options: DeviceRouteOption
   app.get(
     "/v1/devices",
     { config: { scope: "read" }, schema: { response: { 200: DeviceListBody } } },
-    async () => ({ node, devices: await listUsbDevices(sysfsRoot) }),
+    async () => ({ node, devices: await shownDevices(sysfsRoot) }),
   );
 };

@@ -12,6 +12,7 @@ import {
   SecretListBody,
   type StoredMetadata,
 } from "../../agent-api/schema.ts";
+import { tagsOf } from "../../http/entity-tags.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
@@ -41,7 +42,7 @@ const SecretHeaders = Type.Object({
  */
 const namedTag = (header: string | undefined, checksum: string, keys: KeyedChecksums): string | undefined => {
   const tag = `"${checksum}"`;
-  const tags = header?.split(",").map((one) => one.trim().replace(/^W\//, "")) ?? [];
+  const tags = tagsOf(header);
   if (tags.some((one) => one === "*" || one === tag)) return tag;
   return tags.find((one) => one.startsWith('"hmac-') && keys.fits(one.slice(1, -1), checksum));
 };

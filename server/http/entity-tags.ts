@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// If-None-Match of a request that reads.
+
+/** The tags of the header, for the weak comparison that it asks for (RFC 9110, section 13.1.2); `*` is one of them. */
+export const tagsOf = (ifNoneMatch: string | undefined): string[] =>
+  ifNoneMatch?.split(",").map((one) => one.trim().replace(/^W\//, "")) ?? [];
