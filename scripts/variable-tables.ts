@@ -3,6 +3,7 @@
 import { AGENT_VARIABLES } from "../server/agent/config.ts";
 import { BOT_VARIABLES } from "../server/bot/config.ts";
 import { defaultOf, type Variable, type VariableTable } from "../server/config/variable-table.ts";
+import { DISCOVERY_VARIABLES } from "../server/discovery/config.ts";
 import { KUBECTL_HSM_VARIABLES, OPTION_OF } from "../server/kubectl-hsm/config.ts";
 import { WEBHOOK_VARIABLES } from "../server/webhook/config.ts";
 
@@ -40,6 +41,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   webhook: () => roleTable(WEBHOOK_VARIABLES),
   agent: () => roleTable(AGENT_VARIABLES),
   bot: () => roleTable(BOT_VARIABLES),
+  discovery: () => roleTable(DISCOVERY_VARIABLES),
   "kubectl hsm": kubectlHsmTable,
 };
 

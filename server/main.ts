@@ -25,6 +25,10 @@ const roles = {
       return runBot(config, logger, openMatrix);
     },
   }),
+  discovery: listeningRole("discovery", {
+    parse: async (env) => (await import("./discovery/config.ts")).parseDiscoveryConfig(env),
+    run: async (config, logger) => (await import("./discovery/main.ts")).runDiscovery(config, logger),
+  }),
   conntest: async (env, args) => {
     const { runConntest } = await import("./conntest/main.ts");
     process.exitCode = await runConntest(args, env, {
@@ -34,7 +38,7 @@ const roles = {
   },
 } satisfies Record<string, Start>;
 
-const USAGE = `usage: node main.js webhook | agent | bot
+const USAGE = `usage: node main.js webhook | agent | bot | discovery
        node main.js conntest [options]     logs in to the homeserver once; conntest --help lists the options
 `;
 

@@ -11,6 +11,7 @@ import { MATRIX_VARIABLES } from "../../server/config/matrix.ts";
 import { defaultOf } from "../../server/config/variable-table.ts";
 import { EXIT_CODES } from "../../server/conntest/main.ts";
 import { USAGE } from "../../server/conntest/options.ts";
+import { DISCOVERY_VARIABLES, parseDiscoveryConfig } from "../../server/discovery/config.ts";
 import { KUBECTL_HSM_VARIABLES } from "../../server/kubectl-hsm/config.ts";
 import { parseWebhookConfig, WEBHOOK_VARIABLES } from "../../server/webhook/config.ts";
 
@@ -24,7 +25,12 @@ const documented = (role: string): Record<string, string | null> => {
   return Object.fromEntries([...rows].map(([, name, value]) => [name, value ?? null]));
 };
 
-const roles = { webhook: WEBHOOK_VARIABLES, agent: AGENT_VARIABLES, bot: BOT_VARIABLES };
+const roles = {
+  webhook: WEBHOOK_VARIABLES,
+  agent: AGENT_VARIABLES,
+  bot: BOT_VARIABLES,
+  discovery: DISCOVERY_VARIABLES,
+};
 for (const [role, variables] of Object.entries(roles)) {
   t.test(`the table of ${role} has every variable with its default, and no other`, async (t) => {
     t.same(
@@ -38,7 +44,7 @@ for (const name of DOCUMENTS_WITH_TABLES) {
   t.test(`the tables of ${name} are those that the configuration is read by`, async (t) => {
     const text = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
     const tables = text.match(/<!-- variables of /g) ?? [];
-    t.equal(tables.length, { "configuration.md": 3, "kubectl-hsm.md": 1 }[name]);
+    t.equal(tables.length, { "configuration.md": 4, "kubectl-hsm.md": 1 }[name]);
     t.equal(text, withVariableTables(text), "run npm run generate");
   });
 }
@@ -92,6 +98,7 @@ t.test("every variable is read by its parser", async (t) => {
     });
   parseWebhookConfig(noting({}));
   parseAgentConfig(noting({}));
+  parseDiscoveryConfig(noting({}));
   for (const AUTH_METHOD of ["password", "jwt", "sso", "token"]) {
     for (const KUBERNETES_SERVICE_HOST of ["", "10.96.0.1"]) {
       parseBotConfig(noting({ AUTH_METHOD, KUBERNETES_SERVICE_HOST }));

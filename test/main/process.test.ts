@@ -19,13 +19,13 @@ t.test("processes that do not start exit 1 and say why on stderr", async (t) => 
         "no role",
         undefined,
         {},
-        /a role is needed; the roles are: webhook, agent, bot, conntest\nusage: .* webhook \| agent \| bot\n.* conntest /,
+        /a role is needed; the roles are: webhook, agent, bot, discovery, conntest\nusage: .* webhook \| agent \| bot \| discovery\n.* conntest /,
       ],
       [
         "an unknown role",
         "toaster",
         {},
-        /there is no role "toaster"; the roles are: webhook, agent, bot, conntest\n/,
+        /there is no role "toaster"; the roles are: webhook, agent, bot, discovery, conntest\n/,
       ],
       ["a role of Object", "constructor", {}, /there is no role "constructor"/],
       [

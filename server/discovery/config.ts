@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration of discovery, from its environment variables.
+import {
+  checkExposure,
+  type ListenerConfig,
+  listenerVariables,
+  readListener,
+  readTokenPath,
+} from "../config/listener.ts";
+import { file, pattern, text, type ValuesOf } from "../config/variable-table.ts";
+import {
+  type ConfigResult,
+  complete,
+  deepFreeze,
+  type Environment,
+  present,
+  readVariables,
+  type VariableReader,
+} from "../config/variables.ts";
+
+/** Names below /dev with `*`, `?` and `[…]` in them. */
+const GLOB_SEGMENT = /^[\w.:@+=*?[\]^-]{1,255}$/;
+const MAX_GLOBS = 32;
+/** How the node's own paths begin, wherever its /dev is mounted. */
+const NODE_DEV = "/dev/";
+
+/** Where Debian's libccid keeps its Info.plist; the second is a link to the first, or the file itself elsewhere. */
+const READER_LISTS = ["/etc/libccid_Info.plist", "/usr/lib/pcsc/drivers/ifd-ccid.bundle/Contents/Info.plist"];
+
+const absolutePath = (notes: { description: string; default?: string }) =>
+  pattern({ pattern: "^/" }, "an absolute path", notes);
+
+/** The variables of discovery. */
+export const DISCOVERY_VARIABLES = {
+  ...listenerVariables(8446),
+  READ_TOKEN_FILE: file({ description: "tokens that may read" }),
+  NODE_NAME: pattern(
+    { pattern: "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", maxLength: 253 },
+    "a Kubernetes name such as node-a",
+    { required: true, description: "name of this node" },
+  ),
+  SYSFS_ROOT: absolutePath({ default: "/sys", description: "where the node's sysfs is mounted" }),
+  DEV_ROOT: absolutePath({
+    default: "/dev",
+    description: "where the node's /dev is mounted; read where `DEVICE_PATHS` is set",
+  }),
+  DEVICE_PATHS: text({
+    description: `up to ${MAX_GLOBS} globs below /dev with \`*\`, \`?\` and \`[ranges]\`, comma-separated, such as \`ttyACM*,/dev/serial/by-id/usb-Pico*\`: files that are reported with their permissions`,
+  }),
+  CCID_READER_LIST: absolutePath({
+    description: `libccid's Info.plist, which names the readers that it drives; unset: ${READER_LISTS.map((path) => `\`${path}\``).join(", else ")}. A missing or broken one is a warning`,
+  }),
+};
+type DiscoveryReader = VariableReader<ValuesOf<typeof DISCOVERY_VARIABLES>>;
+
+export type DiscoveryConfig = ListenerConfig & {
+  readTokenFile?: string;
+  nodeName: string;
+  sysfsRoot: string;
+  devRoot: string;
+  /** Globs below `devRoot`, as segments. */
+  devicePaths: readonly (readonly string[])[];
+  /** The first of these files that is there is read. */
+  readerLists: readonly string[];
+};
+
+/** The configuration, frozen, or every fault of it. */
+export const parseDiscoveryConfig = (env: Environment): ConfigResult<DiscoveryConfig> => {
+  const reader = readVariables(env, DISCOVERY_VARIABLES);
+  const listener = readListener(reader);
+  const readTokenFile = readTokenPath(reader, "READ_TOKEN_FILE");
+  checkExposure(reader, listener, ["READ_TOKEN_FILE"], reader.isSet("READ_TOKEN_FILE"));
+  const needed = complete({
+    nodeName: reader.value("NODE_NAME"),
+    sysfsRoot: reader.value("SYSFS_ROOT"),
+    devRoot: reader.value("DEV_ROOT"),
+  });
+  const readerList = reader.value("CCID_READER_LIST");
+  const devicePaths = readDevicePaths(reader);
+  if (needed === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
+  const config: DiscoveryConfig = {
+    ...listener,
+    ...present({ readTokenFile }),
+    ...needed,
+    devicePaths,
+    readerLists: readerList === undefined ? READER_LISTS : [readerList],
+  };
+  return { ok: true, config: deepFreeze(config) };
+};
+
+const readDevicePaths = (reader: DiscoveryReader): string[][] => {
+  const devRoot = reader.raw("DEV_ROOT");
+  const globs = (reader.value("DEVICE_PATHS") ?? "").split(",").flatMap((one) => one.trim() || []);
+  if (globs.length > MAX_GLOBS) reader.fault("DEVICE_PATHS", `must not have more than ${MAX_GLOBS} globs`);
+  return globs.map((glob) => {
+    const segments = belowDev(glob, devRoot).split("/");
+    if (!segments.every(isSegment))
+      reader.fault(
+        "DEVICE_PATHS",
+        `has ${JSON.stringify(glob)}, which is no glob below /dev of letters, digits, "_", ".", ":", "@", "+", "=", "-", "*", "?" and [ranges], without "." or ".." or "**"`,
+      );
+    return segments;
+  });
+};
+
+/** The glob relative to the node's /dev, however it was written. */
+const belowDev = (glob: string, devRoot: string | undefined): string => {
+  const prefix = [`${devRoot?.replace(/\/+$/, "")}/`, NODE_DEV].find((one) => glob.startsWith(one));
+  return prefix === undefined ? glob : glob.slice(prefix.length);
+};
+
+const isSegment = (segment: string): boolean =>
+  GLOB_SEGMENT.test(segment) && segment !== "." && segment !== ".." && !segment.includes("**");

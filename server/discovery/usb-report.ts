@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// USB devices as discovery reports them: each with an id that outlives a plug, and those whose id is not theirs alone.
+import type { DiscoveredDevice } from "../discovery-api/schema.ts";
+import type { UsbDevice } from "../usb/usb-devices.ts";
+import type { Readers } from "./reader-list.ts";
+
+/** linux/Documentation/ABI/stable/sysfs-bus-usb: bus, then a port for each hub on the way. */
+const PORT = /^\d+-\d+(\.\d+)*$/;
+
+const inThreeDigits = (number: number): string => String(number).padStart(3, "0");
+
+/** Undefined for hubs, and for what sysfs does not tell enough of. */
+const describe = (device: UsbDevice, node: string, readers: Readers): DiscoveredDevice | undefined => {
+  const { port, bus, deviceNumber, vendorId, productId, serial, isHub } = device;
+  if (isHub || bus === undefined || deviceNumber === undefined || !PORT.test(port)) return undefined;
+  const name = readers.get(`${vendorId}:${productId}`);
+  return {
+    // A port has no dash but the one after its bus, so that no two pairs of node and port come to the same.
+    id: serial ?? `${node}.${port}`,
+    node,
+    port,
+    deviceNumber,
+    devicePath: `bus/usb/${inThreeDigits(bus)}/${inThreeDigits(deviceNumber)}`,
+    vendorId,
+    productId,
+    serialNumber: serial,
+    type: device.type ?? (name === undefined ? null : "Generic"),
+    name: name ?? null,
+    fault: null,
+  };
+};
+
+/** The devices, in the order given. Of those with one id all are marked: nothing here chooses between them. */
+export const reportUsb = (
+  devices: readonly UsbDevice[],
+  { node, readers }: { node: string; readers: Readers },
+): DiscoveredDevice[] => {
+  const found = devices.flatMap((device) => describe(device, node, readers) ?? []);
+  const times = new Map<string, number>();
+  for (const { id } of found) times.set(id, (times.get(id) ?? 0) + 1);
+  return found.map((device) =>
+    (times.get(device.id) ?? 0) > 1 ? { ...device, fault: "duplicate serial" } : device,
+  );
+};
