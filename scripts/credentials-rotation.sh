@@ -133,7 +133,7 @@ say_next() {
 # What is not in use, or has one side alone, is replaced at once. So are certificates under a CA that is trusted already.
 replace_the_others() {
   local part missing=false
-  for part in tls tokens pin bot; do
+  for part in tls tokens pin bot discovery; do
     if ! wants "$part" || goes_stepwise "$part"; then continue; fi
     print_part "$part" | replace_secrets
     case $part in

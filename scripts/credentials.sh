@@ -16,11 +16,11 @@ Without --apply, --dir or --reread, prints the Secrets' manifests (for a pipe in
   --wait SECONDS        how long --rotate waits, twice, until each pod has seen a changed Secret (default 120; with 0 hooks
                         are refused until then)
   --rotate-tokens STEP  with --apply: the same for tokens, a step at a time; STEP is add, then use, then drop
-  --only LIST           a comma-separated choice of tls, tokens, pin (default: these; never the PIN with --dir), bot;
+  --only LIST           a comma-separated choice of tls, tokens, pin (default: these; never the PIN with --dir), bot, discovery;
                         or write, with --apply: the token for writing alone, into the Secret that has the one for reading
   --pin-file FILE       read the PIN from FILE in place of asking for it
   --keep-ca DIR         keep the CA's key and certificate in DIR, or use those that are there (default: thrown away)
-  --san [SERVICE=]NAME  another DNS name or IP address of the certificates; SERVICE is webhook, agent or bot (default: all)
+  --san [SERVICE=]NAME  another DNS name or IP address of the certificates; SERVICE is webhook, agent, bot or discovery (default: all)
   --days N              how long the servers' certificates are valid (default 825)
   --namespace NAME      default keyswitch
 USAGE
@@ -32,7 +32,7 @@ fail() {
 }
 
 mode=print dir= rotate=false step= only=tls,tokens,pin pin_file= ca_dir= days=825 namespace=keyswitch pods_see=120
-extra_webhook=() extra_agent=() extra_bot=()
+extra_webhook=() extra_agent=() extra_bot=() extra_discovery=()
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -55,8 +55,9 @@ while [ $# -gt 0 ]; do
         webhook=*) extra_webhook+=("${2#*=}") ;;
         agent=*) extra_agent+=("${2#*=}") ;;
         bot=*) extra_bot+=("${2#*=}") ;;
-        *=*) fail "--san: SERVICE must be webhook, agent or bot" ;;
-        *) extra_webhook+=("$2") extra_agent+=("$2") extra_bot+=("$2") ;;
+        discovery=*) extra_discovery+=("${2#*=}") ;;
+        *=*) fail "--san: SERVICE must be webhook, agent, bot or discovery" ;;
+        *) extra_webhook+=("$2") extra_agent+=("$2") extra_bot+=("$2") extra_discovery+=("$2") ;;
       esac ;;
     --wait) case $2 in *[!0-9]*) fail "--wait must be a number of seconds" ;; esac; pods_see=$2 ;;
     --days) case $2 in *[!0-9]*) fail "--days must be a number of days" ;; esac; days=$2 ;;
@@ -72,9 +73,9 @@ if [ "$only" = write ]; then
 else
   for part in ${only//,/ }; do
     case $part in
-      tls | tokens | pin | bot) ;;
+      tls | tokens | pin | bot | discovery) ;;
       write) fail "--only write goes with no other part" ;;
-      *) fail "--only knows tls, tokens, pin, bot and write, not $part" ;;
+      *) fail "--only knows tls, tokens, pin, bot, discovery and write, not $part" ;;
     esac
   done
 fi
@@ -214,12 +215,15 @@ print_part() {
     bot)
       print_secret keyswitch-bot-tls kubernetes.io/tls tls.crt=bot.crt tls.key=bot.key ca.crt=ca.crt
       print_secret keyswitch-bot-metrics Opaque token=bot-metrics-token ;;
+    discovery)
+      print_secret keyswitch-discovery-tls kubernetes.io/tls tls.crt=discovery.crt tls.key=discovery.key ca.crt=ca.crt
+      print_secret keyswitch-discovery-token Opaque read=discovery-read-token ;;
   esac
 }
 
 print_secrets() {
   local part
-  for part in tls tokens pin bot; do
+  for part in tls tokens pin bot discovery; do
     ! wants "$part" || print_part "$part"
   done
 }
@@ -230,12 +234,13 @@ secrets_of() {
     tokens) printf '%s\n' keyswitch-hook-token keyswitch-agent-token ;;
     pin) printf '%s\n' keyswitch-pkcs11 ;;
     bot) printf '%s\n' keyswitch-bot-tls keyswitch-bot-metrics ;;
+    discovery) printf '%s\n' keyswitch-discovery-tls keyswitch-discovery-token ;;
   esac
 }
 
 secret_names() {
   local part
-  for part in tls tokens pin bot; do
+  for part in tls tokens pin bot discovery; do
     ! wants "$part" || secrets_of "$part"
   done
 }
@@ -277,14 +282,15 @@ fi
 if [ "$mode" = dir ]; then
   case $only in tls,tokens,pin) only=tls,tokens ;; esac
   extra_webhook+=(localhost 127.0.0.1 ::1) extra_agent+=(localhost 127.0.0.1 ::1)
-  extra_bot+=(localhost 127.0.0.1 ::1)
+  extra_bot+=(localhost 127.0.0.1 ::1) extra_discovery+=(localhost 127.0.0.1 ::1)
 fi
 files=()
 ! wants tls || files+=(ca.crt webhook.crt webhook.key agent.crt agent.key)
 ! wants tokens || files+=(hook-token agent-read-token agent-write-token)
 ! wants pin || files+=(pin)
 ! wants bot || files+=(bot.crt bot.key bot-metrics-token)
-! wants bot || wants tls || files+=(ca.crt)
+! wants discovery || files+=(discovery.crt discovery.key discovery-read-token)
+wants tls || { ! wants bot && ! wants discovery; } || files+=(ca.crt)
 
 if [ "$rotate" = false ]; then
   case $mode in
@@ -304,7 +310,7 @@ fi
 stepwise=
 if [ "$mode" = apply ] && [ "$rotate" = true ]; then choose_stepwise; fi
 
-if wants tls || wants bot; then make_ca; fi
+if wants tls || wants bot || wants discovery; then make_ca; fi
 if wants tls; then
   make_certificate webhook ${extra_webhook[@]+"${extra_webhook[@]}"}
   make_certificate agent ${extra_agent[@]+"${extra_agent[@]}"}
@@ -317,6 +323,10 @@ fi
 if wants bot; then
   make_certificate bot ${extra_bot[@]+"${extra_bot[@]}"}
   make_token bot-metrics-token
+fi
+if wants discovery; then
+  make_certificate discovery ${extra_discovery[@]+"${extra_discovery[@]}"}
+  make_token discovery-read-token
 fi
 
 case $mode in

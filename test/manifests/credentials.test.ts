@@ -120,6 +120,34 @@ t.test(
   },
 );
 
+t.test("discovery's certificate and token are made when they are asked for", async (t) => {
+  const made = secretsIn(
+    credentials(["--only", "discovery", "--san", "discovery=discovery.example.org"]).stdout,
+  );
+  t.same(
+    [...made].map(([name, { type, data }]) => [name, type, [...data.keys()]]),
+    [
+      ["keyswitch-discovery-tls", "kubernetes.io/tls", ["tls.crt", "tls.key", "ca.crt"]],
+      ["keyswitch-discovery-token", "Opaque", ["read"]],
+    ],
+  );
+  const certificate = new X509Certificate(made.get("keyswitch-discovery-tls")?.data.get("tls.crt") ?? "");
+  for (const name of ["keyswitch-discovery.keyswitch.svc", "discovery.example.org"])
+    t.ok(certificate.checkHost(name), name);
+  t.match(made.get("keyswitch-discovery-token")?.data.get("read")?.toString(), /^[0-9a-f]{64}$/);
+});
+
+t.test("with --dir discovery's files are there, with the CA once", async (t) => {
+  const folder = t.testdir({});
+  for (const [only, files] of [
+    ["discovery", ["ca.crt", "discovery-read-token", "discovery.crt", "discovery.key"]],
+    ["bot", ["bot-metrics-token", "bot.crt", "bot.key", "ca.crt"]],
+  ] as const) {
+    credentials(["--only", only, "--dir", join(folder, only)]);
+    t.same(readdirSync(join(folder, only)).sort(), files);
+  }
+});
+
 t.test("--san adds names and addresses, to one server or to both", async (t) => {
   const folder = t.testdir({ pin: "x" });
   const made = secretsIn(
@@ -149,9 +177,9 @@ t.test("the CA's key is thrown away, unless --keep-ca says where it is kept for 
 });
 
 for (const [args, message] of [
-  [["--only", "tls,pins"], /--only knows tls, tokens, pin, bot and write, not pins/],
+  [["--only", "tls,pins"], /--only knows tls, tokens, pin, bot, discovery and write, not pins/],
   [["--san", "a b"], /--san: not a DNS name/],
-  [["--san", "hsm=x"], /SERVICE must be webhook, agent or bot/],
+  [["--san", "hsm=x"], /SERVICE must be webhook, agent, bot or discovery/],
   [["--apply", "--dir", "x"], /exclude each other/],
   [["--days", "many"], /--days must be a number/],
   [["--namespace", "A"], /--namespace: not a namespace's name/],

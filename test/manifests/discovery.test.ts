@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Discovery's manifests fit together: restricted but for its read-only mounts of the node, variables, Secrets, ports and policy.
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import t from "tap";
+import { DISCOVERY_VARIABLES, parseDiscoveryConfig } from "../../server/discovery/config.ts";
+import { runServer } from "../control-plane/api/running-server.ts";
+import { credentials, secretsIn } from "./credentials.ts";
+import { as, pick, rendered, root, Service, Workload } from "./rendered.ts";
+
+const manifests = rendered("manifests/discovery");
+const workload = as(Workload, pick(manifests, "DaemonSet", "keyswitch-discovery"));
+const { spec: pod } = workload.spec.template;
+const [container] = pod.containers;
+if (container === undefined) throw new Error("no container");
+const env = new Map((container.env ?? []).map((entry) => [entry.name, entry]));
+
+/** Read by Node and by the C library. */
+const OF_RUNTIME = ["NODE_OPTIONS", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_"];
+
+t.test("everything is rendered, and nothing else; it is not part of manifests/", async (t) => {
+  t.same(manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`).sort(), [
+    "DaemonSet keyswitch/keyswitch-discovery",
+    "NetworkPolicy keyswitch/keyswitch-discovery",
+    "Service keyswitch/keyswitch-discovery",
+    "ServiceAccount keyswitch/keyswitch-discovery",
+  ]);
+  t.notOk(rendered("manifests").some(({ metadata }) => metadata.name.includes("discovery")));
+});
+
+t.test("the pod is restricted, with no token for the API server", async (t) => {
+  t.equal(pod.containers.length, 1);
+  t.equal(pod.initContainers, undefined);
+  t.equal(pod.automountServiceAccountToken, false);
+  t.match(pick(manifests, "ServiceAccount", "keyswitch-discovery"), { automountServiceAccountToken: false });
+  t.same(pod.securityContext, {
+    runAsNonRoot: true,
+    runAsUser: 1200,
+    runAsGroup: 1200,
+    fsGroup: 1200,
+    seccompProfile: { type: "RuntimeDefault" },
+  });
+  t.same(container.securityContext, {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ["ALL"] },
+  });
+});
+
+t.test(
+  "it sees /sys and /dev of its node read-only, and mounts nothing else that is not its own",
+  async (t) => {
+    const host = new Map(
+      pod.volumes.flatMap(({ name, hostPath }) => (hostPath ? [[name, hostPath.path]] : [])),
+    );
+    t.same([...host.values()].sort(), ["/dev", "/sys"]);
+    for (const { name, mountPath, readOnly, recursiveReadOnly } of container.volumeMounts) {
+      t.equal(readOnly, true, name);
+      if (!host.has(name)) continue;
+      t.equal(recursiveReadOnly, "IfPossible", name);
+      t.equal(mountPath, `/host${host.get(name)}`, "/dev itself has files of the runtime");
+    }
+    t.equal(env.get("SYSFS_ROOT")?.value, "/host/sys");
+    t.equal(env.get("DEV_ROOT")?.value, "/host/dev");
+  },
+);
+
+t.test("every variable is one that it knows", async (t) => {
+  t.same(
+    [...env.keys()].filter((name) => !Object.hasOwn(DISCOVERY_VARIABLES, name) && !OF_RUNTIME.includes(name)),
+    [],
+  );
+  t.same(container.args, ["discovery"]);
+  t.equal(container.image, "keyswitch:0.1.0");
+});
+
+t.test(
+  "its configuration takes the pod's environment, with the Secrets that credentials.sh makes",
+  async (t) => {
+    const { code, stdout, stderr } = credentials(["--only", "discovery"]);
+    t.equal(code, 0, stderr);
+    const made = secretsIn(stdout);
+    const folder = t.testdir({});
+    for (const { name, mountPath } of container.volumeMounts) {
+      const secret = pod.volumes.find((volume) => volume.name === name)?.secret;
+      if (secret === undefined) continue;
+      t.equal(secret.defaultMode, 0o440);
+      for (const { key, path } of secret.items ?? []) {
+        const file = join(folder, mountPath, path);
+        mkdirSync(dirname(file), { recursive: true });
+        writeFileSync(file, made.get(secret.secretName)?.data.get(key) ?? "");
+      }
+    }
+    const values = [...env.values()].map(({ name, value, valueFrom }) => {
+      if (valueFrom !== undefined) return [name, `${valueFrom.fieldRef.fieldPath}`.toLowerCase()];
+      return [name, name.endsWith("_FILE") ? join(folder, value ?? "") : value];
+    });
+    const parsed = parseDiscoveryConfig(Object.fromEntries(values));
+    t.match(parsed, {
+      ok: true,
+      config: { nodeName: "spec.nodename", listenHost: "0.0.0.0", listenPort: 8446, devicePaths: [] },
+    });
+    t.ok(parsed.ok && parsed.config.tls && parsed.config.readTokenFile);
+  },
+);
+
+t.test("it listens where Service, policy, probes and port say", async (t) => {
+  const { spec } = as(Service, pick(manifests, "Service", "keyswitch-discovery"));
+  const port = Number(env.get("LISTEN_PORT")?.value);
+  t.equal(port, DISCOVERY_VARIABLES.LISTEN_PORT.default);
+  t.same(container.ports, [{ name: "https", containerPort: port }]);
+  t.same(spec.ports, [{ name: "https", port, targetPort: "https" }]);
+  t.hasStrict(spec, { clusterIP: "None", publishNotReadyAddresses: true });
+  t.hasStrict(workload.spec.template.metadata.labels, spec.selector);
+  t.hasStrict(workload.spec.template.metadata.labels, workload.spec.selector.matchLabels);
+  t.match(pick(manifests, "NetworkPolicy", "keyswitch-discovery"), {
+    spec: {
+      podSelector: { matchLabels: spec.selector },
+      policyTypes: ["Ingress", "Egress"],
+      ingress: [{ ports: [{ port }] }],
+      egress: [],
+    },
+  });
+  const https = (path: string) => ({ httpGet: { scheme: "HTTPS", port: "https", path } });
+  t.hasStrict(container.startupProbe, https("/healthz"));
+  t.hasStrict(container.livenessProbe, https("/healthz"));
+  t.hasStrict(container.readinessProbe, https("/readyz"));
+});
+
+t.test("cert-manager: a certificate in the Secret that the pods mount, for the Service's name", async (t) => {
+  const folder = t.testdir();
+  symlinkSync(root, join(folder, "keyswitch"));
+  writeFileSync(
+    join(folder, "kustomization.yaml"),
+    "resources: [keyswitch/manifests/discovery]\ncomponents: [keyswitch/manifests/discovery/cert-manager]\n",
+  );
+  const certificate = rendered(folder).find(({ kind }) => kind === "Certificate");
+  t.match(certificate, {
+    spec: { secretName: "keyswitch-discovery-tls", issuerRef: { kind: "Issuer", name: "keyswitch-ca" } },
+  });
+  t.ok(JSON.stringify(certificate).includes('"keyswitch-discovery.keyswitch.svc"'));
+});
+
+t.test("Node takes its options, and the image's are among them", async (t) => {
+  const given = env.get("NODE_OPTIONS")?.value?.split(" ") ?? [];
+  const image = /NODE_OPTIONS="([^"]*)"/.exec(readFileSync(join(root, "Dockerfile"), "utf8"))?.[1] ?? "";
+  // A package of the bot's is what Node would warn about.
+  for (const option of image.split(" ").filter((one) => one !== "--disable-warning=DEP0060"))
+    t.ok(given.includes(option), option);
+});
+
+t.test("the API server takes every object, with no field that it does not know", async (t) => {
+  const server = await runServer(t);
+  await server.kubectl("create namespace keyswitch");
+  const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: manifests });
+  const { code, stdout, stderr } = await server.kubectl("apply --server-side --validate=strict -f -", {
+    input: list,
+  });
+  t.equal(code, 0, stderr);
+  t.equal(stdout.match(/serverside-applied/g)?.length, manifests.length);
+});
