@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { StringMap } from "../../hooks/kubernetes.ts";
+import type { Json } from "../../scripts/control-plane/api/json.ts";
 import { type RunningServer, runServer } from "../control-plane/api/running-server.ts";
 import {
   type AgentOptions,
@@ -40,7 +41,13 @@ export type Cluster = {
   forwarding(): boolean;
   /** A pod with the agent's labels, which forwards to `agent`. */
   addPod(name: string, device: string, agent: RunningAgent): Promise<void>;
+  /** A pod with discovery's labels on a node, which forwards to `url`. */
+  addDiscoveryPod(name: string, node: string, url: string, phase?: string): Promise<void>;
+  /** Runs scripts/credentials.sh against it. */
+  credentials(...args: string[]): Promise<void>;
 };
+
+type PodParts = { metadata: { name: string; labels: Record<string, string> }; spec: Json };
 
 const Secret = Type.Object({ data: StringMap });
 
@@ -71,13 +78,15 @@ export const startCluster = async (t: Teardown, options: AgentOptions = {}): Pro
   await done("config set-context --current --namespace=shop");
   const pin = madeUp();
   writeFileSync(join(folder, "pin"), pin);
-  const credentials = spawn(
-    "bash",
-    [join(root, "scripts/credentials.sh"), "--apply", "--pin-file", join(folder, "pin")],
-    { env: { ...process.env, KUBECONFIG: kubeconfig }, stdio: "ignore" },
-  );
-  const [code]: unknown[] = await once(credentials, "close");
-  if (code !== 0) throw new Error("scripts/credentials.sh failed");
+  const credentials = async (...args: string[]) => {
+    const made = spawn("bash", [join(root, "scripts/credentials.sh"), "--apply", ...args], {
+      env: { ...process.env, KUBECONFIG: kubeconfig },
+      stdio: "ignore",
+    });
+    const [code]: unknown[] = await once(made, "close");
+    if (code !== 0) throw new Error("scripts/credentials.sh failed");
+  };
+  await credentials("--pin-file", join(folder, "pin"));
 
   const tls = await secretData(api, "keyswitch", "keyswitch-agent-tls");
   const { read = "", write = "" } = await secretData(api, "keyswitch", "keyswitch-agent-token");
@@ -106,39 +115,60 @@ exec "${kubectl}" "$@"
     KUBECONFIG: kubeconfig,
     STUB_PID_FILE: pidFile,
   };
+  /** A pod that is forwarded to `url`. */
+  const addPod = async (url: string, pod: PodParts, phase = "Running") => {
+    const { name } = pod.metadata;
+    targets[`pod/${name}`] = Number(new URL(url).port);
+    const pods = "/api/v1/namespaces/keyswitch/pods";
+    const metadata = { ...pod.metadata, namespace: "keyswitch" };
+    await api.call("POST", pods, { apiVersion: "v1", kind: "Pod", metadata, spec: pod.spec });
+    const ready = phase === "Running" ? "True" : "False";
+    const status = { phase, conditions: [{ type: "Ready", status: ready }] };
+    const answer = await api.call(
+      "PATCH",
+      `${pods}/${name}/status`,
+      { status },
+      "application/merge-patch+json",
+    );
+    if (answer.code !== 200) throw new Error(JSON.stringify(answer.body));
+  };
   const cluster: Cluster = {
     api,
     agent,
     pin,
     env,
+    credentials,
     run: (args, { env: more, ...rest } = {}) =>
       run(args, { env: { ...env, STUB_TARGETS: JSON.stringify(targets), ...more }, ...rest }),
     kubectlCalls: () => (existsSync(calls) ? readFileSync(calls, "utf8") : ""),
     forwarding: () => existsSync(`/proc/${readFileSync(pidFile, "utf8")}`),
-    async addPod(name, device, of) {
-      targets[`pod/${name}`] = Number(new URL(of.url).port);
-      const pods = "/api/v1/namespaces/keyswitch/pods";
-      const labels = { "app.kubernetes.io/name": "keyswitch-agent", "hsm.j5t.io/device": device };
-      await api.call("POST", pods, {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { name, namespace: "keyswitch", labels },
+    addPod: (name, device, of) =>
+      addPod(of.url, {
+        metadata: {
+          name,
+          labels: { "app.kubernetes.io/name": "keyswitch-agent", "hsm.j5t.io/device": device },
+        },
         spec: {
           containers: [
             { name: "agent", image: "keyswitch", ports: [{ name: "https", containerPort: 8444 }] },
           ],
           volumes: [{ name: "pin", secret: { secretName: "keyswitch-pkcs11" } }],
         },
-      });
-      const status = { phase: "Running", conditions: [{ type: "Ready", status: "True" }] };
-      const answer = await api.call(
-        "PATCH",
-        `${pods}/${name}/status`,
-        { status },
-        "application/merge-patch+json",
-      );
-      if (answer.code !== 200) throw new Error(JSON.stringify(answer.body));
-    },
+      }),
+    addDiscoveryPod: (name, nodeName, url, phase = "Running") =>
+      addPod(
+        url,
+        {
+          metadata: { name, labels: { "app.kubernetes.io/name": "keyswitch-discovery" } },
+          spec: {
+            nodeName,
+            containers: [
+              { name: "discovery", image: "keyswitch", ports: [{ name: "https", containerPort: 8446 }] },
+            ],
+          },
+        },
+        phase,
+      ),
   };
   await cluster.addPod("keyswitch-agent-x7k2p", "hsm", agent);
   return cluster;

@@ -13,6 +13,8 @@ export type Endpoint = {
   ca?: string;
   serverName?: string;
   bearerToken?: string;
+  /** What messages call it, in place of "the agent". */
+  callee?: string;
   timeoutMs: number;
   connectTimeoutMs: number;
 };
@@ -20,12 +22,12 @@ export type Endpoint = {
 const MAX_BYTES = 256 * 1024 * 1024;
 
 export const createAgentClient = (endpoint: Endpoint): AgentClient => {
-  const { origin, ca, serverName, bearerToken, timeoutMs, connectTimeoutMs } = endpoint;
+  const { origin, ca, serverName, bearerToken, callee = "the agent", timeoutMs, connectTimeoutMs } = endpoint;
   const http = openHttpPool({
     origin,
     ...(ca !== undefined && { ca }),
     ...(serverName !== undefined && { serverName }),
-    ...(bearerToken !== undefined && { bearerToken: fixedSecret(bearerToken, "the agent's token") }),
+    ...(bearerToken !== undefined && { bearerToken: fixedSecret(bearerToken, `the token for ${callee}`) }),
     connectTimeoutMs,
     connections: 1,
     maxResponseBytes: MAX_BYTES,
@@ -40,20 +42,20 @@ export const createAgentClient = (endpoint: Endpoint): AgentClient => {
       request.method === "GET"
         ? ""
         : " If the request was already under way, read the secret before trying again.";
-    throw new CommandFailed("unreachable", `the agent at ${origin} ${what}.${cut}`);
+    throw new CommandFailed("unreachable", `${callee} at ${origin} ${what}.${cut}`);
   };
   const send: AgentClient["send"] = async (request, schema) => {
     const { status, text } = await exchange(request);
     const body = jsonOf(text);
     if (status >= 200 && status < 300) {
       if (schema.Check(body)) return { ok: true, status, body };
-      throw new CommandFailed("unreachable", `${origin} answered something that is not the agent's API`);
+      throw new CommandFailed("unreachable", `${origin} answered something that is not the API of ${callee}`);
     }
-    return refusal(status, body);
+    return refusal(status, body, callee);
   };
   const sendForNothing: AgentClient["sendForNothing"] = async (request) => {
     const { status, text } = await exchange(request);
-    return status === 204 ? { ok: true, status, body: undefined } : refusal(status, jsonOf(text));
+    return status === 204 ? { ok: true, status, body: undefined } : refusal(status, jsonOf(text), callee);
   };
   return { exchange, send, sendForNothing, close: http.close };
 };

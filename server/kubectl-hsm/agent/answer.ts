@@ -33,13 +33,13 @@ export type AgentClient = {
 
 const errorBody = compileSchema(ErrorBody);
 
-/** What an error answer says. */
-export const refusal = (status: number, body: unknown): Refused => {
+/** What an error answer says. `callee`: who gave it. */
+export const refusal = (status: number, body: unknown, callee = "the agent"): Refused => {
   const known = errorBody.Check(body) ? body : undefined;
   const details = (known?.details ?? []).map(({ field, message }) => ` ${field}: ${message}.`).join("");
   const message =
     known === undefined
-      ? `the agent answered HTTP ${status} without saying why; is its address right?`
+      ? `${callee} answered HTTP ${status} without saying why; is its address right?`
       : `${known.message}${details} (${known.code})`;
   return {
     ok: false,

@@ -5,11 +5,11 @@ import { describeFileError } from "../../config/variables.ts";
 import { agentCa, agentToken, firstToken } from "../cluster/agent-credentials.ts";
 import { type AgentPod, findAgentPod } from "../cluster/agent-pod.ts";
 import type { Kubectl } from "../cluster/kubectl.ts";
-import { openPortForward } from "../cluster/port-forward.ts";
 import type { KubectlHsmConfig } from "../config.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { type AgentCalls, agentCalls } from "./agent-api-calls.ts";
 import { createAgentClient } from "./agent-client.ts";
+import { openPodClient } from "./pod-client.ts";
 
 export type Connection = {
   agent: AgentCalls;
@@ -48,10 +48,11 @@ const connectDirectly = async (
 };
 
 const connectThroughPod = async (
-  { keyswitchNamespace: namespace, timeoutMs, connectTimeoutMs }: KubectlHsmConfig,
+  config: KubectlHsmConfig,
   kubectl: Kubectl,
   { agent, scope }: { agent: string | undefined; scope: "read" | "write" },
 ): Promise<Connection> => {
+  const { keyswitchNamespace: namespace } = config;
   const asked = {
     pod: findAgentPod(kubectl, namespace, agent),
     ca: agentCa(kubectl, namespace),
@@ -62,28 +63,14 @@ const connectThroughPod = async (
   const pod = await asked.pod;
   const ca = await asked.ca;
   const bearerToken = await asked.bearerToken;
-  const forward = await openPortForward(
-    kubectl,
-    { namespace, pod: pod.name, port: pod.port },
-    connectTimeoutMs,
-  );
-  const client = createAgentClient({
-    origin: `https://127.0.0.1:${forward.port}`,
-    ca,
-    // Every agent's certificate has its Service's names; the port-forward's end here has none.
-    serverName: `keyswitch-agent.${namespace}.svc`,
-    bearerToken,
-    timeoutMs,
-    connectTimeoutMs,
-  });
-  return {
-    agent: agentCalls(client),
+  const { client, close } = await openPodClient(config, kubectl, {
     pod,
-    close: async () => {
-      await client.close();
-      await forward.close();
-    },
-  };
+    ca,
+    bearerToken,
+    // Every agent's certificate has its Service's names.
+    serverName: `keyswitch-agent.${namespace}.svc`,
+  });
+  return { agent: agentCalls(client), pod, close };
 };
 
 const contents = async (path: string, option: string): Promise<Buffer> => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the CA of the agents' certificates and the agents' bearer tokens from the Secrets that scripts/credentials.sh creates.
+// The CAs of the agents' and of discovery's certificates and their tokens, from the Secrets that scripts/credentials.sh makes.
 import { fromBase64 } from "../../../hooks/formats.ts";
 import { parseTokens } from "../../config/token-file.ts";
 import { CommandFailed } from "../exit-codes.ts";
@@ -29,6 +29,19 @@ const secretKey = async (kubectl: Kubectl, namespace: string, name: string, key:
 
 export const agentCa = (kubectl: Kubectl, namespace: string): Promise<string> =>
   secretKey(kubectl, namespace, "keyswitch-agent-tls", "ca.crt").then((pem) => pem.toString("utf8"));
+
+/** What discovery is asked with. */
+export const discoveryCredentials = async (
+  kubectl: Kubectl,
+  namespace: string,
+): Promise<{ ca: string; bearerToken: string }> => {
+  const [ca, bearerToken] = await Promise.all([
+    secretKey(kubectl, namespace, "keyswitch-discovery-tls", "ca.crt"),
+    secretKey(kubectl, namespace, "keyswitch-discovery-token", "read"),
+  ]);
+  const named = `the Secret ${namespace}/keyswitch-discovery-token, key read,`;
+  return { ca: ca.toString("utf8"), bearerToken: firstToken(bearerToken, named) };
+};
 
 export const agentToken = async (
   kubectl: Kubectl,
