@@ -14,7 +14,7 @@ import { root } from "./rendered.ts";
 const usage = credentials(["--help"]).stdout;
 const install = readFileSync(join(root, "docs/install.md"), "utf8");
 const made =
-  "keyswitch-webhook-tls keyswitch-agent-tls keyswitch-hook-token keyswitch-agent-token keyswitch-pkcs11 keyswitch-bot-tls keyswitch-bot-metrics keyswitch-bot";
+  "keyswitch-webhook-tls keyswitch-agent-tls keyswitch-hook-token keyswitch-agent-token keyswitch-pkcs11 keyswitch-bot-tls keyswitch-bot-metrics keyswitch-bot keyswitch-discovery-tls keyswitch-discovery-token";
 
 for (const file of ["docs/install.md", "docs/hsm-setup.md", "manifests/metacontroller/README.md"]) {
   const text = readFileSync(join(root, file), "utf8");
