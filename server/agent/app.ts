@@ -54,8 +54,14 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
       },
     ];
   };
-  const app = buildServer({ logger, registry, auth, ready, ...(tls !== undefined && { tls }) });
-  app.setSerializerCompiler(compileSerializer);
+  const app = buildServer({
+    logger,
+    registry,
+    auth,
+    ready,
+    serializer: compileSerializer,
+    ...(tls !== undefined && { tls }),
+  });
   app.decorate("checksums", checksumKeys({ tokenFiles: auth.tokenFiles.map(({ path }) => path), logger }));
   addSecretRoutes(app, { store, metrics, device });
   const quotas = createQuotaEnforcer(store, options.reservedObjects);

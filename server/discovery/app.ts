@@ -43,9 +43,9 @@ export const buildDiscoveryApp = (options: DiscoveryAppOptions): KeyswitchServer
         { name: "devices", ok: found.ok, required: true, ...(!found.ok && { message: found.message }) },
       ];
     },
+    serializer: compileSerializer,
     ...(tls && { tls }),
   });
-  app.setSerializerCompiler(compileSerializer);
   app.get("/v1/devices", { config: { scope: "read" }, schema: DevicesSchema }, async (request, reply) => {
     const found = current();
     // A report that may be out of date could have an agent removed that is needed.

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import type { TSchema } from "@sinclair/typebox";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import Fastify, {
@@ -13,6 +14,7 @@ import Fastify, {
   type FastifyServerOptions,
   LogController,
 } from "fastify";
+import type { FastifySerializerCompiler } from "fastify/types/schema.js";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";
@@ -56,6 +58,8 @@ export type ServerOptions = {
   alive?: Readiness;
   tls?: TlsFiles;
   limits?: Partial<Limits>;
+  /** How answers become text by their schemas; fastify's own way unless given, whose packages are then not even loaded. */
+  serializer?: FastifySerializerCompiler<TSchema>;
 };
 
 /**
@@ -68,11 +72,16 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   const drain = createDrain();
   const connections = createConnections(limits);
   const { serverFactory, tlsServers } = createServers(tls, limits, logger, { drain, connections });
+  const compilersFactory = {
+    buildValidator: () => compileValidator,
+    ...(options.serializer && { buildSerializer: () => options.serializer }),
+  };
   const settings = { ...settingsOf(logger, limits), serverFactory };
+  // Not by the setters: fastify would have loaded Ajv before. Its types know no compiler but that.
+  Object.assign(settings, { schemaController: { compilersFactory } });
   // The factory makes the server; this is what fastify takes the scheme of the address that it logs and returns from.
   if (tls) Object.assign(settings, { https: {} });
   const app = Fastify(settings).withTypeProvider<TypeBoxTypeProvider>();
-  app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
   app.removeAllContentTypeParsers();
   parseJsonBodies(app, "application/json");

@@ -3,7 +3,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-export type KnownType = "PicoHSM" | "SmartCard-HSM";
+type KnownType = "PicoHSM" | "SmartCard-HSM";
 
 /** Kinds of token by `vendor:product`. The Pico HSM's id changed with its firmware. */
 const KNOWN: ReadonlyMap<string, KnownType> = new Map([
