@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures syncs, reads and writes on SoftHSM2 and on a card, the bot on Synapse, and memory; prints the
-// figures beside their goals, and writes them to bench/results/latest.json.
+// `npm run bench`: measures syncs, reads on SoftHSM2, a card, discovery, the bot on Synapse, and memory, prints the figures of this run beside
+// their goals, and writes them to bench/results/latest.json.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +9,9 @@ import { type BotResult, measureBot } from "./bench/bot/bot-figures.ts";
 import { reportBot } from "./bench/bot/report-bot.ts";
 import { measureCard } from "./bench/card/card-figures.ts";
 import { reportCard } from "./bench/card/report-card.ts";
+import { type DiscoveryFigures, measureDiscovery } from "./bench/discovery-figures.ts";
 import { measureEndToEnd } from "./bench/end-to-end.ts";
-import { type Figures, goalsOf } from "./bench/goals.ts";
+import { discoveryGoal, type Figures, type Goal, goalsOf } from "./bench/goals.ts";
 import { say, sayTable } from "./bench/print-table.ts";
 import { measureTokenReads } from "./bench/token-reads.ts";
 import { measureTokenWrites } from "./bench/token-writes.ts";
@@ -22,7 +23,17 @@ const SIZES = [20, 200, 2000];
 const KEYS = { username: "app", password: "x".repeat(32) };
 const RESULTS = new URL("../bench/results/", import.meta.url);
 
-const report = ({ webhookRate, endToEnd, reads, writes, card, bot }: Figures): void => {
+const reportDiscovery = ({ memory, peak, startMs, cpuPercent }: DiscoveryFigures): void => {
+  sayTable([
+    ["discovery at rest", "MiB", "MiB peak", "start to ready ms", "CPU %"],
+    ["with its manifest's options", memory, peak, startMs, cpuPercent],
+  ]);
+};
+
+const reportGoals = (goals: readonly Goal[]): void =>
+  sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));
+
+const report = ({ webhookRate, endToEnd, reads, writes, discovery, card, bot }: Figures): void => {
   const { webhook, bare } = webhookRate;
   sayTable([
     [`syncs, ${CONNECTIONS} connections`, "requests/s", "p50 ms", "p95 ms", "CPU µs each"],
@@ -64,12 +75,13 @@ const report = ({ webhookRate, endToEnd, reads, writes, card, bot }: Figures): v
   say(
     `Of the agent's answers to the syncs ${endToEnd.unchangedPercent} % were 304; it gave ${endToEnd.agentPerSecond} reads/s.\n`,
   );
+  reportDiscovery(discovery);
   reportCard(card);
   if (bot.ok) reportBot(bot.figures);
   else say(`The bot was not measured: ${bot.why}\n`);
 };
 
-const measureHooks = async (folder: string): Promise<Omit<Figures, "bot" | "card">> => {
+const measureHooks = async (folder: string): Promise<Omit<Figures, "bot" | "card" | "discovery">> => {
   const webhookRate = await measureWebhookRate(KEYS);
   const tokens: BenchToken[] = [];
   try {
@@ -90,12 +102,13 @@ const measureHooks = async (folder: string): Promise<Omit<Figures, "bot" | "card
 
 const run = async (folder: string): Promise<void> => {
   const hooks = await measureHooks(folder);
+  const discovery = await measureDiscovery(folder);
   const card = await measureCard(folder);
   const bot: BotResult = await measureBot(folder, say);
-  const figures: Figures = { ...hooks, card, bot };
+  const figures: Figures = { ...hooks, discovery, card, bot };
   const goals = goalsOf(figures);
   report(figures);
-  sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));
+  reportGoals(goals);
   mkdirSync(RESULTS, { recursive: true });
   const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version };
   const written = { machine, ...figures, goals };
@@ -107,9 +120,13 @@ const [missing] = provide([SOFTHSM], say);
 if (missing !== undefined) throw new Error(`${missing.name} is missing: apt-get install ${missing.debian}`);
 const folder = mkdtempSync(join(tmpdir(), "keyswitch-bench-"));
 try {
-  // `npm run bench -- card` measures the card alone.
+  // `npm run bench -- card` measures the card alone, and so on.
   if (process.argv[2] === "card") reportCard(await measureCard(folder));
-  else await run(folder);
+  else if (process.argv[2] === "discovery") {
+    const figures = await measureDiscovery(folder);
+    reportDiscovery(figures);
+    reportGoals([discoveryGoal(figures)]);
+  } else await run(folder);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

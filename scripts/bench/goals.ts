@@ -2,6 +2,7 @@
 // Defines the goals of the figures, and checks whether a run met them.
 import type { BotFigures, BotResult } from "./bot/bot-figures.ts";
 import type { CardResult } from "./card/card-figures.ts";
+import type { DiscoveryFigures } from "./discovery-figures.ts";
 import type { EndToEnd } from "./end-to-end.ts";
 import { rounded } from "./quantile.ts";
 import type { TokenReads } from "./token-reads.ts";
@@ -13,6 +14,7 @@ export interface Figures {
   readonly endToEnd: EndToEnd;
   readonly reads: readonly TokenReads[];
   readonly writes: TokenWrites;
+  readonly discovery: DiscoveryFigures;
   readonly card: CardResult;
   readonly bot: BotResult;
 }
@@ -58,8 +60,12 @@ const cardGoals = ({ busy }: Extract<CardResult, { ok: true }>): Goal[] => [
   atMost("their p95", busy.timing.p95, 20, " ms"),
 ];
 
+/** It runs on every node. */
+export const discoveryGoal = ({ memory }: DiscoveryFigures): Goal =>
+  atMost("resident memory of discovery", memory, 70, " MiB");
+
 /** The goals, in the order in which they are printed. */
-export const goalsOf = ({ webhookRate, endToEnd, reads, writes, card, bot }: Figures): Goal[] => {
+export const goalsOf = ({ webhookRate, endToEnd, reads, writes, discovery, card, bot }: Figures): Goal[] => {
   const at = (secrets: number): TokenReads => {
     const found = reads.find((one) => one.secrets === secrets);
     if (found === undefined) throw new Error(`no token of ${secrets} secrets was measured`);
@@ -77,6 +83,7 @@ export const goalsOf = ({ webhookRate, endToEnd, reads, writes, card, bot }: Fig
     ...Object.entries(endToEnd.memory).map(([process, { now }]) =>
       atMost(`resident memory of the ${process}`, now, 120, " MiB"),
     ),
+    discoveryGoal(discovery),
     ...writeGoals(writes),
     ...(card.ok ? cardGoals(card) : []),
     ...(bot.ok ? botGoals(bot.figures) : []),

@@ -63,7 +63,7 @@ const isReady = async (url: string): Promise<boolean> => {
 
 /** Starts dist/server/main.js as `role` with `env`; `npm run build` must have made it. */
 export const startServerProcess = async (
-  role: "agent" | "webhook" | "bot",
+  role: "agent" | "webhook" | "bot" | "discovery",
   env: Readonly<Record<string, string>>,
 ): Promise<ServerProcess> => {
   const port = await freePort();

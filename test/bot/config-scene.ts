@@ -8,7 +8,7 @@ import { createAuthority } from "../http/authority.ts";
 
 export const password = randomBytes(12).toString("hex");
 export const masterKey = randomBytes(32).toString("base64").replace(/=$/, "");
-export const root = t.testdir({
+const root = t.testdir({
   token: `${randomBytes(20).toString("hex")}\n`,
   empty: "",
   password: `${password}\n`,
@@ -16,7 +16,7 @@ export const root = t.testdir({
   "service-account": { token: "t", "ca.crt": "c", namespace: "keyswitch" },
   store: {},
 });
-export const authority = createAuthority(root);
+const authority = createAuthority(root);
 export const server = authority.issue("server");
 export const at = (name: string) => join(root, name);
 

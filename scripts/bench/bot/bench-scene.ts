@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets up the bot's benchmark: a homeserver, the control plane with one Toggle, and the clients of a user and of a bystander.
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Type } from "@sinclair/typebox";
-import { Value } from "@sinclair/typebox/value";
-import { parse } from "yaml";
 import type { User } from "../../homeserver/client/user.ts";
 import { startUser } from "../../homeserver/client/user.ts";
 import type { RegisteredUser } from "../../homeserver/synapse.ts";
@@ -13,36 +9,12 @@ import { startSynapse } from "../../homeserver/synapse.ts";
 import { eventually } from "../../local/eventually.ts";
 import { type ServerProcess, startServerProcess } from "../../local/server-process.ts";
 import { type Stack, startStack } from "../../local/stack.ts";
+import { runtimeEnv } from "../manifest-env.ts";
 import { type SeenObjects, watchObjects } from "./seen-objects.ts";
 
 const NAMESPACE = "demo";
 const TOGGLE = "web";
 const REPLICAS = 3;
-
-const Pod = Type.Object({
-  spec: Type.Object({
-    template: Type.Object({
-      spec: Type.Object({
-        containers: Type.Array(
-          Type.Object({ env: Type.Array(Type.Object({ name: Type.String(), value: Type.String() })) }),
-        ),
-      }),
-    }),
-  }),
-});
-/** What the pod tells Node and the C library about memory. */
-const OF_RUNTIME = ["NODE_OPTIONS", "MALLOC_TRIM_THRESHOLD_"];
-
-const runtimeEnv = (): Record<string, string> => {
-  const pod: unknown = parse(
-    readFileSync(new URL("../../../manifests/bot/deployment.yaml", import.meta.url), "utf8"),
-  );
-  if (!Value.Check(Pod, pod)) throw new Error("manifests/bot/deployment.yaml is not as it was");
-  const all = pod.spec.template.spec.containers.flatMap(({ env }) => env);
-  return Object.fromEntries(
-    all.filter(({ name }) => OF_RUNTIME.includes(name)).map(({ name, value }) => [name, value]),
-  );
-};
 
 export type BenchScene = {
   /** Whom the bot obeys, and who is not told of more than a message. */
@@ -143,7 +115,7 @@ const assemble = async (
         CRYPTO_STORE_PATH: join(folder, store),
         ECHO_MODE: "false",
         LOG_LEVEL: "error",
-        ...runtimeEnv(),
+        ...runtimeEnv("bot/deployment.yaml"),
         ...env,
       }),
   };
