@@ -6,7 +6,7 @@ import t from "tap";
 import { DISCOVERY_VARIABLES, parseDiscoveryConfig } from "../../server/discovery/config.ts";
 import { runServer } from "../control-plane/api/running-server.ts";
 import { credentials, secretsIn } from "./credentials.ts";
-import { as, pick, rendered, root, Service, Workload } from "./rendered.ts";
+import { as, containersOf, pick, rendered, root, Service, Workload, workloadsOf } from "./rendered.ts";
 
 const manifests = rendered("manifests/discovery");
 const workload = as(Workload, pick(manifests, "DaemonSet", "keyswitch-discovery"));
@@ -125,6 +125,23 @@ t.test("it listens where Service, policy, probes and port say", async (t) => {
   t.hasStrict(container.startupProbe, https("/healthz"));
   t.hasStrict(container.livenessProbe, https("/healthz"));
   t.hasStrict(container.readinessProbe, https("/readyz"));
+});
+
+t.test("what docs/install.md has people add to their overlay adds all of it, with their image", async (t) => {
+  const install = readFileSync(join(root, "docs/install.md"), "utf8");
+  const added = /```yaml\n(resources:\n.*manifests\/discovery\n)/s.exec(
+    install.split("## 7. Discovery")[1] ?? "",
+  )?.[1];
+  const folder = t.testdir({
+    cluster: {
+      "kustomization.yaml": `${added}images:\n  - name: keyswitch\n    newName: registry.example.com/keyswitch\n`,
+    },
+  });
+  symlinkSync(root, join(folder, "keyswitch"));
+  const whole = rendered(join(folder, "cluster"));
+  t.equal(whole.length, rendered("manifests").length + manifests.length);
+  const images = workloadsOf(whole).flatMap((one) => containersOf(one).map(({ image }) => image));
+  t.same([...new Set(images)], ["registry.example.com/keyswitch:0.1.0"]);
 });
 
 t.test("cert-manager: a certificate in the Secret that the pods mount, for the Service's name", async (t) => {
