@@ -73,7 +73,7 @@ const run = async (): Promise<number> => {
   const synapse = await prepareSynapseRoot(say);
   if (synapse.kind === "unavailable") say(`Tests that need Synapse are skipped. ${synapse.why}`);
   const named = process.argv.slice(2);
-  const files = named.length > 0 ? named : globSync("test/**/*.test.ts", { cwd: root }).sort();
+  const files = named.length > 0 ? named : globSync("{test,scripts}/**/*.test.ts", { cwd: root }).sort();
   const folder = mkdtempSync(join(tmpdir(), "keyswitch-test-"));
   const output = join(folder, "results.tap");
   try {

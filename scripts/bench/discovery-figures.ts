@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Discovery at rest: its memory and processor time with the runtime's options of its manifest, on a made-up sysfs of a few devices.
+// Measures discovery at rest: memory and processor time with the runtime options of its manifest, on a made-up sysfs.
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -34,8 +34,9 @@ const makeSysfs = (folder: string): string => {
       devnum: String(port),
     };
     mkdirSync(join(sysfs, "devices", name), { recursive: true });
-    for (const [file, text] of Object.entries(files))
+    for (const [file, text] of Object.entries(files)) {
       writeFileSync(join(sysfs, "devices", name, file), `${text}\n`);
+    }
     symlinkSync(`../../../devices/${name}`, join(links, name));
   }
   return sysfs;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a pod of the manifests tells Node and the C library about memory, so that what is measured is what is installed.
+// Reads from the manifests what a pod tells Node and the C library about memory, so that the bench measures what is installed.
 import { readFileSync } from "node:fs";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP API (JSON) of discovery as schemas, shared by the process that serves it and those that call it; docs/discovery.md.
+// Defines discovery's HTTP API (JSON) as schemas, shared by the process that serves it and its callers; docs/discovery.md.
 import { type Static, Type } from "@sinclair/typebox";
 
 const UsbId = Type.String({ pattern: "^[0-9a-f]{4}$" });

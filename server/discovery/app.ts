@@ -49,8 +49,9 @@ export const buildDiscoveryApp = (options: DiscoveryAppOptions): KeyswitchServer
   app.get("/v1/devices", { config: { scope: "read" }, schema: DevicesSchema }, async (request, reply) => {
     const found = current();
     // A report that may be out of date could have an agent removed that is needed.
-    if (!found.ok)
+    if (!found.ok) {
       return sendError(reply, "NOT_READY", { message: found.message, retryAfterSeconds: RETRY_SECONDS });
+    }
     reply.header("etag", found.etag);
     const isKnown = tagsOf(request.headers["if-none-match"]).some((tag) => tag === "*" || tag === found.etag);
     return isKnown ? reply.code(304).send() : found.body;

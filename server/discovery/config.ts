@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The configuration of discovery, from its environment variables.
+// Parses the configuration of discovery from its environment variables.
 import {
   checkExposure,
   type ListenerConfig,
@@ -94,11 +94,12 @@ const readDevicePaths = (reader: DiscoveryReader): string[][] => {
   if (globs.length > MAX_GLOBS) reader.fault("DEVICE_PATHS", `must not have more than ${MAX_GLOBS} globs`);
   return globs.map((glob) => {
     const segments = belowDev(glob, devRoot).split("/");
-    if (!segments.every(isSegment))
+    if (!segments.every(isSegment)) {
       reader.fault(
         "DEVICE_PATHS",
         `has ${JSON.stringify(glob)}, which is no glob below /dev of letters, digits, "_", ".", ":", "@", "+", "=", "-", "*", "?" and [ranges], without "." or ".." or "**"`,
       );
+    }
     return segments;
   });
 };

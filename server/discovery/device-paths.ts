@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files below the node's /dev that globs match, and their permissions. Nothing is opened, and no link leads out.
+// Lists the files below the node's /dev that globs match, and their permissions. Nothing is opened, and no link leads out.
 import type { Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join, matchesGlob, sep } from "node:path";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks at the node's devices: cheaply whether something was plugged, and then, or when it is time, at all of them anew.
+// Scans the node's devices: a cheap look for plugs and unplugs, and a full scan after one or when it is due.
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DiscoveredDevice, DiscoveryBody } from "../discovery-api/schema.ts";

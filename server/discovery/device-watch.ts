@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the node's devices are now: looked at again and again, kept with its entity tag, and not told while it can't be read.
+// Keeps the current report of the node's devices with its entity tag, and withholds it while devices can't be read.
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";

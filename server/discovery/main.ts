@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs discovery: looks at the node's devices, and answers what it sees. It needs no right beyond reading sysfs and /dev.
+// Runs discovery: scans devices and serves the report. It needs no rights but to read sysfs and /dev.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { authOf, tokenFile } from "../http/auth.ts";

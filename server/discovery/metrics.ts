@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The metrics of discovery: devices by type, faults, readings of all devices, and looks that failed.
+// Defines discovery's metrics: devices by type, faults, full scans, and failed scans.
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { DiscoveryBody } from "../discovery-api/schema.ts";
 
@@ -40,8 +40,9 @@ export const createDiscoveryMetrics = (registry: Registry): DiscoveryMetrics => 
   });
   return {
     found(body) {
-      for (const type of ["PicoHSM", "SmartCard-HSM", "Generic", null] as const)
+      for (const type of ["PicoHSM", "SmartCard-HSM", "Generic", null] as const) {
         devices.set({ type: type ?? "other" }, body.devices.filter((one) => one.type === type).length);
+      }
       faults.set(body.devices.filter(({ fault }) => fault !== null).length);
       paths.set(body.paths.length);
     },

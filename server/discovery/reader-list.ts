@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The readers that libccid drives: vendor, product and name out of its Info.plist.
+// Parses libccid's Info.plist: vendor, product and name of the readers that it drives.
 import { readFile } from "node:fs/promises";
 import { Parser } from "htmlparser2";
 
@@ -50,8 +50,9 @@ export const parseReaderList = (plist: string): Readers | undefined => {
   const readers = new Map<string, string>();
   for (const [index, vendor] of vendors.entries()) {
     const [vendorId, productId] = [usbId(vendor), usbId(products[index])];
-    if (vendorId !== undefined && productId !== undefined)
+    if (vendorId !== undefined && productId !== undefined) {
       readers.set(`${vendorId}:${productId}`, names[index] ?? "");
+    }
   }
   return readers;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// USB devices as discovery reports them: each with an id that outlives a plug, and those whose id is not theirs alone.
+// Reports USB devices with ids that outlive a plug, and marks those that share an id.
 import type { DiscoveredDevice } from "../discovery-api/schema.ts";
 import type { UsbDevice } from "../usb/usb-devices.ts";
 import type { Readers } from "./reader-list.ts";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Answers are checked against their schema before they leave: one that does not fit is a bug, answered with 500.
+// Checks responses against their schema before they leave: one that does not fit is a bug, answered with 500.
 import type { TSchema } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import type { FastifySerializerCompiler } from "fastify/types/schema.js";

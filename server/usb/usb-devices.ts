@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The USB devices that sysfs shows on this node, and which of them are tokens of a known kind.
+// Lists the USB devices that sysfs shows on this node, and which of them are tokens of a known kind.
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 

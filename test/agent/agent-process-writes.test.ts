@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t, { type Test } from "tap";
 import { checksum } from "../../hooks/checksum.ts";
-import { startAgent, tokenFixture } from "./token-fixture.ts";
+import { startAgent, tokenFixture } from "./pkcs11/token-fixture.ts";
 import { b64 } from "./writable-agent.ts";
 
 t.setTimeout(120_000);

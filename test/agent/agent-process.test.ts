@@ -4,8 +4,8 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import t from "tap";
 import { eventually } from "../../scripts/local/eventually.ts";
-import { read } from "./agent-over-http.ts";
-import { startAgent, tokenFixture } from "./token-fixture.ts";
+import { read } from "../agent-api/agent-over-http.ts";
+import { startAgent, tokenFixture } from "./pkcs11/token-fixture.ts";
 
 t.setTimeout(180_000);
 const PATH = "secrets/a/db";

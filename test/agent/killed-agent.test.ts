@@ -8,8 +8,8 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { checksum } from "../../hooks/checksum.ts";
-import { type Keys, someKeys } from "./kill-points.ts";
-import { type AgentProcess, type Fixture, startAgent, tokenFixture } from "./token-fixture.ts";
+import { type Keys, someKeys } from "./pkcs11/kill-points.ts";
+import { type AgentProcess, type Fixture, startAgent, tokenFixture } from "./pkcs11/token-fixture.ts";
 
 t.setTimeout(280_000);
 

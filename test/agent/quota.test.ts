@@ -6,7 +6,7 @@ import t, { type Test } from "tap";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { createQuotaEnforcer } from "../../server/agent/quota.ts";
 import { type InfoResult, unavailable } from "../../server/agent/store.ts";
-import { tokenFixture } from "./token-fixture.ts";
+import { tokenFixture } from "./pkcs11/token-fixture.ts";
 import { b64, writableAgent } from "./writable-agent.ts";
 import { startWritableAgent } from "./writable-process.ts";
 

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Test } from "tap";
-import { type AgentProcess, type Fixture, startAgent } from "./token-fixture.ts";
+import { type AgentProcess, type Fixture, startAgent } from "./pkcs11/token-fixture.ts";
 
 export type WritableProcess = AgentProcess & {
   /** A request with the write token, or with another, or none; a body is sent as JSON. */

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import t from "tap";
 import { freePort } from "../../scripts/local/free-port.ts";
 import { runConntest } from "../../server/conntest/main.ts";
-import { startKeycloak } from "../matrix/keycloak.ts";
+import { startKeycloak } from "../doubles/keycloak/keycloak.ts";
 import { devicesOf } from "../matrix/login/devices.ts";
 import { guideClients, synapseOfGuide, withAudience } from "../matrix/login/guide.ts";
 

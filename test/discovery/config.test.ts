@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The environment of discovery: defaults, globs however they are written, and its faults.
+// Tests discovery's environment variables: defaults, the forms of globs, and faults.
 import t from "tap";
 import { parseDiscoveryConfig } from "../../server/discovery/config.ts";
 
@@ -51,12 +51,13 @@ for (const glob of [
   "tty{ACM",
   "!tty*",
   "tty\\*",
-])
+]) {
   t.test(`${glob} is no glob below /dev`, async (t) => {
     const [fault] = globsOf(`ttyACM0,${glob}`);
     t.match(fault, { name: "DEVICE_PATHS", message: /^has "/ });
     t.ok(JSON.stringify(fault).includes(JSON.stringify(JSON.stringify(glob)).slice(1, -1)), "it is named");
   });
+}
 
 t.test("an empty environment, and wrong values", async (t) => {
   const faults = (env: Record<string, string>) => {

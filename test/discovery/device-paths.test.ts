@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Globs below /dev: what they match, permissions, and that no link leads out.
+// Tests globs below /dev: what they match, permissions, and that no link leads out.
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";

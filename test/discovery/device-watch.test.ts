@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is reported over time: the same bytes while nothing changes, no list while it can't be read, one log line for each news.
+// Tests the report over time: equal bytes while nothing changes, no list while devices can't be read, one log line per change.
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Registry } from "prom-client";
@@ -8,8 +8,8 @@ import { eventually } from "../../scripts/local/eventually.ts";
 import { DeviceScanner } from "../../server/discovery/device-scanner.ts";
 import { DeviceWatch } from "../../server/discovery/device-watch.ts";
 import { createDiscoveryMetrics } from "../../server/discovery/metrics.ts";
+import { SysfsTree } from "../doubles/sysfs-tree.ts";
 import { recordedLog } from "../http/recorded-log.ts";
-import { SysfsTree } from "../usb/sysfs-tree.ts";
 
 const watchOf = async (t: Test, options: { rescanEveryMs?: number; globs?: string[][] } = {}) => {
   const { rescanEveryMs = 3_600_000, globs = [] } = options;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// libccid's Info.plist: what is read of it, and what a missing or broken one comes to.
+// Tests the parser of libccid's Info.plist, with missing and broken files.
 import { join } from "node:path";
 import t from "tap";
 import { parseReaderList, readReaderList } from "../../server/discovery/reader-list.ts";
@@ -57,8 +57,9 @@ for (const [sentence, text] of [
   ["a list that is cut", whole.slice(0, whole.indexOf("0x3031"))],
   ["lists of several lengths", plist(["0x1", "0x2"], ["0x1"], ["A", "B"])],
   ["empty lists", plist([], [], [])],
-] as const)
+] as const) {
   t.test(`${sentence} is no list`, async (t) => t.equal(parseReaderList(text), undefined));
+}
 
 t.test(
   "the first file that is there is read; a missing or broken one is a warning, not an end",

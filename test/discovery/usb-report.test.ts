@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ids that outlive a plug, types, and devices of one id.
+// Tests the ids of devices, their types, and devices that share an id.
 import t from "tap";
 import { reportUsb } from "../../server/discovery/usb-report.ts";
 import type { UsbDevice } from "../../server/usb/usb-devices.ts";

@@ -6,7 +6,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import t from "tap";
 import { unavailable } from "../../server/agent/store.ts";
 import { COMMANDS } from "../../server/kubectl-hsm/commands.ts";
-import { startCluster } from "./cluster.ts";
+import { startCluster } from "./cluster/cluster.ts";
 import { madeUp, type RunOptions, temporaryFolder, valueAt } from "./fixture.ts";
 
 t.test("no value is printed or passed on without --show or --key", async (t) => {

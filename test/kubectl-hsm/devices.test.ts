@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kubectl hsm devices`: all nodes where discovery is installed, the agent's own node where not, and nodes that do not answer.
+// Tests `kubectl hsm devices`: all nodes with discovery, the agent's node without, and nodes that do not answer.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -9,8 +9,8 @@ import { parse } from "yaml";
 import { buildDiscoveryApp } from "../../server/discovery/app.ts";
 import type { Current } from "../../server/discovery/device-watch.ts";
 import type { DiscoveredDevice, DiscoveryBody } from "../../server/discovery-api/schema.ts";
-import { SysfsTree } from "../usb/sysfs-tree.ts";
-import { type Cluster, secretData, startCluster } from "./cluster.ts";
+import { SysfsTree } from "../doubles/sysfs-tree.ts";
+import { type Cluster, secretData, startCluster } from "./cluster/cluster.ts";
 import { temporaryFolder } from "./fixture.ts";
 
 const device = (node: string, over: Partial<DiscoveredDevice>): DiscoveredDevice => ({

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { tokenFixture } from "../agent/token-fixture.ts";
+import { tokenFixture } from "../agent/pkcs11/token-fixture.ts";
 import { madeUp, startAgent, temporaryFolder, valueAt } from "./fixture.ts";
 
 t.setTimeout(180_000);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests `kubectl hsm repair` on a healthy token, on a damaged one, and on a card that removes nothing.
 import t from "tap";
-import { cardFixture, cardTest, ready } from "../agent/card/card-fixture.ts";
-import { someKeys } from "../agent/kill-points.ts";
+import { cardFixture, cardTest, ready } from "../agent/pkcs11/card/card-fixture.ts";
+import { someKeys } from "../agent/pkcs11/kill-points.ts";
 import { startAgent } from "./fixture.ts";
 
 t.setTimeout(120_000);

@@ -9,9 +9,9 @@ import { readVariables } from "../../server/config/variables.ts";
 import type { KubernetesConfig } from "../../server/kubernetes/config.ts";
 import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/kubernetes/config.ts";
 import { openToggles } from "../../server/kubernetes/toggles.ts";
+import { type HttpProxy, startHttpProxy, statusOf } from "../doubles/http-proxy.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
-import { type HttpProxy, startHttpProxy, statusOf } from "./http-proxy.ts";
 import { configOf, hurriedClock, patchOf, startApi, watchToggles } from "./toggle-scene.ts";
 
 const newToken = () => randomBytes(16).toString("hex");

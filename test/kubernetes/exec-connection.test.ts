@@ -4,10 +4,10 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import t, { type Test } from "tap";
+import { startConnectProxy } from "../doubles/connect-proxy.ts";
+import { type HttpProxy, startHttpProxy, statusOf } from "../doubles/http-proxy.ts";
 import { createAuthority } from "../http/authority.ts";
-import { startConnectProxy } from "./connect-proxy.ts";
 import { execOf, newProgram, newToken, read } from "./exec-scene.ts";
-import { type HttpProxy, startHttpProxy, statusOf } from "./http-proxy.ts";
 import { COLLECTION, patchOf, startApi, watchToggles } from "./toggle-scene.ts";
 
 /** An API server behind a front that takes what `isValid` says. */

@@ -3,9 +3,9 @@
 
 import { inspect } from "node:util";
 import t from "tap";
+import { ASIDE, V1, V1BETA1 } from "../doubles/exec-plugin.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
-import { ASIDE, V1, V1BETA1 } from "./exec-plugin-program.ts";
 import { credentialsOf, execOf, newFolder, newProgram, newToken, read, soon } from "./exec-scene.ts";
 
 for (const version of [V1, V1BETA1]) {

@@ -8,7 +8,7 @@ import { stringify } from "yaml";
 import { deepFreeze, type Environment, readVariables } from "../../server/config/variables.ts";
 import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/kubernetes/config.ts";
 import { ExecCredentials, type ExecCredentialsOptions } from "../../server/kubernetes/exec-credentials.ts";
-import { type PluginProgram, pluginProgram, V1 } from "./exec-plugin-program.ts";
+import { type PluginProgram, pluginProgram, V1 } from "../doubles/exec-plugin.ts";
 
 export const newToken = () => randomBytes(16).toString("hex");
 

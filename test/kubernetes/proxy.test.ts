@@ -11,9 +11,9 @@ import { startupTable } from "../../server/config/startup-table.ts";
 import { type Environment, readVariables } from "../../server/config/variables.ts";
 import { KUBERNETES_VARIABLES, readKubernetes } from "../../server/kubernetes/config.ts";
 import { isProxied } from "../../server/kubernetes/proxy.ts";
+import { startConnectProxy } from "../doubles/connect-proxy.ts";
+import { startHttpProxy } from "../doubles/http-proxy.ts";
 import { createAuthority } from "../http/authority.ts";
-import { startConnectProxy } from "./connect-proxy.ts";
-import { startHttpProxy } from "./http-proxy.ts";
 import { startApi, watchToggles } from "./toggle-scene.ts";
 
 const root = t.testdir({});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests a half-open watch: other requests to the API server reveal it.
 import t from "tap";
-import { startHttpProxy } from "./http-proxy.ts";
+import { startHttpProxy } from "../doubles/http-proxy.ts";
 import { configOf, hurriedClock, patchOf, startApi, watchToggles } from "./toggle-scene.ts";
 
 t.test(

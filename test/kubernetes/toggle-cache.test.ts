@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import t, { type Test } from "tap";
-import { startTcpProxy } from "./tcp-proxy.ts";
+import { startTcpProxy } from "../doubles/tcp-proxy.ts";
 import { COLLECTION, configOf, freshList, hurriedClock, startApi, watchToggles } from "./toggle-scene.ts";
 
 const NAMES = ["a", "b", "c"] as const;

@@ -2,7 +2,7 @@
 // Tests one Toggle's reads and patches: in its spec alone, with preconditions, and with errors that say what to do.
 import t from "tap";
 import type { TogglePatch } from "../../server/kubernetes/toggles.ts";
-import { type HttpProxy, type ReplacedAnswer, startHttpProxy, statusOf } from "./http-proxy.ts";
+import { type HttpProxy, type ReplacedAnswer, startHttpProxy, statusOf } from "../doubles/http-proxy.ts";
 import {
   COLLECTION,
   configOf,

@@ -3,8 +3,8 @@
 import t from "tap";
 import { watchPause } from "../../server/kubernetes/toggle-watch.ts";
 import type { Clock } from "../../server/time.ts";
-import { startHttpProxy, statusOf } from "./http-proxy.ts";
-import { startTcpProxy } from "./tcp-proxy.ts";
+import { startHttpProxy, statusOf } from "../doubles/http-proxy.ts";
+import { startTcpProxy } from "../doubles/tcp-proxy.ts";
 import {
   COLLECTION,
   configOf,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Discovery as a real process: plug and unplug within 5 s, entity tags, credentials, and its end by a signal.
+// Tests discovery as a real process: plug and unplug within 5 s, entity tags, credentials, and its end by a signal.
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Value } from "@sinclair/typebox/value";
 import t, { type Test } from "tap";
 import { eventually } from "../../scripts/local/eventually.ts";
 import { DiscoveryBody } from "../../server/discovery-api/schema.ts";
-import { SysfsTree } from "../usb/sysfs-tree.ts";
+import { SysfsTree } from "../doubles/sysfs-tree.ts";
 import { startProcess } from "./process-under-test.ts";
 
 /** What docs/discovery.md promises. */

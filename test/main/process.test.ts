@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { holding, startAgent } from "../webhook/agent-double.ts";
+import { holding, startAgent } from "../doubles/agent.ts";
 import { recordedBody } from "../webhook/recorded-request.ts";
 import { startProcess } from "./process-under-test.ts";
 

@@ -5,8 +5,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { Agent, request } from "undici";
+import { holding, startAgent } from "../doubles/agent.ts";
 import { createAuthority } from "../http/authority.ts";
-import { holding, startAgent } from "../webhook/agent-double.ts";
 import { recordedBody } from "../webhook/recorded-request.ts";
 import { startProcess } from "./process-under-test.ts";
 

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import t from "tap";
 import { parse } from "yaml";
+import { runServer } from "../../scripts/control-plane/test/api/running-server.ts";
 import { ALLOWED_ROOMS_ANNOTATION, ALLOWED_USERS_ANNOTATION } from "../../server/bot/access.ts";
 import { BOT_VARIABLES } from "../../server/bot/config.ts";
 import { defaultOf } from "../../server/config/variable-table.ts";
-import { runServer } from "../control-plane/api/running-server.ts";
 import { credentials, secretsIn } from "./credentials.ts";
 import { as, type Manifest, pick, rendered, root, Service, Workload } from "./rendered.ts";
 

@@ -132,8 +132,9 @@ t.test("discovery's certificate and token are made when they are asked for", asy
     ],
   );
   const certificate = new X509Certificate(made.get("keyswitch-discovery-tls")?.data.get("tls.crt") ?? "");
-  for (const name of ["keyswitch-discovery.keyswitch.svc", "discovery.example.org"])
+  for (const name of ["keyswitch-discovery.keyswitch.svc", "discovery.example.org"]) {
     t.ok(certificate.checkHost(name), name);
+  }
   t.match(made.get("keyswitch-discovery-token")?.data.get("read")?.toString(), /^[0-9a-f]{64}$/);
 });
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Discovery's manifests fit together: restricted but for its read-only mounts of the node, variables, Secrets, ports and policy.
+// Tests that discovery's manifests fit together: restricted but for read-only mounts of the node, variables, Secrets, ports,
+// policy.
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t from "tap";
+import { runServer } from "../../scripts/control-plane/test/api/running-server.ts";
 import { DISCOVERY_VARIABLES, parseDiscoveryConfig } from "../../server/discovery/config.ts";
-import { runServer } from "../control-plane/api/running-server.ts";
 import { credentials, secretsIn } from "./credentials.ts";
 import { as, containersOf, pick, rendered, root, Service, Workload, workloadsOf } from "./rendered.ts";
 
@@ -162,8 +163,9 @@ t.test("Node takes its options, and the image's are among them", async (t) => {
   const given = env.get("NODE_OPTIONS")?.value?.split(" ") ?? [];
   const image = /NODE_OPTIONS="([^"]*)"/.exec(readFileSync(join(root, "Dockerfile"), "utf8"))?.[1] ?? "";
   // A package of the bot's is what Node would warn about.
-  for (const option of image.split(" ").filter((one) => one !== "--disable-warning=DEP0060"))
+  for (const option of image.split(" ").filter((one) => one !== "--disable-warning=DEP0060")) {
     t.ok(given.includes(option), option);
+  }
 });
 
 t.test("the API server takes every object, with no field that it does not know", async (t) => {

@@ -6,7 +6,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import t, { type Test } from "tap";
 import { valueAt } from "../../scripts/control-plane/api/json.ts";
-import { hsmSecret, hsmSecrets, namespace, startCluster, toggles } from "../control-plane/engine/cluster.ts";
+import {
+  hsmSecret,
+  hsmSecrets,
+  namespace,
+  startCluster,
+  toggles,
+} from "../../scripts/control-plane/test/engine/cluster.ts";
 import { root } from "./rendered.ts";
 
 const run = promisify(execFile);

@@ -3,7 +3,7 @@
 import t from "tap";
 import { RequestFailed } from "../../server/matrix/request-failed.ts";
 import type { Sleep } from "../../server/time.ts";
-import { startTcpProxy } from "../kubernetes/tcp-proxy.ts";
+import { startTcpProxy } from "../doubles/tcp-proxy.ts";
 import { sleepFor, startBotConnection } from "./bot-connection.ts";
 import { devicesOf } from "./login/devices.ts";
 import { plainUser } from "./plain-user.ts";

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What sysfs shows of USB devices, also while one of them is pulled out or replaced in the middle of the reading.
+// Tests the reading of USB devices from sysfs, also while one is pulled out or replaced in the middle of it.
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { listUsbDevices, plugStamp } from "../../server/usb/usb-devices.ts";
-import { type PluggedDevice, SysfsTree } from "./sysfs-tree.ts";
+import { type PluggedDevice, SysfsTree } from "../doubles/sysfs-tree.ts";
 
 const treeOf = (t: Test, devices: Record<string, PluggedDevice>): SysfsTree => {
   const tree = new SysfsTree(t.testdir({}));
@@ -45,11 +45,12 @@ const serials: [sentence: string, told: string | Buffer, shown: string | null][]
   ["one longer than a USB string is none", "E".repeat(127), null],
   ["the longest", "E".repeat(126), "E".repeat(126)],
 ];
-for (const [sentence, told, shown] of serials)
+for (const [sentence, told, shown] of serials) {
   t.test(`a serial number: ${sentence}`, async (t) => {
     const tree = treeOf(t, { "1-1": { serial: told } });
     t.equal((await listUsbDevices(tree.root))[0]?.serial, shown);
   });
+}
 
 /** Lists the devices, and does something when the serial number of 1-1 is just being read. */
 const whileReading = async (tree: SysfsTree, happens: (folder: string) => void) => {

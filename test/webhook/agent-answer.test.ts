@@ -3,7 +3,7 @@
 import t from "tap";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { readingOf } from "../../server/webhook/agent-answer.ts";
-import { secretBody } from "./agent-double.ts";
+import { secretBody } from "../doubles/agent.ts";
 
 const path = "secrets/team-a/db";
 const good = secretBody(path, { password: "canary-value", user: "canary-user" });

@@ -7,8 +7,6 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { type AgentClientOptions, createAgentClient } from "../../server/webhook/agent-client.ts";
-import { createAuthority } from "../http/authority.ts";
-import { recordedLog } from "../http/recorded-log.ts";
 import {
   type AgentDouble,
   type Answer,
@@ -18,7 +16,9 @@ import {
   missing,
   secretBody,
   startAgent,
-} from "./agent-double.ts";
+} from "../doubles/agent.ts";
+import { createAuthority } from "../http/authority.ts";
+import { recordedLog } from "../http/recorded-log.ts";
 
 const path = "secrets/team-a/db";
 const value = randomBytes(12).toString("hex");

@@ -6,8 +6,8 @@ import t, { type Test } from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import type { Write } from "../../hooks/hsmsecret/index.ts";
 import { createAgentWriter } from "../../server/webhook/agent-writer.ts";
+import { type Answer, answerJson, hanging, startAgent } from "../doubles/agent.ts";
 import { recordedLog } from "../http/recorded-log.ts";
-import { type Answer, answerJson, hanging, startAgent } from "./agent-double.ts";
 
 const path = "secrets/team-a/db";
 const data = { password: randomBytes(9).toString("base64") };

@@ -10,7 +10,7 @@ import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import { type ErrorCode, errors } from "../../hooks/error-codes.ts";
-import { answerJson, holding, readAndWrite, startAgent } from "./agent-double.ts";
+import { answerJson, holding, readAndWrite, startAgent } from "../doubles/agent.ts";
 import { editedBody } from "./edited-body.ts";
 import { type RecordedBody, recordedBody } from "./recorded-request.ts";
 import { startWebhook } from "./webhook-under-test.ts";

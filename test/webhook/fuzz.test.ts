@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import t from "tap";
-import { holding, startAgent } from "./agent-double.ts";
+import { holding, startAgent } from "../doubles/agent.ts";
 import { type RecordedBody, recordedBody } from "./recorded-request.ts";
 import { startWebhook } from "./webhook-under-test.ts";
 

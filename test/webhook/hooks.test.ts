@@ -3,7 +3,7 @@
 // malformed bodies.
 import { randomBytes } from "node:crypto";
 import t from "tap";
-import { answerJson, holding, missing, startAgent } from "./agent-double.ts";
+import { answerJson, holding, missing, startAgent } from "../doubles/agent.ts";
 import { type RecordedBody, recordedBody } from "./recorded-request.ts";
 import { startWebhook } from "./webhook-under-test.ts";
 

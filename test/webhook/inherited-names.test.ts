@@ -2,8 +2,8 @@
 // Tests inherited property names in every hook as keys, labels, annotations, types, names and paths.
 import { join } from "node:path";
 import t from "tap";
+import { answerJson, holding, missing, readAndWrite, startAgent } from "../doubles/agent.ts";
 import { INHERITED_NAMES, inheritedNames } from "../inherited-names.ts";
-import { answerJson, holding, missing, readAndWrite, startAgent } from "./agent-double.ts";
 import { type RecordedBody, recordedBody } from "./recorded-request.ts";
 import { startWebhook } from "./webhook-under-test.ts";
 

@@ -13,7 +13,7 @@ import {
   missing,
   readAndWrite,
   startAgent,
-} from "./agent-double.ts";
+} from "../doubles/agent.ts";
 import { editedBody } from "./edited-body.ts";
 import { recordedBody } from "./recorded-request.ts";
 import { startWebhook } from "./webhook-under-test.ts";

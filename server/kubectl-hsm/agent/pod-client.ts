@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests to the listener of a pod, through a port-forward that ends with them.
+// Sends requests to the listener of a pod through a port-forward that is closed afterwards.
 
 import type { Kubectl } from "../cluster/kubectl.ts";
 import { openPortForward } from "../cluster/port-forward.ts";

@@ -45,8 +45,9 @@ const podList = compileSchema(Type.Object({ items: Type.Array(Pod) }));
 export const podsOf = async (kubectl: Kubectl, namespace: string, label: string): Promise<Pod[]> => {
   const found = await kubectl.get(["pods", "-n", namespace, "-l", label]);
   if (found === undefined) return [];
-  if (!podList.Check(found))
+  if (!podList.Check(found)) {
     throw new CommandFailed("unreachable", `kubectl's list of the pods ${label} can't be understood`);
+  }
   return found.items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the discovery of every node says, a few nodes at once; a node that does not answer is told beside those that do.
+// Asks the discovery of every node, a few at a time, and reports nodes that do not answer beside those that do.
 
 import { DiscoveryBody } from "../../discovery-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";
@@ -53,8 +53,9 @@ const onePerNode = (pods: readonly Pod[]): Pod[] => {
 
 const readNode = async (asking: Asking, pod: Pod): Promise<NodeReading> => {
   const node = nodeOf(pod);
-  if (!isRunning(pod))
+  if (!isRunning(pod)) {
     return { ok: false, node, message: `its pod ${pod.metadata.name} is not running (${pod.status?.phase})` };
+  }
   try {
     const found = await askPod(asking, pod);
     if (found.node === node) return { ok: true, node, body: found };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `devices`: what every node has on USB, as its discovery says; without discovery what the agent's node has.
+// `devices` lists the USB devices of every node from discovery, or of the agent's node where there is none.
 import { command } from "../arguments.ts";
 import type { Context } from "../context.ts";
 import type { NodeReading } from "../discovery/all-nodes.ts";

@@ -5,7 +5,7 @@ import t, { type Test } from "tap";
 import type { SeenEvent } from "../../../scripts/homeserver/client/seen-events.ts";
 import type { BotProcess } from "../../../scripts/local/bot-process.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
-import { startTcpProxy } from "../../kubernetes/tcp-proxy.ts";
+import { startTcpProxy } from "../../doubles/tcp-proxy.ts";
 import { type Scene, setScene } from "./scene.ts";
 
 const MINUTE_MS = 60_000;

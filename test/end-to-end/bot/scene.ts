@@ -13,7 +13,7 @@ import type { Homeserver, RegisteredUser } from "../../../scripts/homeserver/syn
 import { type BotProcess, startBotProcess } from "../../../scripts/local/bot-process.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { type Stack, startStack } from "../../../scripts/local/stack.ts";
-import { startTcpProxy, type TcpProxy } from "../../kubernetes/tcp-proxy.ts";
+import { startTcpProxy, type TcpProxy } from "../../doubles/tcp-proxy.ts";
 import { type SynapseOptions, synapseFor } from "../../matrix/synapse.ts";
 
 const NAMESPACE = "demo";

@@ -9,7 +9,7 @@ import t, { type Test } from "tap";
 import type { Homeserver } from "../../../scripts/homeserver/synapse.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { openBotStore } from "../../../server/bot/store.ts";
-import { startHttpProxy, statusOf } from "../../kubernetes/http-proxy.ts";
+import { startHttpProxy, statusOf } from "../../doubles/http-proxy.ts";
 import { setScene } from "./scene.ts";
 
 const SESSION_MS = 8000;

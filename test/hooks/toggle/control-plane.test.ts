@@ -6,8 +6,13 @@ import t, { type Test } from "tap";
 import { customize, ToggleCustomizeRequest, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import { type JsonObject, valueAt } from "../../../scripts/control-plane/api/json.ts";
 import { startDeploymentController } from "../../../scripts/control-plane/engine/deployment-controller.ts";
-import { controller, namespace, startCluster, toggles } from "../../control-plane/engine/cluster.ts";
-import { type Answer, startHookServer } from "../../control-plane/engine/hook-server.ts";
+import {
+  controller,
+  namespace,
+  startCluster,
+  toggles,
+} from "../../../scripts/control-plane/test/engine/cluster.ts";
+import { type Answer, startHookServer } from "../../../scripts/control-plane/test/engine/hook-server.ts";
 import { finalize, sync } from "./hooks.ts";
 
 /** What the installation of a test allows. */

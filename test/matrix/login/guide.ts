@@ -7,7 +7,7 @@ import { parse } from "yaml";
 import { removeWhenAbandoned } from "../../../scripts/homeserver/abandoned-folder.ts";
 import type { Homeserver } from "../../../scripts/homeserver/synapse.ts";
 import { findSynapseRoot } from "../../../scripts/homeserver/synapse-root.ts";
-import type { Keycloak, KeycloakClient } from "../keycloak.ts";
+import type { Keycloak, KeycloakClient } from "../../doubles/keycloak/keycloak.ts";
 import { synapseFor } from "../synapse.ts";
 
 export const GUIDE = join(import.meta.dirname, "../../../docs/matrix-login.md");

@@ -6,7 +6,7 @@ import { freePort } from "../../../scripts/local/free-port.ts";
 import { parseMatrixConfig } from "../../../server/config/matrix.ts";
 import { logIn } from "../../../server/matrix/login/log-in.ts";
 import type { LogInOutcome } from "../../../server/matrix/login/outcome.ts";
-import { startKeycloak } from "../keycloak.ts";
+import { startKeycloak } from "../../doubles/keycloak/keycloak.ts";
 import { openDeps } from "./deps.ts";
 import { guideClients, synapseOfGuide, withAudience } from "./guide.ts";
 

@@ -14,7 +14,7 @@ import {
 import { readSecret } from "../../../../server/agent/pkcs11/child/path-reading.ts";
 import { type Attached, attachToken } from "../../../../server/agent/pkcs11/child/session.ts";
 import { View } from "../../../../server/agent/pkcs11/child/view.ts";
-import { tokenFixture } from "../../token-fixture.ts";
+import { tokenFixture } from "../token-fixture.ts";
 
 t.setTimeout(120_000);
 

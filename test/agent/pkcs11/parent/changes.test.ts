@@ -12,8 +12,8 @@ import { WriteLessons } from "../../../../server/agent/pkcs11/parent/write-lesso
 import { WriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
 import { type ChangeResult, unavailable } from "../../../../server/agent/store.ts";
 import type { RepairResult } from "../../../../server/agent-api/schema.ts";
-import { fakeClock } from "../../fake-clock.ts";
-import { FakeChild, viewOf } from "./fake-child.ts";
+import { FakeChild, viewOf } from "../../../doubles/child.ts";
+import { fakeClock } from "../../../doubles/clock.ts";
 
 const PATH = "secrets/a/db";
 const GONE = unavailable("TOKEN_UNAVAILABLE", "the token failed");

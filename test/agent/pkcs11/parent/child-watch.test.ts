@@ -7,7 +7,7 @@ import { LoginTry } from "../../../../server/agent/pkcs11/parent/login-try.ts";
 import { type CallAnswer, PendingCalls } from "../../../../server/agent/pkcs11/parent/pending-calls.ts";
 import { StartWatch } from "../../../../server/agent/pkcs11/parent/start-watch.ts";
 import { unavailable } from "../../../../server/agent/store.ts";
-import { fakeClock } from "../../fake-clock.ts";
+import { fakeClock } from "../../../doubles/clock.ts";
 
 const READ: Operation = { type: "read", path: "secrets/a/b" };
 const REFRESH: Operation = { type: "refresh" };

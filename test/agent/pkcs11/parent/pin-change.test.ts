@@ -6,7 +6,7 @@ import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/pending-
 import { changePinThrough } from "../../../../server/agent/pkcs11/parent/pin-change.ts";
 import { PinGuard } from "../../../../server/agent/pkcs11/parent/pin-guard.ts";
 import { unavailable } from "../../../../server/agent/store.ts";
-import { FakeChild } from "./fake-child.ts";
+import { FakeChild } from "../../../doubles/child.ts";
 
 const GONE = unavailable("TIMEOUT", "the token did not answer a setPin in time");
 const pin = (): string => String(randomInt(10_000_000, 99_999_999));

@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import t from "tap";
 import type { LoginFlags } from "../../../../server/agent/pkcs11/messages.ts";
 import { PinGuard, type PinOfToken } from "../../../../server/agent/pkcs11/parent/pin-guard.ts";
-import { tokenFixture, type WatchedStore } from "../../token-fixture.ts";
+import { tokenFixture, type WatchedStore } from "../token-fixture.ts";
 
 t.setTimeout(180_000);
 const PATH = "secrets/a/db";

@@ -5,7 +5,7 @@ import { createFreshDebts } from "../../../../server/agent/pkcs11/parent/fresh-d
 import { createJoinedCalls } from "../../../../server/agent/pkcs11/parent/joined-calls.ts";
 import { createStallLimits } from "../../../../server/agent/pkcs11/parent/stall-limits.ts";
 import { createBoundedQueue } from "../../../../server/queue.ts";
-import { fakeClock } from "../../fake-clock.ts";
+import { fakeClock } from "../../../doubles/clock.ts";
 
 t.test("joined calls", async (t) => {
   const clock = fakeClock();

@@ -8,8 +8,8 @@ import { SecretReads } from "../../../../server/agent/pkcs11/parent/secret-reads
 import { TokenCalls } from "../../../../server/agent/pkcs11/parent/token-calls.ts";
 import { infoOf } from "../../../../server/agent/pkcs11/parent/token-info.ts";
 import { type Unavailable, unavailable } from "../../../../server/agent/store.ts";
-import { fakeClock } from "../../fake-clock.ts";
-import { FakeChild, viewOf } from "./fake-child.ts";
+import { FakeChild, viewOf } from "../../../doubles/child.ts";
+import { fakeClock } from "../../../doubles/clock.ts";
 
 const PATH = "secrets/a/db";
 const ABSENT: CallAnswer = { kind: "absent" };

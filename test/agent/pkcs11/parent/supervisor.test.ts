@@ -6,8 +6,8 @@ import { LoadTimes, pauseAfter } from "../../../../server/agent/pkcs11/parent/lo
 import { StartFailures } from "../../../../server/agent/pkcs11/parent/start-failures.ts";
 import { Supervisor } from "../../../../server/agent/pkcs11/parent/supervisor.ts";
 import { type Health, unavailable } from "../../../../server/agent/store.ts";
-import { fakeClock } from "../../fake-clock.ts";
-import { FakeChild, viewOf } from "./fake-child.ts";
+import { FakeChild, viewOf } from "../../../doubles/child.ts";
+import { fakeClock } from "../../../doubles/clock.ts";
 
 const FAILED = unavailable("TOKEN_UNAVAILABLE", "no token");
 const REFRESH_MS = 600_000;
