@@ -41,6 +41,7 @@ t.test("each folder of test/ is one of hooks/ or server/", async (t) => {
 
 t.test("what is no mirror is told in CONTRIBUTING", async (t) => {
   const contributing = readFileSync(`${root}CONTRIBUTING.md`, "utf8");
-  for (const folder of OTHERS)
+  for (const folder of OTHERS) {
     t.ok(isFolder(`test/${folder}`) && contributing.includes(`test/${folder}/`), folder);
+  }
 });
