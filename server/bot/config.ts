@@ -21,7 +21,6 @@ import {
   complete,
   deepFreeze,
   type Environment,
-  present,
   readVariables,
   type VariableReader,
 } from "../config/variables.ts";
@@ -163,10 +162,10 @@ export const parseBotConfig = (
   const config: BotConfig = {
     ...listener,
     ...(!reader.isSet("LOG_LEVEL") && loguru !== undefined && { logLevel: LEVEL_OF[loguru] }),
-    ...present({ metricsTokenFile }),
+    ...(metricsTokenFile !== undefined && { metricsTokenFile }),
     ...settings,
     allowedUsers,
-    crypto: { ...settings.crypto, ...present({ recoveryKeyFile }) },
+    crypto: { ...settings.crypto, ...(recoveryKeyFile !== undefined && { recoveryKeyFile }) },
     trust: { policy: trustPolicy, identities },
   };
   return { ok: true, config: deepFreeze(config) };

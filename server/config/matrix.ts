@@ -8,7 +8,6 @@ import {
   type ConfigResult,
   deepFreeze,
   type Environment,
-  present,
   readVariables,
   type VariableReader,
 } from "./variables.ts";
@@ -124,7 +123,7 @@ export const readMatrix = (reader: MatrixReader): MatrixConfig | undefined => {
   const keycloakUrl = auth.method === "jwt" ? auth.keycloak.url : undefined;
   return {
     homeserver,
-    ...present({ caFile }),
+    ...(caFile !== undefined && { caFile }),
     auth,
     warnings: [
       ...exposed("MATRIX_HOMESERVER", homeserver),

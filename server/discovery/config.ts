@@ -13,7 +13,6 @@ import {
   complete,
   deepFreeze,
   type Environment,
-  present,
   readVariables,
   type VariableReader,
 } from "../config/variables.ts";
@@ -80,7 +79,7 @@ export const parseDiscoveryConfig = (env: Environment): ConfigResult<DiscoveryCo
   if (needed === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
   const config: DiscoveryConfig = {
     ...listener,
-    ...present({ readTokenFile }),
+    ...(readTokenFile !== undefined && { readTokenFile }),
     ...needed,
     devicePaths,
     readerLists: readerList === undefined ? READER_LISTS : [readerList],

@@ -110,7 +110,7 @@ export const parseKubectlHsmConfig = (
     config: {
       target: origin?.ok
         ? directTarget(reader, origin.origin)
-        : { kind: "port-forward", ...present({ agent }) },
+        : { kind: "port-forward", ...(agent !== undefined && { agent }) },
       keyswitchNamespace: needed.keyswitchNamespace,
       timeoutMs: needed.timeout * 1000,
       connectTimeoutMs: needed.connectTimeout * 1000,
