@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes of the token as the agent makes them through its child processes: one after another, confirmed, and recovered.
-import type { Layout } from "../../../agent-api/schema.ts";
+// Makes changes of the token through the agent's child processes: one after another, each confirmed, and recovered where it was cut.
+import type { Layout, RepairResult } from "../../../agent-api/schema.ts";
+import { type BoundedQueue, createBoundedQueue } from "../../../queue.ts";
 import type { Clock } from "../../../time.ts";
 import {
   type Change,
@@ -12,17 +13,112 @@ import {
 } from "../../store.ts";
 import type { Answer } from "../answers.ts";
 import type { ChangeOperation } from "../messages.ts";
-import { changeOperation } from "./change-operation.ts";
-import { ChangeTurns } from "./change-turns.ts";
-import type { CallAnswer } from "./pending-calls.ts";
+import { type CallAnswer, OUT_OF_TURN } from "./pending-calls.ts";
 import type { Supervisor } from "./supervisor.ts";
-import { repairThrough, rewriteDamaged } from "./token-repair.ts";
-import { CUT_OFF, uncertain } from "./write-conclusion.ts";
-import { WriteConfirmation } from "./write-confirmation.ts";
-import { WriteLessons } from "./write-lessons.ts";
-import type { WriteLimits } from "./write-limits.ts";
+import { CUT_OFF, uncertain, WriteConfirmation } from "./write-confirmation.ts";
+import { WriteLessons, type WriteLimits } from "./write-limits.ts";
 
-export type TokenChangesOptions = {
+const changeOf = (change: Change): ChangeOperation["change"] =>
+  change.type === "put"
+    ? { ...change, data: [...change.data] }
+    : change.type === "patch"
+      ? { ...change, data: [...change.data] }
+      : change;
+
+const tags = (named: readonly string[] | "*"): string[] | "*" => (named === "*" ? named : [...named]);
+
+/** The operation for `change`, all but what is known only when it is its turn. */
+const changeOperation = (
+  path: string,
+  change: Change,
+  { ifMatch, ifNoneMatch }: Precondition,
+): Pick<ChangeOperation, "type" | "path" | "change" | "precondition"> => ({
+  type: "change",
+  path,
+  change: changeOf(change),
+  precondition: {
+    ...(ifMatch && { ifMatch: tags(ifMatch) }),
+    ...(ifNoneMatch && { ifNoneMatch: tags(ifNoneMatch) }),
+  },
+});
+
+/** Changes that may wait; one more is refused at once. */
+const CAPACITY = 100;
+
+type ChangeTurnsOptions = {
+  clock: Clock;
+  /** How long a change may wait for its turn. */
+  waitMs: number;
+  /** Told whenever `length` may be another. */
+  changed: () => void;
+};
+
+export class ChangeTurns {
+  readonly #options: ChangeTurnsOptions;
+  readonly #queue: BoundedQueue<() => Promise<unknown>, unknown>;
+
+  constructor(options: ChangeTurnsOptions) {
+    this.#options = options;
+    this.#queue = createBoundedQueue(CAPACITY, (work) => work(), options.changed);
+  }
+
+  /** Waiting or running. */
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  /** Does `work` when all before it has ended. Work that is refused was not begun. */
+  async take<T>(work: () => Promise<T>): Promise<T | Unavailable> {
+    const late = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<T | Unavailable>();
+    const stop = this.#options.clock.after(this.#options.waitMs, () => {
+      late.abort();
+      resolve(unavailable("TIMEOUT", "the token was busy with other writes; this one was not begun", 1));
+    });
+    const queued = this.#queue.submit(async () => {
+      stop();
+      resolve(await work());
+    }, late.signal);
+    if (queued === undefined) {
+      stop();
+      return unavailable("TIMEOUT", "too many writes are waiting for the token; this one was not begun", 1);
+    }
+    return promise;
+  }
+}
+
+/** Mends all but damaged names, or only names what is wrong; `since`: when it was asked for. */
+const repairThrough = async (
+  supervisor: Pick<Supervisor, "acquire" | "whileNoneLoads">,
+  since: number,
+  dryRun: boolean,
+): Promise<RepairOutcome> => {
+  const child = await supervisor.acquire(since);
+  if ("kind" in child) return child;
+  const { answer } = await supervisor.whileNoneLoads(() => child.call({ type: "repair", dryRun }));
+  if (answer.kind === "repaired") return { kind: "repaired", results: answer.results };
+  return answer.kind === "unavailable" ? answer : OUT_OF_TURN;
+};
+
+/** What has become of each: those with damaged names have `rewrite` write their secrets anew, as any write does. */
+export const rewriteDamaged = async (
+  found: readonly RepairResult[],
+  rewrite: (path: string) => Promise<ChangeResult>,
+): Promise<RepairResult[]> => {
+  const results: RepairResult[] = [];
+  for (const item of found) {
+    results.push(item.problem === "damaged-name" ? rewritten(item, await rewrite(item.label)) : item);
+  }
+  return results;
+};
+
+const rewritten = (item: RepairResult, result: ChangeResult): RepairResult => {
+  if (result.kind === "written") return { ...item, outcome: "repaired" };
+  const why = "message" in result ? result.message : result.kind;
+  return { ...item, outcome: "failed", message: `not written anew: ${why}` };
+};
+
+type TokenChangesOptions = {
   supervisor: Pick<Supervisor, "acquire" | "serving" | "refreshedSince" | "whileNoneLoads">;
   clock: Clock;
   /** Whether anything may be changed. */

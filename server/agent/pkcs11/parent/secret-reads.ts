@@ -9,7 +9,7 @@ import { restless, tookTooLong } from "./no-answer.ts";
 import { type CallAnswer, OUT_OF_TURN } from "./pending-calls.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { TokenCalls } from "./token-calls.ts";
-import { mayHide } from "./write-outcome.ts";
+import { mayHide } from "./write-confirmation.ts";
 
 /** What was asked for at a time of the clock. */
 type AskedRead = { path: string; asked: number };

@@ -2,14 +2,10 @@
 // Changes through children that a test answers for: their turns, their confirmation, their tries, and a repair.
 import t from "tap";
 import type { Operation } from "../../../../server/agent/pkcs11/messages.ts";
-import { ChangeTurns } from "../../../../server/agent/pkcs11/parent/change-turns.ts";
-import { TokenChanges } from "../../../../server/agent/pkcs11/parent/changes.ts";
+import { ChangeTurns, rewriteDamaged, TokenChanges } from "../../../../server/agent/pkcs11/parent/changes.ts";
 import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/pending-calls.ts";
-import { rewriteDamaged } from "../../../../server/agent/pkcs11/parent/token-repair.ts";
-import type { Begun } from "../../../../server/agent/pkcs11/parent/write-conclusion.ts";
-import { WriteConfirmation } from "../../../../server/agent/pkcs11/parent/write-confirmation.ts";
-import { WriteLessons } from "../../../../server/agent/pkcs11/parent/write-lessons.ts";
-import { WriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
+import { type Begun, WriteConfirmation } from "../../../../server/agent/pkcs11/parent/write-confirmation.ts";
+import { WriteLessons, WriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
 import { type ChangeResult, unavailable } from "../../../../server/agent/store.ts";
 import type { RepairResult } from "../../../../server/agent-api/schema.ts";
 import { FakeChild, viewOf } from "../../../doubles/child.ts";

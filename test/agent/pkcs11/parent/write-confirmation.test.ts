@@ -8,7 +8,7 @@ import {
   mayHide,
   verdictOf,
   type WriteVerdict,
-} from "../../../../server/agent/pkcs11/parent/write-outcome.ts";
+} from "../../../../server/agent/pkcs11/parent/write-confirmation.ts";
 
 const NONE = undefined;
 const GENERAL = 0x05;
