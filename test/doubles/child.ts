@@ -2,8 +2,8 @@
 // Simulates a child without a process, which starts, answers and ends when a test says so.
 import type { TokenView } from "../../server/agent/pkcs11/answers.ts";
 import type { Operation } from "../../server/agent/pkcs11/messages.ts";
-import type { CallAnswer } from "../../server/agent/pkcs11/parent/pending-calls.ts";
-import { createSecretMemory } from "../../server/agent/pkcs11/parent/secret-memory.ts";
+import type { CallAnswer } from "../../server/agent/pkcs11/parent/child-watch.ts";
+import { createSecretCache } from "../../server/agent/pkcs11/parent/secret-cache.ts";
 import type { SeenAnswer, StartFailed, TokenChild } from "../../server/agent/pkcs11/parent/token-child.ts";
 import type { Unavailable } from "../../server/agent/store.ts";
 
@@ -25,7 +25,7 @@ export const viewOf = (cache: "live" | "cached"): TokenView => ({
 
 export class FakeChild implements TokenChild {
   readonly pid = undefined;
-  readonly memory = createSecretMemory();
+  readonly secrets = createSecretCache();
   loadedSince: number;
   view: TokenView | undefined;
   killedFor: Unavailable | undefined;

@@ -121,7 +121,7 @@ const Found = Type.Object({
   metadata: StoredMetadata,
 });
 
-/** What a path holds, for the memory of the agent. `listed`: a list shows it. */
+/** What a path holds, for the cache of the agent. `listed`: a list shows it. */
 export const Entry = Type.Object({
   path: Type.String(),
   listed: Type.Boolean(),

@@ -98,7 +98,7 @@ export type Operation = Static<typeof Operation>;
 export const isWrite = ({ type }: Operation): boolean =>
   ["change", "tidy", "undo", "recover", "repair", "setPin"].includes(type);
 
-/** Why a PIN is not tried: see pin-state.ts. */
+/** Why a PIN is not tried: see pin-guard.ts. */
 export const PinRefusal = Type.Union([
   Type.Literal("incorrect"),
   Type.Literal("locked"),

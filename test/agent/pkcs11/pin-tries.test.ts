@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts how often a token compares a PIN: every walk through the guard's states, every return value of C_Login at a real
 // module, and whole agents on tokens that never say that a PIN was wrong.
+
 import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,14 +12,14 @@ import { attachToken } from "../../../server/agent/pkcs11/child/session.ts";
 import { StartFault } from "../../../server/agent/pkcs11/child/start-fault.ts";
 import { loginOutcome } from "../../../server/agent/pkcs11/ckr.ts";
 import type { LoginFlags, LoginOutcome } from "../../../server/agent/pkcs11/messages.ts";
-import { PinGuard } from "../../../server/agent/pkcs11/parent/pin-guard.ts";
 import {
   MAX_UNCLEAR_TRIES,
   nextPinState,
   type PinEvent,
+  PinGuard,
   type PinState,
   whyNotTried,
-} from "../../../server/agent/pkcs11/pin-state.ts";
+} from "../../../server/agent/pkcs11/pin-guard.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
 t.setTimeout(300_000);

@@ -3,7 +3,7 @@
 import { countUnread, pathsOf, withoutLeftovers } from "../../storage/secret.ts";
 import type { Trusted } from "../../storage/trust.ts";
 import type { TokenView } from "../answers.ts";
-import { problemsAmong } from "../object-problems.ts";
+import { problemsAmong } from "../list-report.ts";
 import { describeToken } from "./description.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
 import { type Loaded, loadToken } from "./load.ts";

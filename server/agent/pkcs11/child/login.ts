@@ -4,7 +4,7 @@ import { createHmac } from "node:crypto";
 import { type Session, type Slot, type Token, TokenFlag } from "graphene-pk11";
 import { ckrName, isPinChangeRefused, isTokenGone, loginOutcome } from "../ckr.ts";
 import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
-import { whyNotTried } from "../pin-state.ts";
+import { whyNotTried } from "../pin-guard.ts";
 import { CkrError, callModule } from "./module-call.ts";
 import { StartFault } from "./start-fault.ts";
 

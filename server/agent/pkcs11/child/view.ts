@@ -3,7 +3,7 @@
 import type { SecretSummary } from "../../../agent-api/schema.ts";
 import type { Decoded } from "../../storage/secret.ts";
 import type { Answer, Entry, TokenView } from "../answers.ts";
-import { summaryOf } from "../secret-summary.ts";
+import { summaryOf } from "../list-report.ts";
 import { HeldToken } from "./held-token.ts";
 import { loadToken } from "./load.ts";
 import { inSlices } from "./objects.ts";

@@ -13,7 +13,7 @@ import {
 } from "../../store.ts";
 import type { Answer } from "../answers.ts";
 import type { ChangeOperation } from "../messages.ts";
-import { type CallAnswer, OUT_OF_TURN } from "./pending-calls.ts";
+import { type CallAnswer, OUT_OF_TURN } from "./child-watch.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { CUT_OFF, uncertain, WriteConfirmation } from "./write-confirmation.ts";
 import { WriteLessons, type WriteLimits } from "./write-limits.ts";
@@ -53,6 +53,7 @@ type ChangeTurnsOptions = {
   changed: () => void;
 };
 
+/** Turns of changes: one at a time, up to a limit of length and of waiting time. */
 export class ChangeTurns {
   readonly #options: ChangeTurnsOptions;
   readonly #queue: BoundedQueue<() => Promise<unknown>, unknown>;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes the token's PIN through a child process, and returns a result of the store.
 import { type PinResult, type Unavailable, unavailable } from "../../store.ts";
-import { OUT_OF_TURN } from "./pending-calls.ts";
-import type { PinGuard } from "./pin-guard.ts";
+import type { PinGuard } from "../pin-guard.ts";
+import { OUT_OF_TURN } from "./child-watch.ts";
 import type { TokenChild } from "./token-child.ts";
 
 /** Has `child` change the PIN, if it may still be compared. It is the child that tells the PIN guard of tries. */

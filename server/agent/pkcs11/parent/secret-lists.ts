@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists the secrets below a prefix: from the cache where the module caches too, or through the serving child.
 import type { ListResult } from "../../store.ts";
-import { withProblems } from "../object-problems.ts";
-import { createJoinedCalls } from "./joined-calls.ts";
-import { restless, tookTooLong } from "./no-answer.ts";
-import { OUT_OF_TURN } from "./pending-calls.ts";
-import type { SecretReadsOptions } from "./secret-reads.ts";
+import { withProblems } from "../list-report.ts";
+import { OUT_OF_TURN } from "./child-watch.ts";
+import { createCoalescedCalls, restless, type SecretReadsOptions, tookTooLong } from "./secret-reads.ts";
 
 /** What was asked for at a time of the clock. */
 type AskedList = { prefix: string; asked: number };
 
 export class SecretLists {
   readonly #options: SecretReadsOptions;
-  readonly #join;
+  readonly #coalesced;
 
   constructor(options: SecretReadsOptions) {
     this.#options = options;
-    this.#join = createJoinedCalls<ListResult>(options.clock);
+    this.#coalesced = createCoalescedCalls<ListResult>(options.clock);
   }
 
   list(list: AskedList, signal: AbortSignal | undefined): Promise<ListResult> {
     const { supervisor, timeoutMs } = this.#options;
-    return this.#join({
+    return this.#coalesced({
       key: list.prefix,
       start: (abandoned) => this.#list(list, abandoned),
       deadlineMs: timeoutMs,
@@ -40,7 +38,7 @@ export class SecretLists {
     const child = await supervisor.acquire(asked);
     if ("kind" in child) return child;
     return child.view?.cache === "cached"
-      ? withProblems(child.memory.list(prefix), child.view, prefix)
+      ? withProblems(child.secrets.list(prefix), child.view, prefix)
       : this.#listThrough(list, signal);
   }
 

@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import type { Layout } from "../../../agent-api/schema.ts";
 import { type Clock, monotonicClock, rfc3339 } from "../../../time.ts";
+import type { TokenLimits } from "../../storage/write-plan.ts";
 import {
   type Change,
   type ChangeResult,
@@ -17,21 +18,45 @@ import {
   type Unavailable,
   unavailable,
 } from "../../store.ts";
+import type { TokenView } from "../answers.ts";
 import type { Configure } from "../messages.ts";
+import { PinGuard } from "../pin-guard.ts";
 import { TokenChanges } from "./changes.ts";
-import { createJoinedCalls } from "./joined-calls.ts";
-import { tookTooLong } from "./no-answer.ts";
-import { OUT_OF_TURN } from "./pending-calls.ts";
+import { createStallLimits, OUT_OF_TURN } from "./child-watch.ts";
 import { changePinThrough } from "./pin-change.ts";
-import { PinGuard } from "./pin-guard.ts";
 import { SecretLists } from "./secret-lists.ts";
-import { SecretReads } from "./secret-reads.ts";
-import { createStallLimits } from "./stall-limits.ts";
+import { createCoalescedCalls, SecretReads, TokenCalls, tookTooLong } from "./secret-reads.ts";
 import { Supervisor, type TokenEvents } from "./supervisor.ts";
-import { TokenCalls } from "./token-calls.ts";
 import { startTokenChild } from "./token-child.ts";
-import { infoOf } from "./token-info.ts";
 import { type ConfiguredLimits, WriteLimits } from "./write-limits.ts";
+
+type TokenInfo = {
+  module: string;
+  view: TokenView;
+  /** How long ago the view was loaded. */
+  viewAgeMs: number;
+  /** What the next write has to keep to. */
+  limits: TokenLimits;
+  layout: Layout;
+  writable: boolean;
+};
+
+/** What callers are told of the token, from the view of the serving child. */
+export const infoOf = ({ module, view, viewAgeMs, limits, layout, writable }: TokenInfo): InfoResult => {
+  const { unsettled: _, shown: __, problems: ___, ...told } = view;
+  const { objects, maxObjectBytes } = limits;
+  return {
+    kind: "info",
+    module,
+    viewAgeMs: Math.round(viewAgeMs),
+    ...told,
+    objectLimit: objects?.limit ?? null,
+    objectLimitSource: objects?.source ?? null,
+    maxObjectBytes,
+    layout,
+    writable,
+  };
+};
 
 export type Pkcs11StoreOptions = {
   /** PKCS11_*: which module, which token, where its PIN is, and whether the module caches. */
@@ -97,7 +122,7 @@ class Pkcs11Store implements SecretStore {
   readonly #calls: TokenCalls;
   readonly #reads: SecretReads;
   readonly #lists: SecretLists;
-  readonly #joinInfos;
+  readonly #coalescedInfos;
 
   constructor(options: Pkcs11StoreOptions) {
     const { operationTimeoutMs: timeoutMs, writes } = options;
@@ -122,7 +147,7 @@ class Pkcs11Store implements SecretStore {
     this.#calls = new TokenCalls({ supervisor, clock, changed: () => this.#tellQueueLength() });
     this.#reads = new SecretReads({ supervisor, calls: this.#calls, clock, timeoutMs });
     this.#lists = new SecretLists({ supervisor, calls: this.#calls, clock, timeoutMs });
-    this.#joinInfos = createJoinedCalls<InfoResult>(clock);
+    this.#coalescedInfos = createCoalescedCalls<InfoResult>(clock);
   }
 
   read(path: string, { fresh = false, signal }: ReadOptions = {}): Promise<ReadResult> {
@@ -135,7 +160,7 @@ class Pkcs11Store implements SecretStore {
 
   info(): Promise<InfoResult> {
     const asked = this.#request();
-    return this.#joinInfos({
+    return this.#coalescedInfos({
       key: "info",
       start: () => this.#info(asked),
       deadlineMs: this.#options.operationTimeoutMs,

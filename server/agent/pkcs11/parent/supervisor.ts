@@ -3,12 +3,10 @@
 import { type Clock, sleep } from "../../../time.ts";
 import { type Health, type Unavailable, unavailable } from "../../store.ts";
 import type { TokenView } from "../answers.ts";
-import { Alarm } from "./alarm.ts";
-import { LoadTimes, pauseAfter } from "./load-times.ts";
-import { OUT_OF_TURN } from "./pending-calls.ts";
+import { OUT_OF_TURN } from "./child-watch.ts";
+import { Alarm, LoadTimes, pauseAfter, TokenProbe } from "./load-schedule.ts";
 import { ServingChild, type StartReason } from "./serving-child.ts";
 import type { TokenChild } from "./token-child.ts";
-import { TokenProbe } from "./token-probe.ts";
 
 /** What the supervisor tells whoever measures. */
 export type TokenEvents = {

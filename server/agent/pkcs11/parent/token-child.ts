@@ -12,13 +12,9 @@ import {
   type Operation,
   type ParentMessage,
 } from "../messages.ts";
-import { childFaultOf } from "./child-fault.ts";
-import { LoginTry } from "./login-try.ts";
-import { type CallAnswer, PendingCalls } from "./pending-calls.ts";
-import type { PinGuard } from "./pin-guard.ts";
-import { createSecretMemory, type SecretMemory } from "./secret-memory.ts";
-import type { StallLimits } from "./stall-limits.ts";
-import { StartWatch } from "./start-watch.ts";
+import { LoginTry, type PinGuard } from "../pin-guard.ts";
+import { type CallAnswer, childFaultOf, PendingCalls, type StallLimits, StartWatch } from "./child-watch.ts";
+import { createSecretCache, type SecretCache } from "./secret-cache.ts";
 
 export type TokenChildOptions = {
   config: Configure;
@@ -46,7 +42,7 @@ export type TokenChild = {
   /** The token as of the last load; undefined before the first. */
   readonly view: TokenView | undefined;
   /** What a caching module has shown; empty for others. Its values are overwritten when the child ends. */
-  readonly memory: SecretMemory;
+  readonly secrets: SecretCache;
   /** Resolves when the child serves, or with the reason why it can't. */
   readonly started: Promise<{ kind: "ready" } | StartFailed>;
   /** Resolves with the reason when the process is gone. */
@@ -80,7 +76,7 @@ const died = (code: number | null, signal: string | null): Unavailable =>
   );
 
 class ForkedChild implements TokenChild {
-  readonly memory = createSecretMemory();
+  readonly secrets = createSecretCache();
   readonly #options: TokenChildOptions;
   readonly #process: ChildProcess;
   readonly #started = Promise.withResolvers<{ kind: "ready" } | StartFailed>();
@@ -204,7 +200,7 @@ class ForkedChild implements TokenChild {
   #finish(reason: Unavailable): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.memory.wipe();
+    this.secrets.wipe();
     this.#startWatch.stop();
     this.#login.end("unclear");
     this.#pending.end(reason);
@@ -253,7 +249,7 @@ class ForkedChild implements TokenChild {
   #ready({ view, entries }: Received<"ready">): void {
     this.#startWatch.ready();
     this.#view = view;
-    this.memory.update(entries);
+    this.secrets.update(entries);
     this.#started.resolve({ kind: "ready" });
   }
 
@@ -273,7 +269,7 @@ class ForkedChild implements TokenChild {
     }
     if (answer.kind === "refreshed") this.#view = answer.view;
     this.#view = view ?? this.#view;
-    this.memory.update(entries);
+    this.secrets.update(entries);
     call.resolve(answer);
     this.#retireIfDone();
   }

@@ -149,6 +149,7 @@ export class WriteLimits {
 
 type Refusal = Extract<Answer, { kind: "refused" }>;
 
+/** What writes have shown of the token: its limits, and versions that it may hold unseen. */
 export class WriteLessons {
   readonly limits: WriteLimits;
   /** The highest version that a write in vain may have left at a path, on a token that hides objects. */

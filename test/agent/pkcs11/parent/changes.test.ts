@@ -3,7 +3,7 @@
 import t from "tap";
 import type { Operation } from "../../../../server/agent/pkcs11/messages.ts";
 import { ChangeTurns, rewriteDamaged, TokenChanges } from "../../../../server/agent/pkcs11/parent/changes.ts";
-import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/pending-calls.ts";
+import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/child-watch.ts";
 import { type Begun, WriteConfirmation } from "../../../../server/agent/pkcs11/parent/write-confirmation.ts";
 import { WriteLessons, WriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
 import { type ChangeResult, unavailable } from "../../../../server/agent/store.ts";

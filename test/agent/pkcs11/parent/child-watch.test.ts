@@ -2,10 +2,13 @@
 // Tests what the parent tracks of one child: its calls, its start, its try of a PIN, and the end after a fault.
 import t from "tap";
 import type { LoginOutcome, Operation, Stage } from "../../../../server/agent/pkcs11/messages.ts";
-import { childFaultOf } from "../../../../server/agent/pkcs11/parent/child-fault.ts";
-import { LoginTry } from "../../../../server/agent/pkcs11/parent/login-try.ts";
-import { type CallAnswer, PendingCalls } from "../../../../server/agent/pkcs11/parent/pending-calls.ts";
-import { StartWatch } from "../../../../server/agent/pkcs11/parent/start-watch.ts";
+import {
+  type CallAnswer,
+  childFaultOf,
+  PendingCalls,
+  StartWatch,
+} from "../../../../server/agent/pkcs11/parent/child-watch.ts";
+import { LoginTry } from "../../../../server/agent/pkcs11/pin-guard.ts";
 import { unavailable } from "../../../../server/agent/store.ts";
 import { fakeClock } from "../../../doubles/clock.ts";
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests a change of the PIN with a simulated child: what each answer means to the caller and to the PIN guard.
+
 import { randomInt } from "node:crypto";
 import t from "tap";
-import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/pending-calls.ts";
+import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/child-watch.ts";
 import { changePinThrough } from "../../../../server/agent/pkcs11/parent/pin-change.ts";
-import { PinGuard } from "../../../../server/agent/pkcs11/parent/pin-guard.ts";
+import { PinGuard } from "../../../../server/agent/pkcs11/pin-guard.ts";
 import { unavailable } from "../../../../server/agent/store.ts";
 import { FakeChild } from "../../../doubles/child.ts";
 

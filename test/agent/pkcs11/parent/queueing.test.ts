@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests what is between callers and the child: shared calls, the bounded queue, fresh reads that timed out, and deadlines.
 import t from "tap";
-import { createFreshDebts } from "../../../../server/agent/pkcs11/parent/fresh-debts.ts";
-import { createJoinedCalls } from "../../../../server/agent/pkcs11/parent/joined-calls.ts";
-import { createStallLimits } from "../../../../server/agent/pkcs11/parent/stall-limits.ts";
+import { createStallLimits } from "../../../../server/agent/pkcs11/parent/child-watch.ts";
+import {
+  createCoalescedCalls,
+  createTimedOutReads,
+} from "../../../../server/agent/pkcs11/parent/secret-reads.ts";
 import { createBoundedQueue } from "../../../../server/queue.ts";
 import { fakeClock } from "../../../doubles/clock.ts";
 
-t.test("joined calls", async (t) => {
+t.test("coalesced calls", async (t) => {
   const clock = fakeClock();
-  const join = createJoinedCalls<string>(clock);
+  const coalesced = createCoalescedCalls<string>(clock);
   const made: { resolve: (answer: string) => void; signal: AbortSignal }[] = [];
   const ask = (key: string | undefined, deadlineMs = 100, signal?: AbortSignal): Promise<string> =>
-    join({
+    coalesced({
       key,
       start: (abandoned) => {
         const { promise, resolve } = Promise.withResolvers<string>();
@@ -35,16 +37,16 @@ t.test("joined calls", async (t) => {
   t.equal(made.length, 3, "another key is another call");
 
   await clock.pass(60);
-  const joinedLater = ask("a");
+  const sharedLater = ask("a");
   await clock.pass(40);
   t.equal(await third, "late", "a caller's deadline counts from its own asking");
   t.notOk(made[1]?.signal.aborted, "the call goes on for the one who came later");
   made[1]?.resolve("in time");
-  t.equal(await joinedLater, "in time");
+  t.equal(await sharedLater, "in time");
   t.equal(await other, "late");
   t.ok(made[2]?.signal.aborted, "a call that nobody waits for is abandoned");
   void ask("b");
-  t.equal(made.length, 4, "and not joined any more");
+  t.equal(made.length, 4, "and not shared any more");
 
   const gone = new AbortController();
   const left = ask("c", 100, gone.signal);
@@ -85,21 +87,21 @@ t.test("a lane makes one call at a time and is bounded", async (t) => {
   void second;
 });
 
-t.test("debts of fresh reads", async (t) => {
-  const debts = createFreshDebts(2);
-  t.equal(debts.since("a", 5), 5, "without a debt, now counts");
-  debts.owe("a", 5, 60);
-  debts.owe("a", 50, 1_000);
-  t.equal(debts.since("a", 1_000), 5, "the first ask counts as long as repeats come in time");
-  t.equal(debts.since("a", 1_001), 1_001, "one that comes later is a new ask");
-  debts.owe("a", 1_002, 2_000);
-  t.equal(debts.since("a", 1_500), 1_002, "and is owed anew");
-  debts.owe("b", 10, 1_000);
-  debts.owe("c", 20, 1_000);
-  t.equal(debts.since("a", 100), 100, "the oldest is dropped when there are too many");
-  t.equal(debts.since("b", 100), 10);
-  debts.paid("b");
-  t.equal(debts.since("b", 100), 100, "a paid debt is gone");
+t.test("fresh reads that timed out", async (t) => {
+  const timedOut = createTimedOutReads(2);
+  t.equal(timedOut.since("a", 5), 5, "without one, now counts");
+  timedOut.add("a", 5, 60);
+  timedOut.add("a", 50, 1_000);
+  t.equal(timedOut.since("a", 1_000), 5, "the first ask counts as long as repeats come in time");
+  t.equal(timedOut.since("a", 1_001), 1_001, "one that comes later is a new ask");
+  timedOut.add("a", 1_002, 2_000);
+  t.equal(timedOut.since("a", 1_500), 1_002, "and is remembered anew");
+  timedOut.add("b", 10, 1_000);
+  timedOut.add("c", 20, 1_000);
+  t.equal(timedOut.since("a", 100), 100, "the oldest is dropped when there are too many");
+  t.equal(timedOut.since("b", 100), 10);
+  timedOut.answered("b");
+  t.equal(timedOut.since("b", 100), 100, "one that was answered is forgotten");
 });
 
 t.test("how long a starting child may be silent", async (t) => {

@@ -2,11 +2,10 @@
 // Reads and lists on their way to a child that a test answers for: made again, from memory, fresh, and too slow.
 import t from "tap";
 import type { TokenView } from "../../../../server/agent/pkcs11/answers.ts";
-import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/pending-calls.ts";
+import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/child-watch.ts";
 import { SecretLists } from "../../../../server/agent/pkcs11/parent/secret-lists.ts";
-import { SecretReads } from "../../../../server/agent/pkcs11/parent/secret-reads.ts";
-import { TokenCalls } from "../../../../server/agent/pkcs11/parent/token-calls.ts";
-import { infoOf } from "../../../../server/agent/pkcs11/parent/token-info.ts";
+import { SecretReads, TokenCalls } from "../../../../server/agent/pkcs11/parent/secret-reads.ts";
+import { infoOf } from "../../../../server/agent/pkcs11/parent/store.ts";
 import { type Unavailable, unavailable } from "../../../../server/agent/store.ts";
 import { FakeChild, viewOf } from "../../../doubles/child.ts";
 import { fakeClock } from "../../../doubles/clock.ts";
@@ -106,11 +105,11 @@ t.test("answers that are none", async (t) => {
 t.test("a module that caches answers from memory", async (t) => {
   const { child, read, list } = reading([], viewOf("cached"));
   t.same(await read(), ABSENT);
-  child.memory.update([{ path: PATH, listed: true, content: FOUND }]);
+  child.secrets.update([{ path: PATH, listed: true, content: FOUND }]);
   t.match(await read(), { kind: "found", checksum: "sha256:1" });
   t.match(await list(), { kind: "listed", secrets: [{ path: PATH }], invalid: [], problems: [] });
   t.same(child.operations, []);
-  child.memory.wipe();
+  child.secrets.wipe();
   child.view = { ...viewOf("cached"), shown: { objects: 128, limit: 128 } };
   t.match(await read(), { code: "TOKEN_UNAVAILABLE", message: /128 objects or more/ }, "it may hide it");
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the time limits of a child's start, as learned from earlier starts.
 import t from "tap";
-import { createStallLimits } from "../../../../server/agent/pkcs11/parent/stall-limits.ts";
+import { createStallLimits } from "../../../../server/agent/pkcs11/parent/child-watch.ts";
 
 t.test(
   "a step that was never completed gets the timeout, twice as long after each failure, up to two minutes",

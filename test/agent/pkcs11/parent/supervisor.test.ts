@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests which child serves and how fresh its view is, with a simulated clock and simulated children.
 import t from "tap";
-import { Alarm } from "../../../../server/agent/pkcs11/parent/alarm.ts";
-import { LoadTimes, pauseAfter } from "../../../../server/agent/pkcs11/parent/load-times.ts";
-import { StartFailures } from "../../../../server/agent/pkcs11/parent/start-failures.ts";
+import { Alarm, LoadTimes, pauseAfter } from "../../../../server/agent/pkcs11/parent/load-schedule.ts";
+import { StartFailures } from "../../../../server/agent/pkcs11/parent/serving-child.ts";
 import { Supervisor } from "../../../../server/agent/pkcs11/parent/supervisor.ts";
 import { type Health, unavailable } from "../../../../server/agent/store.ts";
 import { FakeChild, viewOf } from "../../../doubles/child.ts";

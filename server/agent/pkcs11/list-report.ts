@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Describes the token's objects that can't be used, and selects those that a list reports.
-import type { ObjectProblem } from "../../agent-api/schema.ts";
+// Builds what a list reports: a row for each secret, without a value, and the token's objects that can't be used.
+import type { ObjectProblem, SecretSummary } from "../../agent-api/schema.ts";
 import { isMislabelled } from "../storage/path.ts";
 import { listedPathOf, type ObjectName, pathsOf } from "../storage/secret.ts";
-import type { ListResult } from "../store.ts";
+import type { ListResult, Secret } from "../store.ts";
 import type { TokenView } from "./answers.ts";
+
+/** The row of the secret at `path`. */
+export const summaryOf = (path: string, { checksum, version, data, layout }: Secret): SecretSummary => {
+  const bytes = [...data.values()].reduce((sum, value) => sum + value.length, 0);
+  return { path, checksum, keys: [...data.keys()].sort(), bytes, version, layout };
+};
 
 /** So many are named; their number is told in any case. */
 const MAX_PROBLEMS = 1_000;

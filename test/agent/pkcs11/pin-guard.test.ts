@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the PIN guard by counting the C_Login calls that reach the module.
+
 import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import t from "tap";
-import type { LoginFlags } from "../../../../server/agent/pkcs11/messages.ts";
-import { PinGuard, type PinOfToken } from "../../../../server/agent/pkcs11/parent/pin-guard.ts";
-import { tokenFixture, type WatchedStore } from "../token-fixture.ts";
+import type { LoginFlags } from "../../../server/agent/pkcs11/messages.ts";
+import { PinGuard, type PinOfToken } from "../../../server/agent/pkcs11/pin-guard.ts";
+import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
 t.setTimeout(180_000);
 const PATH = "secrets/a/db";

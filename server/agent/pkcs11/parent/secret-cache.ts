@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Caches the secrets of a token whose module caches: what the last complete load showed, updated by the agent's own writes.
 import type { SecretSummary } from "../../../agent-api/schema.ts";
-import type { ListResult, ReadResult } from "../../store.ts";
-import { unavailable } from "../../store.ts";
+import { type ListResult, type ReadResult, unavailable } from "../../store.ts";
 import type { Entry } from "../answers.ts";
-import { summaryOf } from "../secret-summary.ts";
+import { summaryOf } from "../list-report.ts";
 
-export type SecretMemory = {
+export type SecretCache = {
   /** Takes in what paths hold now, in place of what they held. */
   update(entries: readonly Entry[]): void;
   read(path: string): ReadResult;
@@ -30,8 +29,8 @@ const resultOf = (content: Content | undefined): ReadResult => {
   return { ...rest, data: new Map(keys.map(([key, value]) => [key, Buffer.from(value)])) };
 };
 
-/** A memory that knows nothing: every path is absent. */
-export const createSecretMemory = (): SecretMemory => {
+/** A cache that knows nothing: every path is absent. */
+export const createSecretCache = (): SecretCache => {
   const entries = new Map<string, Entry>();
   return {
     update: (changed) => {
