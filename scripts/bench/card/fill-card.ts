@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a process that fills a token with packed secrets over any PKCS#11 module, and ends.
 import { Module, SessionFlag } from "graphene-pk11";
-import { createObject } from "../../../server/agent/pkcs11/child/objects.ts";
+import { createObject } from "../../../server/agent/pkcs11/child/module-calls.ts";
 import { encodePacked } from "../../../server/agent/storage/packed.ts";
 import { PACKED_APPLICATION } from "../../../server/agent/storage/path.ts";
 import { pathOf } from "../bench-token.ts";

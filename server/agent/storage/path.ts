@@ -23,7 +23,7 @@ export const BARE_KEY = "data";
 
 /**
  * One data object of the token, read. `label` and `application` are UTF-8 text. `damaged`: on the token there is more behind
- * one of them (see pkcs11/child/object-name.ts), so that a write replaces it. `isPublic`: it is not CKA_PRIVATE (see trust.ts).
+ * one of them (see pkcs11/child/module-calls.ts), so that a write replaces it. `isPublic`: it is not CKA_PRIVATE (see trust.ts).
  */
 export type TokenObject = {
   label: string;

@@ -2,7 +2,7 @@
 // Tests the capacities in docs/storage.md against the agent's write plans.
 import { readFileSync } from "node:fs";
 import t from "tap";
-import { waysOf } from "../../../server/agent/pkcs11/child/module-ways.ts";
+import { quirksOf } from "../../../server/agent/pkcs11/child/module-quirks.ts";
 import type { TokenObject } from "../../../server/agent/storage/path.ts";
 import { planWrite, type TokenLimits } from "../../../server/agent/storage/write-plan.ts";
 import type { Layout } from "../../../server/agent-api/schema.ts";
@@ -13,7 +13,7 @@ const ROOM =
 const numberIn = (pattern: RegExp): number => Number((pattern.exec(ROOM)?.[1] ?? "").replace(",", ""));
 
 const limit = numberIn(/leaves (\d+) data objects/);
-const ways = waysOf("OpenSC Project", "auto");
+const quirks = quirksOf("OpenSC Project", "auto");
 const metadata = { createdAt: "2026-01-01T00:00:00Z" };
 
 /** The objects of one more secret beside `used` others, in place of `objects`; undefined where it is refused. */
@@ -28,7 +28,7 @@ const made = (
     objects: { limit, fromBytes: 0, source: "module" },
   };
   const content = { data, metadata, layout, version: objects.length === 0 ? 1 : 2 };
-  const plan = planWrite({ path: "secrets/shop/db", objects, content, used, limits, ways });
+  const plan = planWrite({ path: "secrets/shop/db", objects, content, used, limits, ways: quirks });
   return plan.kind === "plan" ? plan.make : undefined;
 };
 
@@ -52,6 +52,6 @@ for (const { layout, names, bytes, row } of [
 }
 
 t.test("what the module shows less one place and three objects of its own", async (t) => {
-  t.equal(numberIn(/its table has (\d+) places/), ways.shownObjects);
-  t.equal(limit, (ways.shownObjects ?? 0) - 1 - 3);
+  t.equal(numberIn(/its table has (\d+) places/), quirks.shownObjects);
+  t.equal(limit, (quirks.shownObjects ?? 0) - 1 - 3);
 });

@@ -1,10 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads a token: lists its objects and, where the module caches, reads every value, so that nothing has to be read again.
+// Loads a token: describes it, lists its objects and, where the module caches, reads every value, so that none is read again.
+import type { TokenView } from "../answers.ts";
 import { isSessionOver } from "../ckr.ts";
 import { handleKey, type IndexedObject, LabelIndex } from "./label-index.ts";
-import { CkrError } from "./module-call.ts";
-import { countAllObjects, inSlices, listObjects, type ReadObject, readObject } from "./objects.ts";
+import {
+  CkrError,
+  callModule,
+  countAllObjects,
+  inSlices,
+  listObjects,
+  type ReadObject,
+  readObject,
+} from "./module-calls.ts";
 import type { Attached } from "./session.ts";
+
+/** Bytes as a number, or null for the value by which PKCS#11 says "not known" (CK_UNAVAILABLE_INFORMATION). */
+const knownBytes = (value: number | bigint): number | null => {
+  const bytes = Number(value);
+  return Number.isSafeInteger(bytes) && bytes !== 0xffffffff ? bytes : null;
+};
+
+/** The part of a view that C_GetTokenInfo tells. */
+export const describeToken = ({
+  slot,
+  quirks,
+}: Attached): Pick<TokenView, "cache" | "token" | "freeBytes" | "totalBytes"> => {
+  const token = callModule("C_GetTokenInfo", () => slot.getToken());
+  const { major, minor } = token.firmwareVersion;
+  return {
+    cache: quirks.cache,
+    token: {
+      label: token.label,
+      manufacturer: token.manufacturerID,
+      model: token.model,
+      serial: token.serialNumber,
+      firmware: `${major}.${minor}`,
+    },
+    freeBytes: knownBytes(token.freePrivateMemory),
+    totalBytes: knownBytes(token.totalPrivateMemory),
+  };
+};
 
 /** The values of a caching module's objects, by handleKey, and the objects whose values can't be read. */
 type Contents = { values: Map<string, ReadObject>; unread: Map<string, IndexedObject> };
@@ -29,11 +64,11 @@ const LISTINGS = 2;
  * well as the one that it replaced. A write does that to at most one of two listings.
  */
 export const loadToken = async (attached: Attached, progress: () => void): Promise<Loaded | "stale"> => {
-  const { session, ways } = attached;
+  const { session, quirks } = attached;
   const indexes: LabelIndex[] = [];
   let nameless: Buffer[] = [];
   // What a caching module shows does not change as long as the process lives.
-  for (let listing = 0; listing < (ways.cache === "live" ? LISTINGS : 1); listing += 1) {
+  for (let listing = 0; listing < (quirks.cache === "live" ? LISTINGS : 1); listing += 1) {
     const listed = await listObjects(session, progress);
     if (listed === "stale") return "stale";
     indexes.push(new LabelIndex(listed.objects));
@@ -46,8 +81,8 @@ export const loadToken = async (attached: Attached, progress: () => void): Promi
     earlier: indexes,
     nameless,
     count: index.size + nameless.length,
-    shown: ways.shownObjects === null ? undefined : countAllObjects(session),
-    contents: ways.cache === "live" ? undefined : await readContents(attached, index, progress),
+    shown: quirks.shownObjects === null ? undefined : countAllObjects(session),
+    contents: quirks.cache === "live" ? undefined : await readContents(attached, index, progress),
   };
 };
 

@@ -5,7 +5,7 @@ import { type Session, type Slot, type Token, TokenFlag } from "graphene-pk11";
 import { ckrName, isPinChangeRefused, isTokenGone, loginOutcome } from "../ckr.ts";
 import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
 import { whyNotTried } from "../pin-guard.ts";
-import { CkrError, callModule } from "./module-call.ts";
+import { CkrError, callModule } from "./module-calls.ts";
 import { StartFault } from "./start-fault.ts";
 
 /** The agent's guard as a child sees it. */

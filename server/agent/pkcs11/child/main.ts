@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the PKCS#11 child process, the only process that loads the module and reads the PIN. Does one call at a time.
-
 import type { Answer } from "../answers.ts";
 import { ckrName } from "../ckr.ts";
 import {
@@ -13,11 +12,11 @@ import {
   type Stage,
 } from "../messages.ts";
 import type { PinGate } from "./login.ts";
-import { CkrError } from "./module-call.ts";
+import { CkrError } from "./module-calls.ts";
 import { Operations } from "./operations.ts";
 import { attachToken, startFailure } from "./session.ts";
 import { StartFault } from "./start-fault.ts";
-import { openView, type View } from "./view.ts";
+import { openView, type View } from "./token-cache.ts";
 
 const send = (message: ChildMessage): void => {
   process.send?.(message, undefined, undefined, () => undefined);

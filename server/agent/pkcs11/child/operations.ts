@@ -4,10 +4,10 @@ import { SlotFlag } from "graphene-pk11";
 import { createSerialQueue } from "../../../queue.ts";
 import type { Answer } from "../answers.ts";
 import type { Operation } from "../messages.ts";
-import { CkrError, callModule } from "./module-call.ts";
+import { CkrError, callModule } from "./module-calls.ts";
 import { changePinOf } from "./pin-change.ts";
 import type { Attached } from "./session.ts";
-import type { View } from "./view.ts";
+import type { View } from "./token-cache.ts";
 import type { TokenWriter } from "./writer.ts";
 
 /** What operations are made of. */
@@ -55,7 +55,7 @@ export class Operations {
       case "probe":
         return this.#inTurn(async () => ({ kind: "present", present: isPresent(this.#attached) }));
       case "change": {
-        const isConfirmed = this.#attached.ways.cache === "cached";
+        const isConfirmed = this.#attached.quirks.cache === "cached";
         return this.#inTurnAt(operation.path, () => writer.change(operation, isConfirmed));
       }
       case "look":

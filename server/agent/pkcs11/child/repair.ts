@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds damaged objects on the token, and repairs those that the token lets it. Runs in the child.
-
 import type { RepairResult } from "../../../agent-api/schema.ts";
 import { listedPathOf, pathsOf } from "../../storage/secret.ts";
 import type { Answer } from "../answers.ts";
 import { isSessionOver } from "../ckr.ts";
 import type { IndexedObject } from "./label-index.ts";
-import { CkrError } from "./module-call.ts";
-import type { WriterView } from "./writer-view.ts";
+import { CkrError } from "./module-calls.ts";
+import type { WriterView } from "./object-writes.ts";
 
 type RepairSteps = {
   tidy: (path: string) => Promise<Answer>;

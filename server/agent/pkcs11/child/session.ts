@@ -14,15 +14,15 @@ import { readChecked } from "../../../config/variables.ts";
 import { CKR_CANT_LOCK, CKR_USER_NOT_LOGGED_IN, ckrName, isTokenGone, isWriteProtected } from "../ckr.ts";
 import type { Configure, StartFailure } from "../messages.ts";
 import { type GuardedToken, logIn, type PinGate } from "./login.ts";
-import { CkrError, callModule } from "./module-call.ts";
-import { type ModuleWays, waysOf } from "./module-ways.ts";
+import { CkrError, callModule } from "./module-calls.ts";
+import { type ModuleQuirks, quirksOf } from "./module-quirks.ts";
 import { StartFault } from "./start-fault.ts";
 
 export type Attached = {
   module: Module;
   slot: Slot;
   session: Session;
-  ways: ModuleWays;
+  quirks: ModuleQuirks;
   /** Whether public objects of the per-key layout are believed where there is no private one. */
   readsPublic: boolean;
   /**
@@ -183,7 +183,7 @@ export const attachToken = async (
     module,
     slot,
     session,
-    ways: waysOf(manufacturer, config.cache),
+    quirks: quirksOf(manufacturer, config.cache),
     readsPublic: config.readsPublic ?? false,
     guarded,
     pin,

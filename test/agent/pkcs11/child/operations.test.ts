@@ -18,7 +18,7 @@ t.test("reads and writes", async (t) => {
     ends.push(end);
     return end.promise;
   };
-  const operations = new Operations({ ways: { cache: "live" } } as Attached, {
+  const operations = new Operations({ quirks: { cache: "live" } } as Attached, {
     read: () => ABSENT,
     list: work("list"),
     refresh: work("refresh"),

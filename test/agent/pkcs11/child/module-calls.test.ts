@@ -2,7 +2,7 @@
 // Tests the parsing of labels and applications: ours, other programs', and those that earlier versions wrote with trailing
 // memory.
 import t from "tap";
-import { readName } from "../../../../server/agent/pkcs11/child/object-name.ts";
+import { readName } from "../../../../server/agent/pkcs11/child/module-calls.ts";
 
 const PATH = "secrets/a/db";
 const KEY = `${PATH}/pass`;

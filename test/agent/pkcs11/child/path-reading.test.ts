@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests a read of a secret that changes while its objects are read.
 import t from "tap";
-import { readConsistently, type Unread } from "../../../../server/agent/pkcs11/child/consistent-read.ts";
+import { readConsistently, type Unread } from "../../../../server/agent/pkcs11/child/path-reading.ts";
 import { METADATA_SEGMENT } from "../../../../server/agent/storage/path.ts";
 
 const name = (label: string) => ({ label, application: label });

@@ -1,13 +1,106 @@
 // SPDX-License-Identifier: Apache-2.0
-// Accesses the data objects of an attached token: lists them for the index, reads values by handle, creates and destroys them.
-import type { Session } from "graphene-pk11";
-import { ObjectClass } from "graphene-pk11";
+// Calls the PKCS#11 module, with its errors translated, to list, read, create and destroy data objects.
+import { ObjectClass, type Session } from "graphene-pk11";
 import pkcs11js from "pkcs11js";
-import type { TokenObject } from "../../storage/path.ts";
-import { isStaleHandle, isUnreadableAttribute } from "../ckr.ts";
+import {
+  JOURNAL_APPLICATION,
+  PACKED_APPLICATION,
+  PER_KEY_APPLICATION,
+  type TokenObject,
+} from "../../storage/path.ts";
+import type { ObjectName } from "../../storage/secret.ts";
+import { ckrName, isStaleHandle, isUnreadableAttribute } from "../ckr.ts";
 import type { IndexedObject } from "./label-index.ts";
-import { CkrError, callModule } from "./module-call.ts";
-import { type ReadName, readName, textAttribute } from "./object-name.ts";
+
+/** A call of the module that did not return CKR_OK. */
+export class CkrError extends Error {
+  readonly value: number;
+  readonly call: string;
+  constructor(value: number, call: string) {
+    super(`${call}: ${ckrName(value)}`);
+    this.name = "CkrError";
+    this.value = value;
+    this.call = call;
+  }
+}
+
+/** The return value in an error of the binding. C_FindObjects throws it raw, all others as Pkcs11Error. */
+const returnValue = (error: unknown): number | undefined => {
+  if (error instanceof pkcs11js.Pkcs11Error) return error.code;
+  if (!(error instanceof Error) || error.stack === undefined) return undefined;
+  const translated = new pkcs11js.Pkcs11Error(error.stack);
+  return translated.code === 0 ? undefined : translated.code;
+};
+
+/** Runs `call`, whose module function is called `name`. Errors that are not the module's pass through: they are bugs. */
+export const callModule = <T>(name: string, call: () => T): T => {
+  try {
+    return call();
+  } catch (error) {
+    const value = returnValue(error);
+    if (value === undefined) throw error;
+    throw new CkrError(value, name);
+  }
+};
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A text attribute of a template. The binding ends a string, other than a Buffer, with a NUL behind its length. */
+const textAttribute = (type: number, text: string): { type: number; value: string } => ({
+  type,
+  value: text,
+});
+
+const asText = (bytes: Uint8Array): string | undefined => {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return undefined;
+  }
+};
+
+/** Longest first: one is the beginning of another. */
+const OWN_APPLICATIONS = [JOURNAL_APPLICATION, PER_KEY_APPLICATION, PACKED_APPLICATION];
+
+/** The application of ours that the text begins with. A slash would make it another one, perhaps of a later version. */
+const ownApplication = (text: string): string | undefined =>
+  OWN_APPLICATIONS.find((own) => text.startsWith(own) && text[own.length] !== "/");
+
+/** The characters of a path (design: each segment is letters, digits and `._-`). */
+const PATH_TEXT = /^[A-Za-z0-9._/-]*/;
+
+const beginning = (text: string): string => PATH_TEXT.exec(text)?.[0] ?? "";
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: no writer means them to be in a name
+const CONTROL = /[\x00-\x1f\x7f]/;
+
+type ReadName = ObjectName & { damaged: boolean };
+
+/**
+ * The name in the attributes' bytes; what is no UTF-8 in it is shown as U+FFFD, which no label of ours has. A packed object or a journal
+ * has a path as its label, so that anything else behind one is damage. An object of the shared per-key layout may have any
+ * label: it counts as damaged where its application is, or where it has control characters.
+ *
+ * OpenSC and others read text attributes up to a NUL, whatever length PKCS#11 gives. Earlier versions of Keyswitch passed them without
+ * one, so that what stood behind them in memory was written to the token as well. Such names are recognised here.
+ */
+export const readName = (label: Uint8Array, application: Uint8Array): ReadName => {
+  const applicationText = lenient.decode(application);
+  const own = ownApplication(applicationText);
+  const text = asText(label);
+  const shown = text ?? lenient.decode(label);
+  if (own === undefined) return { label: shown, application: applicationText, damaged: false };
+  const isCut = own !== PER_KEY_APPLICATION || own !== applicationText || CONTROL.test(shown);
+  if (!isCut && text === undefined) return { label: shown, application: own, damaged: false };
+  const ownLabel = isCut ? beginning(shown) : shown;
+  if (ownLabel === "") return { label: shown, application: own, damaged: false };
+  return {
+    label: ownLabel,
+    application: own,
+    damaged: ownLabel !== text || own !== applicationText,
+  };
+};
 
 /** How many handles one C_FindObjects asks for. It is asked until it has no more. */
 const FIND_BATCH = 256;
@@ -112,7 +205,7 @@ export const inSlices = async <T>(
 };
 
 /** All data objects: those with a name, and the handles of those without. */
-export type Listing = { objects: IndexedObject[]; nameless: Buffer[] };
+type Listing = { objects: IndexedObject[]; nameless: Buffer[] };
 
 /**
  * Names and handles of every data object on the token, read in slices. Starts over when an object went away meanwhile,

@@ -3,7 +3,7 @@
 import type { TokenWays } from "../../storage/write-plan.ts";
 import type { Configure } from "../messages.ts";
 
-export type ModuleWays = TokenWays & {
+export type ModuleQuirks = TokenWays & {
   /** `live`: an open session sees what other processes write. `cached`: only a process that loads anew does. */
   cache: "live" | "cached";
   /** It shows so many objects of all kinds, its own included, and hides the rest without a word; null: all. */
@@ -11,7 +11,7 @@ export type ModuleWays = TokenWays & {
 };
 
 /** Files of its own: each call is one step, and seen by all. */
-const SOFTHSM: ModuleWays = {
+const SOFTHSM: ModuleQuirks = {
   cache: "live",
   shownObjects: null,
   removesAtOnce: true,
@@ -23,7 +23,7 @@ const SOFTHSM: ModuleWays = {
  * (MAX_OBJECTS of framework-pkcs15.c), past which C_CreateObject still returns CKR_OK; a removal takes the file of the value
  * first and that of the description second.
  */
-const OPENSC: ModuleWays = {
+const OPENSC: ModuleQuirks = {
   cache: "cached",
   shownObjects: 128,
   removesAtOnce: false,
@@ -31,15 +31,15 @@ const OPENSC: ModuleWays = {
 };
 
 /** Nothing is taken for granted. */
-const UNKNOWN: ModuleWays = {
+const UNKNOWN: ModuleQuirks = {
   cache: "cached",
   shownObjects: null,
   removesAtOnce: false,
   takesEmptyValues: true,
 };
 
-/** The ways of the module of this manufacturer; PKCS11_CACHE of the configuration stands above what is known. */
-export const waysOf = (manufacturer: string, cache: Configure["cache"]): ModuleWays => {
+/** The quirks of the module of this manufacturer; PKCS11_CACHE of the configuration stands above what is known. */
+export const quirksOf = (manufacturer: string, cache: Configure["cache"]): ModuleQuirks => {
   const known = manufacturer.startsWith("SoftHSM")
     ? SOFTHSM
     : manufacturer.startsWith("OpenSC")

@@ -1,14 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 // Creates the objects of a write and destroys those that it replaces, one module call after another. Runs in the child.
+import type { Session } from "graphene-pk11";
 import type { TokenObject } from "../../storage/path.ts";
+import type { Trusted } from "../../storage/trust.ts";
 import type { WritePlan } from "../../storage/write-plan.ts";
 import type { Answer } from "../answers.ts";
 import { CKR_USER_NOT_LOGGED_IN, ckrName, isSessionOver, isWriteProtected } from "../ckr.ts";
 import type { MakingFailure } from "../write-refusals.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
-import { CkrError } from "./module-call.ts";
-import { createObject, destroyObject, findDataObjects, type ReadObject, readObject } from "./objects.ts";
-import type { WriterView } from "./writer-view.ts";
+import {
+  CkrError,
+  createObject,
+  destroyObject,
+  findDataObjects,
+  type ReadObject,
+  readObject,
+} from "./module-calls.ts";
+import type { ModuleQuirks } from "./module-quirks.ts";
+
+/** The view of the token that a writer works on and keeps true. */
+export type WriterView = {
+  readonly session: Session;
+  readonly quirks: ModuleQuirks;
+  logInAgain(): Promise<void>;
+  /** Brings the view up to date with other processes' writes as far as that is cheap. */
+  catchUp(path: string): Promise<void>;
+  /** All objects of a path that are believed, with their values, those whose values can't be read, and those that are not believed. */
+  objectsOf(path: string): Trusted<IndexedObject, ReadObject> | "stale";
+  /** The paths at which a cut write may have left something. */
+  unsettled(): string[];
+  /** Objects of the whole token whose values can't be read, and those whose names are damaged. */
+  unreadable(): IndexedObject[];
+  damaged(): IndexedObject[];
+  /** How many data objects the token holds. */
+  count(): number;
+  /** All handles that the token has shown since the last `made` and `removed`. */
+  seen(handles: readonly Buffer[]): Promise<void>;
+  made(object: ReadObject): void;
+  removed(object: IndexedObject): void;
+  /** The token did not remove it: whether it can still be read is not known. */
+  notRemoved(object: IndexedObject): void;
+  /** To be awaited between calls of the module: keeps the agent's watch patient and lets reads in between. */
+  pace(): Promise<void>;
+};
 
 /** The new objects as far as they were made, the journal first. `failed` ended it. */
 export type Made = {
@@ -60,12 +94,12 @@ export const removeLeftovers = async (view: WriterView, objects: readonly Indexe
  * All handles of the token, if it finds the objects again, with the values that they were given; undefined where it
  * does not. A module that caches is not asked for the values: it would tell what it was told.
  */
-const shownWith = ({ session, ways }: WriterView, objects: readonly ReadObject[]): Buffer[] | undefined => {
+const shownWith = ({ session, quirks }: WriterView, objects: readonly ReadObject[]): Buffer[] | undefined => {
   const handles = findDataObjects(session);
   const shown = new Set(handles.map(handleKey));
   const isShown = (object: ReadObject): boolean => {
     if (!shown.has(handleKey(object.handle))) return false;
-    if (ways.cache === "cached") return true;
+    if (quirks.cache === "cached") return true;
     const again = readObject(session, object);
     return typeof again === "object" && Buffer.compare(again.value, object.value) === 0;
   };

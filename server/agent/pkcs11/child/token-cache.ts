@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Caches the token in the child: what the last load found, updated by its own writes and before each of them.
-import { countUnread, pathsOf, withoutLeftovers } from "../../storage/secret.ts";
+// Caches the token in the child: what the last load found, updated by its own writes, and the responses from it.
+import type { SecretSummary } from "../../../agent-api/schema.ts";
+import { countUnread, type Decoded, pathsOf, withoutLeftovers } from "../../storage/secret.ts";
 import type { Trusted } from "../../storage/trust.ts";
-import type { TokenView } from "../answers.ts";
-import { problemsAmong } from "../list-report.ts";
-import { describeToken } from "./description.ts";
+import type { Answer, Entry, TokenView } from "../answers.ts";
+import { problemsAmong, summaryOf } from "../list-report.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
-import { type Loaded, loadToken } from "./load.ts";
-import { findDataObjects, inSlices, objectName, type ReadObject, SLICE_MS } from "./objects.ts";
-import { type LoadedToken, listingsAgree, readObjects } from "./path-reading.ts";
+import { describeToken, type Loaded, loadToken } from "./load.ts";
+import { findDataObjects, inSlices, objectName, type ReadObject, SLICE_MS } from "./module-calls.ts";
+import type { WriterView } from "./object-writes.ts";
+import { type LoadedToken, listingsAgree, readObjects, readSecret } from "./path-reading.ts";
 import type { Attached } from "./session.ts";
-import type { WriterView } from "./writer-view.ts";
+import { StartFault } from "./start-fault.ts";
+import { TokenWriter } from "./writer.ts";
 
 /** A write that begins so soon after the last one takes the token for what that one saw of it, in milliseconds. */
 const AT_ONCE_MS = 5;
 
 /** A token that was loaded. `progress` is told whenever a part of a longer piece of work is behind it. */
-export class HeldToken implements WriterView, LoadedToken {
+export class TokenCache implements WriterView, LoadedToken {
   readonly attached: Attached;
   readonly #progress: () => void;
   #loaded: Loaded;
@@ -39,8 +41,8 @@ export class HeldToken implements WriterView, LoadedToken {
     return this.attached.session;
   }
 
-  get ways(): Attached["ways"] {
-    return this.attached.ways;
+  get quirks(): Attached["quirks"] {
+    return this.attached.quirks;
   }
 
   get loaded(): Loaded {
@@ -59,7 +61,7 @@ export class HeldToken implements WriterView, LoadedToken {
   /** The token as of now. */
   describe(): TokenView {
     const { index, count, contents, shown } = this.#loaded;
-    const limit = this.ways.shownObjects;
+    const limit = this.quirks.shownObjects;
     return {
       ...this.#description,
       objects: count,
@@ -170,7 +172,7 @@ export class HeldToken implements WriterView, LoadedToken {
   }
 
   #isLive(): boolean {
-    return this.ways.cache === "live";
+    return this.quirks.cache === "live";
   }
 
   #hasLeftovers(path: string): boolean {
@@ -189,3 +191,82 @@ export class HeldToken implements WriterView, LoadedToken {
     for (const path of pathsOf(object)) this.#touched.add(path);
   }
 }
+
+/** A secret as an answer carries it. */
+const answerOf = (decoded: Decoded): Entry["content"] => {
+  if (decoded.kind !== "found") return decoded;
+  const { data, ...rest } = decoded;
+  return { ...rest, keys: [...data] };
+};
+
+/** `read` may be called at any time, the others one after another. */
+export class View {
+  readonly writer: TokenWriter;
+  readonly #cache: TokenCache;
+  readonly #progress: () => void;
+
+  /** `progress` is told whenever a part of a longer piece of work is behind it. */
+  constructor(cache: TokenCache, progress: () => void) {
+    this.writer = new TokenWriter(cache);
+    this.#cache = cache;
+    this.#progress = progress;
+  }
+
+  /** The token as the last load and the own writes since have left it. */
+  get token(): TokenView {
+    return this.#cache.describe();
+  }
+
+  read(path: string): Answer {
+    const decoded = readSecret(this.#cache, path);
+    return decoded === "stale" ? { kind: "stale" } : answerOf(decoded);
+  }
+
+  async list(prefix: string): Promise<Answer> {
+    const { index, earlier } = this.#cache.loaded;
+    const secrets: SecretSummary[] = [];
+    const invalid: string[] = [];
+    let stale = false;
+    const paths = new Set([index, ...earlier].flatMap((listing) => listing.paths(prefix)));
+    await inSlices([...paths].sort(), this.#progress, (path) => {
+      const decoded = stale ? "stale" : readSecret(this.#cache, path);
+      if (decoded === "stale") stale = true;
+      else if (decoded.kind === "found") secrets.push(summaryOf(path, decoded));
+      else if (decoded.kind === "invalid") invalid.push(path);
+    });
+    return stale ? { kind: "stale" } : { kind: "listed", secrets, invalid };
+  }
+
+  async refresh(): Promise<Answer> {
+    const outcome = await this.#cache.reload();
+    return outcome === "stale" ? { kind: "stale" } : { kind: "refreshed", view: this.token };
+  }
+
+  /** All that a caching module shows; nothing of others. */
+  entries(): Entry[] {
+    const { contents, index } = this.#cache.loaded;
+    return contents === undefined ? [] : index.allPaths().map((path) => this.#entryOf(path));
+  }
+
+  /** What of it has changed since this was last asked for. */
+  changedEntries(): Entry[] {
+    const paths = this.#cache.takeTouched();
+    return this.#cache.loaded.contents === undefined ? [] : paths.map((path) => this.#entryOf(path));
+  }
+
+  #entryOf(path: string): Entry {
+    const decoded = readSecret(this.#cache, path);
+    const content =
+      decoded === "stale" ? ({ kind: "invalid", message: `${path}: not read` } as const) : answerOf(decoded);
+    return { path, listed: this.#cache.loaded.index.isListed(path), content };
+  }
+}
+
+/** The view of `attached`, loaded. */
+export const openView = async (attached: Attached, progress: () => void): Promise<View> => {
+  const loaded = await loadToken(attached, progress);
+  if (loaded === "stale") {
+    throw new StartFault("TOKEN_UNAVAILABLE", "the token kept changing while it was listed");
+  }
+  return new View(new TokenCache(attached, loaded, progress), progress);
+};
