@@ -49,7 +49,7 @@ export class TokenCache implements WriterView, LoadedToken {
     return this.#loaded;
   }
 
-  /** Loads the token anew. Where that is `stale`, what was held before is kept. */
+  /** Loads the token anew. Where that is `stale`, what was loaded before is kept. */
   async reload(): Promise<"loaded" | "stale"> {
     const next = await loadToken(this.attached, this.#progress);
     if (next === "stale") return next;
@@ -199,7 +199,7 @@ const answerOf = (decoded: Decoded): Entry["content"] => {
   return { ...rest, keys: [...data] };
 };
 
-/** `read` may be called at any time, the others one after another. */
+/** What a cached token answers. `read` may be called at any time, the others one after another. */
 export class View {
   readonly writer: TokenWriter;
   readonly #cache: TokenCache;

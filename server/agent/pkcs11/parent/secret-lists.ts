@@ -3,7 +3,7 @@
 import type { ListResult } from "../../store.ts";
 import { withProblems } from "../list-report.ts";
 import { OUT_OF_TURN } from "./child-watch.ts";
-import { createCoalescedCalls, restless, type SecretReadsOptions, tookTooLong } from "./secret-reads.ts";
+import { createCoalescedCalls, keptChanging, type SecretReadsOptions, tookTooLong } from "./secret-reads.ts";
 
 /** What was asked for at a time of the clock. */
 type AskedList = { prefix: string; asked: number };
@@ -50,7 +50,7 @@ export class SecretLists {
       case "unavailable":
         return withProblems(answer, supervisor.serving()?.view, prefix);
       case "stale":
-        return restless(prefix);
+        return keptChanging(prefix);
       default:
         return OUT_OF_TURN;
     }

@@ -16,8 +16,8 @@ export const tookTooLong = (lastLoadMs: number): Unavailable => {
   return unavailable("TIMEOUT", "the token did not answer in time", Math.max(1, Math.min(60, seconds)));
 };
 
-/** What is at a path, or below a prefix, would not stand still. */
-export const restless = (place: string): Unavailable =>
+/** What is at a path, or below a prefix, kept changing. */
+export const keptChanging = (place: string): Unavailable =>
   unavailable("TOKEN_UNAVAILABLE", `${place}: the token kept changing while it was read`, 1);
 
 type Shared<T> = { result: Promise<T>; waiting: number; abandon: AbortController };
@@ -213,7 +213,7 @@ const resultOf = (path: string, answer: CallAnswer): ReadResult => {
     case "invalid":
       return unavailable(answer.code ?? "STORAGE_INVALID", answer.message, 60);
     case "stale":
-      return restless(path);
+      return keptChanging(path);
     default:
       return OUT_OF_TURN;
   }

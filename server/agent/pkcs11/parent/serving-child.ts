@@ -189,7 +189,7 @@ export class ServingChild {
 
   #failed(began: number, { reason, gone }: StartFailed): void {
     this.#failures.add(began, reason);
-    // A token that is positively gone, or refuses its PIN, must not be answered for from memory; what else stops a start says nothing of it.
+    // A token that is positively gone, or refuses its PIN, must not be answered for from the cache; what else stops a start says nothing of it.
     if (gone) this.#serving?.kill(reason);
     this.#options.startFailed(reason, this.#failures.idleMs());
   }
