@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Validates the names that Kubernetes takes for objects and for keys of a Secret, and converts base64 maps.
+// Validates what Kubernetes and the token take as names, keys, paths, labels and annotations, and converts base64 maps.
 import type { StringMap } from "./kubernetes.ts";
 
 /** What the value of a label may be, beside at most 63 characters. */
@@ -75,3 +75,69 @@ export function fromBase64Map(data: Readonly<Record<string, string | null>>): Ma
 /** How many bytes the values of `data` have together. */
 export const bytesOfBase64Map = (data: Readonly<Record<string, string | null>>): number =>
   Object.values(data).reduce((sum, value) => sum + Buffer.byteLength(value ?? "", "base64"), 0);
+
+/** The longest path, in bytes; all its characters are ASCII. */
+export const MAX_PATH_BYTES = 255;
+
+/** One segment as a regular expression source; `.` and `..` are refused beside it. */
+const SEGMENT = "(?!\\.{1,2}(?:/|$))[A-Za-z0-9._-]+";
+
+/** The whole path as a regular expression source, also used in the CRD (RE2 has no lookahead: see PATH_PATTERN_RE2). */
+const PATH_PATTERN = `^${SEGMENT}(?:/${SEGMENT})*$`;
+
+/** PATH_PATTERN without lookahead, for Kubernetes' RE2; the `.` and `..` segments are refused by a CEL rule there. */
+export const PATH_PATTERN_RE2 = "^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$";
+
+const path = new RegExp(PATH_PATTERN);
+
+/** Whether `candidate` is a well-formed path. */
+export const isHsmPath = (candidate: string): boolean =>
+  candidate.length <= MAX_PATH_BYTES && path.test(candidate);
+
+export type MetadataField = "labels" | "annotations";
+
+/** The name in a key, behind the prefix. */
+const NAME = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const VALUE = new RegExp(LABEL_VALUE);
+const MAX_VALUE = 63;
+/** Of all keys and values of an object's annotations together, in bytes (TotalAnnotationSizeLimitB). */
+const MAX_ANNOTATIONS = 256 * 1024;
+/** What of it is left for the annotations of Keyswitch, Metacontroller and kubectl. */
+const RESERVED = 16 * 1024;
+
+/** Whether Kubernetes takes `key`: a qualified name, whose prefix may have capitals in annotations alone. */
+export const isMetadataKey = (field: MetadataField, key: string): boolean => {
+  const [name = "", prefix, ...rest] = key.split("/").reverse();
+  if (rest.length > 0 || !NAME.test(name)) return false;
+  if (prefix === undefined) return true;
+  return isObjectName(field === "annotations" ? prefix.toLowerCase() : prefix);
+};
+
+/** Whether Kubernetes takes `value` under a key of `field`. */
+export const isMetadataValue = (field: MetadataField, value: string): boolean =>
+  field === "annotations" || (value.length <= MAX_VALUE && VALUE.test(value));
+
+const bytesOf = (map: StringMap): number =>
+  Object.entries(map).reduce(
+    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
+    0,
+  );
+
+/** Whether annotations of a template fit on an object, beside those that it gets anyway. */
+export const fitsAnnotations = (annotations: StringMap): boolean =>
+  bytesOf(annotations) <= MAX_ANNOTATIONS - RESERVED;
+
+/** What Kubernetes would refuse of `map`, in words behind the field's name; undefined where it takes all. */
+export const metadataFault = (field: MetadataField, map: StringMap): string | undefined => {
+  for (const [key, value] of Object.entries(map)) {
+    if (!isMetadataKey(field, key)) {
+      return `${JSON.stringify(key)} is not a qualified name. Write it as example.com/name or name.`;
+    }
+    if (!isMetadataValue(field, value)) {
+      return `the value of ${JSON.stringify(key)} is none that a label can have: at most ${MAX_VALUE} letters, digits, "-", "_" and ".", with a letter or digit at both ends.`;
+    }
+  }
+  return field === "labels" || fitsAnnotations(map)
+    ? undefined
+    : `they have ${bytesOf(map)} bytes together, and ${MAX_ANNOTATIONS - RESERVED} can be given. Make them shorter.`;
+};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads object metadata: owner references, managed fields, and annotations that hold JSON written by Keyswitch.
+// Reads object metadata and conditions: owner references, managed fields, annotations of Keyswitch, and since when a condition holds.
 import type { Static, TSchema } from "@sinclair/typebox";
 import type { TypeCheck } from "@sinclair/typebox/compiler";
-import type { AnyObject, ManagedFieldsEntry, ObjectMeta, OwnerReference } from "./kubernetes.ts";
+import type { AnyObject, Condition, ManagedFieldsEntry, ObjectMeta, OwnerReference } from "./kubernetes.ts";
 
 type Meta = Pick<AnyObject, "metadata">;
 
@@ -52,4 +52,23 @@ export const annotationOf = <S extends TSchema>(
   } catch {
     return undefined;
   }
+};
+
+/** A condition as a hook found it. */
+export type FoundCondition = Pick<Condition, "type" | "status" | "reason" | "message">;
+
+/** The condition of `type`, if there is one. */
+export const conditionOf = (
+  conditions: readonly Condition[] | undefined,
+  type: string,
+): Condition | undefined => conditions?.find((condition) => condition.type === type);
+
+/** `found` with its transition time, which moves to `now` (RFC 3339) only when the status of its type is another. */
+export const nextCondition = (
+  before: readonly Condition[] | undefined,
+  now: string,
+  found: FoundCondition,
+): Condition => {
+  const last = conditionOf(before, found.type);
+  return { ...found, lastTransitionTime: last?.status === found.status ? last.lastTransitionTime : now };
 };

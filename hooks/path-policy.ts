@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides which namespace may read and write which paths of the token: its own, and those that the policy's rules add.
 import { type Static, Type } from "@sinclair/typebox";
-import { isHsmPath } from "./hsm-path.ts";
+import { isHsmPath } from "./formats.ts";
 import { type Quota, QuotaLimits } from "./quota.ts";
 
 /**

@@ -3,7 +3,7 @@
 // them already.
 import { hkdfSync } from "node:crypto";
 import type { FastifyBaseLogger } from "fastify";
-import { type ChecksumKey, type KeyedChecksums, keyedChecksums } from "../hooks/keyed-checksum.ts";
+import { type ChecksumKey, type KeyedChecksums, keyedChecksums } from "../hooks/checksum.ts";
 import { type RereadFile, rereadFiles } from "./config/reread-file.ts";
 import { parseTokens } from "./config/token-file.ts";
 

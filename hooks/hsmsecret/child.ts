@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the Secret that the response lists, in a form that has Metacontroller overwrite one that was edited.
-
 import type { ChecksummedData } from "../checksum.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { ownProperty, sorted } from "../maps.ts";
 import { controllerOf, MANAGED_BY, ownsField, ownsReference } from "../metadata.ts";
-import { APPLIED } from "./applied-version.ts";
 import type { Assessment } from "./assessment.ts";
-import { BASE, baseText, placeholderFor, REPLACED } from "./base.ts";
-import type { OwnedSecret } from "./observed.ts";
-import type { ResolvedSpec } from "./resolved-spec.ts";
-import { allowed } from "./template.ts";
+import { APPLIED } from "./content.ts";
+import { BASE, baseText, type OwnedSecret, placeholderFor, REPLACED } from "./observed.ts";
+import { allowed, type ResolvedSpec } from "./resolved-spec.ts";
 
 /** The annotation that dynamic apply leaves on a child: it holds the whole child, a Secret's data included. */
 const LAST_APPLIED = "metacontroller.k8s.io/last-applied-configuration";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the inputs of an HSMSecret hook beside the request: path policy, agents, checksum keys and the time.
-import type { KeyedChecksums } from "../keyed-checksum.ts";
+import type { KeyedChecksums } from "../checksum.ts";
 import type { PathPolicy } from "../path-policy.ts";
 
 /** The path policy, the agents, the keys of checksums, and the time: one for a whole hook call. */

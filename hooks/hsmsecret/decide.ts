@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides for each outcome of the reading which Secrets the response lists and what the status reports.
 import { checksummed } from "../checksum.ts";
+import { isConfirmedByBase } from "./assessment.ts";
 import { withAcceptedBase, withRestoredBase } from "./child.ts";
-import { type Decision, leaveAlone } from "./decision.ts";
-import { ensurePresent } from "./ensure-present.ts";
+import { type Decision, ensurePresent, leaveAlone, withoutDroppingEdits } from "./decision.ts";
 import type { ConflictPair, Judgement } from "./judge.ts";
 import { secretsOf } from "./observed.ts";
-import { isConfirmedByBase } from "./plan.ts";
 import type { Reading } from "./reading.ts";
 import { FORCE_SYNC } from "./schema.ts";
 import { readingFacts, readyReason } from "./status.ts";
 import type { FailedWrite } from "./token-write.ts";
-import { conflictFinding, failureFinding, withheldFinding, withoutDroppingEdits } from "./write-back.ts";
+import { conflictFinding, failureFinding, withheldFinding } from "./write-back.ts";
 
 /** Seconds after which an HSM that could not be read is tried again, where the agent gives no advice. */
 const RETRY_SECONDS = 15;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements the finalize hook: deletes or orphans the Secret, after deleting the data on the token where spec.deletionPolicy
 // asks for it.
+import { isHsmPath } from "../formats.ts";
 import type { HookResult } from "../hook-result.ts";
-import { isHsmPath } from "../hsm-path.ts";
 import type { FinalizeResponse } from "../metacontroller.ts";
 import { isBeingOrphaned } from "../metadata.ts";
 import { mayWrite } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
 import { lastAppliedLeakText, relisted } from "./child.ts";
-import { nextStatus } from "./next-status.ts";
+import { resyncAfter } from "./decision.ts";
 import { secretsOf } from "./observed.ts";
-import { resyncAfter } from "./resync.ts";
-import { type Finding, isReported, type Reason } from "./status.ts";
+import { type Finding, isReported, nextStatus, type Reason } from "./status.ts";
 import type { Removal, RemovalOutcome } from "./token-write.ts";
 
 /** Seconds after which a removal that failed is tried again, where the agent gives no advice. */

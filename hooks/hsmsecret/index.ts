@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exports the steps of the HSMSecret hooks in the order in which the webhook calls them: assess, plan, judge, planWrite, sync.
-export { withoutStale } from "./applied-version.ts";
-export { assess } from "./assessment.ts";
+
+export { assess, plan, type ReadPlan } from "./assessment.ts";
+export { withoutStale } from "./content.ts";
 export type { HookContext } from "./context.ts";
 export { customize } from "./customize.ts";
 export { type FinalizeResult, finalize, planRemoval } from "./finalize.ts";
 export { judge, planWrite } from "./judge.ts";
-export { plan, type ReadPlan } from "./plan.ts";
 export type { Reading } from "./reading.ts";
 export { HSMSecret, HSMSecretCustomizeRequest, HSMSecretSyncRequest } from "./schema.ts";
 export { type SyncResult, sync, type WrittenResult, writtenBack } from "./sync.ts";

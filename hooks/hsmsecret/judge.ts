@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares Secret and token with their merge base under spec.writeBack, and decides which side wins or that there is a
 // conflict.
-
 import { type ChecksummedData, checksummed } from "../checksum.ts";
 import type { StringMap } from "../kubernetes.ts";
 import { ownProperty } from "../maps.ts";
 import { mayWrite, quotaOf } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
-import { commonChecksumOf, sourceNoteOf } from "./base.ts";
 import { type Content, contentOf } from "./content.ts";
-import type { OwnedSecret } from "./observed.ts";
+import { commonChecksumOf, type OwnedSecret, sourceNoteOf } from "./observed.ts";
 import type { Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { RESOLVE } from "./schema.ts";

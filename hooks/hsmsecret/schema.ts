@@ -3,8 +3,14 @@
 // (scripts/generate.ts).
 import { type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
-import { AGENT_NAME, DNS_SUBDOMAIN, LABEL_VALUE, MAX_NAME } from "../formats.ts";
-import { MAX_PATH_BYTES, PATH_PATTERN_RE2 } from "../hsm-path.ts";
+import {
+  AGENT_NAME,
+  DNS_SUBDOMAIN,
+  LABEL_VALUE,
+  MAX_NAME,
+  MAX_PATH_BYTES,
+  PATH_PATTERN_RE2,
+} from "../formats.ts";
 import { conditions, NamespacedMeta, Secret } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
 

@@ -2,16 +2,14 @@
 // Computes the response of the sync hook from the observed objects, the reading of the token, and the outcome of a write.
 import type { HookEvent, HookResult } from "../hook-result.ts";
 import type { SyncResponse } from "../metacontroller.ts";
-import type { Assessment } from "./assessment.ts";
+import { type Assessment, pendingForceSync } from "./assessment.ts";
 import { lastAppliedLeakText } from "./child.ts";
 import { decide } from "./decide.ts";
+import { resyncAfter } from "./decision.ts";
 import { isShown, type Judgement } from "./judge.ts";
-import { nextStatus } from "./next-status.ts";
 import { type Observed, secretsOf } from "./observed.ts";
-import { pendingForceSync } from "./plan.ts";
-import { resyncAfter } from "./resync.ts";
 import { RESOLVE } from "./schema.ts";
-import { type Finding, isReported, type Reason } from "./status.ts";
+import { type Finding, isReported, nextStatus, type Reason } from "./status.ts";
 import type { FailedWrite, Write } from "./token-write.ts";
 import { writtenText } from "./write-back.ts";
 

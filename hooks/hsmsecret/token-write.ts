@@ -15,7 +15,7 @@ export interface Write {
   readonly data: StringMap;
   /** Checksum that the token must still have; undefined: the path must still hold nothing. */
   readonly ifMatch?: string;
-  /** Noted with the content: see noteOf() in base.ts. */
+  /** Noted with the content: see sourceNoteOf(). */
   readonly source: string;
   /** The checksum that the path has after the write. */
   readonly checksum: string;

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Derives the status of write-back: conflicts and how to resolve them, failed writes, and writes that are not tried.
-
 import { remedyOf } from "../error-codes.ts";
 import type { Assessment } from "./assessment.ts";
-import { relisted } from "./child.ts";
-import type { Decision } from "./decision.ts";
 import { type ConflictCause, resolutionFor, type Verdict, type Withheld } from "./judge.ts";
-import { isUnedited, ownedSecretOf } from "./observed.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { RESOLVE } from "./schema.ts";
 import type { Finding } from "./status.ts";
@@ -138,33 +134,4 @@ export const failureFinding = (
 export const writtenText = (spec: ResolvedSpec, { device, path, method, data }: Write): string => {
   const keys = Object.keys(data).length;
   return `The Secret ${spec.secretName} was written to the token of ${device} at ${path} (${keys} ${keys === 1 ? "key" : "keys"}${method === "patch" ? " of its mapping" : ""}).`;
-};
-
-/**
- * `decision`, but without letting go of a Secret of an earlier secretName that was edited and whose edit nobody has
- * taken to the token.
- */
-export const withoutDroppingEdits = (
-  { spec, observed, context }: Assessment,
-  decision: Decision,
-): Decision => {
-  if (spec.writeBack === "Never") return decision;
-  const listed = new Set(decision.children.map(({ metadata }) => metadata.name));
-  const edited = observed.stale.filter(
-    (secret) =>
-      !listed.has(secret.metadata.name) &&
-      isUnedited(ownedSecretOf(secret, spec), context.checksums) === false,
-  );
-  if (edited.length === 0) return decision;
-  const names = edited.map(({ metadata }) => metadata.name).join(", ");
-  return {
-    ...decision,
-    children: [...decision.children, ...edited.map((secret) => relisted(spec, secret))],
-    finding: {
-      ...decision.finding,
-      reason: "Conflict",
-      message: `The Secret ${names} of an earlier spec.secretName was edited, and the edit is not on the token. Put what you need of it into ${spec.secretName}, then delete it.`,
-      syncStatus: "OutOfSync",
-    },
-  };
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Detects that something else keeps scaling the Deployment against the Toggle, and counts it in coarse steps so that the status
 // does not change at each sync.
-import { conditionOf } from "../condition.ts";
+import { conditionOf } from "../metadata.ts";
 import { secondsUntil } from "../rfc3339.ts";
 import type { Assessment } from "./assessment.ts";
 import { type Deployment, replicasOf, scalersOf } from "./deployment.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the Kubernetes events of a Toggle hook.
-import { conditionOf } from "../condition.ts";
 import type { HookEvent } from "../hook-result.ts";
+import { conditionOf } from "../metadata.ts";
 import type { Phase, ToggleStatus } from "./schema.ts";
 import type { Finding } from "./status.ts";
 

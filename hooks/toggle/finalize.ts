@@ -8,10 +8,9 @@ import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import { type Deployment, isMadeBy, namesOf, replicasOf } from "./deployment.ts";
 import { eventsOf } from "./events.ts";
-import { nextStatus } from "./next-status.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { Toggle } from "./schema.ts";
-import type { Finding } from "./status.ts";
+import { type Finding, nextStatus } from "./status.ts";
 
 export type FinalizeResult = HookResult<FinalizeResponse, "Finalized" | "Orphaning" | "Blocked">;
 

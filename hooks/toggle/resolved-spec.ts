@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills in the defaults of a Toggle's spec, and computes whether it is on at a given time.
+import { metadataFault } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
 import { sorted } from "../maps.ts";
-import { faultOf } from "../metadata-rules.ts";
 import { secondsUntil } from "../rfc3339.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 
@@ -38,9 +38,9 @@ const templateOf = ({
   if (template === undefined) return {};
   const { labels = {}, annotations = {} } = template.metadata ?? {};
   for (const [where, fault] of [
-    ["spec.selector.matchLabels", faultOf("labels", selector.matchLabels)],
-    ["spec.template.metadata.labels", faultOf("labels", labels)],
-    ["spec.template.metadata.annotations", faultOf("annotations", annotations)],
+    ["spec.selector.matchLabels", metadataFault("labels", selector.matchLabels)],
+    ["spec.template.metadata.labels", metadataFault("labels", labels)],
+    ["spec.template.metadata.annotations", metadataFault("annotations", annotations)],
   ]) {
     if (fault !== undefined) return { templateFault: `The template is not used: ${where}: ${fault}` };
   }

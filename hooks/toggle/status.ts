@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the previous status of a Toggle, and defines what a sync finds out for the next one.
+// Reads the status that the last sync of a Toggle left, and builds the next, byte-equal unless something changed.
 import { TypeCompiler } from "@sinclair/typebox/compiler";
+import type { Condition } from "../kubernetes.ts";
+import { nextCondition } from "../metadata.ts";
+import type { HookContext } from "./context.ts";
 import type { Deployment } from "./deployment.ts";
 import { type LastScaled, type Phase, type Toggle, ToggleStatus } from "./schema.ts";
 
@@ -43,4 +46,62 @@ export const previousStatus = ({ status = {} }: Toggle): ToggleStatus => {
     ),
   );
   return isStatus.Check(ours) ? ours : {};
+};
+
+/** What the next status is made of beside a finding; an assessment has it. */
+export interface StatusInputs {
+  readonly parent: Toggle;
+  /** The status that the last sync left. */
+  readonly before: ToggleStatus;
+  readonly context: Pick<HookContext, "now">;
+}
+
+/** Whether the Deployment is as it was asked for. */
+const isReady = (phase: Phase): boolean => phase === "Off" || phase === "Running";
+
+const conditionsOf = ({ before, context }: StatusInputs, finding: Finding): Condition[] => {
+  const { phase, message, stuck, others, templateUnused, templateFault, contended } = finding;
+  const condition = (type: string, status: Condition["status"], reason: string, words: string) =>
+    nextCondition(before.conditions, context.now, { type, status, reason, message: words });
+  const isTrue = (type: string, reason: string, why: string) => condition(type, "True", reason, why);
+  const ready = isReady(phase);
+  return [
+    condition("Ready", ready ? "True" : "False", phase, message),
+    ...(ready ? [] : [isTrue(stuck ? "Stalled" : "Reconciling", phase, message)]),
+    ...(others === undefined ? [] : [isTrue("SelectorTooWide", "OtherDeployments", others)]),
+    ...(templateUnused === undefined ? [] : [isTrue("TemplateUnused", "NotMadeByToggle", templateUnused)]),
+    ...(templateFault === undefined ? [] : [isTrue("TemplateUnused", "InvalidTemplate", templateFault)]),
+    ...(contended === undefined ? [] : [isTrue("Contended", "ScaledByOthers", contended)]),
+  ];
+};
+
+/** The status after `finding`. */
+export const nextStatus = (inputs: StatusInputs, finding: Finding): ToggleStatus => {
+  const { parent, before } = inputs;
+  const { phase, desired, deployment } = finding;
+  const parts = [
+    finding.message,
+    finding.contended,
+    finding.others,
+    finding.templateUnused,
+    finding.templateFault,
+  ];
+  const message = [...new Set(parts)].filter((part) => part !== undefined).join(" ");
+  const remembered = finding.remembered ?? before;
+  const counted = deployment?.status ?? {};
+  return {
+    ...(parent.metadata.generation !== undefined && { observedGeneration: parent.metadata.generation }),
+    phase,
+    ...(desired !== undefined && { desiredReplicas: desired }),
+    ...(deployment !== undefined && {
+      replicas: counted.replicas ?? 0,
+      readyReplicas: counted.readyReplicas ?? 0,
+      availableReplicas: counted.availableReplicas ?? 0,
+    }),
+    ...(remembered.lastReplicas !== undefined && { lastReplicas: remembered.lastReplicas }),
+    ...(remembered.deploymentName !== undefined && { deploymentName: remembered.deploymentName }),
+    ...(finding.lastScaled !== undefined && { lastScaled: finding.lastScaled }),
+    message,
+    conditions: conditionsOf(inputs, finding),
+  };
 };

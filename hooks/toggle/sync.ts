@@ -7,9 +7,9 @@ import { relisted } from "./child.ts";
 import { decide } from "./decide.ts";
 import { namesOf } from "./deployment.ts";
 import { eventsOf } from "./events.ts";
-import { nextStatus } from "./next-status.ts";
 import { type ResolvedSpec, selectorText } from "./resolved-spec.ts";
 import type { Phase } from "./schema.ts";
+import { nextStatus } from "./status.ts";
 
 export type SyncResult = HookResult<SyncResponse, Phase>;
 

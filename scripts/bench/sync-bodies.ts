@@ -4,11 +4,10 @@
 import { readFileSync } from "node:fs";
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { checksumOfBase64 } from "../../hooks/checksum.ts";
+import { checksumOfBase64, keyedChecksums } from "../../hooks/checksum.ts";
 import { toBase64Map } from "../../hooks/formats.ts";
 import { assess, HSMSecretSyncRequest, judge, sync } from "../../hooks/hsmsecret/index.ts";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
-import { keyedChecksums } from "../../hooks/keyed-checksum.ts";
 import { StringMap } from "../../hooks/kubernetes.ts";
 import { checksumKeyOf } from "../../server/checksum-keys.ts";
 

@@ -2,10 +2,10 @@
 // Reads the status of an HSMSecret and its Secret with kubectl, for the tour and the end-to-end tests.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { conditionOf } from "../../hooks/condition.ts";
 import { fromBase64Map } from "../../hooks/formats.ts";
 import { HSMSecretStatus } from "../../hooks/hsmsecret/schema.ts";
 import { Secret } from "../../hooks/kubernetes.ts";
+import { conditionOf } from "../../hooks/metadata.ts";
 import type { Kubectl } from "./kubectl.ts";
 
 const WithStatus = Type.Object({ status: Type.Optional(HSMSecretStatus) });

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { isHsmPath } from "../../hooks/hsm-path.ts";
+import { isHsmPath } from "../../hooks/formats.ts";
 import { helpText } from "../../server/bot/answers.ts";
 import { commandOf } from "../../server/bot/command.ts";
 import type { Stack } from "./stack.ts";

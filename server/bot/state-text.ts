@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Describes a Toggle's state in a sentence for the chat, and tells whether it will still change by itself.
-import { conditionOf } from "../../hooks/condition.ts";
+import { conditionOf } from "../../hooks/metadata.ts";
 import { secondsSinceEpoch } from "../../hooks/rfc3339.ts";
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../hooks/toggle/status.ts";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the context of a command: output, namespace and path, kubectl, and a connection to the agent that is opened on first
 // use.
-import { isNamespace } from "../../hooks/formats.ts";
-import { isHsmPath } from "../../hooks/hsm-path.ts";
+import { isHsmPath, isNamespace } from "../../hooks/formats.ts";
 import { METADATA_SEGMENT } from "../agent/storage/path.ts";
 import type { Environment } from "../config/variables.ts";
 import type { AgentCalls } from "./agent/agent-api-calls.ts";

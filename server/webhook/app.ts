@@ -2,7 +2,7 @@
 // Builds the webhook's HTTP server without listening.
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";
+import type { KeyedChecksums } from "../../hooks/checksum.ts";
 import type { TlsFiles } from "../config/listener.ts";
 import type { AuthOptions } from "../http/auth.ts";
 import type { KeyswitchServer } from "../http/instance.ts";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves the three HSMSecret hooks: does the reads and writes that the pure functions plan, lets them decide, then logs, counts
 // and posts events.
+import type { KeyedChecksums } from "../../hooks/checksum.ts";
 import type { FailedWrite, HookContext, Reading } from "../../hooks/hsmsecret/index.ts";
 import * as hsmSecret from "../../hooks/hsmsecret/index.ts";
-import type { KeyedChecksums } from "../../hooks/keyed-checksum.ts";
 import { FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
 import type { PathPolicy } from "../../hooks/path-policy.ts";
 import { sendError } from "../http/errors.ts";

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Registry } from "prom-client";
 import type { Test } from "tap";
-import { keyedChecksums } from "../../hooks/keyed-checksum.ts";
+import { keyedChecksums } from "../../hooks/checksum.ts";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
 import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";

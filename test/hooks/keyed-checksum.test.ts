@@ -2,8 +2,7 @@
 // Tests keyed checksums: HMAC as node:crypto computes it, comparable under each known key, renewed only on request.
 import { createHmac } from "node:crypto";
 import t from "tap";
-import { checksumOfBase64 } from "../../hooks/checksum.ts";
-import { isPlain, keyedChecksums } from "../../hooks/keyed-checksum.ts";
+import { checksumOfBase64, isPlain, keyedChecksums } from "../../hooks/checksum.ts";
 import { checksumKey } from "./hsmsecret/request.ts";
 
 const [old, next] = [checksumKey("0000000a"), checksumKey("0000000b")];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the audit line and the metrics of each operation on the token: who requested what, and how it ended. Never a value.
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
+import type { KeyedChecksums } from "../../../hooks/checksum.ts";
 import { certificateSubject } from "../../http/auth.ts";
 import type { AgentMetrics } from "../metrics.ts";
 

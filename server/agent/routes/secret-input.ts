@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Validates what the schemas of a request can't: the path, and the names and sizes of keys, values and labels.
-import { bytesOfBase64Map } from "../../../hooks/formats.ts";
-import { isHsmPath, MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
+import { bytesOfBase64Map, isHsmPath, MAX_PATH_BYTES } from "../../../hooks/formats.ts";
 import type { MetadataPatch } from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import { MAX_DETAILS, shownField } from "../../http/validation.ts";

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves GET /v1/secrets and GET /v1/secrets/{path}: the token's content, with entity tags.
-
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
-import { toBase64Map } from "../../../hooks/formats.ts";
-import { MAX_PATH_BYTES } from "../../../hooks/hsm-path.ts";
-import type { KeyedChecksums } from "../../../hooks/keyed-checksum.ts";
+import type { KeyedChecksums } from "../../../hooks/checksum.ts";
+import { MAX_PATH_BYTES, toBase64Map } from "../../../hooks/formats.ts";
 import {
   type ObjectProblem,
   SecretBody,

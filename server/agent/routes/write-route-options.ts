@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets what all writing routes share: the write scope, responses that are not cached, and an audit line in any case.
-
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { isHsmPath } from "../../../hooks/hsm-path.ts";
+import { isHsmPath } from "../../../hooks/formats.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import type { SecretStore } from "../store.ts";
 import { auditRefusal, type WriteOperation } from "./audit.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps the labels of token objects to paths of secrets.
-import { isHsmPath } from "../../../hooks/hsm-path.ts";
+import { isHsmPath } from "../../../hooks/formats.ts";
 
 /** CKA_APPLICATION of packed objects; every data object that is neither packed nor a journal is read as per-key. */
 export const PACKED_APPLICATION = "keyswitch/1";

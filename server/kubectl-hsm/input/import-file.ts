@@ -3,8 +3,7 @@
 import { basename } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { checksum } from "../../../hooks/checksum.ts";
-import { fromBase64Map, MAX_SECRET_BYTES, toBase64Map } from "../../../hooks/formats.ts";
-import { isHsmPath } from "../../../hooks/hsm-path.ts";
+import { fromBase64Map, isHsmPath, MAX_SECRET_BYTES, toBase64Map } from "../../../hooks/formats.ts";
 import { ImportedSecret } from "../../agent-api/bulk-schema.ts";
 import type { SecretMetadata } from "../../agent-api/schema.ts";
 import { compileSchema } from "../../http/validation.ts";

@@ -2,10 +2,9 @@
 // Tests the checksums of statuses and annotations: never plain ones, migrated from versions that showed those, and migrated
 // through a change of the key without a Secret or a conflict.
 import t from "tap";
-import { checksumOfBase64 } from "../../../hooks/checksum.ts";
+import { type ChecksumKey, checksumOfBase64, keyedChecksums } from "../../../hooks/checksum.ts";
 import type { HookContext } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
-import { type ChecksumKey, keyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
 import { plan, planWrite, sync } from "./hooks.ts";
 import {

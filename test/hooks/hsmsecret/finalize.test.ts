@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the customize and finalize hooks, and the jitter of resyncs.
 import t from "tap";
+import { resyncAfter } from "../../../hooks/hsmsecret/decision.ts";
 import { customize } from "../../../hooks/hsmsecret/index.ts";
-import { resyncAfter } from "../../../hooks/hsmsecret/resync.ts";
 import { finalize, plan } from "./hooks.ts";
 import { context, request, secret } from "./request.ts";
 

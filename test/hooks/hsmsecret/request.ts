@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds hook requests for tests: an HSMSecret demo/app, the Secrets that Metacontroller shows with it, and readings.
-import { checksumOfBase64 } from "../../../hooks/checksum.ts";
+import { type ChecksumKey, checksumOfBase64, keyedChecksums } from "../../../hooks/checksum.ts";
 import { toBase64Map } from "../../../hooks/formats.ts";
 import type { HookContext, HSMSecretSyncRequest, Reading } from "../../../hooks/hsmsecret/index.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
-import { type ChecksumKey, keyedChecksums } from "../../../hooks/keyed-checksum.ts";
 import type { ObjectMeta, Secret, StringMap } from "../../../hooks/kubernetes.ts";
 
 export const UID = "68455439-0481-4aba-a161-cd23399165db";

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the state of the two-way sync's model: a token, a Secret under server-side apply, and a status.
-import { baseOf } from "../../../hooks/hsmsecret/base.ts";
-import { ownedSecretOf } from "../../../hooks/hsmsecret/observed.ts";
+import { baseOf, ownedSecretOf } from "../../../hooks/hsmsecret/observed.ts";
 import type { HSMSecretSpec } from "../../../hooks/hsmsecret/schema.ts";
 import type { Secret, StringMap } from "../../../hooks/kubernetes.ts";
 import { dataOf, type Keys, managedFieldsOf } from "./cluster-keys.ts";
