@@ -32,8 +32,7 @@ export interface Decision {
 }
 
 /** The checksum of the Secret that is owned; null where there is none. */
-export const secretChecksumOf = ({ observed }: Assessment): string | null =>
-  observed.owned?.whole.checksum ?? null;
+const secretChecksumOf = ({ observed }: Assessment): string | null => observed.owned?.whole.checksum ?? null;
 
 /** Leaves the data of every Secret as it is and says why. */
 export const leaveAlone = (

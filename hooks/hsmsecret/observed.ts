@@ -80,7 +80,7 @@ export const placeholderFor = (value: string): string => (value === "" ? "LQ==" 
 const isPlaceholder = (value: string): boolean => value === "" || value === "LQ==";
 
 /** `data` without keys that Keyswitch itself set and is about to leave out, by the `known` base. */
-export const withoutPlaceholders = (data: StringMap, known: Base | undefined): StringMap => {
+const withoutPlaceholders = (data: StringMap, known: Base | undefined): StringMap => {
   const removing = new Set(known?.removing);
   return Object.fromEntries(
     Object.entries(data).filter(([key, value]) => !(removing.has(key) && isPlaceholder(value))),

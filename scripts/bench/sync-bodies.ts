@@ -9,7 +9,7 @@ import { toBase64Map } from "../../hooks/formats.ts";
 import { assess, HSMSecretSyncRequest, judge, sync } from "../../hooks/hsmsecret/index.ts";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
 import { StringMap } from "../../hooks/kubernetes.ts";
-import { checksumKeyOf } from "../../server/checksum-keys.ts";
+import { checksumKeyOf } from "../../server/http/auth.ts";
 
 const RECORDED = new URL(
   "../../test/fixtures/metacontroller-4.17.2/hsmsecret-sync-owned-child-ssa.json",

@@ -2,13 +2,12 @@
 // Builds the agent's server from its parts, without listening. docs/agent-api.md describes what it serves.
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
-import { checksumKeys } from "../checksum-keys.ts";
 import type { TlsFiles } from "../config/listener.ts";
-import type { AuthOptions } from "../http/auth.ts";
-import { compileSerializer } from "../http/checked-answers.ts";
+import { type AuthOptions, checksumKeys } from "../http/auth.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
+import { compileSerializer } from "../http/validation.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createQuotaEnforcer } from "./quota.ts";
 import { addDeviceRoutes } from "./routes/device-routes.ts";

@@ -6,12 +6,11 @@ import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";
 import { DiscoveryBody } from "../discovery-api/schema.ts";
 import type { AuthOptions } from "../http/auth.ts";
-import { compileSerializer } from "../http/checked-answers.ts";
-import { tagsOf } from "../http/entity-tags.ts";
 import { ErrorBody } from "../http/error-body.ts";
 import { sendError } from "../http/errors.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import { buildServer } from "../http/server.ts";
+import { compileSerializer, tagsOf } from "../http/validation.ts";
 import type { Current } from "./device-watch.ts";
 
 export type DiscoveryAppOptions = {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the HTTP server that every process uses: probes, metrics, authentication, validation, error answers, request ids.
+// Builds the HTTP server that every process uses: probes, metrics, authentication, validation, error answers, request ids, and a
+// close that drains it.
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { Server as HttpsServer } from "node:https";
+import type { Socket } from "node:net";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import type { TSchema } from "@sinclair/typebox";
-import { Type } from "@sinclair/typebox";
+import { type TSchema, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import Fastify, {
   type FastifyBaseLogger,
@@ -20,10 +21,8 @@ import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";
 import { isLoopback } from "../config/loopback.ts";
 import { type Authenticator, type AuthOptions, createAuthenticator } from "./auth.ts";
-import { parseJsonBodies, sendInChunks } from "./bodies.ts";
 import { certificateSource, followCertificates } from "./certificates.ts";
 import { type Connections, createConnections } from "./connections.ts";
-import { createDrain, type Drain } from "./drain.ts";
 import { answerBrokenRequest, answerUnknownRoute, handleError, type RouteMethods } from "./error-handler.ts";
 import { sendError } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";
@@ -31,7 +30,7 @@ import { limitBytes, limitInFlight } from "./limits.ts";
 import { addProbes, type Readiness } from "./probes.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
 import { TRAFFIC_LIMITS, type TrafficLimits } from "./traffic-limits.ts";
-import { compileValidator } from "./validation.ts";
+import { compileValidator, parseJsonBodies, sendInChunks } from "./validation.ts";
 
 export type Limits = TrafficLimits & {
   /** Bodies above this many bytes are refused with 413. */
@@ -221,4 +220,51 @@ const RequestId = Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" });
 const requestId = (request: IncomingMessage): string => {
   const given = request.headers["x-request-id"];
   return Value.Check(RequestId, given) ? given : randomUUID();
+};
+
+/** A close does not wait longer than this for requests under way; Kubernetes kills after 30 s, main.ts gives up after 15 s. */
+const LONGEST_MS = 10_000;
+
+type Drain = {
+  /** Watches the connections of one more server. */
+  watch(server: Server): void;
+  /** A request is under way; to call what is answered when it no longer is. */
+  begun(): () => void;
+  /** To be called when closing begins. Node would wait for a connection that has not sent a request yet. */
+  begin(): void;
+};
+
+/** A drain of no servers yet. */
+const createDrain = (): Drain => {
+  const sockets = new Set<Socket>();
+  let underWay = 0;
+  let closing = false;
+  const endAll = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const endIfIdle = (): void => {
+    if (closing && underWay === 0) endAll();
+  };
+  return {
+    watch: (server) => {
+      // Below TLS, so that a connection whose handshake never ends is among them.
+      server.on("connection", (socket: Socket) => {
+        sockets.add(socket);
+        socket.once("close", () => sockets.delete(socket));
+      });
+    },
+    begun: () => {
+      underWay += 1;
+      return () => {
+        underWay -= 1;
+        // After the answer's last bytes have been handed to the socket.
+        setImmediate(endIfIdle);
+      };
+    },
+    begin: () => {
+      closing = true;
+      endIfIdle();
+      setTimeout(endAll, LONGEST_MS).unref();
+    },
+  };
 };

@@ -2,7 +2,7 @@
 // Defines the limits on connections and traffic, the same for every listener. docs/configuration.md documents them.
 
 export type TrafficLimits = {
-  /** Connections at once. Above it the one is closed that is worth least: see connection-slots.ts. */
+  /** Connections at once. Above it the one is closed that is worth least: see ConnectionSlots. */
   connections: number;
   /** Of these, what callers with credentials never take from probes, which have none. */
   forUnauthenticated: number;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Validates the parts of a request against their TypeBox schemas; errors name the field, never its value.
+// Parses and validates what requests and answers carry, by their TypeBox schemas, and sends large answers in chunks; errors name
+// the field, never its value.
+import { Readable } from "node:stream";
 import { PatternStringExact, type TSchema } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler, type ValueError } from "@sinclair/typebox/compiler";
 import { Value } from "@sinclair/typebox/value";
-import type { FastifySchemaCompiler } from "fastify";
+import type { FastifyRequest, FastifySchemaCompiler } from "fastify";
+import type { FastifySerializerCompiler } from "fastify/types/schema.js";
 import { ApiError, type ErrorDetail } from "./errors.ts";
+import type { KeyswitchServer } from "./instance.ts";
 
 /** More faults than these are of no use to a caller. */
 export const MAX_DETAILS = 20;
@@ -69,3 +73,59 @@ const fieldName = (part: string, pointer: string): string =>
 
 /** A field's name without the characters that could upset a terminal or a log, and not longer than is of use. */
 export const shownField = (name: string): string => name.replace(/[^\x20-\x7e]/g, "?").slice(0, MAX_FIELD);
+
+/**
+ * Takes bodies of `mediaType` as JSON. JSON.parse makes `__proto__` a property like any other, and so do spread and
+ * Object.fromEntries; assigning to a computed name and Object.assign would not. A route without a schema for its body
+ * takes an empty one, whatever the caller calls it.
+ */
+export const parseJsonBodies = (app: KeyswitchServer, mediaType: string): void => {
+  app.addContentTypeParser(
+    mediaType,
+    { parseAs: "string" },
+    async (request: FastifyRequest, body: string) => {
+      if (body.length === 0 && request.routeOptions.schema?.body === undefined) return undefined;
+      try {
+        return JSON.parse(body.replace(/^\uFEFF/, ""));
+      } catch {
+        throw new ApiError("INVALID_JSON");
+      }
+    },
+  );
+};
+
+/** In UTF-16 code units. */
+const CHUNK = 64 * 1024;
+
+/** Has answers go out piece by piece, each when the one before is on its way. */
+export const sendInChunks = (app: KeyswitchServer): void => {
+  app.addHook("onSend", async (_request, reply, payload) => {
+    if (typeof payload !== "string" || payload.length <= CHUNK) return payload;
+    reply.header("content-length", Buffer.byteLength(payload));
+    return Readable.from(piecesOf(payload), { objectMode: false });
+  });
+};
+
+function* piecesOf(text: string): Generator<Buffer> {
+  for (let at = 0; at < text.length; ) {
+    // Not between the halves of a surrogate pair.
+    const cut = at + CHUNK - (isHighSurrogate(text.charCodeAt(at + CHUNK - 1)) ? 1 : 0);
+    yield Buffer.from(text.slice(at, cut));
+    at = cut;
+  }
+}
+
+const isHighSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xd800;
+
+/** fastify's serializer compiler. */
+export const compileSerializer: FastifySerializerCompiler<TSchema> = ({ schema }) => {
+  const check = TypeCompiler.Compile(schema);
+  return (data: unknown) => {
+    if (!check.Check(data)) throw new TypeError("an answer does not fit its schema");
+    return JSON.stringify(data);
+  };
+};
+
+/** The tags of the header, for the weak comparison that it asks for (RFC 9110, section 13.1.2); `*` is one of them. */
+export const tagsOf = (ifNoneMatch: string | undefined): string[] =>
+  ifNoneMatch?.split(",").map((one) => one.trim().replace(/^W\//, "")) ?? [];

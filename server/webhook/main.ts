@@ -2,8 +2,7 @@
 // Runs the webhook: loads configuration and policy, creates the clients of agents and API server, and listens.
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { checksumKeys } from "../checksum-keys.ts";
-import { authOf, tokenFile } from "../http/auth.ts";
+import { authOf, checksumKeys, tokenFile } from "../http/auth.ts";
 import { createAgentClient } from "./agent-client.ts";
 import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";

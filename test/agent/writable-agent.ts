@@ -8,8 +8,8 @@ import { keyedChecksums } from "../../hooks/checksum.ts";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { buildAgentApp } from "../../server/agent/app.ts";
 import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";
-import { checksumKeyOf } from "../../server/checksum-keys.ts";
 import type { LogLevel } from "../../server/config/listener.ts";
+import { checksumKeyOf } from "../../server/http/auth.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 export type Ask = {

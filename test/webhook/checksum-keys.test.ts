@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
-import { checksumKeyOf, checksumKeys } from "../../server/checksum-keys.ts";
+import { checksumKeyOf, checksumKeys } from "../../server/http/auth.ts";
 import { createAgentClient } from "../../server/webhook/agent-client.ts";
 import { writableAgent } from "../agent/writable-agent.ts";
 import { recordedLog } from "../http/recorded-log.ts";

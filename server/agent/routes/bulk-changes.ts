@@ -6,7 +6,7 @@ import type { ItemResult } from "../../agent-api/bulk-schema.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import { type ChangeResult, type SecretStore, unavailable } from "../store.ts";
 import { startWriteAudit, type WriteOperation } from "./audit.ts";
-import { auditedChange, failureOf } from "./change-failure.ts";
+import { auditedChange, failureOf } from "./write-route.ts";
 
 /** One of the changes. */
 export type Item = {

@@ -7,9 +7,8 @@ import { ApiError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { type SecretStore, type Unavailable, unavailable } from "../store.ts";
 import { hangUpSignal, startWriteAudit } from "./audit.ts";
-import { failureOf, sendFailure } from "./change-failure.ts";
 import { ListQuery, shownMetadata } from "./secret-routes.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
+import { failureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 /** The most that the values of one export may have together: all of it is in memory at once, three times over. */
 export const EXPORT_BYTES = 8 * 1024 * 1024;

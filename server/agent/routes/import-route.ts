@@ -14,7 +14,7 @@ import type { KeyswitchServer } from "../../http/instance.ts";
 import type { ChangeResult } from "../store.ts";
 import { changeItems, type Item } from "./bulk-changes.ts";
 import { encodedSizeFault, firstFaults, keyFaults, refuseFaults, writePathFault } from "./secret-input.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
+import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 /** An import may have more than other requests: what one export gives fits. */
 const BODY_BYTES = 16 * 1024 * 1024;

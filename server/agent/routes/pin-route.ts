@@ -5,8 +5,7 @@ import { PinBody } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
-import { pinFailureOf, sendFailure } from "./change-failure.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
+import { pinFailureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 /** Adds the route. */
 export const addPinRoute = (app: KeyswitchServer, { store, metrics }: WriteRouteOptions): void => {

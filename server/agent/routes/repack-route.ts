@@ -7,9 +7,8 @@ import type { ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
 import { changeItems, type Item } from "./bulk-changes.ts";
-import { failureOf, sendFailure } from "./change-failure.ts";
 import { refuseFaults, writePathFault } from "./secret-input.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
+import { failureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 /** Throws INVALID_REQUEST that names the paths that are none, and those that are there twice. */
 const refuseMalformed = (paths: readonly string[]): void => {

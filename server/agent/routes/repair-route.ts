@@ -4,8 +4,7 @@ import { RepairBody, RepairResults } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
-import { failureOf, sendFailure } from "./change-failure.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
+import { failureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 /** Adds the route. */
 export const addRepairRoute = (app: KeyswitchServer, { store, metrics, device }: WriteRouteOptions): void => {

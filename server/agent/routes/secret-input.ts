@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Validates what the schemas of a request can't: the path, and the names and sizes of keys, values and labels.
+// Validates what the schemas of a request can't: its path, its precondition, and the names and sizes of keys, values and labels.
+import { type Static, Type } from "@sinclair/typebox";
 import { bytesOfBase64Map, isHsmPath, MAX_PATH_BYTES } from "../../../hooks/formats.ts";
 import type { MetadataPatch } from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import { MAX_DETAILS, shownField } from "../../http/validation.ts";
 import { isOwnLabel, sizeFault } from "../apply-change.ts";
 import { isKeyName, METADATA_SEGMENT } from "../storage/path.ts";
+import type { Precondition } from "../store.ts";
 
 /** A request whose route ends in `*`. */
 type PathRequest = { params: { "*": string }; raw: { url?: string | undefined } };
@@ -71,4 +73,57 @@ export const encodedSizeFault = (data: Readonly<Record<string, string | null>>):
 export const refuseOversize = (data: Readonly<Record<string, string | null>>): void => {
   const message = encodedSizeFault(data);
   if (message !== undefined) throw new ApiError("SECRET_TOO_LARGE", { message });
+};
+
+/** The headers of a conditional write. */
+export const ConditionHeaders = Type.Object({
+  "if-match": Type.Optional(Type.String({ maxLength: 8192 })),
+  "if-none-match": Type.Optional(Type.String({ maxLength: 8192 })),
+});
+
+/** One entity tag, or nothing, up to the next comma (RFC 9110, sections 8.8.3 and 5.6.1.2). */
+const ELEMENT = /[ \t]*(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)")?[ \t]*(?:,|$)/y;
+
+type EntityTag = { tag: string; weak: boolean };
+
+/** The tags of a header, undefined where it is malformed. A header without a tag is malformed as well: it names nothing. */
+const parseTags = (header: string): EntityTag[] | "*" | undefined => {
+  if (header.trim() === "*") return "*";
+  const tags: EntityTag[] = [];
+  ELEMENT.lastIndex = 0;
+  while (ELEMENT.lastIndex < header.length) {
+    const found = ELEMENT.exec(header);
+    if (found === null) return undefined;
+    const [, weak, tag] = found;
+    if (tag !== undefined) tags.push({ tag, weak: weak !== undefined });
+  }
+  return tags.length === 0 ? undefined : tags;
+};
+
+/**
+ * What the request's headers ask of the secret. If-Match compares strongly, so that a weak tag matches nothing (RFC 9110,
+ * section 13.1.1); If-None-Match compares weakly (section 13.1.2). Throws INVALID_REQUEST for a header that is malformed.
+ */
+export const precondition = ({ headers }: { headers: Static<typeof ConditionHeaders> }): Precondition => {
+  const details: ErrorDetail[] = [];
+  const read = (name: "if-match" | "if-none-match"): EntityTag[] | "*" | undefined => {
+    const header = headers[name];
+    if (header === undefined) return undefined;
+    const tags = parseTags(header);
+    if (tags === undefined) {
+      details.push({ field: `headers.${name}`, message: 'is neither "*" nor a list of quoted entity tags' });
+    }
+    return tags;
+  };
+  const match = read("if-match");
+  const noneMatch = read("if-none-match");
+  if (details.length > 0) throw new ApiError("INVALID_REQUEST", { details });
+  return {
+    ...(match !== undefined && {
+      ifMatch: match === "*" ? match : match.filter(({ weak }) => !weak).map(({ tag }) => tag),
+    }),
+    ...(noneMatch !== undefined && {
+      ifNoneMatch: noneMatch === "*" ? noneMatch : noneMatch.map(({ tag }) => tag),
+    }),
+  };
 };

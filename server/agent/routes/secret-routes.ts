@@ -10,11 +10,11 @@ import {
   SecretListBody,
   type StoredMetadata,
 } from "../../agent-api/schema.ts";
-import { tagsOf } from "../../http/entity-tags.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import { sendError } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { makeWithinBudget } from "../../http/limits.ts";
+import { tagsOf } from "../../http/validation.ts";
 import { isOwnLabel } from "../apply-change.ts";
 import type { AgentMetrics } from "../metrics.ts";
 import type { ListResult, SecretStore, Unavailable } from "../store.ts";

@@ -6,23 +6,23 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { fromBase64Map } from "../../../hooks/formats.ts";
 import type { Quota } from "../../../hooks/quota.ts";
 import { DeleteBody, PatchBody, PutBody, WriteBody } from "../../agent-api/schema.ts";
-import { parseJsonBodies } from "../../http/bodies.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
+import { parseJsonBodies } from "../../http/validation.ts";
 import type { QuotaEnforcer } from "../quota.ts";
 import type { Change, Precondition } from "../store.ts";
 import { startWriteAudit, type WriteOperation } from "./audit.ts";
-import { auditedChange, failureOf, sendFailure } from "./change-failure.ts";
-import { ConditionHeaders, precondition } from "./entity-tags.ts";
 import {
+  ConditionHeaders,
   checkedWritePath,
   keyFault,
   keyFaults,
   labelFaults,
+  precondition,
   refuseFaults,
   refuseOversize,
 } from "./secret-input.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route-options.ts";
+import { auditedChange, failureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 export type SecretWriteOptions = WriteRouteOptions & {
   quotas: QuotaEnforcer;

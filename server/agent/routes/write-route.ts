@@ -1,10 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// Maps a failed change to its error code, for the response, for an item of a bulk request, and for the audit line.
-import type { FastifyReply } from "fastify";
+// Sets what all writing routes share: the write scope, responses that are not cached, an audit line in any case, and how a failed
+// change is answered.
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ErrorCode } from "../../../hooks/error-codes.ts";
+import { isHsmPath } from "../../../hooks/formats.ts";
 import { type ErrorOptions, sendError } from "../../http/errors.ts";
-import type { ChangeResult, PinResult } from "../store.ts";
-import type { AuditedWrite } from "./audit.ts";
+import type { AgentMetrics } from "../metrics.ts";
+import type { ChangeResult, PinResult, SecretStore } from "../store.ts";
+import { type AuditedWrite, auditRefusal, type WriteOperation } from "./audit.ts";
+
+export type WriteRouteOptions = { store: SecretStore; metrics: AgentMetrics; device: string };
+
+const PathParams = Type.Object({ "*": Type.String() });
+
+/** The path of a request that may have failed any check. */
+const pathOf = ({ params }: FastifyRequest): string | undefined =>
+  Value.Check(PathParams, params) && isHsmPath(params["*"]) ? params["*"] : undefined;
+
+/** The options of a route of `operation`, beside its schema. */
+export const writeRoute = (operation: WriteOperation | ((request: FastifyRequest) => WriteOperation)) => ({
+  config: { scope: "write" as const },
+  onSend: async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    reply.header("cache-control", "no-store");
+  },
+  onResponse: async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const name = typeof operation === "string" ? operation : operation(request);
+    auditRefusal(request, reply, name, pathOf(request));
+  },
+});
 
 /** A change that made what was asked of it. */
 type Done = Extract<ChangeResult, { kind: "written" | "deleted" }>;
