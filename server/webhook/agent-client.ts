@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a path from the first agent that can answer for the token, in the configured order and within one deadline.
+// Reads a path from the first agent that can answer for the token, in the configured order and within one deadline, and parses
+// the answers.
 import type { Logger } from "pino";
+import { checksumOfBase64 } from "../../hooks/checksum.ts";
+import { codesOf, type ErrorCode, errors } from "../../hooks/error-codes.ts";
+import { isBase64 } from "../../hooks/formats.ts";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
-import { callAgent, secretRoute } from "../agent-api/client.ts";
+import { callAgent, secretRoute, type WireAnswer } from "../agent-api/client.ts";
+import { SecretBody } from "../agent-api/schema.ts";
+import { retryAfterSeconds } from "../http/connection-fault.ts";
+import { ErrorBody } from "../http/error-body.ts";
 import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
+import { compileSchema } from "../http/validation.ts";
+import { jsonOf } from "../json.ts";
 import { timeLimit } from "../time.ts";
-import { readingOf } from "./agent-answer.ts";
 import type { AgentEndpoint } from "./agents.ts";
 
 /** A reading of any agent, or of the one that `device` names. */
@@ -81,7 +89,7 @@ export const createAgentClient = (options: AgentClientOptions): AgentClient => {
       }
       // A mirror that lags must not be what removes a Secret: absence counts only where nobody before it failed.
       if (reading.outcome !== "unavailable" && failures.length === 0) return reading;
-      failures.push(failureOf(agent, reading));
+      failures.push(asFailure(agent, reading));
     }
     return combine(failures);
   };
@@ -100,7 +108,7 @@ export const createAgentClient = (options: AgentClientOptions): AgentClient => {
 };
 
 /** A reading that decides nothing, as a failure of the agent. */
-const failureOf = ({ name }: { name: string }, reading: Reading): Unavailable =>
+const asFailure = ({ name }: { name: string }, reading: Reading): Unavailable =>
   reading.outcome === "unavailable"
     ? reading
     : {
@@ -164,4 +172,107 @@ const readFromAgent = async (
     code: answer.kind === "refused" ? "AGENT_REFUSED" : "AGENT_UNREACHABLE",
     message: `agent ${agent.name} ${answer.what}.`,
   };
+};
+
+/** What was asked of which agent. `ifNoneMatch` is a checksum. */
+export type AgentReadRequest = { agent: string; path: string; ifNoneMatch?: string };
+
+const secretBody = compileSchema(SecretBody);
+const errorBody = compileSchema(ErrorBody);
+
+/** The codes with which an agent says that its token can't be read. */
+export const TOKEN_FAULTS = codesOf("token-unreadable", "path-unreadable");
+
+/** Retry-After of more seconds than this is not believed. */
+const MAX_RETRY_AFTER_SECONDS = 3600;
+
+/**
+ * The reading that an answer comes to. Only a body whose checksum is right for the asked path is data, and only the
+ * agent's own SECRET_NOT_FOUND is absence; a proxy's 404 or a cut body is "unavailable". No text of the agent is passed on.
+ */
+export const readingOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
+  switch (answer.status) {
+    case 200:
+      return foundOf(asked, answer);
+    case 304:
+      return asked.ifNoneMatch !== undefined && etagFits(asked.ifNoneMatch, answer.headers.etag)
+        ? { outcome: "unchanged", device: asked.agent }
+        : refused(asked, "answered 304 to something else than was asked");
+    case 401:
+    case 403:
+      return refused(asked, `refused the webhook's credentials (HTTP ${answer.status})`);
+    case 404:
+      return errorOf(answer)?.code === "SECRET_NOT_FOUND"
+        ? { outcome: "absent", device: asked.agent }
+        : refused(asked, "answered 404 without SECRET_NOT_FOUND: is its address right?");
+    default:
+      return failureOf(asked, answer);
+  }
+};
+
+const foundOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
+  const body = jsonOf(answer.body);
+  if (!secretBody.Check(body)) return refused(asked, "answered something that is not a secret");
+  // No secret is without keys: it would empty the Secret, whatever the deletion policy says.
+  if (Object.keys(body.data).length === 0) return refused(asked, "answered a secret without keys");
+  if (body.path !== asked.path) return refused(asked, "answered for another path");
+  if (!Object.values(body.data).every(isBase64)) return refused(asked, "answered a value that is not base64");
+  if (checksumOfBase64(body.data) !== body.checksum) {
+    return refused(asked, "answered data that does not fit its checksum");
+  }
+  if (!etagFits(body.checksum, answer.headers.etag)) {
+    return refused(asked, "answered an ETag that does not fit the data");
+  }
+  const { data, checksum, version, metadata } = body;
+  const source = metadata?.source;
+  return {
+    outcome: "found",
+    data,
+    checksum,
+    version,
+    device: asked.agent,
+    ...(source !== undefined && { source }),
+  };
+};
+
+const failureOf = (asked: AgentReadRequest, answer: WireAnswer): Reading => {
+  const known = answeredCode(answer, TOKEN_FAULTS);
+  const advice = adviceOf(answer);
+  if (known !== undefined) {
+    return {
+      outcome: "unavailable",
+      code: known,
+      message: `agent ${asked.agent}: ${errors[known].text}`,
+      ...advice,
+    };
+  }
+  return { ...refused(asked, `answered HTTP ${answer.status}`), ...advice };
+};
+
+const refused = (asked: AgentReadRequest, what: string): Extract<Reading, { outcome: "unavailable" }> => ({
+  outcome: "unavailable",
+  code: "AGENT_REFUSED",
+  message: `agent ${asked.agent} ${what}.`,
+});
+
+/** An ETag may be left out by a proxy; one that is there must be the strong or weak tag of the checksum. */
+const etagFits = (checksum: string, etag: string | string[] | undefined): boolean =>
+  etag === undefined || etag === `"${checksum}"` || etag === `W/"${checksum}"`;
+
+/** The error that the agent answered, if it is one. */
+export const errorOf = (answer: WireAnswer): ErrorBody | undefined => {
+  const body = jsonOf(answer.body);
+  return errorBody.Check(body) ? body : undefined;
+};
+
+/** That of `codes` which the agent answered, with the status that it has. */
+export const answeredCode = <C extends ErrorCode>(answer: WireAnswer, codes: readonly C[]): C | undefined => {
+  const code = errorOf(answer)?.code;
+  return codes.find((one) => one === code && errors[one].status === answer.status);
+};
+
+/** When the agent says that trying again is of use, where that can be believed. */
+export const adviceOf = ({ headers }: WireAnswer): { retryAfterSeconds?: number } => {
+  const seconds = retryAfterSeconds(headers["retry-after"]);
+  return seconds !== undefined && seconds <= MAX_RETRY_AFTER_SECONDS ? { retryAfterSeconds: seconds } : {};
 };

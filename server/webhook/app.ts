@@ -11,7 +11,7 @@ import { buildServer, type Limits } from "../http/server.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { AgentWriter } from "./agent-writer.ts";
 import { type EventSink, noEvents } from "./events.ts";
-import { createHookMetrics, type HookMetrics } from "./hook-metrics.ts";
+import { createHookMetrics, type HookMetrics } from "./hook-routes.ts";
 import { addHsmSecretRoutes } from "./hsmsecret-routes.ts";
 import { noParentCheck, type ParentCheck } from "./parent-check.ts";
 import type { PathPolicySource } from "./path-policy.ts";

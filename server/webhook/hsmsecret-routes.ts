@@ -12,8 +12,7 @@ import { rfc3339 } from "../time.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { AgentWriter } from "./agent-writer.ts";
 import type { EventSink } from "./events.ts";
-import type { HookMetrics } from "./hook-metrics.ts";
-import { addCustomizeRoute, createHookReport, type HookReport } from "./hook-routes.ts";
+import { addCustomizeRoute, createHookReport, type HookMetrics, type HookReport } from "./hook-routes.ts";
 import type { ParentCheck } from "./parent-check.ts";
 import { createTokenChanges, type TokenChanges } from "./token-changes.ts";
 

@@ -8,7 +8,7 @@ import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";
 import type { WebhookConfig } from "./config.ts";
 import { eventSinkOf } from "./events.ts";
-import { createHookMetrics } from "./hook-metrics.ts";
+import { createHookMetrics } from "./hook-routes.ts";
 import { parentCheckOf } from "./parent-check.ts";
 import { pathPolicySource } from "./path-policy.ts";
 

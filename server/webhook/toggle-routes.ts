@@ -6,8 +6,7 @@ import * as toggle from "../../hooks/toggle/index.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import { rfc3339 } from "../time.ts";
 import type { EventSink } from "./events.ts";
-import type { HookMetrics } from "./hook-metrics.ts";
-import { addCustomizeRoute, createHookReport } from "./hook-routes.ts";
+import { addCustomizeRoute, createHookReport, type HookMetrics } from "./hook-routes.ts";
 
 export type ToggleRouteOptions = {
   events: Pick<EventSink, "post">;

@@ -4,7 +4,7 @@
 import type { FastifyRequest } from "fastify";
 import type { HSMSecret, Removal, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
 import type { AgentWriter } from "./agent-writer.ts";
-import type { HookMetrics } from "./hook-metrics.ts";
+import type { HookMetrics } from "./hook-routes.ts";
 import type { ParentCheck } from "./parent-check.ts";
 
 /** Milliseconds for all that a hook asks of agents. Metacontroller waits 10 s. */

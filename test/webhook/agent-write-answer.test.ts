@@ -3,7 +3,7 @@
 import t from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import { codesOf, type ErrorCode, errors } from "../../hooks/error-codes.ts";
-import { removalOutcomeOf, writeOutcomeOf } from "../../server/webhook/agent-write-answer.ts";
+import { removalOutcomeOf, writeOutcomeOf } from "../../server/webhook/agent-writer.ts";
 
 const path = "secrets/team-a/db";
 const checksum = checksumOfBase64({ a: "MQ==" });

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { buildServer } from "../../server/http/server.ts";
-import { createHookMetrics } from "../../server/webhook/hook-metrics.ts";
+import { createHookMetrics } from "../../server/webhook/hook-routes.ts";
 import { addToggleRoutes } from "../../server/webhook/toggle-routes.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 import { type RecordedBody, recordedBody } from "./recorded-request.ts";

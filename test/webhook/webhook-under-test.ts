@@ -5,7 +5,7 @@ import type { Test } from "tap";
 import { createAgentClient } from "../../server/webhook/agent-client.ts";
 import { createAgentWriter } from "../../server/webhook/agent-writer.ts";
 import { buildWebhookApp, type WebhookAppOptions } from "../../server/webhook/app.ts";
-import { createHookMetrics } from "../../server/webhook/hook-metrics.ts";
+import { createHookMetrics } from "../../server/webhook/hook-routes.ts";
 import { checksums } from "../hooks/hsmsecret/request.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
