@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Validates what Kubernetes and the token take as names, keys, paths, labels and annotations, and converts base64 maps.
+// Validates what Kubernetes and the token take as names, keys, paths, labels and annotations, and reads maps from outside: base64,
+// own properties alone, and in order, so that the same content gives the same bytes.
 import type { StringMap } from "./kubernetes.ts";
 
 /** What the value of a label may be, beside at most 63 characters. */
@@ -141,3 +142,15 @@ export const metadataFault = (field: MetadataField, map: StringMap): string | un
     ? undefined
     : `they have ${bytesOf(map)} bytes together, and ${MAX_ANNOTATIONS - RESERVED} can be given. Make them shorter.`;
 };
+
+/** The value of `map` under `key`; undefined for `constructor` and its like, unless the map has such a key of its own. */
+export const ownProperty = <T>(map: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(map, key) ? map[key] : undefined;
+
+/** The entries of `map` by key. */
+export const sortedEntries = <T>(map: Readonly<Record<string, T>>): [string, T][] =>
+  Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** `map` with its keys in order. */
+export const sorted = <T>(map: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(sortedEntries(map));

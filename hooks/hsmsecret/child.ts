@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the Secret that the response lists, in a form that has Metacontroller overwrite one that was edited.
 import type { ChecksummedData } from "../checksum.ts";
+import { ownProperty, sorted } from "../formats.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
-import { ownProperty, sorted } from "../maps.ts";
 import { controllerOf, MANAGED_BY, ownsField, ownsReference } from "../metadata.ts";
 import type { Assessment } from "./assessment.ts";
 import { APPLIED } from "./content.ts";

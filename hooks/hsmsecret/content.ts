@@ -3,9 +3,8 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { type ChecksummedData, checksummed } from "../checksum.ts";
-import { bytesOfBase64Map, fromBase64, isSecretKey, MAX_SECRET_BYTES } from "../formats.ts";
+import { bytesOfBase64Map, fromBase64, isSecretKey, MAX_SECRET_BYTES, ownProperty } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
-import { ownProperty } from "../maps.ts";
 import { annotationOf } from "../metadata.ts";
 import { type Assessment, isAsSynced } from "./assessment.ts";
 import { isUnedited, type OwnedSecret } from "./observed.ts";

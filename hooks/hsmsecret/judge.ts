@@ -2,8 +2,8 @@
 // Compares Secret and token with their merge base under spec.writeBack, and decides which side wins or that there is a
 // conflict.
 import { type ChecksummedData, checksummed } from "../checksum.ts";
+import { ownProperty } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
-import { ownProperty } from "../maps.ts";
 import { mayWrite, quotaOf } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
 import { type Content, contentOf } from "./content.ts";

@@ -4,8 +4,8 @@
 import { Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { type ChecksummedData, checksum, checksummed, type KeyedChecksums } from "../checksum.ts";
+import { ownProperty } from "../formats.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
-import { ownProperty } from "../maps.ts";
 import { annotationOf, controllerOf } from "../metadata.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMSecretStatus, HSMSecretSyncRequest } from "./schema.ts";

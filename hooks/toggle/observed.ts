@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Classifies the Deployments in a Toggle's request: the named one, and others that it owns.
-import { ownProperty, sortedEntries } from "../maps.ts";
+import { ownProperty, sortedEntries } from "../formats.ts";
 import { controllerOf, isOwnedBy } from "../metadata.ts";
 import type { Deployment } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills in the defaults of a Toggle's spec, and computes whether it is on at a given time.
-import { metadataFault } from "../formats.ts";
+import { metadataFault, sorted } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
-import { sorted } from "../maps.ts";
 import { secondsUntil } from "../rfc3339.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 

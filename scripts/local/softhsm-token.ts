@@ -7,10 +7,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { Metadata } from "../../server/agent/storage/metadata.ts";
 import { encodePacked } from "../../server/agent/storage/packed.ts";
 import { METADATA_SEGMENT, PACKED_APPLICATION } from "../../server/agent/storage/path.ts";
-import { encodePerKey } from "../../server/agent/storage/per-key.ts";
+import { encodePerKey, type Metadata } from "../../server/agent/storage/per-key.ts";
 import { softhsmModule } from "../system-packages.ts";
 import type { WriteRequest } from "./softhsm-writer.ts";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends the one answer to each command, journalled before each step, and updates it when a user reacts to it.
-import { ownProperty } from "../../hooks/maps.ts";
+import { ownProperty } from "../../hooks/formats.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";

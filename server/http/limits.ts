@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bounds what all requests take of a process together: memory for bodies and large answers, and hooks that are worked on at once.
+// Bounds what all requests take of a process together: memory for bodies and large answers, with a queue for those that wait, and
+// hooks that are worked on at once.
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { type ByteBudget, createByteBudget } from "./byte-budget.ts";
 import type { Connections } from "./connections.ts";
 import { sendError } from "./errors.ts";
-import { createGarbageCollector } from "./garbage-collector.ts";
 import type { KeyswitchServer } from "./instance.ts";
 import type { TrafficLimits } from "./traffic-limits.ts";
 
@@ -132,4 +133,69 @@ export const limitInFlight = (
     // Not fastify's onResponse, which is not called for a caller that hangs up.
     whenOver(reply.raw, () => inFlight.set(resource, (inFlight.get(resource) ?? 1) - 1));
   });
+};
+
+type ByteBudget = {
+  /** Takes room at once; undefined where there is none, or others wait for it. The answer gives it back. */
+  tryTake(bytes: number): (() => void) | undefined;
+  /** Waits for room, first come, first served; undefined when `signal` ends the wait, or when too many bytes wait. */
+  take(bytes: number, signal: AbortSignal): Promise<(() => void) | undefined>;
+};
+
+/** A budget of so many bytes. What is larger than all of it is let in when nothing else is. */
+const createByteBudget = (maximum: number, maximumWaiting = Number.POSITIVE_INFINITY): ByteBudget => {
+  let taken = 0;
+  let waitingBytes = 0;
+  const waiting = new Set<{ bytes: number; enter: () => void }>();
+  const fits = (bytes: number): boolean => taken === 0 || taken + bytes <= maximum;
+  const grant = (bytes: number): (() => void) => {
+    taken += bytes;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      taken -= bytes;
+      for (const one of waiting) {
+        if (!fits(one.bytes)) break;
+        one.enter();
+      }
+    };
+  };
+  return {
+    tryTake: (bytes) => (waiting.size === 0 && fits(bytes) ? grant(bytes) : undefined),
+    take: (bytes, signal) => {
+      if (signal.aborted) return Promise.resolve(undefined);
+      if (waiting.size === 0 && fits(bytes)) return Promise.resolve(grant(bytes));
+      if (waiting.size > 0 && waitingBytes + bytes > maximumWaiting) return Promise.resolve(undefined);
+      return new Promise((resolve) => {
+        const leave = (granted: (() => void) | undefined): void => {
+          waiting.delete(one);
+          waitingBytes -= bytes;
+          signal.removeEventListener("abort", giveUp);
+          resolve(granted);
+        };
+        const one = { bytes, enter: () => leave(grant(bytes)) };
+        const giveUp = (): void => leave(undefined);
+        waiting.add(one);
+        waitingBytes += bytes;
+        signal.addEventListener("abort", giveUp);
+      });
+    },
+  };
+};
+
+/**
+ * A function that is told of the bytes of each large body that is over, and has V8 collect garbage once it has been told of
+ * so many. By itself V8 lets the memory grow to a multiple of what is in use before it looks.
+ */
+const createGarbageCollector = (everyBytes: number): ((bytes: number) => void) => {
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  let bytesSince = 0;
+  return (bytes) => {
+    bytesSince += bytes;
+    if (bytesSince < everyBytes) return;
+    bytesSince = 0;
+    setImmediate(collect);
+  };
 };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the exit codes of `kubectl hsm`, and how a command ends early. docs/kubectl-hsm.md is checked against them.
-
 import type { ErrorCode } from "../../hooks/error-codes.ts";
-import { ownProperty } from "../../hooks/maps.ts";
+import { ownProperty } from "../../hooks/formats.ts";
 
 /** Name → code and the sentence of the help. */
 export const EXIT_CODES = {

@@ -5,9 +5,8 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { decode, encode } from "cborg";
 import { checksum } from "../../../hooks/checksum.ts";
-import { isTombstone, Metadata } from "./metadata.ts";
 import { isKeyName, PACKED_APPLICATION, type TokenObject } from "./path.ts";
-import type { LayoutContent } from "./per-key.ts";
+import { isTombstone, type LayoutContent, Metadata } from "./per-key.ts";
 
 /** What is packed: `version` counts writes, from 1. */
 export type PackedSecret = { version: number; keys: ReadonlyMap<string, Uint8Array>; metadata: Metadata };

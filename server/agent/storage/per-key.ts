@@ -1,8 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encodes and decodes the per-key layout: one object per key, shared with pkcs11-tool and with systems that have no packed
-// layout.
-import { isTombstone, type Metadata, parseMetadata, TIMESTAMP_LABEL, versionOf } from "./metadata.ts";
+// Encodes and decodes the per-key layout, which is shared with pkcs11-tool and with systems that have no packed layout: one object
+// per key, and one for the metadata with version and tombstone.
+import { Value } from "@sinclair/typebox/value";
+import { StoredMetadata } from "../../agent-api/schema.ts";
 import { BARE_KEY, isPerKey, METADATA_SEGMENT, owners, type TokenObject } from "./path.ts";
+
+/** The label that counts writes of a per-key secret. */
+export const VERSION_LABEL = "sync.version";
+
+/** The label by which the system that shares the per-key layout says when a secret was written (RFC 3339). */
+export const TIMESTAMP_LABEL = "sync.timestamp";
+
+/** The label that marks a secret as deleted. */
+export const DELETED_LABEL = "sync.deleted";
+
+/** The metadata of a secret. What else other writers put beside these fields is kept. */
+export const Metadata = StoredMetadata;
+export type Metadata = StoredMetadata;
+
+/** The metadata in the JSON bytes of a `_metadata` object, or undefined where they are not metadata. */
+const parseMetadata = (bytes: Uint8Array): Metadata | undefined => {
+  try {
+    const parsed: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return Value.Check(Metadata, parsed) ? parsed : undefined;
+  } catch {
+    return undefined; // not UTF-8 or not JSON
+  }
+};
+
+/** The count of writes in the labels; 0 where there is none or it is not a count. */
+const versionOf = (metadata: Metadata | undefined): number => {
+  const text = metadata?.labels?.[VERSION_LABEL] ?? "";
+  const version = /^\d{1,16}$/.test(text) ? Number(text) : 0;
+  return Number.isSafeInteger(version) ? version : 0;
+};
+
+/** Whether the metadata marks a deleted secret. */
+export const isTombstone = (metadata: Metadata | undefined): boolean =>
+  metadata?.labels?.[DELETED_LABEL] === "true";
 
 /** What one layout holds of a path. `tombstone` is a secret that was deleted at `version`. */
 export type LayoutContent =

@@ -4,7 +4,6 @@ import type { RefusalCode } from "../../../hooks/error-codes.ts";
 import type { Layout } from "../../agent-api/schema.ts";
 import type { Content } from "../apply-change.ts";
 import { digestOf, journalObject } from "./journal.ts";
-import { DELETED_LABEL, TIMESTAMP_LABEL, VERSION_LABEL } from "./metadata.ts";
 import { encodePacked } from "./packed.ts";
 import {
   isPerKey,
@@ -14,7 +13,7 @@ import {
   shownPath,
   type TokenObject,
 } from "./path.ts";
-import { encodePerKey } from "./per-key.ts";
+import { DELETED_LABEL, encodePerKey, TIMESTAMP_LABEL, VERSION_LABEL } from "./per-key.ts";
 
 /** What the token takes. Sizes are bytes; null is no limit that is known. */
 export type TokenLimits = {
