@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines the requests and responses of Metacontroller's CompositeController hooks, version v2.
+// Defines the requests and responses of Metacontroller's CompositeController hooks, version v2, and what a hook says beside.
 // https://metacontroller.github.io/metacontroller/api/compositecontroller.html
 import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 import { AnyObject } from "./kubernetes.ts";
@@ -63,3 +63,17 @@ export const FinalizeResponse = Type.Object(
   { additionalProperties: false },
 );
 export type FinalizeResponse = Static<typeof FinalizeResponse>;
+
+/** An event on the parent; the shell posts it, at best effort. `message` holds no value of a Secret. */
+export interface HookEvent {
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface HookResult<Response, Outcome extends string> {
+  readonly response: Response;
+  readonly events: readonly HookEvent[];
+  /** In one word, for logs and metrics. */
+  readonly outcome: Outcome;
+}

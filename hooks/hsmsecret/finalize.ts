@@ -2,8 +2,7 @@
 // Implements the finalize hook: deletes or orphans the Secret, after deleting the data on the token where spec.deletionPolicy
 // asks for it.
 import { isHsmPath } from "../formats.ts";
-import type { HookResult } from "../hook-result.ts";
-import type { FinalizeResponse } from "../metacontroller.ts";
+import type { FinalizeResponse, HookResult } from "../metacontroller.ts";
 import { isBeingOrphaned } from "../metadata.ts";
 import { mayWrite } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Computes the response of the sync hook from the observed objects, the reading of the token, and the outcome of a write.
-import type { HookEvent, HookResult } from "../hook-result.ts";
-import type { SyncResponse } from "../metacontroller.ts";
+import type { HookEvent, HookResult, SyncResponse } from "../metacontroller.ts";
 import { type Assessment, pendingForceSync } from "./assessment.ts";
 import { lastAppliedLeakText } from "./child.ts";
 import { decide } from "./decide.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the Kubernetes events of a Toggle hook.
-import type { HookEvent } from "../hook-result.ts";
+import type { HookEvent } from "../metacontroller.ts";
 import { conditionOf } from "../metadata.ts";
 import type { Phase, ToggleStatus } from "./schema.ts";
 import type { Finding } from "./status.ts";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements the finalize hook: delays the Toggle's deletion until garbage collection can't delete a Deployment that the Toggle
 // did not create.
-import type { HookResult } from "../hook-result.ts";
-import type { FinalizeResponse } from "../metacontroller.ts";
+import type { FinalizeResponse, HookResult } from "../metacontroller.ts";
 import { isBeingOrphaned } from "../metadata.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";

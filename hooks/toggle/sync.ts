@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements the sync hook: turns the observed Toggle and Deployment into the desired replicas, the status and the events.
-import type { HookResult } from "../hook-result.ts";
-import type { SyncResponse } from "../metacontroller.ts";
+import type { HookResult, SyncResponse } from "../metacontroller.ts";
 import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import { decide } from "./decide.ts";

@@ -3,11 +3,12 @@
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import type { TlsFiles } from "../config/listener.ts";
-import { type AuthOptions, checksumKeys } from "../http/auth.ts";
+import { type AuthOptions, checksumKeys, tokenFile } from "../http/auth.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import { compileSerializer } from "../http/validation.ts";
+import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createQuotaEnforcer } from "./quota.ts";
 import { addDeviceRoutes } from "./routes/device-routes.ts";
@@ -74,3 +75,12 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
   addDeviceRoutes(app, { store, metrics, device, node, sysfsRoot, writable });
   return app;
 };
+
+/** The configured files with their scopes: who may write may read. */
+export const bearerTokenFiles = ({
+  readTokenFile,
+  writeTokenFile,
+}: Pick<AgentConfig, "readTokenFile" | "writeTokenFile">): AuthOptions["tokenFiles"] => [
+  ...tokenFile("READ_TOKEN_FILE", readTokenFile, "read"),
+  ...tokenFile("WRITE_TOKEN_FILE", writeTokenFile, "read", "write"),
+];

@@ -3,8 +3,7 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { authOf } from "../http/auth.ts";
-import { buildAgentApp } from "./app.ts";
-import { bearerTokenFiles } from "./bearer-token-files.ts";
+import { bearerTokenFiles, buildAgentApp } from "./app.ts";
 import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createPkcs11Store } from "./pkcs11/parent/store.ts";

@@ -14,7 +14,7 @@ import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
 import { timeLimit } from "../time.ts";
-import type { AgentEndpoint } from "./agents.ts";
+import type { AgentEndpoint } from "./config.ts";
 
 /** A reading of any agent, or of the one that `device` names. */
 type ReadRequest = AgentRead & { device?: string };

@@ -11,7 +11,7 @@ import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
 import { timeLimit } from "../time.ts";
 import { adviceOf, answeredCode, errorOf, TOKEN_FAULTS } from "./agent-client.ts";
-import type { AgentEndpoint } from "./agents.ts";
+import type { AgentEndpoint } from "./config.ts";
 
 /** What every request to an agent carries beside what it asks; `requestId` is passed on, so that both logs share it. */
 type WriteOptions = { requestId: string; timeoutMs: number };

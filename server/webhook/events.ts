@@ -2,7 +2,7 @@
 // Posts Kubernetes events about our objects: best effort, never delaying a response.
 import { hostname } from "node:os";
 import type { Logger } from "pino";
-import type { HookEvent } from "../../hooks/hook-result.ts";
+import type { HookEvent } from "../../hooks/metacontroller.ts";
 import { connectionFault } from "../http/connection-fault.ts";
 import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
 import type { InCluster } from "../kubernetes/in-cluster.ts";

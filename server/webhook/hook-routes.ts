@@ -3,8 +3,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { FastifyRequest } from "fastify";
 import { Counter, type Registry } from "prom-client";
-import type { HookEvent } from "../../hooks/hook-result.ts";
-import { CustomizeResponse } from "../../hooks/metacontroller.ts";
+import { CustomizeResponse, type HookEvent } from "../../hooks/metacontroller.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import { countTimed, errorCounter, SECONDS_BUCKETS } from "../http/request-metrics.ts";
 import type { EventParent, EventSink } from "./events.ts";

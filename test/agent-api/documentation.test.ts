@@ -8,8 +8,7 @@ import { Registry } from "prom-client";
 import t from "tap";
 import { errors } from "../../hooks/error-codes.ts";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
-import { buildAgentApp } from "../../server/agent/app.ts";
-import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";
+import { bearerTokenFiles, buildAgentApp } from "../../server/agent/app.ts";
 import { unavailable } from "../../server/agent/store.ts";
 
 const text = readFileSync(new URL("../../docs/agent-api.md", import.meta.url), "utf8");

@@ -10,8 +10,7 @@ import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import { createMemoryStore, type MemoryStore } from "../../scripts/local/memory-store.ts";
-import { buildAgentApp } from "../../server/agent/app.ts";
-import { bearerTokenFiles } from "../../server/agent/bearer-token-files.ts";
+import { bearerTokenFiles, buildAgentApp } from "../../server/agent/app.ts";
 import type { SecretStore } from "../../server/agent/store.ts";
 import { compileCache } from "../compile-cache.ts";
 

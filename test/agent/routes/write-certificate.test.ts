@@ -10,8 +10,7 @@ import { json } from "node:stream/consumers";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { createMemoryStore } from "../../../scripts/local/memory-store.ts";
-import { buildAgentApp } from "../../../server/agent/app.ts";
-import { bearerTokenFiles } from "../../../server/agent/bearer-token-files.ts";
+import { bearerTokenFiles, buildAgentApp } from "../../../server/agent/app.ts";
 import { createAuthority } from "../../http/authority.ts";
 import { recordedLog } from "../../http/recorded-log.ts";
 
