@@ -167,6 +167,9 @@ const openPool = (
       requestTls: connect,
       // The proxy's own certificate is the system's business: the CA and the client's certificate are the server's.
       proxyTls: { timeout: options.connectTimeoutMs },
+      // undici waits 300 s for what a proxy says to CONNECT, and does not end the requests that wait for it before.
+      clientFactory: (proxy, connecting) =>
+        new Pool(proxy, { ...connecting, headersTimeout: options.connectTimeoutMs }),
     });
   }
   return options.origin === undefined

@@ -12,6 +12,8 @@ export type ConnectProxy = {
   readonly asked: { readonly target: string; readonly authorization: string | undefined }[];
   /** Opens no way any longer. */
   refuse(): void;
+  /** Answers nobody any longer. */
+  hang(): void;
 };
 
 /** @param target `http://host:port` or `https://host:port` that every way leads to in truth */
@@ -19,11 +21,12 @@ export const startConnectProxy = async (t: Test, target: string): Promise<Connec
   const { hostname, port } = new URL(target);
   const asked: ConnectProxy["asked"] = [];
   const sockets = new Set<Socket>();
-  let refuses = false;
+  let does: "open" | "refuse" | "hang" = "open";
   const server = createServer((_request, response) => response.writeHead(405).end());
   server.on("connect", ({ url = "", headers }, client: Socket, head: Buffer) => {
     asked.push({ target: url, authorization: headers["proxy-authorization"] });
-    if (refuses) return client.end("HTTP/1.1 403 Forbidden\r\n\r\n");
+    if (does === "refuse") return client.end("HTTP/1.1 403 Forbidden\r\n\r\n");
+    if (does === "hang") return sockets.add(client);
     const upstream = connect(Number(port), hostname, () => {
       client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
       upstream.write(head);
@@ -37,6 +40,10 @@ export const startConnectProxy = async (t: Test, target: string): Promise<Connec
       });
     }
   });
+  const change = (to: typeof does) => () => {
+    does = to;
+    for (const socket of sockets) socket.destroy();
+  };
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.teardown(() => {
@@ -47,9 +54,7 @@ export const startConnectProxy = async (t: Test, target: string): Promise<Connec
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
-    refuse: () => {
-      refuses = true;
-      for (const socket of sockets) socket.destroy();
-    },
+    refuse: change("refuse"),
+    hang: change("hang"),
   };
 };

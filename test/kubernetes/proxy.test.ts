@@ -107,6 +107,15 @@ t.test("a proxy that opens no way, and one that is not there, are told apart fro
   t.match(nobody.toggles.state(), { ok: false, message: /or the proxy to it refused the connection/ });
 });
 
+t.test("a proxy that takes a connection and does not answer keeps nobody waiting", async (t) => {
+  const { proxy, cluster } = await scene(t);
+  proxy.hang();
+  const { toggles, log } = watchToggles(t, read(cluster, { HTTPS_PROXY: proxy.address }));
+  await log.waitFor(({ msg }) => msg === "Toggles are not watched");
+  t.match(toggles.state(), { ok: false, message: /or the proxy to it did not answer in time/ });
+  t.same(await toggles.get("web"), { ok: false, why: "unavailable" });
+});
+
 t.test("what HTTPS_PROXY and NO_PROXY do not lead through a proxy", async (t) => {
   const proxied = (server: string, NO_PROXY: string, cluster: object = {}) =>
     read({ server, ...cluster }, { HTTPS_PROXY: "http://p", NO_PROXY }).proxy !== undefined;
