@@ -35,4 +35,4 @@ const shown = (name: string, variable: Variable<unknown>, value: string | null):
 
 /** An address that may not be valid: what stands where credentials do, before an `@` and in a query, is left out. */
 const withoutCredentials = (address: string): string =>
-  address.replace(/^([a-z]+:\/\/)?.*@/i, "$1***@").replace(/[?#].*$/s, "?***");
+  address.replace(/^([a-z]+:\/\/)?.*@/is, "$1***@").replace(/[?#].*$/s, "?***");
