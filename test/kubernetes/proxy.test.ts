@@ -158,6 +158,12 @@ for (const [server, noProxy, expected] of [
   ["https://[fd00::1]:6443", "fd00::1", false],
   ["https://[fd00::1]:6443", "[fd00::1]:6443", false],
   ["https://[fd00::1]:6443", "[fd00::1]:443", true],
+  ["https://[fd00::1]:6443", "FD00:0:0::1", false],
+  ["https://[fd00::1]:6443", "[fd00:0::1]:6443", false],
+  ["https://[fd00::1]:6443", "fd00::1:1", true],
+  ["https://b\u00fccher.example", "b\u00fccher.example", false],
+  ["https://api.example", "api.example:", false],
+  ["https://10.1.2.3", "10.1.2.0/24/24", true],
   ["https://api.example", ", ,:,/,[]", true],
 ] as const) {
   t.test(
@@ -177,7 +183,14 @@ t.test("a proxy that is none is a fault, which does not cite it", async (t) => {
     ]);
     t.notMatch(JSON.stringify(reader.faults), password);
   }
-  const lines = startupTable({ https_proxy: `http://ann:${password}@p.example:3128` }, KUBERNETES_VARIABLES);
-  t.match(lines.join("\n"), /HTTPS_PROXY +\| http:\/\/\*\*\*@p\.example:3128 +\| set/);
-  t.notMatch(lines.join("\n"), password);
+  const reader = readerOf({}, { HTTPS_PROXY: `http://ann:${password}%@p` });
+  t.equal(readKubernetes(reader), undefined);
+  const message = "must have a user and a password that are percent-encoded";
+  t.same(reader.faults, [{ name: "HTTPS_PROXY", message }]);
+  for (const shown of [password, `a\n${password}`, `a\u2028${password}`]) {
+    const env = { https_proxy: `http://ann:${shown}@p.example:3128` };
+    const lines = startupTable(env, KUBERNETES_VARIABLES).join("\n");
+    t.match(lines, /HTTPS_PROXY +\| http:\/\/\*\*\*@p\.example:3128 +\| set/);
+    t.notMatch(lines, password);
+  }
 });
