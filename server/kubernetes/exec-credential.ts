@@ -16,12 +16,15 @@ export type ExecCredential = {
   readonly expiresAt?: number;
 };
 
+/** Programs write null for what they have not, and client-go takes it. */
+const Text = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+
 /** https://kubernetes.io/docs/reference/config-api/client-authentication.v1/#client-authentication-k8s-io-v1-ExecCredentialStatus */
 const Status = Type.Object({
-  token: Type.Optional(Type.String()),
-  clientCertificateData: Type.Optional(Type.String()),
-  clientKeyData: Type.Optional(Type.String()),
-  expirationTimestamp: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  token: Text,
+  clientCertificateData: Text,
+  clientKeyData: Text,
+  expirationTimestamp: Text,
 });
 const Document = Type.Object({
   kind: Type.Literal("ExecCredential"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Caches the credentials of an exec plugin until they expire or are refused, and then runs it again.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import type { Parsed } from "../config/reread-file.ts";
 import { type Clock, wallClock } from "../time.ts";
 import { RequestImpossible } from "./api-failure.ts";
@@ -42,8 +43,9 @@ const printedBy = async (stdout: AsyncIterable<Buffer>): Promise<string> => {
   return bytes > MAX_BYTES ? "" : Buffer.concat(chunks).toString("utf8");
 };
 
-const whyNotStarted = (error: Error): string => {
-  const code = "code" in error ? String(error.code) : "unknown error";
+/** Nothing of the error's text, which can cite arguments and environment. */
+const whyNotStarted = (error: unknown): string => {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
   return code === "ENOENT" ? "is not found" : `can't be started (${code})`;
 };
 
@@ -63,6 +65,7 @@ const endOf = (child: ChildProcess, timeoutMs: number, signal: AbortSignal): Pro
     const abort = () => giveUp("was ended");
     const timer = setTimeout(() => giveUp(`did not end within ${timeoutMs / 1000} s`), timeoutMs);
     signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
     child.once("error", (error) => fail(whyNotStarted(error)));
     child.once("close", (code, killedBy) => {
       if (code === 0) settle({ ok: true, value: undefined });
@@ -70,17 +73,27 @@ const endOf = (child: ChildProcess, timeoutMs: number, signal: AbortSignal): Pro
     });
   });
 
+/** In a group of its own, so that its end is that of all that it has started. Some of what hinders a start is thrown. */
+const start = (plugin: ExecPlugin): Parsed<ChildProcessByStdio<null, Readable, null>> => {
+  const { args, env } = plugin.launch();
+  try {
+    const value = spawn(plugin.command, args, { env, stdio: ["ignore", "pipe", "ignore"], detached: true });
+    return { ok: true, value };
+  } catch (error) {
+    return { ok: false, message: whyNotStarted(error) };
+  }
+};
+
 /** Runs the plugin. What it says beside its credentials is not passed on: nobody knows what is in it. */
 const run = async (
   plugin: ExecPlugin,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Parsed<ExecCredential>> => {
-  const { args, env } = plugin.launch();
-  // In a group of its own, so that its end is that of all that it has started.
-  const child = spawn(plugin.command, args, { env, stdio: ["ignore", "pipe", "ignore"], detached: true });
-  const printed = printedBy(child.stdout).catch(() => "");
-  const ended = await endOf(child, timeoutMs, signal);
+  const child = start(plugin);
+  if (!child.ok) return child;
+  const printed = printedBy(child.value.stdout).catch(() => "");
+  const ended = await endOf(child.value, timeoutMs, signal);
   return ended.ok ? parseExecCredential(await printed, plugin.apiVersion) : ended;
 };
 

@@ -3,6 +3,7 @@
 
 import { inspect } from "node:util";
 import t from "tap";
+import { RequestImpossible } from "../../server/kubernetes/api-failure.ts";
 import { ASIDE, V1, V1BETA1 } from "../doubles/exec-plugin.ts";
 import { createAuthority } from "../http/authority.ts";
 import { recordedLog } from "../http/recorded-log.ts";
@@ -158,6 +159,37 @@ t.test("what fails says the command, how it ended and what to install, and no mo
   });
 });
 
+t.test("what can't be started at all says so without citing what it was to be started with", async (t) => {
+  const { plugin, folder } = newProgram();
+  const secret = newToken();
+  const exec = execOf(plugin);
+  const rows: readonly (readonly [object, string])[] = [
+    [{ args: [`${secret}\0`] }, "ERR_INVALID_ARG_VALUE"],
+    [{ env: [{ name: "A", value: `${secret}\0` }] }, "ERR_INVALID_ARG_VALUE"],
+    // Linux takes 128 KiB in one variable: a bundle of CAs beside provideClusterInfo can be longer.
+    [{ env: [{ name: "A", value: secret.repeat(8192) }] }, "E2BIG"],
+    [{ command: `${plugin.command}/x` }, "ENOTDIR"],
+  ];
+  for (const [more, code] of rows) {
+    const scene = { exec: { ...exec, ...more }, folder };
+    const error = await credentialsOf(t, scene)
+      .current(soon())
+      .catch((error: unknown) => error);
+    t.ok(error instanceof RequestImpossible);
+    t.match(error, {
+      message: new RegExp(`can't be asked: the exec plugin \\S+ can't be started \\(${code}\\)$`),
+    });
+    t.notMatch(inspect(error), secret);
+  }
+});
+
+t.test("what a program writes null for it has not", async (t) => {
+  const { plugin } = newProgram();
+  const token = newToken();
+  plugin.gives({ token, clientCertificateData: null, clientKeyData: null, expirationTimestamp: null });
+  t.same(await credentialsOf(t, { exec: execOf(plugin) }).current(soon()), { token });
+});
+
 t.test("a plugin that hangs is ended, and so is one that runs when nobody needs it any longer", async (t) => {
   const { plugin } = newProgram();
   plugin.prints("hang");
@@ -167,6 +199,7 @@ t.test("a plugin that hangs is ended, and so is one that runs when nobody needs 
   const waiting = closed.current(soon());
   closed.close();
   await t.rejects(waiting, { message: /was ended$/ });
+  await t.rejects(closed.current(soon()), { message: /was ended$/ });
 });
 
 t.test("neither arguments nor environment are printed with the configuration", async (t) => {
