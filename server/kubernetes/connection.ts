@@ -91,7 +91,7 @@ const credentialOptions = (
   if (credentials.kind === "token") return { bearerToken: credentials.token };
   if (credentials.kind === "token-file") return { tokenFile: credentials.path };
   if (credentials.kind === "client-certificate") return { clientCertificate: credentials.certificate };
-  if (exec !== undefined) return { clientCertificate: { kind: "asked", pair: () => exec.held?.certificate } };
+  if (exec !== undefined) return { clientCertificate: { kind: "asked", pair: () => exec.certificate } };
   return {};
 };
 

@@ -3,6 +3,7 @@
 import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import type { Parsed } from "../config/reread-file.ts";
+import type { KeyPair } from "../http/http-pool.ts";
 import { type Clock, wallClock } from "../time.ts";
 import { RequestImpossible } from "./api-failure.ts";
 import { type ExecCredential, parseExecCredential } from "./exec-credential.ts";
@@ -129,6 +130,11 @@ export class ExecCredentials {
   get held(): ExecCredential | undefined {
     const { expiresAt = Number.POSITIVE_INFINITY } = this.#held ?? {};
     return this.#clock.now() < expiresAt ? this.#held : undefined;
+  }
+
+  /** What the next handshake shows. It may have expired by this clock: so may a token that the plugin has just given. */
+  get certificate(): KeyPair | undefined {
+    return this.#held?.certificate;
   }
 
   /**

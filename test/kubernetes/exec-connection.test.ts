@@ -70,9 +70,9 @@ t.test("a client certificate that the plugin gives is shown, and the next one in
   const front = await startHttpProxy(t, api.url, { ...tls, rejectUnauthorized: true });
   let valid = "one";
   front.answer = ({ certificate }) => (certificate === valid ? undefined : statusOf(401, "Unauthorized"));
-  const give = (name: string) => {
+  const give = (name: string, more: object = {}) => {
     const { cert, key } = authority.issue(name);
-    plugin.gives({ clientCertificateData: cert.toString(), clientKeyData: key.toString() });
+    plugin.gives({ clientCertificateData: cert.toString(), clientKeyData: key.toString(), ...more });
   };
   give("one");
   const cluster = { server: front.url, "certificate-authority": authority.caFile };
@@ -83,6 +83,10 @@ t.test("a client certificate that the plugin gives is shown, and the next one in
   give("two");
   t.match(await toggles.get("web"), { ok: true });
   t.equal(front.seen.at(-1)?.certificate, "two");
+  valid = "three";
+  give("three", { expirationTimestamp: "2000-01-01T00:00:00Z" });
+  t.match(await toggles.get("web"), { ok: true }, "a clock that is wrong is no reason to show none");
+  t.equal(front.seen.at(-1)?.certificate, "three");
 });
 
 t.test("kubectl calls the same plugin as the bot does, and is led by the same proxy", async (t) => {
