@@ -2,6 +2,7 @@
 // Generates the CustomResourceDefinitions from the TypeScript schemas of hooks/.
 import type { TSchema } from "@sinclair/typebox";
 import { stringify } from "yaml";
+import { HSMDeviceSpec, HSMDeviceStatus } from "../hooks/hsmdevice/schema.ts";
 import { HSMSecretSpec, HSMSecretStatus } from "../hooks/hsmsecret/schema.ts";
 import { ToggleSpec, ToggleStatus } from "../hooks/toggle/schema.ts";
 
@@ -116,6 +117,23 @@ const crd = (definition: Definition): Record<string, unknown> => {
 
 /** Every CRD of the project: the file below manifests/crds/ and the object. */
 export const CRDS: Readonly<Record<string, Record<string, unknown>>> = {
+  "hsmdevice/hsmdevices.yaml": crd({
+    group: "hsm.j5t.io",
+    kind: "HSMDevice",
+    plural: "hsmdevices",
+    singular: "hsmdevice",
+    shortNames: ["hsmdev"],
+    description: "HSMs of one kind on the nodes of the cluster, each with an agent of its own.",
+    spec: HSMDeviceSpec,
+    status: HSMDeviceStatus,
+    columns: [
+      { name: "Type", type: "string", jsonPath: ".spec.deviceType" },
+      { name: "Phase", type: "string", jsonPath: ".status.phase" },
+      { name: "Devices", type: "string", jsonPath: ".status.devices" },
+      { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+      { name: "Message", type: "string", jsonPath: ".status.message", priority: 1 },
+    ],
+  }),
   "hsmsecrets.yaml": crd({
     group: "hsm.j5t.io",
     kind: "HSMSecret",

@@ -8,7 +8,9 @@ import { CRDS, crdText, structural } from "../../scripts/crd.ts";
 const folder = new URL("../../manifests/crds/", import.meta.url);
 
 t.test("every file is as generated, and there is no other", async (t) => {
-  const files = readdirSync(folder).filter((file) => file !== "kustomization.yaml");
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
+    (file) => file.endsWith(".yaml") && !file.endsWith("kustomization.yaml"),
+  );
   t.same(files.sort(), Object.keys(CRDS).sort());
   for (const file of files) {
     t.equal(readFileSync(new URL(file, folder), "utf8"), crdText(file), `${file}: run npm run generate`);
