@@ -38,6 +38,8 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+# For the agents of HSMDevices; manifests/agent mounts it from a ConfigMap.
+COPY manifests/agent/pcscd.sh ./
 # matrix-bot-sdk loads a package that Node warns about, in plain text between the lines of the log.
 # SIGUSR1 would open a debugger, from the first moment on.
 ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=DEP0060 --disable-sigusr1"

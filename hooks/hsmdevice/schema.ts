@@ -159,7 +159,7 @@ const AgentTemplate = Type.Object(
 );
 
 /** spec.deviceType. */
-export const DEVICE_TYPES = ["PicoHSM", "SmartCard-HSM", "Generic"] as const;
+const DEVICE_TYPES = ["PicoHSM", "SmartCard-HSM", "Generic"] as const;
 
 /** spec of an HSMDevice. */
 export const HSMDeviceSpec = Type.Object({
@@ -191,11 +191,11 @@ export const HSMDeviceSpec = Type.Object({
 export type HSMDeviceSpec = Static<typeof HSMDeviceSpec>;
 
 /** status.phase; docs/hsmdevice.md explains each. */
-export const PHASES = ["Pending", "Ready", "Partial", "Error"] as const;
+const PHASES = ["Pending", "Ready", "Partial", "Error"] as const;
 export type Phase = (typeof PHASES)[number];
 
 /** status.discoveredDevices[].health; docs/hsmdevice.md explains each. */
-export const HEALTHS = ["Healthy", "Starting", "Unhealthy", "Gone", "Unused", "Unknown"] as const;
+const HEALTHS = ["Healthy", "Starting", "Unhealthy", "Gone", "Unused", "Unknown"] as const;
 export type Health = (typeof HEALTHS)[number];
 
 const text = (description: string, options: SchemaOptions = {}) =>

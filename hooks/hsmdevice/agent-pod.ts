@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the pod of one device's agent: that of manifests/agent, pinned to the device's node. A test compares the two.
+import { DEVICE } from "./names.ts";
+import type { PodSpec } from "./objects.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
+
+/** Where the images come from: discovery's pod, or the agent that there is. */
+export interface Images {
+  readonly image: string;
+  readonly imagePullPolicy?: string;
+  readonly imagePullSecrets?: PodSpec["imagePullSecrets"];
+}
+
+/** The images of the pod that `spec` describes, by its container `name`. */
+export const imagesOf = (spec: PodSpec | undefined, name: string): Images | undefined => {
+  const container = spec?.containers?.find((one) => one.name === name);
+  if (container?.image === undefined) return undefined;
+  const { image, imagePullPolicy } = container;
+  const imagePullSecrets = spec?.imagePullSecrets;
+  return {
+    image,
+    ...(imagePullPolicy !== undefined && { imagePullPolicy }),
+    ...(imagePullSecrets !== undefined && { imagePullSecrets }),
+  };
+};
+
+const PCSCD = "/app/pcscd.sh";
+const checkPcscd = { exec: { command: ["/bin/sh", PCSCD, "check"] } };
+const probe = (path: string) => ({ httpGet: { scheme: "HTTPS", port: "https", path } });
+const fieldRef = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } });
+const items = (...keys: readonly string[]) => keys.map((key) => ({ key, path: key }));
+const readOnly = (name: string, mountPath: string) => ({ name, mountPath, readOnly: true });
+
+/** The reader's daemon: it alone is privileged, because only that opens the USB device; it has neither the PIN nor a token. */
+const pcscd = (image: object) => ({
+  name: "pcscd",
+  ...image,
+  restartPolicy: "Always",
+  command: ["/bin/sh", PCSCD, "run"],
+  startupProbe: { ...checkPcscd, periodSeconds: 1, failureThreshold: 30 },
+  livenessProbe: { ...checkPcscd, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2 },
+  resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { memory: "64Mi" } },
+  securityContext: { privileged: true, runAsNonRoot: false, runAsUser: 0, readOnlyRootFilesystem: true },
+  volumeMounts: [
+    { name: "pcscd", mountPath: "/run/pcscd" },
+    { name: "usb", mountPath: "/dev/bus/usb" },
+  ],
+});
+
+const environment = ({ library, token }: ResolvedSpec) => [
+  { name: "LOG_LEVEL", value: "info" },
+  { name: "LISTEN_HOST", value: "0.0.0.0" },
+  { name: "LISTEN_PORT", value: "8444" },
+  { name: "TLS_CERT_FILE", value: "/etc/keyswitch/tls/tls.crt" },
+  { name: "TLS_KEY_FILE", value: "/etc/keyswitch/tls/tls.key" },
+  { name: "READ_TOKEN_FILE", value: "/etc/keyswitch/token/read" },
+  { name: "WRITE_TOKEN_FILE", value: "/etc/keyswitch/token/write" },
+  { name: "DEVICE_NAME", ...fieldRef(`metadata.labels['${DEVICE}']`) },
+  { name: "NODE_NAME", ...fieldRef("spec.nodeName") },
+  { name: "PKCS11_MODULE", value: library },
+  "slot" in token
+    ? { name: "PKCS11_SLOT", value: String(token.slot) }
+    : { name: "PKCS11_TOKEN_LABEL", value: token.label },
+  { name: "PKCS11_PIN_FILE", value: "/etc/keyswitch/pkcs11/pin" },
+  { name: "PKCS11_CACHE", value: "auto" },
+  { name: "OPERATION_TIMEOUT_MS", value: "6000" },
+  { name: "REFRESH_INTERVAL_MS", value: "30000" },
+  { name: "SYSFS_ROOT", value: "/host/sys" },
+];
+
+const agent = (spec: ResolvedSpec, image: object) => ({
+  name: "agent",
+  ...image,
+  args: ["agent"],
+  env: environment(spec),
+  ports: [{ name: "https", containerPort: 8444 }],
+  startupProbe: { ...probe("/healthz"), periodSeconds: 1, failureThreshold: 60 },
+  livenessProbe: { ...probe("/healthz"), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
+  readinessProbe: { ...probe("/readyz"), periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2 },
+  lifecycle: { preStop: { sleep: { seconds: 2 } } },
+  resources: spec.template.resources ?? {
+    requests: { cpu: "50m", memory: "128Mi" },
+    limits: { memory: "512Mi" },
+  },
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ["ALL"] },
+  },
+  volumeMounts: [
+    readOnly("tls", "/etc/keyswitch/tls"),
+    readOnly("token", "/etc/keyswitch/token"),
+    readOnly("pin", "/etc/keyswitch/pkcs11"),
+    readOnly("pcscd", "/run/pcscd"),
+    { ...readOnly("host-sys", "/host/sys"), recursiveReadOnly: "IfPossible" },
+    { name: "tmp", mountPath: "/tmp" },
+  ],
+});
+
+const inMemory = (sizeLimit: string) => ({ emptyDir: { medium: "Memory", sizeLimit } });
+
+const volumes = ({ pin }: ResolvedSpec) => [
+  {
+    name: "tls",
+    secret: { secretName: "keyswitch-agent-tls", defaultMode: 0o440, items: items("tls.crt", "tls.key") },
+  },
+  {
+    name: "token",
+    projected: {
+      defaultMode: 0o440,
+      sources: [
+        { secret: { name: "keyswitch-agent-token", items: items("read") } },
+        { secret: { name: "keyswitch-agent-token", optional: true, items: items("write") } },
+      ],
+    },
+  },
+  {
+    name: "pin",
+    secret: { secretName: pin.secret, defaultMode: 0o440, items: [{ key: pin.key, path: "pin" }] },
+  },
+  { name: "pcscd", ...inMemory("1Mi") },
+  { name: "usb", hostPath: { path: "/dev/bus/usb", type: "DirectoryOrCreate" } },
+  { name: "host-sys", hostPath: { path: "/sys", type: "Directory" } },
+  { name: "tmp", ...inMemory("16Mi") },
+];
+
+/** By its name and not by a label, which somebody may set on two nodes. */
+const onlyOn = (node: string) => ({
+  nodeAffinity: {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchFields: [{ key: "metadata.name", operator: "In", values: [node] }] }],
+    },
+  },
+});
+
+/** The PodSpec of the agent of a device on `node`. */
+export const agentPod = (spec: ResolvedSpec, node: string, images: Images): Record<string, unknown> => {
+  const { template } = spec;
+  const image = {
+    image: template.image ?? images.image,
+    ...(images.imagePullPolicy !== undefined && { imagePullPolicy: images.imagePullPolicy }),
+  };
+  return {
+    serviceAccountName: "keyswitch-agent",
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: 30,
+    affinity: onlyOn(node),
+    ...(images.imagePullSecrets !== undefined && { imagePullSecrets: images.imagePullSecrets }),
+    ...(template.tolerations !== undefined && { tolerations: template.tolerations }),
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: 1200,
+      runAsGroup: 1200,
+      fsGroup: 1200,
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    initContainers: [pcscd(image)],
+    containers: [agent(spec, image)],
+    volumes: volumes(spec),
+  };
+};
