@@ -10,8 +10,10 @@ import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer, type Limits } from "../http/server.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { AgentWriter } from "./agent-writer.ts";
+import { type DiscoveryClient, noDiscovery } from "./discovery-client.ts";
 import { type EventSink, noEvents } from "./events.ts";
 import { createHookMetrics, type HookMetrics } from "./hook-routes.ts";
+import { addHsmDeviceRoutes } from "./hsmdevice-routes.ts";
 import { addHsmSecretRoutes } from "./hsmsecret-routes.ts";
 import { noParentCheck, type ParentCheck } from "./parent-check.ts";
 import type { PathPolicySource } from "./path-policy.ts";
@@ -25,6 +27,8 @@ export type WebhookAppOptions = {
   writer: Pick<AgentWriter, "write" | "remove">;
   /** Outside a cluster nobody is asked. */
   parents?: Pick<ParentCheck, "refusal">;
+  /** Without it no node reports its devices. */
+  discovery?: Pick<DiscoveryClient, "ask">;
   policy: PathPolicySource;
   /** How checksums are shown in statuses and annotations. */
   checksums: () => KeyedChecksums;
@@ -70,6 +74,7 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
     clock,
     ...(now !== undefined && { now }),
   });
+  addHsmDeviceRoutes(app, { discovery: options.discovery ?? noDiscovery, events, metrics, clock });
   addToggleRoutes(app, { events, metrics, templates: options.toggleTemplates ?? false, clock });
   return app;
 };

@@ -3,7 +3,7 @@
 
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { AGENT_NAME, MAX_NAME } from "../../hooks/formats.ts";
+import { AGENT_NAME, DNS_SUBDOMAIN, MAX_NAME } from "../../hooks/formats.ts";
 import {
   checkCa,
   checkExposure,
@@ -14,7 +14,7 @@ import {
   readTokenPath,
 } from "../config/listener.ts";
 import { isLoopback } from "../config/loopback.ts";
-import { boolean, file, text } from "../config/variable-table.ts";
+import { boolean, file, pattern, text, type ValuesOf } from "../config/variable-table.ts";
 import {
   type ConfigResult,
   deepFreeze,
@@ -22,6 +22,7 @@ import {
   present,
   readChecked,
   readVariables,
+  type VariableReader,
 } from "../config/variables.ts";
 import {
   type InCluster,
@@ -29,6 +30,7 @@ import {
   readInCluster,
   SERVICE_ACCOUNT_DIRECTORY,
 } from "../kubernetes/in-cluster.ts";
+import type { DiscoveryAccess } from "./discovery-client.ts";
 import { loadPathPolicy } from "./path-policy.ts";
 
 /** The webhook's variables. */
@@ -59,10 +61,23 @@ export const WEBHOOK_VARIABLES = {
     description:
       "whether a Toggle may make pods of its `spec.template`: `true`, `1`, `yes`, `false`, `0` or `no` ([toggle.md](toggle.md#templates))",
   }),
+  DISCOVERY_TOKEN_FILE: file({
+    description:
+      "token that the webhook asks [discovery](discovery.md) with, for [HSMDevices](hsmdevice.md); unset: no node reports its devices",
+  }),
+  DISCOVERY_CA_FILE: file({
+    description: "PEM certificates that sign discovery's certificate; unset: the system's",
+  }),
+  DISCOVERY_SERVER_NAME: pattern({ pattern: DNS_SUBDOMAIN, maxLength: MAX_NAME }, "a DNS name", {
+    default: "keyswitch-discovery.keyswitch.svc",
+    description: "name in the certificate that discovery's pods show: they are asked by their addresses",
+  }),
   ...inClusterVariables(
     ": where events are posted, and an HSMSecret is looked up before a token is changed for it, with the pod's service account",
   ),
 };
+
+type WebhookReader = VariableReader<ValuesOf<typeof WEBHOOK_VARIABLES>>;
 
 export type WebhookConfig = ListenerConfig & {
   hookTokenFile?: string;
@@ -75,6 +90,8 @@ export type WebhookConfig = ListenerConfig & {
   pathPolicyFile?: string;
   /** Whether a Toggle may make pods of its template. */
   toggleTemplates: boolean;
+  /** Absent: no node reports its devices. */
+  discovery?: DiscoveryAccess;
   /** Where events go; absent outside a cluster. */
   inCluster?: InCluster;
 };
@@ -103,6 +120,7 @@ export const parseWebhookConfig = (
     const policy = content.ok ? loadPathPolicy(content.bytes) : content;
     if (!policy.ok) reader.fault("PATH_POLICY_FILE", `${pathPolicyFile} ${policy.message}`);
   }
+  const discovery = readDiscovery(reader);
   const toggleTemplates = reader.value("TOGGLE_TEMPLATES");
   const inCluster = readInCluster(reader, serviceAccountDirectory);
   if (reader.faults.length > 0 || toggleTemplates === undefined) return { ok: false, faults: reader.faults };
@@ -114,6 +132,7 @@ export const parseWebhookConfig = (
       agentWriteTokenFile,
       agentCaFile,
       pathPolicyFile,
+      discovery,
       inCluster,
     }),
     agents: agents.endpoints,
@@ -166,4 +185,13 @@ const parseAgent = (item: string): { ok: true; endpoint: AgentEndpoint } | { ok:
     return { ok: false, message: `(${name}) must use https://; http:// is accepted on loopback alone` };
   }
   return { ok: true, endpoint: { name, origin: url.origin } };
+};
+
+const readDiscovery = (reader: WebhookReader): DiscoveryAccess | undefined => {
+  const tokenFile = readTokenPath(reader, "DISCOVERY_TOKEN_FILE");
+  const caFile = reader.value("DISCOVERY_CA_FILE");
+  const serverName = reader.value("DISCOVERY_SERVER_NAME");
+  checkCa(reader, "DISCOVERY_CA_FILE", caFile);
+  if (tokenFile === undefined || serverName === undefined) return undefined;
+  return { tokenFile, serverName, ...(caFile !== undefined && { caFile }) };
 };

@@ -7,6 +7,7 @@ import { createAgentClient } from "./agent-client.ts";
 import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";
 import type { WebhookConfig } from "./config.ts";
+import { createDiscoveryClient, noDiscovery } from "./discovery-client.ts";
 import { eventSinkOf } from "./events.ts";
 import { createHookMetrics } from "./hook-routes.ts";
 import { parentCheckOf } from "./parent-check.ts";
@@ -36,6 +37,8 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
   });
   const events = eventSinkOf(config.inCluster, logger);
   const parents = parentCheckOf(config.inCluster, logger);
+  const discovery =
+    config.discovery === undefined ? noDiscovery : createDiscoveryClient({ ...config.discovery, logger });
   const app = buildWebhookApp({
     logger,
     registry,
@@ -44,6 +47,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     agents,
     writer,
     parents,
+    discovery,
     policy: pathPolicySource(config.pathPolicyFile, logger),
     checksums: checksumKeys({
       tokenFiles: agentTokenFile === undefined ? [] : [agentTokenFile],
@@ -58,7 +62,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     address,
     async close() {
       await app.close();
-      await Promise.all([agents.close(), writer.close(), events.close(), parents.close()]);
+      await Promise.all([agents.close(), writer.close(), events.close(), parents.close(), discovery.close()]);
     },
   };
 };

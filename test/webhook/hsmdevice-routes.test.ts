@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests the HSMDevice hooks over HTTP: what they ask of discovery, answers, log lines, and malformed bodies.
+
+import { Value } from "@sinclair/typebox/value";
+import { Registry } from "prom-client";
+import t, { type Test } from "tap";
+import type { Question } from "../../hooks/hsmdevice/index.ts";
+import { CustomizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
+import { buildServer } from "../../server/http/server.ts";
+import { createHookMetrics } from "../../server/webhook/hook-routes.ts";
+import { addHsmDeviceRoutes } from "../../server/webhook/hsmdevice-routes.ts";
+import { pico, World } from "../hooks/hsmdevice/world.ts";
+import { recordedLog } from "../http/recorded-log.ts";
+
+/** The routes on a bare server, with the discovery of `world`. */
+const startHooks = (t: Test, world: World) => {
+  const log = recordedLog();
+  const asked: Question[] = [];
+  const events: { reason: string }[] = [];
+  const app = buildServer({
+    logger: log.logger,
+    registry: new Registry(),
+    auth: { tokenFiles: [], clientCertificates: false, loopback: true },
+    ready: () => [],
+  });
+  addHsmDeviceRoutes(app, {
+    discovery: {
+      async ask(questions) {
+        asked.push(...questions);
+        return new Map(world.reports().map((report) => [report.node, report]));
+      },
+    },
+    events: { post: (_, event) => events.push(event) },
+    metrics: createHookMetrics(new Registry()),
+    clock: () => new Date(world.now),
+  });
+  t.teardown(() => app.close());
+  const post = (hook: string, payload: object) =>
+    app.inject({ method: "POST", url: `/hooks/hsmdevice/${hook}`, payload });
+  return { post, asked, events };
+};
+
+t.test(
+  "customize asks for discovery, the selected nodes, and what has the names of the children",
+  async (t) => {
+    const world = new World({});
+    world.spec = { ...world.spec, nodeSelector: { hsm: "yes" } };
+    const { controller, parent } = world.request();
+    const answer = await startHooks(t, world).post("customize", { controller, parent });
+    t.ok(Value.Check(CustomizeResponse, answer.json()));
+    t.match(answer.json().relatedResources, [
+      { resource: "pods", namespace: "keyswitch", labelSelector: { matchLabels: Object } },
+      { resource: "nodes", labelSelector: { matchLabels: { hsm: "yes" } } },
+      { resource: "deployments", namespace: "keyswitch" },
+      { resource: "services", names: ["hsm-hsm"] },
+      { resource: "networkpolicies", names: ["hsm-hsm"] },
+    ]);
+  },
+);
+
+t.test("sync asks the ready pods of discovery, and answers what the contract has", async (t) => {
+  const world = new World({ a: [pico("A")], b: [] });
+  world.silent.add("b");
+  const { post, asked, events } = startHooks(t, world);
+  const answer = await post("sync", world.request());
+  t.equal(answer.statusCode, 200);
+  t.strictSame(asked, [{ node: "a", address: "10.0.0.1" }]);
+  t.ok(Value.Check(SyncResponse, answer.json()));
+  t.match(answer.json(), { status: { phase: "Pending", devices: "0/1" }, resyncAfterSeconds: 10 });
+  t.match(events, [{ reason: "Starting" }]);
+});
+
+t.test("finalize answers without discovery", async (t) => {
+  const world = new World({ a: [pico("A")] }).run(20);
+  const { post, asked } = startHooks(t, world);
+  t.strictSame((await post("finalize", world.request(true))).json(), { children: [], finalized: false });
+  t.strictSame(asked, []);
+});
+
+t.test(
+  "a child of a kind that the hook does not know is refused: leaving it out would delete it",
+  async (t) => {
+    const world = new World({});
+    const request = world.request();
+    const { post } = startHooks(t, world);
+    const answer = await post("sync", { ...request, children: { ...request.children, "Secret.v1": {} } });
+    t.equal(answer.statusCode, 400);
+  },
+);
