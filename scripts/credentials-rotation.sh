@@ -25,7 +25,7 @@ reread_credentials() {
   local controller found number
   kubectl get --raw /apis >"$work/groups"
   grep -q '"metacontroller\.k8s\.io"' "$work/groups" || return 0
-  for controller in hsmsecret toggle; do
+  for controller in hsmsecret toggle hsmdevice; do
     found=$(kubectl get compositecontroller "$controller" --ignore-not-found -o 'jsonpath={.kind} {.spec.hooks.sync.webhook.path}')
     [ -n "$found" ] || continue
     number=${found#* credentials-}

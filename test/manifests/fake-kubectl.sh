@@ -33,7 +33,7 @@ case "$*" in
   "get --raw /apis") echo '{"kind":"APIGroupList","groups":[{"name":"apps"},{"name":"metacontroller.k8s.io"}]}' ;;
   "get compositecontroller hsmsecret --ignore-not-found -o jsonpath={.kind} {.spec.hooks.sync.webhook.path}")
     echo "CompositeController $(cat "$FAKE_CLUSTER/.path" 2>/dev/null)" ;;
-  "get compositecontroller toggle "*) ;;
+  "get compositecontroller toggle "* | "get compositecontroller hsmdevice "*) ;;
   "patch compositecontroller hsmsecret --type=merge --field-manager=keyswitch-credentials -p "*)
     printf '%s' "$7" | sed 's/.*"path":"\([^"]*\)".*/\1/' >"$FAKE_CLUSTER/.path"
     echo "reread $(cat "$FAKE_CLUSTER/.path")" >>"$FAKE_CLUSTER/.log" ;;
