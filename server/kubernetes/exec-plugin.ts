@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parses the exec plugin of a kubeconfig's user, and builds the environment that it is started with.
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
 import { type Static, Type } from "@sinclair/typebox";
 import type { Parsed } from "../config/reread-file.ts";
 import type { Environment } from "../config/variables.ts";
@@ -69,6 +71,21 @@ const versionOf = (config: ExecConfig): Parsed<ExecVersion> => {
   return { ok: true, value: version };
 };
 
+const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** The path of a command by the PATH that this process has: spawn would go by that of the plugin's own environment. */
+const lookedUp = (command: string, { PATH = "" }: Environment): string =>
+  PATH.split(delimiter)
+    .flatMap((folder) => (folder === "" ? [] : join(folder, command)))
+    .find(isExecutable) ?? command;
+
 /**
  * The plugin of a kubeconfig's user. The message of a fault completes "<path> …".
  * @param at makes the path of a command that has a slash absolute
@@ -91,11 +108,12 @@ export const execPluginOf = (
     apiVersion: version.value,
     spec: { interactive: false, ...(config.provideClusterInfo && { cluster }) },
   };
-  const env = {
+  const env: Environment = {
     ...inherited,
     ...Object.fromEntries((config.env ?? []).map(({ name, value = "" }) => [name, value])),
     KUBERNETES_EXEC_INFO: JSON.stringify(info),
   };
-  const command = config.command.includes("/") ? at(config.command) : config.command;
+  const named = env.PATH === inherited.PATH ? config.command : lookedUp(config.command, inherited);
+  const command = config.command.includes("/") ? at(config.command) : named;
   return { ok: true, value: new ExecPlugin(config, version.value, command, env) };
 };

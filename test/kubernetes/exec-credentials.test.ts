@@ -61,10 +61,13 @@ t.test(
     const named = execOf(plugin, { apiVersion: V1BETA1, command: "get-credentials" });
     const env = { PATH: `${folder}:${process.env.PATH}` };
     await credentialsOf(t, { exec: named, env }).current(soon());
-    t.equal(plugin.calls().length, 2);
+    const elsewhere = { ...named, env: [{ name: "PATH", value: "/nowhere" }] };
+    await credentialsOf(t, { exec: elsewhere, env }).current(soon());
+    t.equal(plugin.calls().at(-1)?.env.PATH, "/nowhere", "the plugin's own PATH is for what it starts");
+    t.equal(plugin.calls().length, 3);
     t.same(
       plugin.calls().map(({ info }) => (info as { spec: object }).spec),
-      [{ interactive: false }, { interactive: false }],
+      [{ interactive: false }, { interactive: false }, { interactive: false }],
     );
   },
 );
