@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests that an API server takes what the HSMDevice hooks answer, the example of the document, and the status, as kubectl shows it.
 import { readFileSync } from "node:fs";
+import { Value } from "@sinclair/typebox/value";
 import t from "tap";
 import { parse, parseAllDocuments } from "yaml";
+import {
+  customize,
+  HSMDeviceCustomizeRequest,
+  HSMDeviceSyncRequest,
+  type NodeReport,
+} from "../../../hooks/hsmdevice/index.ts";
+import { startDeploymentController } from "../../../scripts/control-plane/engine/deployment-controller.ts";
 import { runServer } from "../../../scripts/control-plane/test/api/running-server.ts";
+import { controller, namespace, startCluster } from "../../../scripts/control-plane/test/engine/cluster.ts";
+import { type Answer, startHookServer } from "../../../scripts/control-plane/test/engine/hook-server.ts";
 import { CRDS } from "../../../scripts/crd.ts";
+import { finalize, sync } from "./hooks.ts";
 import { pico, World } from "./world.ts";
 
 const APPLY = "apply --server-side --validate=strict -f -";
@@ -40,4 +51,102 @@ t.test("children, example and status", async (t) => {
   t.strictSame(body.status, status, "nothing of it is dropped");
   const shown = await server.kubectl("get hsmdev -n keyswitch");
   t.match(shown.stdout, /NAME +TYPE +PHASE +DEVICES +AGE\npico +PicoHSM +Ready +2\/2 /);
+});
+
+const CHILDREN = [
+  { apiVersion: "apps/v1", resource: "deployments" },
+  { apiVersion: "v1", resource: "services" },
+  { apiVersion: "networking.k8s.io/v1", resource: "networkpolicies" },
+].map((child) => ({ ...child, updateStrategy: { method: "InPlace" } }));
+
+/** Discovery's pod on node a, as its kubelet reports it. */
+const discoveryPod = {
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: {
+    name: "discovery-a",
+    namespace: "demo",
+    labels: { "app.kubernetes.io/name": "keyswitch-discovery" },
+  },
+  spec: { nodeName: "a", containers: [{ name: "discovery", image: "keyswitch:0.1.0" }] },
+};
+const ready = { status: { podIP: "10.0.0.1", conditions: [{ type: "Ready", status: "True" }] } };
+
+t.test("under the engine agents come, stay without discovery, and go with their HSMDevice", async (t) => {
+  let reports: NodeReport[] = [{ node: "a", devices: [pico("A")], paths: [] }];
+  const hooks: Answer = ({ path, body }) => {
+    const now = new Date().toISOString();
+    if (Value.Check(HSMDeviceSyncRequest, body)) {
+      const { response } = path.endsWith("finalize") ? finalize(body, now) : sync(body, reports, now);
+      return { body: response };
+    }
+    if (Value.Check(HSMDeviceCustomizeRequest, body)) return { body: customize(body.parent) };
+    return { status: 400 };
+  };
+  const cluster = await startCluster(t);
+  const hook = await startHookServer(hooks);
+  const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: 20 });
+  t.teardown(deployments.close);
+  t.teardown(hook.close);
+  await cluster.apply(
+    namespace("demo"),
+    JSON.parse(JSON.stringify(CRDS["hsmdevice/hsmdevices.yaml"])),
+    controller({
+      name: "hsmdevice",
+      hook,
+      path: "hsmdevice",
+      hooks: ["customize", "sync", "finalize"],
+      parent: { apiVersion: "hsm.j5t.io/v1alpha1", resource: "hsmdevices", ignoreStatusChanges: true },
+      child: { apiVersion: "apps/v1", resource: "deployments" },
+      spec: { generateSelector: true, childResources: CHILDREN },
+    }),
+    { apiVersion: "v1", kind: "Node", metadata: { name: "a" } },
+    discoveryPod,
+  );
+  const kubectl = (...args: string[]) => cluster.kubectl([...args, "-n", "demo"]);
+  await kubectl("patch", "pod", "discovery-a", "--subresource=status", "-p", JSON.stringify(ready));
+  const engine = await cluster.engine();
+  const settle = async () => {
+    await engine.idle();
+    await deployments.settled();
+    await engine.idle();
+  };
+  const touch = async (maxDevices: number) => {
+    await kubectl(
+      "patch",
+      "hsmdevice",
+      "hsm",
+      "--type=merge",
+      "-p",
+      JSON.stringify({ spec: { maxDevices } }),
+    );
+    await settle();
+  };
+  const device = {
+    apiVersion: "hsm.j5t.io/v1alpha1",
+    kind: "HSMDevice",
+    metadata: { name: "hsm", namespace: "demo" },
+  };
+  await cluster.apply({ ...device, spec: { deviceType: "PicoHSM", pkcs11: { pinSecret: { name: "pin" } } } });
+  await settle();
+  const status = async () => (await cluster.read(["hsmdevice", "hsm", "-n", "demo"])).status;
+  const names = async () =>
+    String(await kubectl("get", "deployments,services,networkpolicies", "-o", "name"));
+  t.match(await status(), { phase: "Ready", devices: "1/1" });
+  const made = await names();
+  t.match(
+    made,
+    /deployment.apps\/hsm-a-[0-9a-f]+\nservice\/hsm-hsm\nnetworkpolicy.networking.k8s.io\/hsm-hsm/,
+  );
+
+  reports = [];
+  await kubectl("delete", "pod", "discovery-a");
+  await touch(9);
+  t.equal(await names(), made);
+  t.match(await status(), { phase: "Ready", message: /No report of discovery from a/ });
+
+  await kubectl("delete", "hsmdevice", "hsm", "--wait=false");
+  await settle();
+  t.equal((await names()).trim(), "");
+  t.equal(String(await kubectl("get", "hsmdevices", "-o", "name")).trim(), "");
 });

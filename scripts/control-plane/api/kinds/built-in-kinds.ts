@@ -44,6 +44,7 @@ export const builtInKinds = (): ResourceKind[] => [
       "services",
       { shortNames: ["svc"], categories: ["all"], statusSubresource: true, behaviour: serviceBehaviour },
     ],
+    ["Node", "nodes", { shortNames: ["no"], namespaced: false, statusSubresource: true }],
     ["ServiceAccount", "serviceaccounts", { shortNames: ["sa"] }],
     ["Event", "events", { shortNames: ["ev"], behaviour: eventBehaviour }],
     [

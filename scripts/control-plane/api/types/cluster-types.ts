@@ -6,6 +6,8 @@ export const clusterTypes: Structs = {
   Namespace: { fields: { spec: "NamespaceSpec", status: "NamespaceStatus" } },
   NamespaceSpec: { fields: { finalizers: "string[]" } },
   NamespaceStatus: { fields: { phase: "string", conditions: "Condition[type]" } },
+  Node: { fields: { spec: "NodeSpec", status: "any" } },
+  NodeSpec: { fields: { podCIDR: "string", providerID: "string", unschedulable: "bool", taints: "any[]" } },
   Secret: {
     description: "Secret holds secret data of a certain type.",
     fields: { immutable: "bool", data: "map<bytes>", stringData: "map<string>", type: "string" },
