@@ -44,6 +44,12 @@ const definitionOf = (file: string) => {
 };
 const { schema, validate } = definitionOf("hsmsecrets.yaml");
 const toggles = definitionOf("toggles.yaml");
+const devices = definitionOf("hsmdevice/hsmdevices.yaml");
+/** Kinds beside HSMSecrets. */
+const others = [
+  { kind: "Toggle", apiVersion: "toggle.j5t.io/v1alpha1", definition: toggles },
+  { kind: "HSMDevice", apiVersion: "hsm.j5t.io/v1alpha1", definition: devices },
+];
 
 /** The fields of `value` that `schema` does not have; the API server would drop or refuse them. */
 const unknownFields = (schema: Structural | undefined, value: unknown, path: string): string[] => {
@@ -67,6 +73,7 @@ const hsmSecrets = (manifests: readonly Manifest[]) => manifests.filter(({ kind 
 
 t.test("there is a sample for each use", async (t) => {
   t.same(files.sort(), [
+    "hsm-device.yaml",
     "mapping-and-template.yaml",
     "on-missing-delete.yaml",
     "shared-path.yaml",
@@ -80,14 +87,16 @@ t.test("there is a sample for each use", async (t) => {
 
 for (const [file, manifests] of samples) {
   t.test(file, async (t) => {
-    for (const sample of manifests.filter(({ kind }) => kind === "Toggle")) {
-      t.equal(sample.apiVersion, "toggle.j5t.io/v1alpha1");
-      t.ok(toggles.validate(sample), JSON.stringify(toggles.validate.errors));
-      t.same(unknownFields(toggles.schema, { spec: as(AnySpec, sample).spec }, ""), []);
+    for (const { kind, apiVersion, definition } of others) {
+      for (const sample of manifests.filter((one) => one.kind === kind)) {
+        t.equal(sample.apiVersion, apiVersion);
+        t.ok(definition.validate(sample), JSON.stringify(definition.validate.errors));
+        t.same(unknownFields(definition.schema, { spec: as(AnySpec, sample).spec }, ""), []);
+      }
     }
     t.ok(
-      manifests.some(({ kind }) => kind === "HSMSecret" || kind === "Toggle"),
-      "it has an HSMSecret or a Toggle",
+      manifests.some(({ kind }) => kind === "HSMSecret" || others.some((one) => one.kind === kind)),
+      "it has an HSMSecret, a Toggle or an HSMDevice",
     );
     const configMap = manifests.find(({ kind }) => kind === "ConfigMap");
     const text = configMap === undefined ? "[]" : as(PolicyData, configMap).data["path-policy.json"];
