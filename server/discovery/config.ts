@@ -20,6 +20,7 @@ import {
 /** Names below /dev with `*`, `?` and `[…]` in them. */
 const GLOB_SEGMENT = /^[\w.:@+=*?[\]^-]{1,255}$/;
 const MAX_GLOBS = 32;
+const MAX_STARS = 3;
 /** How the node's own paths begin, wherever its /dev is mounted. */
 const NODE_DEV = "/dev/";
 
@@ -96,7 +97,7 @@ const readDevicePaths = (reader: DiscoveryReader): string[][] => {
     if (!segments.every(isSegment)) {
       reader.fault(
         "DEVICE_PATHS",
-        `has ${JSON.stringify(glob)}, which is no glob below /dev of letters, digits, "_", ".", ":", "@", "+", "=", "-", "*", "?" and [ranges], without "." or ".." or "**"`,
+        `has ${JSON.stringify(glob)}, which is no glob below /dev of letters, digits, "_", ".", ":", "@", "+", "=", "-", "*", "?" and [ranges], without "." or ".." or "**", and with ${MAX_STARS} "*" at most between two slashes`,
       );
     }
     return segments;
@@ -110,4 +111,11 @@ const belowDev = (glob: string, devRoot: string | undefined): string => {
 };
 
 const isSegment = (segment: string): boolean =>
-  GLOB_SEGMENT.test(segment) && segment !== "." && segment !== ".." && !segment.includes("**");
+  GLOB_SEGMENT.test(segment) &&
+  segment !== "." &&
+  segment !== ".." &&
+  !segment.includes("**") &&
+  !isSlow(segment);
+
+/** Node matches by a backtracking regular expression: each star more multiplies the time that a long name of a device takes. */
+const isSlow = (segment: string): boolean => segment.split("*").length - 1 > MAX_STARS;

@@ -35,6 +35,7 @@ t.test("a reader list that is named is the only one", async (t) => {
 t.test("globs are below /dev, relative, as the node has them, or as they are mounted", async (t) => {
   const globs = "ttyACM*, /dev/ttyUSB[0-3] ,/host/dev/serial/by-id/usb-Pico*,";
   t.same(globsOf(globs, { DEV_ROOT: "/host/dev" }), ["ttyACM*", "ttyUSB[0-3]", "serial/by-id/usb-Pico*"]);
+  t.same(globsOf("*a*b*"), ["*a*b*"]);
   t.same(globsOf(globs, { DEV_ROOT: "/host/dev/" }), ["ttyACM*", "ttyUSB[0-3]", "serial/by-id/usb-Pico*"]);
 });
 
@@ -51,6 +52,7 @@ for (const glob of [
   "tty{ACM",
   "!tty*",
   "tty\\*",
+  "*a*b*c*",
 ]) {
   t.test(`${glob} is no glob below /dev`, async (t) => {
     const [fault] = globsOf(`ttyACM0,${glob}`);
