@@ -53,6 +53,9 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
     AGENT_WRITE_TOKEN_FILE: at("token"),
     AGENT_CA_FILE: authority.caFile,
     PATH_POLICY_FILE: at("policy"),
+    DISCOVERY_TOKEN_FILE: at("token"),
+    DISCOVERY_CA_FILE: authority.caFile,
+    DISCOVERY_SERVER_NAME: "discovery.elsewhere.svc",
     TOGGLE_TEMPLATES: "True",
     KUBERNETES_SERVICE_HOST: "10.96.0.1",
     KUBERNETES_SERVICE_PORT: "443",
@@ -75,6 +78,11 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
       agentCaFile: authority.caFile,
       pathPolicyFile: at("policy"),
       toggleTemplates: true,
+      discovery: {
+        tokenFile: at("token"),
+        caFile: authority.caFile,
+        serverName: "discovery.elsewhere.svc",
+      },
       inCluster: {
         origin: "https://10.96.0.1:443",
         tokenFile: at("service-account/token"),
@@ -82,6 +90,13 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
       },
     },
   });
+});
+
+t.test("discovery is asked only with a token", async (t) => {
+  const none = parse({ ...minimal, DISCOVERY_CA_FILE: authority.caFile });
+  t.ok(none.ok && none.config.discovery === undefined);
+  const asked = parse({ ...minimal, DISCOVERY_TOKEN_FILE: at("token") });
+  t.match(asked, { config: { discovery: { serverName: "keyswitch-discovery.keyswitch.svc" } } });
 });
 
 t.test("a write token's file may be left out", async (t) => {
@@ -136,6 +151,18 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     { AGENT_CA_FILE: at("token") },
     "AGENT_CA_FILE",
     `${at("token")} holds no PEM certificate`,
+  ],
+  [
+    "discovery's CA file holds a certificate",
+    { DISCOVERY_CA_FILE: at("token") },
+    "DISCOVERY_CA_FILE",
+    `${at("token")} holds no PEM certificate`,
+  ],
+  [
+    "discovery's name is one that a certificate can have",
+    { DISCOVERY_SERVER_NAME: "a b" },
+    "DISCOVERY_SERVER_NAME",
+    "must be a DNS name",
   ],
   [
     "a certificate needs its key",
