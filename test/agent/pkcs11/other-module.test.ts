@@ -4,6 +4,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t, { type Test } from "tap";
@@ -30,12 +31,10 @@ const tpmModule = (): string => {
   return found;
 };
 
-/** A TPM that listens on loopback. */
-const startTpm = async (t: Test, dir: string): Promise<string> => {
-  const port = await freePort();
+/** Undefined where the driver of the TPM ended, because one of its ports was taken meanwhile. */
+const listeningTpm = async (dir: string, port: number): Promise<ChildProcess | undefined> => {
   const control = port + 1; // where the module's driver looks for it
   const address = (one: number): string => `type=tcp,port=${one},bindaddr=127.0.0.1`;
-  mkdirSync(join(dir, "state"));
   const tpm: ChildProcess = spawn(
     "swtpm",
     [
@@ -44,12 +43,41 @@ const startTpm = async (t: Test, dir: string): Promise<string> => {
     ].flat(),
     { stdio: "ignore" },
   );
-  t.teardown(async () => {
-    if (tpm.exitCode !== null) return;
-    tpm.kill("SIGKILL");
-    await once(tpm, "exit");
-  });
-  return `swtpm:host=127.0.0.1,port=${port}`;
+  await eventually(
+    "swtpm listens, or ends",
+    async () => tpm.exitCode !== null || (await isListening(control)),
+  );
+  return tpm.exitCode === null ? tpm : undefined;
+};
+
+/** A TPM that listens on loopback. */
+const startTpm = async (t: Test, dir: string): Promise<string> => {
+  mkdirSync(join(dir, "state"));
+  for (let tries = 1; tries <= 20; tries += 1) {
+    const port = await freePort();
+    // A port that a connection has just left is free to nobody who does not ask for it with SO_REUSEADDR.
+    const tpm = await listeningTpm(dir, port);
+    if (tpm === undefined) continue;
+    t.teardown(async () => {
+      if (tpm.exitCode !== null) return;
+      tpm.kill("SIGKILL");
+      await once(tpm, "exit");
+    });
+    return `swtpm:host=127.0.0.1,port=${port}`;
+  }
+  throw new Error("swtpm found no two free ports in a row");
+};
+
+const isListening = async (port: number): Promise<boolean> => {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 };
 
 const tpmFixture = async (t: Test): Promise<TpmFixture> => {
