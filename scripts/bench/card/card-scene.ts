@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { initialisedCard } from "../../../test/doubles/sc-hsm/applet.ts";
 import { insertCard, type VirtualCard } from "../../../test/doubles/sc-hsm/card.ts";
 import { openscModule, startPcscd } from "../../../test/doubles/sc-hsm/pcscd.ts";
+import { eventually } from "../../local/eventually.ts";
 import { type ServerProcess, startServerProcess } from "../../local/server-process.ts";
 
 export type CardScene = {
@@ -44,6 +45,12 @@ export const openCardScene = async (folder: string): Promise<CardScene> => {
   const memory = initialisedCard({ label: "bench", pin, soPin: randomBytes(8).toString("hex") });
   const card = insertCard(memory, pcscd.reader);
   const module = openscModule();
+  await eventually("pcscd has noticed the card", () =>
+    ended("pkcs11-tool", ["--module", module, "--list-objects"], pcscd.env).then(
+      () => true,
+      () => false,
+    ),
+  );
   let filled = 0;
   return {
     card,
