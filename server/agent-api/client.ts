@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends one request of the agent API (docs/agent-api.md) and returns the response, or why there is none.
+// Sends one request to an agent or to discovery (docs/agent-api.md, docs/discovery.md) and returns the response, or why there is none.
 import { connectionFault } from "../http/connection-fault.ts";
 import type { HttpPool } from "../http/http-pool.ts";
 
@@ -31,6 +31,8 @@ export type NoAnswer = { kind: "late" | "no-room" | "refused" | "unreachable"; w
 
 export type CallOptions = {
   signal: AbortSignal;
+  /** `scheme://host:port`, for a pool that is not of one server. */
+  origin?: string;
   /** Whether it may be sent once more where a kept connection turned out to be closed; by default it may. */
   repeatable?: boolean;
   /**
@@ -62,9 +64,10 @@ class NoRoom extends Error {}
 const exchange = async (
   http: HttpPool,
   request: AgentRequest,
-  { signal, roomFor, repeatable = true }: CallOptions,
+  { signal, origin, roomFor, repeatable = true }: CallOptions,
 ): Promise<WireAnswer> => {
   const { statusCode, headers, body } = await http.send({
+    ...(origin !== undefined && { origin }),
     method: request.method,
     path: request.path,
     headers: headersOf(request, http.authorization()),

@@ -2,8 +2,8 @@
 // Asks the discovery of several nodes at once, by the addresses of its pods and within one deadline.
 import type { Logger } from "pino";
 import type { NodeReport, Question, Reading } from "../../hooks/hsmdevice/index.ts";
+import { callAgent } from "../agent-api/client.ts";
 import { DiscoveryBody } from "../discovery-api/schema.ts";
-import { connectionFault } from "../http/connection-fault.ts";
 import { type HttpPool, openHttpPool } from "../http/http-pool.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
@@ -80,25 +80,10 @@ const askOne = async (
   http: HttpPool,
   { origin, signal, requestId }: { origin: string; signal: AbortSignal; requestId: string },
 ): Promise<Answer> => {
-  try {
-    const authorization = http.authorization();
-    const answer = await http.send({
-      origin,
-      method: "GET",
-      path: "/v1/devices",
-      headers: {
-        accept: "application/json",
-        "x-request-id": requestId,
-        ...(authorization !== undefined && { authorization }),
-      },
-      signal,
-      repeatable: true,
-    });
-    const text = await answer.body.text();
-    if (answer.statusCode !== 200) return { ok: false, message: `answered ${answer.statusCode}` };
-    const report = jsonOf(text);
-    return body.Check(report) ? { ok: true, report } : { ok: false, message: "answered something else" };
-  } catch (error) {
-    return { ok: false, message: signal.aborted ? "did not answer in time" : connectionFault(error).what };
-  }
+  const request = { method: "GET", path: "/v1/devices", requestId } as const;
+  const answer = await callAgent(http, request, { origin, signal });
+  if (!("status" in answer)) return { ok: false, message: answer.what };
+  if (answer.status !== 200) return { ok: false, message: `answered ${answer.status}` };
+  const report = jsonOf(answer.body);
+  return body.Check(report) ? { ok: true, report } : { ok: false, message: "answered something else" };
 };
