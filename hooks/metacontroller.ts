@@ -2,7 +2,17 @@
 // Defines the requests and responses of Metacontroller's CompositeController hooks, version v2, and what a hook says beside.
 // https://metacontroller.github.io/metacontroller/api/compositecontroller.html
 import { type Static, type TProperties, type TSchema, Type } from "@sinclair/typebox";
-import { AnyObject } from "./kubernetes.ts";
+import { AnyObject, NamespacedMeta } from "./kubernetes.ts";
+
+/** A parent as a hook request carries it. A status that is not ours is read as none, so it is not checked here. */
+export const Parent = <K extends string, S extends TSchema>(kind: K, spec: S) =>
+  Type.Object({
+    apiVersion: Type.String(),
+    kind: Type.Literal(kind),
+    metadata: NamespacedMeta,
+    spec,
+    status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  });
 
 /** Objects keyed `namespace/name`; the groups that hold them are keyed `Kind.version` or `Kind.group/version`. */
 export const ObjectsByName = <O extends TSchema>(object: O) => Type.Record(Type.String(), object);

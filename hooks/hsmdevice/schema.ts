@@ -4,8 +4,8 @@
 import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
 import { DNS_SUBDOMAIN, LABEL_VALUE, MAX_NAME } from "../formats.ts";
-import { AnyObject, conditions, NamespacedMeta } from "../kubernetes.ts";
-import { CustomizeRequest, ObjectsByName } from "../metacontroller.ts";
+import { AnyObject, conditions } from "../kubernetes.ts";
+import { CustomizeRequest, ObjectsByName, Parent } from "../metacontroller.ts";
 import { TIME_PATTERN } from "../rfc3339.ts";
 import { Deployment, Named, Node, Pod } from "./objects.ts";
 
@@ -235,14 +235,8 @@ export const HSMDeviceStatus = Type.Object({
 });
 export type HSMDeviceStatus = Static<typeof HSMDeviceStatus>;
 
-/** An HSMDevice as a hook request carries it. A status that is not ours is read as none, so it is not checked here. */
-export const HSMDevice = Type.Object({
-  apiVersion: Type.String(),
-  kind: Type.Literal("HSMDevice"),
-  metadata: NamespacedMeta,
-  spec: HSMDeviceSpec,
-  status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-});
+/** An HSMDevice as a hook request carries it. */
+export const HSMDevice = Parent("HSMDevice", HSMDeviceSpec);
 export type HSMDevice = Static<typeof HSMDevice>;
 
 /** The children of an HSMDevice, as Metacontroller groups them. */

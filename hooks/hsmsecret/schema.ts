@@ -11,8 +11,8 @@ import {
   MAX_PATH_BYTES,
   PATH_PATTERN_RE2,
 } from "../formats.ts";
-import { conditions, NamespacedMeta, Secret } from "../kubernetes.ts";
-import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
+import { conditions, Secret } from "../kubernetes.ts";
+import { CustomizeRequest, ObjectsByName, Parent, SyncRequest } from "../metacontroller.ts";
 
 const SECRET_KEY = "^[-._a-zA-Z0-9]+$";
 
@@ -250,14 +250,8 @@ export const HSMSecretStatus = Type.Object({
 });
 export type HSMSecretStatus = Static<typeof HSMSecretStatus>;
 
-/** An HSMSecret as a hook request carries it. A status that is not ours is read as none, so it is not checked here. */
-export const HSMSecret = Type.Object({
-  apiVersion: Type.String(),
-  kind: Type.Literal("HSMSecret"),
-  metadata: NamespacedMeta,
-  spec: Type.Optional(HSMSecretSpec),
-  status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-});
+/** An HSMSecret as a hook request carries it. */
+export const HSMSecret = Parent("HSMSecret", Type.Optional(HSMSecretSpec));
 export type HSMSecret = Static<typeof HSMSecret>;
 
 /** The body of POST /hooks/hsmsecret/sync and …/finalize. */

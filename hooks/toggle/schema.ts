@@ -4,8 +4,8 @@
 import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
 import { DNS_SUBDOMAIN, LABEL_VALUE, MAX_NAME } from "../formats.ts";
-import { conditions, NamespacedMeta } from "../kubernetes.ts";
-import { CustomizeRequest, ObjectsByName, SyncRequest } from "../metacontroller.ts";
+import { conditions } from "../kubernetes.ts";
+import { CustomizeRequest, ObjectsByName, Parent, SyncRequest } from "../metacontroller.ts";
 import { TIME_PATTERN } from "../rfc3339.ts";
 import { Deployment } from "./deployment.ts";
 
@@ -182,14 +182,8 @@ export const ToggleStatus = Type.Object({
 });
 export type ToggleStatus = Static<typeof ToggleStatus>;
 
-/** A Toggle as a hook request carries it. A status that is not ours is read as none, so it is not checked here. */
-export const Toggle = Type.Object({
-  apiVersion: Type.String(),
-  kind: Type.Literal("Toggle"),
-  metadata: NamespacedMeta,
-  spec: ToggleSpec,
-  status: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-});
+/** A Toggle as a hook request carries it. */
+export const Toggle = Parent("Toggle", ToggleSpec);
 export type Toggle = Static<typeof Toggle>;
 
 /** The body of POST /hooks/toggle/sync and …/finalize. */
