@@ -57,6 +57,18 @@ export const errors = {
     text: "An object on the token belongs to this path and to another one; the message names it.",
     kind: "token-refuses",
   },
+  NOT_PRIMARY: {
+    status: 409,
+    text: "This token is a mirror; writes go to the primary, which the message names.",
+    kind: "passes",
+  },
+  NOT_A_MEMBER: {
+    status: 409,
+    text: "The token belongs to no set and holds secrets of its own; kubectl hsm mirror adopt joins it.",
+  },
+  OTHER_SET: { status: 409, text: "The token belongs to another set of HSMs." },
+  STALE_EPOCH: { status: 409, text: "The token has seen a newer epoch of its set than this." },
+  STALE_ORDER: { status: 409, text: "The agent has started again since, or was given a newer role." },
   PRECONDITION_FAILED: {
     status: 412,
     text: "The secret is not in the state that the request's condition names.",
@@ -121,6 +133,16 @@ export const errors = {
     kind: "token-unreadable",
   },
   TIMEOUT: { status: 503, text: "The token did not answer in time.", kind: "token-unreadable" },
+  NO_LEASE: {
+    status: 503,
+    text: "No member of the set takes writes at the moment: the primary's lease has ended, or is being handed over.",
+    kind: "passes",
+  },
+  NO_MIRROR: {
+    status: 503,
+    text: "No mirror is complete, and mirroring.acknowledge: Mirror takes no write that a mirror does not hold too.",
+    kind: "passes",
+  },
   WRITE_UNCERTAIN: {
     status: 503,
     text: "The write was cut off, or can't be seen. The token holds the old secret or the new one, whole: read it, then try again.",
@@ -141,6 +163,12 @@ export const errors = {
     text: "The token has no room for this; nothing was changed. The message says what it holds.",
     kind: "token-refuses",
     remedy: "Remove something from the token.",
+  },
+  MIRROR_FULL: {
+    status: 507,
+    text: "A mirror has no room for this, so that the primary does not take it; the message names it.",
+    kind: "token-refuses",
+    remedy: "Remove something from the set, or replace the smaller HSM.",
   },
   QUOTA_EXCEEDED: {
     status: 507,

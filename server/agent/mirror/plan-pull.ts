@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans what a mirror takes over from the primary: it follows what replaces its copies, and keeps what nobody knows of.
+import { relate, type Stamp } from "../storage/stamp.ts";
+
+/** A deletion that every member of the set has to see before it is forgotten. */
+export type Tombstone = Stamp & { readonly path: string };
+
+/** A secret that a member holds, without its values. */
+export type HeldSecret = {
+  readonly path: string;
+  readonly checksum: string;
+  readonly keys: readonly string[];
+  readonly bytes: number;
+  readonly stamp: Stamp;
+};
+
+/** What a token holds of its set. `set`: the set's name; undefined: the token belongs to none. */
+export type Holding = {
+  readonly set?: string;
+  readonly epoch: number;
+  readonly secrets: readonly HeldSecret[];
+  readonly tombstones: readonly Tombstone[];
+};
+
+/** What stands on a mirror beside what the primary has; undefined: nothing, or a deletion. */
+export type Divergence = { readonly path: string; readonly here?: HeldSecret; readonly there?: HeldSecret };
+
+export type PullPlan = {
+  /** Paths to read from the primary and to write here. */
+  readonly copy: readonly string[];
+  /** Paths to delete here. */
+  readonly remove: readonly string[];
+  /** The tombstones that this token has from now on. */
+  readonly tombstones: readonly Tombstone[];
+  /** Kept as it is, until somebody decides. */
+  readonly diverged: readonly Divergence[];
+};
+
+/** Why nothing is pulled from a source. */
+export type PullRefusal = "other-set" | "older-epoch" | "empty-source";
+
+const byPath = <T extends { readonly path: string }>(items: readonly T[]): Map<string, T> =>
+  new Map(items.map((item) => [item.path, item]));
+
+/** The state of one path on one token: a secret, a deletion, or nothing known. */
+type Side = { readonly secret?: HeldSecret; readonly tombstone?: Tombstone };
+
+/** A tombstone beside a secret which it does not know of is an older one; else the deletion is under way. */
+const sideOf = (secret: HeldSecret | undefined, tombstone: Tombstone | undefined): Side => {
+  if (secret === undefined) return tombstone === undefined ? {} : { tombstone };
+  const isDeleted = tombstone !== undefined && ["ahead", "same"].includes(relate(tombstone, secret.stamp));
+  return isDeleted ? { tombstone } : { secret };
+};
+
+const stampOfSide = ({ secret, tombstone }: Side): Stamp | undefined => secret?.stamp ?? tombstone;
+
+const isSame = (here: Side, there: Side): boolean =>
+  here.secret?.checksum === there.secret?.checksum &&
+  (here.secret === undefined) === (there.secret === undefined);
+
+type Step = "keep" | "follow" | "diverged";
+
+/** What becomes of a path. Nothing at the primary follows nothing: a deletion is told by a tombstone alone. */
+const stepOf = (here: Side, there: Side): Step => {
+  const [mine, theirs] = [stampOfSide(here), stampOfSide(there)];
+  if (theirs === undefined) return here.secret === undefined ? "keep" : "diverged";
+  if (mine === undefined) return "follow";
+  switch (relate(mine, theirs)) {
+    case "same":
+      return isSame(here, there) ? "keep" : "diverged";
+    case "behind":
+      return "follow";
+    // Both have deleted it: there is nothing that could be lost.
+    default:
+      return here.secret === undefined && there.secret === undefined ? "follow" : "diverged";
+  }
+};
+
+/** Why `there` is no source for `here`; undefined: it is one. */
+export const refusalOf = (here: Holding, there: Holding): PullRefusal | undefined => {
+  if (there.set === undefined || (here.set !== undefined && here.set !== there.set)) return "other-set";
+  if (there.epoch < here.epoch) return "older-epoch";
+  const isEmpty = there.secrets.length === 0 && there.tombstones.length === 0;
+  return isEmpty && here.secrets.length > 0 ? "empty-source" : undefined;
+};
+
+/** What a mirror with `here` does to follow the primary with `there`, which `refusalOf` let pass. Paths are sorted. */
+export const planPull = (here: Holding, there: Holding): PullPlan => {
+  const [mySecrets, myTombstones] = [byPath(here.secrets), byPath(here.tombstones)];
+  const [theirSecrets, theirTombstones] = [byPath(there.secrets), byPath(there.tombstones)];
+  const all = [mySecrets, myTombstones, theirSecrets, theirTombstones].flatMap((side) => [...side.keys()]);
+  const copy: string[] = [];
+  const remove: string[] = [];
+  const tombstones: Tombstone[] = [];
+  const diverged: Divergence[] = [];
+  for (const path of [...new Set(all)].sort()) {
+    const mine = sideOf(mySecrets.get(path), myTombstones.get(path));
+    const theirs = sideOf(theirSecrets.get(path), theirTombstones.get(path));
+    const step = stepOf(mine, theirs);
+    if (step === "diverged") {
+      diverged.push({
+        path,
+        ...(mine.secret !== undefined && { here: mine.secret }),
+        ...(theirs.secret !== undefined && { there: theirs.secret }),
+      });
+    }
+    if (step === "follow" && theirs.secret !== undefined) copy.push(path);
+    if (step === "follow" && theirs.secret === undefined && mySecrets.has(path)) remove.push(path);
+    const tombstone = step === "diverged" ? mine.tombstone : theirs.tombstone;
+    if (tombstone !== undefined) tombstones.push(tombstone);
+  }
+  return { copy, remove, tombstones, diverged };
+};

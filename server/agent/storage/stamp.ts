@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Orders the writes of one path over several tokens: each write has a stamp, and knows the last stamp of each epoch before it.
+import type { StoredMetadata } from "../../agent-api/schema.ts";
+import { VERSION_LABEL } from "./per-key.ts";
+
+/**
+ * When a secret or its deletion was written. `epoch` is that of the set, which has one writer; `version` counts the writes of the
+ * path. `history`: the last version of each earlier epoch that this write has replaced, oldest first.
+ */
+export type Stamp = {
+  readonly epoch: number;
+  readonly version: number;
+  readonly history: readonly (readonly [epoch: number, version: number])[];
+};
+
+/** The label with the epoch of a write; a secret without it was written outside any set, in epoch 0. */
+export const EPOCH_LABEL = "sync.epoch";
+/** The label with the history, `epoch.version` separated by commas. */
+export const HISTORY_LABEL = "sync.history";
+
+/** Older epochs are forgotten; a copy from one of them is then told apart as diverged, and so kept. */
+const MAX_HISTORY = 16;
+
+const countOf = (text: string | undefined): number => {
+  const count = /^\d{1,16}$/.test(text ?? "") ? Number(text) : 0;
+  return Number.isSafeInteger(count) ? count : 0;
+};
+
+const parseHistory = (text: string | undefined): [number, number][] =>
+  (text ?? "")
+    .split(",")
+    .map((entry) => /^(\d{1,16})\.(\d{1,16})$/.exec(entry))
+    .flatMap((match): [number, number][] => (match === null ? [] : [[Number(match[1]), Number(match[2])]]));
+
+/** The stamp of a secret that is stored as `version` with `metadata`. */
+export const stampOf = (version: number, metadata: Pick<StoredMetadata, "labels">): Stamp => ({
+  epoch: countOf(metadata.labels?.[EPOCH_LABEL]),
+  version,
+  history: parseHistory(metadata.labels?.[HISTORY_LABEL]),
+});
+
+/** The labels that say `stamp`, but for the version, which each layout writes itself. */
+export const stampLabels = ({ epoch, history }: Omit<Stamp, "version">): Record<string, string> => ({
+  ...(epoch > 0 && { [EPOCH_LABEL]: String(epoch) }),
+  ...(history.length > 0 && { [HISTORY_LABEL]: history.map((entry) => entry.join(".")).join(",") }),
+});
+
+/** Whether a label is one of a stamp. */
+export const isStampLabel = (name: string): boolean =>
+  name === VERSION_LABEL || name === EPOCH_LABEL || name === HISTORY_LABEL;
+
+/** The stamp of the write that in `epoch` replaces everything in `replaced`: greater than each of them. */
+export const nextStamp = (epoch: number, replaced: readonly Stamp[]): Stamp => {
+  const last = new Map<number, number>();
+  for (const stamp of replaced) {
+    for (const [before, version] of [...stamp.history, [stamp.epoch, stamp.version] as const]) {
+      last.set(before, Math.max(version, last.get(before) ?? 0));
+    }
+  }
+  const version = Math.max(0, ...replaced.map((stamp) => stamp.version)) + 1;
+  last.delete(epoch);
+  const history = [...last].sort(([a], [b]) => a - b).slice(-MAX_HISTORY);
+  return { epoch, version, history };
+};
+
+/** Whether the write of `stamp` is `other` or came after it, knowing of it. */
+const includes = (stamp: Stamp, other: Stamp): boolean => {
+  if (stamp.epoch === other.epoch) return stamp.version >= other.version;
+  const known = stamp.history.find(([epoch]) => epoch === other.epoch);
+  return known !== undefined && known[1] >= other.version;
+};
+
+/** How `mine` stands to `theirs`. `diverged`: neither knows of the other. */
+export const relate = (mine: Stamp, theirs: Stamp): "same" | "behind" | "ahead" | "diverged" => {
+  const knows = includes(mine, theirs);
+  const isKnown = includes(theirs, mine);
+  if (knows && isKnown) return "same";
+  return knows ? "ahead" : isKnown ? "behind" : "diverged";
+};
