@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes the orders by which agents get their roles: leases, granted only from a status that was read back.
-import { answers, isComplete, type RoleView } from "./role-view.ts";
+import { answers, keepsUp, type RoleView } from "./role-view.ts";
 
 /** How long a lease runs, in seconds. */
 export const LEASE_SECONDS = 30;
@@ -64,10 +64,13 @@ export const ordersOf = (view: RoleView): Order[] => {
   });
 };
 
-/** Whom the primary waits for: those that the status counts on, and those that have caught up and are to be counted on next. */
+/** Whom the primary waits for: those that the status counts on, and those that keep up and are to be counted on next. */
 const acksOf = (view: RoleView): string[] => {
-  const joining = view.members.filter(
-    (member) => member.id !== view.state.primary && isComplete(view, member),
-  );
-  return [...new Set([...(view.state.inSync ?? []), ...joining.map(({ id }) => id)])].sort();
+  const { members, state } = view;
+  const primary = members.find(({ id }) => id === state.primary);
+  const joining =
+    primary === undefined || !answers(primary)
+      ? []
+      : members.filter((member) => member !== primary && keepsUp(view, member, primary));
+  return [...new Set([...(state.inSync ?? []), ...joining.map(({ id }) => id)])].sort();
 };

@@ -3,6 +3,8 @@
 
 /** A mirror whose last whole pull is older than this many of its intervals and a minute is not complete. */
 const COMPLETE_INTERVALS = 2;
+/** A mirror that is behind for longer is not waited for any more. */
+const BEHIND_SECONDS = 15;
 
 /** What an agent said of itself (server/agent-api/role-schema.ts). */
 export interface RoleReport {
@@ -100,9 +102,13 @@ export const isComplete = (view: RoleView, member: Member): member is Answering 
   );
 };
 
+/** Whether it is complete, and has nothing of its own in place of what the primary has. */
+export const isWhole = (view: RoleView, member: Member): member is Answering =>
+  isComplete(view, member) && member.report.mirror?.diverged === 0;
+
 /** Whether the mirror holds every change that the primary had made when it gave its report. */
 export const hasCaughtUp = (view: RoleView, mirror: Member, primary: Answering): boolean => {
-  if (!isComplete(view, mirror)) return false;
+  if (!isWhole(view, mirror)) return false;
   const holds = mirror.report.mirror?.holds;
   return holds?.instance === primary.report.instance && holds.position >= primary.report.position;
 };
@@ -117,3 +123,8 @@ export const workingPrimary = (view: RoleView): Answering | undefined => {
   const isFounder = primary.report.set === null && view.state.established !== true;
   return isFounder || belongs(view, primary) ? primary : undefined;
 };
+
+/** Whether a mirror is worth waiting for: one that is behind and has pulled nothing for long holds up every write. */
+export const keepsUp = (view: RoleView, mirror: Member, primary: Answering): boolean =>
+  isWhole(view, mirror) &&
+  (hasCaughtUp(view, mirror, primary) || (mirror.report.mirror?.ageSeconds ?? 0) <= BEHIND_SECONDS);

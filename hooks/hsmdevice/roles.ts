@@ -9,6 +9,8 @@ import {
   epochOf,
   hasCaughtUp,
   isComplete,
+  isWhole,
+  keepsUp,
   type Member,
   type RoleState,
   type RoleView,
@@ -99,6 +101,8 @@ const elect = (view: RoleView): RoleDecision => {
 const isDue = ({ now }: RoleView, since: string, seconds: number): boolean =>
   secondsUntil(now, since) >= seconds;
 
+const divergedOf = ({ report }: Answering): number => report.mirror?.diverged ?? 0;
+
 /** Who may follow a primary that is lost. With acknowledge: Mirror those alone that hold every acknowledged write. */
 const heirOf = (view: RoleView): Answering | undefined => {
   const { state, rules, members } = view;
@@ -106,7 +110,7 @@ const heirOf = (view: RoleView): Answering | undefined => {
     .filter((member) => member.id !== state.primary)
     .filter((member): member is Answering => isComplete(view, member))
     .filter(({ id }) => rules.acknowledge === "Primary" || state.inSync?.includes(id) === true)
-    .sort(byContent(view));
+    .sort((a, b) => divergedOf(a) - divergedOf(b) || byContent(view)(a, b));
   return heir;
 };
 
@@ -146,15 +150,15 @@ const inSyncOf = (view: RoleView, primary: Answering): string[] | undefined => {
     .filter(({ id }) => id !== primary.id)
     .filter((member) =>
       inSync.includes(member.id)
-        ? isComplete(view, member)
+        ? keepsUp(view, member, primary)
         : waitedFor.includes(member.id) && hasCaughtUp(view, member, primary),
     )
     .map(({ id }) => id);
 };
 
-/** A member that was adopted with its secrets, where the primary holds nothing yet and never did. */
-const fuller = (view: RoleView, { id, report }: Answering): Answering | undefined =>
-  report.secrets === 0 && report.versions === 0 && report.set !== null
+/** A member that was adopted with its secrets, where the first primary of the set holds nothing yet and never did. */
+const adopted = (view: RoleView, { id, report }: Answering): Answering | undefined =>
+  view.state.epoch === 1 && report.secrets === 0 && report.versions === 0 && report.set !== null
     ? view.members
         .filter((member): member is Answering => member.id !== id && belongs(view, member))
         .find((member) => member.report.secrets !== 0)
@@ -169,8 +173,8 @@ const withPrimary = (view: RoleView, primary: Answering): RoleDecision => {
     established: state.established ?? (isOurs ? true : undefined),
     inSync: inSyncOf(view, primary),
   });
-  const full = fuller(view, primary);
-  if (full !== undefined) return { next: chosen(view, full), event: "handover" };
+  const full = adopted(view, primary);
+  if (full !== undefined) return changeOver(view, primary, next, full, true);
   if (rules.primaryNode === state.preferredNode) return { next };
   const isThere = rules.primaryNode === undefined || primary.node === rules.primaryNode;
   return isThere
@@ -182,19 +186,30 @@ const withPrimary = (view: RoleView, primary: Answering): RoleDecision => {
 const isDrained = ({ state }: RoleView, { report: { lease, writing } }: Answering): boolean =>
   state.unreachableSince === undefined && writing === 0 && (lease === null || lease.draining);
 
-/** One step of a planned hand-over: the primary stops, the other one catches up, and only then the roles change. */
+/** A planned hand-over to the member that somebody has named. */
 const handOver = (view: RoleView, primary: Answering, next: RoleState): RoleDecision => {
-  const { state, rules, members, now } = view;
+  const { rules, members } = view;
   const target = members.find(({ node }) => node === rules.primaryNode);
-  if (target === undefined || !isComplete(view, target)) {
-    return {
-      next,
-      waiting: `No mirror on node ${rules.primaryNode} is complete, so that ${primary.id} stays primary.`,
-    };
-  }
+  return target !== undefined && isWhole(view, target)
+    ? changeOver(view, primary, next, target, hasCaughtUp(view, target, primary))
+    : {
+        next,
+        waiting: `No mirror on node ${rules.primaryNode} is complete and without diverged secrets, so that ${primary.id} stays primary.`,
+      };
+};
+
+/** One step of a hand-over: the primary stops, the other one catches up, and only then the roles change. */
+const changeOver = (
+  view: RoleView,
+  primary: Answering,
+  next: RoleState,
+  target: Member,
+  isReady: boolean,
+): RoleDecision => {
+  const { state, rules, now } = view;
   const { handover } = state;
   if (handover?.to !== target.id) return { next: { ...next, handover: { to: target.id, since: now } } };
-  if (isDrained(view, primary) && hasCaughtUp(view, target, primary)) {
+  if (isReady && isDrained(view, primary)) {
     return { next: chosen({ ...view, state: next }, target), event: "handover" };
   }
   return isDue(view, handover.since, HANDOVER_SECONDS)

@@ -37,7 +37,7 @@ export type PullPlan = {
 };
 
 /** Why nothing is pulled from a source. */
-export type PullRefusal = "other-set" | "older-epoch" | "empty-source";
+export type PullRefusal = "other-set" | "older-epoch";
 
 const byPath = <T extends { readonly path: string }>(items: readonly T[]): Map<string, T> =>
   new Map(items.map((item) => [item.path, item]));
@@ -79,35 +79,44 @@ const stepOf = (here: Side, there: Side): Step => {
 /** Why `there` is no source for `here`; undefined: it is one. */
 export const refusalOf = (here: Holding, there: Holding): PullRefusal | undefined => {
   if (there.set === undefined || (here.set !== undefined && here.set !== there.set)) return "other-set";
-  if (there.epoch < here.epoch) return "older-epoch";
-  const isEmpty = there.secrets.length === 0 && there.tombstones.length === 0;
-  return isEmpty && here.secrets.length > 0 ? "empty-source" : undefined;
+  return there.epoch < here.epoch ? "older-epoch" : undefined;
 };
 
-/** What a mirror with `here` does to follow the primary with `there`, which `refusalOf` let pass. Paths are sorted. */
+const divergenceOf = (path: string, mine: Side, theirs: Side): Divergence => ({
+  path,
+  ...(mine.secret !== undefined && { here: mine.secret }),
+  ...(theirs.secret !== undefined && { there: theirs.secret }),
+});
+
+const isBlank = ({ secrets, tombstones }: Holding): boolean =>
+  secrets.length === 0 && tombstones.length === 0;
+
+/**
+ * What a mirror with `here` does to follow the primary with `there`, which `refusalOf` let pass. Paths are sorted. From a token that
+ * holds nothing, not even a deletion, nothing is taken: what is here has diverged.
+ */
 export const planPull = (here: Holding, there: Holding): PullPlan => {
   const [mySecrets, myTombstones] = [byPath(here.secrets), byPath(here.tombstones)];
   const [theirSecrets, theirTombstones] = [byPath(there.secrets), byPath(there.tombstones)];
   const all = [mySecrets, myTombstones, theirSecrets, theirTombstones].flatMap((side) => [...side.keys()]);
-  const copy: string[] = [];
-  const remove: string[] = [];
-  const tombstones: Tombstone[] = [];
-  const diverged: Divergence[] = [];
-  for (const path of [...new Set(all)].sort()) {
+  const steps = [...new Set(all)].sort().map((path) => {
     const mine = sideOf(mySecrets.get(path), myTombstones.get(path));
     const theirs = sideOf(theirSecrets.get(path), theirTombstones.get(path));
-    const step = stepOf(mine, theirs);
-    if (step === "diverged") {
-      diverged.push({
-        path,
-        ...(mine.secret !== undefined && { here: mine.secret }),
-        ...(theirs.secret !== undefined && { there: theirs.secret }),
-      });
-    }
-    if (step === "follow" && theirs.secret !== undefined) copy.push(path);
-    if (step === "follow" && theirs.secret === undefined && mySecrets.has(path)) remove.push(path);
+    return { path, mine, theirs, step: stepOf(mine, theirs) };
+  });
+  const follows = steps.filter(({ step }) => step === "follow");
+  const tombstones = steps.flatMap(({ step, mine, theirs }) => {
     const tombstone = step === "diverged" ? mine.tombstone : theirs.tombstone;
-    if (tombstone !== undefined) tombstones.push(tombstone);
-  }
-  return { copy, remove, tombstones, diverged };
+    return tombstone === undefined ? [] : [tombstone];
+  });
+  return {
+    copy: follows.filter(({ theirs }) => theirs.secret !== undefined).map(({ path }) => path),
+    remove: follows
+      .filter(({ path, theirs }) => theirs.secret === undefined && mySecrets.has(path))
+      .map(({ path }) => path),
+    tombstones: isBlank(there) ? here.tombstones : tombstones,
+    diverged: steps
+      .filter(({ step }) => step === "diverged")
+      .map(({ path, mine, theirs }) => divergenceOf(path, mine, theirs)),
+  };
 };
