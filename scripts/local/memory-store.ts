@@ -2,6 +2,8 @@
 // Implements the agent's secret store in memory, for tests and for local runs on machines without SoftHSM2.
 import { checksum } from "../../hooks/checksum.ts";
 import { applyChange, type Content } from "../../server/agent/apply-change.ts";
+import { summaryOf } from "../../server/agent/pkcs11/list-report.ts";
+import { type Origin, stampOf, stampOfWrite, withStamp } from "../../server/agent/storage/stamp.ts";
 import {
   type ChangeResult,
   type ListResult,
@@ -29,6 +31,13 @@ export type MemoryStoreOptions = {
   pin?: string;
 };
 
+/** What else decides what is written. */
+type WriteWays = {
+  layout?: Secret["layout"] | undefined;
+  version?: number | undefined;
+  origin?: Origin | undefined;
+};
+
 /** The secrets, by their path. */
 class Secrets {
   readonly #secrets = new Map<string, Secret>();
@@ -41,14 +50,16 @@ class Secrets {
     return this.#secrets.size;
   }
 
-  /** Makes `content` the secret at `path`, as one more version. */
-  write(path: string, { data, metadata }: Content, layout?: Secret["layout"]): Secret {
+  /** Makes `content` the secret at `path`, as one more version unless it has one of its own. */
+  write(path: string, { data, metadata }: Content, { layout, version, origin }: WriteWays = {}): Secret {
     const before = this.get(path);
+    const replaced = before && stampOf(before.version, before.metadata);
+    const stamp = stampOfWrite(replaced, origin, before?.version ?? 0);
     const secret: Secret = {
       data,
-      metadata,
+      metadata: version === undefined ? withStamp(metadata, stamp) : metadata,
       checksum: checksum(data),
-      version: (before?.version ?? 0) + 1,
+      version: version ?? stamp.version,
       layout: layout ?? before?.layout ?? "packed",
     };
     this.#secrets.set(path, secret);
@@ -59,7 +70,7 @@ class Secrets {
     this.#secrets.delete(path);
   }
 
-  change(...[path, wanted, precondition = {}]: Parameters<SecretStore["change"]>): ChangeResult {
+  change(...[path, wanted, precondition = {}, origin]: Parameters<SecretStore["change"]>): ChangeResult {
     const current = this.get(path);
     const before = current?.checksum ?? null;
     const intent = applyChange(current, wanted, precondition);
@@ -69,7 +80,9 @@ class Secrets {
       return { kind: "deleted", before };
     }
     // A write makes the store's own layout, whatever the secret had.
-    const { checksum: sum, version, data } = this.write(path, intent.content, intent.layout ?? "packed");
+    const { content, layout = "packed", version: own } = intent;
+    const written = this.write(path, content, { layout, version: own, origin });
+    const { checksum: sum, version, data } = written;
     const outcome = wanted.type === "repack" ? "repacked" : before === null ? "created" : "changed";
     return { kind: "written", outcome, before, checksum: sum, version, keys: [...data.keys()].sort() };
   }
@@ -78,14 +91,7 @@ class Secrets {
     const secrets = [...this.#secrets]
       .filter(([path]) => path.startsWith(prefix))
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([path, { data, checksum: sum, version, layout }]) => ({
-        path,
-        checksum: sum,
-        keys: [...data.keys()].sort(),
-        bytes: [...data.values()].reduce((total, value) => total + value.length, 0),
-        version,
-        layout,
-      }));
+      .map(([path, secret]) => summaryOf(path, secret));
     return { kind: "listed", secrets };
   }
 }
@@ -126,7 +132,7 @@ export const createMemoryStore = (label = "memory", options: MemoryStoreOptions 
       const values = Object.entries(keys).map(
         ([key, value]) => [key, typeof value === "string" ? Buffer.from(value) : value] as const,
       );
-      secrets.write(path, { data: new Map(values), metadata }, layout);
+      secrets.write(path, { data: new Map(values), metadata }, { layout });
     },
     remove: (path) => secrets.remove(path),
     fail: (next) => {

@@ -63,6 +63,8 @@ export const SecretBody = Type.Object({
   data: Type.Record(Type.String(), Type.String()),
   checksum: Checksum,
   version: Type.Integer({ minimum: 0 }),
+  /** The epoch of the set in which it was written; absent where it was written outside one. */
+  epoch: Type.Optional(Type.Integer({ minimum: 1 })),
   device: Type.String(),
   layout: Type.Optional(Layout),
   metadata: Type.Optional(StoredMetadata),
@@ -76,6 +78,7 @@ export const SecretSummary = Type.Object({
   keys: Type.Array(Type.String()),
   bytes: Type.Integer({ minimum: 0 }),
   version: Type.Integer({ minimum: 0 }),
+  epoch: Type.Optional(Type.Integer({ minimum: 1 })),
   layout: Type.Optional(Layout),
 });
 export type SecretSummary = Static<typeof SecretSummary>;

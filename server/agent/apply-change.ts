@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Applies a change to a secret's content in memory: the content to write, or why there is nothing to write.
 import { MAX_SECRET_BYTES } from "../../hooks/formats.ts";
-import type { Layout, MetadataPatch, SecretMetadata } from "../agent-api/schema.ts";
+import type { Layout, MetadataPatch, SecretMetadata, StoredMetadata } from "../agent-api/schema.ts";
+import { DELETED_LABEL, VERSION_LABEL } from "./storage/per-key.ts";
+import { stampOf } from "./storage/stamp.ts";
 import type { Change, ChangeResult, Precondition, Secret } from "./store.ts";
 
 /** The keys and metadata that a secret shall have. */
 export type Content = { data: ReadonlyMap<string, Uint8Array>; metadata: SecretMetadata };
 
-/** What is left to do: write `content` (in `layout` where it is given), delete, or nothing but to answer. */
+/**
+ * What is left to do: write `content` (in `layout`, and as `version`, where these are given), delete, or nothing but to answer. What
+ * has a version has the labels that the agent keeps itself; all else has none.
+ */
 export type PlannedChange =
-  | { kind: "write"; content: Content; layout?: Layout }
+  | { kind: "write"; content: Content; layout?: Layout; version?: number }
   | { kind: "delete" }
   | { kind: "done"; result: Done };
 
@@ -49,6 +54,14 @@ export const isOwnLabel = (name: string): boolean => name.startsWith("sync.");
 
 const withoutOwnLabels = ({ labels, ...rest }: SecretMetadata): SecretMetadata => {
   const others = Object.entries(labels ?? {}).filter(([name]) => !isOwnLabel(name));
+  return { ...rest, ...(others.length > 0 && { labels: Object.fromEntries(others) }) };
+};
+
+/** Without the labels that say what each layout says in its own way. */
+const withoutLayoutLabels = ({ labels, ...rest }: StoredMetadata): StoredMetadata => {
+  const others = Object.entries(labels ?? {}).filter(
+    ([name]) => name !== VERSION_LABEL && name !== DELETED_LABEL,
+  );
   return { ...rest, ...(others.length > 0 && { labels: Object.fromEntries(others) }) };
 };
 
@@ -133,7 +146,8 @@ export const applyChange = (
   change: Change,
   precondition: Precondition,
 ): PlannedChange => {
-  if (current === undefined && change.type !== "put" && precondition.ifMatch === undefined) {
+  const creates = change.type === "put" || change.type === "copy";
+  if (current === undefined && !creates && precondition.ifMatch === undefined) {
     return done({ kind: "absent" });
   }
   if (!holds(precondition, current) && !isMadeAlready(current, change, precondition)) {
@@ -141,13 +155,33 @@ export const applyChange = (
   }
   if (change.type === "put") {
     const metadata = metadataAfter(current?.metadata, change.metadata);
-    return writing(current, { data: change.data, metadata });
+    const planned = writing(current, { data: change.data, metadata });
+    const { layout } = change;
+    return planned.kind === "write" && layout !== undefined ? { ...planned, layout } : planned;
   }
+  if (change.type === "copy") return copying(current, change);
   return current === undefined ? done({ kind: "absent" }) : changing(current, change);
 };
 
+/** The intent of making the path a copy; nothing where it is that already, stamp and all. */
+const copying = (
+  current: Secret | undefined,
+  { data, metadata, version }: Extract<Change, { type: "copy" }>,
+): PlannedChange => {
+  const stamp = (from: { version: number; metadata: StoredMetadata }): string =>
+    JSON.stringify(stampOf(from.version, from.metadata));
+  const isThere =
+    current !== undefined &&
+    stamp(current) === stamp({ version, metadata }) &&
+    sameData(current.data, data) &&
+    sameMetadata(withoutOwnLabels(current.metadata), withoutOwnLabels(metadata));
+  return isThere
+    ? done(unchangedResult(current))
+    : { kind: "write", content: { data, metadata: withoutLayoutLabels(metadata) }, version };
+};
+
 /** What a change means that needs a secret to be there. */
-const changing = (current: Secret, change: Exclude<Change, { type: "put" }>): PlannedChange => {
+const changing = (current: Secret, change: Exclude<Change, { type: "put" | "copy" }>): PlannedChange => {
   const kept = metadataAfter(current.metadata, undefined);
   switch (change.type) {
     case "patch": {

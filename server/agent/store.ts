@@ -9,8 +9,10 @@ import type {
   RepairResult,
   SecretMetadata,
   SecretSummary,
+  StoredMetadata,
   WriteOutcome,
 } from "../agent-api/schema.ts";
+import type { Origin } from "./storage/stamp.ts";
 
 /** The store can't tell what the token holds. It never means that a secret is absent. */
 export type Unavailable = {
@@ -34,10 +36,13 @@ export type Secret = {
 /** `absent` is said only after a listing that worked and showed no object of this path. */
 export type ReadResult = ({ kind: "found" } & Secret) | { kind: "absent" } | Unavailable;
 
+/** A row of a list within the agent: `history` is that of the secret's stamp, absent where there is none. */
+export type ListedSecret = SecretSummary & { history?: [epoch: number, version: number][] };
+
 export type ListResult =
   | {
       kind: "listed";
-      secrets: SecretSummary[];
+      secrets: ListedSecret[];
       /** Paths below the prefix whose objects can't be understood: a read of one is STORAGE_INVALID. Sorted. */
       invalid?: string[];
       /** Objects below the prefix that count for nothing. */
@@ -65,8 +70,8 @@ export type Precondition = {
 
 /** One change of one secret. Nothing of it is done where anything of it can't be. */
 export type Change =
-  /** Exactly these keys. Fields of the metadata that are not given stay as they are. */
-  | { type: "put"; data: ReadonlyMap<string, Uint8Array>; metadata?: SecretMetadata }
+  /** Exactly these keys. Fields of the metadata that are not given stay as they are. `layout`: another one than the store's. */
+  | { type: "put"; data: ReadonlyMap<string, Uint8Array>; metadata?: SecretMetadata; layout?: Layout }
   /** Sets these keys, removes those that are null, and leaves the others. The secret must be there. */
   | { type: "patch"; data: ReadonlyMap<string, Uint8Array | null>; metadata?: MetadataPatch }
   | { type: "delete" }
@@ -75,7 +80,12 @@ export type Change =
   /** The same content in this layout. */
   | { type: "repack"; layout: Layout }
   /** The same content in the same layout, on new objects. */
-  | { type: "rewrite" };
+  | { type: "rewrite" }
+  /**
+   * Exactly this, as another token has it: `metadata` with the labels that the agent keeps itself, and `version` whether or not it is
+   * higher than that of what is there.
+   */
+  | { type: "copy"; data: ReadonlyMap<string, Uint8Array>; metadata: StoredMetadata; version: number };
 
 /** What a change came to. `before` is the checksum of what was there, null where nothing was. */
 export type ChangeResult =
@@ -117,11 +127,17 @@ export type RepairOutcome = { kind: "repaired"; results: RepairResult[] } | Unav
 
 export type SecretStore = {
   read(path: string, options?: ReadOptions): Promise<ReadResult>;
-  /** Every secret whose path starts with `prefix`; the empty prefix is everything. */
+  /** Every secret whose path starts with `prefix`; the empty prefix is everything, what no client sees among it. */
   list(prefix: string, options?: { signal?: AbortSignal }): Promise<ListResult>;
   info(): Promise<InfoResult>;
   /** Makes one change, whole or not at all; one that was cut is completed or undone by the next start. */
-  change(path: string, change: Change, precondition?: Precondition): Promise<ChangeResult>;
+  change(
+    path: string,
+    change: Change,
+    precondition?: Precondition,
+    /** Where the store's writes are those of a set. */
+    origin?: Origin,
+  ): Promise<ChangeResult>;
   /** Loads a new view of the token. */
   refresh(): Promise<{ kind: "refreshed" } | Unavailable>;
   /** Removes what can't be read and what cut writes have left, and writes damaged names anew; `dryRun` only names them. */

@@ -121,6 +121,12 @@ const Found = Type.Object({
   metadata: StoredMetadata,
 });
 
+/** ListedSecret of store.ts. */
+const ListedSecret = Type.Object({
+  ...SecretSummary.properties,
+  history: Type.Optional(Type.Array(Type.Tuple([Type.Integer(), Type.Integer()]))),
+});
+
 /** What a path holds, for the cache of the agent. `listed`: a list shows it. */
 export const Entry = Type.Object({
   path: Type.String(),
@@ -163,7 +169,7 @@ export const Answer = Type.Union([
   /** `invalid`: paths whose objects can't be understood. */
   Type.Object({
     kind: Type.Literal("listed"),
-    secrets: Type.Array(SecretSummary),
+    secrets: Type.Array(ListedSecret),
     invalid: Type.Array(Type.String()),
   }),
   Type.Object({ kind: Type.Literal("refreshed"), view: TokenView }),

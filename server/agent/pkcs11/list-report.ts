@@ -1,15 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds what a list reports: a row for each secret, without a value, and the token's objects that can't be used.
-import type { ObjectProblem, SecretSummary } from "../../agent-api/schema.ts";
+import type { ObjectProblem } from "../../agent-api/schema.ts";
 import { isMislabelled } from "../storage/path.ts";
 import { listedPathOf, type ObjectName, pathsOf } from "../storage/secret.ts";
-import type { ListResult, Secret } from "../store.ts";
+import { stampOf } from "../storage/stamp.ts";
+import type { ListedSecret, ListResult, Secret } from "../store.ts";
 import type { TokenView } from "./answers.ts";
 
 /** The row of the secret at `path`. */
-export const summaryOf = (path: string, { checksum, version, data, layout }: Secret): SecretSummary => {
+export const summaryOf = (
+  path: string,
+  { checksum, version, data, layout, metadata }: Secret,
+): ListedSecret => {
   const bytes = [...data.values()].reduce((sum, value) => sum + value.length, 0);
-  return { path, checksum, keys: [...data.keys()].sort(), bytes, version, layout };
+  const { epoch, history } = stampOf(version, metadata);
+  return {
+    path,
+    checksum,
+    keys: [...data.keys()].sort(),
+    bytes,
+    version,
+    ...(epoch > 0 && { epoch }),
+    layout,
+    ...(history.length > 0 && {
+      history: history.map(([before, last]) => [before, last] as [number, number]),
+    }),
+  };
 };
 
 /** So many are named; their number is told in any case. */

@@ -5,7 +5,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { enumeration } from "../../../hooks/enumeration.ts";
 import { codesOf } from "../../../hooks/error-codes.ts";
-import { Layout, MetadataPatch, SecretMetadata } from "../../agent-api/schema.ts";
+import { Layout, MetadataPatch, SecretMetadata, StoredMetadata } from "../../agent-api/schema.ts";
 import { Answer, Before, BegunWrite, Entry, TokenView } from "./answers.ts";
 
 const Id = Type.Integer({ minimum: 1 });
@@ -29,7 +29,14 @@ export type Configure = Static<typeof Configure>;
 
 const Tags = Type.Optional(Type.Union([Type.Array(Type.String()), Type.Literal("*")]));
 
-/** Change and Precondition of store.ts. */
+/** Stamp of storage/stamp.ts. */
+const Stamp = Type.Object({
+  epoch: Type.Integer({ minimum: 0 }),
+  version: Type.Integer({ minimum: 0 }),
+  history: Type.Array(Type.Tuple([Type.Integer(), Type.Integer()])),
+});
+
+/** Change, Precondition and Origin of store.ts. */
 const ChangeOperation = Type.Object({
   type: Type.Literal("change"),
   path: Type.String(),
@@ -38,6 +45,7 @@ const ChangeOperation = Type.Object({
       type: Type.Literal("put"),
       data: Type.Array(Type.Tuple([Type.String(), Type.Uint8Array()])),
       metadata: Type.Optional(SecretMetadata),
+      layout: Type.Optional(Layout),
     }),
     Type.Object({
       type: Type.Literal("patch"),
@@ -48,8 +56,17 @@ const ChangeOperation = Type.Object({
     Type.Object({ type: Type.Literal("delete-key"), key: Type.String() }),
     Type.Object({ type: Type.Literal("repack"), layout: Layout }),
     Type.Object({ type: Type.Literal("rewrite") }),
+    Type.Object({
+      type: Type.Literal("copy"),
+      data: Type.Array(Type.Tuple([Type.String(), Type.Uint8Array()])),
+      metadata: StoredMetadata,
+      version: Type.Integer({ minimum: 0 }),
+    }),
   ]),
   precondition: Type.Object({ ifMatch: Tags, ifNoneMatch: Tags }),
+  origin: Type.Optional(
+    Type.Object({ epoch: Type.Integer({ minimum: 0 }), replaces: Type.Optional(Type.Array(Stamp)) }),
+  ),
   /** Of what is new. */
   layout: Layout,
   /** RFC 3339. */

@@ -13,6 +13,12 @@ export type Stamp = {
   readonly history: readonly (readonly [epoch: number, version: number])[];
 };
 
+/**
+ * A write in a set: `epoch` is that in which the writer is its primary, `replaces` is what it replaces beside the secret at the path,
+ * as the deletion of an earlier one.
+ */
+export type Origin = { readonly epoch: number; readonly replaces?: readonly Stamp[] };
+
 /** The label with the epoch of a write; a secret without it was written outside any set, in epoch 0. */
 export const EPOCH_LABEL = "sync.epoch";
 /** The label with the history, `epoch.version` separated by commas. */
@@ -45,6 +51,14 @@ export const stampLabels = ({ epoch, history }: Omit<Stamp, "version">): Record<
   ...(history.length > 0 && { [HISTORY_LABEL]: history.map((entry) => entry.join(".")).join(",") }),
 });
 
+/** The metadata with the labels that say `stamp`, and no others that say one. */
+export const withStamp = <M extends Pick<StoredMetadata, "labels">>(metadata: M, stamp: Stamp): M => {
+  const { labels: before = {}, ...rest } = metadata;
+  const others = Object.entries(before).filter(([name]) => !isStampLabel(name));
+  const labels = { ...Object.fromEntries(others), ...stampLabels(stamp) };
+  return { ...rest, ...(Object.keys(labels).length > 0 && { labels }) } as M;
+};
+
 /** Whether a label is one of a stamp. */
 export const isStampLabel = (name: string): boolean =>
   name === VERSION_LABEL || name === EPOCH_LABEL || name === HISTORY_LABEL;
@@ -61,6 +75,22 @@ export const nextStamp = (epoch: number, replaced: readonly Stamp[]): Stamp => {
   last.delete(epoch);
   const history = [...last].sort(([a], [b]) => a - b).slice(-MAX_HISTORY);
   return { epoch, version, history };
+};
+
+/**
+ * The stamp of a write that replaces `current`, and whose version is higher than `floor`. Outside a set the version alone counts on, so
+ * that a set that the secret has been in still knows of which write it is.
+ */
+export const stampOfWrite = (
+  current: Stamp | undefined,
+  origin: Origin | undefined,
+  floor: number,
+): Stamp => {
+  const replaced = current === undefined ? [] : [current];
+  const { epoch = 0, history = [] } = current ?? {};
+  const next = nextStamp(origin?.epoch ?? epoch, [...replaced, ...(origin?.replaces ?? [])]);
+  const version = Math.max(next.version, floor + 1);
+  return origin === undefined ? { epoch, version, history } : { ...next, version };
 };
 
 /** Whether the write of `stamp` is `other` or came after it, knowing of it. */

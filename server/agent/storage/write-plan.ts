@@ -65,6 +65,8 @@ export type PlanRequest<O extends TokenObject> = {
   used: number;
   limits: TokenLimits;
   ways?: TokenWays;
+  /** Of the packed layout: what is replaced has a version that is not lower, so that it would win while both are there. */
+  outranked?: boolean;
 };
 
 /** How SoftHSM2 and most modules do it. */
@@ -183,6 +185,7 @@ const emptyValue = (
 /** What to make and what to remove, in the order that journal.ts explains. */
 export const planWrite = <O extends TokenObject>(request: PlanRequest<O>): WritePlan<O> | PlanRefusal => {
   const { path, objects, content, limits, used, standing = [], unread = 0, ways = PLAIN_WAYS } = request;
+  const { outranked = false } = request;
   const shared = strangers(path, objects);
   if (shared.length > 0) return ambiguous(path, shared);
   const most = limits.maxObjectBytes;
@@ -195,7 +198,7 @@ export const planWrite = <O extends TokenObject>(request: PlanRequest<O>): Write
   const make = wanted.filter((object) => !objects.some((there) => isSame(there, object)));
   const replaced = objects.filter((there) => !wanted.some((object) => isSame(there, object)));
   const remove = [...replaced, ...standing];
-  const journal = needsJournal({ make, remove, unread, ways })
+  const journal = needsJournal({ make, remove, unread, ways, outranked })
     ? journalObject(path, { make: make.map(digestOf), remove: remove.map(digestOf), stuck: unread })
     : undefined;
   const made = journal === undefined ? make : [journal, ...make];
@@ -220,17 +223,18 @@ const noRoomToDelete = (
 /** The CBOR of a part needs about this much beside its chunk. */
 const MIN_PACKED_BYTES = 256;
 
-type Steps = Pick<WritePlan<TokenObject>, "make" | "remove"> & { unread: number; ways: TokenWays };
+type Steps = Pick<WritePlan<TokenObject>, "make" | "remove"> &
+  Required<Pick<PlanRequest<TokenObject>, "unread" | "ways" | "outranked">>;
 
 /**
  * Whether a cut could leave a mixture. Not where a single call does it all, and not where one packed object replaces
- * others: until they are gone, the highest version wins. A removal that a cut leaves half done is told from an object that
+ * others: until they are gone, the highest version wins, unless that is not the new one's. A removal that a cut leaves half done is told from an object that
  * counts by a journal alone, and so are objects that can't be read, unless a packed secret stands beside them.
  */
-const needsJournal = ({ make, remove, unread, ways }: Steps): boolean => {
+const needsJournal = ({ make, remove, unread, ways, outranked }: Steps): boolean => {
   const [only, ...others] = make;
   const packed = ({ application }: TokenObject): boolean => application === PACKED_APPLICATION;
-  const isPackedPut = only !== undefined && others.length === 0 && packed(only);
+  const isPackedPut = !outranked && only !== undefined && others.length === 0 && packed(only);
   if (unread > 0) return !(isPackedPut && remove.every(packed));
   if (make.length + remove.length <= 1) return remove.length === 1 && !ways.removesAtOnce;
   return !(isPackedPut && remove.every(packed));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Caches the token in the child: what the last load found, updated by its own writes, and the responses from it.
-import type { SecretSummary } from "../../../agent-api/schema.ts";
 import { countUnread, type Decoded, pathsOf, withoutLeftovers } from "../../storage/secret.ts";
 import type { Trusted } from "../../storage/trust.ts";
+import type { ListedSecret } from "../../store.ts";
 import type { Answer, Entry, TokenView } from "../answers.ts";
 import { problemsAmong, summaryOf } from "../list-report.ts";
 import { handleKey, type IndexedObject } from "./label-index.ts";
@@ -224,7 +224,7 @@ export class View {
 
   async list(prefix: string): Promise<Answer> {
     const { index, earlier } = this.#cache.loaded;
-    const secrets: SecretSummary[] = [];
+    const secrets: ListedSecret[] = [];
     const invalid: string[] = [];
     let stale = false;
     const paths = new Set([index, ...earlier].flatMap((listing) => listing.paths(prefix)));

@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes one secret to an attached token atomically, whatever ends the process in between. Runs in the child.
-import { checksum } from "../../../../hooks/checksum.ts";
-import { applyChange } from "../../apply-change.ts";
 import { digestOf } from "../../storage/journal.ts";
 import { JOURNAL_APPLICATION, type TokenObject } from "../../storage/path.ts";
-import { isShared } from "../../storage/per-key.ts";
-import {
-  countUnread,
-  type Decoded,
-  decodeSecret,
-  highestVersion,
-  withoutLeftovers,
-} from "../../storage/secret.ts";
+import { countUnread, decodeSecret, withoutLeftovers } from "../../storage/secret.ts";
 import { decodeTrusted } from "../../storage/trust.ts";
-import {
-  type PlannedContent,
-  type PlanRequest,
-  planWrite,
-  type WritePlan,
-} from "../../storage/write-plan.ts";
-import type { Change } from "../../store.ts";
+import { type PlanRequest, planWrite, type WritePlan } from "../../storage/write-plan.ts";
 import type { Answer } from "../answers.ts";
 import { isNoRoom } from "../ckr.ts";
 import type { ChangeOperation, Operation } from "../messages.ts";
@@ -28,70 +13,7 @@ import type { IndexedObject } from "./label-index.ts";
 import { CkrError, type ReadObject } from "./module-calls.ts";
 import { type Made, makeAll, remove, removeLeftovers, type WriterView } from "./object-writes.ts";
 import { repairToken } from "./repair.ts";
-
-type Outcome = Extract<Answer, { kind: "written" | "deleted" }>;
-
-const changeOf = ({ change }: ChangeOperation): Change => {
-  switch (change.type) {
-    case "put":
-      return { ...change, data: new Map(change.data) };
-    case "patch":
-      return { ...change, data: new Map(change.data) };
-    default:
-      return change;
-  }
-};
-
-/** Whether the change makes sense where what is there can't be understood: it replaces or removes all of it. */
-const isRepair = ({ change, precondition }: ChangeOperation): boolean =>
-  (change.type === "put" || change.type === "delete") &&
-  precondition.ifMatch === undefined &&
-  precondition.ifNoneMatch === undefined;
-
-/** The answer to a change that has made `target` of `current`. */
-const outcomeOf = (
-  current: Decoded,
-  target: PlannedContent | undefined,
-  operation: ChangeOperation,
-): Outcome => {
-  const before = current.kind === "found" ? current.checksum : null;
-  if (target === undefined || target.data.size === 0) return { kind: "deleted", before };
-  const { data, version } = target;
-  const outcome =
-    operation.change.type === "repack" ? "repacked" : current.kind === "absent" ? "created" : "changed";
-  return {
-    kind: "written",
-    outcome,
-    before,
-    checksum: checksum(data),
-    version,
-    keys: [...data.keys()].sort(),
-  };
-};
-
-/** The content and layout that the path shall have, undefined for none; or the answer where nothing is to be written. */
-const targetOf = (
-  operation: ChangeOperation,
-  current: Decoded,
-  objects: readonly ReadObject[],
-): { target: PlannedContent | undefined; version: number } | Answer => {
-  const asked = changeOf(operation);
-  const intent =
-    current.kind === "invalid" && asked.type === "delete"
-      ? { kind: "delete" as const }
-      : applyChange(current.kind === "found" ? current : undefined, asked, operation.precondition);
-  if (intent.kind === "done") return intent.result;
-  const version = Math.max(highestVersion(operation.path, objects), operation.versionFloor) + 1;
-  const shared = isShared(operation.path, objects) ? { timestamp: operation.now } : {};
-  if (intent.kind === "delete") {
-    const tombstone = { data: new Map(), metadata: {}, layout: "per-key", version, ...shared } as const;
-    return { target: "timestamp" in shared ? tombstone : undefined, version };
-  }
-  const { data, metadata } = intent.content;
-  const layout = intent.layout ?? operation.layout;
-  const created = current.kind === "found" ? {} : { createdAt: operation.now };
-  return { target: { data, metadata: { ...created, ...metadata }, layout, version, ...shared }, version };
-};
+import { isRepair, type Outcome, outcomeOf, targetOf } from "./write-target.ts";
 
 type LookOperation = Extract<Operation, { type: "look" }>;
 
@@ -178,10 +100,19 @@ const prepare = async (view: WriterView, operation: ChangeOperation): Promise<Pl
   if (current.kind === "invalid" && !isRepair(operation)) return current;
   const next = targetOf(operation, current, objects);
   if ("kind" in next) return next;
-  const { target, version } = next;
+  const { target, version, outranked } = next;
   const used = view.count();
   const content = target && { content: target };
-  const request = { path, objects, standing, unread: countUnread(unread), used, limits, ways: view.quirks };
+  const request = {
+    path,
+    objects,
+    standing,
+    unread: countUnread(unread),
+    used,
+    limits,
+    ways: view.quirks,
+    outranked,
+  };
   const plan = planOf({ ...request, ...content });
   if (plan.kind === "refused") return plan;
   return { kind: "planned", plan, distrusted, outcome: outcomeOf(current, target, operation), version, used };

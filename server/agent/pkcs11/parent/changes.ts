@@ -3,6 +3,7 @@
 import type { Layout, RepairResult } from "../../../agent-api/schema.ts";
 import { type BoundedQueue, createBoundedQueue } from "../../../queue.ts";
 import type { Clock } from "../../../time.ts";
+import type { Origin } from "../../storage/stamp.ts";
 import {
   type Change,
   type ChangeResult,
@@ -23,7 +24,17 @@ const changeOf = (change: Change): ChangeOperation["change"] =>
     ? { ...change, data: [...change.data] }
     : change.type === "patch"
       ? { ...change, data: [...change.data] }
-      : change;
+      : change.type === "copy"
+        ? { ...change, data: [...change.data] }
+        : change;
+
+const originOf = ({ epoch, replaces = [] }: Origin): NonNullable<ChangeOperation["origin"]> => ({
+  epoch,
+  replaces: replaces.map(({ history, ...stamp }) => ({
+    ...stamp,
+    history: history.map(([before, version]) => [before, version]),
+  })),
+});
 
 const tags = (named: readonly string[] | "*"): string[] | "*" => (named === "*" ? named : [...named]);
 
@@ -32,7 +43,8 @@ const changeOperation = (
   path: string,
   change: Change,
   { ifMatch, ifNoneMatch }: Precondition,
-): Pick<ChangeOperation, "type" | "path" | "change" | "precondition"> => ({
+  origin: Origin | undefined,
+): Pick<ChangeOperation, "type" | "path" | "change" | "precondition" | "origin"> => ({
   type: "change",
   path,
   change: changeOf(change),
@@ -40,6 +52,7 @@ const changeOperation = (
     ...(ifMatch && { ifMatch: tags(ifMatch) }),
     ...(ifNoneMatch && { ifNoneMatch: tags(ifNoneMatch) }),
   },
+  ...(origin && { origin: originOf(origin) }),
 });
 
 /** Changes that may wait; one more is refused at once. */
@@ -173,9 +186,9 @@ export class TokenChanges {
     return this.#turns.take(work);
   }
 
-  change(path: string, change: Change, precondition: Precondition): Promise<ChangeResult> {
+  change(path: string, change: Change, precondition: Precondition, origin?: Origin): Promise<ChangeResult> {
     const { layout, timestamp, supervisor } = this.#options;
-    const asked = changeOperation(path, change, precondition);
+    const asked = changeOperation(path, change, precondition, origin);
     const operation = (): ChangeOperation => ({
       ...asked,
       layout,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Caches the secrets of a token whose module caches: what the last complete load showed, updated by the agent's own writes.
-import type { SecretSummary } from "../../../agent-api/schema.ts";
-import { type ListResult, type ReadResult, unavailable } from "../../store.ts";
+import { type ListedSecret, type ListResult, type ReadResult, unavailable } from "../../store.ts";
 import type { Entry } from "../answers.ts";
 import { summaryOf } from "../list-report.ts";
 
@@ -42,7 +41,7 @@ export const createSecretCache = (): SecretCache => {
     },
     read: (path) => resultOf(entries.get(path)?.content),
     list: (prefix) => {
-      const secrets: SecretSummary[] = [];
+      const secrets: ListedSecret[] = [];
       const invalid: string[] = [];
       const paths = [...entries.values()].filter(({ path, listed }) => listed && path.startsWith(prefix));
       for (const { path, content } of paths.sort((a, b) => (a.path < b.path ? -1 : 1))) {

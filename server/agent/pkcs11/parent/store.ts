@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import type { Layout } from "../../../agent-api/schema.ts";
 import { type Clock, monotonicClock, rfc3339 } from "../../../time.ts";
+import type { Origin } from "../../storage/stamp.ts";
 import type { TokenLimits } from "../../storage/write-plan.ts";
 import {
   type Change,
@@ -168,10 +169,15 @@ class Pkcs11Store implements SecretStore {
     });
   }
 
-  async change(path: string, change: Change, precondition: Precondition = {}): Promise<ChangeResult> {
+  async change(
+    path: string,
+    change: Change,
+    precondition: Precondition = {},
+    origin?: Origin,
+  ): Promise<ChangeResult> {
     if (this.#options.writes === undefined) return READ_ONLY;
     this.#request();
-    return this.#changes.change(path, change, precondition);
+    return this.#changes.change(path, change, precondition, origin);
   }
 
   async refresh(): Promise<{ kind: "refreshed" } | Unavailable> {
