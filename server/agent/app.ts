@@ -8,6 +8,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import { compileSerializer } from "../http/validation.ts";
+import { createClientStore } from "./client-store.ts";
 import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createQuotaEnforcer } from "./quota.ts";
@@ -41,7 +42,8 @@ export type AgentAppOptions = {
 
 /** The agent. It is ready while its token can be read, and alive in any case. */
 export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
-  const { store, logger, registry, auth, device, node, tls, sysfsRoot = "/sys" } = options;
+  const { logger, registry, auth, device, node, tls, sysfsRoot = "/sys" } = options;
+  const store = createClientStore(options.store);
   const metrics = options.metrics ?? createAgentMetrics(registry);
   const ready = (): ReadyCheck[] => {
     const health = store.health();

@@ -13,7 +13,14 @@ import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import type { ChangeResult } from "../store.ts";
 import { changeItems, type Item } from "./bulk-changes.ts";
-import { encodedSizeFault, firstFaults, keyFaults, refuseFaults, writePathFault } from "./secret-input.ts";
+import {
+  encodedSizeFault,
+  firstFaults,
+  keyFaults,
+  refuseFaults,
+  refuseReserved,
+  writePathFault,
+} from "./secret-input.ts";
 import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 /** An import may have more than other requests: what one export gives fits. */
@@ -75,6 +82,7 @@ export const addImportRoute = (app: KeyswitchServer, { store, metrics, device }:
     async (request) => {
       const { secrets, ifExists = "skip" } = request.body;
       refuseMalformed(secrets);
+      refuseReserved(secrets.map(({ path }) => path));
       const items = secrets.map((secret): Item => {
         const { path, data, metadata } = secret;
         return {

@@ -7,7 +7,7 @@ import type { ErrorDetail } from "../../http/errors.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
 import { changeItems, type Item } from "./bulk-changes.ts";
-import { refuseFaults, writePathFault } from "./secret-input.ts";
+import { refuseFaults, refuseReserved, writePathFault } from "./secret-input.ts";
 import { failureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
 
 /** Throws INVALID_REQUEST that names the paths that are none, and those that are there twice. */
@@ -36,6 +36,7 @@ export const addRepackRoute = (app: KeyswitchServer, { store, metrics, device }:
     async (request, reply) => {
       const { paths, layout: wanted } = request.body;
       refuseMalformed(paths);
+      refuseReserved(paths);
       const audit = startWriteAudit(request, metrics, "repack");
       const own = wanted === undefined ? await store.info() : { kind: "info" as const, layout: wanted };
       if (own.kind === "unavailable") {

@@ -6,7 +6,7 @@ import type { MetadataPatch } from "../../agent-api/schema.ts";
 import { ApiError, type ErrorDetail } from "../../http/errors.ts";
 import { MAX_DETAILS, shownField } from "../../http/validation.ts";
 import { isOwnLabel, sizeFault } from "../apply-change.ts";
-import { isKeyName, METADATA_SEGMENT } from "../storage/path.ts";
+import { isKeyName, isReservedPath, METADATA_SEGMENT } from "../storage/path.ts";
 import type { Precondition } from "../store.ts";
 
 /** A request whose route ends in `*`. */
@@ -36,8 +36,19 @@ const checked = ({ params, raw }: PathRequest, faultOf: (path: string) => string
 /** A path of the request. Throws INVALID_REQUEST that says what a path looks like. */
 export const checkedPath = (request: PathRequest): string => checked(request, pathFault);
 
-/** The same for a path that is written. */
-export const checkedWritePath = (request: PathRequest): string => checked(request, writePathFault);
+/** The same for a path that is written. Throws FORBIDDEN for one that is the agent's own. */
+export const checkedWritePath = (request: PathRequest): string => {
+  const path = checked(request, writePathFault);
+  refuseReserved([path]);
+  return path;
+};
+
+/** Throws FORBIDDEN that names the first of the paths that is the agent's own. */
+export const refuseReserved = (paths: readonly string[]): void => {
+  const reserved = paths.find(isReservedPath);
+  if (reserved === undefined) return;
+  throw new ApiError("FORBIDDEN", { message: `${reserved} is kept by the agent itself; use another path` });
+};
 
 const KEY_NAME =
   'is not a name of 1 to 253 letters, digits, ".", "_" and "-", or it is ".", ".." or "_metadata"';

@@ -17,6 +17,7 @@ import { makeWithinBudget } from "../../http/limits.ts";
 import { tagsOf } from "../../http/validation.ts";
 import { isOwnLabel } from "../apply-change.ts";
 import type { AgentMetrics } from "../metrics.ts";
+import { stampOf } from "../storage/stamp.ts";
 import type { ListResult, SecretStore, Unavailable } from "../store.ts";
 import { hangUpSignal, startAudit } from "./audit.ts";
 import { checkedPath } from "./secret-input.ts";
@@ -173,6 +174,7 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
       return sendError(reply, "SECRET_NOT_FOUND");
     }
     const { checksum, version, layout } = result;
+    const { epoch } = stampOf(version, result.metadata);
     const named = tagOf(checksum);
     reply.header("etag", named ?? `"${checksum}"`);
     if (named !== undefined) {
@@ -181,7 +183,17 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
     }
     audit({ outcome: "found", path, checksum });
     const data = toBase64Map(result.data);
-    return { path, data, checksum, version, device, layout, ...shownMetadata(result.metadata) };
+    const shownEpoch = epoch > 0 && { epoch };
+    return {
+      path,
+      data,
+      checksum,
+      version,
+      ...shownEpoch,
+      device,
+      layout,
+      ...shownMetadata(result.metadata),
+    };
   });
 };
 

@@ -15,6 +15,16 @@ export const PER_KEY_APPLICATION = "hsm-secrets-operator";
 export const isPerKey = (application: string): boolean =>
   application !== PACKED_APPLICATION && application !== JOURNAL_APPLICATION;
 
+/** Where the agent keeps what is its own. */
+const RESERVED_PATH = "keyswitch/1";
+
+/**
+ * Whether no client reads or writes the path. The path above it is one as well: a key of it could have the label of what is there in the
+ * per-key layout.
+ */
+export const isReservedPath = (path: string): boolean =>
+  path === RESERVED_PATH || path.startsWith(`${RESERVED_PATH}/`);
+
 /** The last segment of the object that describes a secret. It is never a key. */
 export const METADATA_SEGMENT = "_metadata";
 
