@@ -18,13 +18,13 @@ export type Copy = {
 
 /** The token as a member of a set. Each write is made whole or not at all, as those of SecretStore are. */
 export type MemberStore = {
-  /** What the token says now. `isEmpty`: there is no secret on it. */
+  /** What the token says now. `isEmpty`: there is no secret on it; of a member, as far as the number of its objects tells. */
   membership(): Promise<
     { kind: "known"; membership: SetMembership | undefined; isEmpty: boolean } | Unavailable
   >;
   /** Makes the token a member, or raises its epoch; tombstones stay. */
   join(membership: SetMembership): Promise<ChangeResult>;
-  /** All that the token holds of its set. */
+  /** All that the token holds of its set. Finishes deletions that were cut, and has none of their secrets. */
   holding(): Promise<{ kind: "holding"; holding: Holding } | Unavailable>;
   /**
    * A write of the primary in `epoch`, with a stamp that is greater than all that it replaces. A deletion leaves a tombstone, which is
@@ -35,6 +35,11 @@ export type MemberStore = {
   take(path: string, copy: Copy): Promise<ChangeResult>;
   /** Removes what the primary has deleted. */
   remove(path: string): Promise<ChangeResult>;
-  /** The tombstones that the token has from now on. Writes nothing where they are those that it has. */
+  /**
+   * Of a mirror: the tombstones that the token has from now on. Writes nothing where they are those that it has. Keeps those that this
+   * process has made in the epoch of the token, and leaves out those whose secret `remove` could not remove.
+   */
   record(tombstones: readonly Tombstone[]): Promise<ChangeResult>;
+  /** Of a primary: drops the tombstones that every member has seen, and no other that was made meanwhile. */
+  forget(seen: readonly Tombstone[]): Promise<ChangeResult>;
 };

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// Implements the token as a member of a set on the agent's secret store: stamped writes, deletions in two steps, and copies.
+import { createKeyedQueue } from "../../queue.ts";
+import { applyChange } from "../apply-change.ts";
+import type { SetMembership } from "../role/lease.ts";
+import { nextStamp, type Origin, stampOf, withStamp } from "../storage/stamp.ts";
+import {
+  type Change,
+  type ChangeResult,
+  type Precondition,
+  type Secret,
+  type SecretStore,
+  type Unavailable,
+  unavailable,
+} from "../store.ts";
+import { heldBy } from "./held.ts";
+import type { Copy, MemberStore } from "./member.ts";
+import type { Tombstone } from "./plan-pull.ts";
+import { RecordWriter } from "./record-writer.ts";
+import {
+  isSameTombstone,
+  isUnderDeletion,
+  type KeptTombstone,
+  knowsOf,
+  type SetRecord,
+  tombstoneOf,
+} from "./set-record.ts";
+import { TokenIdentity } from "./token-identity.ts";
+
+const NO_MEMBER = unavailable("TOKEN_UNAVAILABLE", "the token belongs to no set of HSMs", 5);
+
+/** Why the token with `record` is not one that is written in `epoch`. */
+const foreignTo = (epoch: number, record: SetRecord | undefined): Unavailable | undefined => {
+  if (record === undefined) return NO_MEMBER;
+  if (record.epoch === epoch) return undefined;
+  const said = `the token is in epoch ${record.epoch} of its set, and not in ${epoch}; nothing was written`;
+  return unavailable("TOKEN_UNAVAILABLE", said, 5);
+};
+
+const isDone = ({ kind }: ChangeResult): boolean => kind === "written" || kind === "deleted";
+
+/** Whether what was to be removed is not there any more: nothing, or another secret. */
+const isGone = ({ kind }: ChangeResult): boolean =>
+  kind === "deleted" || kind === "absent" || kind === "precondition";
+
+const isUnconditional = ({ ifMatch, ifNoneMatch }: Precondition): boolean =>
+  ifMatch === undefined && ifNoneMatch === undefined;
+
+const UNFINISHED =
+  "the deletion is recorded on the token, and the secret could not be removed yet; that is done by itself";
+
+class TokenMember implements MemberStore {
+  readonly #store: SecretStore;
+  readonly #records: RecordWriter;
+  readonly #identity: TokenIdentity;
+  /** Changes of one path, one after another: a deletion is several writes. */
+  readonly #paths = createKeyedQueue();
+  /** The deletions that this process has recorded, until `forget`. */
+  readonly #own = new Map<string, Tombstone>();
+  /** Paths whose secret is to be gone, and is not known to be. */
+  readonly #standing = new Set<string>();
+
+  constructor(store: SecretStore) {
+    this.#store = store;
+    this.#records = new RecordWriter(store);
+    this.#identity = new TokenIdentity(store);
+  }
+
+  membership(): ReturnType<MemberStore["membership"]> {
+    return this.#identity.membership(() => this.#records.read());
+  }
+
+  async join(membership: SetMembership): Promise<ChangeResult> {
+    const other = await this.#identity.exchanged();
+    if (other !== undefined) return other;
+    return this.#records.edit((record) => joined(record, membership));
+  }
+
+  async holding(): ReturnType<MemberStore["holding"]> {
+    const found = await this.#identity.during(async () => {
+      // In this order: what is deleted between the two is in the record, and so not simply missing.
+      const listed = await this.#store.list("");
+      return listed.kind === "unavailable" ? listed : heldBy(listed, await this.#records.read());
+    });
+    if (found.kind === "unavailable") return found;
+    for (const path of found.unfinished) {
+      this.#standing.add(path);
+      // Where a change of the path is under way, it does that.
+      if (this.#paths.length(path) === 0) await this.#paths.run(path, () => this.#finish(path));
+    }
+    return { kind: "holding", holding: found.holding };
+  }
+
+  change(path: string, change: Change, condition: Precondition, epoch: number): Promise<ChangeResult> {
+    return this.#paths.run(path, () => this.#change({ path, change, condition, epoch }));
+  }
+
+  take(path: string, copy: Copy): Promise<ChangeResult> {
+    return this.#paths.run(path, () => this.#take(path, copy));
+  }
+
+  remove(path: string): Promise<ChangeResult> {
+    return this.#paths.run(path, async () => {
+      this.#standing.add(path);
+      const result = await this.#store.change(path, { type: "delete" });
+      if (isGone(result)) this.#standing.delete(path);
+      return result.kind === "absent" ? { kind: "deleted", before: null } : result;
+    });
+  }
+
+  record(tombstones: readonly Tombstone[]): Promise<ChangeResult> {
+    const made = this.#over(tombstones);
+    return this.#records.edit((record) => record && replaced(record, made, this.#own));
+  }
+
+  async forget(tombstones: readonly Tombstone[]): Promise<ChangeResult> {
+    const seen = this.#over(tombstones);
+    const result = await this.#records.edit((record) => record && without(record, seen));
+    if (!isDone(result)) return result;
+    for (const one of seen) {
+      const own = this.#own.get(one.path);
+      if (own !== undefined && isSameTombstone(own, one)) this.#own.delete(one.path);
+    }
+    return result;
+  }
+
+  async #change({ path, change, condition, epoch }: AskedChange): Promise<ChangeResult> {
+    const read = await this.#records.read();
+    if (read.kind === "unavailable") return read;
+    const record = read.kind === "record" ? read.record : undefined;
+    const foreign = foreignTo(epoch, record);
+    if (foreign !== undefined) return foreign;
+    const tombstone = record?.tombstones.get(path);
+    if (tombstone !== undefined) {
+      const failed = await this.#finish(path);
+      // What can't be understood is replaced as a whole, as it is outside a set.
+      if (failed !== undefined && !isUnclear(failed)) return failed;
+    }
+    const origin = { epoch, ...(tombstone !== undefined && { replaces: [tombstone] }) };
+    const asked = { path, change, condition, epoch };
+    return change.type === "delete" || change.type === "delete-key"
+      ? this.#delete(asked, origin)
+      : this.#replaced(path, await this.#store.change(path, change, condition, origin));
+  }
+
+  async #delete({ path, change, condition }: AskedChange, origin: Origin): Promise<ChangeResult> {
+    const read = await this.#store.read(path);
+    if (read.kind === "unavailable") {
+      const isWhole = change.type === "delete" && isUnconditional(condition);
+      return isWhole && isUnclear(read) ? this.#deleteWhole(path, undefined, origin) : read;
+    }
+    const secret = read.kind === "found" ? read : undefined;
+    const intent = applyChange(secret, change, condition);
+    if (intent.kind === "done") return intent.result;
+    return intent.kind === "delete"
+      ? this.#deleteWhole(path, secret, origin)
+      : this.#store.change(path, change, condition, origin);
+  }
+
+  /** Records the deletion, then removes the secret: a mirror that has missed it would keep its copy for ever. */
+  async #deleteWhole(path: string, secret: Secret | undefined, origin: Origin): Promise<ChangeResult> {
+    const tombstone = deletionOf(path, secret, origin);
+    this.#own.set(path, tombstone);
+    this.#standing.add(path);
+    const recorded = await this.#records.edit((record) => {
+      const foreign = foreignTo(origin.epoch, record);
+      return foreign ?? (record && withTombstone(record, tombstone));
+    });
+    if (!isDone(recorded)) return recorded;
+    const only = secret === undefined ? {} : { ifMatch: [secret.checksum] };
+    const removed = await this.#store.change(path, { type: "delete" }, only);
+    if (isGone(removed)) this.#standing.delete(path);
+    if (removed.kind === "absent") return { kind: "deleted", before: secret?.checksum ?? null };
+    // Another program's write has come between, which the deletion does not know of.
+    if (removed.kind === "deleted" || removed.kind === "precondition") return removed;
+    const why = "message" in removed ? `: ${removed.message}` : "";
+    return { kind: "uncertain", message: `${UNFINISHED}${why}` };
+  }
+
+  async #take(path: string, { data, metadata, stamp }: Copy): Promise<ChangeResult> {
+    const read = await this.#records.read();
+    if (read.kind === "unavailable") return read;
+    if (read.kind === "none") return NO_MEMBER;
+    const tombstone = read.record.tombstones.get(path);
+    // A deletion that somebody has decided against must not count for the copy.
+    if (tombstone !== undefined && knowsOf(tombstone, stamp)) {
+      const dropped = await this.#records.edit((record) => record && without(record, [tombstone]));
+      if (!isDone(dropped)) return dropped;
+      this.#own.delete(path);
+    }
+    const copy = {
+      type: "copy",
+      data,
+      metadata: withStamp(metadata, stamp),
+      version: stamp.version,
+    } as const;
+    return this.#replaced(path, await this.#store.change(path, copy));
+  }
+
+  /** What was written stands in the place of what was to go. */
+  #replaced(path: string, result: ChangeResult): ChangeResult {
+    if (isDone(result)) this.#standing.delete(path);
+    return result;
+  }
+
+  /** Removes the secret whose deletion is recorded; undefined: it is gone, or another one is there. */
+  async #finish(path: string): Promise<ChangeResult | undefined> {
+    const [read, secret] = [await this.#records.read(), await this.#store.read(path)];
+    if (read.kind === "unavailable") return read;
+    if (secret.kind === "unavailable") return secret;
+    const tombstone = read.kind === "record" ? read.record.tombstones.get(path) : undefined;
+    const isThere = tombstone !== undefined && secret.kind === "found" && isDeletionOf(tombstone, secret);
+    const result: ChangeResult = isThere
+      ? await this.#store.change(path, { type: "delete" }, { ifMatch: [secret.checksum] })
+      : { kind: "absent" };
+    if (!isGone(result)) return result;
+    this.#standing.delete(path);
+    return undefined;
+  }
+
+  /** Those whose secrets are gone. */
+  #over(tombstones: readonly Tombstone[]): Tombstone[] {
+    return tombstones.filter(({ path }) => !this.#standing.has(path));
+  }
+}
+
+type AskedChange = { path: string; change: Change; condition: Precondition; epoch: number };
+
+/** What the token holds at the path can't be understood. */
+const isUnclear = (result: ChangeResult | Unavailable): boolean =>
+  result.kind === "unavailable" && (result.code === "STORAGE_INVALID" || result.code === "LABEL_INVALID");
+
+const isDeletionOf = (tombstone: KeptTombstone, { version, metadata, checksum }: Secret): boolean =>
+  isUnderDeletion(tombstone, { stamp: stampOf(version, metadata), checksum });
+
+const deletionOf = (path: string, secret: Secret | undefined, origin: Origin): KeptTombstone => {
+  const replaced = secret === undefined ? [] : [stampOf(secret.version, secret.metadata)];
+  const stamp = nextStamp(origin.epoch, [...replaced, ...(origin.replaces ?? [])]);
+  return tombstoneOf(path, stamp, secret);
+};
+
+const joined = (record: SetRecord | undefined, { set, epoch }: SetMembership): SetRecord | Unavailable => {
+  if (record === undefined) return { set, epoch, tombstones: new Map() };
+  if (record.set !== set || record.epoch > epoch) {
+    const said = `the token is in epoch ${record.epoch} of the set ${record.set}; nothing was written`;
+    return unavailable("TOKEN_UNAVAILABLE", said, 5);
+  }
+  return record.epoch === epoch ? record : { ...record, epoch };
+};
+
+const withTombstone = (record: SetRecord, tombstone: KeptTombstone): SetRecord => ({
+  ...record,
+  tombstones: new Map(record.tombstones).set(tombstone.path, tombstone),
+});
+
+const without = (record: SetRecord, seen: readonly Tombstone[]): SetRecord => {
+  const tombstones = new Map(record.tombstones);
+  for (const one of seen) {
+    const kept = tombstones.get(one.path);
+    if (kept !== undefined && isSameTombstone(kept, one)) tombstones.delete(one.path);
+  }
+  return tombstones.size === record.tombstones.size ? record : { ...record, tombstones };
+};
+
+/** The record with `wanted`, and with what this process has deleted in the epoch of the record: a list of before does not know it. */
+const replaced = (
+  record: SetRecord,
+  wanted: readonly Tombstone[],
+  own: ReadonlyMap<string, Tombstone>,
+): SetRecord => {
+  const tombstones = new Map<string, KeptTombstone>();
+  for (const one of wanted) {
+    const kept = record.tombstones.get(one.path);
+    const { path, epoch, version, history } = one;
+    const isKept = kept !== undefined && isSameTombstone(kept, one);
+    tombstones.set(path, isKept ? kept : { path, epoch, version, history });
+  }
+  for (const [path, kept] of record.tombstones) {
+    const mine = own.get(path);
+    const isMine = mine !== undefined && mine.epoch === record.epoch && isSameTombstone(mine, kept);
+    if (isMine) tombstones.set(path, kept);
+  }
+  const isSame =
+    tombstones.size === record.tombstones.size &&
+    [...tombstones].every(([path, one]) => one === record.tombstones.get(path));
+  return isSame ? record : { ...record, tombstones };
+};
+
+/** The token behind `store` as a member of a set. Nothing else may write to the store meanwhile. */
+export const createMemberStore = (store: SecretStore): MemberStore => new TokenMember(store);
