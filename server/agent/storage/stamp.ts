@@ -52,11 +52,11 @@ export const stampLabels = ({ epoch, history }: Omit<Stamp, "version">): Record<
 });
 
 /** The metadata with the labels that say `stamp`, and no others that say one. */
-export const withStamp = <M extends Pick<StoredMetadata, "labels">>(metadata: M, stamp: Stamp): M => {
+export const withStamp = (metadata: StoredMetadata, stamp: Stamp): StoredMetadata => {
   const { labels: before = {}, ...rest } = metadata;
   const others = Object.entries(before).filter(([name]) => !isStampLabel(name));
   const labels = { ...Object.fromEntries(others), ...stampLabels(stamp) };
-  return { ...rest, ...(Object.keys(labels).length > 0 && { labels }) } as M;
+  return { ...rest, ...(Object.keys(labels).length > 0 && { labels }) };
 };
 
 /** Whether a label is one of a stamp. */
