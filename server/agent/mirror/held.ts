@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Works out what a token holds of its set, from its list and its set record: a secret, its deletion, or neither, at each path.
 import { isReservedPath } from "../storage/path.ts";
+import { relate } from "../storage/stamp.ts";
 import type { ListedSecret, ListResult, Unavailable } from "../store.ts";
 import type { HeldSecret, Holding, Tombstone } from "./plan-pull.ts";
 import type { RecordRead } from "./record-writer.ts";
 import { isUnderDeletion, type KeptTombstone } from "./set-record.ts";
 
-/** `unfinished`: deletions that were recorded, and whose secrets are still there. The holding has them without the secrets. */
-export type Held = { kind: "held"; holding: Holding; unfinished: readonly string[] };
+/**
+ * `unfinished`: deletions that were recorded, and whose secrets are still there. The holding has them without the secrets. `over`:
+ * tombstones of secrets that were written again.
+ */
+export type Held = {
+  kind: "held";
+  holding: Holding;
+  unfinished: readonly string[];
+  over: readonly Tombstone[];
+};
 
 const heldSecret = ({
   path,
@@ -37,7 +46,7 @@ export const heldBy = (
   if (read.kind === "unavailable") return read;
   const all = listed.secrets.filter(({ path }) => !isReservedPath(path)).map(heldSecret);
   if (read.kind === "none") {
-    return { kind: "held", holding: { epoch: 0, secrets: all, tombstones: [] }, unfinished: [] };
+    return { kind: "held", holding: { epoch: 0, secrets: all, tombstones: [] }, unfinished: [], over: [] };
   }
   const { set, epoch, tombstones } = read.record;
   const isDeleted = (secret: HeldSecret): boolean => {
@@ -55,5 +64,9 @@ export const heldBy = (
       tombstones: [...tombstones.values()].filter(({ path }) => !paths.has(path)).map(shownTombstone),
     },
     unfinished: all.filter(isDeleted).map(({ path }) => path),
+    over: secrets.flatMap(({ path, stamp }) => {
+      const tombstone = tombstones.get(path);
+      return tombstone !== undefined && relate(stamp, tombstone) === "ahead" ? [tombstone] : [];
+    }),
   };
 };

@@ -57,6 +57,8 @@ class TokenMember implements MemberStore {
   readonly #paths = createKeyedQueue();
   /** The deletions that this process has recorded, until `forget`. */
   readonly #own = new Map<string, Tombstone>();
+  /** Tombstones of secrets that were written again: dropped with the next write of the record, as they cost nothing until then. */
+  #over: readonly Tombstone[] = [];
   /** Paths whose secret is to be gone, and is not known to be. */
   readonly #standing = new Set<string>();
 
@@ -83,6 +85,7 @@ class TokenMember implements MemberStore {
       return listed.kind === "unavailable" ? listed : heldBy(listed, await this.#records.read());
     });
     if (found.kind === "unavailable") return found;
+    this.#over = found.over;
     for (const path of found.unfinished) {
       this.#standing.add(path);
       // Where a change of the path is under way, it does that.
@@ -109,13 +112,14 @@ class TokenMember implements MemberStore {
   }
 
   record(tombstones: readonly Tombstone[]): Promise<ChangeResult> {
-    const made = this.#over(tombstones);
+    const made = this.#finished(tombstones);
     return this.#records.edit((record) => record && replaced(record, made, this.#own));
   }
 
   async forget(tombstones: readonly Tombstone[]): Promise<ChangeResult> {
-    const seen = this.#over(tombstones);
-    const result = await this.#records.edit((record) => record && without(record, seen));
+    const seen = this.#finished(tombstones);
+    const dropped = seen.length === 0 ? [] : [...seen, ...this.#over];
+    const result = await this.#records.edit((record) => record && without(record, dropped));
     if (!isDone(result)) return result;
     for (const one of seen) {
       const own = this.#own.get(one.path);
@@ -164,9 +168,12 @@ class TokenMember implements MemberStore {
     this.#standing.add(path);
     const recorded = await this.#records.edit((record) => {
       const foreign = foreignTo(origin.epoch, record);
-      return foreign ?? (record && withTombstone(record, tombstone));
+      return foreign ?? (record && withTombstone(without(record, this.#over), tombstone));
     });
-    if (!isDone(recorded)) return recorded;
+    if (!isDone(recorded)) {
+      if (recorded.kind !== "uncertain") this.#standing.delete(path);
+      return recorded;
+    }
     const only = secret === undefined ? {} : { ifMatch: [secret.checksum] };
     const removed = await this.#store.change(path, { type: "delete" }, only);
     if (isGone(removed)) this.#standing.delete(path);
@@ -219,7 +226,7 @@ class TokenMember implements MemberStore {
   }
 
   /** Those whose secrets are gone. */
-  #over(tombstones: readonly Tombstone[]): Tombstone[] {
+  #finished(tombstones: readonly Tombstone[]): Tombstone[] {
     return tombstones.filter(({ path }) => !this.#standing.has(path));
   }
 }
