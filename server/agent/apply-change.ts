@@ -180,6 +180,12 @@ const copying = (
     : { kind: "write", content: { data, metadata: withoutLayoutLabels(metadata) }, version };
 };
 
+/** One that was written in a set keeps its version: nothing is new that the other members would have to take over. */
+const rewriting = ({ data, metadata, version, layout }: Secret): PlannedChange =>
+  stampOf(version, metadata).epoch === 0
+    ? { kind: "write", content: { data, metadata: withoutOwnLabels(metadata) }, layout }
+    : { kind: "write", content: { data, metadata: withoutLayoutLabels(metadata) }, layout, version };
+
 /** What a change means that needs a secret to be there. */
 const changing = (current: Secret, change: Exclude<Change, { type: "put" | "copy" }>): PlannedChange => {
   const kept = metadataAfter(current.metadata, undefined);
@@ -197,7 +203,7 @@ const changing = (current: Secret, change: Exclude<Change, { type: "put" | "copy
       return data.size === 0 ? { kind: "delete" } : { kind: "write", content: { data, metadata: kept } };
     }
     case "rewrite":
-      return { kind: "write", content: { data: current.data, metadata: kept }, layout: current.layout };
+      return rewriting(current);
     case "repack":
       return current.layout === change.layout
         ? done(unchangedResult(current))

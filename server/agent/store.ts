@@ -79,7 +79,7 @@ export type Change =
   | { type: "delete-key"; key: string }
   /** The same content in this layout. */
   | { type: "repack"; layout: Layout }
-  /** The same content in the same layout, on new objects. */
+  /** The same content in the same layout, on new objects; where it was written in a set, as the same version. */
   | { type: "rewrite" }
   /**
    * Exactly this, as another token has it: `metadata` with the labels that the agent keeps itself, and `version` whether or not it is

@@ -76,6 +76,8 @@ for (const layout of ["packed", "per-key"] as const) {
     t.match(await member.change(PATH, patch, {}, 1), { kind: "written", version: 3 });
     t.match(await member.change(PATH, { type: "delete-key", key: "c" }, {}, 1), { version: 4 });
     t.same(await stamps(), [stamp(1, 4, [0, 1])]);
+    t.match(await store.change(PATH, { type: "rewrite" }), { kind: "written", version: 4 });
+    t.same(await stamps(), [stamp(1, 4, [0, 1])], "what repair writes anew is the same write");
     await member.join({ set: SET, epoch: 2 });
     t.match(await member.change(PATH, put(), {}, 2), { version: 5 });
     t.same(await stamps(), [stamp(2, 5, [0, 1], [1, 4])]);
