@@ -12,14 +12,19 @@ import { createClientStore } from "./client-store.ts";
 import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
 import { createQuotaEnforcer } from "./quota.ts";
+import { gatedStore } from "./role/gated-store.ts";
+import type { AgentSet } from "./role/open-set.ts";
+import { watchRole } from "./role/role-metrics.ts";
 import { addDeviceRoutes } from "./routes/device-routes.ts";
 import { addExportRoute } from "./routes/export-route.ts";
 import { addImportRoute } from "./routes/import-route.ts";
 import { addPinRoute } from "./routes/pin-route.ts";
 import { addRepackRoute } from "./routes/repack-route.ts";
 import { addRepairRoute } from "./routes/repair-route.ts";
+import { addRoleRoutes } from "./routes/role-route.ts";
 import { addSecretRoutes } from "./routes/secret-routes.ts";
 import { addWriteRoutes } from "./routes/secret-write-routes.ts";
+import { addWriteGate } from "./routes/write-gate.ts";
 import type { SecretStore } from "./store.ts";
 
 export type AgentAppOptions = {
@@ -34,6 +39,8 @@ export type AgentAppOptions = {
   /** SYSFS_ROOT; `/sys` unless given. */
   sysfsRoot?: string;
   tls?: TlsFiles;
+  /** Of an agent that belongs to a set of HSMs: its role there, and how it calls the others. */
+  set?: AgentSet;
   /** RESERVED_OBJECTS: data objects that writes with a quota leave free. */
   reservedObjects?: number;
   /** Made from the registry unless given; a registry takes them once. */
@@ -42,8 +49,8 @@ export type AgentAppOptions = {
 
 /** The agent. It is ready while its token can be read, and alive in any case. */
 export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
-  const { logger, registry, auth, device, node, tls, sysfsRoot = "/sys" } = options;
-  const store = createClientStore(options.store);
+  const { logger, registry, auth, device, node, tls, set, sysfsRoot = "/sys" } = options;
+  const store = createClientStore(set === undefined ? options.store : gatedStore(options.store, set.role));
   const metrics = options.metrics ?? createAgentMetrics(registry);
   const ready = (): ReadyCheck[] => {
     const health = store.health();
@@ -65,6 +72,12 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
     ...(tls !== undefined && { tls }),
   });
   app.decorate("checksums", checksumKeys({ tokenFiles: auth.tokenFiles.map(({ path }) => path), logger }));
+  addWriteGate(app, { metrics, ...set });
+  if (set !== undefined) {
+    addRoleRoutes(app, { role: set.role, metrics });
+    watchRole(registry, set.role);
+    app.addHook("onClose", () => set.peers.close());
+  }
   addSecretRoutes(app, { store, metrics, device });
   const quotas = createQuotaEnforcer(store, options.reservedObjects);
   addWriteRoutes(app, { store, quotas, metrics, device });
@@ -78,11 +91,13 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
   return app;
 };
 
-/** The configured files with their scopes: who may write may read. */
+/** The configured files with their scopes: who may write may read, who gives roles may not. */
 export const bearerTokenFiles = ({
   readTokenFile,
   writeTokenFile,
-}: Pick<AgentConfig, "readTokenFile" | "writeTokenFile">): AuthOptions["tokenFiles"] => [
-  ...tokenFile("READ_TOKEN_FILE", readTokenFile, "read"),
-  ...tokenFile("WRITE_TOKEN_FILE", writeTokenFile, "read", "write"),
+  roleTokenFile,
+}: Pick<AgentConfig, "readTokenFile" | "writeTokenFile" | "roleTokenFile">): AuthOptions["tokenFiles"] => [
+  ...tokenFile("READ_TOKEN_FILE", readTokenFile, "read", "role-view"),
+  ...tokenFile("WRITE_TOKEN_FILE", writeTokenFile, "read", "role-view", "write"),
+  ...tokenFile("ROLE_TOKEN_FILE", roleTokenFile, "role", "role-view"),
 ];

@@ -2,6 +2,7 @@
 // Parses the agent's configuration from its environment variables.
 import { AGENT_NAME, MAX_NAME } from "../../hooks/formats.ts";
 import {
+  checkCa,
   checkExposure,
   type ListenerConfig,
   listenerVariables,
@@ -58,6 +59,10 @@ export type AgentConfig = ListenerConfig & {
   readTokenFile?: string;
   /** Absent: the agent is read-only. */
   writeTokenFile?: string;
+  /** Absent: the agent belongs to no set of HSMs, and takes writes by itself. */
+  roleTokenFile?: string;
+  /** CA of the other agents of its set; absent: the system's. */
+  peerCaFile?: string;
   deviceName: string;
   nodeName: string;
   pkcs11: Pkcs11Config;
@@ -81,6 +86,14 @@ export const AGENT_VARIABLES = {
   WRITE_TOKEN_FILE: file({
     description:
       "tokens that may read and write; unset, or no such file beside `READ_TOKEN_FILE`: nobody may write",
+  }),
+  ROLE_TOKEN_FILE: file({
+    description:
+      "tokens that may give the agent its role in a [set of HSMs](mirroring.md); unset: it belongs to none, and takes writes by itself",
+  }),
+  PEER_CA_FILE: file({
+    description:
+      "PEM certificates that sign those of the other agents of its set, which it asks with the first token of `READ_TOKEN_FILE`; unset: the system's",
   }),
   DEVICE_NAME: kubernetesName("name of this HSM"),
   NODE_NAME: kubernetesName("name of this node"),
@@ -148,6 +161,7 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
   // A listener on loopback without any token file is open, so that a lone token file has to be there.
   const readWriteToken = reader.isSet("READ_TOKEN_FILE") ? readOptionalTokenPath : readTokenPath;
   const writeTokenFile = readWriteToken(reader, "WRITE_TOKEN_FILE");
+  const set = readSet(reader);
   checkExposure(reader, listener, ["READ_TOKEN_FILE"], reader.isSet("READ_TOKEN_FILE"));
   const needed = complete({
     deviceName: reader.value("DEVICE_NAME"),
@@ -159,8 +173,29 @@ export const parseAgentConfig = (env: Environment): ConfigResult<AgentConfig> =>
     sysfsRoot: reader.value("SYSFS_ROOT"),
   });
   if (needed === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
-  const config: AgentConfig = { ...listener, ...present({ readTokenFile, writeTokenFile }), ...needed };
+  const config: AgentConfig = {
+    ...listener,
+    ...present({ readTokenFile, writeTokenFile, ...set }),
+    ...needed,
+  };
   return { ok: true, config: deepFreeze(config) };
+};
+
+/** What an agent needs to be told its role and to ask the others. */
+const readSet = (reader: AgentReader) => {
+  const roleTokenFile = readTokenPath(reader, "ROLE_TOKEN_FILE");
+  const peerCaFile = reader.value("PEER_CA_FILE");
+  checkCa(reader, "PEER_CA_FILE", peerCaFile);
+  if (reader.isSet("PEER_CA_FILE") && !reader.isSet("ROLE_TOKEN_FILE")) {
+    reader.fault("PEER_CA_FILE", "is of use only beside ROLE_TOKEN_FILE");
+  }
+  if (roleTokenFile !== undefined && !reader.isSet("READ_TOKEN_FILE")) {
+    reader.fault(
+      "ROLE_TOKEN_FILE",
+      "needs READ_TOKEN_FILE: the agents of a set ask each other with its token",
+    );
+  }
+  return { roleTokenFile, peerCaFile };
 };
 
 const readWrites = (reader: AgentReader): WriteConfig | undefined => {

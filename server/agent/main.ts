@@ -6,8 +6,10 @@ import { authOf } from "../http/auth.ts";
 import { bearerTokenFiles, buildAgentApp } from "./app.ts";
 import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
+import { createMemberStore } from "./mirror/member-store.ts";
 import { createPkcs11Store } from "./pkcs11/parent/store.ts";
 import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
+import { openSet } from "./role/open-set.ts";
 import type { Health, SecretStore } from "./store.ts";
 
 /** An agent that listens. `close` waits for the requests under way, then lets go of the token. */
@@ -29,7 +31,8 @@ const openStore = (config: AgentConfig, { events }: AgentMetrics, logger: Logger
   const tellHealth = logHealth(logger);
   return createPkcs11Store({
     pkcs11: config.pkcs11,
-    ...(config.writeTokenFile !== undefined && { writes: config.writes }),
+    // A mirror writes what the primary has, though nobody else may write to it.
+    ...((config.writeTokenFile ?? config.roleTokenFile) !== undefined && { writes: config.writes }),
     recovered: (paths) => logger.warn({ paths }, "writes that were cut off have been completed or undone"),
     operationTimeoutMs: config.operationTimeoutMs,
     refreshIntervalMs: config.refreshIntervalMs,
@@ -67,6 +70,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       device: config.deviceName,
       node: config.nodeName,
       sysfsRoot: config.sysfsRoot,
+      ...(config.roleTokenFile !== undefined && { set: openSet(config, createMemberStore(store), logger) }),
       ...(config.writes.reservedObjects !== undefined && { reservedObjects: config.writes.reservedObjects }),
       ...(tls !== undefined && { tls }),
     });

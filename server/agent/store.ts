@@ -110,6 +110,13 @@ export type ChangeResult =
   | { kind: "over-quota"; message: string }
   /** The write began and was cut off, or can't be seen: the token holds the old secret or the new one, whole. */
   | { kind: "uncertain"; message: string }
+  /** The agent's role in its set of HSMs does not allow it, at the moment; nothing was changed. */
+  | {
+      kind: "not-taken";
+      code: "NO_LEASE" | "NOT_PRIMARY" | "NO_MIRROR";
+      message: string;
+      retryAfterSeconds?: number;
+    }
   /** The write did not begin. */
   | Unavailable;
 

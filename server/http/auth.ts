@@ -11,8 +11,11 @@ import { isLoopback } from "../config/loopback.ts";
 import { type RereadFile, rereadFiles } from "../config/reread-file.ts";
 import { parseTokens } from "../config/token-file.ts";
 
-/** What a route asks for. `open` asks for nothing, `metrics` for any credentials at all. */
-export type Scope = "open" | "metrics" | "read" | "write" | "hook";
+/**
+ * What a route asks for. `open` asks for nothing, `metrics` for any credentials at all, `role` for those that give an agent its role,
+ * `role-view` for those and for those that read.
+ */
+export type Scope = "open" | "metrics" | "read" | "write" | "hook" | "role" | "role-view";
 
 export type AuthOptions = {
   /** Each file's tokens carry the scopes beside it. A token without a name is called by `variable` and its line. */
@@ -109,7 +112,7 @@ const followTokenFiles = ({ tokenFiles, now }: AuthOptions, logger: FastifyBaseL
 };
 
 /**
- * Writing always takes a token that carries `write`: without token files, a client certificate and loopback allow everything
+ * Writing always takes a token that carries `write`, and an order one that carries `role`: without token files, a client certificate and loopback allow everything
  * else.
  * @throws UnusableFile when a token file can't be used.
  */
@@ -128,7 +131,7 @@ export const createAuthenticator = (options: AuthOptions, logger: FastifyBaseLog
 
 const withoutTokens = (scope: Scope, { clientCertificates, loopback }: AuthOptions): AuthDecision => {
   if (!clientCertificates && !loopback) return { ok: false, code: "UNAUTHENTICATED", challenge: REALM };
-  return scope === "write" ? { ok: false, code: "FORBIDDEN" } : { ok: true };
+  return scope === "write" || scope === "role" ? { ok: false, code: "FORBIDDEN" } : { ok: true };
 };
 
 const byToken = (scope: Scope, bearerToken: string | undefined, tokens: KnownTokens): AuthDecision => {

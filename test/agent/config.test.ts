@@ -43,6 +43,8 @@ t.test("a whole configuration", async (t) => {
     TLS_KEY_FILE: server.keyFile,
     READ_TOKEN_FILE: at("token"),
     WRITE_TOKEN_FILE: at("token"),
+    ROLE_TOKEN_FILE: at("token"),
+    PEER_CA_FILE: server.certFile,
     PKCS11_SLOT: "2305843009213693953",
     PKCS11_PUBLIC_OBJECTS: "per-key",
     PKCS11_CACHE: "cached",
@@ -61,6 +63,8 @@ t.test("a whole configuration", async (t) => {
       tls: { certFile: server.certFile, keyFile: server.keyFile },
       readTokenFile: at("token"),
       writeTokenFile: at("token"),
+      roleTokenFile: at("token"),
+      peerCaFile: server.certFile,
       writes: { layout: "per-key", maxObjects: 128, maxObjectBytes: 4096 },
       pkcs11: {
         module: at("module"),
@@ -117,6 +121,18 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     { PKCS11_CACHE: "yes" },
     "PKCS11_CACHE",
     "must be one of auto, live, cached",
+  ],
+  [
+    "an agent of a set has a token to ask the others with",
+    { ROLE_TOKEN_FILE: at("token") },
+    "ROLE_TOKEN_FILE",
+    "needs READ_TOKEN_FILE: the agents of a set ask each other with its token",
+  ],
+  [
+    "a CA of the others is of use in a set alone",
+    { PEER_CA_FILE: server.certFile },
+    "PEER_CA_FILE",
+    "is of use only beside ROLE_TOKEN_FILE",
   ],
   [
     "a deadline is in range",

@@ -15,7 +15,7 @@ declare module "fastify" {
 /** What an operation came to: `found`, `absent`, `unchanged`, `listed`, or the code of the error. */
 export type Audited = { outcome: string; path?: string; prefix?: string; checksum?: string; count?: number };
 
-/** Operations that take the bearer token that may write. */
+/** Operations that take the bearer token that may write, or give the agent a role. */
 export type WriteOperation =
   | "put"
   | "patch"
@@ -25,7 +25,8 @@ export type WriteOperation =
   | "repack"
   | "repair"
   | "export"
-  | "pin";
+  | "pin"
+  | "role";
 
 /** What a write came to: its outcome, or the code of the error. */
 export type AuditedWrite = {

@@ -21,7 +21,7 @@ import {
   refuseReserved,
   writePathFault,
 } from "./secret-input.ts";
-import { type WriteRouteOptions, writeRoute } from "./write-route.ts";
+import { gatedWriteRoute, type WriteRouteOptions } from "./write-route.ts";
 
 /** An import may have more than other requests: what one export gives fits. */
 const BODY_BYTES = 16 * 1024 * 1024;
@@ -75,7 +75,7 @@ export const addImportRoute = (app: KeyswitchServer, { store, metrics, device }:
   app.post(
     "/v1/import",
     {
-      ...writeRoute("import"),
+      ...gatedWriteRoute("import"),
       bodyLimit: BODY_BYTES,
       schema: { body: ImportBody, response: { 200: ItemResults, "4xx": ErrorBody, "5xx": ErrorBody } },
     },

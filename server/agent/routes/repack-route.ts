@@ -8,7 +8,7 @@ import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
 import { changeItems, type Item } from "./bulk-changes.ts";
 import { refuseFaults, refuseReserved, writePathFault } from "./secret-input.ts";
-import { failureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
+import { failureOf, gatedWriteRoute, sendFailure, type WriteRouteOptions } from "./write-route.ts";
 
 /** Throws INVALID_REQUEST that names the paths that are none, and those that are there twice. */
 const refuseMalformed = (paths: readonly string[]): void => {
@@ -30,7 +30,7 @@ export const addRepackRoute = (app: KeyswitchServer, { store, metrics, device }:
   app.post(
     "/v1/repack",
     {
-      ...writeRoute("repack"),
+      ...gatedWriteRoute("repack"),
       schema: { body: RepackBody, response: { 200: ItemResults, "4xx": ErrorBody, "5xx": ErrorBody } },
     },
     async (request, reply) => {

@@ -4,14 +4,14 @@ import { RepairBody, RepairResults } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
 import { startWriteAudit } from "./audit.ts";
-import { failureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
+import { failureOf, gatedWriteRoute, sendFailure, type WriteRouteOptions } from "./write-route.ts";
 
 /** Adds the route. */
 export const addRepairRoute = (app: KeyswitchServer, { store, metrics, device }: WriteRouteOptions): void => {
   app.post(
     "/v1/repair",
     {
-      ...writeRoute("repair"),
+      ...gatedWriteRoute("repair"),
       schema: { body: RepairBody, response: { 200: RepairResults, "4xx": ErrorBody, "5xx": ErrorBody } },
     },
     async (request, reply) => {

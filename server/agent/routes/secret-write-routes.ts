@@ -22,7 +22,13 @@ import {
   refuseFaults,
   refuseOversize,
 } from "./secret-input.ts";
-import { auditedChange, failureOf, sendFailure, type WriteRouteOptions, writeRoute } from "./write-route.ts";
+import {
+  auditedChange,
+  failureOf,
+  gatedWriteRoute,
+  sendFailure,
+  type WriteRouteOptions,
+} from "./write-route.ts";
 
 export type SecretWriteOptions = WriteRouteOptions & {
   quotas: QuotaEnforcer;
@@ -79,7 +85,7 @@ const addPutRoute = (app: KeyswitchServer, options: SecretWriteOptions): void =>
   app.put(
     SECRET,
     {
-      ...writeRoute("put"),
+      ...gatedWriteRoute("put"),
       schema: {
         params: SecretParams,
         headers: ConditionHeaders,
@@ -109,7 +115,7 @@ const addPatchRoute = (app: KeyswitchServer, options: SecretWriteOptions): void 
     patches.patch(
       SECRET,
       {
-        ...writeRoute("patch"),
+        ...gatedWriteRoute("patch"),
         schema: {
           params: SecretParams,
           headers: ConditionHeaders,
@@ -144,7 +150,7 @@ const addDeleteRoute = (app: KeyswitchServer, options: SecretWriteOptions): void
   app.delete(
     SECRET,
     {
-      ...writeRoute(deleteOperation),
+      ...gatedWriteRoute(deleteOperation),
       schema: {
         params: SecretParams,
         headers: ConditionHeaders,

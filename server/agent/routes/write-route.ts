@@ -19,9 +19,11 @@ const PathParams = Type.Object({ "*": Type.String() });
 const pathOf = ({ params }: FastifyRequest): string | undefined =>
   Value.Check(PathParams, params) && isHsmPath(params["*"]) ? params["*"] : undefined;
 
+type Operation = WriteOperation | ((request: FastifyRequest) => WriteOperation);
+
 /** The options of a route of `operation`, beside its schema. */
-export const writeRoute = (operation: WriteOperation | ((request: FastifyRequest) => WriteOperation)) => ({
-  config: { scope: "write" as const },
+export const writeRoute = <S extends "write" | "role" = "write">(operation: Operation, scope?: S) => ({
+  config: { scope: scope ?? ("write" as const) },
   onSend: async (_request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     reply.header("cache-control", "no-store");
   },
@@ -30,6 +32,20 @@ export const writeRoute = (operation: WriteOperation | ((request: FastifyRequest
     auditRefusal(request, reply, name, pathOf(request));
   },
 });
+
+/** The same for what writes to the token, which the role of the agent has to allow. */
+export const gatedWriteRoute = (operation: Operation) => ({
+  ...writeRoute(operation),
+  preHandler: async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
+    request.server.writeGate(request, reply),
+});
+
+declare module "fastify" {
+  interface FastifyInstance {
+    /** Of the agent: answers a write itself where the role of the agent does not allow it. */
+    writeGate: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+  }
+}
 
 /** A change that made what was asked of it. */
 type Done = Extract<ChangeResult, { kind: "written" | "deleted" }>;
@@ -59,11 +75,12 @@ export const failureOf = (result: FailedChange): Failure => {
       return { code: "QUOTA_EXCEEDED", message: result.message };
     case "uncertain":
       return { code: "WRITE_UNCERTAIN", message: result.message, retryAfterSeconds: 1 };
+    case "not-taken":
     case "unavailable":
       return {
         code: result.code,
         message: result.message,
-        retryAfterSeconds: result.retryAfterSeconds,
+        ...(result.retryAfterSeconds !== undefined && { retryAfterSeconds: result.retryAfterSeconds }),
       };
   }
 };
