@@ -2,7 +2,8 @@
 // Defines the schemas by which the agents of one set mirror each other: what a token holds, one secret with its stamp, and diverged
 // copies.
 import { type Static, Type } from "@sinclair/typebox";
-import { Checksum, Layout, StoredMetadata } from "./schema.ts";
+import { RoleBody } from "./role-schema.ts";
+import { Base64, Checksum, Layout, StoredMetadata } from "./schema.ts";
 
 const Count = Type.Integer({ minimum: 0 });
 
@@ -35,6 +36,25 @@ export const HoldingBody = Type.Object({
 });
 export type HoldingBody = Static<typeof HoldingBody>;
 
+/**
+ * What a mirror says of itself: the query of its GET of the holding, and part of its answer to a pull. `instance` and `position`: what it
+ * holds all of in `epoch`, absent before a pull that was whole. Then how full its token is, as GET /v1/info has it.
+ */
+export const MemberReport = Type.Object(
+  {
+    member: Type.String({ minLength: 1, maxLength: 253 }),
+    epoch: Type.Optional(Count),
+    instance: Type.Optional(Type.String({ maxLength: 64 })),
+    position: Type.Optional(Count),
+    objects: Type.Optional(Count),
+    objectLimit: Type.Optional(Count),
+    maxObjectBytes: Type.Optional(Type.Integer({ minimum: 1 })),
+    freeBytes: Type.Optional(Count),
+  },
+  { additionalProperties: false },
+);
+export type MemberReport = Static<typeof MemberReport>;
+
 /** `GET /v1/mirror/secrets/{path}`: a secret with all that a mirror writes of it. */
 export const MirroredSecretBody = Type.Object({
   path: Type.String(),
@@ -58,6 +78,46 @@ export const PullBody = Type.Object(
   { additionalProperties: false },
 );
 export type PullBody = Static<typeof PullBody>;
+
+/** The answer to a pull: what the mirror says of itself from now on. */
+export const PullAnswer = Type.Object({ mirror: RoleBody.properties.mirror, report: MemberReport });
+export type PullAnswer = Static<typeof PullAnswer>;
+
+/** `PUT /v1/mirror/secrets/{path}` of the primary: what a mirror has beside it takes the place of what is there. */
+export const ResolutionBody = Type.Object(
+  {
+    /** Null: the secret is deleted. */
+    data: Type.Union([Type.Record(Type.String(), Base64), Type.Null()]),
+    metadata: Type.Optional(StoredMetadata),
+    /** The stamp that it has on the mirror. */
+    stamp: StampBody,
+    /** The checksum of what it replaces on the primary; null: nothing. */
+    replaces: Type.Union([Checksum, Type.Null()]),
+  },
+  { additionalProperties: false },
+);
+export type ResolutionBody = Static<typeof ResolutionBody>;
+
+/** `POST /v1/mirror/adopt`: makes the token a member of `set`, with the secrets that it has. */
+export const AdoptBody = Type.Object(
+  { set: Type.String({ minLength: 1, maxLength: 253 }) },
+  { additionalProperties: false },
+);
+export const AdoptedBody = Type.Object({ device: Type.String(), set: Type.String(), epoch: Count });
+
+/** `POST /v1/mirror/resolve`: which copy of a diverged secret stays, the one of the agent that is asked or the primary's. */
+export const ResolveBody = Type.Object(
+  { path: Type.String(), keep: Type.Union([Type.Literal("here"), Type.Literal("there")]) },
+  { additionalProperties: false },
+);
+export type ResolveBody = Static<typeof ResolveBody>;
+export const ResolvedBody = Type.Object({
+  device: Type.String(),
+  path: Type.String(),
+  kept: Type.Union([Type.Literal("here"), Type.Literal("there")]),
+  /** How many are diverged still. */
+  diverged: Count,
+});
 
 /** `GET /v1/mirror/diverged`: keys and sizes of both sides; null where a side has none. */
 const DivergedSide = Type.Union([

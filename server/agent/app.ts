@@ -18,6 +18,8 @@ import { watchRole } from "./role/role-metrics.ts";
 import { addDeviceRoutes } from "./routes/device-routes.ts";
 import { addExportRoute } from "./routes/export-route.ts";
 import { addImportRoute } from "./routes/import-route.ts";
+import { addMirrorDecisions } from "./routes/mirror-decisions.ts";
+import { addMirrorRoutes } from "./routes/mirror-routes.ts";
 import { addPinRoute } from "./routes/pin-route.ts";
 import { addRepackRoute } from "./routes/repack-route.ts";
 import { addRepairRoute } from "./routes/repair-route.ts";
@@ -75,8 +77,10 @@ export const buildAgentApp = (options: AgentAppOptions): KeyswitchServer => {
   addWriteGate(app, { metrics, ...set });
   if (set !== undefined) {
     addRoleRoutes(app, { role: set.role, metrics });
-    watchRole(registry, set.role);
-    app.addHook("onClose", () => set.peers.close());
+    addMirrorRoutes(app, { set, store, metrics, device });
+    addMirrorDecisions(app, { set, store, metrics, device });
+    watchRole(registry, set);
+    app.addHook("onClose", () => set.close());
   }
   addSecretRoutes(app, { store, metrics, device });
   const quotas = createQuotaEnforcer(store, options.reservedObjects);

@@ -6,7 +6,6 @@ import { authOf } from "../http/auth.ts";
 import { bearerTokenFiles, buildAgentApp } from "./app.ts";
 import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
-import { createMemberStore } from "./mirror/member-store.ts";
 import { createPkcs11Store } from "./pkcs11/parent/store.ts";
 import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
 import { openSet } from "./role/open-set.ts";
@@ -70,7 +69,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       device: config.deviceName,
       node: config.nodeName,
       sysfsRoot: config.sysfsRoot,
-      ...(config.roleTokenFile !== undefined && { set: openSet(config, createMemberStore(store), logger) }),
+      ...(config.roleTokenFile !== undefined && { set: openSet({ config, store, logger }) }),
       ...(config.writes.reservedObjects !== undefined && { reservedObjects: config.writes.reservedObjects }),
       ...(tls !== undefined && { tls }),
     });

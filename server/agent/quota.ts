@@ -56,6 +56,13 @@ const useAfter = (
   return useOf({ keys: values.map(([key]) => key), bytes, layout: token.layout }, token);
 };
 
+/** What a secret with values of these sizes takes; nothing where it has none. */
+export const useOfSecret = (sizes: ReadonlyMap<string, number>, token: Described): Use => {
+  if (sizes.size === 0) return NOTHING;
+  const bytes = [...sizes.values()].reduce((total, length) => total + length, 0);
+  return useOf({ keys: [...sizes.keys()], bytes, layout: token.layout }, token);
+};
+
 const refused = (message: string): ChangeResult => ({ kind: "over-quota", message });
 
 /** What `change` adds to what the path uses. */

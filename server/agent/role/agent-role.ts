@@ -2,11 +2,14 @@
 // Takes the orders that give an agent its role, tells it, and makes the writes that the role allows.
 import type { RoleBody, RoleOrder } from "../../agent-api/role-schema.ts";
 import { createSerialQueue } from "../../queue.ts";
-import type { Clock } from "../../time.ts";
+import type { Followers } from "../mirror/followers.ts";
 import type { MemberStore } from "../mirror/member.ts";
-import type { Change, ChangeResult, Precondition, Unavailable } from "../store.ts";
-import { ChangeCount } from "./change-count.ts";
-import { Lease, type OrderRefusal, type WriteRight } from "./lease.ts";
+import { isLimited, roomFault } from "../mirror/mirror-room.ts";
+import type { Puller } from "../mirror/puller.ts";
+import { type Resolution, resolveOn } from "../mirror/resolution.ts";
+import type { Change, ChangeResult, Precondition, SecretStore, Unavailable } from "../store.ts";
+import type { ChangeCount } from "./change-count.ts";
+import type { Lease, OrderRefusal, WriteRight } from "./lease.ts";
 import { notTaken, type WriteRefusal } from "./write-refusal.ts";
 
 /** What became of an order. `failed`: its membership could not be written to the token. */
@@ -20,22 +23,26 @@ export type AgentRoleOptions = {
   readonly device: string;
   readonly node: string;
   readonly member: MemberStore;
-  /** Monotonic. */
-  readonly clock: Clock;
-  /** Made up anew for each process. */
-  readonly instance: string;
+  readonly lease: Lease;
+  readonly count: ChangeCount;
+  /** Of a mirror. */
+  readonly puller: Puller;
+  /** Of a primary. */
+  readonly followers: Followers;
+  readonly store: Pick<SecretStore, "read" | "info">;
 };
 
 /** The role of one process of an agent, and the writes under it. */
 export class AgentRole {
   readonly #options: AgentRoleOptions;
   readonly lease: Lease;
-  readonly count = new ChangeCount();
+  readonly count: ChangeCount;
   readonly #inTurn = createSerialQueue();
 
   constructor(options: AgentRoleOptions) {
     this.#options = options;
-    this.lease = new Lease(options.clock, options.instance);
+    this.lease = options.lease;
+    this.count = options.count;
   }
 
   /** What GET /v1/role answers. A lease of an order that is given for it runs from now, before the token is read. */
@@ -46,7 +53,12 @@ export class AgentRole {
     const known = { device, node, ...stub };
     const own = { lease: this.lease.told(), position: this.count.position, writing: this.count.writing };
     if (held.kind === "unavailable") {
-      return { ...known, token: { ready: false, code: held.code }, ...own, mirror: null };
+      return {
+        ...known,
+        token: { ready: false, code: held.code },
+        ...own,
+        mirror: this.#options.puller.told(),
+      };
     }
     const { set, epoch, secrets, tombstones } = held.holding;
     const stamps = [...secrets.map(({ stamp }) => stamp), ...tombstones];
@@ -57,7 +69,7 @@ export class AgentRole {
       secrets: secrets.length,
       versions: stamps.reduce((total, { version }) => total + version, 0),
       ...own,
-      mirror: null,
+      mirror: this.#options.puller.told(),
     };
   }
 
@@ -72,16 +84,31 @@ export class AgentRole {
     const checked = this.lease.check(order, state);
     if (checked.kind === "refused") {
       // Any other refusal says that this is not the token for which the role was given.
-      if (checked.code !== "STALE_ORDER") this.lease.drop();
+      if (checked.code !== "STALE_ORDER") this.#drop();
       return checked;
     }
-    if (checked.write !== undefined) {
-      const result = await this.#options.member.join(checked.write);
-      if (result.kind !== "written" && result.kind !== "deleted") return { kind: "failed", result };
+    const { puller, member } = this.#options;
+    const before = this.lease.lastOrder();
+    // What a pull for the order before still wrote could take the place of what is written under this one.
+    await puller.makeWay(order);
+    const result = checked.write === undefined ? undefined : await member.join(checked.write);
+    if (result !== undefined && result.kind !== "written" && result.kind !== "deleted") {
+      puller.follow(before, true);
+      return { kind: "failed", result };
     }
-    const before = this.lease.told();
     this.lease.take(order);
-    return { kind: "taken", isNew: before?.epoch !== order.epoch || before.role !== order.role };
+    const isNew =
+      before?.set !== order.set ||
+      before.epoch !== order.epoch ||
+      before.role !== order.role ||
+      before.primary !== order.primary;
+    puller.follow(order, isNew);
+    return { kind: "taken", isNew };
+  }
+
+  #drop(): void {
+    this.lease.drop();
+    this.#options.puller.follow(undefined, false);
   }
 
   /** Whether a write may begin. */
@@ -90,9 +117,63 @@ export class AgentRole {
     return right.kind === "granted" && right.acks?.length === 0 ? { kind: "no-mirror" } : right;
   }
 
-  /** Makes a change under the lease, if there is one that allows it. */
-  change(path: string, change: Change, precondition: Precondition): Promise<ChangeResult> {
-    return this.#write((epoch) => this.#options.member.change(path, change, precondition, epoch), isMade);
+  /** Makes a change under the lease, if there is one that allows it, and waits for the mirrors that must have it. */
+  async change(path: string, change: Change, precondition: Precondition): Promise<ChangeResult> {
+    const { member } = this.#options;
+    const work = async (epoch: number) =>
+      (await this.#roomFault(path, change)) ?? member.change(path, change, precondition, epoch);
+    return this.#confirmed(await this.#write(work, isMade));
+  }
+
+  /** Tells the mirrors of a change, and waits for those that must have it. */
+  async #confirmed(result: ChangeResult): Promise<ChangeResult> {
+    const { followers } = this.#options;
+    if (isMade(result)) followers.changed();
+    if (result.kind !== "written" && result.kind !== "deleted") return result;
+    const { role, acks } = this.lease.lastOrder() ?? {};
+    if (role === "primary" && acks === undefined) return result;
+    const { position } = this.count;
+    const isHeld = acks !== undefined && acks.length > 0 && (await followers.acknowledged(acks, position));
+    if (isHeld) return result;
+    const message =
+      "the write is on the primary, and a mirror that must have it too does not say that it has";
+    return { kind: "uncertain", message };
+  }
+
+  /** Why a mirror would have no room for the change. */
+  async #roomFault(path: string, change: Change): Promise<ChangeResult | undefined> {
+    const { followers, store } = this.#options;
+    const limited = followers.reports().filter(isLimited);
+    if (limited.length === 0 || (change.type !== "put" && change.type !== "patch")) return undefined;
+    const [before, info] = [await store.read(path), await store.info()];
+    // The change itself says what is wrong with the token.
+    if (before.kind === "unavailable" || info.kind === "unavailable") return undefined;
+    for (const mirror of limited) {
+      const message = roomFault(mirror, { change, before, layout: info.layout });
+      if (message !== undefined) return { kind: "refused", code: "MIRROR_FULL", message };
+    }
+    return undefined;
+  }
+
+  /** Puts what a mirror has beside the primary's secret in its place, with a stamp that knows of both. */
+  async resolve(path: string, resolution: Resolution): Promise<ChangeResult> {
+    const { member } = this.#options;
+    const end = await this.count.apart(async (counted): Promise<ChangeResult> => {
+      const right = this.right();
+      if (right.kind !== "granted") return notTaken(right);
+      const refusal = await this.#otherToken();
+      if (refusal !== undefined) return refusal;
+      const result = await resolveOn(member, right.epoch, path, resolution);
+      if (isMade(result)) counted();
+      return result;
+    });
+    return this.#confirmed(end);
+  }
+
+  /** Lets go of the mirrors and of the primary. */
+  async close(): Promise<void> {
+    this.#options.followers.close();
+    await this.#options.puller.close();
   }
 
   /** Does any other work that writes to the token, under the same conditions. */
@@ -122,7 +203,7 @@ export class AgentRole {
     if (state.kind === "unavailable") return state;
     const { membership } = state;
     if (membership !== undefined && membership.set === set && membership.epoch === epoch) return undefined;
-    this.lease.drop();
+    this.#drop();
     return notTaken({ kind: "no-lease" });
   }
 }

@@ -31,9 +31,13 @@ export class ChangeCount {
       this.#position += 1;
       throw error;
     } finally {
-      this.#writing -= 1;
-      if (this.#writing === 0) for (const tell of this.#waiting) tell();
+      this.#end();
     }
+  }
+
+  #end(): void {
+    this.#writing -= 1;
+    if (this.#writing === 0) for (const tell of this.#waiting) tell();
   }
 
   /** Resolves when no change is under way. */
@@ -49,17 +53,19 @@ export class ChangeCount {
     }
   }
 
-  /** Does work while no change is under way and none begins. It counts by `counted`. */
+  /** Does work while no change is under way and none begins. It is under way itself, and counts by `counted`. */
   async apart<T>(work: (counted: () => void) => Promise<T>): Promise<T> {
     while (this.#apart !== undefined) await this.#apart;
     const done = Promise.withResolvers<void>();
     this.#apart = done.promise;
     try {
       await this.quiet();
+      this.#writing += 1;
       return await work(() => {
         this.#position += 1;
       });
     } finally {
+      this.#end();
       this.#apart = undefined;
       done.resolve();
     }

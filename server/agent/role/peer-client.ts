@@ -30,6 +30,10 @@ export type PeerClientOptions = {
 
 /** What the primary answered, or why there is no answer. */
 export type HandedOn = Pick<WireAnswer, "status" | "headers" | "body">;
+
+/** Whether it is an answer. */
+export const isHandedOn = (end: HandedOn | ErrorOptions): end is HandedOn => "status" in end;
+
 type Failed = { readonly failure: ErrorOptions & { readonly code: "NO_LEASE" | "WRITE_UNCERTAIN" } };
 
 /** A request as fastify has it; its body was parsed. */

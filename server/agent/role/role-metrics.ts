@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the metrics of an agent's role in its set: which it has, for how long, and what it has written.
 import { Gauge, type Registry } from "prom-client";
-import type { AgentRole } from "./agent-role.ts";
+import type { Puller } from "../mirror/puller.ts";
+import type { AgentSet } from "./open-set.ts";
 
 const ROLES = ["primary", "mirror", "none"] as const;
 
-/** Registers the metrics, which ask `role` each time they are collected. */
-export const watchRole = (registry: Registry, role: AgentRole): void => {
+/** Registers the metrics, which ask for the state each time they are collected. */
+export const watchRole = (registry: Registry, { role, puller }: Pick<AgentSet, "role" | "puller">): void => {
   const registers = [registry];
   new Gauge({
     name: "keyswitch_agent_role",
@@ -32,6 +33,37 @@ export const watchRole = (registry: Registry, role: AgentRole): void => {
     registers,
     collect() {
       this.set(role.count.position);
+    },
+  });
+  watchMirror(registers, puller);
+};
+
+const watchMirror = (registers: Registry[], puller: Pick<Puller, "told">): void => {
+  new Gauge({
+    name: "keyswitch_agent_mirror_diverged",
+    help: "Secrets that the token of a mirror holds, or has deleted, in a way that its primary does not know of.",
+    registers,
+    collect() {
+      this.set(puller.told()?.diverged ?? 0);
+    },
+  });
+  new Gauge({
+    name: "keyswitch_agent_mirror_failed",
+    help: "Secrets that a mirror could not take over at its last pull.",
+    registers,
+    collect() {
+      this.set(puller.told()?.failed?.paths ?? 0);
+    },
+  });
+  new Gauge({
+    name: "keyswitch_agent_mirror_pull_age_seconds",
+    help: "Seconds since the last pull of a mirror that was whole; absent before one.",
+    registers,
+    labelNames: [],
+    collect() {
+      const age = puller.told()?.ageSeconds;
+      if (age === undefined) this.remove();
+      else this.set(age);
     },
   });
 };

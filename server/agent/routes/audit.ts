@@ -26,7 +26,10 @@ export type WriteOperation =
   | "repair"
   | "export"
   | "pin"
-  | "role";
+  | "role"
+  | "adopt"
+  | "resolve"
+  | "resolution";
 
 /** What a write came to: its outcome, or the code of the error. */
 export type AuditedWrite = {

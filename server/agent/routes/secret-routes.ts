@@ -61,7 +61,8 @@ const problemsOf = ({
     .map((path): ObjectProblem => ({ label: path, path, problem: "content" })),
 ];
 
-const valueBytes = (data: ReadonlyMap<string, Uint8Array>): number =>
+/** The sum of the lengths of values. */
+export const valueBytes = (data: ReadonlyMap<string, Uint8Array>): number =>
   [...data.values()].reduce((sum, { length }) => sum + length, 0);
 
 /** Paths whose last size is remembered. */

@@ -30,7 +30,7 @@ const isHarmless = ({ body }: FastifyRequest): boolean =>
   typeof body === "object" && body !== null && "dryRun" in body && body.dryRun === true;
 
 /** Answers what the primary answered. */
-const sendHandedOn = (reply: FastifyReply, answer: HandedOn): FastifyReply => {
+export const sendHandedOn = (reply: FastifyReply, answer: HandedOn): FastifyReply => {
   for (const name of ["etag", "retry-after"] as const) {
     const value = answer.headers[name];
     if (typeof value === "string") reply.header(name, value);

@@ -37,11 +37,10 @@ export type SetAgent = Awaited<ReturnType<typeof startSetAgent>>;
 export const startSetAgent = async (t: Test, tokens: SetTokens, id: string) => {
   const clock = fakeClock();
   const store = createMemoryStore(id);
-  const member = createMemberStore(store);
   const { logger, lines } = recordedLog("info");
   const at = (name: string) => join(tokens.root, name);
   const config = { deviceName: id, nodeName: `node-${id}`, readTokenFile: at("read") };
-  const set = openSet(config, member, logger, clock);
+  const set = openSet({ config, store, logger, clock });
   const app = buildAgentApp({
     store,
     set,
@@ -85,7 +84,20 @@ export const startSetAgent = async (t: Test, tokens: SetTokens, id: string) => {
     return { status: answer.status, headers: answer.headers, json: text === "" ? {} : JSON.parse(text) };
   };
   const audits = () => lines.filter(({ msg }) => msg === "audit");
-  return { id, tokens, app, url, address: new URL(url).host, clock, set, store, member, ask, audits, lines };
+  return {
+    id,
+    tokens,
+    app,
+    url,
+    address: new URL(url).host,
+    clock,
+    set,
+    store,
+    member: set.member,
+    ask,
+    audits,
+    lines,
+  };
 };
 
 /** What an agent says of itself. */
