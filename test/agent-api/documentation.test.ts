@@ -9,6 +9,7 @@ import t from "tap";
 import { errors } from "../../hooks/error-codes.ts";
 import { createMemoryStore } from "../../scripts/local/memory-store.ts";
 import { bearerTokenFiles, buildAgentApp } from "../../server/agent/app.ts";
+import { openSet } from "../../server/agent/role/open-set.ts";
 import { unavailable } from "../../server/agent/store.ts";
 
 const text = readFileSync(new URL("../../docs/agent-api.md", import.meta.url), "utf8");
@@ -97,9 +98,11 @@ t.test("the names", async (t) => {
   const variables = /_(FILE|ROOT|MS|NAME|CACHE|OBJECTS)$/;
   for (const code of [...codes].filter((name) => !variables.test(name))) t.ok(code in errors, code);
   const registry = new Registry();
+  const [store, logger] = [createMemoryStore(), pino({ level: "silent" })];
   const app = buildAgentApp({
-    store: createMemoryStore(),
-    logger: pino({ level: "silent" }),
+    store,
+    set: openSet({ config: { deviceName: "hsm-a", nodeName: "node-a" }, store, logger }),
+    logger,
     registry,
     auth: { tokenFiles: [], clientCertificates: false, loopback: true },
     device: "hsm-a",
@@ -126,6 +129,13 @@ t.test("the names", async (t) => {
       "/v1/export",
       "/v1/repack",
       "/v1/pin",
+      "/v1/role",
+      "/v1/mirror/holding",
+      "/v1/mirror/secrets/*",
+      "/v1/mirror/pull",
+      "/v1/mirror/diverged",
+      "/v1/mirror/resolve",
+      "/v1/mirror/adopt",
     ])) {
       if (app.hasRoute({ method, url })) t.ok(told.has(`${method} ${url}`), `${method} ${url} is told`);
     }
