@@ -10,6 +10,10 @@ import { get } from "./verbs/get.ts";
 import { health } from "./verbs/health.ts";
 import { importSecrets } from "./verbs/import.ts";
 import { list } from "./verbs/list.ts";
+import { mirrorAdopt } from "./verbs/mirror-adopt.ts";
+import { mirrorDiff } from "./verbs/mirror-diff.ts";
+import { mirrorResolve } from "./verbs/mirror-resolve.ts";
+import { mirrorStatus } from "./verbs/mirror-status.ts";
 import { mirrorSync } from "./verbs/mirror-sync.ts";
 import { renameKey } from "./verbs/rename-key.ts";
 import { repack } from "./verbs/repack.ts";
@@ -32,6 +36,10 @@ export const COMMANDS: readonly Command[] = [
   rotatePin,
   devices,
   mirrorSync,
+  mirrorStatus,
+  mirrorDiff,
+  mirrorResolve,
+  mirrorAdopt,
   health,
   completion,
   version,

@@ -42,7 +42,7 @@ const pins = file("pins", `${secret}\n${secret}\n`);
 
 const rows: [sentence: string, args: string[], expected: RegExp][] = [
   ["no such command", [secret], /there is no such command/],
-  ["half of a command", ["mirror"], /did you mean mirror sync\?/],
+  ["half of a command", ["mirror"], /did you mean mirror sync or mirror status or .*\?/],
   ["help for a command that is none", ["help", secret], /there is no such command/],
   ["no NAME", ["create"], /NAME is missing/],
   ["a word too many", ["get", "db", secret], /takes NAME, and there are 2 words/],

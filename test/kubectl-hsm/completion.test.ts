@@ -15,7 +15,10 @@ const firstWords = [...new Set(COMMANDS.map(({ name }) => name.split(" ")[0] ?? 
 const rows: [line: string[], words: string[], lookUp?: string][] = [
   [[""], firstWords],
   [["re"], ["rename-key", "repack", "repair"]],
-  [["mirror", ""], ["sync"]],
+  [
+    ["mirror", ""],
+    ["sync", "status", "diff", "resolve", "adopt"],
+  ],
   [["mirror", "sync", "--agent-o"], ["--agent-only"]],
   [["help", "ro"], ["rotate-pin"]],
   [["-n", "shop", "li"], ["list"]],

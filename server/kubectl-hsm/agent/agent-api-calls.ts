@@ -5,6 +5,8 @@ import { checksum } from "../../../hooks/checksum.ts";
 import { fromBase64Map, toBase64Map } from "../../../hooks/formats.ts";
 import { ExportBody, type ImportBody, ItemResults } from "../../agent-api/bulk-schema.ts";
 import { secretRoute } from "../../agent-api/client.ts";
+import { AdoptedBody, DivergedBody, ResolvedBody } from "../../agent-api/mirror-schema.ts";
+import { RoleBody } from "../../agent-api/role-schema.ts";
 import {
   DeleteBody,
   DeviceInfo,
@@ -47,6 +49,10 @@ const schemas = {
   exported: compileSchema(ExportBody),
   results: compileSchema(ItemResults),
   repaired: compileSchema(RepairResults),
+  role: compileSchema(RoleBody),
+  diverged: compileSchema(DivergedBody),
+  resolved: compileSchema(ResolvedBody),
+  adopted: compileSchema(AdoptedBody),
 };
 
 /** `values` as the API's bodies have them. */
@@ -119,6 +125,17 @@ export const agentCalls = (client: AgentClient) => ({
     const asked = { method: "POST", path: "/v1/repair", body: { dryRun } } as const;
     return bodyOf(await client.send(asked, schemas.repaired), "the repair");
   },
+  async role(): Promise<RoleBody> {
+    return bodyOf(await client.send({ method: "GET", path: "/v1/role" }, schemas.role), "the role");
+  },
+  async diverged(): Promise<DivergedBody> {
+    const asked = { method: "GET", path: "/v1/mirror/diverged" } as const;
+    return bodyOf(await client.send(asked, schemas.diverged), "the diverged copies");
+  },
+  resolve: (path: string, keep: "here" | "there") =>
+    client.send({ method: "POST", path: "/v1/mirror/resolve", body: { path, keep } }, schemas.resolved),
+  adopt: (set: string) =>
+    client.send({ method: "POST", path: "/v1/mirror/adopt", body: { set } }, schemas.adopted),
   setPin: (currentPin: string, newPin: string): Promise<Answer<undefined>> =>
     client.sendForNothing({ method: "POST", path: "/v1/pin", body: { currentPin, newPin } }),
   /** /healthz or /readyz: the status and what the answer says. */
