@@ -65,6 +65,10 @@ export const SecretBody = Type.Object({
   version: Type.Integer({ minimum: 0 }),
   /** The epoch of the set in which it was written; absent where it was written outside one. */
   epoch: Type.Optional(Type.Integer({ minimum: 1 })),
+  /** The last version of each earlier epoch that this write has replaced, `[epoch, version]`; absent: none. */
+  history: Type.Optional(
+    Type.Array(Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 0 })]), { maxItems: 16 }),
+  ),
   device: Type.String(),
   layout: Type.Optional(Layout),
   metadata: Type.Optional(StoredMetadata),

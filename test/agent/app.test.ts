@@ -34,6 +34,19 @@ const start = (t: Test, sysfsRoot?: string) => {
   return { app, store, lines };
 };
 
+t.test("a secret of a set says in which epoch it was written, and what it replaced", async (t) => {
+  const { app, store } = start(t);
+  const labels = { "sync.epoch": "3", "sync.history": "1.4,2.7", team: "a" };
+  store.put("secrets/a/db", { user: randomBytes(9) }, { metadata: { labels } });
+  const found = (await app.inject("/v1/secrets/secrets/a/db")).json();
+  t.match(found, { version: 1, epoch: 3, metadata: { labels: { team: "a" } } });
+  t.same(found.history, [
+    [1, 4],
+    [2, 7],
+  ]);
+  t.same(Object.keys(found.metadata.labels), ["team"], "its labels are not the writer's");
+});
+
 t.test("a secret, its entity tag, and a change", async (t) => {
   const { app, store } = start(t);
   const value = randomBytes(9);

@@ -17,7 +17,7 @@ import { makeWithinBudget } from "../../http/limits.ts";
 import { tagsOf } from "../../http/validation.ts";
 import { isOwnLabel } from "../apply-change.ts";
 import type { AgentMetrics } from "../metrics.ts";
-import { stampOf } from "../storage/stamp.ts";
+import { type Stamp, stampOf } from "../storage/stamp.ts";
 import type { ListResult, SecretStore, Unavailable } from "../store.ts";
 import { hangUpSignal, startAudit } from "./audit.ts";
 import { checkedPath } from "./secret-input.ts";
@@ -175,7 +175,6 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
       return sendError(reply, "SECRET_NOT_FOUND");
     }
     const { checksum, version, layout } = result;
-    const { epoch } = stampOf(version, result.metadata);
     const named = tagOf(checksum);
     reply.header("etag", named ?? `"${checksum}"`);
     if (named !== undefined) {
@@ -184,19 +183,20 @@ const addReadRoute = (app: KeyswitchServer, { store, metrics, device }: SecretRo
     }
     audit({ outcome: "found", path, checksum });
     const data = toBase64Map(result.data);
-    const shownEpoch = epoch > 0 && { epoch };
+    const { metadata } = result;
     return {
-      path,
-      data,
-      checksum,
-      version,
-      ...shownEpoch,
-      device,
-      layout,
-      ...shownMetadata(result.metadata),
+      ...{ path, data, checksum, version, device, layout },
+      ...shownStamp(stampOf(version, metadata)),
+      ...shownMetadata(metadata),
     };
   });
 };
+
+/** What a stamp says beside the version, as fields to spread into an answer; none for a secret of no set. */
+const shownStamp = ({ epoch, history }: Stamp): Pick<SecretBody, "epoch" | "history"> => ({
+  ...(epoch > 0 && { epoch }),
+  ...(history.length > 0 && { history: history.map(([before, last]): [number, number] => [before, last]) }),
+});
 
 /** The metadata as a field to spread into an answer; none where there is nothing to show. */
 export const shownMetadata = (stored: StoredMetadata): { metadata?: StoredMetadata } => {

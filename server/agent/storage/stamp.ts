@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Orders the writes of one path over several tokens: each write has a stamp, and knows the last stamp of each epoch before it.
+import { includes, type Stamp } from "../../../hooks/stamp.ts";
 import type { StoredMetadata } from "../../agent-api/schema.ts";
 import { VERSION_LABEL } from "./per-key.ts";
 
-/**
- * When a secret or its deletion was written. `epoch` is that of the set, which has one writer; `version` counts the writes of the
- * path. `history`: the last version of each earlier epoch that this write has replaced, oldest first.
- */
-export type Stamp = {
-  readonly epoch: number;
-  readonly version: number;
-  readonly history: readonly (readonly [epoch: number, version: number])[];
-};
+export type { Stamp } from "../../../hooks/stamp.ts";
 
 /**
  * A write in a set: `epoch` is that in which the writer is its primary, `replaces` is what it replaces beside the secret at the path,
@@ -91,13 +84,6 @@ export const stampOfWrite = (
   const next = nextStamp(origin?.epoch ?? epoch, [...replaced, ...(origin?.replaces ?? [])]);
   const version = Math.max(next.version, floor + 1);
   return origin === undefined ? { epoch, version, history } : { ...next, version };
-};
-
-/** Whether the write of `stamp` is `other` or came after it, knowing of it. */
-const includes = (stamp: Stamp, other: Stamp): boolean => {
-  if (stamp.epoch === other.epoch) return stamp.version >= other.version;
-  const known = stamp.history.find(([epoch]) => epoch === other.epoch);
-  return known !== undefined && known[1] >= other.version;
 };
 
 /** How `mine` stands to `theirs`. `diverged`: neither knows of the other. */
