@@ -5,7 +5,7 @@ import { ownProperty, sorted } from "../formats.ts";
 import type { Secret, StringMap } from "../kubernetes.ts";
 import { controllerOf, MANAGED_BY, ownsField, ownsReference } from "../metadata.ts";
 import type { Assessment } from "./assessment.ts";
-import { APPLIED } from "./content.ts";
+import { APPLIED } from "./belief.ts";
 import { BASE, baseText, type OwnedSecret, placeholderFor, REPLACED } from "./observed.ts";
 import { allowed, type ResolvedSpec } from "./resolved-spec.ts";
 

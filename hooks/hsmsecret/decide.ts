@@ -6,9 +6,9 @@ import { withAcceptedBase, withRestoredBase } from "./child.ts";
 import { type Decision, ensurePresent, leaveAlone, withoutDroppingEdits } from "./decision.ts";
 import type { ConflictPair, Judgement } from "./judge.ts";
 import { secretsOf } from "./observed.ts";
-import type { Reading } from "./reading.ts";
+import { answererName, type Reading } from "./reading.ts";
 import { FORCE_SYNC } from "./schema.ts";
-import { readingFacts, readyReason } from "./status.ts";
+import { isSynced, readingFacts, readyReason } from "./status.ts";
 import type { FailedWrite } from "./token-write.ts";
 import { conflictFinding, failureFinding, withheldFinding } from "./write-back.ts";
 
@@ -50,7 +50,7 @@ const absent = (
     ...readingFacts(reading),
   };
   const after = Math.min(spec.syncInterval, MISSING_SECONDS);
-  const nothing = `The token of ${reading.device} holds nothing at ${spec.hsmPath}.`;
+  const nothing = `The token of ${answererName(reading)} holds nothing at ${spec.hsmPath}.`;
   if (spec.onMissing === "Retain" || secretsOf(observed).length === 0) {
     const kept =
       observed.owned === undefined
@@ -82,7 +82,7 @@ const unread = (judgement: Judgement): Decision => {
   if (
     owned !== undefined &&
     context.checksums.fits(before.secretChecksum, owned.whole.checksum) &&
-    reason === "Synced" &&
+    isSynced(reason) &&
     isConfirmedByBase(judgement, owned)
   ) {
     return ensurePresent(judgement, owned.whole);

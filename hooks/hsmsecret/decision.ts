@@ -6,6 +6,7 @@ import type { Secret } from "../kubernetes.ts";
 import { conditionOf } from "../metadata.ts";
 import { secondsSinceEpoch, secondsUntil } from "../rfc3339.ts";
 import type { Assessment } from "./assessment.ts";
+import { appliedText } from "./belief.ts";
 import {
   hasDataOf,
   isApplied,
@@ -17,10 +18,9 @@ import {
   withAgreedBase,
   withAppliedVersion,
 } from "./child.ts";
-import { appliedText } from "./content.ts";
 import type { Judgement } from "./judge.ts";
 import { isNoteStale, isUnedited, ownedSecretOf, secretsOf } from "./observed.ts";
-import type { Reading } from "./reading.ts";
+import { type Answerer, answererName, type Reading, type Standing } from "./reading.ts";
 import type { HSMSecret, HSMSecretStatus } from "./schema.ts";
 import { type Finding, type ReadingFacts, readingFacts } from "./status.ts";
 
@@ -103,21 +103,41 @@ const inTheWay = (judgement: Judgement, learned: ReadingFacts): Decision | undef
     : leaveAlone(judgement, { ...learned, reason: "Conflict", message: held, syncStatus: "OutOfSync" });
 };
 
+/** Seconds after which a set is read again whose primary could not be. */
+const DEGRADED_SECONDS = 60;
+
+const DEGRADED: Readonly<Record<Exclude<Standing["role"], "primary">, string>> = {
+  mirror: "a mirror, because the primary of the set can't be read",
+  none: "which has no lease, because the primary of the set can't be read",
+  disputed: "which claims to be the primary of the set, as another one does; neither is believed to be newer",
+};
+
+/** What is said where a member of a set answered that is not its primary: the same until something changes. */
+const degradedText = ({ spec }: Judgement, answerer: Answerer): string | undefined => {
+  const { role = "primary" } = answerer.standing ?? {};
+  if (role === "primary") return undefined;
+  const waiting = spec.writeBack === "Never" ? "" : " An edit of the Secret waits for the primary.";
+  return `The Secret ${spec.secretName} holds what the token of ${answererName(answerer)} holds at ${spec.hsmPath}: ${DEGRADED[role]}.${waiting}`;
+};
+
 const inSync = (judgement: Judgement, learned: ReadingFacts, child: SecretChild): Decision => {
-  const { spec } = judgement;
+  const { spec, reading } = judgement;
+  const isAnswer = reading !== undefined && reading.outcome !== "unavailable";
+  const degraded = isAnswer ? degradedText(judgement, reading) : undefined;
+  const message = spec.autoSync
+    ? `The Secret ${spec.secretName} holds what the token holds at ${spec.hsmPath}.`
+    : `The Secret ${spec.secretName} holds what the token held at ${spec.hsmPath} when it was last read (spec.autoSync is false).`;
   return {
     children: [child],
     finding: {
       ...learned,
-      reason: "Synced",
-      message: spec.autoSync
-        ? `The Secret ${spec.secretName} holds what the token holds at ${spec.hsmPath}.`
-        : `The Secret ${spec.secretName} holds what the token held at ${spec.hsmPath} when it was last read (spec.autoSync is false).`,
+      reason: degraded === undefined ? "Synced" : "SyncedFromMirror",
+      message: degraded ?? message,
       syncStatus: "InSync",
       secretChecksum: secretChecksumOf(judgement),
       secretName: spec.secretName,
     },
-    after: spec.syncInterval,
+    after: degraded === undefined ? spec.syncInterval : Math.min(spec.syncInterval, DEGRADED_SECONDS),
   };
 };
 

@@ -2,7 +2,7 @@
 // Exports the steps of the HSMSecret hooks in the order in which the webhook calls them: assess, plan, judge, planWrite, sync.
 
 export { assess, plan, type ReadPlan } from "./assessment.ts";
-export { withoutStale } from "./content.ts";
+export { withoutStale } from "./belief.ts";
 export type { HookContext } from "./context.ts";
 export { customize } from "./customize.ts";
 export { type FinalizeResult, finalize, planRemoval } from "./finalize.ts";

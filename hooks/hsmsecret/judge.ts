@@ -8,7 +8,7 @@ import { mayWrite, quotaOf } from "../path-policy.ts";
 import type { Assessment } from "./assessment.ts";
 import { type Content, contentOf } from "./content.ts";
 import { commonChecksumOf, type OwnedSecret, sourceNoteOf } from "./observed.ts";
-import type { Reading } from "./reading.ts";
+import { answererName, isDegraded, type Reading } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { RESOLVE } from "./schema.ts";
 import type { Write } from "./token-write.ts";
@@ -21,9 +21,9 @@ export interface ConflictPair {
 
 /**
  * `both`: each side has changed; `absent`: the Secret has, and the token holds nothing; `unknown`: the two differ and
- * nobody knows which of them changed.
+ * nobody knows which of them changed; `diverged`: the Secret holds what the primary of a set does not know of.
  */
-export type ConflictCause = "both" | "absent" | "unknown";
+export type ConflictCause = "both" | "absent" | "unknown" | "diverged";
 
 export type Verdict =
   /** The token's content counts. `obeyed`: because the user chose so in the conflict of this pair. */
@@ -38,6 +38,8 @@ export type Verdict =
 export type Withheld =
   | { readonly why: "forbidden" | "empty" }
   | { readonly why: "mirror"; readonly device: string }
+  /** A member of a set that is not its primary. */
+  | { readonly why: "member"; readonly who: string }
   /** Keys that spec.data asks for and neither the Secret nor the token has. */
   | { readonly why: "incomplete"; readonly keys: readonly string[] }
   /** Several keys of the Secret stand for one key of the token and have different new values. */
@@ -106,7 +108,10 @@ const hindrance = (
   const lacking = (spec.data ?? []).filter(({ hsmKey }) => !Object.hasOwn(after, hsmKey));
   if (lacking.length > 0) return { why: "incomplete", keys: lacking.map(({ key }) => key).sort() };
   if (!mayWrite(context.policy, parent.metadata.namespace, spec.hsmPath)) return { why: "forbidden" };
-  return reading.mirror ? { why: "mirror", device: reading.device } : undefined;
+  if (!reading.mirror) return undefined;
+  return isDegraded(reading)
+    ? { why: "member", who: answererName(reading) }
+    : { why: "mirror", device: reading.device };
 };
 
 /** The write of the data that the Secret holds over what was read, or why there is none. */
@@ -149,6 +154,7 @@ const isTokenAsSynced = ({ parent, spec, before, context, owned, reading }: Case
     // A writer that does not count leaves 0, which tells nothing.
     reading.version > 0 &&
     lastReading?.version === reading.version &&
+    (lastReading.epoch ?? 0) === (reading.epoch ?? 0) &&
     lastReading.device === reading.device &&
     context.checksums.fits(hsmChecksum, reading.checksum)
   );
@@ -213,16 +219,18 @@ const caseOf = (
 
 const FOLLOW: Verdict = { verdict: "token" };
 
+const pairOf = (owned: OwnedSecret, reading: Answered): ConflictPair => ({
+  secretChecksum: owned.mapped.checksum,
+  ...(reading.outcome === "found" && { hsmChecksum: reading.checksum }),
+});
+
 const verdictOf = (given: Case): Verdict => {
   if (saysNothingNew(given)) return FOLLOW;
   const changes = changesOf(given);
   if (changes === "nobody") return FOLLOW;
   if (changes === "secret") return writing(given, undefined);
   const { owned, reading } = given;
-  const pair: ConflictPair = {
-    secretChecksum: owned.mapped.checksum,
-    ...(reading.outcome === "found" && { hsmChecksum: reading.checksum }),
-  };
+  const pair = pairOf(owned, reading);
   const choice = resolutionFor(given, pair);
   if (choice === undefined) return { verdict: "conflict", cause: changes, pair };
   return choice === "hsm" ? { verdict: "token", obeyed: pair } : writing(given, pair);
@@ -244,7 +252,31 @@ export interface Judgement extends Assessment {
 export const judge = (assessment: Assessment, reading: Reading | undefined): Judgement => {
   const content = reading?.outcome === "found" ? contentOf(assessment.spec, reading) : undefined;
   const given = caseOf(assessment, reading, content);
+  const { owned } = assessment.observed;
+  if (owned !== undefined && reading !== undefined && "diverged" in reading) {
+    return judgeDiverged({ ...assessment, content }, reading, owned, given);
+  }
   return { ...assessment, reading, content, verdict: given === undefined ? FOLLOW : verdictOf(given) };
+};
+
+/** What the primary of a set holds without knowing of what was applied: neither is taken before the user has chosen. */
+const judgeDiverged = (
+  assessment: Assessment & Pick<Judgement, "content">,
+  reading: Answered,
+  owned: OwnedSecret,
+  given: Case | undefined,
+): Judgement => {
+  const pair = pairOf(owned, reading);
+  const choice = resolutionFor(assessment, pair);
+  if (choice === "hsm") {
+    const { diverged: _, ...chosen } = reading;
+    return { ...assessment, reading: chosen, verdict: { verdict: "token", obeyed: pair } };
+  }
+  const verdict: Verdict =
+    choice === "secret" && given !== undefined
+      ? writing(given, pair)
+      : { verdict: "conflict", cause: "diverged", pair };
+  return { ...assessment, reading, verdict };
 };
 
 /** The write that is wanted after a judgement, if any. The shell does it and tells sync what came of it. */

@@ -197,6 +197,13 @@ export const HSMSecretStatus = Type.Object({
       {
         version: Type.Integer({ format: "int64", minimum: 0, description: "It counts writes." }),
         device: Type.String({ description: "Device whose token had it." }),
+        epoch: Type.Optional(
+          Type.Integer({
+            format: "int64",
+            minimum: 0,
+            description: "Of the set of HSMs, when it was written. Absent: it was outside any.",
+          }),
+        ),
       },
       { description: "Which version of the path's content was last read in full." },
     ),
@@ -207,7 +214,21 @@ export const HSMSecretStatus = Type.Object({
   lastError: Type.Optional(
     Type.String({ description: "What is wrong now and what to do. Absent when nothing is." }),
   ),
-  device: Type.Optional(Type.String({ description: "Device whose token answered last." })),
+  device: Type.Optional(
+    Type.String({
+      description:
+        "Device whose token answered last. Of a set of HSMs, the member of it, and whether that is another than the primary.",
+    }),
+  ),
+  set: Type.Optional(
+    Type.Object(
+      {
+        device: Type.String({ description: "The set." }),
+        epoch: Type.Integer({ format: "int64", minimum: 0 }),
+      },
+      { description: "The highest epoch in which the primary of a set of HSMs has answered." },
+    ),
+  ),
   secretRef: Type.Optional(
     Type.Object(
       {

@@ -5,13 +5,14 @@ import { isPlain, type KeyedChecksums } from "../checksum.ts";
 import type { Condition } from "../kubernetes.ts";
 import { conditionOf, nextCondition } from "../metadata.ts";
 import type { HookContext } from "./context.ts";
-import type { Reading } from "./reading.ts";
+import { type Answerer, answererName, type Reading, type Standing } from "./reading.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { type HSMSecret, HSMSecretStatus, type SyncStatus } from "./schema.ts";
 
 /** Why an HSMSecret is in the state that it is in: the reasons of its conditions; docs/hsmsecret.md explains each. */
 export const REASONS = [
   "Synced",
+  "SyncedFromMirror",
   "Applying",
   "Drifted",
   "HSMUnavailable",
@@ -26,6 +27,10 @@ export const REASONS = [
 ] as const;
 export type Reason = (typeof REASONS)[number];
 
+/** Whether the Secret holds what the token holds. */
+export const isSynced = (reason: Reason | undefined): boolean =>
+  reason === "Synced" || reason === "SyncedFromMirror";
+
 /** What one sync found out. */
 export interface Finding {
   readonly reason: Reason;
@@ -37,6 +42,7 @@ export interface Finding {
   readonly lastReading?: HSMSecretStatus["lastReading"] | null;
   readonly secretChecksum?: string | null;
   readonly device?: string;
+  readonly set?: HSMSecretStatus["set"];
   readonly lastForceSync?: string;
   readonly secretName?: string | null;
   /** Of the Secret that the HSMSecret owns. */
@@ -52,19 +58,40 @@ export interface Finding {
 }
 
 /** What a reading says for the status, whatever follows from it. */
-export type ReadingFacts = Pick<Finding, "device" | "hsmChecksum" | "lastReading">;
+export type ReadingFacts = Pick<Finding, "device" | "hsmChecksum" | "lastReading" | "set">;
+
+/** What stands behind the name of a member of a set that is not its primary. */
+const ROLES: Readonly<Record<Standing["role"], string>> = {
+  primary: "",
+  mirror: " (mirror)",
+  none: " (no lease)",
+  disputed: " (role disputed)",
+};
+
+const answererFacts = (answerer: Answerer): Pick<ReadingFacts, "device" | "set"> => {
+  const { device, standing } = answerer;
+  if (standing === undefined) return { device };
+  const { role, epoch } = standing;
+  return {
+    device: `${answererName(answerer)}${ROLES[role]}`,
+    ...(role === "primary" && { set: { device, epoch } }),
+  };
+};
 
 /** The facts that `reading` teaches. */
 export const readingFacts = (reading: Reading): ReadingFacts => {
   switch (reading.outcome) {
     case "found": {
-      const { device, version, checksum } = reading;
-      return { device, hsmChecksum: checksum, lastReading: { version, device } };
+      if (reading.diverged) return { device: answererFacts(reading).device ?? reading.device };
+      const { device, version, checksum, epoch } = reading;
+      const lastReading = { version, device, ...(epoch !== undefined && { epoch }) };
+      return { ...answererFacts(reading), hsmChecksum: checksum, lastReading };
     }
     case "absent":
-      return { device: reading.device, hsmChecksum: null, lastReading: null };
+      if (reading.diverged) return { device: answererFacts(reading).device ?? reading.device };
+      return { ...answererFacts(reading), hsmChecksum: null, lastReading: null };
     case "unchanged":
-      return { device: reading.device };
+      return answererFacts(reading);
     case "unavailable":
       return {};
   }
@@ -183,7 +210,7 @@ const conditionsOf = ({ before, context }: StatusInputs, finding: Finding): Cond
   const { reason, message, leak, stalled } = finding;
   const condition = (type: string, status: "True" | "False", why: Reason, words: string) =>
     nextCondition(before.conditions, context.now, { type, status, reason: why, message: words });
-  const synced = reason === "Synced";
+  const synced = isSynced(reason);
   const conditions = [condition("Ready", synced ? "True" : "False", reason, message)];
   if (reason === "Applying") conditions.push(condition("Reconciling", "True", reason, message));
   if (STALLED.has(reason) || stalled) conditions.push(condition("Stalled", "True", reason, message));
@@ -201,16 +228,25 @@ const secretRefOf = ({ parent, before }: StatusInputs, { secretName, secretUid }
   return { name, namespace, ...fact("uid", secretUid, before.secretRef?.uid) };
 };
 
+/** An epoch never goes back, but for another set. */
+const laterSet = (before: HSMSecretStatus["set"], learned: Finding["set"]): HSMSecretStatus["set"] =>
+  before !== undefined && (learned === undefined || isLaterInSet(before, learned)) ? before : learned;
+
+const isLaterInSet = (
+  one: NonNullable<HSMSecretStatus["set"]>,
+  other: NonNullable<HSMSecretStatus["set"]>,
+): boolean => one.device === other.device && one.epoch >= other.epoch;
+
 /** What is wrong, as the status tells it; undefined where nothing is. */
 const errorOf = ({ reason, message, overdue, leak }: Finding): string | undefined =>
-  reason === "Synced" || (reason === "Applying" && !overdue) ? leak : message;
+  isSynced(reason) || (reason === "Applying" && !overdue) ? leak : message;
 
 /** The status after `finding`. */
 export const nextStatus = (inputs: StatusInputs, finding: Finding): HSMSecretStatus => {
   const { parent, spec, before, context } = inputs;
   const { now, checksums } = context;
   const was = contentsBefore(inputs);
-  const syncedNow = finding.reason === "Synced" && isNews(inputs, was, finding);
+  const syncedNow = isSynced(finding.reason) && isNews(inputs, was, finding);
   return {
     ...fact("observedGeneration", parent.metadata.generation, undefined),
     syncStatus: finding.syncStatus,
@@ -221,6 +257,7 @@ export const nextStatus = (inputs: StatusInputs, finding: Finding): HSMSecretSta
     ...fact("secretChecksum", shownFor(finding.secretChecksum, was.secretChecksum, checksums), undefined),
     ...fact("lastError", errorOf(finding), undefined),
     ...fact("device", finding.device, before.device),
+    ...fact("set", laterSet(before.set, finding.set), undefined),
     ...fact("secretRef", secretRefOf(inputs, finding), undefined),
     ...fact("lastForceSync", finding.lastForceSync, before.lastForceSync),
     ...fact("conflict", shownConflict(finding.conflict, before.conflict, checksums), undefined),

@@ -19,16 +19,27 @@ const CHANGED_SECONDS = 2;
 const CAUSES: Readonly<Record<ConflictCause, string>> = {
   both: "The Secret and the token have both changed since they were last the same",
   absent: "The Secret has changed and the token holds nothing there",
+  diverged:
+    "The primary of the set of HSMs does not know of what the Secret holds: the one before it took that and failed before a mirror had it",
   unknown:
     "The Secret differs from the token, and what they last had in common is not known (writeBack, hsmPath, device or data of the spec is new, or the annotation hsm.j5t.io/base is gone)",
 };
 
+/** Where the lost write lies on the token of the former primary, it is decided for all HSMSecrets of the path. */
+const divergedAdvice = ({ spec }: Assessment, annotate: string): string => {
+  const both = spec.writeBack === "Never" ? "" : `${RESOLVE}=secret writes the Secret to the primary, `;
+  return `Once the former primary is back, kubectl hsm mirror diff shows the two, and kubectl hsm mirror resolve ${spec.hsmPath} --keep ID chooses one. Without it: ${annotate} ${both}${RESOLVE}=hsm follows the primary.`;
+};
+
 /** How to choose, or what is wrong with the choice that was made. */
-const adviceOf = (assessment: Assessment, pair: Of<"conflict">["pair"]): string => {
+const adviceOf = (assessment: Assessment, { cause, pair }: Of<"conflict">): string => {
   const { parent } = assessment;
   const { name, namespace } = parent.metadata;
   const annotate = `kubectl annotate hsmsecret -n ${namespace} ${name}`;
-  const choose = `${annotate} ${RESOLVE}=secret writes the Secret to the token, ${RESOLVE}=hsm follows the token.`;
+  const choose =
+    cause === "diverged"
+      ? divergedAdvice(assessment, annotate)
+      : `${annotate} ${RESOLVE}=secret writes the Secret to the token, ${RESOLVE}=hsm follows the token.`;
   const choice = parent.metadata.annotations?.[RESOLVE];
   if (choice === undefined) return choose;
   if (choice !== "hsm" && choice !== "secret") {
@@ -39,11 +50,12 @@ const adviceOf = (assessment: Assessment, pair: Of<"conflict">["pair"]): string 
 };
 
 /** The finding of a conflict: nothing is written, on either side. */
-export const conflictFinding = (assessment: Assessment, { cause, pair }: Of<"conflict">): Found => {
+export const conflictFinding = (assessment: Assessment, conflict: Of<"conflict">): Found => {
+  const { cause, pair } = conflict;
   const { secretName, hsmPath } = assessment.spec;
   return {
     reason: "Conflict",
-    message: `${CAUSES[cause]} (Secret ${secretName}, path ${hsmPath}). Neither is overwritten. ${adviceOf(assessment, pair)}`,
+    message: `${CAUSES[cause]} (Secret ${secretName}, path ${hsmPath}). Neither is overwritten. ${adviceOf(assessment, conflict)}`,
     syncStatus: "OutOfSync",
     conflict: pair,
   };
@@ -58,6 +70,8 @@ const withheldText = ({ parent, spec }: Assessment, withheld: Withheld): string 
       return `The Secret ${spec.secretName} holds no key that could be written, and an empty secret is not. Give it its keys, or delete it: it is made anew from the token.`;
     case "incomplete":
       return `The Secret ${spec.secretName} lacks ${withheld.keys.map((key) => JSON.stringify(key)).join(", ")}, which spec.data asks for and the token does not have. Give it these keys.`;
+    case "member":
+      return `Only ${withheld.who} answered, which is not the primary of its set, and nothing is written there. The write waits for the primary.`;
     case "mirror":
       return `Only ${withheld.device} answered, which is not the first of the agents, and nothing is written there. The write waits for the first.`;
     case "ambiguous":
@@ -71,7 +85,7 @@ export const withheldFinding = (assessment: Assessment, { why, obeyed }: Of<"wit
   message: `${withheldText(assessment, why)} The Secret is kept as it is.`,
   syncStatus: "OutOfSync",
   conflict: obeyed ?? null,
-  ...(why.why !== "mirror" && { stalled: true }),
+  ...(why.why !== "mirror" && why.why !== "member" && { stalled: true }),
 });
 
 /** When a write that takes longer than a hook is looked at again. */

@@ -120,7 +120,7 @@ export const addHsmSecretRoutes = (app: KeyswitchServer, options: HsmSecretRoute
       checksums: checksums(),
       now: rfc3339(clock()),
     }),
-    done: createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced"] }),
+    done: createHookReport({ resource: "hsmsecret", events, metrics, quiet: ["Synced", "SyncedFromMirror"] }),
     tokenChanges: createTokenChanges({ writer, parents, metrics, now }),
   };
   const { HSMSecretCustomizeRequest: body, customize } = hsmSecret;
