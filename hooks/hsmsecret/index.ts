@@ -7,7 +7,7 @@ export type { HookContext } from "./context.ts";
 export { customize } from "./customize.ts";
 export { type FinalizeResult, finalize, planRemoval } from "./finalize.ts";
 export { judge, planWrite } from "./judge.ts";
-export type { Reading } from "./reading.ts";
+export { answererName, isDegraded, type Reading, type Standing } from "./reading.ts";
 export { HSMSecret, HSMSecretCustomizeRequest, HSMSecretSyncRequest } from "./schema.ts";
 export { type SyncResult, sync, type WrittenResult, writtenBack } from "./sync.ts";
 export type { FailedWrite, Removal, RemovalOutcome, Write, WriteOutcome } from "./token-write.ts";

@@ -3,21 +3,34 @@
 // request counts as done, and every failure becomes an outcome.
 import type { Logger } from "pino";
 import { codesOf, type ErrorCode, errors } from "../../hooks/error-codes.ts";
-import type { Removal, RemovalOutcome, Write, WriteOutcome } from "../../hooks/hsmsecret/index.ts";
-import { type AgentRequest, callAgent, secretRoute, type WireAnswer } from "../agent-api/client.ts";
+import {
+  answererName,
+  type Removal,
+  type RemovalOutcome,
+  type Write,
+  type WriteOutcome,
+} from "../../hooks/hsmsecret/index.ts";
+import {
+  type AgentRequest,
+  callAgent,
+  type NoAnswer,
+  secretRoute,
+  type WireAnswer,
+} from "../agent-api/client.ts";
 import { DeleteBody, WriteBody } from "../agent-api/schema.ts";
 import { openHttpPool } from "../http/http-pool.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
 import { timeLimit } from "../time.ts";
-import { adviceOf, answeredCode, errorOf, TOKEN_FAULTS } from "./agent-client.ts";
+import { adviceOf, answeredCode, errorOf, TOKEN_FAULTS } from "./agent-answers.ts";
+import { type AgentSet, type AgentSets, type SetMember, serverNameOf } from "./agent-set.ts";
 import type { AgentEndpoint } from "./config.ts";
 
 /** What every request to an agent carries beside what it asks; `requestId` is passed on, so that both logs share it. */
 type WriteOptions = { requestId: string; timeoutMs: number };
 
 export type AgentWriter = {
-  /** Never throws. The write goes to the agent that gave the reading, and to no other. */
+  /** Never throws. The write goes to the agent that gave the reading, and to no other; of a set, to its primary. */
   write(write: Write, options: WriteOptions): Promise<WriteOutcome>;
   /** Never throws. Removes from the agent that `device` names, or from the first. */
   remove(removal: Removal, options: WriteOptions): Promise<RemovalOutcome>;
@@ -26,6 +39,8 @@ export type AgentWriter = {
 
 export type AgentWriterOptions = {
   agents: readonly AgentEndpoint[];
+  /** Those of the agents that are sets; without them none is. */
+  sets?: AgentSets;
   /** Without it nothing is written. */
   tokenFile?: string;
   caFile?: string;
@@ -48,8 +63,9 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
       ? undefined
       : options.agents.map(({ name, origin }) => ({
           name,
+          set: options.sets?.get(name),
           http: openHttpPool({
-            origin,
+            ...writeOrigin({ name, origin }, options.sets),
             tokenFile,
             ...(caFile !== undefined && { caFile }),
             connectTimeoutMs: options.connectTimeoutMs ?? 500,
@@ -72,9 +88,15 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
     if (agent === undefined) return unknownAgent(device);
     const signal = timeLimit(timeoutMs);
     // A write that did arrive fails its own condition the second time, and a removal finds nothing.
-    const answer = await callAgent(agent.http, { ...request, requestId }, { signal });
-    if ("status" in answer) return outcomeOf(agent.name, answer);
-    return answer.kind === "late" ? late(agent.name) : unreachable(agent.name, answer.what);
+    const call = (origin?: string) =>
+      callAgent(agent.http, { ...request, requestId }, { signal, ...(origin !== undefined && { origin }) });
+    const { who, answer } =
+      agent.set === undefined
+        ? { who: agent.name, answer: await call() }
+        : await askPrimary(agent.set, ({ origin }) => call(origin));
+    if (answer === undefined) return withoutPrimary(agent.name);
+    if ("status" in answer) return outcomeOf(who, answer);
+    return answer.kind === "late" ? late(who) : unreachable(who, answer.what);
   };
 
   return {
@@ -99,6 +121,40 @@ export const createAgentWriter = (options: AgentWriterOptions): AgentWriter => {
     },
   };
 };
+
+/** A set is written to at the address of its primary, under the name that the set's certificates have. */
+const writeOrigin = ({ name, origin }: AgentEndpoint, sets: AgentSets | undefined) =>
+  sets?.has(name) ? serverNameOf(origin) : { origin };
+
+type SetAnswer = { who: string; answer: WireAnswer | NoAnswer | undefined };
+
+/** What the primary of a set answers; one that says that it is a mirror by now has the roles asked anew, once. */
+const askPrimary = async (
+  set: AgentSet,
+  call: (primary: SetMember) => Promise<WireAnswer | NoAnswer>,
+): Promise<SetAnswer> => {
+  const primary = await set.primary();
+  if (primary === undefined) return { who: set.name, answer: undefined };
+  const first = { who: nameIn(set, primary), answer: await call(primary) };
+  if (!("status" in first.answer) || answeredCode(first.answer, ["NOT_PRIMARY"]) === undefined) return first;
+  await set.forget();
+  const next = await set.primary();
+  if (next === undefined || next.origin === primary.origin) return first;
+  return { who: nameIn(set, next), answer: await call(next) };
+};
+
+const nameIn = ({ name: device }: AgentSet, { standing }: SetMember): string =>
+  answererName({ device, ...(standing && { standing }) });
+
+/** The agents' own advice where a lease has ended. */
+const NO_PRIMARY_SECONDS = 5;
+
+const withoutPrimary = (name: string): Failure => ({
+  outcome: "unavailable",
+  code: "NO_LEASE",
+  message: `agent ${name}: ${errors.NO_LEASE.text}`,
+  retryAfterSeconds: NO_PRIMARY_SECONDS,
+});
 
 const NO_TOKEN: Failure = {
   outcome: "refused",

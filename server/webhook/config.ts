@@ -40,7 +40,7 @@ export const WEBHOOK_VARIABLES = {
   AGENTS: text({
     required: true,
     description:
-      "`name=https://host:port,…`, in the order in which they are asked; `http://` on loopback alone",
+      "`name=https://host:port,…`, in the order in which they are asked; `name=dns+https://host:port` is a [set of HSMs](hsmsecret.md#sets-of-hsms), whose agents are the addresses of the host; `http://` on loopback alone",
   }),
   AGENT_TOKEN_FILE: file({
     description:
@@ -141,8 +141,13 @@ export const parseWebhookConfig = (
   return { ok: true, config: deepFreeze(config) };
 };
 
-/** One agent: the name that HSMSecrets use for it, and `scheme://host:port`. */
-export type AgentEndpoint = { name: string; origin: string };
+/**
+ * One agent: the name that HSMSecrets use for it, and `scheme://host:port`. Or a set: the addresses of the host are those of its agents.
+ */
+export type AgentEndpoint = { name: string; origin: string; isSet?: true };
+
+/** What stands before the scheme of a set. */
+const SET_PREFIX = "dns+";
 
 const AgentName = Type.String({ pattern: AGENT_NAME, maxLength: MAX_NAME });
 
@@ -168,7 +173,9 @@ const parseAgent = (item: string): { ok: true; endpoint: AgentEndpoint } | { ok:
   if (!Value.Check(AgentName, name)) {
     return { ok: false, message: "must start with a name of lower-case letters, digits, - and ." };
   }
-  const url = URL.parse(item.slice(at + 1));
+  const address = item.slice(at + 1);
+  const isSet = address.startsWith(SET_PREFIX);
+  const url = URL.parse(isSet ? address.slice(SET_PREFIX.length) : address);
   if (url === null || !/^https?:$/.test(url.protocol)) {
     return { ok: false, message: `(${name}) must be an https:// address` };
   }
@@ -184,7 +191,7 @@ const parseAgent = (item: string): { ok: true; endpoint: AgentEndpoint } | { ok:
   if (url.protocol === "http:" && !isLoopback(url.hostname)) {
     return { ok: false, message: `(${name}) must use https://; http:// is accepted on loopback alone` };
   }
-  return { ok: true, endpoint: { name, origin: url.origin } };
+  return { ok: true, endpoint: { name, origin: url.origin, ...(isSet && { isSet }) } };
 };
 
 const readDiscovery = (reader: WebhookReader): DiscoveryAccess | undefined => {

@@ -15,6 +15,10 @@ export type HookMetrics = {
   synced(outcome: string): void;
   /** One exchange with an agent; `outcome` is a reading's outcome or an error code. */
   agent(agent: string, outcome: string, elapsedMs: number): void;
+  /** One request to an agent of a set for its role; `role` is that, `none` without a lease, or what came in its place. */
+  role(set: string, role: string): void;
+  /** A reading that a member of a set gave that is not its primary. */
+  degraded(set: string): void;
   /** A reading that nobody could give. */
   unavailable(code: string): void;
   /** One change of a token that was asked for; `outcome` is that of the change or an error code. */
@@ -53,11 +57,25 @@ export const createHookMetrics = (registry: Registry): HookMetrics => {
     labelNames: ["operation", "outcome"],
     registers,
   });
+  const roles = new Counter({
+    name: "keyswitch_set_role_requests_total",
+    help: "Requests to agents of a set of HSMs for their roles, by set and role.",
+    labelNames: ["set", "role"],
+    registers,
+  });
+  const degraded = new Counter({
+    name: "keyswitch_set_degraded_readings_total",
+    help: "Readings that another member of a set than its primary gave.",
+    labelNames: ["set"],
+    registers,
+  });
   const errorCodes = errorCounter(registry);
   return {
     hook: (hook, outcome, elapsedMs) => hooks(hook, outcome, elapsedMs / 1000),
     synced: (outcome) => synced.inc({ outcome }),
     agent: (agent, outcome, elapsedMs) => exchanges(agent, outcome, elapsedMs / 1000),
+    role: (set, role) => roles.inc({ set, role }),
+    degraded: (set) => degraded.inc({ set }),
     unavailable: (code) => errorCodes.inc({ code }),
     tokenChange: (operation, outcome) => changes.inc({ operation, outcome }),
   };

@@ -37,6 +37,14 @@ const codeOf = (reading: Reading | undefined, failure: FailedWrite | undefined):
   return reading?.outcome === "unavailable" ? reading.code : undefined;
 };
 
+const answererOf = (reading: Reading | undefined): string | undefined =>
+  reading === undefined || reading.outcome === "unavailable" ? undefined : hsmSecret.answererName(reading);
+
+const countReading = (metrics: HookMetrics, reading: Reading | undefined): void => {
+  if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
+  else if (reading !== undefined && hsmSecret.isDegraded(reading)) metrics.degraded(reading.device);
+};
+
 /** What the routes share. */
 type Hooks = Pick<HsmSecretRouteOptions, "agents" | "metrics"> & {
   readonly now: () => number;
@@ -65,11 +73,11 @@ const addSync = (
       const roomFor = (bytes: number, signal: AbortSignal) => reply.roomFor(bytes, signal);
       const answer = plan.read ? await agents.read({ ...plan, requestId: request.id, roomFor }) : undefined;
       const reading = hsmSecret.withoutStale(assessment, answer);
-      if (reading?.outcome === "unavailable") metrics.unavailable(reading.code);
+      countReading(metrics, reading);
       const judgement = hsmSecret.judge(assessment, reading);
       const write = hsmSecret.planWrite(judgement);
       const written = write && (await tokenChanges.write({ request, parent, startedAt, begunAt }, write));
-      const agent = reading !== undefined && "device" in reading ? reading.device : undefined;
+      const agent = answererOf(reading);
       const told = { hook: "sync", agent, startedAt } as const;
       if (write !== undefined && written?.outcome === "written") {
         const { againAfterSeconds, outcome, events: news } = hsmSecret.writtenBack(assessment, write);

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { authOf, checksumKeys, tokenFile } from "../http/auth.ts";
 import { createAgentClient } from "./agent-client.ts";
+import { openAgentSets } from "./agent-set.ts";
 import { createAgentWriter } from "./agent-writer.ts";
 import { buildWebhookApp } from "./app.ts";
 import type { WebhookConfig } from "./config.ts";
@@ -22,8 +23,15 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
   collectDefaultMetrics({ register: registry });
   const metrics = createHookMetrics(registry);
   const { agentTokenFile, agentWriteTokenFile, agentCaFile, tls } = config;
+  const sets = openAgentSets(config.agents, {
+    ...(agentTokenFile !== undefined && { tokenFile: agentTokenFile }),
+    ...(agentCaFile !== undefined && { caFile: agentCaFile }),
+    logger,
+    onRole: metrics.role,
+  });
   const agents = createAgentClient({
     agents: config.agents,
+    sets,
     ...(agentTokenFile !== undefined && { tokenFile: agentTokenFile }),
     ...(agentCaFile !== undefined && { caFile: agentCaFile }),
     logger,
@@ -31,6 +39,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
   });
   const writer = createAgentWriter({
     agents: config.agents,
+    sets,
     ...(agentWriteTokenFile !== undefined && { tokenFile: agentWriteTokenFile }),
     ...(agentCaFile !== undefined && { caFile: agentCaFile }),
     logger,

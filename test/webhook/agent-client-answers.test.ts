@@ -2,7 +2,7 @@
 // Tests the parsing of each agent response: only verified data count as data, and only the agent's own word as absence.
 import t from "tap";
 import type { Reading } from "../../hooks/hsmsecret/reading.ts";
-import { readingOf } from "../../server/webhook/agent-client.ts";
+import { readingOf } from "../../server/webhook/agent-answers.ts";
 import { secretBody } from "../doubles/agent.ts";
 
 const path = "secrets/team-a/db";
