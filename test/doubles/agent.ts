@@ -22,7 +22,13 @@ export type AgentDouble = {
   stop(): Promise<void>;
 };
 
-export const startAgent = async (t: Test, answer: Answer, tls?: ServerOptions): Promise<AgentDouble> => {
+/** @param where an address of loopback and a port, where it must be those */
+export const startAgent = async (
+  t: Test,
+  answer: Answer,
+  tls?: ServerOptions,
+  { host = "127.0.0.1", port = 0 } = {},
+): Promise<AgentDouble> => {
   const listener: RequestListener = (request, response) => {
     const { method = "", url = "", headers } = request;
     const seen = { method, url, headers, body: "" };
@@ -47,8 +53,8 @@ export const startAgent = async (t: Test, answer: Answer, tls?: ServerOptions): 
   server.on("connection", () => {
     double.connections += 1;
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  double.origin = `${tls ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await new Promise<void>((resolve) => server.listen(port, host, resolve));
+  double.origin = `${tls ? "https" : "http"}://${host}:${(server.address() as AddressInfo).port}`;
   t.teardown(() => double.stop());
   return double;
 };
@@ -65,18 +71,17 @@ export const answerJson =
 export const secretBody = (
   path: string,
   values: Record<string, string>,
-  { version = 3, device = "token-device" } = {},
+  { version = 3, device = "token-device", ...stamp }: Held = {},
 ) => {
   const data = toBase64Map(Object.entries(values));
-  return { path, data, checksum: checksumOfBase64(data), version, device };
+  return { path, data, checksum: checksumOfBase64(data), version, device, ...stamp };
 };
 
+/** What the agent says beside the values. */
+type Held = { version?: number; device?: string; epoch?: number; history?: [number, number][] };
+
 /** Answers as a healthy agent that holds `values` at `path`, 304 for the plain checksum and the keyed one included. */
-export const holding = (
-  path: string,
-  values: Record<string, string>,
-  how: { version?: number } = {},
-): Answer => {
+export const holding = (path: string, values: Record<string, string>, how: Held = {}): Answer => {
   const body = secretBody(path, values, how);
   const etag = `"${body.checksum}"`;
   return (request, response) => {
