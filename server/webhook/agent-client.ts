@@ -124,7 +124,10 @@ export const createAgentClient = (options: AgentClientOptions): AgentClient => {
       if (candidates.length === 0) failures.push(withoutAddress(agent));
       for (const [place, candidate] of candidates.entries()) {
         const rest = candidates.length - place + later;
-        const timing = { timeoutMs: (deadline - now()) / rest, isLast: rest === 1 };
+        const timing = {
+          timeoutMs: (deadline - now()) / rest,
+          isOnly: candidates.length === 1 && asked.length === 1,
+        };
         const reading = await ask(agent, candidate, request, timing);
         const settled = settledBy(reading, failedBefore);
         if (settled !== undefined) return settled;
@@ -210,15 +213,15 @@ type AgentRead = {
   roomFor?: (bytes: number, signal: AbortSignal) => Promise<boolean>;
 };
 
-/** `isLast`: nobody is asked after it. */
-type Timing = { timeoutMs: number; isLast: boolean };
+/** `isOnly`: nobody else is there to be asked. */
+type Timing = { timeoutMs: number; isOnly: boolean };
 
 /** The reading of one agent within its time. */
 const readFromAgent = async (
   device: string,
   { standing, call }: Candidate,
   { path, ifNoneMatch, fresh, requestId, roomFor }: AgentRead,
-  { timeoutMs, isLast }: Timing,
+  { timeoutMs, isOnly }: Timing,
 ): Promise<Reading> => {
   const who = answererName({ device, ...(standing && { standing }) });
   const asked = { path, ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
@@ -226,7 +229,7 @@ const readFromAgent = async (
     { ...asked, method: "GET", path: secretRoute(path), fresh, requestId },
     {
       signal: timeLimit(timeoutMs),
-      isPatient: isLast,
+      isPatient: isOnly,
       // Without a length it may be all that is read of an answer.
       ...(roomFor && { roomFor: (bytes = MAX_ANSWER_BYTES, signal) => roomFor(bytes, signal) }),
     },
