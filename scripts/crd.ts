@@ -130,6 +130,12 @@ export const CRDS: Readonly<Record<string, Record<string, unknown>>> = {
       { name: "Type", type: "string", jsonPath: ".spec.deviceType" },
       { name: "Phase", type: "string", jsonPath: ".status.phase" },
       { name: "Devices", type: "string", jsonPath: ".status.devices" },
+      { name: "Primary", type: "string", jsonPath: ".status.primary" },
+      {
+        name: "Mirrored",
+        type: "string",
+        jsonPath: '.status.conditions[?(@.type=="Mirrored")].status',
+      },
       { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
       { name: "Message", type: "string", jsonPath: ".status.message", priority: 1 },
     ],

@@ -2,6 +2,16 @@
 // Fills in the defaults of an HSMDevice's spec.
 import type { HSMDevice, HSMDeviceSpec, UsbMatch } from "./schema.ts";
 
+/** spec.mirroring with a policy that is not None. */
+export interface ResolvedMirroring {
+  readonly policy: "ReadOnly" | "Active";
+  readonly syncInterval: number;
+  readonly targetNodes?: readonly string[];
+  readonly primaryNode?: string;
+  readonly autoFailover: boolean;
+  readonly acknowledge: "Primary" | "Mirror";
+}
+
 /** The spec as the hooks work with it. */
 export interface ResolvedSpec {
   readonly deviceType: HSMDeviceSpec["deviceType"];
@@ -13,6 +23,8 @@ export interface ResolvedSpec {
   readonly library: string;
   readonly token: { readonly slot: number } | { readonly label: string };
   readonly pin: { readonly secret: string; readonly key: string };
+  /** Undefined: each device is a store of its own. */
+  readonly mirroring?: ResolvedMirroring;
   readonly template: NonNullable<HSMDeviceSpec["template"]>;
 }
 
@@ -27,9 +39,23 @@ const patternOf = (glob: string): RegExp =>
       .replaceAll("?", "[^/]")}$`,
   );
 
+const resolveMirroring = (mirroring: HSMDeviceSpec["mirroring"]): ResolvedMirroring | undefined => {
+  const { policy = "None", targetNodes, primaryNode, ...rest } = mirroring ?? {};
+  if (policy === "None") return undefined;
+  return {
+    policy,
+    syncInterval: rest.syncInterval ?? 60,
+    ...(targetNodes !== undefined && { targetNodes }),
+    ...(primaryNode !== undefined && { primaryNode }),
+    autoFailover: rest.autoFailover ?? true,
+    acknowledge: rest.acknowledge ?? "Primary",
+  };
+};
+
 /** `parent`'s spec with the defaults of the CRD. */
 export const resolveSpec = ({ spec }: HSMDevice): ResolvedSpec => {
   const { usb = [], devicePath, autoDiscovery } = spec.discovery ?? {};
+  const mirroring = resolveMirroring(spec.mirroring);
   const { libraryPath, slotId, tokenLabel, pinSecret } = spec.pkcs11;
   return {
     deviceType: spec.deviceType,
@@ -49,6 +75,7 @@ export const resolveSpec = ({ spec }: HSMDevice): ResolvedSpec => {
     library: libraryPath ?? "/usr/lib/opensc-pkcs11.so",
     token: tokenLabel === undefined ? { slot: slotId ?? 0 } : { label: tokenLabel },
     pin: { secret: pinSecret.name, key: pinSecret.key ?? "pin" },
+    ...(mirroring !== undefined && { mirroring }),
     template: spec.template ?? {},
   };
 };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the HSMDevice resource in one schema for the TypeScript types, the hooks' input checks and the CRD
 // (scripts/generate.ts).
-import { type SchemaOptions, type Static, Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { enumeration } from "../enumeration.ts";
 import { DNS_SUBDOMAIN, LABEL_VALUE, MAX_NAME } from "../formats.ts";
 import { AnyObject, conditions } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, Parent } from "../metacontroller.ts";
-import { TIME_PATTERN } from "../rfc3339.ts";
+import { MemberStatus, Mirroring, SetStatus, text, time } from "./mirroring-schema.ts";
 import { Deployment, Named, Node, Pod } from "./objects.ts";
 
 /** What another system than Kubernetes' own API server need not know of: it checks the pod when the Deployment is made. */
@@ -186,6 +186,7 @@ export const HSMDeviceSpec = Type.Object({
     }),
   ),
   pkcs11: Pkcs11,
+  mirroring: Type.Optional(Mirroring),
   template: Type.Optional(AgentTemplate),
 });
 export type HSMDeviceSpec = Static<typeof HSMDeviceSpec>;
@@ -198,10 +199,6 @@ export type Phase = (typeof PHASES)[number];
 const HEALTHS = ["Healthy", "Starting", "Unhealthy", "Gone", "Unused", "Unknown"] as const;
 export type Health = (typeof HEALTHS)[number];
 
-const text = (description: string, options: SchemaOptions = {}) =>
-  Type.Optional(Type.String({ description, ...options }));
-const time = { crdFormat: "date-time", pattern: TIME_PATTERN };
-
 /** status.discoveredDevices[]. */
 export const DeviceStatus = Type.Object({
   id: Type.String({ description: "Serial number; without one, node and USB port, or node and path." }),
@@ -212,6 +209,7 @@ export const DeviceStatus = Type.Object({
   available: Type.Boolean({ description: "Whether it is plugged in and its agent is available." }),
   agent: text("Deployment of its agent."),
   goneSince: text("Since when discovery does not see it any more.", time),
+  ...MemberStatus,
   message: text("Why it is not used, or what to do."),
 });
 export type DeviceStatus = Static<typeof DeviceStatus>;
@@ -231,7 +229,12 @@ export const HSMDeviceStatus = Type.Object({
       description: "The devices that match, or once did, by id.",
     }),
   ),
-  conditions: Type.Optional(conditions("Ready; Reconciling or Stalled where it does not hold.")),
+  ...SetStatus,
+  conditions: Type.Optional(
+    conditions(
+      "Ready; Reconciling or Stalled where it does not hold. With mirroring also Mirrored and Diverged.",
+    ),
+  ),
 });
 export type HSMDeviceStatus = Static<typeof HSMDeviceStatus>;
 

@@ -14,6 +14,8 @@ const least = { deviceType: "PicoHSM", pkcs11: { pinSecret } };
 const usb = [{ vendorId: "2e8a", productId: "10fd" }];
 const labelled = (tokenLabel: string) => ({ ...least, pkcs11: { pinSecret, tokenLabel } });
 
+const mirrored = (mirroring: object) => ({ ...least, mirroring: { policy: "Active", ...mirroring } });
+
 const object = (spec: object) => ({
   apiVersion: "hsm.j5t.io/v1alpha1",
   kind: "HSMDevice",
@@ -40,6 +42,23 @@ const taken: [name: string, spec: object, before?: object][] = [
   ],
   ["a token by its slot", { ...least, pkcs11: { pinSecret, slotId: 3 } }],
   ["a label where there was none", labelled("store"), least],
+  ["mirroring, by its policy alone", { ...least, mirroring: { policy: "ReadOnly" } }],
+  [
+    "mirroring with all that it has",
+    {
+      ...least,
+      mirroring: {
+        policy: "Active",
+        syncInterval: 5,
+        targetNodes: ["b", "c"],
+        primaryNode: "a",
+        autoFailover: false,
+        acknowledge: "Mirror",
+      },
+    },
+  ],
+  ["mirroring that is off, as the system before had it", { ...least, mirroring: { primaryNode: "a" } }],
+  ["another primary than before", mirrored({ primaryNode: "b" }), mirrored({ primaryNode: "a" })],
   ["other devices than before", { ...least, discovery: { usb } }, least],
 ];
 for (const [name, spec, before] of taken) {
@@ -60,6 +79,16 @@ const refused: [name: string, fault: RegExp, spec: object, before?: object][] = 
     { ...least, discovery: { usb: [{ vendorId: "2e8", productId: "10fd" }] } },
   ],
   ["no device at all", /maxDevices/, { ...least, maxDevices: 0 }],
+  ["a policy that there is not", /policy/, mirrored({ policy: "Both" })],
+  ["an interval that is too short", /syncInterval/, mirrored({ syncInterval: 4 })],
+  ["one node twice", /targetNodes/, mirrored({ targetNodes: ["a", "a"] })],
+  ["no node at all", /targetNodes/, mirrored({ targetNodes: [] })],
+  ["a node that can have no such name", /primaryNode/, mirrored({ primaryNode: "A b" })],
+  [
+    "an acknowledgement by mirrors that there are not",
+    /needs the policy/,
+    { ...least, mirroring: { acknowledge: "Mirror" } },
+  ],
 ];
 for (const [name, fault, spec, before] of refused) {
   t.test(`it refuses: ${name}`, async (t) => t.match(faultsOf(spec, before), fault));

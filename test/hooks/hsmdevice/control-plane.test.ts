@@ -50,7 +50,7 @@ t.test("children, example and status", async (t) => {
   t.equal(code, 200, JSON.stringify(body));
   t.strictSame(body.status, status, "nothing of it is dropped");
   const shown = await server.kubectl("get hsmdev -n keyswitch");
-  t.match(shown.stdout, /NAME +TYPE +PHASE +DEVICES +AGE\npico +PicoHSM +Ready +2\/2 /);
+  t.match(shown.stdout, /NAME +TYPE +PHASE +DEVICES +PRIMARY +MIRRORED +AGE\npico +PicoHSM +Ready +2\/2 /);
 });
 
 const CHILDREN = [
