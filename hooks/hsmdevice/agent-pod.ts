@@ -47,7 +47,16 @@ const pcscd = (image: object) => ({
   ],
 });
 
-const environment = ({ library, token }: ResolvedSpec) => [
+/** What an agent has that gets a role: the token of who may order it, and the CA of the agents that it calls. */
+const roleVariables = ({ mirroring }: ResolvedSpec) =>
+  mirroring === undefined
+    ? []
+    : [
+        { name: "ROLE_TOKEN_FILE", value: "/etc/keyswitch/role/token" },
+        { name: "PEER_CA_FILE", value: "/etc/keyswitch/tls/ca.crt" },
+      ];
+
+const environment = (spec: ResolvedSpec) => [
   { name: "LOG_LEVEL", value: "info" },
   { name: "LISTEN_HOST", value: "0.0.0.0" },
   { name: "LISTEN_PORT", value: "8444" },
@@ -55,12 +64,13 @@ const environment = ({ library, token }: ResolvedSpec) => [
   { name: "TLS_KEY_FILE", value: "/etc/keyswitch/tls/tls.key" },
   { name: "READ_TOKEN_FILE", value: "/etc/keyswitch/token/read" },
   { name: "WRITE_TOKEN_FILE", value: "/etc/keyswitch/token/write" },
+  ...roleVariables(spec),
   { name: "DEVICE_NAME", ...fieldRef(`metadata.labels['${DEVICE}']`) },
   { name: "NODE_NAME", ...fieldRef("spec.nodeName") },
-  { name: "PKCS11_MODULE", value: library },
-  "slot" in token
-    ? { name: "PKCS11_SLOT", value: String(token.slot) }
-    : { name: "PKCS11_TOKEN_LABEL", value: token.label },
+  { name: "PKCS11_MODULE", value: spec.library },
+  "slot" in spec.token
+    ? { name: "PKCS11_SLOT", value: String(spec.token.slot) }
+    : { name: "PKCS11_TOKEN_LABEL", value: spec.token.label },
   { name: "PKCS11_PIN_FILE", value: "/etc/keyswitch/pkcs11/pin" },
   { name: "PKCS11_CACHE", value: "auto" },
   { name: "OPERATION_TIMEOUT_MS", value: "6000" },
@@ -90,6 +100,7 @@ const agent = (spec: ResolvedSpec, image: object) => ({
   volumeMounts: [
     readOnly("tls", "/etc/keyswitch/tls"),
     readOnly("token", "/etc/keyswitch/token"),
+    ...(spec.mirroring === undefined ? [] : [readOnly("role", "/etc/keyswitch/role")]),
     readOnly("pin", "/etc/keyswitch/pkcs11"),
     readOnly("pcscd", "/run/pcscd"),
     { ...readOnly("host-sys", "/host/sys"), recursiveReadOnly: "IfPossible" },
@@ -99,10 +110,28 @@ const agent = (spec: ResolvedSpec, image: object) => ({
 
 const inMemory = (sizeLimit: string) => ({ emptyDir: { medium: "Memory", sizeLimit } });
 
-const volumes = ({ pin }: ResolvedSpec) => [
+/** Not optional: without the token the agent would have no role to wait for, and take writes beside the others. */
+const roleVolumes = ({ mirroring }: ResolvedSpec) =>
+  mirroring === undefined
+    ? []
+    : [
+        {
+          name: "role",
+          secret: {
+            secretName: "keyswitch-role-token",
+            defaultMode: 0o440,
+            items: [{ key: "role", path: "token" }],
+          },
+        },
+      ];
+
+const tlsKeys = ({ mirroring }: ResolvedSpec) =>
+  mirroring === undefined ? items("tls.crt", "tls.key") : items("tls.crt", "tls.key", "ca.crt");
+
+const volumes = (spec: ResolvedSpec) => [
   {
     name: "tls",
-    secret: { secretName: "keyswitch-agent-tls", defaultMode: 0o440, items: items("tls.crt", "tls.key") },
+    secret: { secretName: "keyswitch-agent-tls", defaultMode: 0o440, items: tlsKeys(spec) },
   },
   {
     name: "token",
@@ -114,9 +143,10 @@ const volumes = ({ pin }: ResolvedSpec) => [
       ],
     },
   },
+  ...roleVolumes(spec),
   {
     name: "pin",
-    secret: { secretName: pin.secret, defaultMode: 0o440, items: [{ key: pin.key, path: "pin" }] },
+    secret: { secretName: spec.pin.secret, defaultMode: 0o440, items: [{ key: spec.pin.key, path: "pin" }] },
   },
   { name: "pcscd", ...inMemory("1Mi") },
   { name: "usb", hostPath: { path: "/dev/bus/usb", type: "DirectoryOrCreate" } },

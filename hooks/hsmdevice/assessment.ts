@@ -2,7 +2,7 @@
 // Collects all that an HSMDevice hook derives from the request, and what is to be asked of discovery.
 import type { HookContext } from "./context.ts";
 import { type Observed, observe } from "./observed.ts";
-import type { Reading } from "./reading.ts";
+import type { Reading, RoleReading } from "./reading.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
 import type { HSMDevice, HSMDeviceStatus, HSMDeviceSyncRequest } from "./schema.ts";
 import { previousStatus } from "./status.ts";
@@ -16,9 +16,10 @@ export interface Assessment {
   readonly observed: Observed;
 }
 
-/** An assessment and what discovery reported. */
+/** An assessment, what discovery reported, and what the agents of a set answered. */
 export interface Judgement extends Assessment {
   readonly reading: Reading;
+  readonly roles: RoleReading;
 }
 
 /** A pod of discovery that is to be asked. */
@@ -47,10 +48,15 @@ export const plan = ({ observed: { around } }: Assessment): Question[] =>
   );
 
 /** `assessment` with what came of its plan. A report of a node that was not asked for it is none. */
-export const judge = (assessment: Assessment, reading: Reading): Judgement => {
+export const judge = (
+  assessment: Assessment,
+  reading: Reading,
+  roles: RoleReading = new Map(),
+): Judgement => {
   const asked = new Set(plan(assessment).map(({ node }) => node));
   return {
     ...assessment,
+    roles,
     reading: new Map([...reading].filter(([node, report]) => asked.has(node) && report.node === node)),
   };
 };

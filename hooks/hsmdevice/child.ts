@@ -5,20 +5,17 @@ import { MANAGED_BY } from "../metadata.ts";
 import { agentPod, imagesOf } from "./agent-pod.ts";
 import type { Assessment } from "./assessment.ts";
 import type { Decision } from "./decide.ts";
-import { AGENT, agentName, DEVICE, DEVICE_ID, labelOf, NODE, OF_DEVICE, serviceName } from "./names.ts";
+import { AGENT_PORT, agentName, agentsOf, DEVICE, DEVICE_ID, NODE, serviceName } from "./names.ts";
 import type { Surroundings } from "./observed.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMDevice } from "./schema.ts";
 
 type Child = Record<string, unknown>;
 
-const PORT = 8444;
-
-const podLabels = (parent: HSMDevice) => ({ ...AGENT, [OF_DEVICE]: labelOf(parent) });
-
 const metadata = (parent: HSMDevice, name: string, annotations?: Record<string, string>) => ({
   name,
   namespace: parent.metadata.namespace,
-  labels: { ...MANAGED_BY, "app.kubernetes.io/part-of": "keyswitch", ...podLabels(parent) },
+  labels: { ...MANAGED_BY, "app.kubernetes.io/part-of": "keyswitch", ...agentsOf(parent) },
   ...(annotations !== undefined && { annotations }),
 });
 
@@ -37,7 +34,7 @@ export const agentChild = (
     imagesOf(agent?.deployment.spec.template?.spec, "agent");
   if (images === undefined) return undefined;
   const name = agentName(parent, id);
-  const labels = { ...podLabels(parent), [DEVICE]: name };
+  const labels = { ...agentsOf(parent), [DEVICE]: name };
   const annotations = { [DEVICE_ID]: id, [NODE]: node };
   return {
     apiVersion: "apps/v1",
@@ -65,36 +62,43 @@ const service = (parent: HSMDevice): Child => ({
   spec: {
     clusterIP: "None",
     publishNotReadyAddresses: true,
-    selector: podLabels(parent),
-    ports: [{ name: "https", port: PORT, targetPort: "https" }],
+    selector: agentsOf(parent),
+    ports: [{ name: "https", port: AGENT_PORT, targetPort: "https" }],
   },
 });
 
-/** Who may reach the agents: the webhook, and namespaces that collect metrics. The agents call nobody. */
-const networkPolicy = (parent: HSMDevice): Child => ({
+const peers = (parent: HSMDevice, { mirroring }: ResolvedSpec) =>
+  mirroring === undefined ? [] : [{ podSelector: { matchLabels: agentsOf(parent) } }];
+
+/**
+ * Who may reach the agents: the webhook, and namespaces that collect metrics. The agents call each other where they are a set, by
+ * their addresses, and nobody else.
+ */
+const networkPolicy = ({ parent, spec }: Assessment): Child => ({
   apiVersion: "networking.k8s.io/v1",
   kind: "NetworkPolicy",
   metadata: metadata(parent, serviceName(parent)),
   spec: {
-    podSelector: { matchLabels: podLabels(parent) },
+    podSelector: { matchLabels: agentsOf(parent) },
     policyTypes: ["Ingress", "Egress"],
     ingress: [
       {
         from: [
           { podSelector: { matchLabels: { "app.kubernetes.io/name": "keyswitch-webhook" } } },
           { namespaceSelector: { matchLabels: { "hsm.j5t.io/metrics": "true" } } },
+          ...peers(parent, spec),
         ],
-        ports: [{ port: PORT }],
+        ports: [{ port: AGENT_PORT }],
       },
     ],
-    egress: [],
+    egress: peers(parent, spec).map((peer) => ({ to: [peer], ports: [{ port: AGENT_PORT }] })),
   },
 });
 
 /** Service and NetworkPolicy, without one whose name somebody else has. */
-export const sharedChildren = (parent: HSMDevice, { foreign }: Surroundings): Child[] =>
-  [service(parent), networkPolicy(parent)].filter(
-    ({ kind }) => !foreign.has(`${String(kind)}/${serviceName(parent)}`),
+export const sharedChildren = (assessment: Assessment, { foreign }: Surroundings): Child[] =>
+  [service(assessment.parent), networkPolicy(assessment)].filter(
+    ({ kind }) => !foreign.has(`${String(kind)}/${serviceName(assessment.parent)}`),
   );
 
 /** A child as it was observed: one that an answer leaves out is deleted. */

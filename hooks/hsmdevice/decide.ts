@@ -36,6 +36,15 @@ const nodeFault = (
   return before && `HSMDevice ${before} has an agent on node ${node}, which can have one.`;
 };
 
+/** Why a device is not in the set; the primary stays until another one is. */
+const setFault = ({ spec, before }: Judgement, { id, node }: Place): string | undefined => {
+  const { targetNodes, primaryNode } = spec.mirroring ?? {};
+  const isMeant = targetNodes === undefined || targetNodes.includes(node) || node === primaryNode;
+  return isMeant || id === before.primary
+    ? undefined
+    : `Node ${node} is neither in spec.mirroring.targetNodes nor the primaryNode.`;
+};
+
 const staticFault = (judgement: Judgement, around: Surroundings, place: Place): string | undefined => {
   if (place.fault !== undefined) return place.fault;
   if (place.isPath) {
@@ -45,7 +54,7 @@ const staticFault = (judgement: Judgement, around: Surroundings, place: Place): 
   if (around.foreign.has(`Deployment/${name}`)) {
     return `There is a Deployment ${name} that this HSMDevice did not make. Delete or rename it.`;
   }
-  return nodeFault(judgement, around, place);
+  return setFault(judgement, place) ?? nodeFault(judgement, around, place);
 };
 
 /** Whether the agent of a device that is gone goes too. While its node does not report the device may be back. */

@@ -15,6 +15,8 @@ export const DEVICE = "hsm.j5t.io/device";
 /** The device's id and its node, on the agent's Deployment: neither need fit into a label. */
 export const DEVICE_ID = "hsm.j5t.io/device-id";
 export const NODE = "hsm.j5t.io/node";
+/** The port of an agent. */
+export const AGENT_PORT = 8444;
 /** The label of nodes on which the agent of manifests/agent runs. */
 export const DAEMON_SET_NODE = "hsm.j5t.io/agent";
 
@@ -34,6 +36,9 @@ const readable = (text: string): string =>
 /** The value of the label OF_DEVICE. */
 export const labelOf = ({ metadata: { name } }: HSMDevice): string =>
   name.length <= MAX_LABEL ? name : `${readable(name)}-${digest(name)}`;
+
+/** The labels of the agents' pods. */
+export const agentsOf = (parent: HSMDevice) => ({ ...AGENT, [OF_DEVICE]: labelOf(parent) });
 
 /** The name of the Service and of the NetworkPolicy. */
 export const serviceName = ({ metadata: { name } }: HSMDevice): string => {

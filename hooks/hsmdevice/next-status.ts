@@ -2,9 +2,11 @@
 // Builds the next status of an HSMDevice from the previous one, byte-equal unless something changed.
 
 import type { Condition } from "../kubernetes.ts";
-import { nextCondition } from "../metadata.ts";
+import { type FoundCondition, nextCondition } from "../metadata.ts";
 import type { Assessment } from "./assessment.ts";
 import type { Decision } from "./decide.ts";
+import { roleStateOf } from "./role-members.ts";
+import { type RoleOutcome, roleConditions, roleFields } from "./role-status.ts";
 import type { DeviceStatus, Health, HSMDeviceStatus, Phase } from "./schema.ts";
 
 /** What one sync found out. */
@@ -18,6 +20,8 @@ export interface Finding {
   readonly stuck: boolean;
   /** Undefined: the devices are left as the status has them. */
   readonly devices?: readonly DeviceStatus[];
+  /** Undefined where the devices are no set, or nothing was decided. */
+  readonly roles?: RoleOutcome;
 }
 
 /** Health words that an agent which has not been available yet may follow on. */
@@ -32,7 +36,11 @@ const healthOf = ({ place, agent, hasAgent, unused }: Decision): Health => {
 };
 
 /** The entry of a device. */
-export const deviceStatus = (decision: Decision, agent: string | undefined): DeviceStatus => {
+export const deviceStatus = (
+  decision: Decision,
+  agent: string | undefined,
+  roles: RoleOutcome | undefined,
+): DeviceStatus => {
   const { place, unused } = decision;
   const health = healthOf(decision);
   return {
@@ -44,19 +52,35 @@ export const deviceStatus = (decision: Decision, agent: string | undefined): Dev
     available: health === "Healthy",
     ...(agent !== undefined && { agent }),
     ...(place.goneSince !== undefined && { goneSince: place.goneSince }),
+    ...(roles !== undefined && roleFields(roles, decision)),
     ...(unused !== undefined && { message: unused }),
   };
 };
 
-const conditionsOf = ({ before, context }: Assessment, finding: Finding): Condition[] => {
+/** Mirrored and Diverged. Where nothing was decided they stay, as what the next sync decides by does. */
+const setConditions = ({ spec, before }: Assessment, { roles, devices = [] }: Finding): FoundCondition[] => {
+  if (roles !== undefined) return roleConditions(roles, devices);
+  const { conditions = [] } = before;
+  return spec.mirroring === undefined
+    ? []
+    : conditions.filter(({ type }) => type === "Mirrored" || type === "Diverged");
+};
+
+const conditionsOf = (assessment: Assessment, finding: Finding): Condition[] => {
+  const { before, context } = assessment;
   const { phase, reason, message, stuck } = finding;
-  const condition = (type: string, status: Condition["status"]) =>
-    nextCondition(before.conditions, context.now, { type, status, reason, message });
   const ready = phase === "Ready";
-  return [
-    condition("Ready", ready ? "True" : "False"),
-    ...(ready ? [] : [condition(stuck ? "Stalled" : "Reconciling", "True")]),
+  const found: FoundCondition[] = [
+    { type: "Ready", status: ready ? "True" : "False", reason, message },
+    ...(ready ? [] : [{ type: stuck ? "Stalled" : "Reconciling", status: "True", reason, message } as const]),
+    ...setConditions(assessment, finding),
   ];
+  return found.map((one) => nextCondition(before.conditions, context.now, one));
+};
+
+const setStatus = ({ spec, before }: Assessment, { roles }: Finding): Partial<HSMDeviceStatus> => {
+  if (roles !== undefined) return roleStateOf(roles.decision.next);
+  return spec.mirroring === undefined ? {} : roleStateOf(before);
 };
 
 /** The status after `finding`. */
@@ -70,6 +94,7 @@ export const nextStatus = (assessment: Assessment, finding: Finding): HSMDeviceS
     devices: `${available}/${devices.length}`,
     message: finding.message,
     discoveredDevices: [...devices],
+    ...setStatus(assessment, finding),
     conditions: conditionsOf(assessment, finding),
   };
 };

@@ -38,12 +38,13 @@ export type Deployment = Static<typeof Deployment>;
 /** A Service or a NetworkPolicy: only whose it is matters. */
 export const Named = AnyObject;
 
-/** v1 Pod of discovery. */
+/** v1 Pod of discovery or of an agent. */
 export const Pod = Type.Object({
   metadata: ObjectMeta,
   spec: Type.Optional(PodSpec),
   status: Type.Optional(
     Type.Object({
+      phase: Type.Optional(Type.String()),
       podIP: Type.Optional(Type.String()),
       conditions: Type.Optional(Type.Array(Type.Object({ type: Type.String(), status: Type.String() }))),
     }),

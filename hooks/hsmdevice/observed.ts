@@ -3,7 +3,7 @@
 import { sortedEntries } from "../formats.ts";
 import type { AnyObject } from "../kubernetes.ts";
 import { controllerOf } from "../metadata.ts";
-import { AGENT, DEVICE_ID, labelOf, NODE, OF_DEVICE } from "./names.ts";
+import { AGENT, agentsOf, DEVICE, DEVICE_ID, DISCOVERY, labelOf, NODE, OF_DEVICE } from "./names.ts";
 import type { Deployment, Node, Pod } from "./objects.ts";
 import type { HSMDevice, HSMDeviceSyncRequest } from "./schema.ts";
 
@@ -23,6 +23,8 @@ export interface Surroundings {
   readonly discovery: ReadonlyMap<string, Pod>;
   /** Whether there is discovery in the namespace at all. */
   readonly hasDiscovery: boolean;
+  /** The pods of each agent of this HSMDevice, by the agent's name; without mirroring there are none in the request. */
+  readonly agentPods: ReadonlyMap<string, readonly Pod[]>;
   /** Agents of other HSMDevices. */
   readonly otherAgents: readonly { readonly node: string; readonly of: string }[];
   /** `Kind/name` of objects that have a name of ours and are not ours. */
@@ -43,7 +45,7 @@ const valuesOf = <T>(group: Readonly<Record<string, T>> | undefined): T[] =>
 const isAvailable = ({ metadata, status }: Deployment): boolean =>
   (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0) && (status?.availableReplicas ?? 0) > 0;
 
-const agentsOf = (deployments: readonly Deployment[]): Map<string, Agent> =>
+const agentsByDevice = (deployments: readonly Deployment[]): Map<string, Agent> =>
   new Map(
     deployments.flatMap((deployment): [string, Agent][] => {
       const { [DEVICE_ID]: id, [NODE]: node } = deployment.metadata.annotations ?? {};
@@ -65,6 +67,18 @@ const readyByNode = (pods: readonly Pod[]): Map<string, Pod> =>
     ),
   );
 
+const hasLabels = ({ metadata: { labels = {} } }: Pod, wanted: Readonly<Record<string, string>>): boolean =>
+  Object.entries(wanted).every(([key, value]) => labels[key] === value);
+
+/** A pod that has ended, as one that was evicted, keeps its address in its status. */
+const isOver = ({ status }: Pod): boolean => status?.phase === "Failed" || status?.phase === "Succeeded";
+
+const podsByAgent = (parent: HSMDevice, pods: readonly Pod[]): Map<string, Pod[]> =>
+  Map.groupBy(
+    pods.filter((pod) => hasLabels(pod, agentsOf(parent)) && !isOver(pod)),
+    ({ metadata }) => metadata.labels?.[DEVICE] ?? "",
+  );
+
 const othersOf = (parent: HSMDevice, deployments: readonly Deployment[]): Surroundings["otherAgents"] =>
   deployments.flatMap(({ metadata: { labels = {}, annotations = {} } }) => {
     const [of, node] = [labels[OF_DEVICE], annotations[NODE]];
@@ -80,7 +94,7 @@ export const observe = ({ parent, children, related }: HSMDeviceSyncRequest): Ob
     ...valuesOf(children["Service.v1"]),
     ...valuesOf(children["NetworkPolicy.networking.k8s.io/v1"]),
   ];
-  const observed = { agents: agentsOf(valuesOf(own)), children: all };
+  const observed = { agents: agentsByDevice(valuesOf(own)), children: all };
   const { "Pod.v1": pods, "Node.v1": nodes, "Deployment.apps/v1": deployments } = related;
   if (pods === undefined || nodes === undefined || deployments === undefined) return observed;
   const named: AnyObject[] = [
@@ -89,12 +103,14 @@ export const observe = ({ parent, children, related }: HSMDeviceSyncRequest): Ob
     ...valuesOf(related["NetworkPolicy.networking.k8s.io/v1"]),
   ];
   const foreign = named.filter((object) => controllerOf(object)?.uid !== parent.metadata.uid);
+  const discovery = valuesOf(pods).filter((pod) => hasLabels(pod, DISCOVERY));
   return {
     ...observed,
     around: {
       nodes: new Map(valuesOf(nodes).map((node) => [node.metadata.name, node])),
-      discovery: readyByNode(valuesOf(pods)),
-      hasDiscovery: Object.keys(pods).length > 0,
+      discovery: readyByNode(discovery),
+      hasDiscovery: discovery.length > 0,
+      agentPods: podsByAgent(parent, valuesOf(pods)),
       otherAgents: othersOf(parent, valuesOf(deployments)),
       foreign: new Set(foreign.map(({ kind, metadata }) => `${kind}/${metadata.name}`)),
     },

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines what discovery reported of each node, as the shell hands it to the HSMDevice hooks.
+// Defines what discovery reported of each node, and each agent of its role, as the shell hands it to the HSMDevice hooks.
+import type { RoleReport } from "./role-view.ts";
 
 /** A USB device, as far as the hooks read it (server/discovery-api/schema.ts). */
 export interface ReportedDevice {
@@ -21,3 +22,9 @@ export interface NodeReport {
 
 /** The reports by the name of the node. A node without one is no news: it may have any device. */
 export type Reading = ReadonlyMap<string, NodeReport>;
+
+/** What an agent answered of its role, and as whom. */
+export type AgentReport = RoleReport & { readonly device: string; readonly node: string };
+
+/** The answers by the id of the device. An agent without one is no news: it may be primary or not be there. */
+export type RoleReading = ReadonlyMap<string, AgentReport>;

@@ -10,6 +10,8 @@ import { findingOf } from "./findings.ts";
 import { agentName } from "./names.ts";
 import { deviceStatus, type Finding, nextStatus } from "./next-status.ts";
 import type { Surroundings } from "./observed.ts";
+import { roleEvents, withRoles } from "./role-finding.ts";
+import { rolesOf } from "./role-status.ts";
 import type { HSMDeviceStatus, Phase } from "./schema.ts";
 
 export type SyncResult = HookResult<SyncResponse, Phase>;
@@ -64,18 +66,19 @@ const answered = (judgement: Judgement, around: Surroundings): SyncResult => {
     decision,
     child: decision.hasAgent ? agentChild(judgement, around, decision) : undefined,
   }));
+  const roles = rolesOf(judgement, decisions);
   const devices = made.map(({ decision, child }) =>
-    deviceStatus(decision, child && agentName(parent, decision.place.id)),
+    deviceStatus(decision, child && agentName(parent, decision.place.id), roles),
   );
-  const finding = findingOf(judgement, around, decisions, devices);
+  const finding = withRoles(findingOf(judgement, around, decisions, devices), roles);
   const agents = made.map(({ child }) => child).filter((child) => child !== undefined);
   return {
     response: {
       status: nextStatus(judgement, finding),
-      children: [...sharedChildren(parent, around), ...agents, ...straysOf(judgement, decisions)],
+      children: [...sharedChildren(judgement, around), ...agents, ...straysOf(judgement, decisions)],
       resyncAfterSeconds: ASK_EVERY_SECONDS,
     },
-    events: eventsOf(before, finding),
+    events: [...eventsOf(before, finding), ...roleEvents(roles)],
     outcome: finding.phase,
   };
 };

@@ -7,6 +7,7 @@ import type { HSMDeviceSyncRequest, NodeReport } from "../../../hooks/hsmdevice/
 import type { Deployment, Pod } from "../../../hooks/hsmdevice/objects.ts";
 import type { ReportedDevice } from "../../../hooks/hsmdevice/reading.ts";
 import { type HSMDeviceSpec, HSMDeviceStatus } from "../../../hooks/hsmdevice/schema.ts";
+import type { SyncResult } from "../../../hooks/hsmdevice/sync.ts";
 import { sync } from "./hooks.ts";
 
 const UID = "78fc6342-6667-472a-9e90-2d6d4d3f3487";
@@ -32,7 +33,11 @@ export const pico = (id: string, parts: Partial<ReportedDevice> = {}): ReportedD
 });
 
 const discoveryPod = (node: string, ready: boolean): Pod => ({
-  metadata: { name: `discovery-${node}`, namespace: NAMESPACE },
+  metadata: {
+    name: `discovery-${node}`,
+    namespace: NAMESPACE,
+    labels: { "app.kubernetes.io/name": "keyswitch-discovery" },
+  },
   spec: { nodeName: node, containers: [{ name: "discovery", image: "keyswitch:0.1.0" }] },
   status: { podIP: "10.0.0.1", conditions: [{ type: "Ready", status: ready ? "True" : "False" }] },
 });
@@ -126,9 +131,14 @@ export class World {
       .map(([node, devices]) => ({ node, devices, paths: this.paths[node] ?? [] }));
   }
 
+  /** What the hook answers now. */
+  answer(): SyncResult {
+    return sync(this.request(), this.reports(), this.now);
+  }
+
   /** One sync, applied. */
   sync() {
-    const result = sync(this.request(), this.reports(), this.now);
+    const result = this.answer();
     if (!Value.Check(HSMDeviceStatus, result.response.status)) throw new Error("no status of the schema");
     this.status = result.response.status;
     this.children = result.response.children;
