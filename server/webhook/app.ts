@@ -17,6 +17,7 @@ import { addHsmDeviceRoutes } from "./hsmdevice-routes.ts";
 import { addHsmSecretRoutes } from "./hsmsecret-routes.ts";
 import { noParentCheck, type ParentCheck } from "./parent-check.ts";
 import type { PathPolicySource } from "./path-policy.ts";
+import { noRoles, type RoleClient } from "./role-client.ts";
 import { addToggleRoutes } from "./toggle-routes.ts";
 
 export type WebhookAppOptions = {
@@ -29,6 +30,8 @@ export type WebhookAppOptions = {
   parents?: Pick<ParentCheck, "refusal">;
   /** Without it no node reports its devices. */
   discovery?: Pick<DiscoveryClient, "ask">;
+  /** Without it no agent has a role. */
+  roles?: Pick<RoleClient, "ask" | "order">;
   policy: PathPolicySource;
   /** How checksums are shown in statuses and annotations. */
   checksums: () => KeyedChecksums;
@@ -74,7 +77,8 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
     clock,
     ...(now !== undefined && { now }),
   });
-  addHsmDeviceRoutes(app, { discovery: options.discovery ?? noDiscovery, events, metrics, clock });
+  const { discovery = noDiscovery, roles = noRoles } = options;
+  addHsmDeviceRoutes(app, { discovery, roles, events, metrics, clock });
   addToggleRoutes(app, { events, metrics, templates: options.toggleTemplates ?? false, clock });
   return app;
 };

@@ -32,6 +32,7 @@ import {
 } from "../kubernetes/in-cluster.ts";
 import type { DiscoveryAccess } from "./discovery-client.ts";
 import { loadPathPolicy } from "./path-policy.ts";
+import type { RoleAccess } from "./role-client.ts";
 
 /** The webhook's variables. */
 export const WEBHOOK_VARIABLES = {
@@ -51,6 +52,15 @@ export const WEBHOOK_VARIABLES = {
   }),
   AGENT_CA_FILE: file({
     description: "PEM certificates that sign the agents' certificates; unset: the system's",
+  }),
+  AGENT_ROLE_TOKEN_FILE: file({
+    description:
+      "token that the webhook gives the agents of [HSMDevices](hsmdevice.md#mirroring) their roles with; unset, or no such file: none has a role",
+  }),
+  AGENT_SERVER_NAME: pattern({ pattern: DNS_SUBDOMAIN, maxLength: MAX_NAME }, "a DNS name", {
+    default: "keyswitch-agent.keyswitch.svc",
+    description:
+      "name in the certificate that the agents of HSMDevices show: for their roles they are asked by their addresses",
   }),
   PATH_POLICY_FILE: file({
     description:
@@ -90,6 +100,8 @@ export type WebhookConfig = ListenerConfig & {
   pathPolicyFile?: string;
   /** Whether a Toggle may make pods of its template. */
   toggleTemplates: boolean;
+  /** Absent: no agent has a role. */
+  roles?: RoleAccess;
   /** Absent: no node reports its devices. */
   discovery?: DiscoveryAccess;
   /** Where events go; absent outside a cluster. */
@@ -121,6 +133,7 @@ export const parseWebhookConfig = (
     if (!policy.ok) reader.fault("PATH_POLICY_FILE", `${pathPolicyFile} ${policy.message}`);
   }
   const discovery = readDiscovery(reader);
+  const roles = readRoles(reader, agentCaFile);
   const toggleTemplates = reader.value("TOGGLE_TEMPLATES");
   const inCluster = readInCluster(reader, serviceAccountDirectory);
   if (reader.faults.length > 0 || toggleTemplates === undefined) return { ok: false, faults: reader.faults };
@@ -133,6 +146,7 @@ export const parseWebhookConfig = (
       agentCaFile,
       pathPolicyFile,
       discovery,
+      roles,
       inCluster,
     }),
     agents: agents.endpoints,
@@ -192,6 +206,13 @@ const parseAgent = (item: string): { ok: true; endpoint: AgentEndpoint } | { ok:
     return { ok: false, message: `(${name}) must use https://; http:// is accepted on loopback alone` };
   }
   return { ok: true, endpoint: { name, origin: url.origin, ...(isSet && { isSet }) } };
+};
+
+const readRoles = (reader: WebhookReader, caFile: string | undefined): RoleAccess | undefined => {
+  const tokenFile = readOptionalTokenPath(reader, "AGENT_ROLE_TOKEN_FILE");
+  const serverName = reader.value("AGENT_SERVER_NAME");
+  if (tokenFile === undefined || serverName === undefined) return undefined;
+  return { tokenFile, serverName, ...(caFile !== undefined && { caFile }) };
 };
 
 const readDiscovery = (reader: WebhookReader): DiscoveryAccess | undefined => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Serves the three HSMDevice hooks: asks discovery what the pure functions want to know, lets them decide, then logs, counts and
-// posts events.
+// Serves the three HSMDevice hooks: asks discovery and agents what the pure functions want to know, sends the agents their orders,
+// lets the functions decide, then logs, counts and posts events.
 
 import * as hsmDevice from "../../hooks/hsmdevice/index.ts";
 import { FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
@@ -9,9 +9,12 @@ import { rfc3339 } from "../time.ts";
 import type { DiscoveryClient } from "./discovery-client.ts";
 import type { EventSink } from "./events.ts";
 import { addCustomizeRoute, createHookReport, type HookMetrics } from "./hook-routes.ts";
+import { noRoles, type RoleClient } from "./role-client.ts";
 
 export type HsmDeviceRouteOptions = {
   discovery: Pick<DiscoveryClient, "ask">;
+  /** Without it no agent has a role. */
+  roles?: Pick<RoleClient, "ask" | "order">;
   events: Pick<EventSink, "post">;
   metrics: Pick<HookMetrics, "hook">;
   /** Wall clock. */
@@ -20,7 +23,7 @@ export type HsmDeviceRouteOptions = {
 
 /** Adds POST /hooks/hsmdevice/{customize,sync,finalize}. */
 export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRouteOptions): void => {
-  const { discovery, events, metrics, clock } = options;
+  const { discovery, roles = noRoles, events, metrics, clock } = options;
   const context = (): hsmDevice.HookContext => ({ now: rfc3339(clock()) });
   const done = createHookReport({ resource: "hsmdevice", events, metrics, quiet: ["Ready", "Pending"] });
   const { HSMDeviceCustomizeRequest, HSMDeviceSyncRequest: body, customize } = hsmDevice;
@@ -31,9 +34,18 @@ export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRoute
     async (request) => {
       const startedAt = performance.now();
       const assessment = hsmDevice.assess(request.body, context());
-      const reading = await discovery.ask(hsmDevice.plan(assessment), request.id);
-      const { response, outcome, events: told } = hsmDevice.sync(hsmDevice.judge(assessment, reading));
-      done(request, request.body.parent, { hook: "sync", outcome, startedAt, events: told });
+      const [reading, told] = await Promise.all([
+        discovery.ask(hsmDevice.plan(assessment), request.id),
+        roles.ask(hsmDevice.planRoles(assessment), request.id),
+      ]);
+      const orders = hsmDevice.planOrders(hsmDevice.judge(assessment, reading, told));
+      const taken = await roles.order(orders, told, request.id);
+      const {
+        response,
+        outcome,
+        events: posted,
+      } = hsmDevice.sync(hsmDevice.judge(assessment, reading, taken));
+      done(request, request.body.parent, { hook: "sync", outcome, startedAt, events: posted });
       return response;
     },
   );

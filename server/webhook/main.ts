@@ -13,6 +13,7 @@ import { eventSinkOf } from "./events.ts";
 import { createHookMetrics } from "./hook-routes.ts";
 import { parentCheckOf } from "./parent-check.ts";
 import { pathPolicySource } from "./path-policy.ts";
+import { createRoleClient, noRoles } from "./role-client.ts";
 
 /** A process that listens. `close` waits for the requests under way. */
 export type RunningWebhook = { address: string; close(): Promise<void> };
@@ -48,6 +49,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
   const parents = parentCheckOf(config.inCluster, logger);
   const discovery =
     config.discovery === undefined ? noDiscovery : createDiscoveryClient({ ...config.discovery, logger });
+  const roles = config.roles === undefined ? noRoles : createRoleClient({ ...config.roles, logger });
   const app = buildWebhookApp({
     logger,
     registry,
@@ -57,6 +59,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     writer,
     parents,
     discovery,
+    roles,
     policy: pathPolicySource(config.pathPolicyFile, logger),
     checksums: checksumKeys({
       tokenFiles: agentTokenFile === undefined ? [] : [agentTokenFile],
@@ -71,7 +74,8 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     address,
     async close() {
       await app.close();
-      await Promise.all([agents.close(), writer.close(), events.close(), parents.close(), discovery.close()]);
+      const clients = [agents, writer, events, parents, discovery, roles];
+      await Promise.all(clients.map((client) => client.close()));
     },
   };
 };

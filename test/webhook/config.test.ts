@@ -53,6 +53,8 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
     AGENT_TOKEN_FILE: at("token"),
     AGENT_WRITE_TOKEN_FILE: at("token"),
     AGENT_CA_FILE: authority.caFile,
+    AGENT_ROLE_TOKEN_FILE: at("token"),
+    AGENT_SERVER_NAME: "agent.elsewhere.svc",
     PATH_POLICY_FILE: at("policy"),
     DISCOVERY_TOKEN_FILE: at("token"),
     DISCOVERY_CA_FILE: authority.caFile,
@@ -81,6 +83,11 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
       agentCaFile: authority.caFile,
       pathPolicyFile: at("policy"),
       toggleTemplates: true,
+      roles: {
+        tokenFile: at("token"),
+        caFile: authority.caFile,
+        serverName: "agent.elsewhere.svc",
+      },
       discovery: {
         tokenFile: at("token"),
         caFile: authority.caFile,
@@ -105,6 +112,15 @@ t.test("discovery is asked only with a token", async (t) => {
 t.test("a write token's file may be left out", async (t) => {
   const result = parse({ ...minimal, AGENT_WRITE_TOKEN_FILE: at("none") });
   t.ok(result.ok && result.config.agentWriteTokenFile === undefined);
+});
+
+t.test("agents are given roles only with a token, whose file may be left out", async (t) => {
+  for (const env of [{ AGENT_ROLE_TOKEN_FILE: at("none") }, { AGENT_SERVER_NAME: "a.svc" }]) {
+    const result = parse({ ...minimal, ...env });
+    t.ok(result.ok && result.config.roles === undefined);
+  }
+  const given = parse({ ...minimal, AGENT_ROLE_TOKEN_FILE: at("token") });
+  t.match(given, { config: { roles: { serverName: "keyswitch-agent.keyswitch.svc" } } });
 });
 
 t.test("an empty variable counts as unset", async (t) => {
