@@ -9,11 +9,13 @@ import { CustomizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
 import { buildServer } from "../../server/http/server.ts";
 import { createHookMetrics } from "../../server/webhook/hook-routes.ts";
 import { addHsmDeviceRoutes } from "../../server/webhook/hsmdevice-routes.ts";
+import { noRoles, type RoleClient } from "../../server/webhook/role-client.ts";
+import { SetWorld } from "../hooks/hsmdevice/set-world.ts";
 import { pico, World } from "../hooks/hsmdevice/world.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 /** The routes on a bare server, with the discovery of `world`. */
-const startHooks = (t: Test, world: World) => {
+const startHooks = (t: Test, world: World, roles: Pick<RoleClient, "ask" | "order"> = noRoles) => {
   const log = recordedLog();
   const asked: Question[] = [];
   const events: { reason: string }[] = [];
@@ -30,6 +32,7 @@ const startHooks = (t: Test, world: World) => {
         return new Map(world.reports().map((report) => [report.node, report]));
       },
     },
+    roles,
     events: { post: (_, event) => events.push(event) },
     metrics: createHookMetrics(new Registry()),
     clock: () => new Date(world.now),
@@ -58,6 +61,27 @@ t.test(
   },
 );
 
+t.test("with mirroring customize asks for the agents' pods as well", async (t) => {
+  const world = new World({});
+  const podsOf = async (policy: "None" | "Active") => {
+    world.spec = { ...world.spec, mirroring: { policy } };
+    const { controller, parent } = world.request();
+    const answer = await startHooks(t, world).post("customize", { controller, parent });
+    t.ok(Value.Check(CustomizeResponse, answer.json()));
+    return answer.json().relatedResources.filter((rule: { resource: string }) => rule.resource === "pods");
+  };
+  t.equal((await podsOf("None")).length, 1);
+  t.match((await podsOf("Active"))[1], {
+    namespace: "keyswitch",
+    labelSelector: {
+      matchLabels: {
+        "app.kubernetes.io/name": "keyswitch-hsmdevice-agent",
+        "hsm.j5t.io/hsmdevice": "hsm",
+      },
+    },
+  });
+});
+
 t.test("sync asks the ready pods of discovery, and answers what the contract has", async (t) => {
   const world = new World({ a: [pico("A")], b: [] });
   world.silent.add("b");
@@ -69,6 +93,48 @@ t.test("sync asks the ready pods of discovery, and answers what the contract has
   t.match(answer.json(), { status: { phase: "Pending", devices: "0/1" }, resyncAfterSeconds: 10 });
   t.match(events, [{ reason: "Starting" }]);
 });
+
+t.test(
+  "sync asks agents beside discovery, orders by the status, and answers by what came of it",
+  async (t) => {
+    const world = new SetWorld().run(20);
+    const steps: string[] = [];
+    const { post, events } = startHooks(t, world, {
+      async ask(questions) {
+        steps.push(`ask ${questions.map(({ id }) => id)}`);
+        return new Map(questions.map(({ id }) => [id, world.agent(id).told()]));
+      },
+      async order(orders, before) {
+        steps.push(`order ${orders.map(({ id }) => id)}`);
+        const after = new Map(before);
+        for (const { id, order } of orders) {
+          const answer = world.agent(id).order(JSON.parse(JSON.stringify(order)));
+          if (answer.status === 200) after.set(id, answer.body);
+        }
+        return after;
+      },
+    });
+    world.status = undefined;
+    const sync = async () => {
+      const answer = await post("sync", world.request());
+      t.equal(answer.statusCode, 200);
+      world.status = answer.json().status;
+      world.time += 10;
+    };
+    await sync();
+    t.match(world.status, { primary: "A", epoch: 1, established: undefined });
+    await sync();
+    t.match(world.status, {
+      established: true,
+      discoveredDevices: [{ role: "Primary" }, { role: "Mirror" }],
+    });
+    t.strictSame(steps, ["ask A,B", "order ", "ask A,B", "order A,B"]);
+    t.strictSame(world.writers, ["A"]);
+    t.equal(events.filter(({ reason }) => reason === "PrimaryElected").length, 1);
+    await post("finalize", world.request(true));
+    t.equal(steps.length, 4, "one that goes is ordered nothing");
+  },
+);
 
 t.test("finalize answers without discovery", async (t) => {
   const world = new World({ a: [pico("A")] }).run(20);

@@ -81,6 +81,39 @@ t.test("spec.pkcs11 and spec.template are what the pod has", async (t) => {
   t.match(pin, { secret: { secretName: "p", items: [{ key: "k", path: "pin" }] } });
 });
 
+t.test("with mirroring an agent has what it gets its role by, and the CA of the others", async (t) => {
+  const mirroring = { policy: "ReadOnly" } as const;
+  const world = settled((changed) => {
+    changed.spec = { ...changed.spec, mirroring };
+  });
+  const pod = podOf(world);
+  const [agent] = pod.containers;
+  const value = (of: string) => agent?.env?.find(({ name }) => name === of)?.value;
+  const mounts = agent?.volumeMounts as { name: string; mountPath: string }[];
+  const volume = (of: string) => (pod.volumes as { name: string }[]).find(({ name }) => name === of);
+  const fileOf = (path: string, key: string) => {
+    const mount = mounts.find(({ mountPath }) => path.startsWith(`${mountPath}/`));
+    const rest = path.slice((mount?.mountPath.length ?? 0) + 1);
+    t.match(volume(mount?.name ?? ""), { secret: { items: [] } });
+    t.match(JSON.stringify(volume(mount?.name ?? "")), `{"key":"${key}","path":"${rest}"}`);
+  };
+  fileOf(value("ROLE_TOKEN_FILE") ?? "", "role");
+  fileOf(value("PEER_CA_FILE") ?? "", "ca.crt");
+  t.match(volume("role"), { secret: { secretName: "keyswitch-role-token", optional: undefined } });
+  const own = pod.initContainers.map((container) => JSON.stringify(container));
+  t.notOk(own.join().includes("/etc/keyswitch"), "pcscd has none of it");
+  const policy = (of: World) => childrenOf(of).find(({ kind }) => kind === "NetworkPolicy")?.spec;
+  const peer = {
+    podSelector: {
+      matchLabels: { "app.kubernetes.io/name": "keyswitch-hsmdevice-agent", "hsm.j5t.io/hsmdevice": "hsm" },
+    },
+  };
+  t.strictSame(policy(world)?.egress, [{ to: [peer], ports: [{ port: 8444 }] }]);
+  t.match((policy(world)?.ingress as { from: object[] }[])[0]?.from, [{}, {}, peer]);
+  t.strictSame(policy(settled())?.egress, []);
+  t.equal((policy(settled())?.ingress as { from: object[] }[])[0]?.from.length, 2);
+});
+
 t.test("a Deployment has one pod at a time, which Service and NetworkPolicy select", async (t) => {
   const children = childrenOf(settled());
   t.same(children.map(({ kind }) => kind).sort(), ["Deployment", "NetworkPolicy", "Service"]);
