@@ -37,11 +37,12 @@ reread_credentials() {
 
 # ---- tokens ----
 
-# The servers accept each line of a token file; the webhook sends an agent the first. A line name:token is somebody's own
+# The servers accept each line of a token file; the webhook sends an agent the first. Who has no HSMDevices has no token for roles. A line name:token is somebody's own
 # token, and stays.
 rotate_tokens() {
   local entry secret key file old new
-  for entry in keyswitch-hook-token/accepted/hook-tokens keyswitch-agent-token/read/agent-read-token keyswitch-agent-token/write/agent-write-token; do
+  for entry in keyswitch-hook-token/accepted/hook-tokens keyswitch-agent-token/read/agent-read-token keyswitch-agent-token/write/agent-write-token \
+    keyswitch-role-token/role/role-token; do
     IFS=/ read -r secret key file <<<"$entry"
     secret_value "$secret" "$key" >"$work/$file.now"
     # A Secret that somebody made by hand may have one key for both.
@@ -50,7 +51,7 @@ rotate_tokens() {
     sed '/:/d' "$work/$file.now" >"$work/$file.plain"
     old=$(sed -n 1p "$work/$file.plain") new=$(sed -n 2p "$work/$file.plain")
     if [ -z "$old" ]; then
-      [ "$key" = write ] || fail "the Secret $secret has no token in $key"
+      [ "$key" = write ] || [ "$key" = role ] || fail "the Secret $secret has no token in $key"
       [ ! -s "$work/$file.named" ] || cp "$work/$file.now" "$work/$file"
       continue
     fi
@@ -67,7 +68,10 @@ rotate_tokens() {
     [ "$key" != accepted ] || sed -n 1p "$work/$file" | tr -d '\n' >"$work/hook-token"
     [ ! -s "$work/$file.named" ] || { echo; cat "$work/$file.named"; } >>"$work/$file"
   done
-  print_tokens | replace_secrets
+  {
+    print_tokens
+    [ ! -e "$work/role-token" ] || print_part role
+  } | replace_secrets
 }
 
 # ---- certificates ----

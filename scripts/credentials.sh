@@ -16,8 +16,8 @@ Without --apply, --dir or --reread, prints the Secrets' manifests (for a pipe in
   --wait SECONDS        how long --rotate waits, twice, until each pod has seen a changed Secret (default 120; with 0 hooks
                         are refused until then)
   --rotate-tokens STEP  with --apply: the same for tokens, a step at a time; STEP is add, then use, then drop
-  --only LIST           a comma-separated choice of tls, tokens, pin (default: these; never the PIN with --dir), bot, discovery;
-                        or write, with --apply: the token for writing alone, into the Secret that has the one for reading
+  --only LIST           a comma-separated choice of tls, tokens, pin (default: these; never the PIN with --dir), bot, discovery,
+                        role; or write, with --apply: the token for writing alone, into the Secret that has the one for reading
   --pin-file FILE       read the PIN from FILE in place of asking for it
   --keep-ca DIR         keep the CA's key and certificate in DIR, or use those that are there (default: thrown away)
   --san [SERVICE=]NAME  another DNS name or IP address of the certificates; SERVICE is webhook, agent, bot or discovery (default: all)
@@ -73,13 +73,16 @@ if [ "$only" = write ]; then
 else
   for part in ${only//,/ }; do
     case $part in
-      tls | tokens | pin | bot | discovery) ;;
+      tls | tokens | pin | bot | discovery | role) ;;
       write) fail "--only write goes with no other part" ;;
-      *) fail "--only knows tls, tokens, pin, bot, discovery and write, not $part" ;;
+      *) fail "--only knows tls, tokens, pin, bot, discovery, role and write, not $part" ;;
     esac
   done
 fi
 wants() { case ,$only, in *,"$1",*) true ;; *) false ;; esac; }
+if [ "$mode" = apply ] && [ "$rotate" = true ] && wants role; then
+  fail "the token for roles is replaced with the others, by --rotate --only tokens, so that no agent loses its role"
+fi
 if [ "$mode" = print ] && [ -t 1 ]; then
   fail "standard output is a terminal, and keys don't belong there: use --apply, --dir, or a pipe"
 fi
@@ -218,12 +221,14 @@ print_part() {
     discovery)
       print_secret keyswitch-discovery-tls kubernetes.io/tls tls.crt=discovery.crt tls.key=discovery.key ca.crt=ca.crt
       print_secret keyswitch-discovery-token Opaque read=discovery-read-token ;;
+    # A Secret of its own: who may read or write secrets can't make an agent the primary by that.
+    role) print_secret keyswitch-role-token Opaque role=role-token ;;
   esac
 }
 
 print_secrets() {
   local part
-  for part in tls tokens pin bot discovery; do
+  for part in tls tokens pin bot discovery role; do
     ! wants "$part" || print_part "$part"
   done
 }
@@ -235,12 +240,13 @@ secrets_of() {
     pin) printf '%s\n' keyswitch-pkcs11 ;;
     bot) printf '%s\n' keyswitch-bot-tls keyswitch-bot-metrics ;;
     discovery) printf '%s\n' keyswitch-discovery-tls keyswitch-discovery-token ;;
+    role) printf '%s\n' keyswitch-role-token ;;
   esac
 }
 
 secret_names() {
   local part
-  for part in tls tokens pin bot discovery; do
+  for part in tls tokens pin bot discovery role; do
     ! wants "$part" || secrets_of "$part"
   done
 }
@@ -290,6 +296,7 @@ files=()
 ! wants pin || files+=(pin)
 ! wants bot || files+=(bot.crt bot.key bot-metrics-token)
 ! wants discovery || files+=(discovery.crt discovery.key discovery-read-token)
+! wants role || files+=(role-token)
 wants tls || { ! wants bot && ! wants discovery; } || files+=(ca.crt)
 
 if [ "$rotate" = false ]; then
@@ -320,6 +327,7 @@ if wants tokens && ! goes_stepwise tokens; then
   cp "$work/hook-token" "$work/hook-tokens"
 fi
 ! wants pin || read_pin
+! wants role || make_token role-token
 if wants bot; then
   make_certificate bot ${extra_bot[@]+"${extra_bot[@]}"}
   make_token bot-metrics-token

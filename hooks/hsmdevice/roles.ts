@@ -223,8 +223,8 @@ const isOutdated = (view: RoleView): boolean =>
 
 /** What the status says next. Grants follow when it was read back. */
 export const decideRoles = (view: RoleView): RoleDecision => {
-  if (view.state.primary === undefined || view.state.epoch === undefined || isOutdated(view))
-    return elect(view);
+  const { primary: last, epoch } = view.state;
+  if (last === undefined || epoch === undefined || isOutdated(view)) return elect(view);
   const primary = workingPrimary(view);
   return primary === undefined ? withoutPrimary(view) : withPrimary(view, primary);
 };

@@ -138,11 +138,27 @@ t.test("discovery's certificate and token are made when they are asked for", asy
   t.match(made.get("keyswitch-discovery-token")?.data.get("read")?.toString(), /^[0-9a-f]{64}$/);
 });
 
+t.test("the token for roles is in a Secret of its own, made when it is asked for", async (t) => {
+  const made = secretsIn(credentials(["--only", "tokens,role"]).stdout);
+  t.same(
+    [...made].map(([name, { type, data }]) => [name, type, [...data.keys()]]),
+    [
+      ["keyswitch-hook-token", "Opaque", ["token", "accepted"]],
+      ["keyswitch-agent-token", "Opaque", ["read", "write"]],
+      ["keyswitch-role-token", "Opaque", ["role"]],
+    ],
+  );
+  const tokens = [...made.values()].flatMap(({ data }) => [...data.values()].map(String));
+  for (const token of tokens) t.match(token, /^[0-9a-f]{64}$/);
+  t.equal(new Set(tokens).size, 4, "none is another's; Metacontroller's is there twice");
+});
+
 t.test("with --dir discovery's files are there, with the CA once", async (t) => {
   const folder = t.testdir({});
   for (const [only, files] of [
     ["discovery", ["ca.crt", "discovery-read-token", "discovery.crt", "discovery.key"]],
     ["bot", ["bot-metrics-token", "bot.crt", "bot.key", "ca.crt"]],
+    ["role", ["role-token"]],
   ] as const) {
     credentials(["--only", only, "--dir", join(folder, only)]);
     t.same(readdirSync(join(folder, only)).sort(), files);
@@ -178,7 +194,8 @@ t.test("the CA's key is thrown away, unless --keep-ca says where it is kept for 
 });
 
 for (const [args, message] of [
-  [["--only", "tls,pins"], /--only knows tls, tokens, pin, bot, discovery and write, not pins/],
+  [["--only", "tls,pins"], /--only knows tls, tokens, pin, bot, discovery, role and write, not pins/],
+  [["--apply", "--rotate", "--only", "role"], /replaced with the others, by --rotate --only tokens/],
   [["--san", "a b"], /--san: not a DNS name/],
   [["--san", "hsm=x"], /SERVICE must be webhook, agent, bot or discovery/],
   [["--apply", "--dir", "x"], /exclude each other/],

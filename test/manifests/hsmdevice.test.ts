@@ -72,7 +72,7 @@ t.test("who may edit other things may not write HSMDevices, which run privileged
 });
 
 t.test(
-  "the webhook has what it asks discovery with, in variables that it knows, and keeps the rest",
+  "the webhook has what it asks discovery and agents with, in variables that it knows, and keeps the rest",
   async (t) => {
     const containerOf = (of: typeof manifests) => {
       const [container] = containersOf(as(Workload, pick(of, "Deployment", "keyswitch-webhook")));
@@ -81,12 +81,20 @@ t.test(
     };
     const env = (of: typeof manifests) => (containerOf(of).env ?? []).map(({ name }) => name);
     const added = env(manifests).filter((name) => !env(before).includes(name));
-    t.same(added.sort(), ["DISCOVERY_CA_FILE", "DISCOVERY_SERVER_NAME", "DISCOVERY_TOKEN_FILE"]);
+    const variables = [
+      ...["AGENT_ROLE_TOKEN_FILE", "AGENT_SERVER_NAME"],
+      ...["DISCOVERY_CA_FILE", "DISCOVERY_SERVER_NAME", "DISCOVERY_TOKEN_FILE"],
+    ];
+    t.same(added.sort(), variables);
     for (const name of added) t.ok(name in WEBHOOK_VARIABLES, name);
-    t.equal(env(manifests).length, env(before).length + 3);
-    t.ok(
-      containerOf(manifests).volumeMounts.some(({ mountPath }) => mountPath === "/etc/keyswitch/discovery"),
-    );
+    t.equal(env(manifests).length, env(before).length + variables.length);
+    for (const folder of ["discovery", "role"]) {
+      const path = `/etc/keyswitch/${folder}`;
+      t.ok(
+        containerOf(manifests).volumeMounts.some(({ mountPath }) => mountPath === path),
+        path,
+      );
+    }
   },
 );
 

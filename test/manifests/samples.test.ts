@@ -73,6 +73,7 @@ const hsmSecrets = (manifests: readonly Manifest[]) => manifests.filter(({ kind 
 
 t.test("there is a sample for each use", async (t) => {
   t.same(files.sort(), [
+    "hsm-device-mirrored.yaml",
     "hsm-device.yaml",
     "mapping-and-template.yaml",
     "on-missing-delete.yaml",
