@@ -29,6 +29,17 @@ export const withRoles = (finding: Finding, outcome: RoleOutcome | undefined): F
   return { ...found, phase, reason: "NoPrimary", message, stuck: isStuck(outcome) };
 };
 
+/** When the next sync has something to do: to grant what was decided now, or to choose another primary. */
+export const secondsToNextStep = (outcome: RoleOutcome | undefined): number | undefined => {
+  if (outcome === undefined) return undefined;
+  const { view, decision } = outcome;
+  const { handover, unreachableSince } = decision.next;
+  if (decision.event !== undefined || handover !== undefined) return 1;
+  if (unreachableSince === undefined) return undefined;
+  const left = FAILOVER_SECONDS + secondsUntil(unreachableSince, view.now);
+  return left > 0 ? Math.ceil(left) : undefined;
+};
+
 /** What is told of a decision, when it is made. */
 export const roleEvents = (outcome: RoleOutcome | undefined): HookEvent[] => {
   if (outcome?.decision.event === undefined) return [];

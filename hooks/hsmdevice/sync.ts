@@ -10,7 +10,7 @@ import { findingOf } from "./findings.ts";
 import { agentName } from "./names.ts";
 import { deviceStatus, type Finding, nextStatus } from "./next-status.ts";
 import type { Surroundings } from "./observed.ts";
-import { roleEvents, withRoles } from "./role-finding.ts";
+import { roleEvents, secondsToNextStep, withRoles } from "./role-finding.ts";
 import { rolesOf } from "./role-status.ts";
 import type { HSMDeviceStatus, Phase } from "./schema.ts";
 
@@ -76,7 +76,7 @@ const answered = (judgement: Judgement, around: Surroundings): SyncResult => {
     response: {
       status: nextStatus(judgement, finding),
       children: [...sharedChildren(judgement, around), ...agents, ...straysOf(judgement, decisions)],
-      resyncAfterSeconds: ASK_EVERY_SECONDS,
+      resyncAfterSeconds: Math.min(ASK_EVERY_SECONDS, secondsToNextStep(roles) ?? ASK_EVERY_SECONDS),
     },
     events: [...eventsOf(before, finding), ...roleEvents(roles)],
     outcome: finding.phase,

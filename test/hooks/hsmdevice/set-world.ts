@@ -21,7 +21,8 @@ export class SetWorld extends World {
   cut = new Set<string>();
   /** Agents whose process has ended. */
   dead = new Set<string>();
-  /** What was ordered in the last sync. */
+  /** Whom the last sync asked, and what it ordered. */
+  asked: readonly string[] = [];
   ordered: readonly PlannedOrder[] = [];
   /** Whether what the hook answers for the status is stored. */
   storesStatus = true;
@@ -124,8 +125,10 @@ export class SetWorld extends World {
   private shell(): Agents {
     const reached = (id: string) => (this.cut.has(id) ? undefined : this.processes.get(id));
     return {
-      ask: (questions) =>
-        new Map(questions.flatMap(({ id }) => (reached(id) ? [[id, this.agent(id).told()]] : []))),
+      ask: (questions) => {
+        this.asked = questions.map(({ id }) => id);
+        return new Map(this.asked.flatMap((id) => (reached(id) ? [[id, this.agent(id).told()]] : [])));
+      },
       order: (orders, before) => {
         this.ordered = orders;
         const after = new Map(before);

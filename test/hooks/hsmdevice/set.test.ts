@@ -81,6 +81,33 @@ t.test(
   },
 );
 
+t.test("a mirror of the old primary does not count as one of the new one", async (t) => {
+  const world = settled({ policy: "Active" }, ["a", "b", "c"]);
+  world.kill("A");
+  while (world.found.epoch === 1 && world.time < 300) world.run(10);
+  t.match(world.found, { primary: "B", epoch: 2 });
+  t.match(world.condition("Mirrored"), /^False NotComplete: .*C: it has not taken over everything yet/);
+});
+
+t.test("a decision is granted, and a failover made, as soon as it can be", async (t) => {
+  const world = settled();
+  const after = () => world.sync().response.resyncAfterSeconds;
+  t.equal(after(), 10);
+  world.kill("A");
+  world.run(10);
+  world.time += 32;
+  t.equal(after(), 8, "40 seconds after it was found unreachable");
+  world.time += 8;
+  t.equal(after(), 1, "to grant what was decided");
+  world.time += 1;
+  t.equal(after(), 10);
+  t.strictSame(world.writers, ["B"]);
+  world.kill("B");
+  world.cut.add("A");
+  world.run(100);
+  t.equal(after(), 10, "where nobody can follow");
+});
+
 t.test("a change of primaryNode hands over", async (t) => {
   const world = settled({ policy: "Active", primaryNode: "a" });
   t.ok(world.agent("A").write());
