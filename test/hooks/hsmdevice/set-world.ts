@@ -62,7 +62,7 @@ export class SetWorld extends World {
     this.broken.delete(id);
   }
 
-  private deployments(): { id: string; node: string; name: string }[] {
+  protected deployments(): { id: string; node: string; name: string }[] {
     return (this.children as Labelled[])
       .filter(({ kind }) => kind === "Deployment")
       .map(({ metadata: { name, annotations = {} } }) => ({
