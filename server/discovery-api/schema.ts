@@ -29,6 +29,8 @@ export const DiscoveredDevice = Type.Object({
   name: Type.Union([Type.String(), Type.Null()]),
   /** Another device of the node has the same id: none of them may be used. */
   fault: Type.Union([Type.Literal("duplicate serial"), Type.Null()]),
+  /** The extended resource by which a container gets the device; null where discovery offers none for it. */
+  resource: Type.Union([Type.String(), Type.Null()]),
 });
 export type DiscoveredDevice = Static<typeof DiscoveredDevice>;
 
@@ -44,6 +46,8 @@ export type DevicePath = Static<typeof DevicePath>;
 /** `GET /v1/devices`: the same bytes as long as nothing is plugged or unplugged. */
 export const DiscoveryBody = Type.Object({
   node: Type.String(),
+  /** Whether discovery is the device plugin of its node: then containers get devices by their resources. */
+  plugin: Type.Boolean(),
   devices: Type.Array(DiscoveredDevice),
   paths: Type.Array(DevicePath),
 });

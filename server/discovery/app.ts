@@ -15,6 +15,8 @@ import type { Current } from "./device-watch.ts";
 
 export type DiscoveryAppOptions = {
   current: () => Current;
+  /** Why a resource is not registered at the kubelet; undefined where all are, and without a device plugin. */
+  pluginFailure?: () => string | undefined;
   logger: Logger;
   registry: Registry;
   auth: AuthOptions;
@@ -31,15 +33,20 @@ const DevicesSchema = {
 
 /** Discovery. It is ready while the devices can be read. */
 export const buildDiscoveryApp = (options: DiscoveryAppOptions): KeyswitchServer => {
-  const { current, logger, registry, auth, tls } = options;
+  const { current, pluginFailure, logger, registry, auth, tls } = options;
   const app = buildServer({
     logger,
     registry,
     auth,
     ready: () => {
       const found = current();
+      const failure = pluginFailure?.();
       return [
         { name: "devices", ok: found.ok, required: true, ...(!found.ok && { message: found.message }) },
+        // The report is true without it.
+        ...(failure === undefined
+          ? []
+          : [{ name: "device-plugin", ok: false, required: false, message: failure }]),
       ];
     },
     serializer: compileSerializer,

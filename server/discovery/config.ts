@@ -27,6 +27,9 @@ const NODE_DEV = "/dev/";
 /** Where Debian's libccid keeps its Info.plist; the second is a link to the first, or the file itself elsewhere. */
 const READER_LISTS = ["/etc/libccid_Info.plist", "/usr/lib/pcsc/drivers/ifd-ccid.bundle/Contents/Info.plist"];
 
+/** A unix socket's path has 107 bytes at most (unix(7)), of which its name in the folder takes 34. */
+const MAX_PLUGIN_FOLDER = 73;
+
 const absolutePath = (notes: { description: string; default?: string }) =>
   pattern({ pattern: "^/" }, "an absolute path", notes);
 
@@ -47,6 +50,14 @@ export const DISCOVERY_VARIABLES = {
   DEVICE_PATHS: text({
     description: `up to ${MAX_GLOBS} globs below /dev with \`*\`, \`?\` and \`[ranges]\`, comma-separated, such as \`ttyACM*,/dev/serial/by-id/usb-Pico*\`: files that are reported with their permissions`,
   }),
+  DEVICE_PLUGIN_DIR: pattern(
+    { pattern: "^/", maxLength: MAX_PLUGIN_FOLDER },
+    `an absolute path of ${MAX_PLUGIN_FOLDER} characters at most`,
+    {
+      description:
+        "the kubelet's folder of device plugins, `/var/lib/kubelet/device-plugins`: each HSM is offered there as a [resource](discovery.md#device-plugin). Unset: none is, and agents of HSMDevices have a privileged pcscd",
+    },
+  ),
   CCID_READER_LIST: absolutePath({
     description: `libccid's Info.plist, which names the readers that it drives; unset: ${READER_LISTS.map((path) => `\`${path}\``).join(", else ")}. A missing or broken one is a warning`,
   }),
@@ -60,6 +71,8 @@ export type DiscoveryConfig = ListenerConfig & {
   devRoot: string;
   /** Globs below `devRoot`, as segments. */
   devicePaths: readonly (readonly string[])[];
+  /** Where the kubelet looks for device plugins; absent: discovery is none. */
+  devicePluginDir?: string;
   /** The first of these files that is there is read. */
   readerLists: readonly string[];
 };
@@ -77,12 +90,14 @@ export const parseDiscoveryConfig = (env: Environment): ConfigResult<DiscoveryCo
   });
   const readerList = reader.value("CCID_READER_LIST");
   const devicePaths = readDevicePaths(reader);
+  const devicePluginDir = reader.value("DEVICE_PLUGIN_DIR");
   if (needed === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
   const config: DiscoveryConfig = {
     ...listener,
     ...(readTokenFile !== undefined && { readTokenFile }),
     ...needed,
     devicePaths,
+    ...(devicePluginDir !== undefined && { devicePluginDir }),
     readerLists: readerList === undefined ? READER_LISTS : [readerList],
   };
   return { ok: true, config: deepFreeze(config) };

@@ -10,6 +10,8 @@ import type { Readers } from "./reader-list.ts";
 import { reportUsb } from "./usb-report.ts";
 
 export type ScannerOptions = Pick<DiscoveryConfig, "nodeName" | "sysfsRoot" | "devRoot" | "devicePaths"> & {
+  /** Whether the devices are offered as resources. */
+  plugin: boolean;
   readers: Readers;
   /** The devices are read anew at least this often, in milliseconds. */
   rescanEveryMs: number;
@@ -41,21 +43,22 @@ export class DeviceScanner {
 
   /** @throws where sysfs or /dev is not what it should be; what was known then is not known any more */
   async look(): Promise<DiscoveryBody> {
-    const { nodeName, devRoot, devicePaths } = this.#options;
+    const { nodeName, plugin, devRoot, devicePaths } = this.#options;
     await this.#followUsb();
     if (devicePaths.length > 0) await checkFolder(devRoot, "is the node's /dev mounted at DEV_ROOT?");
-    return { node: nodeName, devices: this.#devices, paths: await listDevicePaths(devRoot, devicePaths) };
+    const paths = await listDevicePaths(devRoot, devicePaths);
+    return { node: nodeName, plugin, devices: this.#devices, paths };
   }
 
   async #followUsb(): Promise<void> {
-    const { nodeName: node, sysfsRoot, readers, rescanEveryMs, now, onScan } = this.#options;
+    const { nodeName: node, plugin, sysfsRoot, readers, rescanEveryMs, now, onScan } = this.#options;
     await checkFolder(join(sysfsRoot, "bus"), "is sysfs mounted at SYSFS_ROOT?");
     const startedAt = now();
     // Before the reading, so that a plug in between is seen the next time.
     const stamp = await plugStamp(sysfsRoot);
     if (stamp === this.#stamp && startedAt - this.#scannedAt < rescanEveryMs) return;
     this.#stamp = undefined;
-    this.#devices = reportUsb(await listUsbDevices(sysfsRoot), { node, readers });
+    this.#devices = reportUsb(await listUsbDevices(sysfsRoot), { node, readers, plugin });
     this.#stamp = stamp;
     this.#scannedAt = startedAt;
     onScan();

@@ -16,6 +16,8 @@ export type WatchOptions = {
   everyMs: number;
   /** A report older than this is not told any more. */
   staleMs: number;
+  /** Told of the first report, and of each that differs from the one before. */
+  onChange?: (body: DiscoveryBody) => void;
   logger: Logger;
   metrics: DiscoveryMetrics;
   /** Milliseconds, monotonic. */
@@ -78,7 +80,7 @@ export class DeviceWatch {
   }
 
   #follow(body: DiscoveryBody): void {
-    const { logger, metrics } = this.#options;
+    const { logger, metrics, onChange } = this.#options;
     const etag = `"sha256:${createHash("sha256").update(JSON.stringify(body)).digest("hex")}"`;
     if (this.#failure !== undefined) logger.info("the devices can be read again");
     this.#failure = undefined;
@@ -86,6 +88,7 @@ export class DeviceWatch {
     this.#logChanges(this.#logged, body.devices);
     this.#logged = body.devices;
     metrics.found(body);
+    onChange?.(body);
     this.#current = { ok: true, body, etag };
   }
 

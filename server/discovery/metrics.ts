@@ -7,6 +7,9 @@ export type DiscoveryMetrics = {
   found(body: DiscoveryBody): void;
   scanned(): void;
   failed(): void;
+  /** Resources of the device plugin. */
+  offered(counts: { registered: number; waiting: number }): void;
+  registered(): void;
 };
 
 /** Registers the metrics; to be called once for a registry. */
@@ -38,6 +41,17 @@ export const createDiscoveryMetrics = (registry: Registry): DiscoveryMetrics => 
     help: "Looks at the devices that failed; none is reported until one succeeds.",
     registers,
   });
+  const resources = new Gauge({
+    name: "keyswitch_discovery_resources",
+    help: "Resources that are offered to the kubelet by state: registered, or waiting for it.",
+    labelNames: ["state"],
+    registers,
+  });
+  const registrations = new Counter({
+    name: "keyswitch_discovery_registrations_total",
+    help: "Registrations of resources at the kubelet: each once, and again whenever a kubelet starts.",
+    registers,
+  });
   return {
     found(body) {
       for (const type of ["PicoHSM", "SmartCard-HSM", "Generic", null] as const) {
@@ -48,5 +62,10 @@ export const createDiscoveryMetrics = (registry: Registry): DiscoveryMetrics => 
     },
     scanned: () => scans.inc(),
     failed: () => failures.inc(),
+    offered({ registered, waiting }) {
+      resources.set({ state: "registered" }, registered);
+      resources.set({ state: "waiting" }, waiting);
+    },
+    registered: () => registrations.inc(),
   };
 };

@@ -3,6 +3,7 @@
 import type { DiscoveredDevice } from "../discovery-api/schema.ts";
 import type { UsbDevice } from "../usb/usb-devices.ts";
 import type { Readers } from "./reader-list.ts";
+import { resourceOf } from "./resource-name.ts";
 
 /** linux/Documentation/ABI/stable/sysfs-bus-usb: bus, then a port for each hub on the way. */
 const PORT = /^\d+-\d+(\.\d+)*$/;
@@ -27,18 +28,25 @@ const describe = (device: UsbDevice, node: string, readers: Readers): Discovered
     type: device.type ?? (name === undefined ? null : "Generic"),
     name: name ?? null,
     fault: null,
+    resource: null,
   };
 };
 
-/** The devices, in the order given. Of those with one id all are marked: nothing here chooses between them. */
+/**
+ * The devices, in the order given. Of those with one id all are marked: nothing here chooses between them. With a `plugin` they have
+ * the resources that it offers.
+ */
 export const reportUsb = (
   devices: readonly UsbDevice[],
-  { node, readers }: { node: string; readers: Readers },
+  { node, readers, plugin }: { node: string; readers: Readers; plugin: boolean },
 ): DiscoveredDevice[] => {
   const found = devices.flatMap((device) => describe(device, node, readers) ?? []);
   const times = new Map<string, number>();
   for (const { id } of found) times.set(id, (times.get(id) ?? 0) + 1);
-  return found.map((device) =>
-    (times.get(device.id) ?? 0) > 1 ? { ...device, fault: "duplicate serial" } : device,
-  );
+  return found
+    .map(
+      (device): DiscoveredDevice =>
+        (times.get(device.id) ?? 0) > 1 ? { ...device, fault: "duplicate serial" } : device,
+    )
+    .map((device) => (plugin ? { ...device, resource: resourceOf(device) } : device));
 };

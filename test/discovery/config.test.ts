@@ -27,6 +27,19 @@ t.test("the least configuration takes the defaults and is frozen", async (t) => 
   t.ok(result.ok && Object.isFrozen(result.config.devicePaths));
 });
 
+t.test("a folder of device plugins leaves room for the names of sockets in it", async (t) => {
+  const folder = `/${"x".repeat(72)}`;
+  t.match(parseDiscoveryConfig({ ...minimal, DEVICE_PLUGIN_DIR: folder }), {
+    config: { devicePluginDir: folder },
+  });
+  for (const bad of [`${folder}x`, "plugins"]) {
+    t.match(parseDiscoveryConfig({ ...minimal, DEVICE_PLUGIN_DIR: bad }), {
+      ok: false,
+      faults: [{ name: "DEVICE_PLUGIN_DIR", message: "must be an absolute path of 73 characters at most" }],
+    });
+  }
+});
+
 t.test("a reader list that is named is the only one", async (t) => {
   const result = parseDiscoveryConfig({ ...minimal, CCID_READER_LIST: "/opt/Info.plist" });
   t.match(result, { config: { readerLists: ["/opt/Info.plist"] } });

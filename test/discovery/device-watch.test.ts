@@ -26,6 +26,7 @@ const watchOf = async (t: Test, options: { rescanEveryMs?: number; globs?: strin
     sysfsRoot: tree.root,
     devRoot: join(root, "dev"),
     devicePaths: globs,
+    plugin: false,
     readers: new Map(),
     rescanEveryMs,
     now,

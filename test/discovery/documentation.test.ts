@@ -36,6 +36,7 @@ t.test("the example, routes and metrics", async (t) => {
     devRoot: join(root, "dev"),
     devicePaths: [["ttyACM*"]],
     readers: new Map([["08e6:3437", "Gemalto PC Twin Reader"]]),
+    plugin: true,
     rescanEveryMs: 30_000,
     now,
     onScan: metrics.scanned,

@@ -19,7 +19,8 @@ const readers = new Map([
   ["076b:3031", "OMNIKEY CardMan"],
   ["04e6:5816", "SCM SCR 35xx"],
 ]);
-const report = (devices: UsbDevice[], node = "node-a") => reportUsb(devices, { node, readers });
+const report = (devices: UsbDevice[], node = "node-a") =>
+  reportUsb(devices, { node, readers, plugin: false });
 
 t.test("a device with a serial number", async (t) => {
   t.same(report([device()]), [
@@ -35,6 +36,7 @@ t.test("a device with a serial number", async (t) => {
       type: "PicoHSM",
       name: null,
       fault: null,
+      resource: null,
     },
   ]);
 });

@@ -25,6 +25,7 @@ const device = (node: string, over: Partial<DiscoveredDevice>): DiscoveredDevice
   type: "PicoHSM",
   name: null,
   fault: null,
+  resource: null,
   ...over,
 });
 
@@ -56,6 +57,7 @@ const told = (body: DiscoveryBody): Current => ({ ok: true, body, etag: '"x"' })
 
 const onA: DiscoveryBody = {
   node: "node-a",
+  plugin: true,
   devices: [
     device("node-a", {}),
     device("node-a", { id: "node-a.1-3", port: "1-3", serialNumber: null, type: "Generic" }),
@@ -64,6 +66,7 @@ const onA: DiscoveryBody = {
 };
 const onB: DiscoveryBody = {
   node: "node-b",
+  plugin: true,
   devices: [
     device("node-b", { id: "E\u001b77", serialNumber: "E\u001b77", fault: "duplicate serial" }),
     device("node-b", { id: "0001", serialNumber: "0001", port: "2-1", type: null, vendorId: "046d" }),

@@ -15,7 +15,7 @@ const authority = createAuthority(folder);
 const discovery = authority.issue("discovery");
 const stranger = createAuthority(folder, "other").issue("stranger");
 
-const bodyOf = (node: string): DiscoveryBody => ({ node, devices: [], paths: [] });
+const bodyOf = (node: string): DiscoveryBody => ({ node, plugin: true, devices: [], paths: [] });
 
 type Answer = { status?: number; body?: unknown; hangs?: true; shows?: Issued };
 
