@@ -4,16 +4,21 @@
 # there are and starts it, "check" fails when they have changed, so that the kubelet starts it again with the new ones.
 set -eu
 sysfs=${SYSFS_ROOT:-/sys}
+dev=${DEV_ROOT:-/dev}
 state=${PCSCD_STATE:-/run/pcscd}
 
-# One line for each USB interface of class 0b (smart card): a device that comes back has a new number.
+# One line for each USB interface of class 0b (smart card): a device that comes back has a new number. One that the container
+# does not have is another pod's: its plugs are no reason to start this pcscd again.
 readers() {
   for class in "$sysfs"/bus/usb/devices/*/bInterfaceClass; do
     [ -r "$class" ] || continue
     [ "$(cat "$class" 2>/dev/null)" = 0b ] || continue
     interface=${class%/bInterfaceClass}
     device=${interface%:*}
-    echo "${interface##*/} $(cat "$device/busnum" 2>/dev/null)/$(cat "$device/devnum" 2>/dev/null)"
+    bus=$(cat "$device/busnum" 2>/dev/null) && number=$(cat "$device/devnum" 2>/dev/null) || continue
+    node=$(printf '%03d/%03d' "$bus" "$number")
+    [ -e "$dev/bus/usb/$node" ] || continue
+    echo "${interface##*/} $node"
   done
 }
 
