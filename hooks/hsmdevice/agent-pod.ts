@@ -31,20 +31,45 @@ const fieldRef = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } 
 const items = (...keys: readonly string[]) => keys.map((key) => ({ key, path: key }));
 const readOnly = (name: string, mountPath: string) => ({ name, mountPath, readOnly: true });
 
-/** The reader's daemon: it alone is privileged, because only that opens the USB device; it has neither the PIN nor a token. */
-const pcscd = (image: object) => ({
-  name: "pcscd",
-  ...image,
-  restartPolicy: "Always",
-  command: ["/bin/sh", PCSCD, "run"],
-  startupProbe: { ...checkPcscd, periodSeconds: 1, failureThreshold: 30 },
-  livenessProbe: { ...checkPcscd, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2 },
+/** With the extended resource that it requests the kubelet injects the one device, which root in the container may open. */
+const injected = (resource: string) => ({
+  resources: {
+    requests: { cpu: "10m", memory: "16Mi", [resource]: "1" },
+    limits: { memory: "64Mi", [resource]: "1" },
+  },
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    runAsNonRoot: false,
+    runAsUser: 0,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ["ALL"] },
+  },
+  volumeMounts: [
+    { name: "pcscd", mountPath: "/run/pcscd" },
+    { name: "pcscd-lock", mountPath: "/var/lock/pcsc" },
+    { name: "pcscd-tmp", mountPath: "/tmp" },
+  ],
+});
+
+/** Without one, only a privileged container opens the USB device. */
+const privileged = {
   resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { memory: "64Mi" } },
   securityContext: { privileged: true, runAsNonRoot: false, runAsUser: 0, readOnlyRootFilesystem: true },
   volumeMounts: [
     { name: "pcscd", mountPath: "/run/pcscd" },
     { name: "usb", mountPath: "/dev/bus/usb" },
   ],
+};
+
+/** The reader's daemon: it has neither the PIN nor a token. */
+const pcscd = (image: object, resource: string | undefined) => ({
+  name: "pcscd",
+  ...image,
+  restartPolicy: "Always",
+  command: ["/bin/sh", PCSCD, "run"],
+  startupProbe: { ...checkPcscd, periodSeconds: 1, failureThreshold: 30 },
+  livenessProbe: { ...checkPcscd, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2 },
+  ...(resource === undefined ? privileged : injected(resource)),
 });
 
 /** What an agent has that gets a role: the token of who may order it, and the CA of the agents that it calls. */
@@ -56,7 +81,10 @@ const roleVariables = ({ mirroring }: ResolvedSpec) =>
         { name: "PEER_CA_FILE", value: "/etc/keyswitch/tls/ca.crt" },
       ];
 
-const environment = (spec: ResolvedSpec) => [
+/** Where the agent reads sysfs: what a container has of it anyway needs no mount, which no baseline of pod security admits. */
+const sysfsOf = (resource: string | undefined): string => (resource === undefined ? "/host/sys" : "/sys");
+
+const environment = (spec: ResolvedSpec, sysfs: string) => [
   { name: "LOG_LEVEL", value: "info" },
   { name: "LISTEN_HOST", value: "0.0.0.0" },
   { name: "LISTEN_PORT", value: "8444" },
@@ -75,14 +103,14 @@ const environment = (spec: ResolvedSpec) => [
   { name: "PKCS11_CACHE", value: "auto" },
   { name: "OPERATION_TIMEOUT_MS", value: "6000" },
   { name: "REFRESH_INTERVAL_MS", value: "30000" },
-  { name: "SYSFS_ROOT", value: "/host/sys" },
+  { name: "SYSFS_ROOT", value: sysfs },
 ];
 
-const agent = (spec: ResolvedSpec, image: object) => ({
+const agent = (spec: ResolvedSpec, image: object, resource: string | undefined) => ({
   name: "agent",
   ...image,
   args: ["agent"],
-  env: environment(spec),
+  env: environment(spec, sysfsOf(resource)),
   ports: [{ name: "https", containerPort: 8444 }],
   startupProbe: { ...probe("/healthz"), periodSeconds: 1, failureThreshold: 60 },
   livenessProbe: { ...probe("/healthz"), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 3 },
@@ -103,7 +131,9 @@ const agent = (spec: ResolvedSpec, image: object) => ({
     ...(spec.mirroring === undefined ? [] : [readOnly("role", "/etc/keyswitch/role")]),
     readOnly("pin", "/etc/keyswitch/pkcs11"),
     readOnly("pcscd", "/run/pcscd"),
-    { ...readOnly("host-sys", "/host/sys"), recursiveReadOnly: "IfPossible" },
+    ...(resource === undefined
+      ? [{ ...readOnly("host-sys", "/host/sys"), recursiveReadOnly: "IfPossible" }]
+      : []),
     { name: "tmp", mountPath: "/tmp" },
   ],
 });
@@ -128,7 +158,19 @@ const roleVolumes = ({ mirroring }: ResolvedSpec) =>
 const tlsKeys = ({ mirroring }: ResolvedSpec) =>
   mirroring === undefined ? items("tls.crt", "tls.key") : items("tls.crt", "tls.key", "ca.crt");
 
-const volumes = (spec: ResolvedSpec) => [
+/** The node's own, or what takes their place. */
+const deviceVolumes = (resource: string | undefined) =>
+  resource === undefined
+    ? [
+        { name: "usb", hostPath: { path: "/dev/bus/usb", type: "DirectoryOrCreate" } },
+        { name: "host-sys", hostPath: { path: "/sys", type: "Directory" } },
+      ]
+    : [
+        { name: "pcscd-lock", ...inMemory("1Mi") },
+        { name: "pcscd-tmp", ...inMemory("1Mi") },
+      ];
+
+const volumes = (spec: ResolvedSpec, resource: string | undefined) => [
   {
     name: "tls",
     secret: { secretName: "keyswitch-agent-tls", defaultMode: 0o440, items: tlsKeys(spec) },
@@ -149,8 +191,7 @@ const volumes = (spec: ResolvedSpec) => [
     secret: { secretName: spec.pin.secret, defaultMode: 0o440, items: [{ key: spec.pin.key, path: "pin" }] },
   },
   { name: "pcscd", ...inMemory("1Mi") },
-  { name: "usb", hostPath: { path: "/dev/bus/usb", type: "DirectoryOrCreate" } },
-  { name: "host-sys", hostPath: { path: "/sys", type: "Directory" } },
+  ...deviceVolumes(resource),
   { name: "tmp", ...inMemory("16Mi") },
 ];
 
@@ -163,8 +204,18 @@ const onlyOn = (node: string) => ({
   },
 });
 
-/** The PodSpec of the agent of a device on `node`. */
-export const agentPod = (spec: ResolvedSpec, node: string, images: Images): Record<string, unknown> => {
+/** Where a device is, and the extended resource by which a pod gets it; without one its pcscd is privileged. */
+export interface Site {
+  readonly node: string;
+  readonly resource: string | undefined;
+}
+
+/** The PodSpec of the agent of a device. */
+export const agentPod = (
+  spec: ResolvedSpec,
+  { node, resource }: Site,
+  images: Images,
+): Record<string, unknown> => {
   const { template } = spec;
   const image = {
     image: template.image ?? images.image,
@@ -185,8 +236,8 @@ export const agentPod = (spec: ResolvedSpec, node: string, images: Images): Reco
       fsGroup: 1200,
       seccompProfile: { type: "RuntimeDefault" },
     },
-    initContainers: [pcscd(image)],
-    containers: [agent(spec, image)],
-    volumes: volumes(spec),
+    initContainers: [pcscd(image, resource)],
+    containers: [agent(spec, image, resource)],
+    volumes: volumes(spec, resource),
   };
 };

@@ -5,7 +5,17 @@ import { MANAGED_BY } from "../metadata.ts";
 import { agentPod, imagesOf } from "./agent-pod.ts";
 import type { Assessment } from "./assessment.ts";
 import type { Decision } from "./decide.ts";
-import { AGENT_PORT, agentName, agentsOf, DEVICE, DEVICE_ID, NODE, serviceName } from "./names.ts";
+import {
+  AGENT_PORT,
+  agentName,
+  agentsOf,
+  DEVICE,
+  DEVICE_ID,
+  DEVICE_PATH,
+  NODE,
+  RESOURCE,
+  serviceName,
+} from "./names.ts";
 import type { Surroundings } from "./observed.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { HSMDevice } from "./schema.ts";
@@ -19,6 +29,13 @@ const metadata = (parent: HSMDevice, name: string, annotations?: Record<string, 
   ...(annotations !== undefined && { annotations }),
 });
 
+/** What the agent gets its device by. The kubelet injects a device's node when it makes a pod, so that another path needs another pod. */
+const requested = ({ place, agent, resource }: Decision): Record<string, string> => {
+  if (resource === undefined) return {};
+  const path = place.presence === "seen" ? place.devicePath : agent?.devicePath;
+  return { [RESOURCE]: resource, ...(path !== undefined && { [DEVICE_PATH]: path }) };
+};
+
 /**
  * The agent of a device. Its image is discovery's, of its node; while that is not ready, the one that it has. Undefined where
  * neither tells of one.
@@ -26,8 +43,9 @@ const metadata = (parent: HSMDevice, name: string, annotations?: Record<string, 
 export const agentChild = (
   { parent, spec }: Assessment,
   around: Surroundings,
-  { place, agent }: Decision,
+  decision: Decision,
 ): Child | undefined => {
+  const { place, agent, resource } = decision;
   const { id, node } = place;
   const images =
     imagesOf(around.discovery.get(node)?.spec, "discovery") ??
@@ -35,7 +53,7 @@ export const agentChild = (
   if (images === undefined) return undefined;
   const name = agentName(parent, id);
   const labels = { ...agentsOf(parent), [DEVICE]: name };
-  const annotations = { [DEVICE_ID]: id, [NODE]: node };
+  const annotations = { [DEVICE_ID]: id, [NODE]: node, ...requested(decision) };
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
@@ -48,7 +66,7 @@ export const agentChild = (
       selector: { matchLabels: { [DEVICE]: name } },
       template: {
         metadata: { labels: { "app.kubernetes.io/part-of": "keyswitch", ...labels }, annotations },
-        spec: agentPod(spec, node, images),
+        spec: agentPod(spec, { node, resource }, images),
       },
     },
   };

@@ -16,24 +16,36 @@ export interface Decision {
   readonly agent?: Agent;
   /** Whether the answer lists an agent for it. */
   readonly hasAgent: boolean;
+  /** What its agent requests, as the report says; without one, what the agent has. */
+  readonly resource?: string;
   /** Why it is not used. */
   readonly unused?: string;
 }
 
-/** Why no device of `node` can be used; a reader's daemon takes every reader of its node. */
+const resourceOf = ({ presence, resource }: Place, agent: Agent | undefined): string | undefined =>
+  presence === "seen" ? resource : agent?.resource;
+
+/** Why no device of `node` can be used; a privileged reader's daemon takes every reader of its node. */
 const nodeFault = (
   { parent, observed }: Judgement,
   around: Surroundings,
-  { id, node }: Place,
+  place: Place,
 ): string | undefined => {
+  const { id, node } = place;
   if (around.nodes.get(node)?.metadata.labels?.[DAEMON_SET_NODE] === "true") {
     return `Node ${node} is labelled ${DAEMON_SET_NODE}=true, so that the DaemonSet keyswitch-agent uses its HSM. Take the label away.`;
   }
-  const others = around.otherAgents.filter((one) => one.node === node).map(({ of }) => of);
-  const isOurs = observed.agents.get(id)?.node === node;
+  const agent = observed.agents.get(id);
+  const isShared = resourceOf(place, agent) !== undefined;
+  const others = around.otherAgents.filter(
+    (one) => one.node === node && (one.id === id || !isShared || one.resource === undefined),
+  );
   // Two that were made at once: the name decides, in both in the same way.
-  const before = others.find((of) => !isOurs || of < labelOf(parent));
-  return before && `HSMDevice ${before} has an agent on node ${node}, which can have one.`;
+  const before = others.find(({ of }) => agent?.node !== node || of < labelOf(parent));
+  if (before === undefined) return undefined;
+  return before.id === id
+    ? `HSMDevice ${before.of} has an agent of it.`
+    : `HSMDevice ${before.of} has an agent on node ${node}, which can have one.`;
 };
 
 /** Why a device is not in the set; the primary stays until another one is. */
@@ -49,6 +61,9 @@ const staticFault = (judgement: Judgement, around: Surroundings, place: Place): 
   if (place.fault !== undefined) return place.fault;
   if (place.isPath) {
     return `It was found by its path alone: an agent reaches USB smart cards and readers, which discovery.usb finds.`;
+  }
+  if (place.isWithheld) {
+    return `The device plugin of node ${place.node} offers no resource for it: it is of no type that discovery knows (its CCID_READER_LIST).`;
   }
   const name = agentName(judgement.parent, place.id);
   if (around.foreign.has(`Deployment/${name}`)) {
@@ -74,27 +89,45 @@ const inTurn = (judgement: Judgement, places: readonly Place[]): Place[] => {
   return [...places].sort((a, b) => rank(a) - rank(b) || (a.id < b.id ? -1 : 1));
 };
 
+/** Whether the agent takes every reader of its node. One that is about to be made anew does until then. */
+const isAlone = ({ resource, agent }: Decision): boolean =>
+  resource === undefined || (agent !== undefined && agent.resource === undefined);
+
+/** Why a device is not used beside those that are `chosen`. */
+const rivalText = (
+  { spec }: Judgement,
+  { place: { node }, resource }: Decision,
+  chosen: readonly Decision[],
+): string | undefined => {
+  const rival = chosen.find((one) => one.place.node === node && (resource === undefined || isAlone(one)));
+  if (rival !== undefined) {
+    return `Device ${rival.place.id} of this HSMDevice has an agent on node ${node}, which can have one.`;
+  }
+  return chosen.length < spec.maxDevices
+    ? undefined
+    : `There are more devices than maxDevices (${spec.maxDevices}).`;
+};
+
 const decideWith = (judgement: Judgement, around: Surroundings, held: ReadonlySet<string>): Decision[] => {
   const places = placesOf(judgement, held);
-  const takenBy = new Map<string, string>();
+  const chosen: Decision[] = [];
   const decisions = new Map<Place, Decision>();
   for (const place of inTurn(judgement, places)) {
     const agent = judgement.observed.agents.get(place.id);
-    const parts = { place, ...(agent !== undefined && { agent }) };
-    const taken = takenBy.get(place.node);
+    const resource = resourceOf(place, agent);
+    const parts = {
+      place,
+      ...(agent !== undefined && { agent }),
+      ...(resource !== undefined && { resource }),
+    };
     const unused =
-      staticFault(judgement, around, place) ??
-      (taken === undefined
-        ? undefined
-        : `Device ${taken} of this HSMDevice has an agent on node ${place.node}, which can have one.`) ??
-      (takenBy.size < judgement.spec.maxDevices
-        ? undefined
-        : `There are more devices than maxDevices (${judgement.spec.maxDevices}).`);
+      staticFault(judgement, around, place) ?? rivalText(judgement, { ...parts, hasAgent: false }, chosen);
     // A new agent needs a report that the device is there; one that there is stays until a report says otherwise.
     const hasAgent =
       unused === undefined && !isOver(judgement, place) && (agent !== undefined || place.presence === "seen");
-    if (hasAgent) takenBy.set(place.node, place.id);
-    decisions.set(place, { ...parts, hasAgent, ...(unused !== undefined && { unused }) });
+    const decision = { ...parts, hasAgent, ...(unused !== undefined && { unused }) };
+    if (hasAgent) chosen.push(decision);
+    decisions.set(place, decision);
   }
   return places.flatMap((place) => decisions.get(place) ?? []);
 };

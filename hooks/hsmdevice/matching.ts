@@ -9,6 +9,10 @@ export interface Sighting {
   readonly node: string;
   readonly devicePath: string;
   readonly serialNumber?: string;
+  /** The extended resource by which a container gets it; without a device plugin a privileged one takes it. */
+  readonly resource?: string;
+  /** The device plugin of its node does not offer it. */
+  readonly isWithheld?: true;
   /** A file that a path matches: without a device plugin no container can open it. */
   readonly isPath?: true;
   /** Others of its node have the same id. */
@@ -24,14 +28,16 @@ const isMatch = (spec: ResolvedSpec, device: ReportedDevice): boolean =>
       (serialNumber === undefined || serialNumber === device.serialNumber),
   );
 
-const usbSightings = (spec: ResolvedSpec, { node, devices }: NodeReport): Sighting[] =>
+const usbSightings = (spec: ResolvedSpec, { node, plugin, devices }: NodeReport): Sighting[] =>
   devices
     .filter((device) => isMatch(spec, device))
-    .map(({ id, devicePath, serialNumber, fault }) => ({
+    .map(({ id, devicePath, serialNumber, fault, resource }) => ({
       id,
       node,
       devicePath,
       ...(serialNumber !== null && { serialNumber }),
+      ...(resource !== null && { resource }),
+      ...(plugin && resource === null && { isWithheld: true }),
       ...(fault !== null && { isRepeated: true }),
     }));
 

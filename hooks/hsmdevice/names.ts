@@ -17,6 +17,9 @@ export const DEVICE_ID = "hsm.j5t.io/device-id";
 export const NODE = "hsm.j5t.io/node";
 /** The port of an agent. */
 export const AGENT_PORT = 8444;
+/** The extended resource that an agent requests, and the device's path, whose change makes a new pod. */
+export const RESOURCE = "hsm.j5t.io/resource";
+export const DEVICE_PATH = "hsm.j5t.io/device-path";
 /** The label of nodes on which the agent of manifests/agent runs. */
 export const DAEMON_SET_NODE = "hsm.j5t.io/agent";
 

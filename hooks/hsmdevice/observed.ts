@@ -3,7 +3,18 @@
 import { sortedEntries } from "../formats.ts";
 import type { AnyObject } from "../kubernetes.ts";
 import { controllerOf } from "../metadata.ts";
-import { AGENT, agentsOf, DEVICE, DEVICE_ID, DISCOVERY, labelOf, NODE, OF_DEVICE } from "./names.ts";
+import {
+  AGENT,
+  agentsOf,
+  DEVICE,
+  DEVICE_ID,
+  DEVICE_PATH,
+  DISCOVERY,
+  labelOf,
+  NODE,
+  OF_DEVICE,
+  RESOURCE,
+} from "./names.ts";
 import type { Deployment, Node, Pod } from "./objects.ts";
 import type { HSMDevice, HSMDeviceSyncRequest } from "./schema.ts";
 
@@ -13,6 +24,17 @@ export interface Agent {
   readonly node: string;
   readonly deployment: Deployment;
   readonly available: boolean;
+  /** What its pod requests; without one its pcscd is privileged and takes every reader of the node. */
+  readonly resource?: string;
+  readonly devicePath?: string;
+}
+
+/** The agent of another HSMDevice. */
+export interface OtherAgent {
+  readonly of: string;
+  readonly node: string;
+  readonly id?: string;
+  readonly resource?: string;
 }
 
 /** What is around an HSMDevice. */
@@ -26,7 +48,7 @@ export interface Surroundings {
   /** The pods of each agent of this HSMDevice, by the agent's name; without mirroring there are none in the request. */
   readonly agentPods: ReadonlyMap<string, readonly Pod[]>;
   /** Agents of other HSMDevices. */
-  readonly otherAgents: readonly { readonly node: string; readonly of: string }[];
+  readonly otherAgents: readonly OtherAgent[];
   /** `Kind/name` of objects that have a name of ours and are not ours. */
   readonly foreign: ReadonlySet<string>;
 }
@@ -48,9 +70,18 @@ const isAvailable = ({ metadata, status }: Deployment): boolean =>
 const agentsByDevice = (deployments: readonly Deployment[]): Map<string, Agent> =>
   new Map(
     deployments.flatMap((deployment): [string, Agent][] => {
-      const { [DEVICE_ID]: id, [NODE]: node } = deployment.metadata.annotations ?? {};
+      const {
+        [DEVICE_ID]: id,
+        [NODE]: node,
+        [RESOURCE]: resource,
+        [DEVICE_PATH]: devicePath,
+      } = deployment.metadata.annotations ?? {};
       if (id === undefined || node === undefined) return [];
-      return [[id, { id, node, deployment, available: isAvailable(deployment) }]];
+      const requested = {
+        ...(resource !== undefined && { resource }),
+        ...(devicePath !== undefined && { devicePath }),
+      };
+      return [[id, { id, node, deployment, available: isAvailable(deployment), ...requested }]];
     }),
   );
 
@@ -81,9 +112,11 @@ const podsByAgent = (parent: HSMDevice, pods: readonly Pod[]): Map<string, Pod[]
 
 const othersOf = (parent: HSMDevice, deployments: readonly Deployment[]): Surroundings["otherAgents"] =>
   deployments.flatMap(({ metadata: { labels = {}, annotations = {} } }) => {
-    const [of, node] = [labels[OF_DEVICE], annotations[NODE]];
+    const { [NODE]: node, [DEVICE_ID]: id, [RESOURCE]: resource } = annotations;
+    const of = labels[OF_DEVICE];
     const isAgent = labels["app.kubernetes.io/name"] === AGENT["app.kubernetes.io/name"];
-    return isAgent && of !== undefined && node !== undefined && of !== labelOf(parent) ? [{ node, of }] : [];
+    if (!isAgent || of === undefined || node === undefined || of === labelOf(parent)) return [];
+    return [{ of, node, ...(id !== undefined && { id }), ...(resource !== undefined && { resource }) }];
   });
 
 /** Reads the children and the related objects of `request`. */

@@ -14,6 +14,9 @@ export interface Place {
   /** RFC 3339; of one that is gone. */
   readonly goneSince?: string;
   readonly isPath?: true;
+  /** Of one that is seen, as a report has them. */
+  readonly resource?: string;
+  readonly isWithheld?: true;
   /** Why no device with this id is used. */
   readonly fault?: string;
   readonly before?: DeviceStatus;
@@ -28,6 +31,8 @@ const seenAt = (sighting: Sighting, before: DeviceStatus | undefined): Place => 
   devicePath: sighting.devicePath,
   ...(sighting.serialNumber !== undefined && { serialNumber: sighting.serialNumber }),
   ...(sighting.isPath && { isPath: true }),
+  ...(sighting.resource !== undefined && { resource: sighting.resource }),
+  ...(sighting.isWithheld && { isWithheld: true }),
   ...(sighting.isRepeated && { fault: repeatedText(sighting.id, [sighting.node]) }),
   presence: "seen",
   ...(before !== undefined && { before }),

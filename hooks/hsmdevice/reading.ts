@@ -11,11 +11,15 @@ export interface ReportedDevice {
   readonly serialNumber: string | null;
   readonly type: string | null;
   readonly fault: string | null;
+  /** The extended resource by which a container gets it. */
+  readonly resource: string | null;
 }
 
 /** What the discovery of one node answered. */
 export interface NodeReport {
   readonly node: string;
+  /** Whether the node has a device plugin. */
+  readonly plugin: boolean;
   readonly devices: readonly ReportedDevice[];
   readonly paths: readonly { readonly path: string; readonly permissions: string }[];
 }

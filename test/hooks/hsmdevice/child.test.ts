@@ -56,6 +56,91 @@ t.test("the agent's pod is that of manifests/agent, on the device's node alone",
   });
 });
 
+const RESOURCE = "hsm.j5t.io/picohsm-a";
+const offered = (change?: (world: World) => void) =>
+  settled((world) => {
+    world.plugins.add("a");
+    change?.(world);
+  });
+
+t.test(
+  "with a device plugin it differs in how the device is got, and mounts nothing of its node",
+  async (t) => {
+    const { affinity: _, ...pod } = podOf(offered());
+    const expected = expectedPod();
+    const own = ["usb", "host-sys"];
+    const [pcscd, agent] = [expected.initContainers[0], expected.containers[0]];
+    const inMemory = { emptyDir: { medium: "Memory", sizeLimit: "1Mi" } };
+    Object.assign(pcscd ?? {}, {
+      resources: {
+        requests: { cpu: "10m", memory: "16Mi", [RESOURCE]: "1" },
+        limits: { memory: "64Mi", [RESOURCE]: "1" },
+      },
+      securityContext: {
+        allowPrivilegeEscalation: false,
+        runAsNonRoot: false,
+        runAsUser: 0,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ["ALL"] },
+      },
+      volumeMounts: [
+        { name: "pcscd", mountPath: "/run/pcscd" },
+        { name: "pcscd-lock", mountPath: "/var/lock/pcsc" },
+        { name: "pcscd-tmp", mountPath: "/tmp" },
+      ],
+    });
+    const mounts = (agent?.volumeMounts ?? []) as { name: string }[];
+    Object.assign(agent ?? {}, {
+      env: agent?.env?.map((one) => (one.name === "SYSFS_ROOT" ? { ...one, value: "/sys" } : one)),
+      volumeMounts: mounts.filter(({ name }) => !own.includes(name)),
+    });
+    const byName = (volumes: unknown) =>
+      [...(volumes as { name: string }[])].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const volumes = (expected.volumes as { name: string }[]).filter(({ name }) => !own.includes(name));
+    const added = ["pcscd-lock", "pcscd-tmp"].map((name) => ({ name, ...inMemory }));
+    t.strictSame(
+      { ...pod, volumes: byName(pod.volumes) },
+      { ...expected, volumes: byName([...volumes, ...added]) },
+    );
+    t.notMatch(JSON.stringify(pod), /hostPath|"privileged"/, "pod security: baseline");
+  },
+);
+
+t.test(
+  "another path of the device makes another pod; that it is gone or its node silent does not",
+  async (t) => {
+    const world = offered();
+    const template = () =>
+      JSON.stringify(childrenOf(world).find(({ kind }) => kind === "Deployment")?.spec.template);
+    const first = template();
+    t.match(first, '"hsm.j5t.io/device-path":"bus/usb/001/003"');
+    world.silent.add("a");
+    world.status = undefined;
+    world.run(20);
+    t.equal(template(), first);
+    world.silent.clear();
+    world.devices.a = [];
+    world.run(20);
+    t.equal(template(), first);
+    world.devices.a = [pico("A", { devicePath: "bus/usb/001/009" })];
+    world.run(20);
+    t.equal(template(), first.replace("bus/usb/001/003", "bus/usb/001/009"));
+  },
+);
+
+t.test("a privileged pod finds the device by itself: its path is not in it", async (t) => {
+  t.notMatch(JSON.stringify(settled().children), "device-path");
+});
+
+t.test(
+  "an agent that had a privileged pod gets the device by its resource as soon as that is offered",
+  async (t) => {
+    const world = settled();
+    world.plugins.add("a");
+    t.strictSame(podOf(world.run(10)), podOf(offered()));
+  },
+);
+
 t.test("spec.pkcs11 and spec.template are what the pod has", async (t) => {
   const pod = podOf(
     settled((world) => {

@@ -42,6 +42,10 @@ t.test("children, example and status", async (t) => {
   world.run(20);
   t.equal(world.children.length, 4);
   await apply(...world.children);
+  world.plugins = new Set(["a", "b"]);
+  await apply(...world.run(20).children);
+  const requests = await server.kubectl("get deployments -n keyswitch -o yaml");
+  t.equal(requests.stdout.match(/hsm\.j5t\.io\/picohsm-[ab]: "1"/g)?.length, 4, "requests and limits");
 
   const path = "/apis/hsm.j5t.io/v1alpha1/namespaces/keyswitch/hsmdevices/pico";
   const stored = await server.read(path);
@@ -73,7 +77,7 @@ const discoveryPod = {
 const ready = { status: { podIP: "10.0.0.1", conditions: [{ type: "Ready", status: "True" }] } };
 
 t.test("under the engine agents come, stay without discovery, and go with their HSMDevice", async (t) => {
-  let reports: NodeReport[] = [{ node: "a", devices: [pico("A")], paths: [] }];
+  let reports: NodeReport[] = [{ node: "a", plugin: false, devices: [pico("A")], paths: [] }];
   const hooks: Answer = ({ path, body }) => {
     const now = new Date().toISOString();
     if (Value.Check(HSMDeviceSyncRequest, body)) {

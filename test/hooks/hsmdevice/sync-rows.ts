@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists what happens to an HSMDevice's devices and nodes, and what the sync hook makes of it.
-import { pico, type World } from "./world.ts";
+import { otherAgent, pico, type World } from "./world.ts";
 
 /** What is done to the world, which has two nodes and a settled agent on each. */
 export type Row = {
@@ -250,13 +250,7 @@ export const rows: Row[] = [
   {
     name: "a node that another HSMDevice uses is left to it",
     given: (world) => {
-      const other = structuredClone(world.request().children["Deployment.apps/v1"] ?? {});
-      const [deployment] = Object.values(other);
-      if (deployment === undefined) throw new Error("no agent");
-      const labels = { ...deployment.metadata.labels, "hsm.j5t.io/hsmdevice": "a-first" };
-      world.others = [
-        { ...deployment, metadata: { ...deployment.metadata, name: "other", labels, ownerReferences: [] } },
-      ];
+      world.others = [otherAgent(world, "A", {})];
       world.run(10);
     },
     expect: {

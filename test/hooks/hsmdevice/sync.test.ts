@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the HSMDevice's sync hook: each row is something that happens in a small cluster, and what follows from it.
 import t from "tap";
+import { pluginRows } from "./plugin-rows.ts";
 import { rows } from "./sync-rows.ts";
 import { pico, World } from "./world.ts";
 
-for (const { name, given, expect } of rows) {
+for (const { name, given, expect } of [...rows, ...pluginRows]) {
   t.test(name, async (t) => {
     const world = new World({ a: [pico("A")], b: [pico("B")] }).run(20);
     given?.(world);
@@ -51,7 +52,7 @@ t.test("times are those of a change", async (t) => {
 
 t.test("a report that names another node than the one that was asked is none", async (t) => {
   const world = new World({ a: [pico("A")], b: [] }).run(20);
-  world.reports = () => [{ node: "b", devices: [pico("A")], paths: [] }];
+  world.reports = () => [{ node: "b", plugin: false, devices: [pico("A")], paths: [] }];
   world.silent.add("b");
   t.strictSame(world.run(10).places, ["A@a Healthy"]);
 });

@@ -29,6 +29,7 @@ export const pico = (id: string, parts: Partial<ReportedDevice> = {}): ReportedD
   serialNumber: id,
   type: "PicoHSM",
   fault: null,
+  resource: null,
   ...parts,
 });
 
@@ -52,6 +53,8 @@ export class World {
   devices: Record<string, ReportedDevice[]> = {};
   paths: Record<string, { path: string; permissions: string }[]> = {};
   labels: Record<string, Record<string, string>> = {};
+  /** Nodes with a device plugin, which offers each device of a known type. */
+  plugins = new Set<string>();
   /** Nodes whose discovery is not ready. */
   silent = new Set<string>();
   /** Agents that do not get available, by device id. */
@@ -128,7 +131,15 @@ export class World {
   reports(): NodeReport[] {
     return Object.entries(this.devices)
       .filter(([node]) => !this.silent.has(node))
-      .map(([node, devices]) => ({ node, devices, paths: this.paths[node] ?? [] }));
+      .map(([node, devices]) => {
+        const plugin = this.plugins.has(node);
+        const offered = devices.map((device) =>
+          plugin && device.type !== null && device.fault === null
+            ? { ...device, resource: `hsm.j5t.io/picohsm-${device.id.toLowerCase()}` }
+            : device,
+        );
+        return { node, plugin, devices: offered, paths: this.paths[node] ?? [] };
+      });
   }
 
   /** What the hook answers now. */
@@ -175,3 +186,16 @@ export class World {
       );
   }
 }
+
+/** The agent of device `of` as that of an HSMDevice a-first, or of another device of its. */
+export const otherAgent = (world: World, of: string, { id = of }: { id?: string }): Deployment => {
+  const ours = Object.values(world.request().children["Deployment.apps/v1"] ?? {});
+  const agent = ours.find(({ metadata }) => metadata.annotations?.["hsm.j5t.io/device-id"] === of);
+  if (agent === undefined) throw new Error("no agent");
+  const labels = { ...agent.metadata.labels, "hsm.j5t.io/hsmdevice": "a-first" };
+  const annotations = { ...agent.metadata.annotations, "hsm.j5t.io/device-id": id };
+  return {
+    ...agent,
+    metadata: { ...agent.metadata, name: "other", labels, annotations, ownerReferences: [] },
+  };
+};
