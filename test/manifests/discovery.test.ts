@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests that discovery's manifests fit together: restricted but for read-only mounts of the node, variables, Secrets, ports,
-// policy.
+// Tests that discovery's manifests fit together: restricted but for mounts of the node and the user that the kubelet's folder takes,
+// variables, Secrets, ports, policy.
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t from "tap";
@@ -29,7 +29,13 @@ t.test("everything is rendered, and nothing else; it is not part of manifests/",
   t.notOk(rendered("manifests").some(({ metadata }) => metadata.name.includes("discovery")));
 });
 
-t.test("the pod is restricted, with no token for the API server", async (t) => {
+const RESTRICTED = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+};
+
+t.test("the pod is restricted but for its user, with no token for the API server", async (t) => {
   t.equal(pod.containers.length, 1);
   t.equal(pod.initContainers, undefined);
   t.equal(pod.automountServiceAccountToken, false);
@@ -41,12 +47,42 @@ t.test("the pod is restricted, with no token for the API server", async (t) => {
     fsGroup: 1200,
     seccompProfile: { type: "RuntimeDefault" },
   });
-  t.same(container.securityContext, {
-    allowPrivilegeEscalation: false,
-    readOnlyRootFilesystem: true,
-    capabilities: { drop: ["ALL"] },
-  });
+  t.same(container.securityContext, { ...RESTRICTED, runAsNonRoot: false, runAsUser: 0 });
 });
+
+t.test("without a device plugin it is restricted, and differs in nothing else", async (t) => {
+  const folder = t.testdir();
+  symlinkSync(root, join(folder, "keyswitch"));
+  writeFileSync(
+    join(folder, "kustomization.yaml"),
+    "resources: [keyswitch/manifests/discovery]\ncomponents: [keyswitch/manifests/examples/no-device-plugin]\n",
+  );
+  const other = as(Workload, pick(rendered(folder), "DaemonSet", "keyswitch-discovery"));
+  const [plain] = other.spec.template.spec.containers;
+  t.same(plain?.securityContext, { ...RESTRICTED, runAsNonRoot: true, runAsUser: 1200 });
+  t.notMatch(JSON.stringify(other), /device-plugins|DEVICE_PLUGIN_DIR/);
+  const without = (names: readonly string[]) => (one: { name: string }) => !names.includes(one.name);
+  const expected = structuredClone(workload);
+  const [own] = expected.spec.template.spec.containers;
+  if (own === undefined) throw new Error("no container");
+  own.env = (own.env ?? []).filter(without(["DEVICE_PLUGIN_DIR"]));
+  own.volumeMounts = own.volumeMounts.filter(without(["device-plugins"]));
+  own.securityContext = plain?.securityContext ?? {};
+  expected.spec.template.spec.volumes = pod.volumes.filter(without(["device-plugins"]));
+  t.same(other, expected);
+});
+
+t.test(
+  "the kubelet's folder has the same path in the container, and is the one mount that is not read-only",
+  async (t) => {
+    const folder = "/var/lib/kubelet/device-plugins";
+    t.equal(env.get("DEVICE_PLUGIN_DIR")?.value, folder);
+    const mounts = container.volumeMounts.filter(({ readOnly }) => readOnly !== true);
+    t.same(mounts, [{ name: "device-plugins", mountPath: folder }]);
+    const volume = pod.volumes.find(({ name }) => name === "device-plugins");
+    t.same(volume, { name: "device-plugins", hostPath: { path: folder, type: "Directory" } });
+  },
+);
 
 t.test(
   "it sees /sys and /dev of its node read-only, and mounts nothing else that is not its own",
@@ -54,8 +90,9 @@ t.test(
     const host = new Map(
       pod.volumes.flatMap(({ name, hostPath }) => (hostPath ? [[name, hostPath.path]] : [])),
     );
-    t.same([...host.values()].sort(), ["/dev", "/sys"]);
+    t.same([...host.values()].sort(), ["/dev", "/sys", "/var/lib/kubelet/device-plugins"]);
     for (const { name, mountPath, readOnly, recursiveReadOnly } of container.volumeMounts) {
+      if (name === "device-plugins") continue;
       t.equal(readOnly, true, name);
       if (!host.has(name)) continue;
       t.equal(recursiveReadOnly, "IfPossible", name);
