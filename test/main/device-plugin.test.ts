@@ -181,6 +181,10 @@ t.test("a kubelet that starts anew, and has deleted the sockets, gets every reso
     );
     t.equal((await kubelet.allocate(PICO, ["picohsm-e66"]))[0]?.devices.length, 1);
   }
+  await Promise.all([isWatched(PICO), isWatched(second)]);
+  kubelet.stop();
+  await kubelet.start({ deletes: false });
+  await eventually("a start that left the sockets", async () => kubelet.known.size === 2, { seconds: 3 });
   tree.unplug("1-1");
   await soon("the unplug", () => kubelet.health(PICO) === "Unhealthy");
   kubelet.stop();

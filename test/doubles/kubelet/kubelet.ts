@@ -45,9 +45,11 @@ export class Kubelet {
     this.folder = folder;
   }
 
-  /** As a kubelet that starts does, it deletes what is in the folder, then listens. */
-  async start(): Promise<void> {
-    for (const name of readdirSync(this.folder)) rmSync(join(this.folder, name));
+  /** As a kubelet that starts does, it deletes what is in the folder, unless that fails, then listens. */
+  async start({ deletes = true } = {}): Promise<void> {
+    for (const name of readdirSync(this.folder)) {
+      if (deletes || name === "kubelet.sock") rmSync(join(this.folder, name));
+    }
     const server = new Server();
     server.addService(serviceOf("Registration").service, {
       Register: (call: ServerUnaryCall<Register, object>, answer: sendUnaryData<object>) =>

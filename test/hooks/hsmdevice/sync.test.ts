@@ -67,3 +67,18 @@ t.test("a Deployment whose annotations somebody took stays while discovery is do
   world.run(10);
   t.same(names().sort(), before.sort());
 });
+
+t.test(
+  "where a device plugin comes, a second device waits until the first one's agent is made anew",
+  async (t) => {
+    const world = new World({ b: [pico("0"), pico("B")] }).run(20);
+    t.strictSame(world.agents, ["0@b"]);
+    world.plugins.add("b");
+    t.strictSame(
+      world.run(10).places,
+      ["0@b Healthy", "B@b Unused"],
+      "a privileged pcscd still has both readers",
+    );
+    t.strictSame(world.run(10).agents, ["0@b", "B@b"]);
+  },
+);
