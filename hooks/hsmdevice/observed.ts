@@ -30,7 +30,7 @@ export interface Agent {
 }
 
 /** The agent of another HSMDevice. */
-export interface OtherAgent {
+interface OtherAgent {
   readonly of: string;
   readonly node: string;
   readonly id?: string;
