@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests discovery as the kubelet's device plugin: a real process and a kubelet played by the test, over the sockets between them.
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -219,6 +219,21 @@ t.test("it waits for a kubelet, and for one that refuses, and says so without a 
   kubelet.refuses = false;
   await isWatched(PICO);
   await eventually("all is well", async () => !(await plugin()).includes("kubelet"));
+});
+
+t.test("a socket that can't be made is told and tried again", async (t) => {
+  const { process, kubelet, folder, isWatched, soon } = await start(t, (one) => {
+    one.plug("1-1", { serial: "e66" });
+  });
+  await isWatched(PICO);
+  const socket = join(folder, kubelet.of(PICO).endpoint);
+  rmSync(socket);
+  mkdirSync(socket);
+  await process.logged(/^a resource can't be registered at the kubelet: /);
+  rmdirSync(socket);
+  await soon("a second registration", () => kubelet.of(PICO).registrations === 2);
+  process.child.kill("SIGTERM");
+  t.match(await process.ended, { code: 0, stderr: "" });
 });
 
 t.test("a signal ends what the kubelet watches, and the sockets", async (t) => {

@@ -2,7 +2,15 @@
 // Listens for the kubelet's calls on a unix socket, and registers its resource at the kubelet's.
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Client, credentials, Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  logVerbosity,
+  Metadata,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+} from "@grpc/grpc-js";
 import {
   DEVICE_PLUGIN,
   KUBELET_SOCKET,
@@ -21,6 +29,9 @@ const OPTIONS = {
   "grpc.enable_http_proxy": 0,
   "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
 };
+
+// Its own lines on stderr would be no JSON; what fails is told by whoever called.
+setLogVerbosity(logVerbosity.NONE);
 
 /** Tells a file from another that takes its place; undefined where there is none. */
 export const identityOf = async (path: string): Promise<string | undefined> => {
