@@ -10,7 +10,7 @@ import {
   readOptionalTokenPath,
   readTokenPath,
 } from "../config/listener.ts";
-import { choice, file, integer, pattern, type ValuesOf } from "../config/variable-table.ts";
+import { boolean, choice, file, integer, pattern, type ValuesOf } from "../config/variable-table.ts";
 import {
   type ConfigResult,
   complete,
@@ -53,6 +53,8 @@ export type Pkcs11Config = {
   slot?: string;
   pinFile: string;
   cache: Pkcs11Cache;
+  /** Whether a blank token is to be set up, and the file that gets its SO PIN. */
+  provision?: { soPinFile: string };
 };
 
 export type AgentConfig = ListenerConfig & {
@@ -115,6 +117,14 @@ export const AGENT_VARIABLES = {
   PKCS11_PIN_FILE: file({
     required: true,
     description: "file with the user PIN alone, in one line ([rules](hsm-setup.md#pin-rules))",
+  }),
+  PKCS11_AUTO_PROVISION: boolean({
+    default: false,
+    description:
+      "set up a blank token, if there is exactly one and none with the label ([hsm-setup.md](hsm-setup.md#automatically))",
+  }),
+  PKCS11_SO_PIN_OUTPUT: pattern({ pattern: "^/" }, "an absolute path", {
+    description: "the file that gets the SO PIN of such a token; it is never written over",
   }),
   PKCS11_CACHE: choice(PKCS11_CACHE_MODES, {
     default: "auto",
@@ -218,12 +228,28 @@ const readPkcs11 = (reader: AgentReader): Pkcs11Config | undefined => {
   const hasSlot = reader.isSet("PKCS11_SLOT");
   if (hasLabel && hasSlot) reader.fault("PKCS11_SLOT", "must not be set beside PKCS11_TOKEN_LABEL");
   if (!hasLabel && !hasSlot) reader.fault("PKCS11_TOKEN_LABEL", "is required, unless PKCS11_SLOT is set");
+  const provision = readProvision(reader);
   const needed = complete({ module, pinFile, cache });
   return (
     needed && {
       ...needed,
-      ...present({ tokenLabel, slot }),
+      ...present({ tokenLabel, slot, provision }),
       ...(publicObjects === "per-key" && { readsPublic: true }),
     }
   );
+};
+
+const readProvision = (reader: AgentReader): Pkcs11Config["provision"] => {
+  const soPinFile = reader.value("PKCS11_SO_PIN_OUTPUT");
+  if (reader.value("PKCS11_AUTO_PROVISION") !== true) return undefined;
+  if (!reader.isSet("PKCS11_TOKEN_LABEL")) {
+    reader.fault("PKCS11_AUTO_PROVISION", "needs PKCS11_TOKEN_LABEL: a token that is set up gets that label");
+  }
+  if (Buffer.byteLength(reader.value("PKCS11_TOKEN_LABEL") ?? "") > 32) {
+    reader.fault("PKCS11_TOKEN_LABEL", "must be 32 bytes at most, as PKCS11_AUTO_PROVISION is set");
+  }
+  if (!reader.isSet("PKCS11_SO_PIN_OUTPUT")) {
+    reader.fault("PKCS11_SO_PIN_OUTPUT", "is required, as PKCS11_AUTO_PROVISION is set");
+  }
+  return soPinFile === undefined ? undefined : { soPinFile };
 };

@@ -26,13 +26,22 @@ const logHealth = (logger: Logger): TokenEvents["health"] => {
   };
 };
 
-const openStore = (config: AgentConfig, { events }: AgentMetrics, logger: Logger): SecretStore => {
+const openStore = (
+  config: AgentConfig,
+  { events, provisioned }: AgentMetrics,
+  logger: Logger,
+): SecretStore => {
   const tellHealth = logHealth(logger);
+  const soPinFile = config.pkcs11.provision?.soPinFile;
   return createPkcs11Store({
     pkcs11: config.pkcs11,
     // A mirror writes what the primary has, though nobody else may write to it.
     ...((config.writeTokenFile ?? config.roleTokenFile) !== undefined && { writes: config.writes }),
     recovered: (paths) => logger.warn({ paths }, "writes that were cut off have been completed or undone"),
+    provisioned: () => {
+      provisioned();
+      logger.warn({ soPinFile }, "a blank token was set up; move its SO PIN out of the file to a safe place");
+    },
     operationTimeoutMs: config.operationTimeoutMs,
     refreshIntervalMs: config.refreshIntervalMs,
     events: {

@@ -10,6 +10,8 @@ export type AgentMetrics = {
   events: TokenEvents & { queueLength(length: number): void };
   /** One operation of the API, how it ended (`found`, `absent`, … or an error code) and the time in seconds. */
   operation(operation: string, outcome: string, seconds: number): void;
+  /** A blank token was set up. */
+  provisioned(): void;
 };
 
 /** From an answer out of the index to the longest deadline. */
@@ -26,8 +28,18 @@ export const createAgentMetrics = (registry: Registry): AgentMetrics => ({
     },
     buckets: BUCKETS,
   }),
+  provisioned: countProvisioned([registry]),
   events: watchToken([registry]),
 });
+
+const countProvisioned = (registers: Registry[]) => {
+  const provisioned = new Counter({
+    name: "keyswitch_agent_tokens_provisioned_total",
+    help: "Blank tokens that were set up (PKCS11_AUTO_PROVISION).",
+    registers,
+  });
+  return (): void => provisioned.inc();
+};
 
 /** How full the token is, and what is wrong on it. */
 const watchCapacity = (registers: Registry[]) => {

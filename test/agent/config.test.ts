@@ -47,6 +47,7 @@ t.test("a whole configuration", async (t) => {
     PEER_CA_FILE: server.certFile,
     PKCS11_SLOT: "2305843009213693953",
     PKCS11_PUBLIC_OBJECTS: "per-key",
+    PKCS11_AUTO_PROVISION: "false",
     PKCS11_CACHE: "cached",
     PKCS11_MAX_OBJECTS: "128",
     PKCS11_MAX_OBJECT_BYTES: "4096",
@@ -77,6 +78,18 @@ t.test("a whole configuration", async (t) => {
       refreshIntervalMs: 1000,
       sysfsRoot: "/host/sys",
     },
+  });
+});
+
+t.test("blank tokens are set up where it is asked for", async (t) => {
+  const asked = { ...minimal, PKCS11_AUTO_PROVISION: "true", PKCS11_SO_PIN_OUTPUT: "/so-pin/hsm-a" };
+  const provision = { soPinFile: "/so-pin/hsm-a" };
+  t.match(parseAgentConfig(asked), { ok: true, config: { pkcs11: { ...defaults.pkcs11, provision } } });
+  const notAsked = parseAgentConfig({ ...asked, PKCS11_AUTO_PROVISION: "no" });
+  t.same(notAsked, { ok: true, config: defaults });
+  const { PKCS11_TOKEN_LABEL: _, ...unlabelled } = asked;
+  t.match(parseAgentConfig({ ...unlabelled, PKCS11_SLOT: "0" }), {
+    faults: [{ name: "PKCS11_AUTO_PROVISION", message: /needs PKCS11_TOKEN_LABEL/ }],
   });
 });
 
@@ -145,6 +158,22 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     { WRITE_TOKEN_FILE: at("none") },
     "WRITE_TOKEN_FILE",
     `${at("none")} does not exist`,
+  ],
+  [
+    "an SO PIN has to go somewhere",
+    { PKCS11_AUTO_PROVISION: "true" },
+    "PKCS11_SO_PIN_OUTPUT",
+    "is required, as PKCS11_AUTO_PROVISION is set",
+  ],
+  [
+    "the label of a token that is set up has 32 bytes at most",
+    {
+      PKCS11_AUTO_PROVISION: "true",
+      PKCS11_SO_PIN_OUTPUT: "/so-pin",
+      PKCS11_TOKEN_LABEL: "ü".repeat(17),
+    },
+    "PKCS11_TOKEN_LABEL",
+    "must be 32 bytes at most, as PKCS11_AUTO_PROVISION is set",
   ],
   ["a root is absolute", { SYSFS_ROOT: "sys" }, "SYSFS_ROOT", "must be an absolute path"],
   [

@@ -20,6 +20,8 @@ export const Configure = Type.Object({
   cache: Type.Union([Type.Literal("auto"), Type.Literal("live"), Type.Literal("cached")]),
   /** Whether public objects of the per-key layout are believed where there is no private one. */
   readsPublic: Type.Optional(Type.Boolean()),
+  /** Whether a blank token is to be set up, with the label that the configuration has; the file that gets its SO PIN. */
+  provision: Type.Optional(Type.Object({ soPinFile: Type.String({ minLength: 1 }) })),
   /** Whether the session may write. */
   writable: Type.Boolean(),
   /** Key of the HMAC by which PINs are compared. Random for each agent process. */
@@ -157,6 +159,7 @@ export type ParentMessage = Static<typeof ParentMessage>;
 export const Stage = Type.Union([
   Type.Literal("boot"),
   Type.Literal("attach"),
+  Type.Literal("provision"),
   Type.Literal("login"),
   Type.Literal("load"),
 ]);
@@ -175,6 +178,9 @@ export type StartFailure = Static<typeof StartFailure>;
 export const ChildMessage = Type.Union([
   /** Sent whenever a step is behind it, so that slow can be told from stuck. */
   Type.Object({ type: Type.Literal("progress"), stage: Stage }),
+  /** A token is being set up, which must not be cut where it can be helped; and, after it, that it is. */
+  Type.Object({ type: Type.Literal("provisioning") }),
+  Type.Object({ type: Type.Literal("provisioned") }),
   /** Asks before C_Login or C_SetPIN: HMACs of the token and of the PIN, and what the token's flags say. */
   Type.Object({
     type: Type.Literal("loginIntent"),

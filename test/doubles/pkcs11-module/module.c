@@ -12,6 +12,7 @@
 //   flags <hex>                                   bits added to the flags of C_GetTokenInfo
 //   manufacturer <name>                           C_GetInfo names this manufacturer
 //   slots <hex>                                   these bits of every slot id are the other way round
+//   twice                                         the last slot is listed twice
 //   absent                                        no token: no slots, and every call on a session says it was removed
 //   kill any|changing <n>                         the process is killed in place of the n-th call from now on, or of the
 //                                                 n-th that makes or removes an object
@@ -191,7 +192,7 @@ static ul find_shown(ul session, ul *handles, ul max, ul *count) {
 
 struct orders {
   ul flags, room, no_room, slots;
-  int absent, snapshot, conceal;
+  int absent, snapshot, conceal, twice;
   char manufacturer[64];
 };
 
@@ -207,6 +208,7 @@ static ul obey(enum function function, struct orders *orders) {
     sscanf(line, "%31s %63s %63s %d", what, whom, how, &times);
     if (strcmp(what, "absent") == 0) orders->absent = 1;
     if (strcmp(what, "snapshot") == 0) orders->snapshot = 1;
+    if (strcmp(what, "twice") == 0) orders->twice = 1;
     int changing = function == I_C_CreateObject || function == I_C_DestroyObject;
     if (strcmp(what, "kill") == 0 && (changing || strcmp(whom, "any") == 0)) kill_at(strtoul(how, NULL, 10));
     if (strcmp(what, "conceal") == 0) orders->conceal = strcmp(whom, "later") == 0 ? 2 : 1;
@@ -255,7 +257,7 @@ static ul forward(enum function function, ul a, ul b, ul c, ul d, ul e, ul f, ul
   char entry[64];
   snprintf(entry, sizeof entry, "%s\n", names[function]);
   append(setting("KEYSWITCH_TEST_LOG"), entry);
-  struct orders orders = {0, 0, 0, 0, 0, 0, 0, ""};
+  struct orders orders = {0, 0, 0, 0, 0, 0, 0, 0, ""};
   ul failure = obey(function, &orders);
   if (failure != CKR_OK) return failure;
   if (orders.absent) {
@@ -276,6 +278,10 @@ static ul forward(enum function function, ul a, ul b, ul c, ul d, ul e, ul f, ul
   if (result != CKR_OK) return result;
   if (function == I_C_GetSlotList && b != 0)
     for (ul i = 0; i < *(ul *)c; i++) ((ul *)b)[i] ^= orders.slots;
+  if (function == I_C_GetSlotList && orders.twice) {
+    ul *list = (ul *)b, count = (*(ul *)c)++;
+    if (list != NULL) list[count] = list[count - 1];
+  }
   if (function == I_C_GetTokenInfo) ((struct token_info_head *)b)->flags |= orders.flags;
   if (function == I_C_GetInfo && orders.manufacturer[0] != '\0') {
     unsigned char *manufacturer = ((struct info_head *)a)->manufacturer;

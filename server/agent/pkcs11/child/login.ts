@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls C_Login and C_SetPIN, alone in the code, each only where the agent's PIN guard allows it. Runs in the child.
 import { createHmac } from "node:crypto";
-import { type Session, type Slot, type Token, TokenFlag } from "graphene-pk11";
+import { type Session, type Slot, type Token, TokenFlag, UserType } from "graphene-pk11";
 import { ckrName, isPinChangeRefused, isTokenGone, loginOutcome } from "../ckr.ts";
 import type { LoginFlags, LoginOutcome, PinRefusal } from "../messages.ts";
 import { whyNotTried } from "../pin-guard.ts";
@@ -66,6 +66,13 @@ const flagsOf = ({ flags }: Token): LoginFlags => ({
   countLow: (flags & TokenFlag.USER_PIN_COUNT_LOW) !== 0,
 });
 
+/** The same of the SO PIN. */
+const officerFlagsOf = ({ flags }: Token): LoginFlags => ({
+  locked: (flags & TokenFlag.SO_PIN_LOCKED) !== 0,
+  finalTry: (flags & TokenFlag.SO_PIN_FINAL_TRY) !== 0,
+  countLow: (flags & TokenFlag.SO_PIN_COUNT_LOW) !== 0,
+});
+
 /** Why no PIN may be tried on the token, whichever it is, in words; undefined where one may. */
 export const refusalOf = ({ slot }: GuardedToken): string | undefined => {
   const flags = flagsOf(callModule("C_GetTokenInfo", () => slot.getToken()));
@@ -79,6 +86,8 @@ type Try = {
   call: () => void;
   outcomeOf: (value: number) => LoginOutcome;
   replacedBy?: string;
+  /** Whose PIN it is; the user's unless given. Each has tries of its own. */
+  role?: "security officer";
 };
 
 /** Makes the call that has the token compare `pin`, if the guard allows it, and tells the guard how it ended. */
@@ -86,15 +95,15 @@ const tryPin = async (
   { gate, key }: GuardedToken,
   token: Token,
   pin: string,
-  { name, call, outcomeOf, replacedBy }: Try,
+  { name, call, outcomeOf, replacedBy, role }: Try,
 ): Promise<void> => {
   const intent = {
-    token: pinDigest(key, identityOf(token)),
+    token: pinDigest(key, `${role ?? ""}${identityOf(token)}`),
     pin: pinDigest(key, pin),
-    flags: flagsOf(token),
+    flags: role === undefined ? flagsOf(token) : officerFlagsOf(token),
   };
   const refusal = await gate.ask(intent);
-  if (refusal !== undefined) throw refused(refusal);
+  if (refusal !== undefined) throw role === undefined ? refused(refusal) : new OfficerRefused(refusal);
   try {
     callModule(name, call);
   } catch (error) {
@@ -102,10 +111,36 @@ const tryPin = async (
     if (!(error instanceof CkrError)) throw error;
     const outcome = outcomeOf(error.value);
     gate.ended(outcome);
-    if (outcome === "incorrect" || outcome === "locked") throw refused(outcome);
+    if (outcome === "incorrect" || outcome === "locked") {
+      throw role === undefined ? refused(outcome) : new OfficerRefused(outcome);
+    }
     throw error;
   }
   gate.ended("accepted", replacedBy);
+};
+
+/** Why the SO PIN was not tried, or that the token has refused it. */
+export class OfficerRefused extends Error {
+  readonly reason: PinRefusal;
+  constructor(reason: PinRefusal) {
+    super(`the SO PIN: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+/**
+ * Logs in as the token's security officer, in a session that may write. Its tries are guarded as those of the user PIN, and
+ * counted apart.
+ * @throws OfficerRefused, or CkrError where the module failed
+ */
+export const logInAsOfficer = (guarded: GuardedToken, soPin: string): Promise<void> => {
+  const token = callModule("C_GetTokenInfo", () => guarded.slot.getToken());
+  return tryPin(guarded, token, soPin, {
+    name: "C_Login",
+    call: () => guarded.session.login(soPin, UserType.SO),
+    outcomeOf: loginOutcome,
+    role: "security officer",
+  });
 };
 
 /**
@@ -140,7 +175,7 @@ const unclear = (value: number): StartFault =>
  * A PIN that the token can't have is not tried.
  * @throws StartFault naming the limits
  */
-const checkLength = (pin: string, { minPinLen, maxPinLen }: Token): void => {
+export const checkLength = (pin: string, { minPinLen, maxPinLen }: Token): void => {
   const length = Buffer.byteLength(pin);
   if (maxPinLen < Math.max(1, minPinLen) || (length >= minPinLen && length <= maxPinLen)) return;
   const message = `the PIN of PKCS11_PIN_FILE has ${length} bytes, and the token takes ${minPinLen} to ${maxPinLen}; it was not tried`;

@@ -65,7 +65,9 @@ const answerOf = async (id: number, operation: Operation): Promise<ChildMessage>
 
 const start = async (config: Configure): Promise<void> => {
   try {
-    const attached = await attachToken(config, gate, progress);
+    const attached = await attachToken(config, gate, (step) =>
+      step === "provisioning" || step === "provisioned" ? send({ type: step }) : progress(step),
+    );
     const view = await openView(attached, () => progress("load"));
     serving = { view, operations: new Operations(attached, view) };
     send({ type: "ready", view: view.token, entries: view.entries() });

@@ -30,7 +30,8 @@ export type StallLimits = {
  * Limits around `operationTimeoutMs`. A stage that was completed before gets ten times its longest time, and at least a
  * second or half the timeout, so that a token which answers again is not waited for long; twice as long after every 30
  * failures in a row, for a token that has become slow for good. One that never was gets the timeout, twice as long after
- * each failure. A log-in always gets that: to give it up may cost a try of the PIN, of which there are few.
+ * each failure. A log-in always gets that: to give it up may cost a try of the PIN, of which there are few. To set up a token may
+ * take the longest: one that is left half set up needs somebody.
  */
 export const createStallLimits = (operationTimeoutMs: number): StallLimits => {
   const longest = new Map<Stage, number>();
@@ -39,6 +40,7 @@ export const createStallLimits = (operationTimeoutMs: number): StallLimits => {
   return {
     limit: (stage) => {
       if (stage === "boot") return BOOT_MS;
+      if (stage === "provision") return LONGEST_MS;
       const failed = stalls.get(stage) ?? 0;
       const known = longest.get(stage);
       if (stage === "login") {
@@ -64,6 +66,7 @@ export const createStallLimits = (operationTimeoutMs: number): StallLimits => {
 const NEXT_STAGE: Readonly<Record<Stage, Stage>> = {
   boot: "attach",
   attach: "login",
+  provision: "attach",
   login: "load",
   load: "load",
 };
@@ -92,6 +95,14 @@ export class StartWatch {
   passed(stage: Stage): void {
     this.#completed();
     this.#stage = NEXT_STAGE[stage];
+    this.#since = this.#options.clock.now();
+    this.#stop = this.#watch();
+  }
+
+  /** The child sets up a token, which has a time of its own. */
+  provisioning(): void {
+    this.stop();
+    this.#stage = "provision";
     this.#since = this.#options.clock.now();
     this.#stop = this.#watch();
   }

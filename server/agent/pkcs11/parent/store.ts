@@ -72,6 +72,8 @@ export type Pkcs11StoreOptions = {
   clock?: Clock;
   /** Told of paths whose cut writes a start has completed or undone. */
   recovered?: (paths: readonly string[]) => void;
+  /** Told when a blank token was set up. */
+  provisioned?: () => void;
   /** Wall clock. */
   date?: () => Date;
 };
@@ -90,7 +92,7 @@ const startSupervisor = (
   guard: PinGuard,
   loaded: () => void,
 ): Supervisor => {
-  const { operationTimeoutMs, refreshIntervalMs, events, writes, env = process.env } = options;
+  const { operationTimeoutMs, refreshIntervalMs, events, writes, provisioned, env = process.env } = options;
   const config: Configure = {
     type: "configure",
     ...options.pkcs11,
@@ -99,7 +101,16 @@ const startSupervisor = (
   };
   const limits = createStallLimits(operationTimeoutMs);
   return new Supervisor({
-    startChild: () => startTokenChild({ config, operationTimeoutMs, clock, guard, limits, env }),
+    startChild: () =>
+      startTokenChild({
+        config,
+        operationTimeoutMs,
+        clock,
+        guard,
+        limits,
+        env,
+        ...(provisioned !== undefined && { provisioned }),
+      }),
     clock,
     refreshIntervalMs,
     longestSpacingMs: operationTimeoutMs / 4,

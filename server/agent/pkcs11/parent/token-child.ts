@@ -24,6 +24,8 @@ export type TokenChildOptions = {
   limits: StallLimits;
   /** The environment of the child; PKCS#11 modules are configured by it. */
   env: NodeJS.ProcessEnv;
+  /** A blank token was set up. */
+  provisioned?: () => void;
 };
 
 /**
@@ -217,6 +219,13 @@ class ForkedChild implements TokenChild {
     switch (message.type) {
       case "progress":
         this.#progressed(message);
+        break;
+      case "provisioning":
+        this.#startWatch.provisioning();
+        break;
+      case "provisioned":
+        this.#startWatch.passed("provision");
+        this.#options.provisioned?.();
         break;
       case "loginIntent": {
         const refusal = this.#login.begin(message, message.flags);
