@@ -73,6 +73,15 @@ export const initialisedCard = (options: CardOptions): CardMemory => ({
   firmware: options.firmware ?? [6, 6],
 });
 
+/** A card as it leaves the factory: it has no PIN and no name. */
+export const factoryCard = (): CardMemory => {
+  const memory = initialisedCard({ pin: "", soPin: "" });
+  memory.files.delete(EF_TOKEN_INFO);
+  memory.user.left = 0;
+  memory.so.left = 0;
+  return memory;
+};
+
 export type Applet = {
   /** Undefined: the firmware has ended at this command. */
   process(command: Command): Response | undefined;
@@ -104,7 +113,10 @@ const offsetAndData = (bytes: Buffer): { offset: number; data: Buffer } | undefi
 };
 
 /** What a wrong PIN is answered with: the tries that are left. */
-const refusedPin = ({ left }: PinState): Response => respond(left === 0 ? SW.BLOCKED : SW.WRONG_PIN | left);
+const refusedPin = ({ value, left }: PinState): Response => {
+  if (left > 0) return respond(SW.WRONG_PIN | left);
+  return respond(value.length === 0 ? SW.NOT_INITIALISED : SW.BLOCKED);
+};
 
 /** A file's content after a write; one at offset 0 begins anew. */
 const contentAfter = (before: Buffer, { offset, data }: { offset: number; data: Buffer }): Buffer =>
