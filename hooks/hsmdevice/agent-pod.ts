@@ -84,6 +84,25 @@ const roleVariables = ({ mirroring }: ResolvedSpec) =>
 /** Where the agent reads sysfs: what a container has of it anyway needs no mount, which no baseline of pod security admits. */
 const sysfsOf = (resource: string | undefined): string => (resource === undefined ? "/host/sys" : "/sys");
 
+/** On the node, as the token is: what is in the pod alone would be lost with it. */
+const SO_PIN_FOLDER = "/var/lib/keyswitch/so-pin";
+
+/** Gives the agent the folder for SO PINs, which the kubelet makes as root's. */
+const soPinFolder = (image: object) => ({
+  name: "so-pin-folder",
+  ...image,
+  command: ["chown", "1200:1200", SO_PIN_FOLDER],
+  resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { memory: "64Mi" } },
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    runAsNonRoot: false,
+    runAsUser: 0,
+    capabilities: { drop: ["ALL"], add: ["CHOWN"] },
+  },
+  volumeMounts: [{ name: "so-pin", mountPath: SO_PIN_FOLDER }],
+});
+
 const environment = (spec: ResolvedSpec, sysfs: string) => [
   { name: "LOG_LEVEL", value: "info" },
   { name: "LISTEN_HOST", value: "0.0.0.0" },
@@ -100,6 +119,12 @@ const environment = (spec: ResolvedSpec, sysfs: string) => [
     ? { name: "PKCS11_SLOT", value: String(spec.token.slot) }
     : { name: "PKCS11_TOKEN_LABEL", value: spec.token.label },
   { name: "PKCS11_PIN_FILE", value: "/etc/keyswitch/pkcs11/pin" },
+  ...(spec.autoProvision
+    ? [
+        { name: "PKCS11_AUTO_PROVISION", value: "true" },
+        { name: "PKCS11_SO_PIN_OUTPUT", value: `${SO_PIN_FOLDER}/$(DEVICE_NAME)` },
+      ]
+    : []),
   { name: "PKCS11_CACHE", value: "auto" },
   { name: "OPERATION_TIMEOUT_MS", value: "6000" },
   { name: "REFRESH_INTERVAL_MS", value: "30000" },
@@ -130,6 +155,7 @@ const agent = (spec: ResolvedSpec, image: object, resource: string | undefined) 
     readOnly("token", "/etc/keyswitch/token"),
     ...(spec.mirroring === undefined ? [] : [readOnly("role", "/etc/keyswitch/role")]),
     readOnly("pin", "/etc/keyswitch/pkcs11"),
+    ...(spec.autoProvision ? [{ name: "so-pin", mountPath: SO_PIN_FOLDER }] : []),
     readOnly("pcscd", "/run/pcscd"),
     ...(resource === undefined
       ? [{ ...readOnly("host-sys", "/host/sys"), recursiveReadOnly: "IfPossible" }]
@@ -190,6 +216,9 @@ const volumes = (spec: ResolvedSpec, resource: string | undefined) => [
     name: "pin",
     secret: { secretName: spec.pin.secret, defaultMode: 0o440, items: [{ key: spec.pin.key, path: "pin" }] },
   },
+  ...(spec.autoProvision
+    ? [{ name: "so-pin", hostPath: { path: SO_PIN_FOLDER, type: "DirectoryOrCreate" } }]
+    : []),
   { name: "pcscd", ...inMemory("1Mi") },
   ...deviceVolumes(resource),
   { name: "tmp", ...inMemory("16Mi") },
@@ -236,7 +265,7 @@ export const agentPod = (
       fsGroup: 1200,
       seccompProfile: { type: "RuntimeDefault" },
     },
-    initContainers: [pcscd(image, resource)],
+    initContainers: [...(spec.autoProvision ? [soPinFolder(image)] : []), pcscd(image, resource)],
     containers: [agent(spec, image, resource)],
     volumes: volumes(spec, resource),
   };

@@ -25,6 +25,7 @@ export interface ResolvedSpec {
   readonly pin: { readonly secret: string; readonly key: string };
   /** Undefined: each device is a store of its own. */
   readonly mirroring?: ResolvedMirroring;
+  readonly autoProvision: boolean;
   readonly template: NonNullable<HSMDeviceSpec["template"]>;
 }
 
@@ -56,7 +57,7 @@ const resolveMirroring = (mirroring: HSMDeviceSpec["mirroring"]): ResolvedMirror
 export const resolveSpec = ({ spec }: HSMDevice): ResolvedSpec => {
   const { usb = [], devicePath, autoDiscovery } = spec.discovery ?? {};
   const mirroring = resolveMirroring(spec.mirroring);
-  const { libraryPath, slotId, tokenLabel, pinSecret } = spec.pkcs11;
+  const { libraryPath, slotId, tokenLabel, pinSecret, autoProvision } = spec.pkcs11;
   return {
     deviceType: spec.deviceType,
     usb: usb.map((match) => ({
@@ -76,6 +77,7 @@ export const resolveSpec = ({ spec }: HSMDevice): ResolvedSpec => {
     token: tokenLabel === undefined ? { slot: slotId ?? 0 } : { label: tokenLabel },
     pin: { secret: pinSecret.name, key: pinSecret.key ?? "pin" },
     ...(mirroring !== undefined && { mirroring }),
+    autoProvision: autoProvision ?? false,
     template: spec.template ?? {},
   };
 };

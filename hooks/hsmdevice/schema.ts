@@ -117,11 +117,22 @@ const Pkcs11 = Type.Object(
       },
       { description: "Secret of the same namespace that holds the user PIN." },
     ),
+    autoProvision: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description:
+          "Set up a blank token, if it is the only one and none has tokenLabel. Its SO PIN is in a file on its node.",
+      }),
+    ),
   },
   {
     description: "How an agent opens the token.",
     "x-kubernetes-validations": [
       { rule: "!(has(self.slotId) && has(self.tokenLabel))", message: "set slotId or tokenLabel, not both" },
+      {
+        rule: "!has(self.autoProvision) || !self.autoProvision || has(self.tokenLabel)",
+        message: "autoProvision needs tokenLabel: a token that is set up gets that label",
+      },
       {
         rule: "!has(oldSelf.tokenLabel) || (has(self.tokenLabel) && self.tokenLabel == oldSelf.tokenLabel)",
         message:

@@ -13,6 +13,7 @@ const pinSecret = { name: "pin" };
 const least = { deviceType: "PicoHSM", pkcs11: { pinSecret } };
 const usb = [{ vendorId: "2e8a", productId: "10fd" }];
 const labelled = (tokenLabel: string) => ({ ...least, pkcs11: { pinSecret, tokenLabel } });
+const provisioned = (token: object) => ({ ...least, pkcs11: { pinSecret, autoProvision: true, ...token } });
 
 const mirrored = (mirroring: object) => ({ ...least, mirroring: { policy: "Active", ...mirroring } });
 
@@ -59,6 +60,8 @@ const taken: [name: string, spec: object, before?: object][] = [
   ],
   ["mirroring that is off, as the system before had it", { ...least, mirroring: { primaryNode: "a" } }],
   ["another primary than before", mirrored({ primaryNode: "b" }), mirrored({ primaryNode: "a" })],
+  ["blank tokens set up with a label", provisioned({ tokenLabel: "store" })],
+  ["no blank tokens set up", { ...least, pkcs11: { pinSecret, autoProvision: false } }],
   ["other devices than before", { ...least, discovery: { usb } }, least],
 ];
 for (const [name, spec, before] of taken) {
@@ -78,6 +81,7 @@ const refused: [name: string, fault: RegExp, spec: object, before?: object][] = 
     /vendorId/,
     { ...least, discovery: { usb: [{ vendorId: "2e8", productId: "10fd" }] } },
   ],
+  ["blank tokens set up without a label", /autoProvision needs tokenLabel/, provisioned({})],
   ["no device at all", /maxDevices/, { ...least, maxDevices: 0 }],
   ["a policy that there is not", /policy/, mirrored({ policy: "Both" })],
   ["an interval that is too short", /syncInterval/, mirrored({ syncInterval: 4 })],

@@ -199,6 +199,39 @@ t.test("with mirroring an agent has what it gets its role by, and the CA of the 
   t.equal((policy(settled())?.ingress as { from: object[] }[])[0]?.from.length, 2);
 });
 
+t.test("where tokens may be set up, the agent hands their SO PINs over in a file of the node", async (t) => {
+  const pod = podOf(
+    settled((world) => {
+      const pkcs11 = { tokenLabel: "store", pinSecret: { name: "p" }, autoProvision: true };
+      world.spec = { deviceType: "PicoHSM", pkcs11 };
+    }),
+  );
+  const [agent] = pod.containers;
+  const names = agent?.env?.map(({ name }) => name) ?? [];
+  t.match(agent?.env, [
+    ...names.slice(0, names.indexOf("PKCS11_AUTO_PROVISION")).map((name) => ({ name })),
+    { name: "PKCS11_AUTO_PROVISION", value: "true" },
+    { name: "PKCS11_SO_PIN_OUTPUT", value: "/var/lib/keyswitch/so-pin/$(DEVICE_NAME)" },
+  ]);
+  t.ok(names.indexOf("DEVICE_NAME") < names.indexOf("PKCS11_SO_PIN_OUTPUT"), "which is known by then");
+  const hostPath = { path: "/var/lib/keyswitch/so-pin", type: "DirectoryOrCreate" };
+  const volume = (pod.volumes as { name: string }[]).find(({ name }) => name === "so-pin");
+  t.match(volume, { hostPath });
+  const mounts = [{ name: "so-pin", mountPath: hostPath.path }];
+  t.match(pod.initContainers, [
+    {
+      command: ["chown", "1200:1200", hostPath.path],
+      securityContext: { capabilities: { drop: ["ALL"], add: ["CHOWN"] } },
+      volumeMounts: mounts,
+    },
+    { name: "pcscd" },
+  ]);
+  t.strictSame(
+    (agent as { volumeMounts?: { name: string }[] }).volumeMounts?.filter(({ name }) => name === "so-pin"),
+    mounts,
+  );
+});
+
 t.test("a Deployment has one pod at a time, which Service and NetworkPolicy select", async (t) => {
   const children = childrenOf(settled());
   t.same(children.map(({ kind }) => kind).sort(), ["Deployment", "NetworkPolicy", "Service"]);
