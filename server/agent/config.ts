@@ -52,6 +52,8 @@ export type Pkcs11Config = {
   /** CK_SLOT_ID in decimal digits: it has 64 bits. */
   slot?: string;
   pinFile: string;
+  /** Counts in place of `pinFile` while it exists. */
+  ownPinFile?: string;
   cache: Pkcs11Cache;
   /** Whether a blank token is to be set up, and the file that gets its SO PIN. */
   provision?: { soPinFile: string };
@@ -117,6 +119,10 @@ export const AGENT_VARIABLES = {
   PKCS11_PIN_FILE: file({
     required: true,
     description: "file with the user PIN alone, in one line ([rules](hsm-setup.md#pin-rules))",
+  }),
+  PKCS11_OWN_PIN_FILE: pattern({ pattern: "^/" }, "an absolute path", {
+    description:
+      "a file that counts in place of `PKCS11_PIN_FILE` while it exists, for a token whose PIN is not that of the others",
   }),
   PKCS11_AUTO_PROVISION: boolean({
     default: false,
@@ -228,12 +234,13 @@ const readPkcs11 = (reader: AgentReader): Pkcs11Config | undefined => {
   const hasSlot = reader.isSet("PKCS11_SLOT");
   if (hasLabel && hasSlot) reader.fault("PKCS11_SLOT", "must not be set beside PKCS11_TOKEN_LABEL");
   if (!hasLabel && !hasSlot) reader.fault("PKCS11_TOKEN_LABEL", "is required, unless PKCS11_SLOT is set");
+  const ownPinFile = reader.value("PKCS11_OWN_PIN_FILE");
   const provision = readProvision(reader);
   const needed = complete({ module, pinFile, cache });
   return (
     needed && {
       ...needed,
-      ...present({ tokenLabel, slot, provision }),
+      ...present({ tokenLabel, slot, ownPinFile, provision }),
       ...(publicObjects === "per-key" && { readsPublic: true }),
     }
   );

@@ -165,6 +165,8 @@ export const Answer = Type.Union([
       Type.Literal("locked"),
     ]),
     message: Type.String(),
+    /** The PIN file that has the former PIN: see ReplacedPin. */
+    file: Type.Optional(Type.String()),
   }),
   /** `invalid`: paths whose objects can't be understood. */
   Type.Object({

@@ -10,6 +10,10 @@ import { Answer, Before, BegunWrite, Entry, TokenView } from "./answers.ts";
 
 const Id = Type.Integer({ minimum: 1 });
 
+/** The PIN that the token was given in place of the one in a PIN file, as long as that is the file that it was (`file`). */
+export const ReplacedPin = Type.Object({ file: Type.String(), pin: Type.String() });
+export type ReplacedPin = Static<typeof ReplacedPin>;
+
 /** How the child learns what to load; nothing of it is in its arguments or its environment. */
 export const Configure = Type.Object({
   type: Type.Literal("configure"),
@@ -17,6 +21,9 @@ export const Configure = Type.Object({
   tokenLabel: Type.Optional(Type.String()),
   slot: Type.Optional(Type.String({ pattern: "^[0-9]{1,20}$" })),
   pinFile: Type.String({ minLength: 1 }),
+  /** Counts in place of `pinFile` where it exists. */
+  ownPinFile: Type.Optional(Type.String({ minLength: 1 })),
+  replacedPin: Type.Optional(ReplacedPin),
   cache: Type.Union([Type.Literal("auto"), Type.Literal("live"), Type.Literal("cached")]),
   /** Whether public objects of the per-key layout are believed where there is no private one. */
   readsPublic: Type.Optional(Type.Boolean()),

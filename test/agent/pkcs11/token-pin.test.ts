@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the change of the token's PIN: only with the current PIN, without spending a try, and the old one is never tried again.
 import { randomInt } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import t from "tap";
+import { healthOf } from "./blank-fixture.ts";
 import { someKeys } from "./kill-points.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
@@ -32,14 +33,42 @@ t.test("a PIN is changed, and the PIN file follows", async (t) => {
   const down = store.healthIs(false);
   await store.read("secrets/a/b");
   await down;
-  t.match(await store.read("secrets/a/b"), { kind: "unavailable", code: "PIN_INCORRECT" });
-  t.equal(module.calls("C_Login"), 0, "the old PIN in the file is not tried");
-  const ready = store.healthIs(true);
+  t.match(await store.read("secrets/a/b"), { kind: "found" }, "the file still has the old PIN");
+  t.equal(module.calls("C_Login"), 1, "which is not tried: the agent knows the new one");
+  await store.close();
+  const unaware = openStore();
+  await healthOf(unaware, /^PIN_INCORRECT/);
   writeFileSync(token.pinFile, `${next}\n`);
-  await store.read("secrets/a/b");
-  await ready;
-  t.match(await store.read("secrets/a/b"), { kind: "found" });
-  t.equal(module.calls("C_Login"), 1);
+  await healthOf(unaware, "ready");
+  t.equal(module.calls("C_Login"), 3, "one that was started with the old file has tried it once");
+});
+
+t.test("the file counts again as soon as it is written, whatever was in it", async (t) => {
+  const { token, module, openStore } = await tokenFixture(t);
+  const store = openStore({ pkcs11: { ownPinFile: `${token.pinFile}.own` } });
+  await store.info();
+  const [second, third] = [newPin(), newPin()];
+  // As a kubelet may do at any time: what counts is the file at the time of the change.
+  writeFileSync(`${token.pinFile}.new`, `${token.pin}\n`);
+  renameSync(`${token.pinFile}.new`, token.pinFile);
+  t.match(await store.setPin(token.pin, second), { kind: "changed" });
+  t.match(await store.setPin(second, third), { kind: "changed" }, "twice, and the file has the first");
+  module.control("crash C_GetAttributeValue segv 1");
+  await store.list("secrets/");
+  module.control();
+  await store.refresh();
+  t.match(await store.setPin(third, third), { kind: "changed" });
+  t.equal(module.calls("C_SetPIN"), 2, "the same PIN is compared, and not set");
+  writeFileSync(token.pinFile, `${newPin()}\n`);
+  module.control("crash C_FindObjectsInit segv 1");
+  await store.refresh();
+  module.control();
+  await healthOf(store, /^PIN_INCORRECT/);
+  writeFileSync(`${token.pinFile}.own`, `${third}\n`);
+  await healthOf(store, "ready");
+  await store.close();
+  const restarted = openStore({ pkcs11: { ownPinFile: `${token.pinFile}.own` } });
+  await healthOf(restarted, "ready");
 });
 
 t.test(

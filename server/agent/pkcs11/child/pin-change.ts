@@ -13,7 +13,8 @@ const refusedWith = (value: number): string =>
     : `the token does not let its PIN be changed: C_SetPIN returned ${ckrName(value)}`;
 
 /**
- * Changes the PIN, if `current` is the one that this process has logged in with. What the token refuses is an answer.
+ * Changes the PIN, if `current` is the one that this process has logged in with. What the token refuses is an answer. Where both are
+ * the same the token is not asked: it has that PIN.
  * @throws StartFault where the token finds `current` wrong after all, CkrError where the module failed
  */
 export const changePinOf = async (attached: Attached, current: string, next: string): Promise<PinAnswer> => {
@@ -23,8 +24,10 @@ export const changePinOf = async (attached: Attached, current: string, next: str
   if (pin === undefined || pinDigest(guarded.key, current) !== pin) {
     return { kind: "pin", message: "", outcome: "mismatch" };
   }
+  if (current === next) return { kind: "pin", message: "", outcome: "changed" };
   const refused = await changePin(guarded, current, next);
   if (refused !== undefined) return { kind: "pin", message: refusedWith(refused), outcome: "refused" };
   attached.pin = pinDigest(guarded.key, next);
-  return { kind: "pin", message: "", outcome: "changed" };
+  const file = attached.pinFile.replacedBy(next)?.file;
+  return { kind: "pin", message: "", outcome: "changed", ...(file !== undefined && { file }) };
 };

@@ -5,7 +5,7 @@ import { ckrName, isUnfitPin } from "../ckr.ts";
 import type { Configure } from "../messages.ts";
 import { checkLength, logInAsOfficer, OfficerRefused, type PinGate } from "./login.ts";
 import { CkrError, callModule } from "./module-calls.ts";
-import { readPin } from "./pin-file.ts";
+import { PinFile } from "./pin-file.ts";
 import { isBlank, type TokensInSight } from "./slots.ts";
 import { newSoPin, readSoPin, writeSoPin } from "./so-pin-file.ts";
 import { StartFault } from "./start-fault.ts";
@@ -68,7 +68,7 @@ const hasUserPin = (slot: Slot): boolean =>
 /** Initialises the token. The SO PIN is in its file before the token can have it. */
 const initToken = ({ config, told, slot, soPinFile }: Provisioning): string => {
   const token = callModule("C_GetTokenInfo", () => slot.getToken());
-  checkLength(readPin(config.pinFile), token);
+  checkLength(new PinFile(config).read(), token);
   const soPin = newSoPin(token);
   if (soPin === undefined) throw notDone("the token takes no SO PIN that can't be guessed");
   const fault = writeSoPin(soPinFile, soPin);
@@ -106,7 +106,7 @@ const initPin = async (
   { config, gate, told, slot, soPinFile }: Provisioning,
   soPin: string,
 ): Promise<void> => {
-  const pin = readPin(config.pinFile);
+  const pin = new PinFile(config).read();
   checkLength(
     pin,
     callModule("C_GetTokenInfo", () => slot.getToken()),

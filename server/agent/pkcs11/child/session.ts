@@ -6,7 +6,7 @@ import type { Configure, StartFailure } from "../messages.ts";
 import { type GuardedToken, logIn, type PinGate } from "./login.ts";
 import { CkrError, callModule } from "./module-calls.ts";
 import { type ModuleQuirks, quirksOf } from "./module-quirks.ts";
-import { readPin } from "./pin-file.ts";
+import { PinFile } from "./pin-file.ts";
 import { type ProvisioningStep, provision } from "./provision.ts";
 import { chooseSlot, tokensInSight } from "./slots.ts";
 import { StartFault } from "./start-fault.ts";
@@ -25,6 +25,7 @@ export type Attached = {
   logInAgain(): Promise<void>;
   /** The slot and the session for whoever has the token compare a PIN. */
   guarded: GuardedToken;
+  pinFile: PinFile;
   /** HMAC of the PIN that was accepted; undefined where the token compared none. */
   pin: string | undefined;
 };
@@ -115,7 +116,8 @@ export const attachToken = async (
   progress("attach");
   const session = openSession(slot, config.writable);
   const guarded: GuardedToken = { slot, session, gate, key: config.pinKey };
-  const enter = (): Promise<string | undefined> => logIn(guarded, () => readPin(config.pinFile));
+  const pinFile = new PinFile(config);
+  const enter = (): Promise<string | undefined> => logIn(guarded, () => pinFile.read());
   const pin = await enter();
   progress("login");
   const attached: Attached = {
@@ -125,6 +127,7 @@ export const attachToken = async (
     quirks: quirksOf(manufacturer, config.cache),
     readsPublic: config.readsPublic ?? false,
     guarded,
+    pinFile,
     pin,
     logInAgain: async () => {
       logOut(session);

@@ -2,6 +2,7 @@
 // Implements the agent's secret store on a PKCS#11 token, put together from its parts.
 import { randomBytes } from "node:crypto";
 import type { Layout } from "../../../agent-api/schema.ts";
+import { present } from "../../../config/variables.ts";
 import { type Clock, monotonicClock, rfc3339 } from "../../../time.ts";
 import type { Origin } from "../../storage/stamp.ts";
 import type { TokenLimits } from "../../storage/write-plan.ts";
@@ -20,7 +21,7 @@ import {
   unavailable,
 } from "../../store.ts";
 import type { TokenView } from "../answers.ts";
-import type { Configure } from "../messages.ts";
+import type { Configure, ReplacedPin } from "../messages.ts";
 import { PinGuard } from "../pin-guard.ts";
 import { TokenChanges } from "./changes.ts";
 import { createStallLimits, OUT_OF_TURN } from "./child-watch.ts";
@@ -61,7 +62,7 @@ export const infoOf = ({ module, view, viewAgeMs, limits, layout, writable }: To
 
 export type Pkcs11StoreOptions = {
   /** PKCS11_*: which module, which token, where its PIN is, and whether the module caches. */
-  pkcs11: Omit<Configure, "type" | "pinKey" | "writable">;
+  pkcs11: Omit<Configure, "type" | "pinKey" | "writable" | "replacedPin">;
   /** What writes need; without it the store is read-only. */
   writes?: { layout: Layout } & ConfiguredLimits;
   operationTimeoutMs: number;
@@ -90,6 +91,7 @@ const startSupervisor = (
   options: Pkcs11StoreOptions,
   clock: Clock,
   guard: PinGuard,
+  replacedPin: () => ReplacedPin | undefined,
   loaded: () => void,
 ): Supervisor => {
   const { operationTimeoutMs, refreshIntervalMs, events, writes, provisioned, env = process.env } = options;
@@ -103,7 +105,7 @@ const startSupervisor = (
   return new Supervisor({
     startChild: () =>
       startTokenChild({
-        config,
+        config: { ...config, ...present({ replacedPin: replacedPin() }) },
         operationTimeoutMs,
         clock,
         guard,
@@ -135,6 +137,8 @@ class Pkcs11Store implements SecretStore {
   readonly #reads: SecretReads;
   readonly #lists: SecretLists;
   readonly #coalescedInfos;
+  /** Kept as long as this process lives: the PIN file follows later, if at all. */
+  #replacedPin: ReplacedPin | undefined;
 
   constructor(options: Pkcs11StoreOptions) {
     const { operationTimeoutMs: timeoutMs, writes } = options;
@@ -143,7 +147,13 @@ class Pkcs11Store implements SecretStore {
     this.#clock = clock;
     this.#guard = new PinGuard(undefined, () => clock.now());
     this.#limits = new WriteLimits(writes ?? {}, clock);
-    const supervisor = startSupervisor(options, clock, this.#guard, () => this.#loaded());
+    const supervisor = startSupervisor(
+      options,
+      clock,
+      this.#guard,
+      () => this.#replacedPin,
+      () => this.#loaded(),
+    );
     this.#supervisor = supervisor;
     this.#changes = new TokenChanges({
       supervisor,
@@ -207,7 +217,9 @@ class Pkcs11Store implements SecretStore {
     this.#request();
     return this.#changes.inTurn(async () => {
       const child = await this.#supervisor.acquire(this.#clock.now());
-      return changePinThrough(child, this.#guard, current, next);
+      return changePinThrough(child, this.#guard, current, next, (replaced) => {
+        this.#replacedPin = replaced;
+      });
     });
   }
 
