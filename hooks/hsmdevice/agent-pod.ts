@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds the pod of one device's agent: that of manifests/agent, pinned to the device's node. A test compares the two.
-import { DEVICE } from "./names.ts";
+import { DEVICE, ownPinKey } from "./names.ts";
 import type { PodSpec } from "./objects.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 
@@ -119,6 +119,7 @@ const environment = (spec: ResolvedSpec, sysfs: string) => [
     ? { name: "PKCS11_SLOT", value: String(spec.token.slot) }
     : { name: "PKCS11_TOKEN_LABEL", value: spec.token.label },
   { name: "PKCS11_PIN_FILE", value: "/etc/keyswitch/pkcs11/pin" },
+  { name: "PKCS11_OWN_PIN_FILE", value: "/etc/keyswitch/pkcs11/own" },
   ...(spec.autoProvision
     ? [
         { name: "PKCS11_AUTO_PROVISION", value: "true" },
@@ -196,7 +197,7 @@ const deviceVolumes = (resource: string | undefined) =>
         { name: "pcscd-tmp", ...inMemory("1Mi") },
       ];
 
-const volumes = (spec: ResolvedSpec, resource: string | undefined) => [
+const volumes = (spec: ResolvedSpec, { name, resource }: Site) => [
   {
     name: "tls",
     secret: { secretName: "keyswitch-agent-tls", defaultMode: 0o440, items: tlsKeys(spec) },
@@ -214,7 +215,16 @@ const volumes = (spec: ResolvedSpec, resource: string | undefined) => [
   ...roleVolumes(spec),
   {
     name: "pin",
-    secret: { secretName: spec.pin.secret, defaultMode: 0o440, items: [{ key: spec.pin.key, path: "pin" }] },
+    secret: {
+      secretName: spec.pin.secret,
+      defaultMode: 0o440,
+      // One source, so that both are always of one version of the Secret; one that lacks the second key is as good.
+      optional: true,
+      items: [
+        { key: spec.pin.key, path: "pin" },
+        { key: ownPinKey(spec.pin.key, name), path: "own" },
+      ],
+    },
   },
   ...(spec.autoProvision
     ? [{ name: "so-pin", hostPath: { path: SO_PIN_FOLDER, type: "DirectoryOrCreate" } }]
@@ -233,8 +243,9 @@ const onlyOn = (node: string) => ({
   },
 });
 
-/** Where a device is, and the extended resource by which a pod gets it; without one its pcscd is privileged. */
+/** Which agent it is, where its device is, and the extended resource by which a pod gets that; without one its pcscd is privileged. */
 export interface Site {
+  readonly name: string;
   readonly node: string;
   readonly resource: string | undefined;
 }
@@ -242,10 +253,11 @@ export interface Site {
 /** The PodSpec of the agent of a device. */
 export const agentPod = (
   spec: ResolvedSpec,
-  { node, resource }: Site,
+  site: Site,
   images: Images,
 ): Record<string, unknown> => {
   const { template } = spec;
+  const { node, resource } = site;
   const image = {
     image: template.image ?? images.image,
     ...(images.imagePullPolicy !== undefined && { imagePullPolicy: images.imagePullPolicy }),
@@ -267,6 +279,6 @@ export const agentPod = (
     },
     initContainers: [...(spec.autoProvision ? [soPinFolder(image)] : []), pcscd(image, resource)],
     containers: [agent(spec, image, resource)],
-    volumes: volumes(spec, resource),
+    volumes: volumes(spec, site),
   };
 };

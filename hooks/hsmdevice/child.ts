@@ -66,7 +66,7 @@ export const agentChild = (
       selector: { matchLabels: { [DEVICE]: name } },
       template: {
         metadata: { labels: { "app.kubernetes.io/part-of": "keyswitch", ...labels }, annotations },
-        spec: agentPod(spec, { node, resource }, images),
+        spec: agentPod(spec, { name, node, resource }, images),
       },
     },
   };

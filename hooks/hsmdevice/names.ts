@@ -37,7 +37,7 @@ const readable = (text: string): string =>
     .replace(/^-+|-+$/g, "");
 
 /** The value of the label OF_DEVICE. */
-export const labelOf = ({ metadata: { name } }: HSMDevice): string =>
+export const labelOf = ({ metadata: { name } }: { metadata: { name: string } }): string =>
   name.length <= MAX_LABEL ? name : `${readable(name)}-${digest(name)}`;
 
 /** The labels of the agents' pods. */
@@ -50,5 +50,10 @@ export const serviceName = ({ metadata: { name } }: HSMDevice): string => {
 };
 
 /** The name of the agent of the device `id`: of the id and not of its place, and nobody else's, because the uid is in it. */
-export const agentName = ({ metadata: { name, uid } }: HSMDevice, id: string): string =>
-  [readable(name), readable(id), digest(uid, id)].filter((part) => part !== "").join("-");
+export const agentName = (
+  { metadata: { name, uid } }: { metadata: { name: string; uid: string } },
+  id: string,
+): string => [readable(name), readable(id), digest(uid, id)].filter((part) => part !== "").join("-");
+
+/** The key of pinSecret that counts in place of `key` for one agent, whose token has another PIN than the others. */
+export const ownPinKey = (key: string, agent: string): string => `${key}.${agent}`;

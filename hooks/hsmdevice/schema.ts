@@ -109,9 +109,10 @@ const Pkcs11 = Type.Object(
           Type.String({
             pattern: "^[-._a-zA-Z0-9]+$",
             minLength: 1,
-            maxLength: MAX_NAME,
+            // With a dot and an agent's name behind it it is a key, too.
+            maxLength: MAX_NAME - 64,
             default: "pin",
-            description: "Key of the Secret.",
+            description: "Key of the Secret. <key>.<agent> counts in its place for one agent.",
           }),
         ),
       },

@@ -30,12 +30,18 @@ const podOf = (world: World): PodSpec => {
 };
 
 /** The DaemonSet's pod, with what differs on purpose as an HSMDevice has it. */
-const expectedPod = (): PodSpec => {
+const expectedPod = (agent: string): PodSpec => {
   const file = new URL("../../../manifests/agent/daemon-set.yaml", import.meta.url);
   const pod = parse(readFileSync(file, "utf8"), { version: "1.1" }).spec.template.spec;
   delete pod.nodeSelector;
   pod.volumes = pod.volumes.filter(({ name }: { name: string }) => name !== "pcscd-script");
-  pod.volumes.find(({ name }: { name: string }) => name === "pin").secret.secretName = "pin";
+  const pin = pod.volumes.find(({ name }: { name: string }) => name === "pin").secret;
+  // An agent may have a PIN of its own.
+  Object.assign(pin, { secretName: "pin", optional: true });
+  pin.items.push({ key: `pin.${agent}`, path: "own" });
+  const { env } = pod.containers[0];
+  const pinFile = env.findIndex(({ name }: { name: string }) => name === "PKCS11_PIN_FILE");
+  env.splice(pinFile + 1, 0, { name: "PKCS11_OWN_PIN_FILE", value: "/etc/keyswitch/pkcs11/own" });
   const [pcscd] = pod.initContainers;
   pcscd.volumeMounts = pcscd.volumeMounts.filter(({ name }: { name: string }) => name !== "pcscd-script");
   const text = JSON.stringify(pod)
@@ -45,8 +51,10 @@ const expectedPod = (): PodSpec => {
 };
 
 t.test("the agent's pod is that of manifests/agent, on the device's node alone", async (t) => {
-  const { affinity, ...pod } = podOf(settled());
-  t.strictSame(pod, expectedPod());
+  const world = settled();
+  const { affinity, ...pod } = podOf(world);
+  const deployment = childrenOf(world).find(({ kind }) => kind === "Deployment");
+  t.strictSame(pod, expectedPod(String(deployment?.metadata.name)));
   t.match(affinity, {
     nodeAffinity: {
       requiredDuringSchedulingIgnoredDuringExecution: {
@@ -163,7 +171,15 @@ t.test("spec.pkcs11 and spec.template are what the pod has", async (t) => {
   t.equal(value("PKCS11_TOKEN_LABEL"), "store");
   t.equal(value("PKCS11_SLOT"), undefined);
   const pin = (pod.volumes as { name: string }[]).find(({ name }) => name === "pin");
-  t.match(pin, { secret: { secretName: "p", items: [{ key: "k", path: "pin" }] } });
+  t.match(pin, {
+    secret: {
+      secretName: "p",
+      items: [
+        { key: "k", path: "pin" },
+        { key: /^k\.hsm-/, path: "own" },
+      ],
+    },
+  });
 });
 
 t.test("with mirroring an agent has what it gets its role by, and the CA of the others", async (t) => {
