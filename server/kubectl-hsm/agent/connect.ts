@@ -55,20 +55,42 @@ const connectThroughPod = async (
   const { keyswitchNamespace: namespace } = config;
   const asked = {
     pod: findAgentPod(kubectl, namespace, agent),
-    ca: agentCa(kubectl, namespace),
-    bearerToken: agentToken(kubectl, namespace, scope),
+    credentials: agentCredentials(kubectl, namespace, scope),
   };
   // Asked at once, told in order: where there is no agent, that its credentials are missing too helps nobody.
   await Promise.allSettled(Object.values(asked));
   const pod = await asked.pod;
-  const ca = await asked.ca;
-  const bearerToken = await asked.bearerToken;
+  return connectToPod(config, kubectl, pod, await asked.credentials);
+};
+
+type AgentCredentials = { ca: string; bearerToken: string };
+
+/** What agents are asked with. @throws CommandFailed where the Secrets are missing */
+export const agentCredentials = async (
+  kubectl: Kubectl,
+  namespace: string,
+  scope: "read" | "write",
+): Promise<AgentCredentials> => {
+  const asked = {
+    ca: agentCa(kubectl, namespace),
+    bearerToken: agentToken(kubectl, namespace, scope),
+  };
+  await Promise.allSettled(Object.values(asked));
+  return { ca: await asked.ca, bearerToken: await asked.bearerToken };
+};
+
+/** A connection to this agent. @throws CommandFailed when the port-forward does not open */
+export const connectToPod = async (
+  config: KubectlHsmConfig,
+  kubectl: Kubectl,
+  pod: AgentPod,
+  credentials: AgentCredentials,
+): Promise<Connection & { pod: AgentPod }> => {
   const { client, close } = await openPodClient(config, kubectl, {
     pod,
-    ca,
-    bearerToken,
+    ...credentials,
     // Every agent's certificate has its Service's names.
-    serverName: `keyswitch-agent.${namespace}.svc`,
+    serverName: `keyswitch-agent.${config.keyswitchNamespace}.svc`,
   });
   return { agent: agentCalls(client), pod, close };
 };

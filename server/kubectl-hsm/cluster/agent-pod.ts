@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which pod is the agent that is meant, on which port it listens, and which Secret holds its PIN.
+// Which pod is the agent that is meant, on which port it listens, and which Secret holds its PIN; the DaemonSet's agents and those of
+// HSMDevices alike.
+import { AGENT, DEVICE, OF_DEVICE } from "../../../hooks/hsmdevice/names.ts";
 import { CommandFailed } from "../exit-codes.ts";
 import { oneLine } from "../io.ts";
 import type { Kubectl } from "./kubectl.ts";
-import { httpsPort, isReady, isRunning, podsOf } from "./pods.ts";
+import { httpsPort, isReady, isRunning, type Pod, podsOf } from "./pods.ts";
 
-/** The label that all agents' pods have (manifests/agent), and the one with the agent's name. */
-const AGENTS = "app.kubernetes.io/name=keyswitch-agent";
-const DEVICE = "hsm.j5t.io/device";
+const NAME_LABEL = "app.kubernetes.io/name";
+/** The label that all agents' pods have: those of manifests/agent, and those of HSMDevices. */
+const AGENTS = `${NAME_LABEL} in (keyswitch-agent,${AGENT[NAME_LABEL]})`;
 const DEFAULT_PORT = 8444;
 
 export type AgentPod = {
@@ -17,6 +19,37 @@ export type AgentPod = {
   port: number;
   /** Of the volume `pin`. */
   pinSecret: string | undefined;
+  /** The label of the HSMDevice whose agent it is. */
+  hsmDevice: string | undefined;
+};
+
+const agentPodOf = (pod: Pod): AgentPod => ({
+  name: pod.metadata.name,
+  device: pod.metadata.labels?.[DEVICE] ?? "",
+  port: httpsPort(pod) ?? DEFAULT_PORT,
+  pinSecret: pod.spec.volumes?.find(({ name }) => name === "pin")?.secret?.secretName,
+  hsmDevice: pod.metadata.labels?.[OF_DEVICE],
+});
+
+/** The agents that run, with one whose token can be read before one that can only say why not. */
+const runningAgents = async (kubectl: Kubectl, namespace: string, label: string): Promise<AgentPod[]> =>
+  (await podsOf(kubectl, namespace, label))
+    .filter(isRunning)
+    .sort((a, b) => Number(isReady(b)) - Number(isReady(a)))
+    .map(agentPodOf);
+
+/** The agents of an HSMDevice that run, one pod for each, by their names. @throws CommandFailed */
+export const agentsOfHsmDevice = async (
+  kubectl: Kubectl,
+  namespace: string,
+  label: string,
+): Promise<Map<string, AgentPod>> => {
+  const pods = await runningAgents(
+    kubectl,
+    namespace,
+    `${OF_DEVICE}=${label},${NAME_LABEL}=${AGENT[NAME_LABEL]}`,
+  );
+  return new Map(pods.reverse().map((pod) => [pod.device, pod]));
 };
 
 /** @throws CommandFailed where none runs, none has the name, or several do and none is named. */
@@ -25,17 +58,7 @@ export const findAgentPod = async (
   namespace: string,
   agent: string | undefined,
 ): Promise<AgentPod> => {
-  const pods = (await podsOf(kubectl, namespace, AGENTS))
-    .filter(isRunning)
-    .map((pod) => ({
-      name: pod.metadata.name,
-      device: pod.metadata.labels?.[DEVICE] ?? "",
-      port: httpsPort(pod) ?? DEFAULT_PORT,
-      pinSecret: pod.spec.volumes?.find(({ name }) => name === "pin")?.secret?.secretName,
-      ready: isReady(pod),
-    }))
-    // One whose token can't be read still answers, and says why; but one that is ready goes first.
-    .sort((a, b) => Number(b.ready) - Number(a.ready));
+  const pods = await runningAgents(kubectl, namespace, AGENTS);
   const devices = [...new Set(pods.map(({ device }) => device))].sort();
   const wanted = agent === undefined ? pods : pods.filter(({ device }) => device === agent);
   const [pod] = wanted;

@@ -39,8 +39,15 @@ export type Cluster = {
   kubectlCalls(): string;
   /** Whether the last port-forward still runs. */
   forwarding(): boolean;
-  /** A pod with the agent's labels, which forwards to `agent`. */
-  addPod(name: string, device: string, agent: RunningAgent): Promise<void>;
+  /** A pod with the agent's labels, which forwards to `agent`; `labels` in place of those that the DaemonSet's have. */
+  addPod(
+    name: string,
+    device: string,
+    agent: { url: string },
+    labels?: Record<string, string>,
+  ): Promise<void>;
+  /** What an agent listens with. */
+  listener: { tls: { certFile: string; keyFile: string }; tokens: { read: string; write: string } };
   /** A pod with discovery's labels on a node, which forwards to `url`. */
   addDiscoveryPod(name: string, node: string, url: string, phase?: string): Promise<void>;
   /** Runs scripts/credentials.sh against it. */
@@ -104,6 +111,14 @@ export const startCluster = async (t: Teardown, options: AgentOptions = {}): Pro
     join(bin, "kubectl"),
     `#!/bin/sh
 printf '%s\\n' "$*" >>"${calls}"
+if [ "$1" = replace ] && [ -n "$STUB_KILL_AT" ]; then
+  # Ends the process that has started this, before or after the n-th Secret that it writes.
+  n=$(($(cat "$STUB_KILL_COUNT") + 1)); echo $n >"$STUB_KILL_COUNT"
+  case "$STUB_KILL_AT" in
+    "before $n") kill -9 $PPID; exit 1 ;;
+    "after $n") "${kubectl}" "$@" >/dev/null; kill -9 $PPID; exit 1 ;;
+  esac
+fi
 case " $* " in *" port-forward "*) exec "${process.execPath}" "${stub}" "$@" ;; esac
 exec "${kubectl}" "$@"
 `,
@@ -138,16 +153,14 @@ exec "${kubectl}" "$@"
     pin,
     env,
     credentials,
+    listener: { tls: files, tokens: { read, write } },
     run: (args, { env: more, ...rest } = {}) =>
       run(args, { env: { ...env, STUB_TARGETS: JSON.stringify(targets), ...more }, ...rest }),
     kubectlCalls: () => (existsSync(calls) ? readFileSync(calls, "utf8") : ""),
     forwarding: () => existsSync(`/proc/${readFileSync(pidFile, "utf8")}`),
-    addPod: (name, device, of) =>
+    addPod: (name, device, of, labels = { "app.kubernetes.io/name": "keyswitch-agent" }) =>
       addPod(of.url, {
-        metadata: {
-          name,
-          labels: { "app.kubernetes.io/name": "keyswitch-agent", "hsm.j5t.io/device": device },
-        },
+        metadata: { name, labels: { ...labels, "hsm.j5t.io/device": device } },
         spec: {
           containers: [
             { name: "agent", image: "keyswitch", ports: [{ name: "https", containerPort: 8444 }] },

@@ -13,6 +13,9 @@ if (!process.argv.includes("--address=127.0.0.1") || port === undefined || targe
   process.stderr.write(`error: unable to forward port: ${pod} is not there\n`);
   process.exit(1);
 }
+// Whoever was killed could not end it.
+const { ppid } = process;
+setInterval(() => process.ppid === ppid || process.exit(), 200).unref();
 const server = createServer((near) => {
   const far = connect(target, "127.0.0.1");
   near.on("error", () => far.destroy());
