@@ -10,13 +10,65 @@ import type { Kubectl } from "./kubectl.ts";
 
 const PinSecret = compileSchema(
   Type.Object({
-    metadata: Type.Object({ resourceVersion: Type.String() }),
+    metadata: Type.Object({ resourceVersion: Type.String(), annotations: Type.Optional(StringMap) }),
     data: StringMap,
   }),
 );
 
 /** manifests/agent mounts this key. */
 const PIN_KEY = "pin";
+
+/** Data, with values in base64, and annotations. */
+type Content = { data: StringMap; annotations: StringMap };
+
+/** A Secret as one reads it, and writes it in steps. */
+export type EditedSecret = {
+  /** As of the last read or write. */
+  readonly content: Content;
+  /** Makes it what `edit` says, which is asked again where somebody else has changed it meanwhile. */
+  edit(edit: (content: Content) => Content): Promise<void>;
+};
+
+/** How often a Secret is read and written again that others change at the same time. */
+const EDIT_TRIES = 5;
+
+/** @throws CommandFailed where it is missing or lacks `key` */
+export const editSecret = async (
+  kubectl: Kubectl,
+  { namespace, name, key }: { namespace: string; name: string; key: string },
+): Promise<EditedSecret> => {
+  const read = async () => {
+    const object = await kubectl.get(["secret", name, "-n", namespace]);
+    if (!PinSecret.Check(object) || object.data[key] === undefined) {
+      throw new CommandFailed("usage", `the Secret ${namespace}/${name} is missing, or has no key ${key}`);
+    }
+    return object;
+  };
+  const contentOf = ({ data, metadata }: Awaited<ReturnType<typeof read>>): Content => ({
+    data,
+    annotations: metadata.annotations ?? {},
+  });
+  let object = await read();
+  return {
+    get content() {
+      return contentOf(object);
+    },
+    async edit(edit) {
+      for (let tries = 1; ; tries += 1) {
+        const { data, annotations } = edit(contentOf(object));
+        const next = { ...object, data, metadata: { ...object.metadata, annotations } };
+        try {
+          await kubectl.run(["replace", "-n", namespace, "-f", "-", "-o", "name"], JSON.stringify(next));
+          object = await read();
+          return;
+        } catch (error) {
+          if (!(error instanceof CommandFailed) || tries >= EDIT_TRIES) throw error;
+          object = await read();
+        }
+      }
+    },
+  };
+};
 
 export type PinSecret = { name: string; namespace: string; object: Record<string, unknown>; data: StringMap };
 

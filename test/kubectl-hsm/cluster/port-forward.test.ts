@@ -62,6 +62,25 @@ t.test("the namespace, the CA, the token and the port-forward are the cluster's"
     t.match(await cluster.run(["list", "--agent", "hsm-c"]), { code: 3, stderr: /there are: hsm, hsm-b/ });
     t.match(await cluster.run(["list", "--agent", "hsm"]), { code: 0 });
   });
+  t.test("an agent of an HSMDevice is one, too", async (t) => {
+    const labels = { "app.kubernetes.io/name": "keyswitch-hsmdevice-agent", "hsm.j5t.io/hsmdevice": "pico" };
+    await cluster.addPod(
+      "pico-a-1",
+      "pico-a",
+      await startAgent(t, { tls: cluster.listener.tls, tokens: cluster.listener.tokens }),
+      labels,
+    );
+    t.match(await cluster.run(["list", "--agent", "pico-a"]), { code: 0 });
+    t.match(await cluster.run(["list", "--agent", "none"]), { code: 3, stderr: /there are: .*, pico-a$/m });
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, "pin"), "12345678");
+    writeFileSync(join(folder, "new"), "12345679");
+    const pins = ["--current-pin-file", join(folder, "pin"), "--new-pin-file", join(folder, "new")];
+    t.match(await cluster.run(["rotate-pin", "--agent", "pico-a", ...pins]), {
+      code: 2,
+      stderr: /one of the HSMDevice pico, .* use --hsm-device/,
+    });
+  });
   t.test("where there is none, and where the credentials are missing", async (t) => {
     const elsewhere = ["list", "--keyswitch-namespace", "shop"];
     t.match(await cluster.run(elsewhere), { code: 3, stderr: /no agent runs in the namespace shop/ });
