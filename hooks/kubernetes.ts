@@ -22,6 +22,7 @@ export const ManagedFieldsEntry = Type.Object({
   manager: Type.Optional(Type.String()),
   operation: Type.Optional(Type.String()),
   subresource: Type.Optional(Type.String()),
+  time: Type.Optional(Type.String()),
   fieldsV1: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 export type ManagedFieldsEntry = Static<typeof ManagedFieldsEntry>;

@@ -187,6 +187,8 @@ export const CRDS: Readonly<Record<string, Record<string, unknown>>> = {
       { name: "Available", type: "integer", jsonPath: ".status.availableReplicas" },
       { name: "Until", type: "string", jsonPath: ".spec.until" },
       { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+      { name: "Decided By", type: "string", jsonPath: ".status.decidedBy", priority: 1 },
+      { name: "Next Change", type: "string", jsonPath: ".status.nextChange.time", priority: 1 },
       { name: "Deployment", type: "string", jsonPath: ".status.deploymentName", priority: 1 },
       { name: "Requested By", type: "string", jsonPath: ".spec.requestedBy", priority: 1 },
       { name: "Message", type: "string", jsonPath: ".status.message", priority: 1 },

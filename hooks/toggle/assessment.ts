@@ -5,6 +5,7 @@ import { type Observed, observe } from "./observed.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
 import type { Toggle, ToggleStatus, ToggleSyncRequest } from "./schema.ts";
 import { previousStatus } from "./status.ts";
+import { decideSwitch } from "./switch.ts";
 
 export interface Assessment {
   readonly parent: Toggle;
@@ -18,6 +19,7 @@ export interface Assessment {
 /** Reads `request` under `context`; the other steps of a hook call take what it answers. */
 export const assess = (request: ToggleSyncRequest, context: HookContext): Assessment => {
   const { parent } = request;
-  const spec = resolveSpec(parent, context.now);
-  return { parent, context, spec, before: previousStatus(parent), observed: observe(request, spec) };
+  const before = previousStatus(parent);
+  const spec = resolveSpec(parent, decideSwitch(parent, before, context.now));
+  return { parent, context, spec, before, observed: observe(request, spec) };
 };

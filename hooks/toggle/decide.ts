@@ -3,7 +3,7 @@
 import type { Assessment } from "./assessment.ts";
 import { type DeploymentChild, newChild, relisted, scaledChild } from "./child.ts";
 import { contentionOf } from "./contention.ts";
-import { type Deployment, MADE_BY } from "./deployment.ts";
+import { type Deployment, MADE_BY, replicasOf } from "./deployment.ts";
 import type { Named } from "./observed.ts";
 import { type PhaseFound, phaseOf } from "./phase.ts";
 import { type Count, countOf } from "./replica-count.ts";
@@ -116,8 +116,31 @@ const fought = ({ desired }: Count, message: string): PhaseFound => ({
 
 /** What of the spec explains the count, with a space before it. */
 const whyText = (spec: ResolvedSpec): string => {
-  if (spec.expired) return ` It is off since ${spec.until} (spec.until).`;
-  return spec.switched ? "" : " It has not been switched yet: spec.enabled is not set.";
+  const { decidedBy, nextChange, hasSchedule, on } = spec;
+  const end = hasSchedule && nextChange !== undefined ? ` until ${nextChange.time}` : "";
+  if (decidedBy === "Until") return ` It is off since ${spec.until} (spec.until)${end}.`;
+  if (decidedBy === undefined) return " It has not been switched yet: spec.enabled is not set.";
+  if (!hasSchedule) return "";
+  const state = `has it ${on ? "on" : "off"}${end}`;
+  if (decidedBy === "Schedule") return ` spec.schedule ${state}.`;
+  const who = decidedBy === "Command" ? "A command" : "spec.enabled";
+  return ` ${who} ${state}, whatever spec.schedule says.`;
+};
+
+/** A schedule that can't be used: the Deployment stays as it is, and none is made. */
+const unscheduled = ({ parent, spec, observed }: Assessment, fault: string): Decision => {
+  const { named } = observed;
+  const deployment = named.kind === "ours" ? named.deployment : undefined;
+  return {
+    ...(deployment !== undefined && { child: relisted(parent, spec, deployment) }),
+    finding: {
+      phase: "Blocked",
+      message: `${fault} Until then nothing is switched.`,
+      stuck: true,
+      ...(deployment !== undefined && { desired: replicasOf(deployment), deployment }),
+      ...(named.kind === "absent" && { deployment: null }),
+    },
+  };
 };
 
 const switched = (assessment: Assessment, deployment: Deployment): Decision => {
@@ -169,6 +192,7 @@ const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["temp
 export const decide = (assessment: Assessment): Decision => {
   const { spec, observed } = assessment;
   const { named } = observed;
+  if (spec.scheduleFault !== undefined) return unscheduled(assessment, spec.scheduleFault);
   switch (named.kind) {
     case "ours":
       return switched(assessment, named.deployment);

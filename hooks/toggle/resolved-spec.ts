@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fills in the defaults of a Toggle's spec, and computes whether it is on at a given time.
+// Fills in the defaults of a Toggle's spec, beside what was decided of whether it is on.
 import { metadataFault, sorted } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
-import { secondsUntil } from "../rfc3339.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
+import type { Switch } from "./switch.ts";
 
 /** The spec as the hooks work with it: nothing is left open but what has no default. */
-export interface ResolvedSpec {
+export interface ResolvedSpec extends Switch {
   /** uid of the Toggle. */
   readonly uid: string;
   readonly deploymentName: string;
   readonly matchLabels: StringMap;
-  /** Whether enabled, or a time that has passed, says what the count shall be. If not, it stays as it is. */
-  readonly switched: boolean;
-  /** Without a switch: whether a Deployment that is made of the template is made with replicas, which it is. */
-  readonly on: boolean;
-  /** Seconds until spec.until switches it off, where it will. */
-  readonly secondsLeft?: number;
-  /** Whether it is off because spec.until has passed. */
-  readonly expired: boolean;
   readonly until?: string;
   readonly replicas?: number;
   readonly replicaPolicy: "Fixed" | "Floor";
@@ -46,26 +38,18 @@ const templateOf = ({
   return { template };
 };
 
-/** `parent`'s spec at the time `now` (RFC 3339), with the defaults of the CRD and of its name filled in. */
-export const resolveSpec = ({ metadata, spec }: Toggle, now: string): ResolvedSpec => {
-  const enabled = spec.enabled !== false;
-  const left = enabled && spec.until !== undefined ? secondsUntil(spec.until, now) : undefined;
-  const expired = left !== undefined && left <= 0;
-  return {
-    uid: metadata.uid,
-    deploymentName: spec.deploymentName ?? metadata.name,
-    matchLabels: sorted(spec.selector.matchLabels),
-    switched: spec.enabled !== undefined || expired,
-    on: enabled && !expired,
-    ...(left !== undefined && !expired && { secondsLeft: left }),
-    expired,
-    ...(spec.until !== undefined && { until: spec.until }),
-    ...(spec.replicas !== undefined && { replicas: spec.replicas }),
-    replicaPolicy: spec.replicaPolicy ?? "Fixed",
-    deletionPolicy: spec.deletionPolicy ?? "Orphan",
-    ...templateOf(spec),
-  };
-};
+/** `parent`'s spec with the defaults of the CRD and of its name filled in. */
+export const resolveSpec = ({ metadata, spec }: Toggle, decided: Switch): ResolvedSpec => ({
+  ...decided,
+  uid: metadata.uid,
+  deploymentName: spec.deploymentName ?? metadata.name,
+  matchLabels: sorted(spec.selector.matchLabels),
+  ...(spec.until !== undefined && { until: spec.until }),
+  ...(spec.replicas !== undefined && { replicas: spec.replicas }),
+  replicaPolicy: spec.replicaPolicy ?? "Fixed",
+  deletionPolicy: spec.deletionPolicy ?? "Orphan",
+  ...templateOf(spec),
+});
 
 /** The selector of `spec` as kubectl takes it. */
 export const selectorText = ({ matchLabels }: ResolvedSpec): string =>

@@ -8,6 +8,7 @@ import { conditions } from "../kubernetes.ts";
 import { CustomizeRequest, ObjectsByName, Parent, SyncRequest } from "../metacontroller.ts";
 import { TIME_PATTERN } from "../rfc3339.ts";
 import { Deployment } from "./deployment.ts";
+import { DECIDERS, NextChange, ScheduleSpec, Switched } from "./schedule-schema.ts";
 
 /** The rest of a pod template is Kubernetes' own: the API server checks it when the Deployment is made. */
 const ANY_OTHER_FIELD = { "x-kubernetes-preserve-unknown-fields": true } as const;
@@ -89,9 +90,11 @@ export const ToggleSpec = Type.Object(
         crdFormat: "date-time",
         pattern: TIME_PATTERN,
         maxLength: 64,
-        description: "Off from this time on, whatever enabled says (RFC 3339).",
+        description:
+          "Off from this time on, whatever enabled says (RFC 3339); with a schedule until its next edge after that.",
       }),
     ),
+    schedule: Type.Optional(ScheduleSpec),
     replicaPolicy: Type.Optional(
       enumeration(["Fixed", "Floor"], {
         default: "Fixed",
@@ -111,6 +114,15 @@ export const ToggleSpec = Type.Object(
     ),
     reason: Type.Optional(
       Type.String({ maxLength: 1024, description: "Why it was switched last, for people to read." }),
+    ),
+    requestedAt: Type.Optional(
+      Type.String({
+        crdFormat: "date-time",
+        pattern: TIME_PATTERN,
+        maxLength: 64,
+        description:
+          "When it was switched last (RFC 3339). A new value overrides the schedule again where enabled is what it was already.",
+      }),
     ),
     template: Type.Optional(PodTemplate),
   },
@@ -173,6 +185,14 @@ export const ToggleStatus = Type.Object({
   lastReplicas: count("Replicas that the Deployment gets back when it is switched on.", 1),
   deploymentName: Type.Optional(Type.String({ description: "Deployment that lastReplicas was counted of." })),
   lastScaled: Type.Optional(LastScaled),
+  decidedBy: Type.Optional(
+    enumeration(DECIDERS, {
+      description:
+        "What decided whether it is on: the schedule, a command in chat, spec.until which has passed, or spec.enabled.",
+    }),
+  ),
+  nextChange: Type.Optional(NextChange),
+  switched: Type.Optional(Switched),
   message: Type.Optional(
     Type.String({ description: "The phase in words, and what to do where something is wrong." }),
   ),

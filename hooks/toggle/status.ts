@@ -5,6 +5,7 @@ import type { Condition } from "../kubernetes.ts";
 import { nextCondition } from "../metadata.ts";
 import type { HookContext } from "./context.ts";
 import type { Deployment } from "./deployment.ts";
+import type { ResolvedSpec } from "./resolved-spec.ts";
 import { type LastScaled, type Phase, type Toggle, ToggleStatus } from "./schema.ts";
 
 /** What one sync found out. */
@@ -54,6 +55,7 @@ export interface StatusInputs {
   /** The status that the last sync left. */
   readonly before: ToggleStatus;
   readonly context: Pick<HookContext, "now">;
+  readonly spec: Pick<ResolvedSpec, "decidedBy" | "nextChange" | "lastSwitch">;
 }
 
 /** Whether the Deployment is as it was asked for. */
@@ -73,6 +75,17 @@ const conditionsOf = ({ before, context }: StatusInputs, finding: Finding): Cond
     ...(templateFault === undefined ? [] : [isTrue("TemplateUnused", "InvalidTemplate", templateFault)]),
     ...(contended === undefined ? [] : [isTrue("Contended", "ScaledByOthers", contended)]),
   ];
+};
+
+/** What decided, and what will change; where the Toggle is held up nothing did, and nothing will. */
+const decidedPart = ({ spec }: StatusInputs, { phase }: Finding): Partial<ToggleStatus> => {
+  const { decidedBy, nextChange, lastSwitch } = spec;
+  const isHeld = phase === "Blocked";
+  return {
+    ...(!isHeld && decidedBy !== undefined && { decidedBy }),
+    ...(!isHeld && nextChange !== undefined && { nextChange }),
+    ...(lastSwitch !== undefined && { switched: lastSwitch }),
+  };
 };
 
 /** The status after `finding`. */
@@ -101,6 +114,7 @@ export const nextStatus = (inputs: StatusInputs, finding: Finding): ToggleStatus
     ...(remembered.lastReplicas !== undefined && { lastReplicas: remembered.lastReplicas }),
     ...(remembered.deploymentName !== undefined && { deploymentName: remembered.deploymentName }),
     ...(finding.lastScaled !== undefined && { lastScaled: finding.lastScaled }),
+    ...decidedPart(inputs, finding),
     message,
     conditions: conditionsOf(inputs, finding),
   };

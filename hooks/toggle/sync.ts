@@ -12,7 +12,10 @@ import { nextStatus } from "./status.ts";
 
 export type SyncResult = HookResult<SyncResponse, Phase>;
 
-/** The longest wait for spec.until, in seconds; Metacontroller counts in nanoseconds, and far dates overflow. */
+/**
+ * The longest wait for spec.until or an edge of the schedule, in seconds; Metacontroller counts in nanoseconds, and far dates
+ * overflow. A schedule is looked at once a day anyway, for the rules of its time zone may change.
+ */
 const MAX_WAIT_SECONDS = 86_400;
 
 /** What to say of the Deployments that the selector matches beside the named one. */
@@ -24,7 +27,8 @@ const othersText = ({ observed, spec }: Assessment): string | undefined => {
 };
 
 const resyncAfter = (spec: ResolvedSpec, after: number | undefined): { resyncAfterSeconds?: number } => {
-  const left = spec.secondsLeft === undefined ? Infinity : Math.max(1, Math.ceil(spec.secondsLeft));
+  const { secondsLeft = spec.hasSchedule ? MAX_WAIT_SECONDS : Infinity } = spec;
+  const left = Math.max(1, Math.ceil(secondsLeft));
   const seconds = Math.min(left, after ?? Infinity);
   return seconds === Infinity ? {} : { resyncAfterSeconds: Math.min(seconds, MAX_WAIT_SECONDS) };
 };

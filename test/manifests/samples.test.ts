@@ -81,6 +81,7 @@ t.test("there is a sample for each use", async (t) => {
     "simple.yaml",
     "tls.yaml",
     "toggle-in-chat.yaml",
+    "toggle-schedule.yaml",
     "toggle.yaml",
     "write-back.yaml",
   ]);

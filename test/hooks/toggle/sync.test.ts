@@ -61,7 +61,8 @@ t.test("a status that nothing happened to does not change with the time, and pos
     const spec = { ...row.given.spec };
     if (spec.until === soon) delete spec.until;
     const again = sync(request({ ...row.given, spec, status: settled }), during(row, later));
-    t.strictSame(again.response.status, settled, row.name);
+    const { nextChange, ...rest } = settled;
+    t.strictSame(again.response.status, spec.until === row.given.spec?.until ? settled : rest, row.name);
     t.strictSame(again.events, [], row.name);
   }
 });
