@@ -79,9 +79,7 @@ const overridden = (schedule: Schedule, hand: Hand, now: number): Decided | unde
     until <= switchedAt &&
     isAfter(schedule.lastEdge(switchedAt), until);
   if (until !== undefined && !isUsedUp) {
-    return isAfter(edge, Math.max(until, switchedAt ?? until))
-      ? undefined
-      : { on: false, by: "Until", next: edgeAfter(schedule, now) };
+    return isAfter(edge, until) ? undefined : { on: false, by: "Until", next: edgeAfter(schedule, now) };
   }
   if (enabled === undefined || switchedAt === undefined || isAfter(edge, switchedAt)) return undefined;
   return { on: enabled, by, next: edgeAfter(schedule, now) };

@@ -143,6 +143,20 @@ for (const [name, spec, now, next, change] of edges) {
   });
 }
 
+t.test(
+  "while the clock shows an hour again, the last of its times is the last of the first pass",
+  async (t) => {
+    const schedule = of([{ timeZone: "America/New_York", on: ["*/30 1 1 11 *"] }]);
+    t.equal(timeOf(schedule.lastEdge(at("2026-11-01T06:10")) ?? 0), "2026-11-01T05:30:00Z");
+  },
+);
+
+t.test("a window that the clock skips does not end either", async (t) => {
+  const schedule = of([{ timeZone: "Europe/Berlin", on: ["0 1 * * *", "02:15-02:45"] }]);
+  t.notOk(schedule.isOn(at("2026-03-28T02:00")), "it ends on the day before");
+  t.ok(schedule.isOn(at("2026-03-29T02:00")));
+});
+
 t.test("29 February is found over eight years", async (t) => {
   const schedule = of(utc(["0 0 29 2 *"]));
   t.equal(timeOf(schedule.nextEdge(at("2096-03-01T00:00")) ?? 0), "2104-02-29T00:00:00Z");

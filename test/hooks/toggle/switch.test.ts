@@ -99,6 +99,11 @@ const rows: readonly [name: string, given: Given, verdicts: Record<string, strin
     { "23T10:00": "Off by Spec, 23T18:00 Off" },
   ],
   [
+    "in the second of an edge the hand wins",
+    { spec: on, by: [edited("23T18:00")] },
+    { "23T18:00": "On by Spec, 24T08:00 On" },
+  ],
+  [
     "of two that agree the first has set it",
     { spec: on, by: [edited("23T19:30"), wrote("argocd", "23T17:00", "enabled")] },
     { "23T20:00": "Off by Schedule, 24T08:00 On" },
@@ -180,6 +185,15 @@ t.test("the status remembers when it was switched, whatever the manager sets lat
   t.match(status.switched, { time: timeAt("23T17:00"), by: "Spec" });
   const given = { spec: { ...on, replicas: 5 }, by: [edited("23T19:00", "replicas")], status };
   t.equal(verdictAt("23T19:00", given), "Off by Schedule, 24T08:00 On");
+});
+
+t.test("a time that is ahead of the clock is remembered as now", async (t) => {
+  const status = statusAt("23T10:00", { spec: off, by: [edited("23T18:30")] });
+  t.match(status.switched, { time: timeAt("23T10:00") });
+  t.equal(
+    verdictAt("23T18:00", { spec: off, by: [edited("23T18:30")], status }),
+    "Off by Schedule, 24T08:00 On",
+  );
 });
 
 t.test("without a record a switch that the status does not know is one of now", async (t) => {
