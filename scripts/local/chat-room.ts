@@ -58,6 +58,7 @@ export const openChatRoom = async (options: {
         show({ answer: transaction, edited: false, text });
         return { room, id: transaction };
       },
+      react: async () => {},
       edit: async (answer, text) => show({ answer: answer.id, edited: true, text }),
     },
     toggles,
@@ -67,6 +68,7 @@ export const openChatRoom = async (options: {
     maxAgeSeconds: 120,
     // Whoever types sees it.
     echo: false,
+    addressing: { mode: "always", prefix: "!", bare: true },
     metrics: { command: () => {}, patched: () => {}, answered: () => {}, refused: () => {} },
     logger,
   });
@@ -75,7 +77,8 @@ export const openChatRoom = async (options: {
   return {
     async say(text) {
       messages += 1;
-      const message = { id: `$${messages}`, room: ROOM, sender: USER, text, sentAt: Date.now() };
+      const context = { direct: true, names: [], mentioned: false };
+      const message = { id: `$${messages}`, room: ROOM, sender: USER, text, sentAt: Date.now(), context };
       runner.accept(message, { resumed: false });
       await runner.idle();
     },

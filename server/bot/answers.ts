@@ -2,6 +2,8 @@
 // Writes the texts of answers: help, list and status, and why a command failed and what to do, without internal details.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import { shorten } from "../display-text.ts";
+import { verbWords } from "./command.ts";
+import { meantBy, nearest } from "./nearest.ts";
 import { briefState, sinceText, stateText, whoText } from "./state-text.ts";
 import type { Choice, Refusal } from "./toggle-choice.ts";
 
@@ -20,7 +22,10 @@ export const noChoiceText = (choice: Exclude<Choice, { kind: "one" }>): string =
     choice.names.length === 0
       ? "There is none that you may switch in this room."
       : `You may switch here: ${namesText(choice.names)}.`;
-  return choice.name === undefined ? here : `There is no Toggle ${shorten(choice.name, 63)} here. ${here}`;
+  if (choice.name === undefined) return here;
+  const meant = nearest(choice.name, choice.names);
+  const asked = meant === undefined ? "." : `: did you mean ${meant}?`;
+  return `There is no Toggle ${shorten(choice.name, 63)} here${asked} ${here}`;
 };
 
 /** The answer where the cluster did not do what it was asked for `name`. */
@@ -51,8 +56,15 @@ help: this
 export const helpText = (names: readonly string[]): string =>
   names.length === 0 ? COMMANDS : `${COMMANDS}\nYou may switch here: ${namesText(names)}.`;
 
-export const unknownText = (names: readonly string[]): string =>
-  `That is not a command that I know.\n${helpText(names)}`;
+/** `said`: the line that is no command. `brief`: in one line. */
+export const unknownText = (
+  { said = "", brief = false }: { readonly said?: string; readonly brief?: boolean },
+  names: readonly string[],
+): string => {
+  const meant = meantBy(said, { verbs: verbWords(), names });
+  const asked = `That is not a command that I know${meant === undefined ? "." : `: did you mean ${meant}?`}`;
+  return brief ? `${asked} For all of them write help.` : `${asked}\n${helpText(names)}`;
+};
 
 /** More lines than these are not read in a chat. */
 const MAX_LISTED = 100;

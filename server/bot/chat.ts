@@ -20,21 +20,46 @@ export type Message = {
   readonly text: string;
   /** Milliseconds since the epoch, by the homeserver's clock. */
   readonly sentAt: number;
+  readonly context: MessageContext;
 };
 
-/** A message that was not read, or does not count. */
-export type UnreadMessage = Omit<Message, "text">;
+/** Where a message stands, and whom it names. */
+export type MessageContext = {
+  /** Nobody but its sender and the bot is in the room. */
+  readonly direct: boolean;
+  /** What the bot is called in the room: its full id first, then its name within the id, and the one that is shown. */
+  readonly names: readonly string[];
+  /** Whether the message mentions the bot: a pill in most clients. */
+  readonly mentioned: boolean;
+  /** Id of the event that it replies to. */
+  readonly replyTo?: string;
+  /** The thread that it is in: id of the event that this began with. */
+  readonly thread?: string;
+};
+
+/** A message that was not read. */
+export type UnreadMessage = Omit<Message, "text" | "context">;
 
 /** An answer that was sent; it can be edited. `id` is its event id. */
 export type Answer = { readonly room: string; readonly id: string };
 
+/** A thread of a room, in which an answer stays. */
+export type Thread = {
+  /** Id of the event that it began with. */
+  readonly root: string;
+  /** Id of the message in it that is answered, for clients that show no threads. */
+  readonly after: string;
+};
+
 /**
- * Where answers go. Both calls are repeated safely with the same `transaction`: the room then shows it once, even
+ * Where answers go. All calls are repeated safely with the same `transaction`: the room then shows it once, even
  * where the bot was killed in between. https://spec.matrix.org/latest/client-server-api/#transaction-identifiers
  */
 export type Chat = {
   /** Sends `text` (plain text, may have several lines) to a room. */
-  send(room: string, text: string, transaction: string): Promise<Answer>;
+  send(room: string, text: string, transaction: string, thread?: Thread): Promise<Answer>;
+  /** Reacts to an event with an emoji. */
+  react(to: Answer, emoji: string, transaction: string): Promise<void>;
   /** Replaces the text of an answer. */
   edit(answer: Answer, text: string, transaction: string): Promise<void>;
 };
@@ -71,11 +96,11 @@ export type IncomingHandlers = {
   /** `resumed`: the sync went on from a stored position, so that an old message was missed, and is not just history. */
   onMessage(message: Message, delivery: { readonly resumed: boolean }): void;
   /** A message that came unencrypted to an encrypted room: anybody on its way could have written it. */
-  onPlainText(message: UnreadMessage): void;
+  onPlainText(message: Message): void;
   /** A message that could not be decrypted, even after its key was waited for. */
   onUndecryptable(message: UnreadMessage): void;
   /** A message that was decrypted, and is not obeyed because of who may have written it. */
-  onRefused(message: UnreadMessage, reason: RefusalReason): void;
+  onRefused(message: Message, reason: RefusalReason): void;
   /** Somebody reacted to the event `answer` with 🔄 or 🔁. */
   onRefresh(answer: string, by: { readonly room: string; readonly sender: string }): void;
   /** Messages of a room were left out by a sync and can't be read, or are too many; `id` is the same each time. */

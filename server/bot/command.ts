@@ -59,14 +59,21 @@ export const Command = Type.Union([
   Type.Object({ verb: Type.Literal("status"), toggle }),
   Type.Object({ verb: Type.Literal("list") }),
   Type.Object({ verb: Type.Literal("help") }),
-  /** No command: answered with the help. */
-  Type.Object({ verb: Type.Literal("unknown") }),
+  /** No command; `said` is its line, shortened, for the answer. `brief`: that is one line, otherwise the help as well. */
+  Type.Object({
+    verb: Type.Literal("unknown"),
+    said: Type.Optional(Type.String()),
+    brief: Type.Optional(Type.Boolean()),
+  }),
   /** A command that can't be obeyed as it is; `text` says why and what to write. */
   Type.Object({ verb: Type.Literal("refused"), text: Type.String() }),
 ]);
 export type Command = Static<typeof Command>;
 export type Verb = Command["verb"];
 export type SwitchCommand = Extract<Command, { verb: "start" | "stop" }>;
+
+/** The words that a command begins with. */
+export const verbWords = (): string[] => Object.keys(VERBS);
 
 const VERBS: Readonly<Record<string, "start" | "stop" | "status" | "list" | "help">> = {
   start: "start",

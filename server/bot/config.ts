@@ -26,6 +26,7 @@ import {
 } from "../config/variables.ts";
 import { KUBERNETES_VARIABLES, type KubernetesConfig, readKubernetes } from "../kubernetes/config.ts";
 import { SERVICE_ACCOUNT_DIRECTORY } from "../kubernetes/in-cluster.ts";
+import { ADDRESSING_MODES, type Addressing } from "./addressing.ts";
 import { parseIdentities, parseUsers, type TrustedIdentity } from "./user-list.ts";
 
 /** Which library encrypts: `auto` takes the native one where it is present. */
@@ -47,6 +48,8 @@ export type BotConfig = ListenerConfig & {
   toggle: { name: string; namespace: string };
   /** Whether a message is repeated to its room before it is acted on. */
   echoMode: boolean;
+  /** Which lines of a room are said to the bot. */
+  addressing: Addressing;
   commandMaxAgeSeconds: number;
   crypto: {
     /** Folder of the bot's store; it is made if it is missing. */
@@ -96,7 +99,8 @@ export const BOT_VARIABLES = {
   }),
   DEPLOYMENT_NAME: pattern(OBJECT_NAME, "a Kubernetes name such as web", {
     default: "clawdbot",
-    description: "name of the Toggle that a command without a name is about",
+    description:
+      "name of the Toggle that a command without a name is about; where it is set, a bare `start`, `stop`, `on` or `off` counts in every room",
   }),
   DEPLOYMENT_NAMESPACE: pattern(NAMESPACE, "a namespace's name", {
     default: "clawdbot",
@@ -108,7 +112,16 @@ export const BOT_VARIABLES = {
   ECHO_MODE: boolean({
     default: true,
     description:
-      "whether a message is repeated before it is acted on: `true`, `1`, `yes`, `false`, `0` or `no`",
+      "whether a message is repeated before it is acted on, in a room with more than two members by a reaction: `true`, `1`, `yes`, `false`, `0` or `no`",
+  }),
+  ADDRESSING: choice(ADDRESSING_MODES, {
+    default: "auto",
+    description:
+      "which lines of a room with more than two members are said to the bot: what addresses it and whole commands with a Toggle's name (`auto`), only what addresses it (`mention`), or every line (`always`); [chat.md](chat.md#being-spoken-to)",
+  }),
+  COMMAND_PREFIX: pattern({ pattern: "^\\S{1,32}$" }, "1 to 32 characters without spaces", {
+    default: "!",
+    description: "what a line begins with that is said to the bot, such as `!stop web`",
   }),
   COMMAND_MAX_AGE_SECONDS: integer(1, 86_400, {
     default: 120,
@@ -152,11 +165,14 @@ export const parseBotConfig = (
   const { allowedUsers, identities } = readPeople(reader);
   const toggle = readToggle(reader);
   const echoMode = reader.value("ECHO_MODE");
+  const addressing = readAddressing(reader);
   const commandMaxAgeSeconds = reader.value("COMMAND_MAX_AGE_SECONDS");
   const crypto = complete({ storePath: readStorePath(reader), engine: reader.value("CRYPTO_ENGINE") });
   const policy = reader.value("TRUST_POLICY");
   const kubernetes = readKubernetes(reader, serviceAccountDirectory);
-  const needed = complete({ matrix, kubernetes, toggle, echoMode, commandMaxAgeSeconds, crypto, policy });
+  const needed = complete({
+    ...{ matrix, kubernetes, toggle, echoMode, addressing, commandMaxAgeSeconds, crypto, policy },
+  });
   if (needed === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
   const { policy: trustPolicy, ...settings } = needed;
   const config: BotConfig = {
@@ -196,6 +212,13 @@ const readToggle = (reader: BotReader): BotConfig["toggle"] | undefined => {
   const namespace = ofToggle ?? ofDeployment;
   return name === undefined || namespace === undefined ? undefined : { name, namespace };
 };
+
+const readAddressing = (reader: BotReader): Addressing | undefined =>
+  complete({
+    mode: reader.value("ADDRESSING"),
+    prefix: reader.value("COMMAND_PREFIX"),
+    bare: reader.isSet("DEPLOYMENT_NAME"),
+  });
 
 const readStorePath = (reader: BotReader): string | undefined => {
   const path = reader.value("CRYPTO_STORE_PATH");

@@ -215,7 +215,7 @@ export const runQuery = async (
     case "help":
       return { outcome: "told", text: helpText(namesOf(context, source)) };
     case "unknown":
-      return { outcome: "unknown", text: unknownText(namesOf(context, source)) };
+      return { outcome: "unknown", text: unknownText(command, namesOf(context, source)) };
     case "refused":
       return { outcome: "refused", text: command.text };
   }

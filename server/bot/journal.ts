@@ -80,6 +80,10 @@ export const Entry = Type.Object({
   /** ms since the epoch, never in the future when it came. */
   sentAt: Type.Number(),
   verb: Type.String(),
+  /** The thread that it came in: id of the event that this began with. */
+  thread: Type.Optional(Type.String()),
+  /** Whether others are in the room, who need not see an echo. */
+  shared: Type.Optional(Type.Boolean()),
   step: Step,
 });
 export type Entry = Static<typeof Entry>;

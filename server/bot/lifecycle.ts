@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { WatchedToggles } from "../kubernetes/toggles.ts";
 import type { Clock, Sleep } from "../time.ts";
 import type { Access } from "./access.ts";
-import type { Chat, ChatNetwork, ConnectedChat, DeviceTrust, IncomingHandlers } from "./chat.ts";
+import type { Chat, ChatNetwork, ConnectedChat, DeviceTrust, IncomingHandlers, Message } from "./chat.ts";
 import type { BotConfig } from "./config.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createIdentityNotices, type IdentityNotices } from "./notices.ts";
@@ -12,7 +12,7 @@ import { type CommandRunner, createRunner } from "./runner.ts";
 import type { BotStore } from "./store.ts";
 
 export type LifecycleOptions = {
-  readonly config: Pick<BotConfig, "toggle" | "commandMaxAgeSeconds" | "echoMode">;
+  readonly config: Pick<BotConfig, "toggle" | "commandMaxAgeSeconds" | "echoMode" | "addressing">;
   readonly store: BotStore;
   readonly network: Pick<ChatNetwork, "connect">;
   readonly toggles: WatchedToggles;
@@ -51,6 +51,10 @@ const handlersFor = (
   { metrics, logger }: LifecycleOptions,
   { notices, runner }: Takers,
 ): IncomingHandlers => {
+  /** Small talk that was not obeyed would not have been without that. */
+  const tell = (about: "plain-text" | "identity-changed" | "unsigned-device", message: Message): void => {
+    if (runner().concerns(message)) void runner().tell(about, message);
+  };
   return {
     onMessage(message, delivery) {
       runner().accept(message, delivery);
@@ -58,7 +62,7 @@ const handlersFor = (
     },
     onPlainText(message) {
       metrics.refused("plain-text");
-      void runner().tell("plain-text", message);
+      tell("plain-text", message);
     },
     onUndecryptable(message) {
       metrics.undecryptable();
@@ -69,7 +73,7 @@ const handlersFor = (
       logger.warn({ room: message.room, user: message.sender, reason }, "a message was not obeyed");
       // The other reasons are an attacker's: whose name the message bears has not written it.
       if (reason !== "identity-changed" && reason !== "unsigned-device") return;
-      if (!notices.heard(message)) void runner().tell(reason, message);
+      if (!notices.heard(message)) tell(reason, message);
     },
     onRefresh: (answer, source) => void runner().refresh(answer, source),
     onUnreadGap(room, id) {
@@ -88,6 +92,7 @@ const startRunner = (options: LifecycleOptions, chat: Chat): CommandRunner => {
     defaultName: config.toggle.name,
     maxAgeSeconds: config.commandMaxAgeSeconds,
     echo: config.echoMode,
+    addressing: config.addressing,
   });
   runner.start();
   return runner;

@@ -6,7 +6,7 @@ import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
 import type { Access, CommandSource } from "./access.ts";
 import { listText, statusOfAllText, statusText } from "./answers.ts";
-import type { Chat } from "./chat.ts";
+import type { Chat, Thread } from "./chat.ts";
 import type { Decision } from "./execute.ts";
 import type { Entry, FollowedToggle, Journal, Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
@@ -24,6 +24,10 @@ type Answered = Extract<Step, { state: "answered" }>;
 export type CommandLog = {
   readonly [level in "info" | "warn" | "error"]: (fields: object, message: string) => void;
 };
+
+/** The thread of the message `id`, in which its answer stays. */
+export const threadOf = (id: string, { thread }: Pick<Entry, "thread">): Thread | undefined =>
+  thread === undefined ? undefined : { root: thread, after: id };
 
 export type AnsweringOptions = {
   readonly chat: Pick<Chat, "send">;
@@ -97,7 +101,7 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
     async answer(id, entry, { text, toggle, following }) {
       const { room, sender, verb, sentAt } = entry;
       const sent = await sending.attempt({ part: "answer", room, forMs: ANSWER_FOR_MS }, () =>
-        chat.send(room, text, transactionOf(id, "answer")),
+        chat.send(room, text, transactionOf(id, "answer"), threadOf(id, entry)),
       );
       if (sent === undefined && sending.stopped) return;
       if (sent === undefined) {

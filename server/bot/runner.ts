@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the commands of a chat from the journal, each once, and resumes them after a restart.
-
-import { shorten } from "../display-text.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import { createKeyedQueue } from "../queue.ts";
 import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
-import type { Chat, Message } from "./chat.ts";
-import { commandOf, type Verb } from "./command.ts";
+import type { Addressing } from "./addressing.ts";
+import type { Chat } from "./chat.ts";
 import { type Decision, finishSwitch, lateDecision, runQuery, runSwitch } from "./execute.ts";
-import { type Entry, openJournal, type Pending, type Step, UNREAD } from "./journal.ts";
+import { AT_ONCE, createIntake, ECHO, type Intake } from "./intake.ts";
+import { type Entry, openJournal, type Pending, type Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createMissedCommandNotices, createRateLimitedNotices, type RateLimitedNotices } from "./notices.ts";
 import { createSending, type SendReport, transactionOf } from "./outbox.ts";
+import { type OwnMessages, openOwnMessages } from "./own-messages.ts";
 import { createProgress } from "./progress.ts";
-import { type CommandLog, createAnswering, createRefresh, type Refresh } from "./replies.ts";
+import { type CommandLog, createAnswering, createRefresh, type Refresh, threadOf } from "./replies.ts";
 import type { BotStore } from "./store.ts";
 import { withReadYourWrites } from "./toggle-choice.ts";
 
-/** What is left of a message in its echo, in characters. */
-const MAX_ECHO = 200;
-/** Commands of a room that wait; more are not run, and the room is told. */
-const MOST_WAITING = 50;
 const ECHO_FOR_MS = 5_000;
 /** The next command of a room waits this long for the answer to the one before, so that answers keep their order. */
 const ORDER_MS = 2_000;
@@ -41,21 +37,14 @@ export type RunnerOptions = {
   readonly maxAgeSeconds: number;
   /** ECHO_MODE */
   readonly echo: boolean;
+  readonly addressing: Addressing;
   readonly metrics: Pick<BotMetrics, "command" | "patched" | "answered" | "refused">;
   readonly logger: CommandLog;
   /** Told of each try to send something. */
   readonly onSend?: (report: SendReport) => void;
 };
 
-export type CommandRunner = {
-  /**
-   * Takes a message: when this returns it is in the journal, and a redelivery of it is known. It runs after that.
-   * `resumed`: it comes from a sync that goes on from a stored position, so an old one was missed and is not just history.
-   * @throws Error when the runner is closed or the store can't be written; the message is then not taken.
-   */
-  accept(message: Message, delivery: { readonly resumed: boolean }): void;
-  /** Messages of a room can't be read, and there may be commands among them: the room is told, once for each `id`. */
-  unread(room: string, id: string): void;
+export type CommandRunner = Intake & {
   /** Of a message that can't be decrypted, or that came unencrypted to an encrypted room. */
   readonly tell: RateLimitedNotices["tell"];
   /** Of a reaction 🔄 on an answer of ours. */
@@ -89,11 +78,21 @@ const createTasks = (onFault: (error: unknown) => void): Tasks => {
   };
 };
 
-/** Their answers need no API server, and so wait for nobody. */
-const AT_ONCE: ReadonlySet<Verb> = new Set(["help", "unknown", "refused"]);
+/** `chat`, of which each message that was sent is kept. */
+const keeping = (chat: Chat, own: OwnMessages): Chat => ({
+  ...chat,
+  async send(room, text, transaction, thread) {
+    const sent = await chat.send(room, text, transaction, thread);
+    own.keep(sent.id);
+    if (thread !== undefined) own.keep(thread.root);
+    return sent;
+  },
+});
 
 const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
-  const { chat, access, clock, metrics, logger, defaultName } = options;
+  const { access, clock, metrics, logger, defaultName } = options;
+  const own = openOwnMessages(options.store, clock);
+  const chat = keeping(options.chat, own);
   const maxAgeMs = options.maxAgeSeconds * 1000;
   const toggles = withReadYourWrites(options.toggles);
   const journal = openJournal({
@@ -111,7 +110,7 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
   });
   const progress = createProgress({ toggles, clock, chat, sending, journal, track });
   return {
-    ...{ maxAgeMs, journal, sending, track, idle, progress },
+    ...{ maxAgeMs, toggles, own, chat, journal, sending, track, idle, progress },
     timers: createTimers(clock),
     /** By room. */
     queue: createKeyedQueue(),
@@ -133,16 +132,20 @@ const atMost = async ({ timers }: Parts, ms: number, work: Promise<unknown>): Pr
 };
 
 /** Runs what has not been decided. */
-const createRunning = ({ chat, access, clock }: RunnerOptions, parts: Parts) => {
-  const { maxAgeMs, journal, sending, track, queue, answering, context } = parts;
+const createRunning = ({ access, clock }: RunnerOptions, parts: Parts) => {
+  const { maxAgeMs, chat, journal, sending, track, queue, answering, context } = parts;
   const isLate = ({ sentAt }: Entry): boolean => clock.now() - sentAt > maxAgeMs;
 
-  const startEcho = (id: string, room: string, text: string | undefined): Promise<unknown> =>
-    text === undefined
-      ? Promise.resolve()
-      : sending.attempt({ part: "echo", room, forMs: ECHO_FOR_MS }, () =>
-          chat.send(room, text, transactionOf(id, "echo")),
-        );
+  const startEcho = (id: string, entry: Entry, text: string | undefined): Promise<unknown> => {
+    if (text === undefined) return Promise.resolve();
+    const { room, shared } = entry;
+    const transaction = transactionOf(id, "echo");
+    return sending.attempt({ part: "echo", room, forMs: ECHO_FOR_MS }, async () =>
+      shared === true
+        ? chat.react({ room, id }, ECHO, transaction)
+        : void (await chat.send(room, text, transaction, threadOf(id, entry))),
+    );
+  };
 
   const runAccepted = (
     id: string,
@@ -158,12 +161,12 @@ const createRunning = ({ chat, access, clock }: RunnerOptions, parts: Parts) => 
   };
 
   const runEntry = async ({ id, entry }: Pending): Promise<void> => {
-    const { step, verb, sender, room } = entry;
+    const { step, verb, sender } = entry;
     if (sending.stopped || (step.state !== "accepted" && step.state !== "begun")) return;
     // The list of users may be another since the restart.
     if (!access.mayTalk(sender)) return journal.step(id, { state: "done", edits: 0 });
     const echo = step.state === "accepted" && !isLate(entry) ? step.echo : undefined;
-    const echoed = startEcho(id, room, echo);
+    const echoed = startEcho(id, entry, echo);
     const decision = await (step.state === "accepted"
       ? runAccepted(id, entry, step)
       : finishSwitch(context, verb, step.begun, entry, () => isLate(entry)));
@@ -179,42 +182,6 @@ const createRunning = ({ chat, access, clock }: RunnerOptions, parts: Parts) => 
     if (step.state !== "accepted" || !AT_ONCE.has(step.command.verb)) {
       track(queue.run(room, () => runEntry(pending)));
     } else track(Promise.resolve().then(() => runEntry(pending)));
-  };
-};
-
-/** Writes down what comes in; what is to be run is given to `run`. */
-const createIntake = (
-  options: RunnerOptions,
-  { maxAgeMs, journal, queue, missed }: Parts,
-  run: (pending: Pending) => void,
-): Pick<CommandRunner, "accept" | "unread"> => {
-  const { access, clock, metrics } = options;
-  const echoOf = (text: string) => options.echo && { echo: `🦞 ${shorten(text, MAX_ECHO)}` };
-  const addMissed = (id: string, entry: Omit<Entry, "sequence" | "step">): void => {
-    if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
-  };
-  return {
-    accept({ id, room, sender, text, ...message }, { resumed }) {
-      if (!access.mayTalk(sender)) return metrics.refused("not-allowed");
-      const now = clock.now();
-      // Clocks differ: a message from the future counts as sent now.
-      const sentAt = Math.min(message.sentAt, now);
-      const command = commandOf(text);
-      const { verb } = command;
-      const entry = { at: now, room, sender, sentAt, verb };
-      const old = now - sentAt > maxAgeMs;
-      if (old || queue.length(room) >= MOST_WAITING) {
-        metrics.refused(old ? "too-old" : "too-many");
-        if (!AT_ONCE.has(verb) && (!old || resumed)) addMissed(id, entry);
-        return;
-      }
-      const added = journal.add(id, { ...entry, step: { state: "accepted", command, ...echoOf(text) } });
-      if (added !== undefined) run(added);
-    },
-    unread(room, id) {
-      const now = clock.now();
-      addMissed(id, { at: now, room, sender: "", sentAt: now, verb: UNREAD });
-    },
   };
 };
 
@@ -239,7 +206,7 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
     timers.after(FORGET_MS, forgetRegularly);
   };
   return {
-    ...createIntake(options, parts, run),
+    ...createIntake({ ...options, ...parts }, run),
     tell: notes.tell,
     refresh,
     start() {

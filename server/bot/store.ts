@@ -13,6 +13,7 @@ export type Area =
   | "cross-signing"
   | "rooms"
   | "received"
+  | "said"
   | "indexeddb";
 
 /**

@@ -2,7 +2,7 @@
 // Sends the bot's answers to rooms, encrypted where the room is, in order within each room.
 
 import { Type } from "@sinclair/typebox";
-import type { Answer, Chat } from "../bot/chat.ts";
+import type { Answer, Chat, Thread } from "../bot/chat.ts";
 import { compileSchema } from "../http/validation.ts";
 import { createKeyedQueue } from "../queue.ts";
 import type { Sleep } from "../time.ts";
@@ -61,8 +61,16 @@ export const createChat = (options: ChatOptions): Chat => {
   };
 
   return {
-    send: (room, text, transaction) =>
-      queue.run(room, async () => ({ room, id: await sendContent(room, notice(text), transaction) })),
+    send: (room, text, transaction, thread) =>
+      queue.run(room, async () => {
+        const content = { ...notice(text), ...(thread !== undefined && inThread(thread)) };
+        return { room, id: await sendContent(room, content, transaction) };
+      }),
+    // Reactions are not encrypted: homeservers count them.
+    react: ({ room, id }, emoji, transaction) =>
+      queue.run(room, async () => {
+        await put(room, "m.reaction", annotation(id, emoji), transaction);
+      }),
     edit: ({ room, id }, text, transaction) =>
       queue.run(room, async () => {
         await sendContent(room, replacement(id, text), transaction);
@@ -87,6 +95,21 @@ const limitOf = (fault: MatrixFault): number | undefined => {
  * https://spec.matrix.org/latest/client-server-api/#user-and-room-mentions
  */
 const notice = (text: string) => ({ msgtype: "m.notice", body: text, "m.mentions": {} });
+
+/** https://spec.matrix.org/latest/client-server-api/#threading; clients without threads show a reply. */
+const inThread = ({ root, after }: Thread) => ({
+  "m.relates_to": {
+    rel_type: "m.thread",
+    event_id: root,
+    is_falling_back: true,
+    "m.in_reply_to": { event_id: after },
+  },
+});
+
+/** https://spec.matrix.org/latest/client-server-api/#event-annotations-and-reactions */
+const annotation = (id: Answer["id"], key: string) => ({
+  "m.relates_to": { rel_type: "m.annotation", event_id: id, key },
+});
 
 /** https://spec.matrix.org/latest/client-server-api/#event-replacements; clients that can't edit show the body. */
 const replacement = (id: Answer["id"], text: string) => ({

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes a sync in order: rooms and room keys first, then the messages, each of which goes to exactly one handler.
-import type { IncomingHandlers, RefusalReason, UnreadMessage } from "../bot/chat.ts";
+import type { IncomingHandlers, Message, MessageContext, RefusalReason, UnreadMessage } from "../bot/chat.ts";
+import { localpartOf } from "../config/matrix.ts";
 import type { Invitations } from "./invitations.ts";
 import type { LateKeys, Undecrypted } from "./late-keys.ts";
-import { isEdit, refreshOf, textOf } from "./message-event.ts";
+import { isEdit, refreshOf, relationsOf, textOf } from "./message-event.ts";
 import type { MessageReplays } from "./message-replays.ts";
 import type { RoomEncryption } from "./room-encryption.ts";
 import type { Rooms } from "./rooms.ts";
@@ -121,8 +122,9 @@ const takeEvent = async (options: IncomingOptions, one: Received): Promise<void>
   if (event.type === "m.room.encrypted") await takeEncrypted(options, one);
   // Of the others it is not asked: a room that the homeserver can't tell of would else stop the bot at any member's word.
   else if (event.type === "m.room.message" && mayTalk(event.sender) && (await rooms.isEncrypted(room))) {
-    if (textOf(event.content) !== undefined) handlers.onPlainText(unread(room, event));
-  } else deliver(handlers, one);
+    const message = await messageOf(options, one);
+    if (message !== undefined) handlers.onPlainText(message);
+  } else await deliver(options, one);
 };
 
 const takeEncrypted = async (options: IncomingOptions, one: Undecrypted): Promise<void> => {
@@ -135,30 +137,65 @@ const takeEncrypted = async (options: IncomingOptions, one: Undecrypted): Promis
 
 /** False when the key is missing. */
 const decrypted = async (
-  { crypto, replays, mayTalk, handlers }: IncomingOptions,
+  options: IncomingOptions,
   { room, event, resumed }: Undecrypted,
 ): Promise<boolean> => {
+  const { crypto, replays, mayTalk, handlers } = options;
   const clear = await crypto.decrypt(room, event);
   if (clear === undefined) return false;
+  const opened = { ...clear, content: related(clear.content, event.content) };
   const verdict = crypto.verdict(event.event_id, event.sender);
-  const refuse = (reason: RefusalReason): void => {
-    if (textOf(clear.content) !== undefined) handlers.onRefused(unread(room, event), reason);
+  const refuse = async (reason: RefusalReason): Promise<void> => {
+    const message = await messageOf(options, { room, event: opened });
+    if (message !== undefined) handlers.onRefused(message, reason);
   };
-  if (!verdict.obey) refuse(verdict.reason);
-  else if (mayTalk(event.sender) && replays.isReplay(event)) refuse("replayed");
-  else deliver(handlers, { room, event: clear, resumed });
+  if (!verdict.obey) await refuse(verdict.reason);
+  else if (mayTalk(event.sender) && replays.isReplay(event)) await refuse("replayed");
+  else await deliver(options, { room, event: opened, resumed });
   return true;
 };
 
+/** A relation stands outside of what is encrypted, and inside as well where the client left it there. */
+const related = (
+  inside: TimelineEvent["content"],
+  outside: TimelineEvent["content"],
+): TimelineEvent["content"] => {
+  const relation = inside["m.relates_to"] ?? outside["m.relates_to"];
+  return relation === undefined ? inside : { ...inside, "m.relates_to": relation };
+};
+
 /** Text or a reaction, in a room that is not encrypted or out of an event that was. */
-const deliver = (handlers: IncomingHandlers, { room, event, resumed }: Received): void => {
-  const { event_id: id, sender, origin_server_ts: sentAt, content } = event;
+const deliver = async (options: IncomingOptions, { room, event, resumed }: Received): Promise<void> => {
+  const { handlers } = options;
   if (event.type === "m.reaction") {
-    const answer = refreshOf(content);
-    if (answer !== undefined) handlers.onRefresh(answer, { room, sender });
+    const answer = refreshOf(event.content);
+    if (answer !== undefined) handlers.onRefresh(answer, { room, sender: event.sender });
   }
+  const message = await messageOf(options, { room, event });
+  if (message !== undefined) handlers.onMessage(message, { resumed });
+};
+
+/** Undefined where the event is no text. */
+const messageOf = async (
+  options: IncomingOptions,
+  { room, event }: Pick<Received, "room" | "event">,
+): Promise<Message | undefined> => {
+  const { event_id: id, sender, origin_server_ts: sentAt, content } = event;
   const text = event.type === "m.room.message" ? textOf(content) : undefined;
-  if (text !== undefined) handlers.onMessage({ id, room, sender, text, sentAt }, { resumed });
+  if (text === undefined) return undefined;
+  return { id, room, sender, text, sentAt, context: await contextOf(options, { room, event }) };
+};
+
+const contextOf = async (
+  { userId, rooms, mayTalk }: IncomingOptions,
+  { room, event: { sender, content } }: Pick<Received, "room" | "event">,
+): Promise<MessageContext> => {
+  const relations = relationsOf(content, userId);
+  const names = [userId, localpartOf(userId)];
+  // Of the others it is not asked: see takeEvent.
+  if (!mayTalk(sender)) return { direct: false, names, ...relations };
+  const { direct, shownName } = await rooms.describe(room, userId);
+  return { direct, names: [...names, ...(shownName === undefined ? [] : [shownName])], ...relations };
 };
 
 /**

@@ -29,7 +29,35 @@ const Annotation = compileSchema(
   }),
 );
 
+/** https://spec.matrix.org/latest/client-server-api/#user-and-room-mentions */
+const Mentions = compileSchema(
+  Type.Object({ "m.mentions": Type.Object({ user_ids: Type.Array(Type.Unknown()) }) }),
+);
+
+const Relates = compileSchema(Type.Object({ "m.relates_to": Type.Record(Type.String(), Type.Unknown()) }));
+const Reply = compileSchema(Type.Object({ event_id: Type.String() }));
+
 type Content = Readonly<Record<string, unknown>>;
+
+/**
+ * Whom a message mentions and what it answers. In a thread every message says that it replies to the one before, unless it is
+ * said to be a real reply. https://spec.matrix.org/latest/client-server-api/#fallback-for-unthreaded-clients
+ */
+export const relationsOf = (
+  content: Content,
+  userId: string,
+): { mentioned: boolean; replyTo?: string; thread?: string } => {
+  const mentioned = Mentions.Check(content) && content["m.mentions"].user_ids.includes(userId);
+  const relation = Relates.Check(content) ? content["m.relates_to"] : {};
+  const { rel_type: type, event_id: root, is_falling_back: isFallback, "m.in_reply_to": reply } = relation;
+  const isThread = type === "m.thread" && typeof root === "string";
+  const isReply = Reply.Check(reply) && !(isThread && isFallback === true);
+  return {
+    mentioned,
+    ...(isReply && { replyTo: reply.event_id }),
+    ...(isThread && { thread: root }),
+  };
+};
 
 /**
  * Whether the content is an edit. Of an encrypted event the relation stands outside, where the homeserver could take it

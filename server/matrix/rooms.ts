@@ -3,7 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
-import { RequestFailed } from "./request-failed.ts";
+import { isTransient, RequestFailed } from "./request-failed.ts";
 import type { EncryptionSettings, RoomEncryption } from "./room-encryption.ts";
 import { membershipOf, type StateEvent } from "./sync-response.ts";
 
@@ -14,6 +14,11 @@ export type Rooms = {
   isEncrypted(room: string): Promise<boolean>;
   /** Full ids of those who have joined. @throws RequestFailed */
   members(room: string): Promise<string[]>;
+  /**
+   * Whether two have joined, or fewer, and what `user` is called there. A room that the homeserver does not tell of is not
+   * direct. @throws RequestFailed where it may tell later
+   */
+  describe(room: string, user: string): Promise<{ direct: boolean; shownName?: string }>;
   /** Asks what is not known yet, beside all else. */
   prepare(room: string): void;
   /** Nothing is known of the room any more. */
@@ -24,9 +29,13 @@ type Room = {
   encrypted: boolean;
   /** Who is in it, by user id; false: left while the question was under way. */
   members: Map<string, boolean>;
+  /** What members are called, by user id. */
+  names: Map<string, string>;
 };
 
 const JoinedMembers = compileSchema(Type.Object({ joined: Type.Record(Type.String(), Type.Unknown()) }));
+const Profile = compileSchema(Type.Object({ display_name: Type.String({ minLength: 1, maxLength: 255 }) }));
+const MemberName = compileSchema(Type.Object({ displayname: Type.String({ minLength: 1, maxLength: 255 }) }));
 const Settings = compileSchema(Type.Object({ algorithm: Type.String() }));
 const Visibility = compileSchema(Type.Object({ history_visibility: Type.String() }));
 
@@ -60,7 +69,8 @@ const get = async (
 };
 
 type Described = {
-  members: string[];
+  /** What each of them is called, where that is known. */
+  members: [user: string, name: string | undefined][];
   /** Where the room is encrypted. */
   settings: EncryptionSettings | undefined;
 };
@@ -75,7 +85,10 @@ const describe = async (options: RoomsOptions, room: string): Promise<Described>
   if (!JoinedMembers.Check(members)) throw new RequestFailed({ ok: false, kind: "not-json", status: 200 });
   const shown = Visibility.Check(visibility) && { historyVisibility: visibility.history_visibility };
   return {
-    members: Object.keys(members.joined),
+    members: Object.entries(members.joined).map(([user, profile]) => [
+      user,
+      Profile.Check(profile) ? profile.display_name : undefined,
+    ]),
     settings: encryption === undefined ? undefined : { ...settingsOf(encryption), ...shown },
   };
 };
@@ -152,6 +165,9 @@ class KnownRooms implements Rooms {
     for (const event of events) {
       const membership = membershipOf(event);
       if (membership !== undefined) known?.members.set(event.state_key, membership === "join");
+      if (membership === "join" && MemberName.Check(event.content)) {
+        known?.names.set(event.state_key, event.content.displayname);
+      }
       if (isEncrypted) await applyToEncrypted(this.#machine, room, event);
     }
   }
@@ -169,6 +185,18 @@ class KnownRooms implements Rooms {
     return [...(await this.#find(room)).members].flatMap(([user, isIn]) => (isIn ? [user] : []));
   }
 
+  async describe(room: string, user: string): Promise<{ direct: boolean; shownName?: string }> {
+    try {
+      const { members, names } = await this.#find(room);
+      const shownName = names.get(user);
+      const joined = [...members.values()].filter((isIn) => isIn).length;
+      return { direct: joined <= 2, ...(shownName !== undefined && { shownName }) };
+    } catch (error) {
+      if (error instanceof RequestFailed && !isTransient(error.fault)) return { direct: false };
+      throw error;
+    }
+  }
+
   left(room: string): void {
     this.#rooms.delete(room);
   }
@@ -182,12 +210,15 @@ class KnownRooms implements Rooms {
   }
 
   async #ask(room: string): Promise<Room> {
-    const known: Room = { encrypted: false, members: new Map() };
+    const known: Room = { encrypted: false, members: new Map(), names: new Map() };
     this.#rooms.set(room, known);
     try {
       const { members, settings } = await describe(this.#options, room);
       // A sync may have told newer things meanwhile.
-      for (const user of members) if (!known.members.has(user)) known.members.set(user, true);
+      for (const [user, name] of members) {
+        if (!known.members.has(user)) known.members.set(user, true);
+        if (name !== undefined && !known.names.has(user)) known.names.set(user, name);
+      }
       if (settings !== undefined) {
         await this.#machine.keep(room, settings);
         known.encrypted = true;

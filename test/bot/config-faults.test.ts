@@ -28,6 +28,18 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     "TOGGLE_NAMESPACE",
     "must be the same as DEPLOYMENT_NAMESPACE, or one of the two unset",
   ],
+  [
+    "a prefix with a space",
+    { COMMAND_PREFIX: "a b" },
+    "COMMAND_PREFIX",
+    "must be 1 to 32 characters without spaces",
+  ],
+  [
+    "an unknown way to be addressed",
+    { ADDRESSING: "never" },
+    "ADDRESSING",
+    "must be one of auto, always, mention",
+  ],
   ["a doubtful echo", { ECHO_MODE: "maybe" }, "ECHO_MODE", "must be true or false (or 1, 0, yes, no)"],
   [
     "an age of nothing",

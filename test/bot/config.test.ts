@@ -88,6 +88,16 @@ const accepted: [sentence: string, env: Record<string, string>, config: object][
   ["ECHO_MODE is on when it is empty", { ECHO_MODE: "" }, { echoMode: true }],
   ["ECHO_MODE is off with FALSE", { ECHO_MODE: "FALSE" }, { echoMode: false }],
   ["ECHO_MODE is off with 0", { ECHO_MODE: "0" }, { echoMode: false }],
+  [
+    "ADDRESSING and COMMAND_PREFIX by default, without DEPLOYMENT_NAME",
+    { DEPLOYMENT_NAME: "" },
+    { addressing: { mode: "auto", prefix: "!", bare: false } },
+  ],
+  [
+    "ADDRESSING and COMMAND_PREFIX, with DEPLOYMENT_NAME",
+    { ADDRESSING: "mention", COMMAND_PREFIX: "ks", DEPLOYMENT_NAME: "clawdbot" },
+    { addressing: { mode: "mention", prefix: "ks", bare: true } },
+  ],
   ["the log level of the bot that we replace", { LOGURU_LEVEL: "WARNING" }, { logLevel: "warn" }],
   ["its log level in small letters", { LOGURU_LEVEL: "success" }, { logLevel: "info" }],
   ["LOG_LEVEL goes before it", { LOGURU_LEVEL: "TRACE", LOG_LEVEL: "info" }, { logLevel: "info" }],

@@ -210,7 +210,7 @@ const countFaults = (world: World, sent: readonly Sent[]): string[] => {
 /** What is on the disk although nothing is to be done any more. */
 const leftOver = ({ disk }: World): string[] =>
   [...disk]
-    .filter(([key]) => key !== SYNC)
+    .filter(([key]) => key !== SYNC && !key.startsWith("said\n"))
     .map(([key, bytes]) => (key.startsWith("commands\nm:") ? entryOf(bytes)?.step.state : key))
     .filter((state) => state !== "done")
     .map((state) => `left over: ${state}`);

@@ -118,16 +118,18 @@ export const chatOf = (state: WorldState, outside: Outside): Chat => {
       work();
     });
   return {
-    send: async (room, text, transaction) => {
+    send: async (room, text, transaction, thread) => {
       await homeserver(() => {
         if (said.some((one) => one.transaction === transaction)) return;
         const id = `$answer${said.length}`;
-        said.push({ id, room, text, transaction, edits: [], step: state.nextStep() });
+        const where = thread === undefined ? {} : { thread: thread.root };
+        said.push({ id, room, text, transaction, ...where, edits: [], step: state.nextStep() });
       });
       const one = said.find((other) => other.transaction === transaction);
       if (one === undefined) throw new Error("it was sent");
       return { room, id: one.id };
     },
+    react: ({ id }, emoji) => homeserver(() => void state.reactions.set(id, emoji)),
     edit: (answer, text, transaction) =>
       homeserver(() => {
         if (edited.has(transaction)) return;

@@ -12,6 +12,7 @@ export type Said = {
   room: string;
   text: string;
   transaction: string;
+  thread?: string;
   edits: string[];
   step: number;
 };
@@ -42,6 +43,8 @@ export class WorldState {
   /** The order of effects and of what was said. */
   readonly effectSteps: number[] = [];
   readonly said: Said[] = [];
+  /** The emoji with which the bot reacted, by message. */
+  readonly reactions = new Map<string, string>();
   /** The transactions of edits that the homeserver has taken. */
   readonly edited = new Set<string>();
   readonly disk = new Map<string, Uint8Array>();

@@ -3,6 +3,7 @@
 // call.
 import type { Phase, Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { createAccess } from "../../server/bot/access.ts";
+import type { Message, MessageContext } from "../../server/bot/chat.ts";
 import { type CommandRunner, createRunner, type RunnerOptions } from "../../server/bot/runner.ts";
 import { toggleNamed } from "./toggle-named.ts";
 import { chatOf, clockOf, Outside, storeOf, togglesOf } from "./world-doubles.ts";
@@ -12,15 +13,19 @@ export { toggleNamed } from "./toggle-named.ts";
 export { Killed } from "./world-doubles.ts";
 export { START } from "./world-state.ts";
 
+const BOT = "@bot:example.org";
 export const ALICE = "@alice:example.org";
 export const BOB = "@bob:example.org";
 export const ROOM = "!room:example.org";
 export const OTHER_ROOM = "!other:example.org";
 
+/** Of a message; without more it is said in a room of two. */
+type MessageOptions = Partial<MessageContext> & { room?: string; sender?: string; age?: number };
+
 /** A world with these Toggles, at START. */
 export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
   const state = new WorldState(some);
-  const { toggles, effects, effectTimes, effectSteps, said, mood, disk } = state;
+  const { toggles, effects, effectTimes, effectSteps, said, reactions, mood, disk } = state;
   const commands: { verb: string; outcome: string }[] = [];
   const refused: string[] = [];
   const logged: { fields: unknown; message: string }[] = [];
@@ -42,6 +47,7 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
       defaultName: "web",
       maxAgeSeconds: 120,
       echo: false,
+      addressing: { mode: "auto", prefix: "!", bare: false },
       metrics: {
         command: (verb, outcome) => commands.push({ verb, outcome }),
         patched: () => {},
@@ -62,6 +68,7 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
     effectTimes,
     effectSteps,
     said,
+    reactions,
     mood,
     commands,
     refused,
@@ -74,9 +81,13 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
     create: (name: string) => state.create(name),
     now: () => state.now(),
     pass: (ms: number) => state.pass(ms),
-    message: (text: string, { room = ROOM, sender = ALICE, age = 0 } = {}) => {
+    message: (
+      text: string,
+      { room = ROOM, sender = ALICE, age = 0, ...rest }: MessageOptions = {},
+    ): Message => {
       messages += 1;
-      return { id: `$message${messages}`, room, sender, text, sentAt: state.now() - age };
+      const context = { direct: true, names: [BOT, "bot"], mentioned: false, ...rest };
+      return { id: `$message${messages}`, room, sender, text, sentAt: state.now() - age, context };
     },
   };
 };

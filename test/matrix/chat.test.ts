@@ -37,6 +37,9 @@ const setUp = (
       async members() {
         return [];
       },
+      async describe() {
+        return { direct: true };
+      },
       prepare() {},
       left() {},
     },
@@ -84,6 +87,25 @@ t.test("nobody is mentioned, whatever the text cites", async (t) => {
   await chat.edit(answer, "@room", "t2");
   t.match(contents, [{ "m.mentions": {} }, { "m.mentions": {}, "m.new_content": { "m.mentions": {} } }]);
   t.notMatch(contents, [{ "m.mentions": { room: true } }]);
+});
+
+t.test("an answer stays in its thread, and a reaction is not encrypted", async (t) => {
+  const { chat, contents, steps } = setUp([sent("$1"), sent("$2")], { isEncrypted: async () => false });
+  await chat.send("!a", "text", "t1", { root: "$root", after: "$asked" });
+  await chat.react({ room: "!a", id: "$asked" }, "🦞", "t2");
+  t.match(contents, [
+    {
+      body: "text",
+      "m.relates_to": {
+        rel_type: "m.thread",
+        event_id: "$root",
+        is_falling_back: true,
+        "m.in_reply_to": { event_id: "$asked" },
+      },
+    },
+    { "m.relates_to": { rel_type: "m.annotation", event_id: "$asked", key: "🦞" } },
+  ]);
+  t.same(steps, ["PUT m.room.message/t1", "PUT m.reaction/t2"]);
 });
 
 const plain = { isEncrypted: async () => false };

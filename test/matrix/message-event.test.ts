@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the parsing of messages and reactions, with contents that a homeserver of ours would reject.
 import t from "tap";
-import { isEdit, refreshOf, textOf } from "../../server/matrix/message-event.ts";
+import { isEdit, refreshOf, relationsOf, textOf } from "../../server/matrix/message-event.ts";
 
 const reply = (body: string) => ({
   msgtype: "m.text",
@@ -44,3 +44,31 @@ t.test("a reaction without an event, or of another type, refreshes nothing", asy
   t.equal(refreshOf({ "m.relates_to": { ...relation, rel_type: "m.reference" } }), undefined);
   t.equal(refreshOf({}), undefined);
 });
+
+const BOT = "@bot:x";
+const mentions = (user_ids: unknown) => ({ "m.mentions": { user_ids } });
+const inReply = { "m.in_reply_to": { event_id: "$a" } };
+const inThread = { rel_type: "m.thread", event_id: "$root", ...inReply };
+const relations: [string, Record<string, unknown>, object][] = [
+  ["nothing", {}, { mentioned: false }],
+  ["a mention", mentions(["@eve:x", BOT]), { mentioned: true }],
+  ["a mention of others", mentions(["@eve:x", 1]), { mentioned: false }],
+  ["mentions that are no list", mentions(BOT), { mentioned: false }],
+  ["a reply", { "m.relates_to": inReply }, { mentioned: false, replyTo: "$a" }],
+  [
+    "a thread",
+    { "m.relates_to": { ...inThread, is_falling_back: true } },
+    { mentioned: false, thread: "$root" },
+  ],
+  ["a reply in a thread", { "m.relates_to": inThread }, { mentioned: false, replyTo: "$a", thread: "$root" }],
+  ["a reply to nothing", { "m.relates_to": { "m.in_reply_to": null } }, { mentioned: false }],
+  [
+    "a thread without a root",
+    { "m.relates_to": { rel_type: "m.thread", event_id: 1 } },
+    { mentioned: false },
+  ],
+  ["relations that are no object", { "m.relates_to": "x" }, { mentioned: false }],
+];
+for (const [name, content, expected] of relations) {
+  t.same(relationsOf(content, BOT), expected, `whom a message mentions and answers: ${name}`);
+}

@@ -130,3 +130,28 @@ t.test("those who were there before a room was encrypted are tracked from then o
   await rooms.apply("!a", [encryption]);
   t.same(tracked, ["@alice:x", "@bot:x"]);
 });
+
+t.test("a room of two is direct, until somebody joins, and says what the bot is called", async (t) => {
+  const joined = { "@alice:x": {}, "@bot:x": { display_name: "Key Switch" } };
+  const { rooms, asked } = setUp({ members: { ok: true, status: 200, body: { joined } } });
+  t.same(await rooms.describe("!a", "@bot:x"), { direct: true, shownName: "Key Switch" });
+  await rooms.apply("!a", [member("@bob:x", "invite")]);
+  t.match(await rooms.describe("!a", "@bot:x"), { direct: true });
+  await rooms.apply("!a", [
+    member("@bob:x", "join"),
+    { ...member("@bot:x", "join"), content: { membership: "join", displayname: "Switch" } },
+  ]);
+  t.same(await rooms.describe("!a", "@bot:x"), { direct: false, shownName: "Switch" });
+  await rooms.apply("!a", [member("@bob:x", "leave")]);
+  t.match(await rooms.describe("!a", "@bot:x"), { direct: true });
+  t.equal(asked(), 3, "it is asked once");
+});
+
+t.test(
+  "a room that the homeserver does not tell of is not direct; where it may later, it is asked again",
+  async (t) => {
+    const forbidden = { ...absent, status: 403, errcode: "M_FORBIDDEN" } as const;
+    t.same(await setUp({ members: forbidden }).rooms.describe("!a", "@bot:x"), { direct: false });
+    await t.rejects(setUp({ members: away }).rooms.describe("!a", "@bot:x"));
+  },
+);
