@@ -69,6 +69,7 @@ export const openChatRoom = async (options: {
     // Whoever types sees it.
     echo: false,
     addressing: { mode: "always", prefix: "!", bare: true },
+    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     metrics: { command: () => {}, patched: () => {}, answered: () => {}, refused: () => {} },
     logger,
   });

@@ -45,8 +45,8 @@ export const failureText = (why: Refusal, name?: string): string => {
   }
 };
 
-const COMMANDS = `start [NAME] [TIME]: on; with a time like 30m, 2h or 1d12h it goes off again after it
-stop [NAME]: off
+const COMMANDS = `start [NAME] [TIME]: on; with a time like 30m, 2h, 1d12h or until 18:00 it goes off again after it
+stop [NAME] [TIME]: off; with a time like in 2h or at 18:00 not before it
 status [NAME]: what it is doing
 list: what you may switch here
 help: this

@@ -27,6 +27,7 @@ import {
 import { KUBERNETES_VARIABLES, type KubernetesConfig, readKubernetes } from "../kubernetes/config.ts";
 import { SERVICE_ACCOUNT_DIRECTORY } from "../kubernetes/in-cluster.ts";
 import { ADDRESSING_MODES, type Addressing } from "./addressing.ts";
+import { isTimeZone } from "./duration.ts";
 import { parseIdentities, parseUsers, type TrustedIdentity } from "./user-list.ts";
 
 /** Which library encrypts: `auto` takes the native one where it is present. */
@@ -51,6 +52,8 @@ export type BotConfig = ListenerConfig & {
   /** Which lines of a room are said to the bot. */
   addressing: Addressing;
   commandMaxAgeSeconds: number;
+  /** Of the times of day in commands. */
+  timeZone: string;
   crypto: {
     /** Folder of the bot's store; it is made if it is missing. */
     storePath: string;
@@ -127,6 +130,10 @@ export const BOT_VARIABLES = {
     default: 120,
     description: "older commands are not run, 1 to 86400",
   }),
+  TIME_ZONE: text({
+    default: "UTC",
+    description: "time zone of the times of day in commands, such as `start until 18:00`: `Europe/Berlin`",
+  }),
   CRYPTO_STORE_PATH: pattern({ pattern: "^/" }, "an absolute path", {
     default: "/data/crypto_store",
     description: "folder of the bot's session and keys, which must outlive the process; one bot at a time",
@@ -167,11 +174,12 @@ export const parseBotConfig = (
   const echoMode = reader.value("ECHO_MODE");
   const addressing = readAddressing(reader);
   const commandMaxAgeSeconds = reader.value("COMMAND_MAX_AGE_SECONDS");
+  const timeZone = readTimeZone(reader);
   const crypto = complete({ storePath: readStorePath(reader), engine: reader.value("CRYPTO_ENGINE") });
   const policy = reader.value("TRUST_POLICY");
   const kubernetes = readKubernetes(reader, serviceAccountDirectory);
   const needed = complete({
-    ...{ matrix, kubernetes, toggle, echoMode, addressing, commandMaxAgeSeconds, crypto, policy },
+    ...{ matrix, kubernetes, toggle, echoMode, addressing, commandMaxAgeSeconds, timeZone, crypto, policy },
   });
   if (needed === undefined || reader.faults.length > 0) return { ok: false, faults: reader.faults };
   const { policy: trustPolicy, ...settings } = needed;
@@ -219,6 +227,13 @@ const readAddressing = (reader: BotReader): Addressing | undefined =>
     prefix: reader.value("COMMAND_PREFIX"),
     bare: reader.isSet("DEPLOYMENT_NAME"),
   });
+
+const readTimeZone = (reader: BotReader): string | undefined => {
+  const zone = reader.value("TIME_ZONE");
+  if (zone === undefined || isTimeZone(zone)) return zone;
+  reader.fault("TIME_ZONE", "must be a time zone such as Europe/Berlin");
+  return undefined;
+};
 
 const readStorePath = (reader: BotReader): string | undefined => {
   const path = reader.value("CRYPTO_STORE_PATH");

@@ -15,15 +15,8 @@ import {
 } from "./answers.ts";
 import type { Command, SwitchCommand } from "./command.ts";
 import type { SentPatch } from "./journal.ts";
-import { stateText } from "./state-text.ts";
-import {
-  getWithRetries,
-  resumeSwitch,
-  type Switched,
-  startPatch,
-  stopPatch,
-  switchOnce,
-} from "./switching.ts";
+import { stateText, stoppedText } from "./state-text.ts";
+import { getWithRetries, patchOf, resumeSwitch, type Switched, switchOnce } from "./switching.ts";
 import { type Refusal, resolveToggle, type ToggleView, visibleTo, watchRefusal } from "./toggle-choice.ts";
 
 /** How a command ended, for metrics and the log. */
@@ -56,6 +49,8 @@ export type ExecuteContext = {
   readonly access: Pick<Access, "mayUse">;
   readonly clock: Clock;
   readonly defaultName: string;
+  /** TIME_ZONE */
+  readonly timeZone: string;
 };
 
 const viewOf = ({ toggles, access, clock, defaultName }: ExecuteContext): ToggleView => ({
@@ -112,7 +107,7 @@ const decisionOf = (
     case "switched":
       return {
         outcome: "switched",
-        text: stateText(result.toggle, now),
+        text: verb === "stop" ? stoppedText(result.toggle, now) : stateText(result.toggle, now),
         toggle: name,
         switched: result.toggle,
       };
@@ -122,6 +117,8 @@ const decisionOf = (
         text: `${cited(verb, name)} was interrupted, and ${name} has changed since. ${stateText(result.toggle, now)} Send it again if you still want it.`,
         toggle: name,
       };
+    case "idle":
+      return { outcome: "told", text: stateText(result.toggle, now), toggle: name };
     case "late":
       return { ...lateDecision(verb, name), toggle: name };
     case "hidden":
@@ -150,12 +147,11 @@ export const runSwitch = async (
       text: noChoiceText(chosen),
     };
   }
-  const patch =
-    command.verb === "start"
-      ? startPatch(command, { ...source, now: clock.now() })
-      : stopPatch(command, source);
+  const asked = { sender: source.sender, room: source.room, now: clock.now(), timeZone: context.timeZone };
   const mayUse = (toggle: Toggle) => access.mayUse(toggle, source);
-  const result = await switchOnce({ ...context, mayUse, onBegin }, chosen.toggle, patch);
+  const result = await switchOnce({ ...context, mayUse, onBegin }, chosen.toggle, (toggle) =>
+    patchOf(command, toggle, asked),
+  );
   return decisionOf(command.verb, chosen.toggle.metadata.name, result, context, source);
 };
 

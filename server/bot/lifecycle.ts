@@ -12,7 +12,10 @@ import { type CommandRunner, createRunner } from "./runner.ts";
 import type { BotStore } from "./store.ts";
 
 export type LifecycleOptions = {
-  readonly config: Pick<BotConfig, "toggle" | "commandMaxAgeSeconds" | "echoMode" | "addressing">;
+  readonly config: Pick<
+    BotConfig,
+    "toggle" | "commandMaxAgeSeconds" | "echoMode" | "addressing" | "timeZone"
+  >;
   readonly store: BotStore;
   readonly network: Pick<ChatNetwork, "connect">;
   readonly toggles: WatchedToggles;
@@ -93,6 +96,7 @@ const startRunner = (options: LifecycleOptions, chat: Chat): CommandRunner => {
     maxAgeSeconds: config.commandMaxAgeSeconds,
     echo: config.echoMode,
     addressing: config.addressing,
+    timeZone: config.timeZone,
   });
   runner.start();
   return runner;

@@ -38,6 +38,8 @@ export type RunnerOptions = {
   /** ECHO_MODE */
   readonly echo: boolean;
   readonly addressing: Addressing;
+  /** TIME_ZONE */
+  readonly timeZone: string;
   readonly metrics: Pick<BotMetrics, "command" | "patched" | "answered" | "refused">;
   readonly logger: CommandLog;
   /** Told of each try to send something. */
@@ -118,7 +120,7 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
     missed: createMissedCommandNotices({ chat, clock, sending, journal, track }),
     notes: createRateLimitedNotices({ chat, clock, access, sending, maxAgeMs, track }),
     refresh: createRefresh({ toggles, access, clock, chat, sending, journal, defaultName }),
-    context: { toggles, access, clock, defaultName },
+    context: { toggles, access, clock, defaultName, timeZone: options.timeZone },
   };
 };
 type Parts = ReturnType<typeof createParts>;

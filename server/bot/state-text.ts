@@ -30,7 +30,7 @@ const untilOf = ({ spec }: Toggle): number | undefined => {
 };
 
 /** Whether the spec says on at the time `now` (ms since the epoch); without a switch the Deployment stays as it is. */
-const isOn = (toggle: Toggle, now: number): boolean => {
+export const isOn = (toggle: Toggle, now: number): boolean => {
   const until = untilOf(toggle);
   return (
     (toggle.spec.enabled ?? (previousStatus(toggle).desiredReplicas ?? 0) > 0) &&
@@ -106,6 +106,10 @@ export const stateText = (toggle: Toggle, now: number): string => {
   const counted = phase === "Missing" || phase === "Conflict" ? "" : `: ${counts(status)}${left}`;
   return `${name} is ${WORDS[phase]}${counted}.${untilText(toggle, now)}${adviceText(toggle, status)}`;
 };
+
+/** The same of a Toggle right after a stop, which may be one for later. */
+export const stoppedText = (toggle: Toggle, now: number): string =>
+  isOn(toggle, now) ? `${toggle.metadata.name} stays on.${untilText(toggle, now)}` : stateText(toggle, now);
 
 /** Since when it has not been as it was asked for, with a space before it; empty where it is, and within the first minute. */
 export const sinceText = (toggle: Toggle, now: number): string => {

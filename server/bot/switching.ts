@@ -6,37 +6,55 @@ import { isApplied } from "../kubernetes/toggle-requests.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult, Toggles } from "../kubernetes/toggles.ts";
 import { type Clock, rfc3339, sleep } from "../time.ts";
 import type { SwitchCommand } from "./command.ts";
+import { nextTimeOfDay } from "./duration.ts";
 import type { SentPatch } from "./journal.ts";
-import { defaultReason } from "./state-text.ts";
+import { defaultReason, isOn } from "./state-text.ts";
 
 type Start = Extract<SwitchCommand, { verb: "start" }>;
 
 /** The first whole second that is not before `milliseconds` since the epoch. */
 const wholeSecond = (milliseconds: number): Date => new Date(Math.ceil(milliseconds / 1000) * 1000);
 
-/** What `start` changes. Without a time it takes an earlier one out, so that the Toggle stays on. `now`: ms since the epoch. */
-export const startPatch = (
-  { seconds, reason }: Start,
-  { sender, room, now }: { sender: string; room: string; now: number },
-): TogglePatch => ({
+/** Who asks, and when: `now` is ms since the epoch, `timeZone` the one of the times of day that are written. */
+type Asked = {
+  readonly sender: string;
+  readonly room: string;
+  readonly now: number;
+  readonly timeZone: string;
+};
+
+const untilOf = ({ seconds, time }: SwitchCommand, { now, timeZone }: Asked): string | undefined => {
+  if (time !== undefined) return rfc3339(new Date(nextTimeOfDay(time, timeZone, now)));
+  return seconds === undefined ? undefined : rfc3339(wholeSecond(now + seconds * 1000));
+};
+
+/** What `start` changes. Without a time it takes an earlier one out, so that the Toggle stays on. */
+const startPatch = (command: Start, asked: Asked): TogglePatch => ({
   enabled: true,
-  until: seconds === undefined ? null : rfc3339(wholeSecond(now + seconds * 1000)),
-  requestedBy: sender,
-  reason: reason ?? defaultReason("start", room),
+  until: untilOf(command, asked) ?? null,
+  requestedBy: asked.sender,
+  reason: command.reason ?? defaultReason("start", asked.room),
 });
 
 type Stop = Extract<SwitchCommand, { verb: "stop" }>;
 
-/** What `stop` changes. */
-export const stopPatch = (
-  { reason }: Stop,
-  { sender, room }: { sender: string; room: string },
-): TogglePatch => ({
-  enabled: false,
-  until: null,
-  requestedBy: sender,
-  reason: reason ?? defaultReason("stop", room),
-});
+/** What `stop` changes. With a time it stays on until then: the spec keeps that, whatever becomes of the bot. */
+const stopPatch = (command: Stop, asked: Asked): TogglePatch => {
+  const until = untilOf(command, asked) ?? null;
+  return {
+    enabled: until !== null,
+    until,
+    requestedBy: asked.sender,
+    reason: command.reason ?? defaultReason("stop", asked.room),
+  };
+};
+
+/** What `command` changes of `toggle`; undefined where nothing is left to do, so that a stop for later starts nothing. */
+export const patchOf = (command: SwitchCommand, toggle: Toggle, asked: Asked): TogglePatch | undefined => {
+  if (command.verb === "start") return startPatch(command, asked);
+  const patch = stopPatch(command, asked);
+  return patch.enabled && !isOn(toggle, asked.now) ? undefined : patch;
+};
 
 /** A switch that comes later than this would surprise whoever asked for it. */
 const DEADLINE_MS = 5_000;
@@ -88,6 +106,8 @@ export type Switched =
   | { readonly kind: "interrupted"; readonly toggle: Toggle }
   /** It did not take effect, and has become too old to. */
   | { readonly kind: "late"; readonly toggle: Toggle }
+  /** It is off already, and was to go off later. */
+  | { readonly kind: "idle"; readonly toggle: Toggle }
   /** The user may not use the Toggle any more. */
   | { readonly kind: "hidden" }
   | { readonly kind: "failed"; readonly why: ToggleFailure };
@@ -124,8 +144,12 @@ const begin = (toggle: Toggle, patch: TogglePatch, { onBegin }: SwitchContext): 
   return begun;
 };
 
+/** What a Toggle is to be given, as it is now; undefined: nothing. */
+type PatchFor = (toggle: Toggle) => TogglePatch | undefined;
+
 class Switching {
   readonly #context: SwitchContext;
+  readonly #patchFor: PatchFor;
   readonly #isLate: () => boolean;
   readonly #deadline: ApiDeadline;
   #begun: SentPatch;
@@ -133,10 +157,11 @@ class Switching {
 
   constructor(
     context: SwitchContext,
-    start: { begun: SentPatch; mayHaveBeenSent: boolean },
+    start: { begun: SentPatch; mayHaveBeenSent: boolean; patchFor: PatchFor },
     isLate: () => boolean,
   ) {
     this.#context = context;
+    this.#patchFor = start.patchFor;
     this.#isLate = isLate;
     this.#deadline = startDeadline(context.clock);
     this.#begun = start.begun;
@@ -180,7 +205,9 @@ class Switching {
     const found = await this.#get();
     if (!found.ok) return found.why === "unavailable" ? undefined : failed(found.why);
     if (!this.#context.mayUse(found.toggle)) return { kind: "hidden" };
-    this.#begun = begin(found.toggle, this.#begun.patch, this.#context);
+    const patch = this.#patchFor(found.toggle);
+    if (patch === undefined) return { kind: "idle", toggle: found.toggle };
+    this.#begun = begin(found.toggle, patch, this.#context);
     return undefined;
   }
 
@@ -189,9 +216,17 @@ class Switching {
   }
 }
 
-/** Switches `toggle`, which was just looked up. */
-export const switchOnce = (context: SwitchContext, toggle: Toggle, patch: TogglePatch): Promise<Switched> =>
-  new Switching(context, { begun: begin(toggle, patch, context), mayHaveBeenSent: false }, () => false).run();
+/** Switches `toggle`, which was just looked up. `patchFor` is asked again where it has changed meanwhile. */
+export const switchOnce = async (
+  context: SwitchContext,
+  toggle: Toggle,
+  patchFor: PatchFor,
+): Promise<Switched> => {
+  const patch = patchFor(toggle);
+  if (patch === undefined) return { kind: "idle", toggle };
+  const begun = begin(toggle, patch, context);
+  return new Switching(context, { begun, mayHaveBeenSent: false, patchFor }, () => false).run();
+};
 
 /** Ends a switch that was begun before the process was killed. `isLate`: whether it may not take effect any more. */
 export const resumeSwitch = (
@@ -199,4 +234,8 @@ export const resumeSwitch = (
   begun: SentPatch,
   isLate: () => boolean,
 ): Promise<Switched> =>
-  new Switching({ ...context, onBegin: () => {} }, { begun, mayHaveBeenSent: true }, isLate).run();
+  new Switching(
+    { ...context, onBegin: () => {} },
+    { begun, mayHaveBeenSent: true, patchFor: () => begun.patch },
+    isLate,
+  ).run();

@@ -28,6 +28,27 @@ const rows: [text: string, command: Command][] = [
   ["start 3scale", { verb: "start", toggle: "3scale" }],
   ["start 2048-game", { verb: "start", toggle: "2048-game" }],
   ["status 5", { verb: "status", toggle: "5" }],
+  ["stop.", { verb: "stop" }],
+  ["start!", { verb: "start" }],
+  ["Stop web!!", { verb: "stop", toggle: "web" }],
+  ["stop it!", { verb: "stop", toggle: "it" }],
+  ["start 5min", { verb: "start", seconds: 300 }],
+  ["start 1.5h", { verb: "start", seconds: 5400 }],
+  ["start 1,5h", { verb: "start", seconds: 5400 }],
+  ["start web 1w", { verb: "start", toggle: "web", seconds: 7 * day }],
+  ["start 2hours", { verb: "start", seconds: 7200 }],
+  ["start 1week2days3hrs4mins", { verb: "start", seconds: 9 * day + 3 * 3600 + 240 }],
+  ["start web for 2h.", { verb: "start", toggle: "web", seconds: 7200 }],
+  ["start until 18:00", { verb: "start", time: "18:00" }],
+  [
+    "start web until 7:05 because of the fair",
+    { verb: "start", toggle: "web", time: "07:05", reason: "of the fair" },
+  ],
+  ["stop in 2h", { verb: "stop", seconds: 7200 }],
+  ["stop web in 30min", { verb: "stop", toggle: "web", seconds: 1800 }],
+  ["stop at 18:00", { verb: "stop", time: "18:00" }],
+  ["start in", { verb: "start", toggle: "in" }],
+  ["stop web because the disk is full.", { verb: "stop", toggle: "web", reason: "the disk is full." }],
   ["stop web because the disk is full", { verb: "stop", toggle: "web", reason: "the disk is full" }],
   ["stop BECAUSE of  two  spaces", { verb: "stop", reason: "of  two  spaces" }],
   ["start 2h because because", { verb: "start", seconds: 7200, reason: "because" }],
@@ -37,9 +58,7 @@ const rows: [text: string, command: Command][] = [
   ["", unknown],
   ["   ", unknown],
   ["stopp", unknown],
-  ["stop!", unknown],
   ["!stop", unknown],
-  ["stop it!", unknown],
   ["please stop", unknown],
   ["start the music please now", unknown],
   ["start the music", unknown],
@@ -70,12 +89,14 @@ for (const [text, command] of rows) {
 const refusals: [text: string, why: RegExp][] = [
   ["start 59s", /“59s” is not a time that I understand.*30m, 2h or 1d12h/],
   ["start 5", /“5” is not a time/],
-  ["start 1.5h", /not a time/],
   ["start -2h", /not a time/],
-  ["start 2hours", /not a time/],
   ["start 30m1h", /not a time/],
   ["start 1h1h", /not a time/],
-  ["start web 1w", /not a time/],
+  ["start 1mo", /not a time/],
+  ["start until tomorrow", /“tomorrow” is not a time of day\. Write it like 18:00/],
+  ["start 18:00", /write until 18:00/],
+  ["start 0.5m", /“0.5m” is not between/],
+  ["stop in 0m", /not between/],
   ["start 0m", /“0m” is not between 1m and 365d/],
   ["start 366d", /not between/],
   ["start 999999999d", /not between/],
@@ -110,7 +131,9 @@ t.test("only a whole command switches anything", async (t) => {
         const [head = ""] = text.trim().split(/\sbecause(?:\s|$)/i);
         const words = head.trim().split(/\s+/);
         return (
-          /^(start|stop|on|off)$/i.test(words[0] ?? "") && words.length <= 3 && !/[\n\r]/.test(text.trim())
+          /^(start|stop|on|off)[.!]*$/i.test(words[0] ?? "") &&
+          words.length <= 4 &&
+          !/[\n\r]/.test(text.trim())
         );
       },
     ),

@@ -98,6 +98,7 @@ const accepted: [sentence: string, env: Record<string, string>, config: object][
     { ADDRESSING: "mention", COMMAND_PREFIX: "ks", DEPLOYMENT_NAME: "clawdbot" },
     { addressing: { mode: "mention", prefix: "ks", bare: true } },
   ],
+  ["TIME_ZONE", { TIME_ZONE: "Europe/Berlin" }, { timeZone: "Europe/Berlin" }],
   ["the log level of the bot that we replace", { LOGURU_LEVEL: "WARNING" }, { logLevel: "warn" }],
   ["its log level in small letters", { LOGURU_LEVEL: "success" }, { logLevel: "info" }],
   ["LOG_LEVEL goes before it", { LOGURU_LEVEL: "TRACE", LOG_LEVEL: "info" }, { logLevel: "info" }],

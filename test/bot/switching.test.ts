@@ -2,10 +2,12 @@
 // Tests the one patch of a command while others change, delete and recreate the Toggle.
 import t from "tap";
 import type { SentPatch } from "../../server/bot/journal.ts";
-import { resumeSwitch, type SwitchContext, startPatch, switchOnce } from "../../server/bot/switching.ts";
-import { ALICE, makeWorld, ROOM, START, type World } from "./world.ts";
+import { patchOf, resumeSwitch, type SwitchContext, switchOnce } from "../../server/bot/switching.ts";
+import { ALICE, makeWorld, ROOM, START, toggleNamed, type World } from "./world.ts";
 
 const patch = { enabled: false, until: null, requestedBy: ALICE, reason: "r" };
+
+const asked = { sender: ALICE, room: ROOM, now: START + 1, timeZone: "UTC" };
 
 const begin = (world: World) => {
   const { toggles, clock } = world.live();
@@ -27,17 +29,49 @@ const ended = async <T>(world: World, work: Promise<T>): Promise<T> => {
 };
 
 t.test("a time ends at a whole second, not before it is over", async (t) => {
-  t.match(startPatch({ verb: "start", seconds: 60 }, { sender: ALICE, room: ROOM, now: START + 1 }), {
+  t.match(patchOf({ verb: "start", seconds: 60 }, toggleNamed("web"), asked), {
     enabled: true,
     until: "2026-11-22T08:01:01Z",
   });
+});
+
+t.test("a time of day is the next one in the zone", async (t) => {
+  const berlin = { ...asked, timeZone: "Europe/Berlin" };
+  t.match(patchOf({ verb: "start", time: "18:00" }, toggleNamed("web"), berlin), {
+    enabled: true,
+    until: "2026-11-22T17:00:00Z",
+  });
+});
+
+t.test("a stop for later keeps it on until then, and starts nothing", async (t) => {
+  const later = { verb: "stop", seconds: 60 } as const;
+  t.match(patchOf(later, toggleNamed("web"), asked), { enabled: true, until: "2026-11-22T08:01:01Z" });
+  t.equal(patchOf(later, toggleNamed("web", { enabled: false }), asked), undefined);
+  t.equal(patchOf(later, toggleNamed("web", { until: "2026-11-22T07:00:00Z" }), asked), undefined);
+  t.match(patchOf({ verb: "stop" }, toggleNamed("web"), asked), { enabled: false, until: null });
+});
+
+t.test("a stop for later starts nothing that was stopped in between", async (t) => {
+  const world = makeWorld();
+  const { context, toggle, begun } = begin(world);
+  world.edit("web", { enabled: false });
+  const result = await ended(
+    world,
+    switchOnce(context, toggle, (now) => patchOf({ verb: "stop", seconds: 60 }, now, asked)),
+  );
+  t.equal(result.kind, "idle");
+  t.equal(begun.length, 1, "what it began with was refused");
+  t.equal(world.toggles.get("web")?.spec.enabled, false);
 });
 
 t.test("a Toggle that changed since it was looked up is switched at its new generation", async (t) => {
   const world = makeWorld();
   const { context, begun, toggle } = begin(world);
   world.edit("web", { replicas: 5 });
-  const result = await ended(world, switchOnce(context, toggle, patch));
+  const result = await ended(
+    world,
+    switchOnce(context, toggle, () => patch),
+  );
   t.equal(result.kind, "switched");
   t.same(
     begun.map(({ generation }) => generation),
@@ -49,7 +83,7 @@ t.test("a patch that arrives late does not undo what somebody did meanwhile", as
   const world = makeWorld();
   const { context, toggle } = begin(world);
   world.mood.api = "applies late";
-  const work = switchOnce(context, toggle, patch);
+  const work = switchOnce(context, toggle, () => patch);
   await world.pass(1000);
   world.edit("web", { replicas: 5 });
   t.same(await ended(world, work), { kind: "failed", why: "unavailable" });
@@ -59,7 +93,10 @@ t.test("a patch that arrives late does not undo what somebody did meanwhile", as
 t.test("a Toggle that was deleted and made anew is not taken for the one that was switched", async (t) => {
   const world = makeWorld();
   const { context, begun, toggle } = begin(world);
-  await ended(world, switchOnce(context, toggle, patch));
+  await ended(
+    world,
+    switchOnce(context, toggle, () => patch),
+  );
   world.remove("web");
   world.create("web");
   const [first] = begun;
@@ -86,7 +123,11 @@ t.test(
       const world = makeWorld();
       const { context, toggle } = begin(world);
       const begun = { toggle: "web", uid: "uid-web", generation: 1, patch };
-      if (before === "applied") await ended(world, switchOnce(context, toggle, patch));
+      if (before === "applied")
+        await ended(
+          world,
+          switchOnce(context, toggle, () => patch),
+        );
       if (before === "changed") world.edit("web", { replicas: 5 });
       const result = await ended(
         world,
@@ -115,6 +156,9 @@ t.test("whoever lost the right in between does not switch", async (t) => {
   const world = makeWorld();
   const { context, toggle } = begin(world);
   world.edit("web", { replicas: 5 });
-  const result = await ended(world, switchOnce({ ...context, mayUse: () => false }, toggle, patch));
+  const result = await ended(
+    world,
+    switchOnce({ ...context, mayUse: () => false }, toggle, () => patch),
+  );
   t.same([result.kind, world.effects], ["hidden", []]);
 });

@@ -48,6 +48,7 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
       maxAgeSeconds: 120,
       echo: false,
       addressing: { mode: "auto", prefix: "!", bare: false },
+      timeZone: "UTC",
       metrics: {
         command: (verb, outcome) => commands.push({ verb, outcome }),
         patched: () => {},
