@@ -55,11 +55,15 @@ export const openChatRoom = async (options: {
     store,
     chat: {
       send: async (room, text, transaction) => {
-        show({ answer: transaction, edited: false, text });
+        show({ answer: transaction, edited: false, text: typeof text === "string" ? text : text() });
         return { room, id: transaction };
       },
+      echo: async () => {},
       react: async () => {},
-      edit: async (answer, text) => show({ answer: answer.id, edited: true, text }),
+      edit: async (answer, edit) => {
+        const text = typeof edit === "string" ? edit : edit.text();
+        if (text !== undefined) show({ answer: answer.id, edited: true, text });
+      },
     },
     toggles,
     access: createAccess([USER]),
@@ -70,7 +74,13 @@ export const openChatRoom = async (options: {
     echo: false,
     addressing: { mode: "always", prefix: "!", bare: true },
     timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    metrics: { command: () => {}, patched: () => {}, answered: () => {}, refused: () => {} },
+    metrics: {
+      command: () => {},
+      patched: () => {},
+      answered: () => {},
+      refused: () => {},
+      sendRefused: () => {},
+    },
     logger,
   });
   runner.start();

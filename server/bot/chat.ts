@@ -51,18 +51,44 @@ export type Thread = {
   readonly after: string;
 };
 
+/** The text of a message, asked for when it is sent: it may have to wait, and would be old by then. */
+export type Text = string | (() => string);
+
+/** What an answer is changed to; unless it is a text it is asked for when it is sent. */
+export type Edit =
+  | string
+  | {
+      /** Undefined where there is nothing to change any more. */
+      text(): string | undefined;
+      /** Whether no other comes after it. */
+      isLast(): boolean;
+    };
+
 /**
  * Where answers go. All calls are repeated safely with the same `transaction`: the room then shows it once, even
  * where the bot was killed in between. https://spec.matrix.org/latest/client-server-api/#transaction-identifiers
+ * A limit of the homeserver is waited for: what is most urgent goes first.
+ * @throws SendRefused where sending again makes no sense, and other errors where it does
  */
 export type Chat = {
-  /** Sends `text` (plain text, may have several lines) to a room. */
-  send(room: string, text: string, transaction: string, thread?: Thread): Promise<Answer>;
-  /** Reacts to an event with an emoji. */
+  /** Sends text (plain, may have several lines) to a room. */
+  send(room: string, text: Text, transaction: string, thread?: Thread): Promise<Answer>;
+  /** The same for what is left out where the homeserver limits what the bot sends. */
+  echo(room: string, text: string, transaction: string): Promise<void>;
+  /** Reacts to an event with an emoji; it is left out in the same way. */
   react(to: Answer, emoji: string, transaction: string): Promise<void>;
   /** Replaces the text of an answer. */
-  edit(answer: Answer, text: string, transaction: string): Promise<void>;
+  edit(answer: Answer, edit: Edit, transaction: string): Promise<void>;
 };
+
+/** The room does not take the message from the bot, for good. `code` says why: `M_FORBIDDEN`. */
+export class SendRefused extends Error {
+  readonly code: string;
+  constructor(code: string) {
+    super(`the room does not take the message: ${code}`);
+    this.code = code;
+  }
+}
 
 /** Why a message of an encrypted room is not obeyed. */
 export type RefusalReason =

@@ -22,6 +22,8 @@ export type BotMetrics = {
   undecryptable(): void;
   /** A message that was not obeyed: `not-allowed`, `too-old`, `plain-text`, `identity-changed`, … */
   refused(reason: string): void;
+  /** A message that a room does not take from the bot, by the homeserver's code: `M_FORBIDDEN`. */
+  sendRefused(code: string): void;
   /** The identity of an allowed user is not the one that was pinned. */
   identityChanged(): void;
   /** One invitation: `accepted`, `refused` or `failed`. */
@@ -41,6 +43,9 @@ const BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /** A label's value can't be a message, a name or an error's text: those would be as many series as there are of them. */
 const bounded = (value: string): string => (/^[a-z][a-z-]{0,31}$/.test(value) ? value : "other");
+
+/** Those that are counted by name: a homeserver could make up any number of others. */
+const CODES: ReadonlySet<string> = new Set(["M_FORBIDDEN", "M_NOT_FOUND", "M_TOO_LARGE", "M_UNKNOWN"]);
 
 /**
  * Registers the metrics; to be called once for a registry.
@@ -65,6 +70,11 @@ export const createBotMetrics = (registry: Registry, clock: () => number = Date.
   const renewals = counter("session_renewals_total", "Access tokens that expired and were replaced.");
   const undecryptable = counter("undecryptable_total", "Messages that could not be decrypted.");
   const refused = counter("refused_total", "Messages that were not obeyed, by reason.", "reason");
+  const unsent = counter(
+    "sends_refused_total",
+    "Messages that a room did not take from the bot, by the homeserver's code.",
+    "code",
+  );
   const identities = counter("identity_changes_total", "Changes of an allowed user's identity.");
   const invitations = counter("invitations_total", "Invitations by outcome.", "outcome");
   const watch = gauge("toggles_watch_up", "1 while the Toggles are watched, else 0.");
@@ -92,6 +102,7 @@ export const createBotMetrics = (registry: Registry, clock: () => number = Date.
     sessionRenewed: () => renewals.inc(),
     undecryptable: () => undecryptable.inc(),
     refused: (reason) => refused.inc({ reason: bounded(reason) }),
+    sendRefused: (code) => unsent.inc({ code: CODES.has(code) ? code : "other" }),
     identityChanged: () => identities.inc(),
     invitation: (outcome) => invitations.inc({ outcome: bounded(outcome) }),
     watching: (up) => watch.set(up ? 1 : 0),

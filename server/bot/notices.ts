@@ -3,7 +3,7 @@
 // has changed.
 import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
-import type { Chat, IdentityChange, Message, UnreadMessage } from "./chat.ts";
+import { type Chat, type IdentityChange, type Message, SendRefused, type UnreadMessage } from "./chat.ts";
 import { type Entry, type Journal, type Notice, UNREAD } from "./journal.ts";
 import { type Sending, transactionOf } from "./outbox.ts";
 
@@ -193,9 +193,9 @@ export const createIdentityNotices = (options: IdentityNoticesOptions): Identity
       () => {
         if (!closed) acknowledge(change);
       },
-      () => {
+      (error: unknown) => {
         if (closed) return;
-        if (retries === 0) {
+        if (retries === 0 || error instanceof SendRefused) {
           // Where the user speaks next, unless there is a newer change to tell.
           if (!waiting.has(change.user)) waiting.set(change.user, change);
           return;

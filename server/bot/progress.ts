@@ -6,7 +6,7 @@ import { type Clock, createTimers } from "../time.ts";
 import type { Answer, Chat } from "./chat.ts";
 import type { FollowedToggle, Journal } from "./journal.ts";
 import type { Sending } from "./outbox.ts";
-import { transactionOf } from "./outbox.ts";
+import { settledText, transactionOf } from "./outbox.ts";
 import { isSettled, overdueText, stateText } from "./state-text.ts";
 
 const MINUTE_MS = 60_000;
@@ -36,6 +36,8 @@ type Followed = {
 
 export type Progress = {
   follow(followed: Followed): void;
+  /** What there is to say now of what an answer follows; undefined where what is known is older than its switch. */
+  textOf(following: FollowedToggle): string | undefined;
   /** A state that is newer than the watch's: what a patch answered. */
   seen(toggle: Toggle): void;
   /** Stops; what is followed stays in the journal. */
@@ -59,15 +61,18 @@ type Follower = {
   readonly followed: Followed;
   edits: number;
   shown: string | undefined;
+  /** The newest, until it was sent. */
   next: Sight | undefined;
-  /** An edit is being sent, or waits for its second. */
+  /** The one that an edit was last sent with. */
+  sent: Sight | undefined;
+  /** An edit is being sent, or waits for its second, or for a limit of the homeserver. */
   busy: boolean;
   editedAt: number;
 };
 
 /** What there is to say of `toggle`, which is followed; undefined where what is known is older than the switch. */
 const sightOf = (
-  { following }: Followed,
+  following: FollowedToggle,
   toggle: Toggle | undefined,
   { current, now }: { current: boolean; now: number },
 ): Sight | undefined => {
@@ -108,11 +113,7 @@ class Editing {
     if (follower.busy || follower.next === undefined) return;
     if (follower.next.text === follower.shown && !follower.next.last) return;
     follower.busy = true;
-    const run = () => {
-      const { next } = follower;
-      follower.next = undefined;
-      if (next !== undefined) this.#options.track(this.#edit(follower, next));
-    };
+    const run = () => this.#options.track(this.#edit(follower));
     const wait = follower.editedAt + BETWEEN_EDITS_MS - this.#options.clock.now();
     if (wait <= 0) run();
     else this.#work.later(wait, run);
@@ -125,15 +126,19 @@ class Editing {
     this.#options.journal.step(id, { state: "done", shown, edits });
   }
 
-  async #edit(follower: Follower, { text, last }: Sight): Promise<void> {
-    if (text !== follower.shown && !(await this.#send(follower, text))) return;
+  async #edit(follower: Follower): Promise<void> {
+    if (follower.next?.text === follower.shown) follower.sent = follower.next;
+    else if (!(await this.#send(follower))) return;
+    const { next, sent } = follower;
     follower.busy = false;
-    if (last) this.finish(follower);
-    else this.pump(follower);
+    // What has changed meanwhile is not said any more once the last word is.
+    if (sent?.last === true) return this.finish(follower);
+    if (next === sent) follower.next = undefined;
+    this.pump(follower);
   }
 
   /** False: nothing more is to be sent. */
-  async #send(follower: Follower, text: string): Promise<boolean> {
+  async #send(follower: Follower): Promise<boolean> {
     const { clock, chat, sending, journal } = this.#options;
     const { id, answer, following } = follower.followed;
     // Counted first: after a kill the same number must not carry another text, which the server would drop.
@@ -142,9 +147,22 @@ class Editing {
     journal.step(id, { state: "answered", answer: answer.id, following, edits });
     const transaction = transactionOf(id, `edit-${edits}`);
     const what = { part: "edit", room: answer.room, forMs: EDIT_FOR_MS } as const;
-    await sending.attempt(what, () => chat.edit(answer, text, transaction));
+    const settled = settledText(() => {
+      follower.sent = follower.next;
+      return follower.next?.text;
+    });
+    const edit = {
+      // What it has become again meanwhile needs no edit.
+      text: () => (settled.text() === follower.shown ? undefined : settled.last),
+      isLast: () => follower.next?.last === true,
+    };
+    await sending.attempt(what, () => settled.attempt(() => chat.edit(answer, edit, transaction)));
     if (sending.stopped || this.#work.closed) return false;
-    follower.shown = text;
+    if (sending.isRefused(answer.room)) {
+      this.finish(follower);
+      return false;
+    }
+    follower.shown = settled.last;
     follower.editedAt = clock.now();
     return true;
   }
@@ -198,12 +216,21 @@ class FollowedAnswers implements Progress {
   follow(followed: Followed): void {
     const { toggles } = this.#options;
     const { id, following, edits, shown } = followed;
-    const follower = { followed, edits, shown, next: undefined, busy: false, editedAt: -Infinity };
+    const follower = {
+      ...{ followed, edits, shown, next: undefined, sent: undefined },
+      ...{ busy: false, editedAt: -Infinity },
+    };
     this.#followers.set(id, follower);
     if (this.#followers.size === 1) this.#work.later(LOOK_MS, () => this.#lookAll());
     const toggle = toggles.find(following.toggle);
     // Right after a start the memory may be empty: only a watch that is up says "deleted".
     if (toggle !== undefined || toggles.state().ok) this.#look(follower, toggle);
+  }
+
+  textOf(following: FollowedToggle): string | undefined {
+    const { toggles, clock } = this.#options;
+    const known = { current: toggles.state().ok, now: clock.now() };
+    return sightOf(following, toggles.find(following.toggle), known)?.text;
   }
 
   seen(toggle: Toggle): void {
@@ -234,9 +261,10 @@ class FollowedAnswers implements Progress {
       if (!follower.busy) this.#editing.finish(follower);
       return;
     }
-    // After the last word there is none.
-    if (follower.next?.last === true) return;
-    const sight = sightOf(follower.followed, toggle, { current: toggles.state().ok, now: clock.now() });
+    const sight = sightOf(follower.followed.following, toggle, {
+      current: toggles.state().ok,
+      now: clock.now(),
+    });
     if (sight === undefined) return;
     follower.next = sight;
     this.#editing.pump(follower);

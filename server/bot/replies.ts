@@ -10,7 +10,7 @@ import type { Chat, Thread } from "./chat.ts";
 import type { Decision } from "./execute.ts";
 import type { Entry, FollowedToggle, Journal, Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
-import { type Sending, transactionOf } from "./outbox.ts";
+import { type Sending, type SettledText, settledText, transactionOf } from "./outbox.ts";
 import { FOLLOWED_MS, type Progress } from "./progress.ts";
 import { isSettled } from "./state-text.ts";
 import { visibleTo } from "./toggle-choice.ts";
@@ -26,7 +26,7 @@ export type CommandLog = {
 };
 
 /** The thread of the message `id`, in which its answer stays. */
-export const threadOf = (id: string, { thread }: Pick<Entry, "thread">): Thread | undefined =>
+const threadOf = (id: string, { thread }: Pick<Entry, "thread">): Thread | undefined =>
   thread === undefined ? undefined : { root: thread, after: id };
 
 export type AnsweringOptions = {
@@ -43,8 +43,8 @@ export type AnsweringOptions = {
 export type Answering = {
   /** Writes a decision down. */
   decide(id: string, entry: Entry, decision: Decision): Decided;
-  /** Sends the answer of what was decided, and follows what was switched; before or after a restart. */
-  answer(id: string, entry: Entry, decided: Decided): Promise<void>;
+  /** Sends the answer of what was decided, and follows what was switched. `again`: it may have been sent before a restart. */
+  answer(id: string, entry: Entry, decided: Decided, again?: boolean): Promise<void>;
   /** Goes on with an answer that was sent. `shown`: its text, where that is known. */
   follow(id: string, entry: Entry, answered: Omit<Answered, "state">, shown?: string): void;
 };
@@ -77,6 +77,27 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
       mayUse: (toggle) => access.mayUse(toggle, { sender, room }),
     });
 
+  /** An answer may have to wait for long: it then says how its Toggle is by then. */
+  const newestText = ({ text, following }: Decided) => {
+    const newest = () => following && progress.textOf(following);
+    const before = newest();
+    return () => {
+      const now = newest();
+      return now === before ? text : (now ?? text);
+    };
+  };
+
+  const send = (id: string, entry: Entry, { text }: Pick<SettledText, "text">) =>
+    chat.send(entry.room, () => text() ?? "", transactionOf(id, "answer"), threadOf(id, entry));
+
+  const giveUp = (id: string, { room, sender, verb }: Entry): void => {
+    if (sending.stopped) return;
+    if (!sending.isRefused(room)) {
+      logger.warn({ verb, room, sender }, "an answer could not be sent, and is given up");
+    }
+    journal.step(id, { state: "done", edits: 0 });
+  };
+
   return {
     follow,
     decide(id, entry, { outcome, text, toggle, switched }) {
@@ -98,21 +119,18 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
       if (switched !== undefined) progress.seen(switched);
       return decided;
     },
-    async answer(id, entry, { text, toggle, following }) {
-      const { room, sender, verb, sentAt } = entry;
-      const sent = await sending.attempt({ part: "answer", room, forMs: ANSWER_FOR_MS }, () =>
-        chat.send(room, text, transactionOf(id, "answer"), threadOf(id, entry)),
-      );
-      if (sent === undefined && sending.stopped) return;
-      if (sent === undefined) {
-        logger.warn({ verb, room, sender }, "an answer could not be sent, and is given up");
-        return journal.step(id, { state: "done", edits: 0 });
-      }
+    async answer(id, entry, decided, again = false) {
+      const { room, verb, sentAt } = entry;
+      const { toggle, following } = decided;
+      const settled = settledText(again ? () => decided.text : newestText(decided));
+      const what = { part: "answer", room, forMs: ANSWER_FOR_MS } as const;
+      const sent = await sending.attempt(what, () => settled.attempt(() => send(id, entry, settled)));
+      if (sent === undefined) return giveUp(id, entry);
       metrics.answered(clock.now() - sentAt);
       if (following !== undefined) {
         const answered = { answer: sent.id, following, edits: 0 };
         journal.step(id, { state: "answered", ...answered });
-        return follow(id, entry, answered, text);
+        return follow(id, entry, answered, again ? undefined : settled.last);
       }
       const isRefreshed = toggle !== undefined || Object.hasOwn(REFRESHED, verb);
       const shown = { id: sent.id, ...(toggle !== undefined && { toggle }) };

@@ -11,10 +11,10 @@ import { AT_ONCE, createIntake, ECHO, type Intake } from "./intake.ts";
 import { type Entry, openJournal, type Pending, type Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createMissedCommandNotices, createRateLimitedNotices, type RateLimitedNotices } from "./notices.ts";
-import { createSending, type SendReport, transactionOf } from "./outbox.ts";
+import { createSending, type Sending, type SendReport, transactionOf } from "./outbox.ts";
 import { type OwnMessages, openOwnMessages } from "./own-messages.ts";
 import { createProgress } from "./progress.ts";
-import { type CommandLog, createAnswering, createRefresh, type Refresh, threadOf } from "./replies.ts";
+import { type CommandLog, createAnswering, createRefresh, type Refresh } from "./replies.ts";
 import type { BotStore } from "./store.ts";
 import { withReadYourWrites } from "./toggle-choice.ts";
 
@@ -40,7 +40,7 @@ export type RunnerOptions = {
   readonly addressing: Addressing;
   /** TIME_ZONE */
   readonly timeZone: string;
-  readonly metrics: Pick<BotMetrics, "command" | "patched" | "answered" | "refused">;
+  readonly metrics: Pick<BotMetrics, "command" | "patched" | "answered" | "refused" | "sendRefused">;
   readonly logger: CommandLog;
   /** Told of each try to send something. */
   readonly onSend?: (report: SendReport) => void;
@@ -91,6 +91,15 @@ const keeping = (chat: Chat, own: OwnMessages): Chat => ({
   },
 });
 
+/** A room in which the bot may not speak is told of once, until it may again. */
+const tellUnsent = ({ metrics, logger }: RunnerOptions, sending: Sending, report: SendReport): void => {
+  if (report.code !== undefined) metrics.sendRefused(report.code);
+  if (report.outcome === "sent" || (report.outcome === "refused" && sending.isRefused(report.room))) return;
+  const said =
+    report.outcome === "refused" ? "the bot may not speak in a room" : "the chat did not take a message";
+  logger.warn(report, said);
+};
+
 const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
   const { access, clock, metrics, logger, defaultName } = options;
   const own = openOwnMessages(options.store, clock);
@@ -104,7 +113,7 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
     onUnreadable: (key) => logger.warn({ key }, "an entry of the journal can't be read, and is left out"),
   });
   const sending = createSending(clock, (report) => {
-    if (report.outcome !== "sent") logger.warn(report, "the chat did not take a message");
+    tellUnsent(options, sending, report);
     options.onSend?.(report);
   });
   const { track, idle } = createTasks((err) => {
@@ -142,10 +151,8 @@ const createRunning = ({ access, clock }: RunnerOptions, parts: Parts) => {
     if (text === undefined) return Promise.resolve();
     const { room, shared } = entry;
     const transaction = transactionOf(id, "echo");
-    return sending.attempt({ part: "echo", room, forMs: ECHO_FOR_MS }, async () =>
-      shared === true
-        ? chat.react({ room, id }, ECHO, transaction)
-        : void (await chat.send(room, text, transaction, threadOf(id, entry))),
+    return sending.attempt({ part: "echo", room, forMs: ECHO_FOR_MS }, () =>
+      shared === true ? chat.react({ room, id }, ECHO, transaction) : chat.echo(room, text, transaction),
     );
   };
 
@@ -192,7 +199,7 @@ const resume = ({ journal, answering, track }: Parts, run: (pending: Pending) =>
   for (const pending of journal.pending()) {
     const { id, entry } = pending;
     const { step } = entry;
-    if (step.state === "decided") track(answering.answer(id, entry, step));
+    if (step.state === "decided") track(answering.answer(id, entry, step, true));
     else if (step.state === "answered") answering.follow(id, entry, step);
     else run(pending);
   }

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends the bot's answers to rooms, encrypted where the room is, in order within each room.
-
+// Sends the bot's answers to rooms, encrypted where the room is.
 import { Type } from "@sinclair/typebox";
-import type { Answer, Chat, Thread } from "../bot/chat.ts";
+import { type Answer, type Chat, SendRefused, type Thread } from "../bot/chat.ts";
 import { compileSchema } from "../http/validation.ts";
-import { createKeyedQueue } from "../queue.ts";
 import type { Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
 import type { MatrixAnswer, MatrixFault } from "./http.ts";
-import { RequestFailed, retryAfterOf } from "./request-failed.ts";
+import { isTransient, RequestFailed, retryAfterOf } from "./request-failed.ts";
 import type { RoomEncryption } from "./room-encryption.ts";
 import type { Rooms } from "./rooms.ts";
+import { createSendOrder, type Job, type Sent, URGENCY } from "./send-order.ts";
 
 export type ChatOptions = {
   requests: Pick<AuthorizedRequests, "request">;
   rooms: Rooms;
   crypto: Pick<RoomEncryption, "encrypt" | "flush">;
+  /** Milliseconds, monotonic. */
+  now: () => number;
   sleep: Sleep;
   signal: AbortSignal;
 };
 
-const Sent = compileSchema(Type.Object({ event_id: Type.String() }));
+const SentEvent = compileSchema(Type.Object({ event_id: Type.String() }));
 
 const TIMEOUT_MS = 20_000;
 /** A homeserver that wants to be left alone for longer fails the call. */
@@ -31,27 +32,31 @@ const MAX_LIMIT_MS = 60_000;
  * the same transaction. Here only a limit is waited for (M_LIMIT_EXCEEDED), because the homeserver says for how long.
  */
 export const createChat = (options: ChatOptions): Chat => {
-  const { requests, rooms, crypto, sleep, signal } = options;
-  /** A room takes one message at a time. */
-  const queue = createKeyedQueue();
+  const { requests, rooms, crypto, now, signal } = options;
+  const order = createSendOrder(options);
 
-  const put = async (room: string, type: string, content: unknown, transaction: string): Promise<string> => {
-    for (;;) {
-      const answer = await requests.request({
-        method: "PUT",
-        path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/send/${type}/${encodeURIComponent(transaction)}`,
-        body: content,
-        timeoutMs: TIMEOUT_MS,
-        signal,
-      });
-      if (answer.ok) return sentId(answer);
-      const limit = limitOf(answer);
-      if (limit === undefined || signal.aborted) throw new RequestFailed(answer);
-      await sleep(limit, signal);
-    }
+  const put = async (
+    room: string,
+    type: string,
+    content: unknown,
+    transaction: string,
+  ): Promise<Sent<string>> => {
+    const sentAt = now();
+    const answer = await requests.request({
+      method: "PUT",
+      path: `/_matrix/client/v3/rooms/${encodeURIComponent(room)}/send/${type}/${encodeURIComponent(transaction)}`,
+      body: content,
+      timeoutMs: TIMEOUT_MS,
+      signal,
+    });
+    if (answer.ok) return { value: sentId(answer) };
+    const limit = limitOf(answer);
+    if (limit === undefined || signal.aborted) throw new RequestFailed(answer);
+    // The homeserver counts from when it was asked; Synapse answers half a second later.
+    return { limitedFor: Math.max(0, limit - (now() - sentAt)) };
   };
 
-  const sendContent = async (room: string, content: object, transaction: string): Promise<string> => {
+  const message = async (room: string, content: object, transaction: string): Promise<Sent<string>> => {
     const type = "m.room.message";
     if (!(await rooms.isEncrypted(room))) return put(room, type, content, transaction);
     const encrypted = await crypto.encrypt(room, type, content);
@@ -60,26 +65,68 @@ export const createChat = (options: ChatOptions): Chat => {
     return put(room, "m.room.encrypted", encrypted, transaction);
   };
 
+  /** Undefined where it is optional, and left out. */
+  const run = (
+    room: string,
+    urgency: Job<string>["urgency"],
+    send: Job<string>["send"],
+  ): Promise<string | undefined> => translated(order.run({ room, urgency, send }));
+
   return {
-    send: (room, text, transaction, thread) =>
-      queue.run(room, async () => {
-        const content = { ...notice(text), ...(thread !== undefined && inThread(thread)) };
-        return { room, id: await sendContent(room, content, transaction) };
-      }),
+    async send(room, text, transaction, thread) {
+      const id = await run(
+        room,
+        () => URGENCY.answer,
+        () => {
+          const content = notice(typeof text === "string" ? text : text());
+          return message(room, { ...content, ...(thread !== undefined && inThread(thread)) }, transaction);
+        },
+      );
+      if (id === undefined) throw new Error("an answer was left out");
+      return { room, id };
+    },
+    async echo(room, text, transaction) {
+      await run(
+        room,
+        () => URGENCY.optional,
+        () => message(room, notice(text), transaction),
+      );
+    },
     // Reactions are not encrypted: homeservers count them.
-    react: ({ room, id }, emoji, transaction) =>
-      queue.run(room, async () => {
-        await put(room, "m.reaction", annotation(id, emoji), transaction);
-      }),
-    edit: ({ room, id }, text, transaction) =>
-      queue.run(room, async () => {
-        await sendContent(room, replacement(id, text), transaction);
-      }),
+    async react({ room, id }, emoji, transaction) {
+      await run(
+        room,
+        () => URGENCY.optional,
+        () => put(room, "m.reaction", annotation(id, emoji), transaction),
+      );
+    },
+    async edit({ room, id }, edit, transaction) {
+      const { text, isLast } = typeof edit === "string" ? { text: () => edit, isLast: () => true } : edit;
+      await run(
+        room,
+        () => (isLast() ? URGENCY.lastEdit : URGENCY.edit),
+        async () => {
+          const newest = text();
+          return newest === undefined ? { value: "" } : message(room, replacement(id, newest), transaction);
+        },
+      );
+    },
   };
 };
 
+/** What the homeserver refuses for good comes out as SendRefused. */
+const translated = async <T>(work: Promise<T>): Promise<T> => {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof RequestFailed)) throw error;
+    const { fault } = error;
+    throw fault.kind === "matrix" && !isTransient(fault) ? new SendRefused(fault.errcode) : error;
+  }
+};
+
 const sentId = ({ status, body }: Extract<MatrixAnswer, { ok: true }>): string => {
-  if (Sent.Check(body)) return body.event_id;
+  if (SentEvent.Check(body)) return body.event_id;
   throw new RequestFailed({ ok: false, kind: "not-json", status });
 };
 

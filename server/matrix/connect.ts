@@ -187,7 +187,7 @@ const createReceiver = (
  * @throws RequestFailed when the homeserver can't be asked who the bot is
  */
 export const connectToMatrix = async (options: MatrixConnectionOptions): Promise<MatrixConnection> => {
-  const { store, sleep } = options;
+  const { store, now, sleep } = options;
   const ending = createEnding(options.onEnd);
   const { signal, stop, tellNothing } = ending;
   const sender = await openSender(options, ending);
@@ -196,7 +196,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
   return {
     userId: requests.userId,
     sdk: client.sdk,
-    chat: createChat({ requests, rooms, crypto: client, sleep, signal }),
+    chat: createChat({ requests, rooms, crypto: client, now, sleep, signal }),
     start() {
       // A sync without a position brings the pending invitations by itself.
       if (store.get("sync", "token") !== undefined) invitations.takePending();

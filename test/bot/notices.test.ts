@@ -2,7 +2,7 @@
 // Tests the notices to rooms. Missed commands: a room that rejects messages delays no other. Unreadable or refused messages: at
 // once, and of many one notice a minute. A user's new identity: when, where, how often, and while the chat is unreachable.
 import t from "tap";
-import type { IdentityChange } from "../../server/bot/chat.ts";
+import type { IdentityChange, Text } from "../../server/bot/chat.ts";
 import { createIdentityNotices, createMissedCommandNotices, missedText } from "../../server/bot/notices.ts";
 import { createSending } from "../../server/bot/outbox.ts";
 import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM } from "./world.ts";
@@ -104,7 +104,7 @@ const change = (user: string, number = 1, isObeyed = true): IdentityChange => ({
   isObeyed,
 });
 
-type Send = { room: string; text: string; transaction: string };
+type Send = { room: string; text: Text; transaction: string };
 
 const start = () => {
   const world = makeWorld();

@@ -135,6 +135,108 @@ t.test("a room that never takes the answer is given up after an hour", async (t)
   t.ok(world.logged.some(({ message }) => message.includes("given up")));
 });
 
+t.test(
+  "a room in which the bot may not speak: told once with its code, counted, and not tried again",
+  async (t) => {
+    const world = makeWorld();
+    const sends: string[] = [];
+    const { runner } = world.live(() => true, {
+      onSend: ({ part, outcome }) => sends.push(`${part} ${outcome}`),
+    });
+    world.mood.chat = "mute";
+    for (const text of ["stop", "status", "help"]) runner.accept(world.message(text), now);
+    await world.pass(4_000_000);
+    t.equal(world.effects.length, 1);
+    t.same(sends.sort(), Array(3).fill("answer refused"));
+    t.same(world.unsent, Array(3).fill("M_FORBIDDEN"));
+    const told = world.logged.filter(({ message }) => message !== "command");
+    t.match(told, [
+      { fields: { room: ROOM, code: "M_FORBIDDEN" }, message: "the bot may not speak in a room" },
+    ]);
+    t.equal(told.length, 1);
+    world.mood.chat = "up";
+    runner.accept(world.message("help"), now);
+    await world.pass(0);
+    world.mood.chat = "mute";
+    runner.accept(world.message("help"), now);
+    await world.pass(10_000);
+    t.equal(
+      world.logged.filter(({ message }) => /may not speak/.test(message)).length,
+      2,
+      "and again after it could",
+    );
+  },
+);
+
+t.test("a room that mutes the bot while it follows a switch gets no further try", async (t) => {
+  const world = makeWorld();
+  const sends: string[] = [];
+  const { runner } = world.live(() => true, {
+    onSend: ({ part, outcome }) => sends.push(`${part} ${outcome}`),
+  });
+  runner.accept(world.message("stop"), now);
+  await world.pass(2000);
+  world.mood.chat = "mute";
+  for (let replicas = 3; replicas >= 0; replicas -= 1) {
+    world.becomes("web", "Stopping", { replicas });
+    await world.pass(5000);
+  }
+  t.same(sends, ["answer sent", "edit refused"]);
+});
+
+t.test("an answer that had to wait says how it is then", async (t) => {
+  const world = makeWorld();
+  const live = world.live();
+  await live.runner.close();
+  const gate = Promise.withResolvers<void>();
+  const { runner } = world.live(() => true, {
+    chat: {
+      ...live.chat,
+      send: async (room, text, ...rest) => {
+        await gate.promise;
+        const shown = typeof text === "string" ? text : text();
+        world.said.push({ id: "$a", room, text: shown, transaction: rest[0], edits: [], step: 0 });
+        return { room, id: "$a" };
+      },
+    },
+  });
+  runner.accept(world.message("stop"), now);
+  await world.pass(0);
+  world.becomes("web", "Off");
+  gate.resolve();
+  await world.pass(10_000);
+  t.match(world.said, [{ text: "web is off: 0 desired, 0 ready, 0 available.", edits: [] }]);
+});
+
+t.test("an edit that had to wait says how it is then, and is the only one", async (t) => {
+  const world = makeWorld();
+  const live = world.live();
+  await live.runner.close();
+  const gate = Promise.withResolvers<void>();
+  const edits: (string | undefined)[] = [];
+  const { runner } = world.live(() => true, {
+    chat: {
+      ...live.chat,
+      send: async (room) => ({ room, id: "$a" }),
+      edit: async (_answer, edit) => {
+        await gate.promise;
+        edits.push(typeof edit === "string" ? edit : edit.text());
+      },
+    },
+  });
+  runner.accept(world.message("stop"), now);
+  await world.pass(2000);
+  world.becomes("web", "Stopping");
+  await world.pass(2000);
+  world.becomes("web", "Off");
+  await world.pass(2000);
+  world.edit("web", { enabled: true });
+  world.becomes("web", "Running");
+  gate.resolve();
+  await world.pass(10_000);
+  t.same(edits, ["Changed again since. web is running: 3 desired, 3 ready, 3 available."]);
+});
+
 t.test("a reaction refreshes an answer and switches nothing", async (t) => {
   const world = makeWorld();
   const { runner } = world.live();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Provides doubles of Chat, Toggles, BotStore and Clock for one bot in the simulated world of chat commands.
-import type { Chat } from "../../server/bot/chat.ts";
+import { type Chat, SendRefused } from "../../server/bot/chat.ts";
 import type { Area, BotStore } from "../../server/bot/store.ts";
 import { FIELD_MANAGER } from "../../server/kubernetes/last-switch.ts";
 import type { ToggleResult, Toggles } from "../../server/kubernetes/toggles.ts";
@@ -115,27 +115,33 @@ export const chatOf = (state: WorldState, outside: Outside): Chat => {
     outside.asked(async () => {
       await settle();
       if (state.mood.chat === "away") throw new Error("away");
+      if (state.mood.chat === "mute") throw new SendRefused("M_FORBIDDEN");
       work();
     });
+  const send: Chat["send"] = async (room, text, transaction, thread) => {
+    const shown = typeof text === "string" ? text : text();
+    await homeserver(() => {
+      if (said.some((one) => one.transaction === transaction)) return;
+      const id = `$answer${said.length}`;
+      const where = thread === undefined ? {} : { thread: thread.root };
+      said.push({ id, room, text: shown, transaction, ...where, edits: [], step: state.nextStep() });
+    });
+    const one = said.find((other) => other.transaction === transaction);
+    if (one === undefined) throw new Error("it was sent");
+    return { room, id: one.id };
+  };
   return {
-    send: async (room, text, transaction, thread) => {
-      await homeserver(() => {
-        if (said.some((one) => one.transaction === transaction)) return;
-        const id = `$answer${said.length}`;
-        const where = thread === undefined ? {} : { thread: thread.root };
-        said.push({ id, room, text, transaction, ...where, edits: [], step: state.nextStep() });
-      });
-      const one = said.find((other) => other.transaction === transaction);
-      if (one === undefined) throw new Error("it was sent");
-      return { room, id: one.id };
-    },
+    send,
+    echo: async (...message) => void (await send(...message)),
     react: ({ id }, emoji) => homeserver(() => void state.reactions.set(id, emoji)),
-    edit: (answer, text, transaction) =>
-      homeserver(() => {
-        if (edited.has(transaction)) return;
+    edit: (answer, edit, transaction) => {
+      const text = typeof edit === "string" ? edit : edit.text();
+      return homeserver(() => {
+        if (edited.has(transaction) || text === undefined) return;
         edited.add(transaction);
         said.find(({ id }) => id === answer.id)?.edits.push(text);
-      }),
+      });
+    },
   };
 };
 

@@ -26,7 +26,8 @@ export const settle = (): Promise<void> => new Promise((resolve) => setImmediate
 /** How the API server and the homeserver are. */
 export type Mood = {
   api: "up" | ToggleFailure | "hangs" | "applies, then fails" | "applies late";
-  chat: "up" | "away";
+  /** `mute`: the bot may not speak in its rooms. */
+  chat: "up" | "away" | "mute";
   watch: boolean;
 };
 

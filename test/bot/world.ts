@@ -28,6 +28,7 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
   const { toggles, effects, effectTimes, effectSteps, said, reactions, mood, disk } = state;
   const commands: { verb: string; outcome: string }[] = [];
   const refused: string[] = [];
+  const unsent: string[] = [];
   const logged: { fields: unknown; message: string }[] = [];
   const log = (fields: unknown, message: string) => logged.push({ fields, message });
 
@@ -54,6 +55,7 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
         patched: () => {},
         answered: () => {},
         refused: (reason) => refused.push(reason),
+        sendRefused: (code) => unsent.push(code),
       },
       logger: { info: log, warn: log, error: log },
       ...options,
@@ -73,6 +75,7 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
     mood,
     commands,
     refused,
+    unsent,
     logged,
     disk,
     edit: (name: string, spec: Partial<ToggleSpec>, manager?: string) => state.edit(name, spec, manager),

@@ -53,6 +53,7 @@ const setUp = (
         await more.flush?.();
       },
     },
+    now: () => 0,
     sleep: async (ms) => void steps.push(`wait ${ms}`),
     signal: new AbortController().signal,
   });
