@@ -15,6 +15,7 @@ import { createInvitations, type InvitationOutcome } from "./invitations.ts";
 import { createLateKeys } from "./late-keys.ts";
 import type { Session } from "./login/outcome.ts";
 import { createMessageReplays } from "./message-replays.ts";
+import { createRoomUpgrades } from "./room-upgrades.ts";
 import { createRooms, type Rooms } from "./rooms.ts";
 import type { OpenedSession } from "./session.ts";
 import { createSyncLoop, type SyncOutcome } from "./sync-loop.ts";
@@ -141,9 +142,11 @@ const createReceiver = (
 ) => {
   const { store, mayTalk, handlers, logger, now, sleep, onInvitation, onSync, onReconnect } = options;
   const lateKeys = createLateKeys(store, now);
+  const upgrades = createRoomUpgrades({ requests, store, sleep, signal, logger });
   const invitations = createInvitations({
     requests,
     mayTalk,
+    isExpected: upgrades.isExpected.bind(upgrades),
     sleep,
     signal,
     logger,
@@ -156,6 +159,7 @@ const createReceiver = (
     lateKeys,
     replays: createMessageReplays(store),
     invitations,
+    upgrades,
     readGap: (bounds) => readTimelineGap(requests, bounds, signal),
     mayTalk,
     handlers,
@@ -179,7 +183,7 @@ const createReceiver = (
     ...(onSync !== undefined && { onSync }),
     ...(onReconnect !== undefined && { onReconnect }),
   });
-  return { invitations, connection };
+  return { invitations, upgrades, connection };
 };
 
 /**
@@ -192,7 +196,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
   const { signal, stop, tellNothing } = ending;
   const sender = await openSender(options, ending);
   const { requests, rooms, client } = sender;
-  const { invitations, connection } = createReceiver(options, sender, ending);
+  const { invitations, upgrades, connection } = createReceiver(options, sender, ending);
   return {
     userId: requests.userId,
     sdk: client.sdk,
@@ -200,6 +204,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
     start() {
       // A sync without a position brings the pending invitations by itself.
       if (store.get("sync", "token") !== undefined) invitations.takePending();
+      upgrades.takePending();
       connection.start();
     },
     lastGoodSync: connection.lastGoodSync,
@@ -209,7 +214,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
       void sleep(FINISH_MS, signal).then(stop);
       await connection.close();
       stop();
-      await invitations.idle();
+      await Promise.all([invitations.idle(), upgrades.idle()]);
     },
   };
 };

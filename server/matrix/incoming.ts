@@ -7,6 +7,7 @@ import type { LateKeys, Undecrypted } from "./late-keys.ts";
 import { isEdit, refreshOf, relationsOf, textOf } from "./message-event.ts";
 import type { MessageReplays } from "./message-replays.ts";
 import type { RoomEncryption } from "./room-encryption.ts";
+import type { RoomUpgrades } from "./room-upgrades.ts";
 import type { Rooms } from "./rooms.ts";
 import {
   type JoinedRoom,
@@ -40,6 +41,7 @@ export type IncomingOptions = {
   lateKeys: LateKeys;
   replays: MessageReplays;
   invitations: Pick<Invitations, "take">;
+  upgrades: Pick<RoomUpgrades, "take">;
   /** See readTimelineGap. @throws RequestFailed */
   readGap: (bounds: GapBounds) => Promise<TimelineGap>;
   /** Only their messages are waited for when the key is late. */
@@ -49,12 +51,16 @@ export type IncomingOptions = {
 
 export const createIncoming = (options: IncomingOptions): Incoming => ({
   async process(sync, syncToken) {
-    const { rooms, crypto, lateKeys, handlers } = options;
+    const { rooms, crypto, lateKeys, upgrades, handlers } = options;
     const joined = Object.entries(sync.rooms?.join ?? {});
     const timelines: Timeline[] = [];
     for (const [room, one] of joined) timelines.push(await wholeTimeline(options, room, one, syncToken));
     // Members first: their devices are then asked for together with the rest, before their messages are read.
-    for (const [room, joinedRoom] of joined) await rooms.apply(room, stateOf(joinedRoom));
+    for (const [room, joinedRoom] of joined) {
+      const state = stateOf(joinedRoom);
+      await rooms.apply(room, state);
+      upgrades.take(room, state);
+    }
     const isBefore = mattersToMessages(sync, joined);
     if (isBefore) await crypto.receive(sync);
     for (const [room] of joined) rooms.prepare(room);

@@ -2,10 +2,10 @@
 // Accepts invitations of those who may command the bot, and rejects all others silently.
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
-import { createBackoff, type Sleep } from "../time.ts";
+import type { Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
-import { describeFault, type MatrixAnswer } from "./http.ts";
-import { isTransient, retryAfterOf } from "./request-failed.ts";
+import { describeFault } from "./http.ts";
+import { persist } from "./persistent-request.ts";
 import { invitationsFilter } from "./sync-filter.ts";
 import { membershipOf, type StateEvent, stateEvent, syncResponse } from "./sync-response.ts";
 
@@ -23,6 +23,8 @@ export type Invitations = {
 export type InvitationsOptions = {
   requests: Pick<AuthorizedRequests, "userId" | "request">;
   mayTalk: (user: string) => boolean;
+  /** Whether the bot is to be in the room, whoever invites it. */
+  isExpected?: (room: string) => boolean;
   sleep: Sleep;
   /** Ends what is under way. */
   signal: AbortSignal;
@@ -33,29 +35,10 @@ export type InvitationsOptions = {
 /** Of joining other servers' rooms, which takes them a while. */
 const TIMEOUT_MS = 60_000;
 
-/** An invitation that can't be followed after these is left; the next start finds it again. */
-const MAX_RETRIES = 8;
-
-/** Repeats what may succeed later; undefined when it is to end. */
-const persist = async (
-  { sleep, signal }: InvitationsOptions,
-  send: () => Promise<MatrixAnswer>,
-): Promise<MatrixAnswer | undefined> => {
-  const backoff = createBackoff(MAX_RETRIES);
-  while (!signal.aborted) {
-    const answer = await send();
-    if (answer.ok || !isTransient(answer)) return answer;
-    const delay = backoff.failed(retryAfterOf(answer));
-    if (delay === undefined) return answer;
-    await sleep(delay, signal);
-  }
-  return undefined;
-};
-
 /** Follows the invitation, or declines it. */
 const answerInvitation = async (options: InvitationsOptions, room: string, sender: string): Promise<void> => {
   const { requests, signal, logger, onInvitation } = options;
-  const isWelcome = options.mayTalk(sender);
+  const isWelcome = options.mayTalk(sender) || options.isExpected?.(room) === true;
   const verb = isWelcome ? "join" : "leave";
   const answer = await persist(options, () =>
     requests.request({

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the filters of the sync requests. https://spec.matrix.org/latest/client-server-api/#filtering
 
-/** State that says who gets keys, and whether and how a room is encrypted. */
-const STATE_TYPES = ["m.room.member", "m.room.encryption", "m.room.history_visibility"];
+/** State that says who gets keys, whether and how a room is encrypted, and which room has taken its place. */
+const STATE_TYPES = ["m.room.member", "m.room.encryption", "m.room.history_visibility", "m.room.tombstone"];
 
 const TIMELINE_TYPES = ["m.room.message", "m.room.encrypted", "m.reaction", ...STATE_TYPES];
 
