@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides which lines of a room are said to the bot, and takes off what addresses it: its name or the prefix.
 import type { Message } from "./chat.ts";
-import { commandOf } from "./command.ts";
+import { commandOf, namesIn } from "./command.ts";
 
 /**
  * `auto`: in a direct room every line, in a shared one what is addressed and whole commands with a Toggle's name; `always`:
@@ -51,8 +51,8 @@ const BARE = /^(?:start|stop|on|off)$/i;
 
 /** Whether the line is wholly a command, all of whose names are those of Toggles. */
 const namesToggles = (line: string, isToggle: AddressingView["isToggle"]): boolean => {
-  const command = commandOf(line);
-  return "toggle" in command && command.toggle !== undefined && isToggle(command.toggle);
+  const names = namesIn(commandOf(line));
+  return names.length > 0 && names.every(isToggle);
 };
 
 /** What some clients make of a mention in the plain text. */

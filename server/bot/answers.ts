@@ -10,7 +10,8 @@ import type { Choice, Refusal } from "./toggle-choice.ts";
 /** Names beyond these are counted. */
 const MAX_NAMES = 20;
 
-const namesText = (names: readonly string[]): string =>
+/** Names with commas between them; more than a few are counted. */
+export const namesText = (names: readonly string[]): string =>
   names.length > MAX_NAMES
     ? `${names.slice(0, MAX_NAMES).join(", ")} and ${names.length - MAX_NAMES} more`
     : names.join(", ");
@@ -48,6 +49,7 @@ export const failureText = (why: Refusal, name?: string): string => {
 const COMMANDS = `start [NAME] [TIME]: on; with a time like 30m, 2h, 1d12h or until 18:00 it goes off again after it
 stop [NAME] [TIME]: off; with a time like in 2h or at 18:00 not before it
 status [NAME]: what it is doing
+Several at once: stop web api; stop all asks before it does
 list: what you may switch here
 help: this
 “on” is start, “off” is stop. Both take a reason at the end: stop web because the disk is full`;

@@ -129,6 +129,8 @@ export type IncomingHandlers = {
   onRefused(message: Message, reason: RefusalReason): void;
   /** Somebody reacted to the event `answer` with 🔄 or 🔁. */
   onRefresh(answer: string, by: { readonly room: string; readonly sender: string }): void;
+  /** Somebody reacted to the event `question` with 👍. */
+  onConfirm(question: string, by: { readonly room: string; readonly sender: string }): void;
   /** Messages of a room were left out by a sync and can't be read, or are too many; `id` is the same each time. */
   onUnreadGap(room: string, id: string): void;
   /** The bot left a room, or was removed from it. */

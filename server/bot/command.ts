@@ -17,11 +17,17 @@ const limits = {
   time: Type.Optional(Type.String({ pattern: "^[0-2][0-9]:[0-5][0-9]$" })),
 };
 
+/** Where more than one Toggle is meant: their names, or all that the user may switch. There is no `toggle` then. */
+const several = {
+  toggles: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  all: Type.Optional(Type.Boolean()),
+};
+
 /** A command; also what the journal keeps of it. A stop with a time is for then. */
 export const Command = Type.Union([
-  Type.Object({ verb: Type.Literal("start"), toggle, ...limits, reason }),
-  Type.Object({ verb: Type.Literal("stop"), toggle, ...limits, reason }),
-  Type.Object({ verb: Type.Literal("status"), toggle }),
+  Type.Object({ verb: Type.Literal("start"), toggle, ...several, ...limits, reason }),
+  Type.Object({ verb: Type.Literal("stop"), toggle, ...several, ...limits, reason }),
+  Type.Object({ verb: Type.Literal("status"), toggle, toggles: several.toggles }),
   Type.Object({ verb: Type.Literal("list") }),
   Type.Object({ verb: Type.Literal("help") }),
   /** No command; `said` is its line, shortened, for the answer. `brief`: that is one line, otherwise the help as well. */
@@ -39,6 +45,12 @@ export type SwitchCommand = Extract<Command, { verb: "start" | "stop" }>;
 
 /** The words that a command begins with. */
 export const verbWords = (): string[] => Object.keys(VERBS);
+
+/** The names of Toggles in a command. */
+export const namesIn = (command: Command): readonly string[] => {
+  if (command.verb !== "start" && command.verb !== "stop" && command.verb !== "status") return [];
+  return command.toggles ?? (command.toggle === undefined ? [] : [command.toggle]);
+};
 
 const VERBS: Readonly<Record<string, "start" | "stop" | "status" | "list" | "help">> = {
   start: "start",
@@ -61,15 +73,25 @@ const splitReason = (line: string): { head: string; reason?: string } => {
   return parts === null ? { head: line } : { head: parts[1] ?? "", reason: oneLine(parts[2] ?? "") };
 };
 
-const NO_NAME: { toggle?: string } = {};
+/** More than these are hardly meant. */
+const MOST_NAMES = 20;
+const ALL = "all";
 
-/** At most one name among `words`; undefined where there is more, or something that can't be one. */
-const nameOf = (words: readonly string[]): { toggle?: string } | undefined => {
-  const [word, ...rest] = words;
-  if (word === undefined) return NO_NAME;
-  // Phones write the first letter large; names of objects are small.
-  const name = word.toLowerCase();
-  return rest.length === 0 && isObjectName(name) ? { toggle: name } : undefined;
+type Names = { toggle?: string; toggles?: string[]; all?: true };
+
+/** `web, api and db` as the names that it is; undefined where something can't be one. */
+const namesOf = (words: readonly string[]): Names | undefined => {
+  const parts = words
+    .flatMap((word) => word.split(","))
+    // Phones write the first letter large; names of objects are small.
+    .map((word) => word.toLowerCase())
+    .filter((word) => word !== "");
+  const names = [...new Set(parts.filter((word, at) => at === 0 || (word !== "and" && word !== "&")))];
+  const [name] = names;
+  if (names.length > MOST_NAMES || !names.every(isObjectName)) return undefined;
+  if (name === undefined) return {};
+  if (names.length > 1) return { toggles: names };
+  return name === ALL ? { all: true } : { toggle: name };
 };
 
 const switchCommand = (
@@ -78,14 +100,14 @@ const switchCommand = (
   reason: string | undefined,
 ): Command => {
   const { names, times, refusal } = readSwitchWords(verb, words);
-  const name = nameOf(names);
-  if (times.length > 1 || name === undefined) return UNKNOWN;
+  const named = namesOf(names);
+  if (times.length > 1 || named === undefined) return UNKNOWN;
   if (refusal !== undefined) return refused(refusal);
   if (reason === "") return refused("Write why after “because”, or leave the word out.");
   if (reason !== undefined && reason.length > MAX_REASON) {
     return refused(`The reason has ${reason.length} characters; at most ${MAX_REASON} can be kept.`);
   }
-  return { verb, ...name, ...times[0], ...(reason !== undefined && { reason }) };
+  return { verb, ...named, ...times[0], ...(reason !== undefined && { reason }) };
 };
 
 /** People end a line with a full stop or an exclamation mark. */
@@ -105,8 +127,8 @@ export const commandOf = (text: string): Command => {
   if (verb === "start" || verb === "stop") return switchCommand(verb, words, reason);
   if (reason !== undefined) return UNKNOWN;
   if (verb === "status") {
-    const name = nameOf(words);
-    return name === undefined ? UNKNOWN : { verb, ...name };
+    const { all: _, ...named } = namesOf(words) ?? { unknown: true };
+    return "unknown" in named ? UNKNOWN : { verb, ...named };
   }
   return words.length === 0 ? { verb } : UNKNOWN;
 };

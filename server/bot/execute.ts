@@ -59,7 +59,8 @@ const viewOf = ({ toggles, access, clock, defaultName }: ExecuteContext): Toggle
   defaultName,
 });
 
-const namesOf = (context: ExecuteContext, source: CommandSource): string[] =>
+/** The Toggles that `source` may switch. */
+export const namesFor = (context: ExecuteContext, source: CommandSource): string[] =>
   visibleTo(context, source).map(({ metadata }) => metadata.name);
 
 const noToggle = (context: ExecuteContext, name: string | undefined, source: CommandSource): Decision => ({
@@ -67,7 +68,7 @@ const noToggle = (context: ExecuteContext, name: string | undefined, source: Com
   text: noChoiceText({
     kind: "none",
     ...(name !== undefined && { name }),
-    names: namesOf(context, source).filter((other) => other !== name),
+    names: namesFor(context, source).filter((other) => other !== name),
   }),
 });
 
@@ -131,6 +132,31 @@ const decisionOf = (
   }
 };
 
+/**
+ * Why a command for several Toggles switches none of them: one that is not there is a slip, and a line without any that is there
+ * is no command. Undefined where nothing stands against it.
+ */
+export const whyNoSwitch = (
+  context: ExecuteContext,
+  command: SwitchCommand,
+  source: CommandSource & { readonly shared?: boolean | undefined },
+): Decision | undefined => {
+  const { verb, toggles, all } = command;
+  if (toggles === undefined && all !== true) return undefined;
+  if (!context.toggles.state().ok) return all === true ? failure(watchRefusal(context.toggles)) : undefined;
+  const names = namesFor(context, source);
+  if (toggles === undefined) return names.length === 0 ? noToggle(context, undefined, source) : undefined;
+  const missing = toggles.filter((name) => !names.includes(name));
+  const [first] = missing;
+  if (first === undefined) return undefined;
+  if (missing.length === toggles.length) {
+    const said = [verb, ...toggles].join(" ");
+    return { outcome: "unknown", text: unknownText({ said, brief: source.shared === true }, names) };
+  }
+  const { outcome, text } = noToggle(context, first, source);
+  return { outcome, text: `${text} Nothing was switched.` };
+};
+
 /** start or stop; `onBegin` is called before each patch. */
 export const runSwitch = async (
   context: ExecuteContext,
@@ -192,6 +218,15 @@ const runStatus = async (
   return { outcome: "no-toggle", text: noChoiceText(chosen) };
 };
 
+const runStatuses = async (
+  context: ExecuteContext,
+  names: readonly string[],
+  source: CommandSource,
+): Promise<Decision> => {
+  const each = await Promise.all(names.map((name) => runStatus(context, name, source)));
+  return { outcome: "told", text: each.map(({ text }) => text).join("\n") };
+};
+
 /** Everything that changes nothing. */
 export const runQuery = async (
   context: ExecuteContext,
@@ -200,7 +235,9 @@ export const runQuery = async (
 ): Promise<Decision> => {
   switch (command.verb) {
     case "status":
-      return runStatus(context, command.toggle, source);
+      return command.toggles === undefined
+        ? runStatus(context, command.toggle, source)
+        : runStatuses(context, command.toggles, source);
     case "list":
       return context.toggles.state().ok
         ? {
@@ -209,9 +246,9 @@ export const runQuery = async (
           }
         : failure(watchRefusal(context.toggles));
     case "help":
-      return { outcome: "told", text: helpText(namesOf(context, source)) };
+      return { outcome: "told", text: helpText(namesFor(context, source)) };
     case "unknown":
-      return { outcome: "unknown", text: unknownText(command, namesOf(context, source)) };
+      return { outcome: "unknown", text: unknownText(command, namesFor(context, source)) };
     case "refused":
       return { outcome: "refused", text: command.text };
   }

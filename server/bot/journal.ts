@@ -36,28 +36,44 @@ export type FollowedToggle = Static<typeof FollowedToggle>;
 /** The answer that can be refreshed: of one Toggle, or of all that its reader may see. */
 const Shown = Type.Object({ id: Type.String(), toggle: Type.Optional(Type.String()) });
 
+/** One Toggle's part of an answer, and what it follows from then on. */
+export const Line = Type.Object({ text: Type.String(), following: Type.Optional(FollowedToggle) });
+export type Line = Static<typeof Line>;
+
 /** Where a message stands. Each step is written before what comes after it is done. */
 export const Step = Type.Union([
-  /** To be run. `echo` is the text to repeat in the room. */
+  /** To be run. `echo` is the text to repeat in the room; `confirmedAt` when it was confirmed, where it had to be (ms). */
   Type.Object({
     state: Type.Literal("accepted"),
     command: Command,
     echo: Type.Optional(Type.String()),
+    confirmedAt: Type.Optional(Type.Number()),
   }),
-  /** The patch may have reached the API server. */
-  Type.Object({ state: Type.Literal("begun"), begun: SentPatch }),
+  /** It waits to be confirmed by a reaction to the event `answer`, until `endsAt` (ms). */
+  Type.Object({
+    state: Type.Literal("asking"),
+    command: Command,
+    answer: Type.String(),
+    endsAt: Type.Number(),
+  }),
+  /** The patch may have reached the API server. `rest` is to be run after it, `lines` were decided before it. */
+  Type.Object({
+    state: Type.Literal("begun"),
+    begun: SentPatch,
+    rest: Type.Optional(Command),
+    lines: Type.Optional(Type.Array(Line)),
+  }),
   /** It has taken effect or never will; the answer may have been sent. */
   Type.Object({
     state: Type.Literal("decided"),
-    text: Type.String(),
+    lines: Type.Array(Line),
     toggle: Type.Optional(Type.String()),
-    following: Type.Optional(FollowedToggle),
   }),
-  /** The answer was sent and is edited as the Toggle changes. `edits` counts those that may have been sent. */
+  /** The answer was sent and is edited as its Toggles change. `edits` counts those that may have been sent. */
   Type.Object({
     state: Type.Literal("answered"),
     answer: Type.String(),
-    following: FollowedToggle,
+    lines: Type.Array(Line),
     edits: Type.Integer(),
   }),
   /** Not run, for being old or one of too many; the room is to be told. */
@@ -190,7 +206,7 @@ class StoredJournal implements Journal {
     return this.#all().find(
       ({ entry: { step } }) =>
         (step.state === "done" && step.shown?.id === answer) ||
-        (step.state === "answered" && step.answer === answer),
+        ((step.state === "answered" || step.state === "asking") && step.answer === answer),
     );
   }
 

@@ -78,6 +78,7 @@ const handlersFor = (
       if (reason !== "identity-changed" && reason !== "unsigned-device") return;
       if (!notices.heard(message)) tell(reason, message);
     },
+    onConfirm: (question, source) => runner().confirm(question, source),
     onRefresh: (answer, source) => void runner().refresh(answer, source),
     onUnreadGap(room, id) {
       logger.warn({ room }, "messages of a room were left out by the homeserver, and are not all read");

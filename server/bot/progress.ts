@@ -4,7 +4,7 @@ import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import { type Clock, createTimers } from "../time.ts";
 import type { Answer, Chat } from "./chat.ts";
-import type { FollowedToggle, Journal } from "./journal.ts";
+import type { FollowedToggle, Journal, Line } from "./journal.ts";
 import type { Sending } from "./outbox.ts";
 import { settledText, transactionOf } from "./outbox.ts";
 import { isSettled, overdueText, stateText } from "./state-text.ts";
@@ -25,7 +25,8 @@ type Followed = {
   /** Id of the message that was answered. */
   readonly id: string;
   readonly answer: Answer;
-  readonly following: FollowedToggle;
+  /** What it says of each Toggle, and follows from then on. */
+  readonly lines: readonly Line[];
   /** Edits that may have been sent before; the next one has the number after it. */
   readonly edits: number;
   /** The text that the answer has, where that is known. */
@@ -36,8 +37,8 @@ type Followed = {
 
 export type Progress = {
   follow(followed: Followed): void;
-  /** What there is to say now of what an answer follows; undefined where what is known is older than its switch. */
-  textOf(following: FollowedToggle): string | undefined;
+  /** What an answer should say now; undefined where what is known is older than its switches, or nothing is followed. */
+  textOf(lines: readonly Line[]): string | undefined;
   /** A state that is newer than the watch's: what a patch answered. */
   seen(toggle: Toggle): void;
   /** Stops; what is followed stays in the journal. */
@@ -95,6 +96,30 @@ const sightOf = (
   return generation < following.generation ? undefined : { text, last: false };
 };
 
+/** What there is to say of all that an answer is about; `known` has a Toggle that is newer than the watch's. */
+const sightOfLines = (
+  lines: readonly Line[],
+  { toggles, clock }: Pick<ProgressOptions, "toggles" | "clock">,
+  known?: { readonly name: string; readonly toggle: Toggle | undefined },
+): Sight | undefined => {
+  const asOf = { current: toggles.state().ok, now: clock.now() };
+  const sights = lines.map(({ text, following }): Sight | undefined => {
+    if (following === undefined) return { text, last: true };
+    const { toggle: name } = following;
+    return sightOf(following, known?.name === name ? known.toggle : toggles.find(name), asOf);
+  });
+  // Of those that nothing newer is known of, it says what it has said.
+  if (lines.every(({ following }, at) => following === undefined || sights[at] === undefined))
+    return undefined;
+  return {
+    text: sights.map((sight, at) => sight?.text ?? lines[at]?.text ?? "").join("\n"),
+    last: sights.every((sight) => sight?.last === true),
+  };
+};
+
+const namesIn = (lines: readonly Line[]): string[] =>
+  lines.flatMap(({ following }) => (following === undefined ? [] : [following.toggle]));
+
 /** Edits answers: each at most once a second, to what is newest then. */
 class Editing {
   readonly #options: ProgressOptions;
@@ -120,9 +145,10 @@ class Editing {
   }
 
   finish({ followed, edits }: Follower): void {
-    const { id, answer, following } = followed;
+    const { id, answer, lines } = followed;
     this.#onDone(id);
-    const shown = { id: answer.id, toggle: following.toggle };
+    const [toggle, ...others] = namesIn(lines);
+    const shown = { id: answer.id, ...(toggle !== undefined && others.length === 0 && { toggle }) };
     this.#options.journal.step(id, { state: "done", shown, edits });
   }
 
@@ -140,11 +166,11 @@ class Editing {
   /** False: nothing more is to be sent. */
   async #send(follower: Follower): Promise<boolean> {
     const { clock, chat, sending, journal } = this.#options;
-    const { id, answer, following } = follower.followed;
+    const { id, answer, lines } = follower.followed;
     // Counted first: after a kill the same number must not carry another text, which the server would drop.
     follower.edits += 1;
     const { edits } = follower;
-    journal.step(id, { state: "answered", answer: answer.id, following, edits });
+    journal.step(id, { state: "answered", answer: answer.id, lines: [...lines], edits });
     const transaction = transactionOf(id, `edit-${edits}`);
     const what = { part: "edit", room: answer.room, forMs: EDIT_FOR_MS } as const;
     const settled = settledText(() => {
@@ -215,22 +241,20 @@ class FollowedAnswers implements Progress {
 
   follow(followed: Followed): void {
     const { toggles } = this.#options;
-    const { id, following, edits, shown } = followed;
+    const { id, lines, edits, shown } = followed;
     const follower = {
       ...{ followed, edits, shown, next: undefined, sent: undefined },
       ...{ busy: false, editedAt: -Infinity },
     };
     this.#followers.set(id, follower);
     if (this.#followers.size === 1) this.#work.later(LOOK_MS, () => this.#lookAll());
-    const toggle = toggles.find(following.toggle);
     // Right after a start the memory may be empty: only a watch that is up says "deleted".
-    if (toggle !== undefined || toggles.state().ok) this.#look(follower, toggle);
+    const isKnown = namesIn(lines).some((name) => toggles.find(name) !== undefined);
+    if (isKnown || toggles.state().ok) this.#look(follower);
   }
 
-  textOf(following: FollowedToggle): string | undefined {
-    const { toggles, clock } = this.#options;
-    const known = { current: toggles.state().ok, now: clock.now() };
-    return sightOf(following, toggles.find(following.toggle), known)?.text;
+  textOf(lines: readonly Line[]): string | undefined {
+    return sightOfLines(lines, this.#options)?.text;
   }
 
   seen(toggle: Toggle): void {
@@ -243,30 +267,35 @@ class FollowedAnswers implements Progress {
   }
 
   #lookAll(): void {
-    for (const follower of [...this.#followers.values()]) {
-      this.#look(follower, this.#options.toggles.find(follower.followed.following.toggle));
-    }
+    for (const follower of [...this.#followers.values()]) this.#look(follower);
     if (this.#followers.size > 0) this.#work.later(LOOK_MS, () => this.#lookAll());
   }
 
   #lookAt(name: string, toggle: Toggle | undefined): void {
     for (const follower of [...this.#followers.values()]) {
-      if (follower.followed.following.toggle === name) this.#look(follower, toggle);
+      if (namesIn(follower.followed.lines).includes(name)) this.#look(follower, { name, toggle });
     }
   }
 
-  #look(follower: Follower, toggle: Toggle | undefined): void {
-    const { toggles, clock } = this.#options;
-    if (toggle !== undefined && !follower.followed.mayUse(toggle)) {
-      if (!follower.busy) this.#editing.finish(follower);
+  #look(follower: Follower, known?: { readonly name: string; readonly toggle: Toggle | undefined }): void {
+    const { followed, busy } = follower;
+    if (!this.#mayUse(followed, known)) {
+      if (!busy) this.#editing.finish(follower);
       return;
     }
-    const sight = sightOf(follower.followed.following, toggle, {
-      current: toggles.state().ok,
-      now: clock.now(),
-    });
+    const sight = sightOfLines(followed.lines, this.#options, known);
     if (sight === undefined) return;
     follower.next = sight;
     this.#editing.pump(follower);
+  }
+
+  #mayUse(
+    { lines, mayUse }: Followed,
+    known?: { readonly name: string; readonly toggle: Toggle | undefined },
+  ): boolean {
+    return namesIn(lines).every((name) => {
+      const toggle = known?.name === name ? known.toggle : this.#options.toggles.find(name);
+      return toggle === undefined || mayUse(toggle);
+    });
   }
 }

@@ -8,7 +8,7 @@ import type { Access, CommandSource } from "./access.ts";
 import { listText, statusOfAllText, statusText } from "./answers.ts";
 import type { Chat, Thread } from "./chat.ts";
 import type { Decision } from "./execute.ts";
-import type { Entry, FollowedToggle, Journal, Step } from "./journal.ts";
+import type { Entry, FollowedToggle, Journal, Line, Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { type Sending, type SettledText, settledText, transactionOf } from "./outbox.ts";
 import { FOLLOWED_MS, type Progress } from "./progress.ts";
@@ -26,7 +26,7 @@ export type CommandLog = {
 };
 
 /** The thread of the message `id`, in which its answer stays. */
-const threadOf = (id: string, { thread }: Pick<Entry, "thread">): Thread | undefined =>
+export const threadOf = (id: string, { thread }: Pick<Entry, "thread">): Thread | undefined =>
   thread === undefined ? undefined : { root: thread, after: id };
 
 export type AnsweringOptions = {
@@ -40,9 +40,14 @@ export type AnsweringOptions = {
   readonly logger: Pick<CommandLog, "info" | "warn">;
 };
 
+/** A decision as a part of an answer. `toggle`: the one that it is about. */
+export type DecidedLine = { readonly line: Line; readonly toggle?: string };
+
 export type Answering = {
-  /** Writes a decision down. */
-  decide(id: string, entry: Entry, decision: Decision): Decided;
+  /** Counts and logs a decision, which is about to be written down. */
+  line(entry: Entry, decision: Decision): DecidedLine;
+  /** Writes down what an answer will be. */
+  decide(id: string, lines: readonly DecidedLine[]): Decided;
   /** Sends the answer of what was decided, and follows what was switched. `again`: it may have been sent before a restart. */
   answer(id: string, entry: Entry, decided: Decided, again?: boolean): Promise<void>;
   /** Goes on with an answer that was sent. `shown`: its text, where that is known. */
@@ -64,22 +69,25 @@ const followingOf = (switched: Toggle, now: number): FollowedToggle | undefined 
   return { toggle: name, generation, endsAt: now + FOLLOWED_MS };
 };
 
+const textOf = ({ lines }: Pick<Decided, "lines">): string => lines.map(({ text }) => text).join("\n");
+
 export const createAnswering = (options: AnsweringOptions): Answering => {
   const { chat, access, clock, journal, sending, progress, metrics, logger } = options;
 
-  const follow: Answering["follow"] = (id, { room, sender }, { answer, following, edits }, shown) =>
+  const follow: Answering["follow"] = (id, { room, sender }, { answer, lines, edits }, shown) =>
     progress.follow({
       id,
       answer: { room, id: answer },
-      following,
+      lines,
       edits,
       ...(shown !== undefined && { shown }),
       mayUse: (toggle) => access.mayUse(toggle, { sender, room }),
     });
 
   /** An answer may have to wait for long: it then says how its Toggle is by then. */
-  const newestText = ({ text, following }: Decided) => {
-    const newest = () => following && progress.textOf(following);
+  const newestText = (decided: Decided) => {
+    const text = textOf(decided);
+    const newest = () => progress.textOf(decided.lines);
     const before = newest();
     return () => {
       const now = newest();
@@ -100,35 +108,39 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
 
   return {
     follow,
-    decide(id, entry, { outcome, text, toggle, switched }) {
+    line(entry, { outcome, text, toggle, switched }) {
       const { verb, room, sender, sentAt } = entry;
       const now = clock.now();
       const following = switched && followingOf(switched, now);
       const named = toggle === undefined ? {} : { toggle };
-      const decided: Decided = {
-        state: "decided",
-        text,
-        ...named,
-        ...(following !== undefined && { following }),
-      };
-      journal.step(id, decided);
       metrics.command(verb, outcome);
       if (switched !== undefined) metrics.patched(now - sentAt);
       logger.info({ verb, outcome, room, sender, ...named }, "command");
       // Answers to earlier commands for it say their last word.
       if (switched !== undefined) progress.seen(switched);
+      return { line: { text, ...(following !== undefined && { following }) }, ...named };
+    },
+    decide(id, lines) {
+      const [first, ...others] = lines;
+      const toggle = others.length === 0 ? first?.toggle : undefined;
+      const decided: Decided = {
+        state: "decided",
+        lines: lines.map(({ line }) => line),
+        ...(toggle !== undefined && { toggle }),
+      };
+      journal.step(id, decided);
       return decided;
     },
     async answer(id, entry, decided, again = false) {
       const { room, verb, sentAt } = entry;
-      const { toggle, following } = decided;
-      const settled = settledText(again ? () => decided.text : newestText(decided));
+      const { toggle, lines } = decided;
+      const settled = settledText(again ? () => textOf(decided) : newestText(decided));
       const what = { part: "answer", room, forMs: ANSWER_FOR_MS } as const;
       const sent = await sending.attempt(what, () => settled.attempt(() => send(id, entry, settled)));
       if (sent === undefined) return giveUp(id, entry);
       metrics.answered(clock.now() - sentAt);
-      if (following !== undefined) {
-        const answered = { answer: sent.id, following, edits: 0 };
+      if (lines.some(({ following }) => following !== undefined)) {
+        const answered = { answer: sent.id, lines, edits: 0 };
         journal.step(id, { state: "answered", ...answered });
         return follow(id, entry, answered, again ? undefined : settled.last);
       }

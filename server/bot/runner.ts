@@ -6,21 +6,19 @@ import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Addressing } from "./addressing.ts";
 import type { Chat } from "./chat.ts";
-import { type Decision, finishSwitch, lateDecision, runQuery, runSwitch } from "./execute.ts";
-import { AT_ONCE, createIntake, ECHO, type Intake } from "./intake.ts";
-import { type Entry, openJournal, type Pending, type Step } from "./journal.ts";
+import { type Confirmation, createConfirmation } from "./confirmation.ts";
+import { createIntake, type Intake } from "./intake.ts";
+import { openJournal, type Pending } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createMissedCommandNotices, createRateLimitedNotices, type RateLimitedNotices } from "./notices.ts";
-import { createSending, type Sending, type SendReport, transactionOf } from "./outbox.ts";
+import { createSending, type Sending, type SendReport } from "./outbox.ts";
 import { type OwnMessages, openOwnMessages } from "./own-messages.ts";
 import { createProgress } from "./progress.ts";
 import { type CommandLog, createAnswering, createRefresh, type Refresh } from "./replies.ts";
+import { createRunning } from "./running.ts";
 import type { BotStore } from "./store.ts";
 import { withReadYourWrites } from "./toggle-choice.ts";
 
-const ECHO_FOR_MS = 5_000;
-/** The next command of a room waits this long for the answer to the one before, so that answers keep their order. */
-const ORDER_MS = 2_000;
 const FORGET_MS = 3_600_000;
 /** What takes longer is in the journal. With the connection's own end it has to stay within the drain of listening-role.ts. */
 const CLOSE_MS = 8_000;
@@ -51,6 +49,8 @@ export type CommandRunner = Intake & {
   readonly tell: RateLimitedNotices["tell"];
   /** Of a reaction 🔄 on an answer of ours. */
   readonly refresh: Refresh;
+  /** Of a reaction 👍 on a question of ours. */
+  readonly confirm: Confirmation["confirm"];
   /** Goes on with what the journal holds; to be called once, before the first message. */
   start(): void;
   /** When nothing is under way but progress. */
@@ -121,7 +121,7 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
   });
   const progress = createProgress({ toggles, clock, chat, sending, journal, track });
   return {
-    ...{ maxAgeMs, toggles, own, chat, journal, sending, track, idle, progress },
+    ...{ maxAgeMs, toggles, own, chat, clock, journal, sending, track, idle, progress },
     timers: createTimers(clock),
     /** By room. */
     queue: createKeyedQueue(),
@@ -142,64 +142,17 @@ const atMost = async ({ timers }: Parts, ms: number, work: Promise<unknown>): Pr
   cancel();
 };
 
-/** Runs what has not been decided. */
-const createRunning = ({ access, clock }: RunnerOptions, parts: Parts) => {
-  const { maxAgeMs, chat, journal, sending, track, queue, answering, context } = parts;
-  const isLate = ({ sentAt }: Entry): boolean => clock.now() - sentAt > maxAgeMs;
-
-  const startEcho = (id: string, entry: Entry, text: string | undefined): Promise<unknown> => {
-    if (text === undefined) return Promise.resolve();
-    const { room, shared } = entry;
-    const transaction = transactionOf(id, "echo");
-    return sending.attempt({ part: "echo", room, forMs: ECHO_FOR_MS }, () =>
-      shared === true ? chat.react({ room, id }, ECHO, transaction) : chat.echo(room, text, transaction),
-    );
-  };
-
-  const runAccepted = (
-    id: string,
-    entry: Entry,
-    { command }: Extract<Step, { state: "accepted" }>,
-  ): Promise<Decision> => {
-    if (isLate(entry) && !AT_ONCE.has(command.verb)) {
-      return Promise.resolve(lateDecision(command.verb, "toggle" in command ? command.toggle : undefined));
-    }
-    return command.verb === "start" || command.verb === "stop"
-      ? runSwitch(context, command, entry, (begun) => journal.step(id, { state: "begun", begun }))
-      : runQuery(context, command, entry);
-  };
-
-  const runEntry = async ({ id, entry }: Pending): Promise<void> => {
-    const { step, verb, sender } = entry;
-    if (sending.stopped || (step.state !== "accepted" && step.state !== "begun")) return;
-    // The list of users may be another since the restart.
-    if (!access.mayTalk(sender)) return journal.step(id, { state: "done", edits: 0 });
-    const echo = step.state === "accepted" && !isLate(entry) ? step.echo : undefined;
-    const echoed = startEcho(id, entry, echo);
-    const decision = await (step.state === "accepted"
-      ? runAccepted(id, entry, step)
-      : finishSwitch(context, verb, step.begun, entry, () => isLate(entry)));
-    const decided = answering.decide(id, entry, decision);
-    const answered = echoed.then(() => answering.answer(id, entry, decided));
-    track(answered);
-    await atMost(parts, ORDER_MS, answered);
-  };
-
-  return (pending: Pending): void => {
-    const { step, room } = pending.entry;
-    // Both begin after this turn, and so after the transaction that the caller may be in.
-    if (step.state !== "accepted" || !AT_ONCE.has(step.command.verb)) {
-      track(queue.run(room, () => runEntry(pending)));
-    } else track(Promise.resolve().then(() => runEntry(pending)));
-  };
-};
-
 /** Goes on with what the journal holds from before. */
-const resume = ({ journal, answering, track }: Parts, run: (pending: Pending) => void): void => {
+const resume = (
+  { journal, answering, track }: Parts,
+  confirmation: Confirmation,
+  run: (pending: Pending) => void,
+): void => {
   for (const pending of journal.pending()) {
     const { id, entry } = pending;
     const { step } = entry;
     if (step.state === "decided") track(answering.answer(id, entry, step, true));
+    else if (step.state === "asking") confirmation.wait(id, entry, step);
     else if (step.state === "answered") answering.follow(id, entry, step);
     else run(pending);
   }
@@ -209,7 +162,13 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
   let closed = false;
   const parts = createParts(options, () => closed);
   const { journal, sending, track, idle, progress, missed, notes, refresh, timers } = parts;
-  const run = createRunning(options, parts);
+  const run = createRunning({
+    ...options,
+    ...parts,
+    confirmation: () => confirmation,
+    atMost: (ms, work) => atMost(parts, ms, work),
+  });
+  const confirmation = createConfirmation(parts, run);
   const forgetRegularly = () => {
     track((async () => journal.forget(options.clock.now()))());
     timers.after(FORGET_MS, forgetRegularly);
@@ -218,8 +177,9 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
     ...createIntake({ ...options, ...parts }, run),
     tell: notes.tell,
     refresh,
+    confirm: confirmation.confirm,
     start() {
-      resume(parts, run);
+      resume(parts, confirmation, run);
       missed.gather();
       forgetRegularly();
     },

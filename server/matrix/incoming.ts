@@ -4,7 +4,7 @@ import type { IncomingHandlers, Message, MessageContext, RefusalReason, UnreadMe
 import { localpartOf } from "../config/matrix.ts";
 import type { Invitations } from "./invitations.ts";
 import type { LateKeys, Undecrypted } from "./late-keys.ts";
-import { isEdit, refreshOf, relationsOf, textOf } from "./message-event.ts";
+import { isEdit, reactionOf, relationsOf, textOf } from "./message-event.ts";
 import type { MessageReplays } from "./message-replays.ts";
 import type { RoomEncryption } from "./room-encryption.ts";
 import type { RoomUpgrades } from "./room-upgrades.ts";
@@ -174,8 +174,10 @@ const related = (
 const deliver = async (options: IncomingOptions, { room, event, resumed }: Received): Promise<void> => {
   const { handlers } = options;
   if (event.type === "m.reaction") {
-    const answer = refreshOf(event.content);
-    if (answer !== undefined) handlers.onRefresh(answer, { room, sender: event.sender });
+    const { to, kind } = reactionOf(event.content) ?? {};
+    const by = { room, sender: event.sender };
+    if (to !== undefined && kind === "refresh") handlers.onRefresh(to, by);
+    else if (to !== undefined) handlers.onConfirm(to, by);
   }
   const message = await messageOf(options, { room, event });
   if (message !== undefined) handlers.onMessage(message, { resumed });

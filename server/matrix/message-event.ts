@@ -84,13 +84,20 @@ const withoutQuotation = (body: string): string => {
   return lines.slice(lines[first] === "" ? first + 1 : first).join("\n");
 };
 
-/** The event that a refresh was asked for by reacting to it with 🔄 or 🔁; undefined of all other reactions. */
-export const refreshOf = (content: Content): string | undefined => {
+export type Reaction = { readonly to: string; readonly kind: "refresh" | "confirm" };
+
+/** A reaction with 🔄 or 🔁, or with 👍; undefined of all others. */
+export const reactionOf = (content: Content): Reaction | undefined => {
   if (!Annotation.Check(content)) return undefined;
-  const { key, event_id } = content["m.relates_to"];
-  return REFRESH_KEYS.has(key.replace(VARIATION_SELECTOR, "")) ? event_id : undefined;
+  const { key, event_id: to } = content["m.relates_to"];
+  const kind = KINDS.get(key.replace(UNCOUNTED, ""));
+  return kind && { to, kind };
 };
 
-const REFRESH_KEYS: ReadonlySet<string> = new Set(["🔄", "🔁"]);
-/** Some clients put it behind an emoji. */
-const VARIATION_SELECTOR = /\ufe0f$/u;
+const KINDS: ReadonlyMap<string, Reaction["kind"]> = new Map([
+  ["🔄", "refresh"],
+  ["🔁", "refresh"],
+  ["👍", "confirm"],
+]);
+/** A variation selector, which some clients put behind an emoji, or the colour of a hand. */
+const UNCOUNTED = /[\ufe0f\u{1f3fb}-\u{1f3ff}]$/u;

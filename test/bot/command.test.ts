@@ -28,6 +28,24 @@ const rows: [text: string, command: Command][] = [
   ["start 3scale", { verb: "start", toggle: "3scale" }],
   ["start 2048-game", { verb: "start", toggle: "2048-game" }],
   ["status 5", { verb: "status", toggle: "5" }],
+  ["stop web api", { verb: "stop", toggles: ["web", "api"] }],
+  ["stop web, Api and db", { verb: "stop", toggles: ["web", "api", "db"] }],
+  [
+    "stop web,api 2h",
+    {
+      verb: "refused",
+      text: "stop takes no time: it stays off until somebody starts it. For later write stop in 2h, or stop at 18:00.",
+    },
+  ],
+  ["start web,api 2h", { verb: "start", toggles: ["web", "api"], seconds: 7200 }],
+  ["stop web web", { verb: "stop", toggle: "web" }],
+  ["stop all", { verb: "stop", all: true }],
+  ["Start ALL 2h because of the fair", { verb: "start", all: true, seconds: 7200, reason: "of the fair" }],
+  ["status all", { verb: "status" }],
+  ["status web api", { verb: "status", toggles: ["web", "api"] }],
+  // Whether these are names is seen when they are looked up.
+  ["start the music", { verb: "start", toggles: ["the", "music"] }],
+  [`stop ${"a b c d e f g h i j k l m n o p q r s t u v"}`, unknown],
   ["stop.", { verb: "stop" }],
   ["start!", { verb: "start" }],
   ["Stop web!!", { verb: "stop", toggle: "web" }],
@@ -60,12 +78,7 @@ const rows: [text: string, command: Command][] = [
   ["stopp", unknown],
   ["!stop", unknown],
   ["please stop", unknown],
-  ["start the music please now", unknown],
-  ["start the music", unknown],
-  ["stop web api", unknown],
   ["start 2h 3h", unknown],
-  ["start web 2h now", unknown],
-  ["status web now", unknown],
   ["status because I ask", unknown],
   ["list all", unknown],
   ["help me", unknown],
@@ -132,7 +145,7 @@ t.test("only a whole command switches anything", async (t) => {
         const words = head.trim().split(/\s+/);
         return (
           /^(start|stop|on|off)[.!]*$/i.test(words[0] ?? "") &&
-          words.length <= 4 &&
+          words.length <= 22 &&
           !/[\n\r]/.test(text.trim())
         );
       },

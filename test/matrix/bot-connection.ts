@@ -111,6 +111,7 @@ export const startBotConnection = async (t: Test, options: BotConnectionOptions)
       onUndecryptable: ({ id, room, sender }) => tell({ what: "undecryptable", id, room, sender }),
       onRefused: ({ id, room, sender }, reason) => tell({ what: `refused ${reason}`, id, room, sender }),
       onRefresh: (id, { room, sender }) => tell({ what: "refresh", id, room, sender }),
+      onConfirm: (id, { room, sender }) => tell({ what: "confirm", id, room, sender }),
       onUnreadGap: (room) => tell({ what: "unread gap", room }),
       onLeft: (room, sender) => tell({ what: "left", room, sender }),
     },

@@ -112,6 +112,7 @@ export const connectWith = async (
         onUnreadGap: () => {},
         onRefused: () => {},
         onRefresh: () => {},
+        onConfirm: () => {},
         onLeft: () => {},
       },
       now: () => performance.now(),

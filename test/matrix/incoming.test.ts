@@ -82,7 +82,9 @@ t.test("on a real homeserver", async (t) => {
     ["🔄 refreshes", annotation("🔄"), ["refresh"], "m.reaction"],
     ["🔁 refreshes", annotation("🔁"), ["refresh"], "m.reaction"],
     ["🔄 with a variation selector refreshes", annotation("🔄\ufe0f"), ["refresh"], "m.reaction"],
-    ["👍 does nothing", annotation("👍"), [], "m.reaction"],
+    ["👍 confirms", annotation("👍"), ["confirm"], "m.reaction"],
+    ["👍 of any colour confirms", annotation("👍🏽"), ["confirm"], "m.reaction"],
+    ["👎 does nothing", annotation("👎"), [], "m.reaction"],
     ["a reaction that is a command does nothing", annotation("stop"), [], "m.reaction"],
   ];
   for (const [name, content, told, type] of rows) {
@@ -136,7 +138,7 @@ t.test("on a real homeserver", async (t) => {
   t.test("a room that the bot is not in takes no answer, and says so", async (t) => {
     const other = await alice.room([]);
     const failure = await bot.chat.send(other, "hello", "txn-7").catch((error: unknown) => error);
-    t.match(failure, { fault: { kind: "matrix", errcode: "M_FORBIDDEN" } });
+    t.match(failure, { code: "M_FORBIDDEN" });
   });
 
   t.test("what was said before the bot was invited is not read", async (t) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the parsing of messages and reactions, with contents that a homeserver of ours would reject.
 import t from "tap";
-import { isEdit, refreshOf, relationsOf, textOf } from "../../server/matrix/message-event.ts";
+import { isEdit, reactionOf, relationsOf, textOf } from "../../server/matrix/message-event.ts";
 
 const reply = (body: string) => ({
   msgtype: "m.text",
@@ -39,10 +39,11 @@ t.test("an edit is one by its relation or by its new content", async (t) => {
 
 t.test("a reaction without an event, or of another type, refreshes nothing", async (t) => {
   const relation = { rel_type: "m.annotation", event_id: "$a", key: "🔄" };
-  t.equal(refreshOf({ "m.relates_to": relation }), "$a");
-  t.equal(refreshOf({ "m.relates_to": { ...relation, event_id: undefined } }), undefined);
-  t.equal(refreshOf({ "m.relates_to": { ...relation, rel_type: "m.reference" } }), undefined);
-  t.equal(refreshOf({}), undefined);
+  t.same(reactionOf({ "m.relates_to": relation }), { to: "$a", kind: "refresh" });
+  t.same(reactionOf({ "m.relates_to": { ...relation, key: "👍🏿" } }), { to: "$a", kind: "confirm" });
+  t.equal(reactionOf({ "m.relates_to": { ...relation, event_id: undefined } }), undefined);
+  t.equal(reactionOf({ "m.relates_to": { ...relation, rel_type: "m.reference" } }), undefined);
+  t.equal(reactionOf({}), undefined);
 });
 
 const BOT = "@bot:x";
