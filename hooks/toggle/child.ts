@@ -12,6 +12,7 @@ import {
 } from "./deployment.ts";
 import type { Count } from "./replica-count.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
+import { keptRestart, wantedRestart, withRestart } from "./restart.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 
 /** The child of an answer: only what is ours of the Deployment, so that server-side apply leaves the rest alone. */
@@ -37,6 +38,8 @@ interface Parts {
   readonly replicas: number;
   /** selector and template, of a Deployment that a Toggle made. */
   readonly made?: { readonly selector: unknown; readonly template: unknown };
+  /** When its pods were last restarted, where an answer has to say it. */
+  readonly restartedAt?: string | undefined;
 }
 
 const child = (parent: Toggle, spec: ResolvedSpec, parts: Parts): DeploymentChild => ({
@@ -49,7 +52,13 @@ const child = (parent: Toggle, spec: ResolvedSpec, parts: Parts): DeploymentChil
     labels: { ...(parts.made !== undefined && MANAGED_BY), ...spec.matchLabels },
     ...(Object.keys(parts.annotations).length !== 0 && { annotations: parts.annotations }),
   },
-  spec: { replicas: parts.replicas, ...parts.made },
+  spec: {
+    replicas: parts.replicas,
+    ...parts.made,
+    ...(parts.restartedAt !== undefined && {
+      template: withRestart(parts.made?.template, parts.restartedAt),
+    }),
+  },
 });
 
 /** The annotations of ours that `deployment` carries; a count to go back to is none any more where it has one. */
@@ -112,6 +121,7 @@ export const relisted = (parent: Toggle, spec: ResolvedSpec, deployment: Deploym
     annotations: carried(deployment),
     replicas: replicasOf(deployment),
     ...madeParts(deployment, spec, undefined),
+    restartedAt: keptRestart(deployment, parent.metadata.uid),
   });
 
 /** Lists the named `deployment` at the count that it shall have; `putBack` is the note that it is put back, or was. */
@@ -133,6 +143,7 @@ export const scaledChild = (
     },
     replicas: count.desired,
     ...madeParts(deployment, spec, spec.template),
+    restartedAt: wantedRestart(parent, deployment),
   });
 };
 
@@ -154,4 +165,5 @@ export const newChild = (
       selector: { matchLabels: spec.matchLabels },
       template: labelled(template, spec.matchLabels),
     },
+    restartedAt: parent.spec.restartAt,
   });

@@ -8,6 +8,7 @@ import type { Named } from "./observed.ts";
 import { type PhaseFound, phaseOf } from "./phase.ts";
 import { type Count, countOf } from "./replica-count.ts";
 import { type ResolvedSpec, selectorText } from "./resolved-spec.ts";
+import { phaseOfRestart } from "./restart.ts";
 import type { Finding } from "./status.ts";
 
 /** Seconds after which an adoption that is under way is looked at again. */
@@ -150,7 +151,8 @@ const switched = (assessment: Assessment, deployment: Deployment): Decision => {
   const count = countOf(assessment, deployment);
   const found = contentionOf(assessment, deployment, count.desired);
   const { going, after, putBack, ...contention } = found;
-  const seen = phaseOf(deployment, count.desired, before);
+  const seen =
+    phaseOfRestart(parent, deployment, count.desired) ?? phaseOf(deployment, count.desired, before);
   const { phase, message, stuck } = going ? fought(count, contention.contended ?? seen.message) : seen;
   const advice = context.templates ? "Delete it, and the Toggle makes its own." : `Besides, ${NOT_ALLOWED}.`;
   return {

@@ -75,6 +75,14 @@ const enginesOf = ({ metadata }: Deployment, uid: string): ReadonlySet<string | 
     (metadata.managedFields ?? []).filter((entry) => ownsReference(entry, uid)).map(({ manager }) => manager),
   );
 
+/** Whether the engine, by the ownerReference of the Toggle with `uid`, has the field at `path`. */
+export const isEnginesField = (deployment: Deployment, uid: string, path: readonly string[]): boolean => {
+  const engines = enginesOf(deployment, uid);
+  return (deployment.metadata.managedFields ?? []).some(
+    (entry) => engines.has(entry.manager) && ownsField(entry, path),
+  );
+};
+
 /** The field managers beside the engine that set the replicas which `deployment` has, in order. */
 export const scalersOf = (deployment: Deployment, uid: string): string[] => {
   const engines = enginesOf(deployment, uid);

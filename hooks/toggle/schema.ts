@@ -109,6 +109,15 @@ export const ToggleSpec = Type.Object(
           "What becomes of the Deployment when the Toggle is deleted, unless the Toggle made it. Orphan holds the deletion up until it is repeated with --cascade=orphan.",
       }),
     ),
+    restartAt: Type.Optional(
+      Type.String({
+        crdFormat: "date-time",
+        pattern: TIME_PATTERN,
+        maxLength: 64,
+        description:
+          "Replaces all pods of the Deployment when it is set to a later time (RFC 3339), at once, as kubectl rollout restart does. The pod template is annotated with it.",
+      }),
+    ),
     requestedBy: Type.Optional(
       Type.String({ maxLength: 255, description: "Who switched last, for people to read." }),
     ),

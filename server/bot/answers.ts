@@ -48,6 +48,7 @@ export const failureText = (why: Refusal, name?: string): string => {
 
 const COMMANDS = `start [NAME] [TIME]: on; with a time like 30m, 2h, 1d12h or until 18:00 it goes off again after it
 stop [NAME] [TIME]: off; with a time like in 2h or at 18:00 not before it
+restart [NAME]: new pods in place of all
 status [NAME]: what it is doing
 Several at once: stop web api; stop all asks before it does
 list: what you may switch here

@@ -27,6 +27,7 @@ const several = {
 export const Command = Type.Union([
   Type.Object({ verb: Type.Literal("start"), toggle, ...several, ...limits, reason }),
   Type.Object({ verb: Type.Literal("stop"), toggle, ...several, ...limits, reason }),
+  Type.Object({ verb: Type.Literal("restart"), toggle, ...several }),
   Type.Object({ verb: Type.Literal("status"), toggle, toggles: several.toggles }),
   Type.Object({ verb: Type.Literal("list") }),
   Type.Object({ verb: Type.Literal("help") }),
@@ -41,22 +42,23 @@ export const Command = Type.Union([
 ]);
 export type Command = Static<typeof Command>;
 export type Verb = Command["verb"];
-export type SwitchCommand = Extract<Command, { verb: "start" | "stop" }>;
+export type SwitchCommand = Extract<Command, { verb: "start" | "stop" | "restart" }>;
 
 /** The words that a command begins with. */
 export const verbWords = (): string[] => Object.keys(VERBS);
 
 /** The names of Toggles in a command. */
 export const namesIn = (command: Command): readonly string[] => {
-  if (command.verb !== "start" && command.verb !== "stop" && command.verb !== "status") return [];
+  if (!("toggle" in command) && !("toggles" in command)) return [];
   return command.toggles ?? (command.toggle === undefined ? [] : [command.toggle]);
 };
 
-const VERBS: Readonly<Record<string, "start" | "stop" | "status" | "list" | "help">> = {
+const VERBS: Readonly<Record<string, "start" | "stop" | "restart" | "status" | "list" | "help">> = {
   start: "start",
   on: "start",
   stop: "stop",
   off: "stop",
+  restart: "restart",
   status: "status",
   list: "list",
   help: "help",
@@ -110,6 +112,14 @@ const switchCommand = (
   return { verb, ...named, ...times[0], ...(reason !== undefined && { reason }) };
 };
 
+const restartCommand = (words: readonly string[], reason: string | undefined): Command => {
+  const named = namesOf(words);
+  if (named === undefined) return UNKNOWN;
+  if (reason !== undefined)
+    return refused("restart takes no reason: the Toggle keeps that of its last switch.");
+  return { verb: "restart", ...named };
+};
+
 /** People end a line with a full stop or an exclamation mark. */
 const ENDINGS = /[.!]+$/;
 
@@ -125,6 +135,7 @@ export const commandOf = (text: string): Command => {
   const verb = Object.hasOwn(VERBS, first.toLowerCase()) ? VERBS[first.toLowerCase()] : undefined;
   if (verb === undefined) return UNKNOWN;
   if (verb === "start" || verb === "stop") return switchCommand(verb, words, reason);
+  if (verb === "restart") return restartCommand(words, reason);
   if (reason !== undefined) return UNKNOWN;
   if (verb === "status") {
     const { all: _, ...named } = namesOf(words) ?? { unknown: true };

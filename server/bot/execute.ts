@@ -157,7 +157,7 @@ export const whyNoSwitch = (
   return { outcome, text: `${text} Nothing was switched.` };
 };
 
-/** start or stop; `onBegin` is called before each patch. */
+/** start, stop or restart; `onBegin` is called before each patch. */
 export const runSwitch = async (
   context: ExecuteContext,
   command: SwitchCommand,

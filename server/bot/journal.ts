@@ -9,12 +9,15 @@ import { transactionOf } from "./outbox.ts";
 import type { BotStore } from "./store.ts";
 
 /** The patch of a switch, exactly as it is sent. */
-const Patch = Type.Object({
-  enabled: Type.Boolean(),
-  until: Type.Union([Type.String(), Type.Null()]),
-  requestedBy: Type.String(),
-  reason: Type.String(),
-});
+const Patch = Type.Union([
+  Type.Object({
+    enabled: Type.Boolean(),
+    until: Type.Union([Type.String(), Type.Null()]),
+    requestedBy: Type.String(),
+    reason: Type.String(),
+  }),
+  Type.Object({ restartAt: Type.String() }),
+]);
 
 /** A switch that may have been sent: to this Toggle, while it had this generation. */
 export const SentPatch = Type.Object({

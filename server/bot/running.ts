@@ -45,7 +45,7 @@ type Begun = Extract<Step, { state: "begun" }>;
 type Accepted = Extract<Step, { state: "accepted" }>;
 
 const isSwitch = (command: Command): command is SwitchCommand =>
-  command.verb === "start" || command.verb === "stop";
+  command.verb === "start" || command.verb === "stop" || command.verb === "restart";
 
 /** A command for each name; of one that names none it is itself. */
 const eachOf = (command: SwitchCommand): SwitchCommand[] => {

@@ -71,7 +71,9 @@ const isExpiring = (toggle: Toggle, { desiredReplicas = 0 }: ToggleStatus, now: 
 /** What a Toggle does whose status does not speak of its spec yet. */
 const switchingText = (toggle: Toggle, now: number): string => {
   if (toggle.spec.enabled === undefined && untilOf(toggle) === undefined) return "not switched yet";
-  return `switching ${isOn(toggle, now) ? "on" : "off"}…`;
+  if (!isOn(toggle, now)) return "switching off…";
+  const restart = secondsSinceEpoch(toggle.spec.restartAt ?? "") ?? Number.NEGATIVE_INFINITY;
+  return now - restart * 1000 < MINUTE_MS ? "restarting…" : "switching on…";
 };
 
 const counts = ({ desiredReplicas = 0, readyReplicas = 0, availableReplicas = 0 }: ToggleStatus): string =>

@@ -23,7 +23,7 @@ type Asked = {
   readonly timeZone: string;
 };
 
-const untilOf = ({ seconds, time }: SwitchCommand, { now, timeZone }: Asked): string | undefined => {
+const untilOf = ({ seconds, time }: Start | Stop, { now, timeZone }: Asked): string | undefined => {
   if (time !== undefined) return rfc3339(new Date(nextTimeOfDay(time, timeZone, now)));
   return seconds === undefined ? undefined : rfc3339(wholeSecond(now + seconds * 1000));
 };
@@ -49,11 +49,19 @@ const stopPatch = (command: Stop, asked: Asked): TogglePatch => {
   };
 };
 
-/** What `command` changes of `toggle`; undefined where nothing is left to do, so that a stop for later starts nothing. */
+/** What `command` changes of `toggle`; undefined where it is off, and a restart or a stop for later would start it. */
 export const patchOf = (command: SwitchCommand, toggle: Toggle, asked: Asked): TogglePatch | undefined => {
-  if (command.verb === "start") return startPatch(command, asked);
-  const patch = stopPatch(command, asked);
-  return patch.enabled && !isOn(toggle, asked.now) ? undefined : patch;
+  const isIdle = !isOn(toggle, asked.now);
+  switch (command.verb) {
+    case "start":
+      return startPatch(command, asked);
+    case "restart":
+      return isIdle ? undefined : { restartAt: rfc3339(wholeSecond(asked.now)) };
+    case "stop": {
+      const patch = stopPatch(command, asked);
+      return patch.enabled === true && isIdle ? undefined : patch;
+    }
+  }
 };
 
 /** A switch that comes later than this would surprise whoever asked for it. */
@@ -106,7 +114,7 @@ export type Switched =
   | { readonly kind: "interrupted"; readonly toggle: Toggle }
   /** It did not take effect, and has become too old to. */
   | { readonly kind: "late"; readonly toggle: Toggle }
-  /** It is off already, and was to go off later. */
+  /** It is off, and was to be restarted, or to go off later. */
   | { readonly kind: "idle"; readonly toggle: Toggle }
   /** The user may not use the Toggle any more. */
   | { readonly kind: "hidden" }

@@ -45,20 +45,21 @@ const WHY: Readonly<Record<ApiFailure["kind"], ToggleFailure>> = {
 
 /** Whether the spec is as the patch makes it. Without enabled nobody has switched yet, which is neither on nor off. */
 export const isApplied = ({ spec }: Pick<Toggle, "spec">, patch: TogglePatch): boolean =>
-  spec.enabled === patch.enabled &&
-  (spec.until ?? null) === patch.until &&
-  spec.requestedBy === patch.requestedBy &&
-  spec.reason === patch.reason;
+  patch.restartAt !== undefined
+    ? spec.restartAt === patch.restartAt
+    : spec.enabled === patch.enabled &&
+      (spec.until ?? null) === patch.until &&
+      spec.requestedBy === patch.requestedBy &&
+      spec.reason === patch.reason;
 
 const failed = (why: ToggleFailure): ToggleResult => ({ ok: false, why });
 
 /** The fields of a patch one by one: whatever else the object may carry is not sent. */
-const specOf = ({ enabled, until, requestedBy, reason }: TogglePatch) => ({
-  enabled,
-  until,
-  requestedBy,
-  reason,
-});
+const specOf = (patch: TogglePatch): object => {
+  if (patch.restartAt !== undefined) return { restartAt: patch.restartAt };
+  const { enabled, until, requestedBy, reason } = patch;
+  return { enabled, until, requestedBy, reason };
+};
 
 /** A patch that is made only while the Toggle has the generation. */
 type ConditionalPatch = { readonly name: string; readonly patch: TogglePatch; readonly generation: number };

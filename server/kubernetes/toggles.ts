@@ -10,12 +10,19 @@ import { createToggleRequests } from "./toggle-requests.ts";
 import { startToggleWatch, type ToggleWatch, type ToggleWatchEvent } from "./toggle-watch.ts";
 
 /** What a command changes; null takes the field out (RFC 7396). Nothing else of a Toggle is ever sent. */
-export type TogglePatch = {
+export type TogglePatch = Switch | Restart;
+
+type Switch = {
   readonly enabled: boolean;
   readonly until: string | null;
   readonly requestedBy: string;
   readonly reason: string;
 } & { readonly [K in Exclude<keyof ToggleSpec, "enabled" | "until" | "requestedBy" | "reason">]?: never };
+
+/** Who switched, and why, is left as it is. */
+type Restart = { readonly restartAt: string } & {
+  readonly [K in Exclude<keyof ToggleSpec, "restartAt">]?: never;
+};
 
 /** Why the API server did not do as it was asked. No text of the server's: it is for the log, not for a chat. */
 export type ToggleFailure =

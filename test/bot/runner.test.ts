@@ -56,21 +56,6 @@ t.test("start 2h sets until, start and stop take it out", async (t) => {
   t.match(world.toggles.get("web")?.spec.reason, `"stop" in chat room ${ROOM}`);
 });
 
-t.test("stop in 2h leaves it on until then, and switches on nothing that is off", async (t) => {
-  const world = makeWorld();
-  const { runner } = world.live();
-  runner.accept(world.message("stop in 2h"), now);
-  await world.pass(0);
-  t.match(world.toggles.get("web")?.spec, { enabled: true, until: "2026-11-22T10:00:00Z" });
-  t.equal(world.said[0]?.text, "web stays on. It goes off at 2026-11-22 10:00 UTC.");
-  world.edit("web", { enabled: false });
-  world.becomes("web", "Off");
-  runner.accept(world.message("stop at 18:00"), now);
-  await world.pass(0);
-  t.equal(world.toggles.get("web")?.spec.enabled, false);
-  t.match(world.said[1]?.text, /^web is off/);
-});
-
 t.test("who may not talk is not answered, and changes nothing", async (t) => {
   const world = makeWorld();
   const { runner } = world.live();

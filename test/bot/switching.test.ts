@@ -51,6 +51,12 @@ t.test("a stop for later keeps it on until then, and starts nothing", async (t) 
   t.match(patchOf({ verb: "stop" }, toggleNamed("web"), asked), { enabled: false, until: null });
 });
 
+t.test("a restart changes its time alone, and starts nothing that is off", async (t) => {
+  const restart = { verb: "restart" } as const;
+  t.same(patchOf(restart, toggleNamed("web"), asked), { restartAt: "2026-11-22T08:00:01Z" });
+  t.equal(patchOf(restart, toggleNamed("web", { enabled: false }), asked), undefined);
+});
+
 t.test("a stop for later starts nothing that was stopped in between", async (t) => {
   const world = makeWorld();
   const { context, toggle, begun } = begin(world);

@@ -80,18 +80,20 @@ const found = ({ toggles }: WorldState, name: string): ToggleResult => {
 /** A patch as the API server does it, once it has arrived. */
 const patched = (
   state: WorldState,
-  ...[name, { until, ...patch }, ifGeneration]: Parameters<Toggles["patch"]>
+  ...[name, patch, ifGeneration]: Parameters<Toggles["patch"]>
 ): ToggleResult => {
   const before = state.toggles.get(name);
   if (before === undefined) return found(state, name);
   if (ifGeneration !== undefined && before.metadata.generation !== ifGeneration) {
     return { ok: false, why: "changed" };
   }
-  const { until: _, ...spec } = before.spec;
-  state.toggles.set(name, { ...before, spec });
-  const sent = { ...patch, ...(until === null ? {} : { until }) };
-  if (state.edit(name, sent, FIELD_MANAGER)) {
-    state.effects.push(patch.reason);
+  if (patch.until === null) {
+    const { until: _, ...spec } = before.spec;
+    state.toggles.set(name, { ...before, spec });
+  }
+  const { until, ...sent } = patch;
+  if (state.edit(name, { ...sent, ...(typeof until === "string" && { until }) }, FIELD_MANAGER)) {
+    state.effects.push(patch.reason ?? "restart");
     state.effectTimes.push(state.now());
     state.effectSteps.push(state.nextStep());
   }

@@ -16,7 +16,6 @@ import type { KubernetesConfig, KubernetesCredentials } from "../../server/kuber
 import { switchRecordsOf } from "../../server/kubernetes/last-switch.ts";
 import {
   openToggles,
-  type TogglePatch,
   type WatchedToggles,
   type WatchedTogglesOptions,
 } from "../../server/kubernetes/toggles.ts";
@@ -35,7 +34,7 @@ export const toggle = (name: string, spec: object = {}, namespace = "demo") => (
   spec: { selector: { matchLabels: { app: name } }, ...spec },
 });
 
-export const patchOf = (enabled: boolean, reason = randomBytes(4).toString("hex")): TogglePatch => ({
+export const patchOf = (enabled: boolean, reason = randomBytes(4).toString("hex")) => ({
   enabled,
   until: null,
   requestedBy: "@ann:example.org",

@@ -75,6 +75,7 @@ const switches: Record<string, Change> = {
     { enabled: false, until: "y", requestedBy: "@alice:example.org", reason: "z", replicas: 3n },
     { resourceVersion: "2", generation: 2n, managedFields: [{ manager: "keyswitch-bot" }] },
   ),
+  "a restart": changed({ restartAt: "2026-11-22T08:00:00Z" }),
   "until taken out": without("until"),
   "replicas taken out": without("replicas"),
   "a switch beside a template that an administrator set": {
@@ -86,7 +87,7 @@ for (const [name, change] of Object.entries(switches)) {
   t.test(`the bot may do this: ${name}`, async (t) => t.same(refusals(change), []));
 }
 
-const onlySwitches = /enabled, until, replicas, requestedBy and reason/;
+const onlySwitches = /enabled, until, restartAt, replicas, requestedBy and reason/;
 const onlyToggles = /may change Toggles, and nothing else/;
 const attacks: Record<string, [change: Change, why: RegExp]> = {
   "a privileged template": [changed({ template: podTemplate }), onlySwitches],

@@ -132,3 +132,80 @@ t.test("the same request with its maps in another order gets the same bytes", as
   const two = sync(request({ spec: { selector: turned }, owned: [other, deployment(3)] }), context).response;
   t.equal(JSON.stringify(one), JSON.stringify(two));
 });
+
+const RESTARTED = "kubectl.kubernetes.io/restartedAt";
+const [first, second] = ["2026-11-22T08:00:00Z", "2026-11-22T09:00:00Z"];
+/** A Deployment whose pods were restarted at `time`, by the engine or by kubectl. */
+const restarted = (
+  time: string,
+  manager: "metacontroller" | "kubectl-rollout",
+  meta: object = {},
+): Deployment => {
+  const one = deployment(3, meta);
+  const annotated = {
+    "f:spec": { "f:template": { "f:metadata": { "f:annotations": { [`f:${RESTARTED}`]: {} } } } },
+  };
+  const owner = { "f:metadata": { "f:ownerReferences": { [`k:${JSON.stringify({ uid: UID })}`]: {} } } };
+  const managedFields = [
+    { manager: "metacontroller", fieldsV1: owner },
+    { manager, fieldsV1: annotated },
+  ];
+  return {
+    ...one,
+    metadata: { ...one.metadata, managedFields },
+    spec: {
+      ...one.spec,
+      template: { ...one.spec.template, metadata: { annotations: { [RESTARTED]: time, x: "y" } } },
+    },
+  };
+};
+const restartedTemplate = (time: string) => ({ metadata: { annotations: { [RESTARTED]: time } } });
+
+t.test(
+  "restartAt is the annotation of the pod template that kubectl rollout restart writes, and nothing else of it",
+  async (t) => {
+    const answer = (restartAt: string | undefined, one: Deployment) =>
+      children({ spec: restartAt === undefined ? {} : { restartAt }, owned: [one] })[0]?.spec;
+    t.strictSame(answer(first, deployment(3)), { replicas: 3, template: restartedTemplate(first) });
+    t.strictSame(
+      answer(second, restarted(first, "metacontroller")),
+      { replicas: 3, template: restartedTemplate(second) },
+      "again",
+    );
+    t.strictSame(
+      answer(first, restarted(second, "kubectl-rollout")),
+      { replicas: 3, template: restartedTemplate(second) },
+      "a later restart by somebody else is not put back",
+    );
+    t.strictSame(
+      answer(undefined, restarted(first, "metacontroller")),
+      { replicas: 3, template: restartedTemplate(first) },
+      "taken out of the spec it stays: without it the pods would be replaced",
+    );
+    t.strictSame(answer(undefined, restarted(first, "kubectl-rollout")), { replicas: 3 }, "nobody asked us");
+  },
+);
+
+t.test("another Deployment is not restarted, and keeps its restart", async (t) => {
+  const other = restarted(first, "metacontroller", { name: "other", uid: "d-2" });
+  const answer = children({ spec: { restartAt: second }, owned: [deployment(3), other] });
+  t.strictSame(answer[1]?.spec, { replicas: 3, template: restartedTemplate(first) });
+});
+
+t.test("a Deployment of a template is restarted with its template whole", async (t) => {
+  const parts = { spec: { template: podTemplate, restartAt: first } };
+  const whole = {
+    ...podTemplate,
+    metadata: { ...podTemplate.metadata, annotations: { [RESTARTED]: first } },
+  };
+  t.match(children(parts), [{ spec: { template: whole } }]);
+  const made = deployment(3, { annotations: madeBy(UID) });
+  t.strictSame((children({ ...parts, owned: [made] })[0]?.spec as { template?: unknown }).template, whole);
+});
+
+t.test("until the engine has written it, the Toggle is Starting; one that is off is Off", async (t) => {
+  const phase = (parts: RequestParts) => sync(request(parts), context).outcome;
+  t.equal(phase({ spec: { restartAt: first }, owned: [deployment(3)] }), "Starting");
+  t.equal(phase({ spec: { restartAt: first }, owned: [restarted(first, "metacontroller")] }), "Running");
+  t.equal(phase({ spec: { restartAt: first, enabled: false }, owned: [deployment(0)] }), "Off");
+});
