@@ -98,10 +98,10 @@ export class SetScene extends SetWorld {
     const devices = (report?.devices ?? []).map(
       ({ id, devicePath, vendorId, productId, serialNumber }): DiscoveryBody["devices"][number] => ({
         ...{ id, node, port: "1-1", deviceNumber: 3, devicePath, vendorId, productId, serialNumber },
-        ...{ type: "PicoHSM", name: "Pico HSM", fault: null },
+        ...{ type: "PicoHSM", name: "Pico HSM", fault: null, resource: null },
       }),
     );
-    return { node, devices, paths: [] };
+    return { node, plugin: false, devices, paths: [] };
   }
 
   override request(finalizing = false): HSMDeviceSyncRequest {

@@ -1,27 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the webhook's environment variables: valid values, error messages, and that all errors come at once.
-import { join } from "node:path";
 import t from "tap";
 import { parseWebhookConfig } from "../../server/webhook/config.ts";
-import { createAuthority } from "../http/authority.ts";
-
-const root = t.testdir({
-  token: "# the hook's token\ns3cret-token-1\n",
-  empty: "# nothing\n\n",
-  broken: "not a token at all\n",
-  policy: "- {namespace: team-a, prefix: shared/}\n",
-  "bad-policy": '[{"namespace": "team-a", "prefix": "hunter2 hunter2"}, {"prefix": "shared", "more": 1}]',
-  "no-policy": "{ ] hunter2",
-  "service-account": { token: "t", "ca.crt": "c" },
-});
-const authority = createAuthority(root);
-const server = authority.issue("server");
-const other = authority.issue("other");
-const at = (name: string) => join(root, name);
-
-const minimal = { AGENTS: "hsm-a=https://hsm-a.keyswitch:8444" };
-const tls = { TLS_CERT_FILE: server.certFile, TLS_KEY_FILE: server.keyFile };
-const parse = (env: Record<string, string>) => parseWebhookConfig(env, at("service-account"));
+import { at, authority, minimal, other, parse, root, server, tls } from "./config-files.ts";
 
 t.test("the least configuration takes the defaults and is frozen", async (t) => {
   const result = parse(minimal);
