@@ -184,7 +184,7 @@ t.test("a kubelet that starts anew, and has deleted the sockets, gets every reso
   await Promise.all([isWatched(PICO), isWatched(second)]);
   kubelet.stop();
   await kubelet.start({ deletes: false });
-  await eventually("a start that left the sockets", async () => kubelet.known.size === 2, { seconds: 3 });
+  await soon("a start that left the sockets", () => kubelet.known.size === 2);
   tree.unplug("1-1");
   await soon("the unplug", () => kubelet.health(PICO) === "Unhealthy");
   kubelet.stop();

@@ -7,7 +7,7 @@ import { OfferedDevice } from "./offered-device.ts";
 import { PluginSocket, register } from "./plugin-socket.ts";
 
 /** A kubelet that has registered a resource and does not watch it for so long has lost it. */
-const WATCH_LIMIT_MS = 5000;
+const WATCH_LIMIT_MS = 10_000;
 const DIGEST_LENGTH = 24;
 
 /** Short, whatever the resource is called: `MAX_PLUGIN_FOLDER` of the configuration counts on it. */
