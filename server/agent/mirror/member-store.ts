@@ -4,38 +4,14 @@ import { createKeyedQueue } from "../../queue.ts";
 import { applyChange } from "../apply-change.ts";
 import type { SetMembership } from "../role/lease.ts";
 import { nextStamp, type Origin, stampOf, withStamp } from "../storage/stamp.ts";
-import {
-  type Change,
-  type ChangeResult,
-  type Precondition,
-  type Secret,
-  type SecretStore,
-  type Unavailable,
-  unavailable,
-} from "../store.ts";
+import type { Change, ChangeResult, Precondition, Secret, SecretStore, Unavailable } from "../store.ts";
 import { heldBy } from "./held.ts";
 import type { Copy, MemberStore } from "./member.ts";
 import type { Tombstone } from "./plan-pull.ts";
+import { foreignTo, joined, NO_MEMBER, replaced, without, withTombstone } from "./record-edits.ts";
 import { RecordWriter } from "./record-writer.ts";
-import {
-  isSameTombstone,
-  isUnderDeletion,
-  type KeptTombstone,
-  knowsOf,
-  type SetRecord,
-  tombstoneOf,
-} from "./set-record.ts";
+import { isSameTombstone, isUnderDeletion, type KeptTombstone, knowsOf, tombstoneOf } from "./set-record.ts";
 import { TokenIdentity } from "./token-identity.ts";
-
-const NO_MEMBER = unavailable("TOKEN_UNAVAILABLE", "the token belongs to no set of HSMs", 5);
-
-/** Why the token with `record` is not one that is written in `epoch`. */
-const foreignTo = (epoch: number, record: SetRecord | undefined): Unavailable | undefined => {
-  if (record === undefined) return NO_MEMBER;
-  if (record.epoch === epoch) return undefined;
-  const said = `the token is in epoch ${record.epoch} of its set, and not in ${epoch}; nothing was written`;
-  return unavailable("TOKEN_UNAVAILABLE", said, 5);
-};
 
 const isDone = ({ kind }: ChangeResult): boolean => kind === "written" || kind === "deleted";
 
@@ -46,6 +22,10 @@ const isGone = ({ kind }: ChangeResult): boolean =>
 const isUnconditional = ({ ifMatch, ifNoneMatch }: Precondition): boolean =>
   ifMatch === undefined && ifNoneMatch === undefined;
 
+const isFull = (result: ChangeResult): boolean => result.kind === "refused" && result.code === "TOKEN_FULL";
+
+const UNRECORDED =
+  "the secret is removed, and the token has no room yet to record that for the mirrors; delete more to make room";
 const UNFINISHED =
   "the deletion is recorded on the token, and the secret could not be removed yet; that is done by itself";
 
@@ -59,6 +39,8 @@ class TokenMember implements MemberStore {
   readonly #own = new Map<string, Tombstone>();
   /** Tombstones of secrets that were written again: dropped with the next write of the record, as they cost nothing until then. */
   #over: readonly Tombstone[] = [];
+  /** Deletions that were made, and for which the record had no room. */
+  readonly #unrecorded = new Map<string, KeptTombstone>();
   /** Paths whose secret is to be gone, and is not known to be. */
   readonly #standing = new Set<string>();
 
@@ -134,7 +116,7 @@ class TokenMember implements MemberStore {
     const record = read.kind === "record" ? read.record : undefined;
     const foreign = foreignTo(epoch, record);
     if (foreign !== undefined) return foreign;
-    const tombstone = record?.tombstones.get(path);
+    const tombstone = this.#unrecorded.get(path) ?? record?.tombstones.get(path);
     if (tombstone !== undefined) {
       const failed = await this.#finish(path);
       // What can't be understood is replaced as a whole, as it is outside a set.
@@ -166,22 +148,49 @@ class TokenMember implements MemberStore {
     const tombstone = deletionOf(path, secret, origin);
     this.#own.set(path, tombstone);
     this.#standing.add(path);
-    const recorded = await this.#records.edit((record) => {
-      const foreign = foreignTo(origin.epoch, record);
-      return foreign ?? (record && withTombstone(without(record, this.#over), tombstone));
-    });
+    const recorded = await this.#recordDeletions(origin.epoch, tombstone);
     if (!isDone(recorded)) {
       if (recorded.kind !== "uncertain") this.#standing.delete(path);
-      return recorded;
+      return isFull(recorded) ? this.#deleteFirst(path, secret, tombstone) : recorded;
     }
+    const removed = await this.#removeOnly(path, secret);
+    if (isGone(removed)) return removed;
+    const why = "message" in removed ? `: ${removed.message}` : "";
+    return { kind: "uncertain", message: `${UNFINISHED}${why}` };
+  }
+
+  /** A token without room for the record must be emptied somehow. Cut in between, mirrors keep theirs until somebody decides. */
+  async #deleteFirst(
+    path: string,
+    secret: Secret | undefined,
+    tombstone: KeptTombstone,
+  ): Promise<ChangeResult> {
+    const removed = await this.#removeOnly(path, secret);
+    if (removed.kind !== "deleted") return removed;
+    this.#unrecorded.set(path, tombstone);
+    const recorded = await this.#recordDeletions(tombstone.epoch);
+    if (isDone(recorded)) return removed;
+    const why = "message" in recorded ? `: ${recorded.message}` : "";
+    return { kind: "uncertain", message: `${UNRECORDED}${why}` };
+  }
+
+  /** Removes the secret if it is still that; another program's write may have come between, which the deletion does not know of. */
+  async #removeOnly(path: string, secret: Secret | undefined): Promise<ChangeResult> {
     const only = secret === undefined ? {} : { ifMatch: [secret.checksum] };
     const removed = await this.#store.change(path, { type: "delete" }, only);
     if (isGone(removed)) this.#standing.delete(path);
-    if (removed.kind === "absent") return { kind: "deleted", before: secret?.checksum ?? null };
-    // Another program's write has come between, which the deletion does not know of.
-    if (removed.kind === "deleted" || removed.kind === "precondition") return removed;
-    const why = "message" in removed ? `: ${removed.message}` : "";
-    return { kind: "uncertain", message: `${UNFINISHED}${why}` };
+    return removed.kind === "absent" ? { kind: "deleted", before: secret?.checksum ?? null } : removed;
+  }
+
+  /** Records these, and those of before for which there was no room. */
+  async #recordDeletions(epoch: number, ...made: readonly KeptTombstone[]): Promise<ChangeResult> {
+    const all = [...this.#unrecorded.values(), ...made];
+    const result = await this.#records.edit((record) => {
+      const foreign = foreignTo(epoch, record);
+      return foreign ?? (record && all.reduce(withTombstone, without(record, this.#over)));
+    });
+    if (isDone(result)) for (const { path } of all) this.#unrecorded.delete(path);
+    return result;
   }
 
   async #take(path: string, { data, metadata, stamp }: Copy): Promise<ChangeResult> {
@@ -206,7 +215,9 @@ class TokenMember implements MemberStore {
 
   /** What was written stands in the place of what was to go. */
   #replaced(path: string, result: ChangeResult): ChangeResult {
-    if (isDone(result)) this.#standing.delete(path);
+    if (!isDone(result)) return result;
+    this.#standing.delete(path);
+    this.#unrecorded.delete(path);
     return result;
   }
 
@@ -244,53 +255,6 @@ const deletionOf = (path: string, secret: Secret | undefined, origin: Origin): K
   const replaced = secret === undefined ? [] : [stampOf(secret.version, secret.metadata)];
   const stamp = nextStamp(origin.epoch, [...replaced, ...(origin.replaces ?? [])]);
   return tombstoneOf(path, stamp, secret);
-};
-
-const joined = (record: SetRecord | undefined, { set, epoch }: SetMembership): SetRecord | Unavailable => {
-  if (record === undefined) return { set, epoch, tombstones: new Map() };
-  if (record.set !== set || record.epoch > epoch) {
-    const said = `the token is in epoch ${record.epoch} of the set ${record.set}; nothing was written`;
-    return unavailable("TOKEN_UNAVAILABLE", said, 5);
-  }
-  return record.epoch === epoch ? record : { ...record, epoch };
-};
-
-const withTombstone = (record: SetRecord, tombstone: KeptTombstone): SetRecord => ({
-  ...record,
-  tombstones: new Map(record.tombstones).set(tombstone.path, tombstone),
-});
-
-const without = (record: SetRecord, seen: readonly Tombstone[]): SetRecord => {
-  const tombstones = new Map(record.tombstones);
-  for (const one of seen) {
-    const kept = tombstones.get(one.path);
-    if (kept !== undefined && isSameTombstone(kept, one)) tombstones.delete(one.path);
-  }
-  return tombstones.size === record.tombstones.size ? record : { ...record, tombstones };
-};
-
-/** The record with `wanted`, and with what this process has deleted in the epoch of the record: a list of before does not know it. */
-const replaced = (
-  record: SetRecord,
-  wanted: readonly Tombstone[],
-  own: ReadonlyMap<string, Tombstone>,
-): SetRecord => {
-  const tombstones = new Map<string, KeptTombstone>();
-  for (const one of wanted) {
-    const kept = record.tombstones.get(one.path);
-    const { path, epoch, version, history } = one;
-    const isKept = kept !== undefined && isSameTombstone(kept, one);
-    tombstones.set(path, isKept ? kept : { path, epoch, version, history });
-  }
-  for (const [path, kept] of record.tombstones) {
-    const mine = own.get(path);
-    const isMine = mine !== undefined && mine.epoch === record.epoch && isSameTombstone(mine, kept);
-    if (isMine) tombstones.set(path, kept);
-  }
-  const isSame =
-    tombstones.size === record.tombstones.size &&
-    [...tombstones].every(([path, one]) => one === record.tombstones.get(path));
-  return isSame ? record : { ...record, tombstones };
 };
 
 /** The token behind `store` as a member of a set. Nothing else may write to the store meanwhile. */

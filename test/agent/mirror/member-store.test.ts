@@ -158,6 +158,13 @@ for (const layout of ["packed", "per-key"] as const) {
     t.match(await member.take(PATH, decided), { kind: "written" });
     t.same((await holding()).tombstones, [], "somebody has decided against the deletion");
     t.equal((await holding()).secrets.length, 1);
+    const read = await store.read(PATH);
+    if (read.kind !== "found") return t.fail("it is not there");
+    await member.change(PATH, { type: "delete" }, {}, 1);
+    const same = { data: read.data, metadata: read.metadata, stamp: decided.stamp };
+    t.match(await member.take(PATH, same), { kind: "written" });
+    t.equal((await holding()).secrets.length, 1);
+    t.match(await store.read(PATH), { kind: "found" }, "a deletion that was decided against is not finished");
   });
 }
 
@@ -185,4 +192,37 @@ t.test("a set record that can't be understood is never no set", async (t) => {
   t.match(await member.join({ set: SET, epoch: 2 }), said);
   t.match(await member.change(PATH, put(), {}, 1), said);
   t.match(await store.read(PATH), { kind: "absent" });
+});
+
+t.test("a full token can be emptied, and its deletions are recorded once there is room", async (t) => {
+  const { openStore } = await tokenFixture(t);
+  const store = openStore({ writes: { layout: "packed", maxObjects: 12, maxObjectBytes: 512 } });
+  const { member, holding } = memberOn(store);
+  await member.join({ set: SET, epoch: 1 });
+  const before = Array.from({ length: 20 }, (_, index) => ({
+    path: `secrets/some/name-${String(index).padStart(2, "0")}`,
+    ...stamp(1, 1),
+  }));
+  t.match(await member.record(before), { kind: "written" });
+  const paths: string[] = [];
+  for (;;) {
+    const path = `secrets/many/s${paths.length}`;
+    const { kind } = await member.change(path, put(), {}, 1);
+    if (kind === "refused") break;
+    if (paths.push(path) > 20) return t.fail("the token is never full");
+  }
+  const ends: string[] = [];
+  for (const path of paths) {
+    ends.push((await member.change(path, { type: "delete" }, {}, 1)).kind);
+    t.match(await store.read(path), { kind: "absent" });
+  }
+  t.comment(`${paths.length} deletions: ${ends.join(", ")}`);
+  t.equal(ends[0], "uncertain", "the record of several objects had no room");
+  t.equal(ends.at(-1), "deleted");
+  const told = (await holding()).tombstones.map(({ path }) => path);
+  t.same(
+    [...told].sort(),
+    [...before.map(({ path }) => path), ...paths].sort(),
+    "none of them was forgotten",
+  );
 });
