@@ -8,7 +8,7 @@ import type { Secret } from "../store.ts";
 import type { Tombstone } from "./plan-pull.ts";
 
 /** Which write a deletion of this token removes. It is done when that is gone. */
-export type DeletedWrite = { readonly epoch: number; readonly version: number; readonly digest: string };
+type DeletedWrite = { readonly epoch: number; readonly version: number; readonly digest: string };
 
 /** A deletion; `deleted` where it is one of this token's own. */
 export type KeptTombstone = Tombstone & { readonly deleted?: DeletedWrite };

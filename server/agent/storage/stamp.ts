@@ -13,9 +13,9 @@ export type { Stamp } from "../../../hooks/stamp.ts";
 export type Origin = { readonly epoch: number; readonly replaces?: readonly Stamp[] };
 
 /** The label with the epoch of a write; a secret without it was written outside any set, in epoch 0. */
-export const EPOCH_LABEL = "sync.epoch";
+const EPOCH_LABEL = "sync.epoch";
 /** The label with the history, `epoch.version` separated by commas. */
-export const HISTORY_LABEL = "sync.history";
+const HISTORY_LABEL = "sync.history";
 
 /** Older epochs are forgotten; a copy from one of them is then told apart as diverged, and so kept. */
 const MAX_HISTORY = 16;
@@ -39,7 +39,7 @@ export const stampOf = (version: number, metadata: Pick<StoredMetadata, "labels"
 });
 
 /** The labels that say `stamp`, but for the version, which each layout writes itself. */
-export const stampLabels = ({ epoch, history }: Omit<Stamp, "version">): Record<string, string> => ({
+const stampLabels = ({ epoch, history }: Omit<Stamp, "version">): Record<string, string> => ({
   ...(epoch > 0 && { [EPOCH_LABEL]: String(epoch) }),
   ...(history.length > 0 && { [HISTORY_LABEL]: history.map((entry) => entry.join(".")).join(",") }),
 });
