@@ -35,6 +35,12 @@ const byContent = (view: RoleView) => (a: Answering, b: Answering) =>
   (b.report.versions ?? 0) - (a.report.versions ?? 0) ||
   (a.id < b.id ? -1 : 1);
 
+/** Of members of the latest epoch the one that has a primary's lease first. */
+const byLease = ({ rules }: RoleView, a: Answering, b: Answering): number => {
+  const holds = ({ report: { lease } }: Answering): number => Number(lease?.role === "primary");
+  return epochOf(b, rules.set) - epochOf(a, rules.set) || holds(b) - holds(a);
+};
+
 const nextEpoch = (view: RoleView): number =>
   Math.max(
     view.state.epoch ?? 0,
@@ -84,7 +90,8 @@ const elect = (view: RoleView): RoleDecision => {
       waiting: `The first primary is chosen when all agents have answered; missing: ${names(silent)}. spec.mirroring.primaryNode chooses one that holds secrets without them.`,
     };
   }
-  const [newest] = [...ours].sort(byContent(view));
+  // Where the status was lost a lease may still run: who has it stays, so that nobody else writes meanwhile.
+  const [newest] = [...ours].sort((a, b) => byLease(view, a, b) || byContent(view)(a, b));
   if (newest === undefined && full.length > 1 && !full.some(isWanted)) {
     return {
       next: state,

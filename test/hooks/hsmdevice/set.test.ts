@@ -108,6 +108,15 @@ t.test("a decision is granted, and a failover made, as soon as it can be", async
   t.equal(after(), 10, "where nobody can follow");
 });
 
+t.test("where the status is lost, who has a lease stays the primary", async (t) => {
+  const world = settled({ policy: "Active", primaryNode: "b" });
+  t.strictSame(world.writers, ["B"]);
+  world.status = undefined;
+  world.run(30);
+  t.match(world.found, { primary: "B", epoch: 2, established: true });
+  t.strictSame(world.writers, ["B"]);
+});
+
 t.test("a change of primaryNode hands over", async (t) => {
   const world = settled({ policy: "Active", primaryNode: "a" });
   t.ok(world.agent("A").write());
