@@ -16,6 +16,7 @@ import { controller, namespace, startCluster } from "../../../scripts/control-pl
 import { type Answer, startHookServer } from "../../../scripts/control-plane/test/engine/hook-server.ts";
 import { CRDS } from "../../../scripts/crd.ts";
 import { finalize, sync } from "./hooks.ts";
+import { SetWorld } from "./set-world.ts";
 import { pico, World } from "./world.ts";
 
 const APPLY = "apply --server-side --validate=strict -f -";
@@ -48,13 +49,28 @@ t.test("children, example and status", async (t) => {
   t.equal(requests.stdout.match(/hsm\.j5t\.io\/picohsm-[ab]: "1"/g)?.length, 4, "requests and limits");
 
   const path = "/apis/hsm.j5t.io/v1alpha1/namespaces/keyswitch/hsmdevices/pico";
-  const stored = await server.read(path);
-  const status = JSON.parse(JSON.stringify(world.status));
-  const { code, body } = await server.call("PUT", `${path}/status`, { ...stored, status });
-  t.equal(code, 200, JSON.stringify(body));
-  t.strictSame(body.status, status, "nothing of it is dropped");
+  const takes = async (given: unknown) => {
+    const status = JSON.parse(JSON.stringify(given));
+    const { code, body } = await server.call("PUT", `${path}/status`, {
+      ...(await server.read(path)),
+      status,
+    });
+    t.equal(code, 200, JSON.stringify(body));
+    t.strictSame(body.status, status, "nothing of it is dropped");
+  };
+  await takes(world.status);
   const shown = await server.kubectl("get hsmdev -n keyswitch");
   t.match(shown.stdout, /NAME +TYPE +PHASE +DEVICES +PRIMARY +MIRRORED +AGE\npico +PicoHSM +Ready +2\/2 /);
+
+  const set = new SetWorld({ policy: "Active", acknowledge: "Mirror", primaryNode: "a" }).run(60);
+  await apply({ ...device, spec: set.spec });
+  await apply(...set.children);
+  set.mirroring = { policy: "Active", acknowledge: "Mirror", primaryNode: "b" };
+  set.run(10);
+  t.match(set.found, { handover: { to: "B" }, inSync: ["B"] });
+  await takes({ ...set.status, unreachableSince: set.now, failoverCount: 2 });
+  const mirrored = await server.kubectl("get hsmdev -n keyswitch");
+  t.match(mirrored.stdout, /\npico +PicoHSM +Ready +2\/2 +A +True /);
 });
 
 const CHILDREN = [
