@@ -15,12 +15,17 @@ export interface RoleOutcome {
   readonly decision: RoleDecision;
 }
 
+const NO_TOKEN =
+  "The webhook has no token for roles, so that nobody takes writes: scripts/credentials.sh --apply --only role makes it, then restart the webhook.";
+
 /** Undefined: the devices are no set. */
 export const rolesOf = (judgement: Judgement, decisions: readonly Decision[]): RoleOutcome | undefined => {
   const { mirroring } = judgement.spec;
   if (mirroring === undefined) return undefined;
   const view = viewOf(judgement, mirroring, decisions);
-  return { view, decision: decideRoles(view) };
+  const decision = decideRoles(view);
+  const { givesRoles = true } = judgement.context;
+  return { view, decision: givesRoles ? decision : { ...decision, waiting: NO_TOKEN } };
 };
 
 // ---- of each device ----

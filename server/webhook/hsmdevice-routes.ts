@@ -24,7 +24,10 @@ export type HsmDeviceRouteOptions = {
 /** Adds POST /hooks/hsmdevice/{customize,sync,finalize}. */
 export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRouteOptions): void => {
   const { discovery, roles = noRoles, events, metrics, clock } = options;
-  const context = (): hsmDevice.HookContext => ({ now: rfc3339(clock()) });
+  const context = (): hsmDevice.HookContext => ({
+    now: rfc3339(clock()),
+    givesRoles: roles !== noRoles,
+  });
   const done = createHookReport({ resource: "hsmdevice", events, metrics, quiet: ["Ready", "Pending"] });
   const { HSMDeviceCustomizeRequest, HSMDeviceSyncRequest: body, customize } = hsmDevice;
   addCustomizeRoute(app, { resource: "hsmdevice", body: HSMDeviceCustomizeRequest, customize }, done);

@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { Mirroring } from "../../hooks/hsmdevice/mirroring-schema.ts";
 import { HSMSecretSpec } from "../../hooks/hsmsecret/schema.ts";
 import { REASONS } from "../../hooks/hsmsecret/status.ts";
 import { PHASES, ToggleSpec } from "../../hooks/toggle/schema.ts";
@@ -21,6 +22,12 @@ t.test("docs/hsmsecret.md explains each field of the spec and each reason, and n
   const [fields = "", reasons = ""] = read("docs/hsmsecret.md").split("## Status");
   t.same(cells(fields).sort(), Object.keys(HSMSecretSpec.properties).sort());
   t.same(cells(reasons).sort(), [...REASONS].sort());
+});
+
+t.test("docs/hsmdevice.md explains each field of spec.mirroring", async (t) => {
+  const [, mirroring = ""] = read("docs/hsmdevice.md").split("| field of spec.mirroring |");
+  const [fields = ""] = mirroring.split("\n\n");
+  t.same(cells(fields).sort(), Object.keys(Mirroring.properties).sort());
 });
 
 t.test("docs/toggle.md explains each field of the spec and each phase, and no other", async (t) => {

@@ -136,6 +136,16 @@ t.test(
   },
 );
 
+t.test("a webhook without a token for roles says so", async (t) => {
+  const world = new SetWorld().run(20);
+  const { post } = startHooks(t, world);
+  t.match((await post("sync", world.request())).json().status, {
+    phase: "Partial",
+    message: /The webhook has no token for roles.*--only role/,
+    conditions: [{ type: "Ready" }, {}, { type: "Mirrored", status: "False", message: /no token for roles/ }],
+  });
+});
+
 t.test("finalize answers without discovery", async (t) => {
   const world = new World({ a: [pico("A")] }).run(20);
   const { post, asked } = startHooks(t, world);
