@@ -270,6 +270,8 @@ t.test(
       1,
       "and the one of before does not count since",
     );
+    const older = after(parts, same(primary(1)));
+    t.equal(answer(older, nothing(primary(1))).children.length, 1, "an epoch that was read is not forgotten");
     const left = { ...parts, spec: {} };
     t.match(answer(left, nothing(primary(3, "B"))), { outcome: "ObjectNotFound", children: [{}] });
   },
