@@ -123,7 +123,7 @@ export const HSMSecretSpec = Type.Object({
       pattern: AGENT_NAME,
       minLength: 1,
       maxLength: MAX_NAME,
-      description: "Name of the one agent to ask. Default: all agents in their order.",
+      description: "Name of the one agent, or set of HSMs, to ask. Default: all in their order.",
     }),
   ),
   writeBack: Type.Optional(

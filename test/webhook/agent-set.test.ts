@@ -184,10 +184,21 @@ t.test("a name that can't be resolved for long has no addresses", async (t) => {
   t.match(await client.read(read), { outcome: "unavailable", code: "AGENT_UNREACHABLE" });
 });
 
+t.test("an agent with an address of its own is not asked for a role", async (t) => {
+  const { origin, members } = await startSet(t, pair.slice(0, 1));
+  const agents = [{ name: "hsm", origin: origin.replace("localhost", "127.0.0.2") }];
+  const logger = recordedLog().logger;
+  const client = createAgentClient({ agents, sets: openAgentSets(agents, { logger }), logger });
+  t.teardown(() => client.close());
+  t.equal("standing" in (await client.read(read)), false);
+  t.same(
+    members[0]?.agent.requests.map(({ url }) => url),
+    [`/v1/secrets/${path}`],
+  );
+});
+
 t.test("real names resolve", async (t) => {
-  const set = await startSet(t, []);
   const agent = await startSet(t, pair.slice(0, 1));
-  t.equal(set.members.length, 0);
   const origin = agent.origin.replace("localhost", "127.0.0.2");
   const agents = [{ name: "hsm", origin, isSet: true as const }];
   const logger = recordedLog().logger;
