@@ -70,6 +70,13 @@ const order = async (t: Test, agent: AgentProcess, { role }: Credentials, fields
   t.equal(answer.status, 200, `${told.device} takes its role`);
 };
 
+/** Has a mirror pull, and waits for it. */
+const pulled = async (agent: AgentProcess, { read }: Credentials, body: object): Promise<number> => {
+  const headers = { authorization: `Bearer ${read}`, "content-type": "application/json" };
+  const url = `${agent.url}/v1/mirror/pull`;
+  return (await fetch(url, { method: "POST", headers, body: JSON.stringify(body) })).status;
+};
+
 t.test("an agent of no set behind the name of a set is asked for itself", async (t) => {
   const files = credentials(t);
   const settings = { READ_TOKEN_FILE: files.at("read"), WRITE_TOKEN_FILE: files.at("write") };
@@ -100,7 +107,8 @@ t.test(
     t.match(await writer.write(writeOf("one"), how), { code: "NO_LEASE" });
 
     await order(t, a, files, { role: "primary", found: true });
-    await order(t, b, files, {});
+    const address = new URL(a.url).host;
+    await order(t, b, files, { members: [{ id: "hsm-a", address }, { id: "hsm-b" }] });
     rolesGrowOld();
     t.match(await client.read(read), { outcome: "absent", standing: { role: "primary", member: "hsm-a" } });
     t.same(await writer.write(writeOf("one"), how), { outcome: "written" });
@@ -111,21 +119,38 @@ t.test(
       standing: { member: "hsm-a" },
     });
 
+    const pull = { set: "demo/hsm", epoch: 1, primary: "hsm-a" };
+    t.equal(await pulled(b, files, pull), 200, "the mirror has it");
+    rolesGrowOld();
+    await client.read(read);
+    await writer.write({ ...writeOf("unpulled"), ifMatch: writeOf("one").checksum }, how);
+
     const ended = once(a.process, "exit");
     a.process.kill("SIGKILL");
     await ended;
-    t.match(await client.read(read), {
-      outcome: "unavailable",
-      message: /hsm-b does not hold it, which does not count/,
+    const startedAt = performance.now();
+    const mirrored = await client.read(read);
+    t.ok(performance.now() - startedAt < 1000, "the next reading after its death is there within a second");
+    t.match(mirrored, {
+      outcome: "found",
+      version: 1,
+      mirror: true,
+      standing: { role: "mirror", isCopy: true },
     });
+
     await order(t, b, files, { role: "primary", primary: "hsm-b", epoch: 2 });
     rolesGrowOld();
     const standing = { role: "primary", epoch: 2, member: "hsm-b" };
-    t.match(await client.read(read), { outcome: "absent", standing });
-    t.same(await writer.write(writeOf("two"), how), { outcome: "written" });
-    t.same(await writer.write({ ...writeOf("three"), ifMatch: writeOf("two").checksum }, how), {
-      outcome: "written",
-    });
-    t.match(await client.read(read), { outcome: "found", version: 2, epoch: 2, standing });
+    t.match(await client.read(read), { outcome: "found", version: 1, epoch: 1, standing });
+    for (const [from, to] of [
+      ["one", "two"],
+      ["two", "three"],
+    ] as const) {
+      const next = { ...writeOf(to), ifMatch: writeOf(from).checksum };
+      t.same(await writer.write(next, how), { outcome: "written" });
+    }
+    const last = await client.read(read);
+    t.match(last, { outcome: "found", version: 3, epoch: 2, standing });
+    t.same("history" in last && last.history, [[1, 1]], "which knows nothing of what nobody had pulled");
   },
 );
