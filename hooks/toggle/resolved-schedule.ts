@@ -43,8 +43,7 @@ const ofKind = <K extends Entry["kind"]>(entries: readonly ZonedEntry[], kind: K
     which === to && entry.kind === kind ? [{ zone, entry: entry as Extract<Entry, { kind: K }> }] : [],
   );
 
-/** Reads spec.schedule. */
-export const resolveSchedule = (spec: ScheduleSpec): ResolvedSchedule => {
+const parse = (spec: ScheduleSpec): ResolvedSchedule => {
   const entries: ZonedEntry[] = [];
   for (const [index, element] of spec.entries()) {
     const found = entriesOf(element, `spec.schedule[${index}]`);
@@ -56,4 +55,19 @@ export const resolveSchedule = (spec: ScheduleSpec): ResolvedSchedule => {
     off: ofKind(entries, kind, "off"),
   });
   return { schedule: new Schedule({ windows: both("window"), crons: both("cron") }) };
+};
+
+/** What the same text came to; a Schedule keeps windows that it would otherwise look for at each sync. */
+const known = new Map<string, ResolvedSchedule>();
+const MAX_KNOWN = 256;
+
+/** Reads spec.schedule. */
+export const resolveSchedule = (spec: ScheduleSpec): ResolvedSchedule => {
+  const text = JSON.stringify(spec);
+  const found = known.get(text) ?? parse(spec);
+  if (!known.has(text)) {
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(text, found);
+  }
+  return found;
 };

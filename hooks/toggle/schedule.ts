@@ -30,6 +30,8 @@ interface View {
   readonly center: number;
   readonly on: readonly Interval[];
   readonly off: readonly Interval[];
+  /** When they begin and end, in order. */
+  readonly bounds: readonly number[];
 }
 
 const holding = (intervals: readonly Interval[], instant: number): Interval | undefined =>
@@ -65,8 +67,7 @@ export class Schedule {
     const window = holding(on, instant);
     // One that has lasted for more than a week has always been.
     const began = window && (window.start < instant - REACH ? -Infinity : window.start);
-    const ended =
-      window === undefined ? latest(...on.map(({ end }) => end).filter((end) => end <= instant)) : undefined;
+    const ended = window === undefined ? on.findLast(({ end }) => end <= instant)?.end : undefined;
     const onSince = latest(began, this.#lastOn(instant));
     const offSince = latest(ended, this.#lastCron("off", instant));
     if (offSince === undefined) return onSince !== undefined || !this.#hasOn();
@@ -107,19 +108,18 @@ export class Schedule {
     if (this.#view === undefined || Math.abs(instant - this.#view.center) > REACH) {
       const around = (windows: readonly Window[]) =>
         united(windows.flatMap(({ zone, entry }) => windowsAround(zone, entry, instant, VIEW_DAYS)));
-      const { on, off } = this.#rules.windows;
-      this.#view = { center: instant, on: around(on), off: around(off) };
+      const { windows } = this.#rules;
+      const [on, off] = [around(windows.on), around(windows.off)];
+      const bounds = [...on, ...off].flatMap(({ start, end }) => [start, end]).sort((a, b) => a - b);
+      this.#view = { center: instant, on, off, bounds };
     }
     return this.#view;
   }
 
   /** When windows begin and end from `from` to `to`, in order. */
   #bounds(from: number, to: number): number[] {
-    const { on, off } = this.#viewAt((from + to) / 2);
-    return [...on, ...off]
-      .flatMap(({ start, end }) => [start, end])
-      .filter((bound) => from <= bound && bound <= to)
-      .sort((a, b) => a - b);
+    const { bounds } = this.#viewAt((from + to) / 2);
+    return bounds.filter((bound) => from <= bound && bound <= to);
   }
 
   #lastCron(to: "on" | "off", instant: number): number | undefined {

@@ -8,6 +8,7 @@ import {
   all,
   type Child,
   check,
+  handOf,
   isChild,
   isContended,
   isForbidden,
@@ -63,6 +64,19 @@ export const checkPhase = (world: World, status: ToggleStatus): void => {
   else if (ours) check(desired === model.replicas, `desired is ${desired}, and nobody has switched`);
   check(counted === (ours ? model.pods : model ? undefined : 0), `it counts ${counted} available`);
 };
+
+/** With a schedule the status says what decided and what comes next, and the next sync is asked for by then. */
+export const checkDecider = (world: World, status: ToggleStatus, resync: number | undefined): void => {
+  if (world.spec.schedule === undefined || status.phase === "Blocked") return;
+  const expected = handOf(world)?.by ?? "Schedule";
+  check(status.decidedBy === expected, `decided by ${status.decidedBy} and not ${expected}`);
+  const next = { time: EDGES[world.edges], to: world.edges === 1 ? "On" : "Off" };
+  const told = status.nextChange;
+  check(told?.time === next.time && told?.to === next.to, `next is ${told?.to} at ${told?.time}`);
+  check(resync !== undefined && resync <= 13 * 3600, `looked at again after ${resync} seconds`);
+};
+/** The edge after so many. */
+const EDGES = ["2026-11-23T18:00:00Z", "2026-11-24T08:00:00Z", "2026-11-24T18:00:00Z"] as const;
 
 /**
  * Somebody else is told to fight only where somebody scaled three times since it was quiet. A second look at the same

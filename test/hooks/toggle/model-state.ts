@@ -34,6 +34,16 @@ export interface World {
   readonly generation: 1 | 2;
   /** Quiet times that have passed, each of eleven minutes. */
   readonly quiet: number;
+  /** How many edges of the schedule have passed: before 18:00, after it, and on the next day after 08:00. */
+  readonly edges: 0 | 1 | 2;
+  /** The last switch by hand where there is a schedule, and after how many edges it was. */
+  readonly hand?: {
+    readonly on: boolean;
+    readonly by: "Command" | "Spec";
+    readonly edges: number;
+    /** Whether a status was written since: a switch to and fro before that is none (ADR 7). */
+    readonly seen: boolean;
+  };
   /** How often somebody else scaled the named Deployment, or made it anew, since the last quiet time; as far as three. */
   readonly raises: number;
   /** The count that each Deployment must get back, as the model knows it. */
@@ -51,11 +61,16 @@ export const named = (world: World): Name => (world.spec.deploymentName ?? "web"
 export const isForbidden = ({ spec, templates }: World): boolean =>
   spec.template !== undefined && templates === "forbidden";
 export const isSwitched = (world: World): boolean =>
-  world.spec.enabled !== undefined || world.until === "past";
+  world.spec.schedule !== undefined || world.spec.enabled !== undefined || world.until === "past";
 export const isContended = ({ status }: World): boolean =>
   status?.conditions?.some(({ type }) => type === "Contended") === true;
 /** On, or not switched and so on as far as a Deployment that is made of the template goes. */
-export const isOn = (world: World): boolean => world.spec.enabled !== false && world.until !== "past";
+export const isOn = (world: World): boolean =>
+  world.spec.schedule === undefined
+    ? world.spec.enabled !== false && world.until !== "past"
+    : (handOf(world)?.on ?? world.edges !== 1);
+/** The switch by hand that no edge has overtaken. */
+export const handOf = ({ hand, edges }: World): World["hand"] => (hand?.edges === edges ? hand : undefined);
 
 /** Throws where an invariant is broken. */
 export const check = (holds: boolean, broken: string): void => {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models the environment of the Toggle hooks: Deployments, their controller, the garbage collector, and Metacontroller's way of
 // claiming, applying and skipping children. A step that breaks an invariant throws.
+import type { ManagedFieldsEntry } from "../../../hooks/kubernetes.ts";
 import type { Deployment } from "../../../hooks/toggle/deployment.ts";
 import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
+import { BOT_MANAGER } from "../../../hooks/toggle/last-switch.ts";
 import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";
 import { finalize, sync } from "./hooks.ts";
 import {
   checkAnswer,
   checkContention,
   checkCount,
+  checkDecider,
   checkPhase,
   hadAfter,
   type Mishap,
@@ -109,6 +112,23 @@ const claim = (world: World): World => {
   }, world);
 };
 
+/** When so many edges of the schedule have passed; 2026-11-23 is a Monday. */
+const AFTER_EDGES = ["2026-11-23T10:", "2026-11-23T19:", "2026-11-24T10:"] as const;
+
+/** What the API server notes of the last switch by hand. */
+const switchNote = ({ hand }: World): { managedFields?: ManagedFieldsEntry[] } =>
+  hand === undefined
+    ? {}
+    : {
+        managedFields: [
+          {
+            manager: hand.by === "Command" ? BOT_MANAGER : "kubectl-edit",
+            time: `${AFTER_EDGES[hand.edges]}00:00Z`,
+            fieldsV1: { "f:spec": { "f:enabled": {} } },
+          },
+        ],
+      };
+
 const requestOf = (world: World): ToggleSyncRequest => {
   const children = all(world).filter(([, model]) => isChild(model));
   const related = all(world).filter(
@@ -123,7 +143,7 @@ const requestOf = (world: World): ToggleSyncRequest => {
     ...(world.status === undefined ? {} : { status: world.status }),
     metadata:
       world.deletion === "none"
-        ? { generation: world.generation }
+        ? { generation: world.generation, ...switchNote(world) }
         : {
             generation: world.generation,
             deletionTimestamp: context.now,
@@ -160,15 +180,20 @@ const applyChild = (world: World, child: Child): World => {
 };
 
 /** The time at which the world's next sync is. */
-const contextOf = ({ quiet, templates }: World): HookContext => ({
+const contextOf = ({ quiet, templates, spec, edges }: World): HookContext => ({
   templates: templates !== "forbidden",
-  now: `2026-11-22T10:${String(11 * quiet).padStart(2, "0")}:00Z`,
+  now: `${spec.schedule === undefined ? "2026-11-22T10:" : AFTER_EDGES[edges]}${String(11 * quiet).padStart(2, "0")}:00Z`,
 });
 
 export interface Stepped {
   readonly world: World;
   readonly resync: number | undefined;
 }
+
+const written = ({ hand }: World, status: ToggleStatus): Partial<World> => ({
+  status,
+  ...(hand?.seen === false && { hand: { ...hand, seen: true } }),
+});
 
 /** One sync of the engine. */
 export const step = (before: World, mishap: Mishap = "none"): Stepped => {
@@ -189,6 +214,7 @@ export const step = (before: World, mishap: Mishap = "none"): Stepped => {
   if (finalizing) check(status.phase === "Blocked", `the phase is ${status.phase} while it is deleted`);
   else {
     checkPhase(world, status);
+    checkDecider(world, status, resync);
     checkContention(world, status, input, contextOf(world));
     checkCount(
       world,
@@ -198,7 +224,7 @@ export const step = (before: World, mishap: Mishap = "none"): Stepped => {
   }
   const manages = mishap !== "nothing applied" && world.deletion !== "orphan";
   const applied = manages ? children.reduce(applyChild, world) : world;
-  return { world: { ...applied, had, ...(mishap === "no status" ? {} : { status }) }, resync };
+  return { world: { ...applied, had, ...(mishap === "no status" ? {} : written(world, status)) }, resync };
 };
 
 /** The garbage collector once the Toggle is gone: what it owned goes. */

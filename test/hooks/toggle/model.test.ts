@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model-checks the Toggle hooks: every interleaving, up to a depth, of switches, expiry, scaling by hand and by an
+// Model-checks the Toggle hooks: every interleaving, up to a depth, of switches, edges of a schedule, expiry, scaling by hand and by an
 // autoscaler, Deployments that come and go, deletion in each way, crashes, and syncs.
 import fc from "fast-check";
 import t from "tap";
@@ -19,6 +19,7 @@ import {
   named,
   type World,
 } from "./model-state.ts";
+import { edit, forgetSwitch, passEdge, switchBy } from "./model-switches.ts";
 import { create, orphan, put, raised, rollOut, scaleByOthers, step } from "./model-world.ts";
 import { template } from "./request.ts";
 
@@ -29,18 +30,6 @@ const DEEPER: ReadonlySet<string> = new Set(["Fixed", "Floor", "with a template"
 const WALKS = depthOf(2000, 5000);
 /** So often it may be quiet for eleven minutes. */
 const MAX_QUIET = 1;
-
-const edit = (world: World, spec: Partial<ToggleSpec>): World =>
-  world.deletion === "done"
-    ? world
-    : { ...world, spec: { ...world.spec, ...spec }, generation: nextGeneration(world) };
-
-const nextGeneration = ({ generation, status }: World): 1 | 2 =>
-  status?.observedGeneration === generation && status.lastScaled !== undefined
-    ? generation === 1
-      ? 2
-      : 1
-    : generation;
 
 /** Something else sets the count again and again, and each time a sync sees it. */
 const contend = (before: World): World => {
@@ -89,8 +78,14 @@ const ACTIONS: Record<string, (world: World) => World> = {
   }),
   "sync, and fail to apply": (world) => step(world, "nothing applied").world,
   "restart the engine": (world) => ({ ...world, applied: {} }),
-  "switch on or off": (world) => edit(world, { enabled: world.spec.enabled === false }),
-  "set until": (world) => ({ ...world, until: world.until === "none" ? "future" : "none" }),
+  "switch on or off": switchBy("Spec"),
+  "a command switches on or off": switchBy("Command"),
+  "an edge of the schedule passes": passEdge,
+  "somebody takes out of the status who decided": forgetSwitch,
+  "set until": (world) =>
+    world.spec.schedule === undefined
+      ? { ...world, until: world.until === "none" ? "future" : "none" }
+      : world,
   "until passes": (world) => (world.until === "future" ? { ...world, until: "past" } : world),
   "allow or forbid templates": (world) =>
     world.templates === "always"
@@ -157,7 +152,10 @@ const faultOfRest = (world: World): string | undefined => {
   const { resync } = step(orphan(world));
   const isAlive = world.deletion === "none";
   const isBlocked = isForbidden(world) && world.status?.phase === "Blocked";
-  const waits = (isAlive && ((world.until === "future" && isOn(world)) || isBlocked)) || isContended(world);
+  const waits =
+    (isAlive && world.spec.schedule !== undefined) ||
+    (isAlive && ((world.until === "future" && isOn(world)) || isBlocked)) ||
+    isContended(world);
   return (resync === undefined) === waits
     ? `asks for a sync after ${resync} seconds`
     : (faultAtRest(world) ?? faultAfterFight(world));
@@ -184,6 +182,9 @@ const settles = convergenceCheck<World>({
   rounds: 8,
 });
 
+const SCHEDULED = "with a schedule";
+/** What goes the same way whatever switches. */
+const APART_FROM_SCHEDULES = /\bapi\b|until|templates|name the other|takes web|leaves web|autoscaler/;
 const FORBIDDABLE = "with a template that may be forbidden";
 const CASES: Record<string, Partial<ToggleSpec>> = {
   "not switched yet": {},
@@ -193,6 +194,7 @@ const CASES: Record<string, Partial<ToggleSpec>> = {
   "Floor of 2": { enabled: true, replicaPolicy: "Floor", replicas: 2 },
   "with a template": { enabled: true, template },
   [FORBIDDABLE]: { enabled: true, template },
+  [SCHEDULED]: { schedule: [{ timeZone: "UTC", on: ["Mon-Fri 08:00-18:00"] }] },
   "deletionPolicy Delete": { enabled: true, deletionPolicy: "Delete" },
 };
 
@@ -206,6 +208,7 @@ const startOf = (name: string): World => ({
   deletion: "none",
   generation: 1,
   quiet: 0,
+  edges: 0,
   raises: 0,
   had: {},
 });
@@ -217,7 +220,9 @@ for (const name of Object.keys(CASES)) {
     const isDeeper = DEEPER.has(name) && DEEPEST > DEPTH;
     // A fight is several steps in one already, and its cases are as deep without the other options.
     const actions = Object.entries(ACTIONS).filter(
-      ([, act]) => !isDeeper || (act !== contend && act !== quiet),
+      ([action, act]) =>
+        (!isDeeper || (act !== contend && act !== quiet)) &&
+        !(name === SCHEDULED && APART_FROM_SCHEDULES.test(action)),
     );
     const found = explore({
       starts: [
@@ -230,6 +235,7 @@ for (const name of Object.keys(CASES)) {
       depth: isDeeper ? DEEPEST : DEPTH,
     });
     states += found.states;
+    t.comment(`${found.states} states`);
     t.same(found.failures.slice(0, 5), []);
     t.ok(found.states > 1000, `${found.states} states`);
   });
