@@ -106,6 +106,33 @@ t.test("off, on, off, off, on around 3 replicas, with restarts of the engine in 
   }
 });
 
+t.test(
+  "restartAt changes the template once; kubectl's later restart stays, and so does the last one when it is taken out",
+  async (t) => {
+    const { apply, set, kubectl, settle, cluster, status } = await scene(t);
+    const restarted = async () => {
+      const { metadata, spec } = await cluster.read(["deployment", "web", "-n", "demo"]);
+      const path = ["template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt"];
+      return { at: valueAt(spec, path), generation: valueAt(metadata, ["generation"]) };
+    };
+    await apply(toggle("web", on));
+    await set("web", { restartAt: "2026-11-22T08:00:00Z" });
+    const first = await restarted();
+    t.equal(first.at, "2026-11-22T08:00:00Z");
+    t.match(await status("web"), { phase: "Running", availableReplicas: 3 });
+    await set("web", { reason: "a change of something else" });
+    t.same(await restarted(), first);
+    await kubectl("rollout", "restart", "deployment", "web");
+    await settle();
+    const second = await restarted();
+    t.not(second.at, first.at);
+    await set("web", { restartAt: null, reason: "taken out" });
+    t.same(await restarted(), second);
+    await set("web", { restartAt: "2001-01-01T00:00:00Z" });
+    t.same(await restarted(), second, "a time before it restarts nothing");
+  },
+);
+
 t.test("a Deployment that is at 0 on purpose stays there until somebody sets enabled", async (t) => {
   const { apply, set, kubectl, settle, replicas, status } = await scene(t);
   await kubectl("scale", "deployment", "web", "--replicas=0");
