@@ -101,6 +101,10 @@ export const errors = {
     status: 429,
     text: "The Secret was written to the token; the hook tells the rest when it is called again after Retry-After seconds.",
   },
+  STATUS_OUTDATED: {
+    status: 429,
+    text: "The HSMDevice has changed since the hook was called; no agent was given a role, and the hook decides when it is called again after Retry-After seconds.",
+  },
   HEADERS_TOO_LARGE: { status: 431, text: "The headers are larger than this server takes." },
   INTERNAL: { status: 500, text: "Something went wrong here; the log has more under the request id." },
   AGENT_REFUSED: { status: 502, text: "The agent's answer can't be used.", kind: "agent-failed" },

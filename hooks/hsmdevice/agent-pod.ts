@@ -251,11 +251,7 @@ export interface Site {
 }
 
 /** The PodSpec of the agent of a device. */
-export const agentPod = (
-  spec: ResolvedSpec,
-  site: Site,
-  images: Images,
-): Record<string, unknown> => {
+export const agentPod = (spec: ResolvedSpec, site: Site, images: Images): Record<string, unknown> => {
   const { template } = spec;
   const { node, resource } = site;
   const image = {

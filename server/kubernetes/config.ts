@@ -10,7 +10,12 @@ import { file, text, type ValuesOf } from "../config/variable-table.ts";
 import { readChecked, type VariableReader } from "../config/variables.ts";
 import type { ClientCertificate } from "../http/http-pool.ts";
 import type { ExecPlugin } from "./exec-plugin.ts";
-import { inClusterVariables, readInCluster, SERVICE_ACCOUNT_DIRECTORY } from "./in-cluster.ts";
+import {
+  inClusterAccess,
+  inClusterVariables,
+  readInCluster,
+  SERVICE_ACCOUNT_DIRECTORY,
+} from "./in-cluster.ts";
 import { loadKubeconfig } from "./kubeconfig.ts";
 import { isProxied, parseProxy } from "./proxy.ts";
 
@@ -72,13 +77,9 @@ export const readKubernetes = (
   const faults = reader.faults.length;
   const inCluster = readInCluster(reader, serviceAccountDirectory);
   if (inCluster !== undefined) {
-    const { origin, caFile, tokenFile } = inCluster;
     const namespace = readNamespace(join(serviceAccountDirectory, "namespace"));
     return {
-      origin,
-      pathPrefix: "",
-      ca: { file: caFile },
-      credentials: { kind: "token-file", path: tokenFile },
+      ...inClusterAccess(inCluster),
       ...(namespace !== undefined && { namespace }),
     };
   }

@@ -20,6 +20,14 @@ export const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/service
 /** The API server and the credentials of the pod's service account; the files are rotated by the kubelet. */
 export type InCluster = { origin: string; tokenFile: string; caFile: string };
 
+/** How a client reaches the API server as the pod's service account. */
+export const inClusterAccess = ({ origin, tokenFile, caFile }: InCluster) => ({
+  origin,
+  pathPrefix: "",
+  ca: { file: caFile },
+  credentials: { kind: "token-file" as const, path: tokenFile },
+});
+
 /** The pod's way to the API server; undefined outside a pod or where no service account is mounted. */
 export const readInCluster = (
   reader: VariableReader<ValuesOf<ReturnType<typeof inClusterVariables>>>,

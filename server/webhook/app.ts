@@ -18,6 +18,7 @@ import { addHsmSecretRoutes } from "./hsmsecret-routes.ts";
 import { noParentCheck, type ParentCheck } from "./parent-check.ts";
 import type { PathPolicySource } from "./path-policy.ts";
 import { noRoles, type RoleClient } from "./role-client.ts";
+import { noStatusCheck, type StatusCheck } from "./status-check.ts";
 import { addToggleRoutes } from "./toggle-routes.ts";
 
 export type WebhookAppOptions = {
@@ -32,6 +33,8 @@ export type WebhookAppOptions = {
   discovery?: Pick<DiscoveryClient, "ask">;
   /** Without it no agent has a role. */
   roles?: Pick<RoleClient, "ask" | "order">;
+  /** Without it the status in a hook's body is believed. */
+  statuses?: Pick<StatusCheck, "age">;
   policy: PathPolicySource;
   /** How checksums are shown in statuses and annotations. */
   checksums: () => KeyedChecksums;
@@ -77,8 +80,8 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
     clock,
     ...(now !== undefined && { now }),
   });
-  const { discovery = noDiscovery, roles = noRoles } = options;
-  addHsmDeviceRoutes(app, { discovery, roles, events, metrics, clock });
+  const { discovery = noDiscovery, roles = noRoles, statuses = noStatusCheck } = options;
+  addHsmDeviceRoutes(app, { discovery, roles, statuses, events, metrics, clock });
   addToggleRoutes(app, { events, metrics, templates: options.toggleTemplates ?? false, clock });
   return app;
 };

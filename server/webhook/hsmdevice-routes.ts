@@ -4,17 +4,21 @@
 
 import * as hsmDevice from "../../hooks/hsmdevice/index.ts";
 import { FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
+import { sendError } from "../http/errors.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import { rfc3339 } from "../time.ts";
 import type { DiscoveryClient } from "./discovery-client.ts";
 import type { EventSink } from "./events.ts";
 import { addCustomizeRoute, createHookReport, type HookMetrics } from "./hook-routes.ts";
 import { noRoles, type RoleClient } from "./role-client.ts";
+import { noStatusCheck, type StatusCheck } from "./status-check.ts";
 
 export type HsmDeviceRouteOptions = {
   discovery: Pick<DiscoveryClient, "ask">;
   /** Without it no agent has a role. */
   roles?: Pick<RoleClient, "ask" | "order">;
+  /** Without it the status of a hook's body is believed. */
+  statuses?: Pick<StatusCheck, "age">;
   events: Pick<EventSink, "post">;
   metrics: Pick<HookMetrics, "hook">;
   /** Wall clock. */
@@ -23,7 +27,7 @@ export type HsmDeviceRouteOptions = {
 
 /** Adds POST /hooks/hsmdevice/{customize,sync,finalize}. */
 export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRouteOptions): void => {
-  const { discovery, roles = noRoles, events, metrics, clock } = options;
+  const { discovery, roles = noRoles, statuses = noStatusCheck, events, metrics, clock } = options;
   const context = (): hsmDevice.HookContext => ({
     now: rfc3339(clock()),
     givesRoles: roles !== noRoles,
@@ -34,14 +38,19 @@ export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRoute
   app.post(
     "/hooks/hsmdevice/sync",
     { config: { scope: "hook" }, schema: { body, response: { 200: SyncResponse } } },
-    async (request) => {
+    async (request, reply) => {
       const startedAt = performance.now();
       const assessment = hsmDevice.assess(request.body, context());
-      const [reading, told] = await Promise.all([
+      const asked = hsmDevice.planRoles(assessment);
+      const [age, reading, told] = await Promise.all([
+        asked.length === 0 ? "current" : statuses.age(request.body.parent),
         discovery.ask(hsmDevice.plan(assessment), request.id),
-        roles.ask(hsmDevice.planRoles(assessment), request.id),
+        roles.ask(asked, request.id),
       ]);
-      const orders = hsmDevice.planOrders(hsmDevice.judge(assessment, reading, told));
+      if (age === "outdated") return sendError(reply, "STATUS_OUTDATED", { retryAfterSeconds: 1 });
+      const planned = hsmDevice.planOrders(hsmDevice.judge(assessment, reading, told));
+      // Writes are granted from a status that was read back; a mirror's role can't do any harm.
+      const orders = age === "current" ? planned : planned.filter(({ order }) => order.role === "mirror");
       const taken = await roles.order(orders, told, request.id);
       const {
         response,

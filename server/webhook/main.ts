@@ -14,6 +14,7 @@ import { createHookMetrics } from "./hook-routes.ts";
 import { parentCheckOf } from "./parent-check.ts";
 import { pathPolicySource } from "./path-policy.ts";
 import { createRoleClient, noRoles } from "./role-client.ts";
+import { statusCheckOf } from "./status-check.ts";
 
 /** A process that listens. `close` waits for the requests under way. */
 export type RunningWebhook = { address: string; close(): Promise<void> };
@@ -47,6 +48,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
   });
   const events = eventSinkOf(config.inCluster, logger);
   const parents = parentCheckOf(config.inCluster, logger);
+  const statuses = statusCheckOf(config.inCluster, logger);
   const discovery =
     config.discovery === undefined ? noDiscovery : createDiscoveryClient({ ...config.discovery, logger });
   const roles = config.roles === undefined ? noRoles : createRoleClient({ ...config.roles, logger });
@@ -60,6 +62,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
     parents,
     discovery,
     roles,
+    statuses,
     policy: pathPolicySource(config.pathPolicyFile, logger),
     checksums: checksumKeys({
       tokenFiles: agentTokenFile === undefined ? [] : [agentTokenFile],

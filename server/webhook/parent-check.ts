@@ -8,7 +8,7 @@ import { DNS_SUBDOMAIN, MAX_NAME } from "../../hooks/formats.ts";
 import { HSMSecret, type RemovalOutcome } from "../../hooks/hsmsecret/index.ts";
 import { resolveSpec } from "../../hooks/hsmsecret/resolved-spec.ts";
 import { type KubernetesClient, openKubernetesClient } from "../kubernetes/client.ts";
-import type { InCluster } from "../kubernetes/in-cluster.ts";
+import { type InCluster, inClusterAccess } from "../kubernetes/in-cluster.ts";
 
 type Refusal = Extract<RemovalOutcome, { outcome: "refused" | "unavailable" }>;
 
@@ -79,12 +79,6 @@ export const noParentCheck: ParentCheck = { refusal: async () => undefined, clos
  */
 export const parentCheckOf = (inCluster: InCluster | undefined, logger: Logger): ParentCheck => {
   if (inCluster === undefined) return noParentCheck;
-  const { origin, tokenFile, caFile } = inCluster;
-  const config = {
-    origin,
-    pathPrefix: "",
-    ca: { file: caFile },
-    credentials: { kind: "token-file", path: tokenFile },
-  } as const;
+  const config = inClusterAccess(inCluster);
   return createParentCheck(openKubernetesClient({ config, logger, timeoutMs: TIMEOUT_MS }), logger);
 };

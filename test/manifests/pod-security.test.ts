@@ -97,7 +97,7 @@ t.test(
       { apiGroups: [""], resources: ["events"], verbs: ["create"] },
     ]);
     t.same(rulesOf("keyswitch-webhook-parents").rules, [
-      { apiGroups: ["hsm.j5t.io"], resources: ["hsmsecrets"], verbs: ["get"] },
+      { apiGroups: ["hsm.j5t.io"], resources: ["hsmsecrets", "hsmdevices"], verbs: ["get"] },
     ]);
     const tokens = workloadsOf(manifests).map(({ metadata, spec }) => [
       metadata.name,

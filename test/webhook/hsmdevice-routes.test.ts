@@ -10,12 +10,18 @@ import { buildServer } from "../../server/http/server.ts";
 import { createHookMetrics } from "../../server/webhook/hook-routes.ts";
 import { addHsmDeviceRoutes } from "../../server/webhook/hsmdevice-routes.ts";
 import { noRoles, type RoleClient } from "../../server/webhook/role-client.ts";
+import type { StatusAge } from "../../server/webhook/status-check.ts";
 import { SetWorld } from "../hooks/hsmdevice/set-world.ts";
 import { pico, World } from "../hooks/hsmdevice/world.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 /** The routes on a bare server, with the discovery of `world`. */
-const startHooks = (t: Test, world: World, roles: Pick<RoleClient, "ask" | "order"> = noRoles) => {
+const startHooks = (
+  t: Test,
+  world: World,
+  roles: Pick<RoleClient, "ask" | "order"> = noRoles,
+  age: () => StatusAge = () => "current",
+) => {
   const log = recordedLog();
   const asked: Question[] = [];
   const events: { reason: string }[] = [];
@@ -33,6 +39,7 @@ const startHooks = (t: Test, world: World, roles: Pick<RoleClient, "ask" | "orde
       },
     },
     roles,
+    statuses: { age: async () => age() },
     events: { post: (_, event) => events.push(event) },
     metrics: createHookMetrics(new Registry()),
     clock: () => new Date(world.now),
@@ -135,6 +142,31 @@ t.test(
     t.equal(steps.length, 4, "one that goes is ordered nothing");
   },
 );
+
+t.test("roles are given by a status that the API server has, and by no other", async (t) => {
+  const world = new SetWorld().run(60);
+  let age: StatusAge = "outdated";
+  const ordered: string[] = [];
+  const roles: Pick<RoleClient, "ask" | "order"> = {
+    ask: async (questions) => new Map(questions.map(({ id }) => [id, world.agent(id).told()])),
+    async order(orders, before) {
+      ordered.push(...orders.map(({ order }) => order.role));
+      return before;
+    },
+  };
+  const { post } = startHooks(t, world, roles, () => age);
+  const answer = await post("sync", world.request());
+  t.equal(answer.statusCode, 429);
+  t.match(answer.json(), { code: "STATUS_OUTDATED" });
+  t.equal(answer.headers["retry-after"], "1");
+  t.strictSame(ordered, []);
+  age = "unknown";
+  t.equal((await post("sync", world.request())).statusCode, 200);
+  t.strictSame(ordered, ["mirror"], "nobody is granted writes, and a mirror follows on");
+  age = "current";
+  await post("sync", world.request());
+  t.strictSame(ordered, ["mirror", "primary", "mirror"]);
+});
 
 t.test("a webhook without a token for roles says so", async (t) => {
   const world = new SetWorld().run(20);
