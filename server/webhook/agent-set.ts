@@ -204,9 +204,11 @@ export class AgentSet {
         { set: this.name, epoch, members: disputed },
         "several agents claim to be the primary of one epoch",
       );
-    } else if (primaries.length === 0)
+    } else if (primaries.length === 0) {
       logger.warn({ set: this.name, epoch }, "no agent of the set says that it is the primary");
-    else logger.info({ set: this.name, epoch, primary: primaries[0] }, "primary of the set");
+    } else {
+      logger.info({ set: this.name, epoch, primary: primaries[0] }, "primary of the set");
+    }
   }
 }
 

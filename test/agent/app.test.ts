@@ -36,13 +36,16 @@ const start = (t: Test, sysfsRoot?: string) => {
 
 t.test("a secret of a set says in which epoch it was written, and what it replaced", async (t) => {
   const { app, store } = start(t);
-  const labels = { "sync.epoch": "3", "sync.history": "1.4,2.7", team: "a" };
-  store.put("secrets/a/db", { user: randomBytes(9) }, { metadata: { labels } });
+  for (const epoch of [1, 1, 2, 3]) {
+    const data = new Map([["user", randomBytes(9)]]);
+    const metadata = { labels: { team: "a" } };
+    await store.change("secrets/a/db", { type: "put", data, metadata }, {}, { epoch });
+  }
   const found = (await app.inject("/v1/secrets/secrets/a/db")).json();
-  t.match(found, { version: 1, epoch: 3, metadata: { labels: { team: "a" } } });
+  t.match(found, { version: 4, epoch: 3, metadata: { labels: { team: "a" } } });
   t.same(found.history, [
-    [1, 4],
-    [2, 7],
+    [1, 2],
+    [2, 3],
   ]);
   t.same(Object.keys(found.metadata.labels), ["team"], "its labels are not the writer's");
 });

@@ -29,8 +29,7 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
     LISTEN_PORT: "9443",
     TLS_CLIENT_CA_FILE: authority.caFile,
     HOOK_TOKEN_FILE: at("token"),
-    AGENTS:
-      " b=https://b:8444 , a=https://[fd00::1]:8444/, l=http://127.0.0.1:1, s=dns+https://hsm.keyswitch.svc:8444, h=dns+http://localhost:2 ",
+    AGENTS: " b=https://b:8444 , a=https://[fd00::1]:8444/, l=http://127.0.0.1:1 ",
     AGENT_TOKEN_FILE: at("token"),
     AGENT_WRITE_TOKEN_FILE: at("token"),
     AGENT_CA_FILE: authority.caFile,
@@ -56,8 +55,6 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
         { name: "b", origin: "https://b:8444" },
         { name: "a", origin: "https://[fd00::1]:8444" },
         { name: "l", origin: "http://127.0.0.1:1" },
-        { name: "s", origin: "https://hsm.keyswitch.svc:8444", isSet: true },
-        { name: "h", origin: "http://localhost:2", isSet: true },
       ],
       agentTokenFile: at("token"),
       agentWriteTokenFile: at("token"),
@@ -236,18 +233,6 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     { AGENTS: "a=http://10.0.0.1:8444" },
     "AGENTS",
     "entry 1 (a) must use https://; http:// is accepted on loopback alone",
-  ],
-  [
-    "plain HTTP is for loopback, of sets too",
-    { AGENTS: "a=dns+http://hsm.keyswitch.svc:8444" },
-    "AGENTS",
-    "entry 1 (a) must use https://; http:// is accepted on loopback alone",
-  ],
-  [
-    "a set has an address",
-    { AGENTS: "a=dns+ftp://hsm:1" },
-    "AGENTS",
-    "entry 1 (a) must be an https:// address",
   ],
   [
     "agents' names are unique",

@@ -133,8 +133,7 @@ const resolve =
     const { primary, tokens, epoch, down } = world;
     if (down !== undefined) return world;
     const [mine, theirs] = [tokens[primary], tokens[otherOf(primary)]];
-    if (relate(mine.stamp, theirs.stamp) !== "diverged" && relate(mine.stamp, theirs.stamp) !== "behind")
-      return world;
+    if (!["diverged", "behind"].includes(relate(mine.stamp, theirs.stamp))) return world;
     const stamp = nextStamp(epoch, [mine.stamp, theirs.stamp]);
     const by = kept === "primary" ? primary : otherOf(primary);
     return { ...world, tokens: { ...tokens, [primary]: { stamp, by } } };
@@ -158,8 +157,9 @@ const faultAtRest = ({ data, applied, tokens, primary, status }: World): string 
   if (data !== undefined && isOf(data, token)) {
     return status.syncStatus === "InSync" ? undefined : `rests at ${String(status.lastError)}`;
   }
-  if (applied !== undefined && includes(token.stamp, applied.stamp))
+  if (applied !== undefined && includes(token.stamp, applied.stamp)) {
     return "rests without what the primary has";
+  }
   return "conflict" in status ? undefined : `rests without a conflict: ${String(status.lastError)}`;
 };
 
