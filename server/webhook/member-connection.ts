@@ -14,7 +14,8 @@ import { jsonOf } from "../json.ts";
 import { timeLimit } from "../time.ts";
 import type { Told } from "./member-order.ts";
 
-const ROLE_MS = 2000;
+/** For the answer of an agent that is alive. */
+const ROLE_MS = 1000;
 /** An agent that has not answered for so long is asked whether it is alive, which it says without its token. */
 export const SILENCE_MS = 200;
 const ALIVE_MS = 400;
@@ -54,14 +55,24 @@ export class MemberConnection {
     const sentAt = this.#now();
     const request = { method: "GET", path: "/v1/role" } as const;
     const how = { signal: timeLimit(ROLE_MS), isPatient: isOnly };
-    this.told = toldOf(await this.call(request, how), sentAt);
+    const { answer, gaveUp } = await this.#exchange(request, how);
+    // A token that is busy, as with a write, keeps an agent from telling its role; its lease goes on until it ends.
+    const isBusy = isLate(answer) && !gaveUp;
+    this.silent = isSilent(answer) && !isBusy;
+    if (!isBusy) this.told = toldOf(answer, sentAt);
   }
 
   /** Never throws. */
-  async call(
+  async call(request: AgentRequest, options: MemberCallOptions): Promise<WireAnswer | NoAnswer> {
+    const { answer } = await this.#exchange(request, options);
+    this.silent = isSilent(answer);
+    return answer;
+  }
+
+  async #exchange(
     request: AgentRequest,
     { isPatient = false, ...options }: MemberCallOptions,
-  ): Promise<WireAnswer | NoAnswer> {
+  ): Promise<{ answer: WireAnswer | NoAnswer; gaveUp: boolean }> {
     const givenUp = new AbortController();
     const watch = setTimeout(async () => {
       if (!isPatient && !(await this.#isAlive())) givenUp.abort();
@@ -69,8 +80,7 @@ export class MemberConnection {
     const signal = AbortSignal.any([options.signal, givenUp.signal]);
     const answer = await callAgent(this.#http, request, { ...options, origin: this.origin, signal });
     clearTimeout(watch);
-    this.silent = !("status" in answer) && (answer.kind === "late" || answer.kind === "unreachable");
-    return answer;
+    return { answer, gaveUp: givenUp.signal.aborted };
   }
 
   /** Whether it answers at all; requests at once are joined. */
@@ -87,6 +97,11 @@ export class MemberConnection {
     return this.#alive;
   }
 }
+
+const isLate = (answer: WireAnswer | NoAnswer): boolean => !("status" in answer) && answer.kind === "late";
+
+const isSilent = (answer: WireAnswer | NoAnswer): boolean =>
+  isLate(answer) || (!("status" in answer) && answer.kind === "unreachable");
 
 const toldOf = (answer: WireAnswer | NoAnswer, sentAt: number): Told => {
   if (!("status" in answer)) return { kind: "unknown" };

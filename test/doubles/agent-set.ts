@@ -55,6 +55,8 @@ export type MemberDouble = {
   answer: Answer;
   /** Takes every request, and answers none. */
   hangs: boolean;
+  /** Answers requests for its role as little as one whose token is busy. */
+  isBusy: boolean;
   /** Requests for its role so far. */
   roleRequests: number;
 };
@@ -74,10 +76,11 @@ const startMember = async (
     role,
     answer,
     hangs: false,
+    isBusy: false,
     roleRequests: 0,
     answerAll: ((request, response) => {
       if (request.url === "/v1/role") member.roleRequests += 1;
-      if (member.hangs) return;
+      if (member.hangs || (member.isBusy && request.url === "/v1/role")) return;
       if (request.url === "/healthz") return answerJson(200, { status: "alive" })(request, response);
       if (request.url !== "/v1/role") return member.answer(request, response);
       const { role: now } = member;

@@ -86,6 +86,16 @@ t.test("a primary that is slow is waited for as long as it says that it is alive
   t.match(await client.read(read), { standing: { role: "primary" } });
 });
 
+t.test("a primary whose token is busy keeps its role until its lease ends", async (t) => {
+  const { client, a, clock } = await scene(t, pair);
+  await client.read(read);
+  a.isBusy = true;
+  clock.now += 20_000;
+  t.match(await client.read(read), { standing: { role: "primary", member: "A" } });
+  clock.now += 6000;
+  t.match(await client.read(read), { mirror: true }, "which was 25 s");
+});
+
 t.test("absence counts of the primary alone", async (t) => {
   const { client, a, b, clock } = await scene(t, pair);
   b.answer = missing;
