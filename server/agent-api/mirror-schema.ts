@@ -79,8 +79,12 @@ export const PullBody = Type.Object(
 );
 export type PullBody = Static<typeof PullBody>;
 
-/** The answer to a pull: what the mirror says of itself from now on. */
-export const PullAnswer = Type.Object({ mirror: RoleBody.properties.mirror, report: MemberReport });
+/** The answer to a pull: what the mirror says of itself from now on. `code`: why nothing was pulled; absent where something could be. */
+export const PullAnswer = Type.Object({
+  mirror: RoleBody.properties.mirror,
+  report: MemberReport,
+  code: Type.Optional(Type.String()),
+});
 export type PullAnswer = Static<typeof PullAnswer>;
 
 /** `PUT /v1/mirror/secrets/{path}` of the primary: what a mirror has beside it takes the place of what is there. */

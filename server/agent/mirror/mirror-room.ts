@@ -3,6 +3,7 @@
 import type { MemberReport } from "../../agent-api/mirror-schema.ts";
 import type { Layout } from "../../agent-api/schema.ts";
 import { useOfSecret } from "../quota.ts";
+import { RESERVE } from "../storage/write-plan.ts";
 import type { Change, ReadResult } from "../store.ts";
 
 /** A mirror's room is known where it has a limit. */
@@ -37,10 +38,11 @@ export const roomFault = (
   const token = { layout, maxObjectBytes: mirror.maxObjectBytes ?? null };
   const [after, now] = [useOfSecret(sizes, token), useOfSecret(sizesOf(before), token)];
   const { member, objects = 0, objectLimit, freeBytes } = mirror;
-  // A packed secret is made anew beside the one that it replaces.
-  const needed = layout === "packed" ? after.objects : Math.max(1, after.objects - now.objects);
-  if (objectLimit !== undefined && objects + needed > objectLimit) {
-    return `the mirror ${member} holds ${objects} of ${objectLimit} data objects, and this needs ${needed} more; nothing was changed`;
+  // A packed secret is made anew beside the one that it replaces, with a journal where it takes several objects.
+  const made = layout === "packed" ? after.objects : Math.max(1, after.objects - now.objects);
+  const needed = made > 1 ? made + 1 : made;
+  if (objectLimit !== undefined && objects + needed + RESERVE > objectLimit) {
+    return `the mirror ${member} holds ${objects} of ${objectLimit} data objects, and this needs ${needed} more while ${RESERVE} stays free; nothing was changed`;
   }
   const bytes = after.bytes - now.bytes;
   return freeBytes !== undefined && bytes > freeBytes

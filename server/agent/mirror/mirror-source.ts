@@ -11,7 +11,7 @@ import { jsonOf } from "../../json.ts";
 import { timeLimit } from "../../time.ts";
 import type { PeerClient } from "../role/peer-client.ts";
 import type { Copy } from "./member.ts";
-import type { Holding } from "./plan-pull.ts";
+import type { Holding, Tombstone } from "./plan-pull.ts";
 
 const Held = compileSchema(HoldingBody);
 const Mirrored = compileSchema(MirroredSecretBody);
@@ -19,6 +19,9 @@ const Failed = compileSchema(ErrorBody);
 
 /** The longest that one answer of the primary is waited for. */
 const ANSWER_MS = 15_000;
+
+const within = (signal: AbortSignal | undefined): AbortSignal =>
+  signal === undefined ? timeLimit(ANSWER_MS) : AbortSignal.any([signal, timeLimit(ANSWER_MS)]);
 
 /** Why the primary gave nothing that can be used. */
 export type SourceFault = { readonly kind: "fault"; readonly code: string; readonly message: string };
@@ -28,8 +31,8 @@ export type SourceHolding = {
   readonly kind: "holding";
   readonly holding: Holding;
   readonly holds: SetPosition;
-  /** Whether the primary sent it anew. */
-  readonly isNew: boolean;
+  /** Whether this process of the primary has told of the deletion before: what it holds at the path now came after it. */
+  hasTold(tombstone: Tombstone): boolean;
 };
 
 const fault = (code: string, message: string): SourceFault => ({ kind: "fault", code, message });
@@ -55,24 +58,33 @@ const holdingOf = ({ set, epoch, secrets, tombstones }: HoldingBody): Holding =>
   tombstones,
 });
 
+const keyOf = ({ path, epoch, version }: Tombstone): string => `${epoch} ${version} ${path}`;
+
 /** The primary as a mirror sees it. */
 export class MirrorSource {
   readonly #peers: PeerClient;
   /** What it answered last, which it need not send again. */
   #last: { readonly primary: string; readonly etag: string; readonly body: HoldingBody } | undefined;
 
+  /** The deletions that one process of a primary has told of in its epoch. */
+  #told: { readonly instance: string; readonly epoch: number; readonly deletions: Set<string> } | undefined;
+
   constructor(peers: PeerClient) {
     this.#peers = peers;
   }
 
   /** What the primary of `order` holds, which is told `report`. */
-  async holding(order: RoleOrder, report: MemberReport): Promise<SourceHolding | SourceFault> {
+  async holding(
+    order: RoleOrder,
+    report: MemberReport,
+    signal?: AbortSignal,
+  ): Promise<SourceHolding | SourceFault> {
     const last = this.#last?.primary === order.primary ? this.#last : undefined;
     const path = `/v1/mirror/holding?${queryOf(report)}`;
     const asked = { method: "GET" as const, path, ...(last !== undefined && { ifNoneMatch: last.etag }) };
-    const answer = await this.#peers.call(order, order.primary, asked, timeLimit(ANSWER_MS));
+    const answer = await this.#peers.call(order, order.primary, asked, within(signal));
     if (!("kind" in answer) && answer.status === 304 && last !== undefined) {
-      return this.#found(order, last.body, false);
+      return this.#found(order, last.body);
     }
     if ("kind" in answer || answer.status !== 200) return faultOf(answer);
     const body = jsonOf(answer.body);
@@ -80,16 +92,21 @@ export class MirrorSource {
       return fault("AGENT_REFUSED", "the primary's list has another shape than is known");
     const etag = typeof answer.headers.etag === "string" ? answer.headers.etag.slice(1, -1) : undefined;
     this.#last = etag === undefined ? undefined : { primary: order.primary, etag, body };
-    return this.#found(order, body, true);
+    return this.#found(order, body);
   }
 
-  #found({ primary }: RoleOrder, body: HoldingBody, isNew: boolean): SourceHolding {
-    const { instance, position } = body;
+  #found({ primary }: RoleOrder, body: HoldingBody): SourceHolding {
+    const { instance, position, epoch, tombstones } = body;
+    if (this.#told?.instance !== instance || this.#told.epoch !== epoch) {
+      this.#told = { instance, epoch, deletions: new Set() };
+    }
+    const { deletions } = this.#told;
+    for (const tombstone of tombstones) deletions.add(keyOf(tombstone));
     return {
       kind: "holding",
       holding: holdingOf(body),
       holds: { member: primary, instance, position },
-      isNew,
+      hasTold: (tombstone) => deletions.has(keyOf(tombstone)),
     };
   }
 
@@ -97,10 +114,11 @@ export class MirrorSource {
   async secret(
     order: RoleOrder,
     path: string,
+    signal?: AbortSignal,
   ): Promise<{ readonly kind: "found"; readonly copy: Copy } | { readonly kind: "absent" } | SourceFault> {
     const route = `/v1/mirror/secrets/${path}`;
     const asked = { method: "GET" as const, path: route };
-    const answer = await this.#peers.call(order, order.primary, asked, timeLimit(ANSWER_MS));
+    const answer = await this.#peers.call(order, order.primary, asked, within(signal));
     if ("kind" in answer || answer.status !== 200) {
       const failed = faultOf(answer);
       return failed.code === "SECRET_NOT_FOUND" ? { kind: "absent" } : failed;

@@ -40,6 +40,8 @@ export type PullOptions = {
   readonly report: MemberReport;
   /** Whether the order is still the one to follow. */
   isCurrent(): boolean;
+  /** Aborted when it is not, for an answer that is waited for. */
+  readonly signal: AbortSignal;
 };
 
 const notBegun = (code: string, message: string): PullEnd => ({ kind: "not-begun", code, message });
@@ -89,11 +91,11 @@ class Faults {
 
 /** Takes one secret over; undefined: that was done, else the code of why not. */
 const copyOne = async (
-  { member, source, order, isCurrent }: PullOptions,
+  { member, source, order, isCurrent, signal }: PullOptions,
   path: string,
   here: Holding,
 ): Promise<string | undefined> => {
-  const found = await source.secret(order, path);
+  const found = await source.secret(order, path, signal);
   if (found.kind === "fault") return found.code;
   // Deleted since the list: the next one has its tombstone.
   if (found.kind === "absent") return "SECRET_NOT_FOUND";
@@ -126,12 +128,14 @@ const carryOut = async (options: PullOptions, plan: PullPlan, here: Holding): Pr
 
 /** Pulls once. It never throws for what the primary or the token does. */
 export const pullOnce = async (options: PullOptions): Promise<PullEnd> => {
-  const { member, source, order, report, isCurrent } = options;
-  const there = await source.holding(order, report);
+  const { member, source, order, report, isCurrent, signal } = options;
+  const there = await source.holding(order, report, signal);
   if (there.kind === "fault") return notBegun(there.code, there.message);
   const mine = await member.holding();
   if (mine.kind === "unavailable") return notBegun(mine.code, mine.message);
-  const { holding: here } = mine;
+  // The primary has forgotten these since, or written over them: a secret of it is no older one.
+  const tombstones = mine.holding.tombstones.filter((one) => !there.hasTold(one));
+  const here = { ...mine.holding, tombstones };
   const refused = refusalTo(order, here, there.holding);
   if (refused !== undefined) return refused;
   if (!isCurrent()) return notBegun("STALE_ORDER", "another order came meanwhile");

@@ -13,8 +13,8 @@ import type { MirrorSource } from "./mirror-source.ts";
 import type { Divergence } from "./plan-pull.ts";
 import { type Failures, type PullEnd, pullOnce } from "./pull.ts";
 
-/** After a pull that did not come to its end: not longer than the interval. */
-const RETRY_MS = 5000;
+/** After a pull that did not come to its end, twice as long after each in a row, and not longer than the interval. */
+const RETRY_MS = 2500;
 /** Pulls one after another where secrets went between the list and the read. */
 const TRIES = 3;
 
@@ -50,8 +50,11 @@ export class Puller {
   #next: Promise<PullEnd> | undefined;
   #stopTimer: () => void = () => undefined;
   #closed = false;
-  /** Another order is about to be taken. */
-  #isHalted = false;
+  /** Aborted while another order is about to be taken. */
+  #halt = new AbortController();
+  /** Pulls in a row that did not come to their end, and why the last one did not. */
+  #failures = 0;
+  #lastCode: string | undefined;
 
   constructor(options: PullerOptions) {
     this.#options = options;
@@ -61,13 +64,13 @@ export class Puller {
   async makeWay(order: RoleOrder): Promise<void> {
     if (isSame(order, this.#options.lease.lastOrder())) return;
     // What is under way stops after the path that it is at.
-    this.#isHalted = true;
+    this.#halt.abort();
     await this.#inTurn(async () => undefined);
   }
 
   /** An order was taken, or none was. `isNew`: it is for another source than the one before. */
   follow(order: RoleOrder | undefined, isNew: boolean): void {
-    this.#isHalted = false;
+    if (this.#halt.signal.aborted) this.#halt = new AbortController();
     if (order?.role !== "mirror") {
       this.#stopTimer();
       this.#known = undefined;
@@ -144,7 +147,7 @@ export class Puller {
   async #pull(): Promise<PullEnd> {
     const { lease, count, logger, random = Math.random } = this.#options;
     const order = lease.lastOrder();
-    if (this.#closed || this.#isHalted || order?.role !== "mirror") {
+    if (this.#closed || this.#halt.signal.aborted || order?.role !== "mirror") {
       return { kind: "not-begun", code: "STALE_ORDER", message: "the agent is no mirror" };
     }
     // What it wrote as a primary and has not ended would be overwritten.
@@ -159,18 +162,19 @@ export class Puller {
     this.#tell(order, end);
     const intervalMs = order.syncIntervalSeconds * 1000 * (0.9 + 0.2 * random());
     const isWhole = end.kind === "pulled" && end.failed === undefined;
-    if (isSame(order, lease.lastOrder())) {
-      this.#schedule(isWhole ? intervalMs : Math.min(RETRY_MS, intervalMs));
-    }
+    this.#failures = isWhole ? 0 : this.#failures + 1;
+    const waitMs = isWhole ? intervalMs : Math.min(RETRY_MS * 2 ** Math.min(this.#failures, 10), intervalMs);
+    if (isSame(order, lease.lastOrder())) this.#schedule(waitMs);
     return end;
   }
 
   async #untilWhole(order: RoleOrder): Promise<PullEnd> {
     const { member, source, lease } = this.#options;
-    const isCurrent = () => !this.#closed && !this.#isHalted && isSame(order, lease.lastOrder());
+    const isCurrent = () => !this.#closed && !this.#halt.signal.aborted && isSame(order, lease.lastOrder());
     for (let tries = 1; ; tries += 1) {
       const report = await this.report(order);
-      const end = await pullOnce({ member, source, order, report, isCurrent });
+      const { signal } = this.#halt;
+      const end = await pullOnce({ member, source, order, report, isCurrent, signal });
       this.#remember(order, end);
       const isAgain = end.kind === "pulled" && end.failed?.code === "SECRET_NOT_FOUND" && isCurrent();
       if (!isAgain || tries === TRIES) return end;
@@ -193,8 +197,13 @@ export class Puller {
   #tell(order: RoleOrder, end: PullEnd): void {
     const { logger } = this.#options;
     const { primary, epoch } = order;
+    const before = this.#lastCode;
+    this.#lastCode = end.kind === "not-begun" ? end.code : undefined;
     if (end.kind === "not-begun") {
-      logger.warn({ primary, epoch, code: end.code, reason: end.message }, "nothing was pulled");
+      const said = { primary, epoch, code: end.code, reason: end.message };
+      // It is tried again and again: once is told of each cause.
+      if (end.code === before) logger.debug(said, "nothing was pulled");
+      else logger.warn(said, "nothing was pulled");
       return;
     }
     const { copied, removed, failed, diverged } = end;

@@ -160,7 +160,8 @@ const addPullRoute = (app: KeyswitchServer, { set, metrics }: MirrorRouteOptions
       const end = await puller.pull();
       if (end.kind === "pulled") audit({ outcome: end.failed?.code ?? "pulled", count: end.copied });
       else audit({ outcome: end.code });
-      return { mirror: puller.told(), report: await puller.report(order) };
+      const code = end.kind === "not-begun" ? { code: end.code } : {};
+      return { mirror: puller.told(), report: await puller.report(order), ...code };
     },
   );
 };

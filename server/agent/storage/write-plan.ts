@@ -76,7 +76,7 @@ const PLAIN_WAYS: TokenWays = { removesAtOnce: true, takesEmptyValues: true };
 const MAX_LABEL_BYTES = 255;
 
 /** Kept free for the journal of a delete: a full token could otherwise not be emptied safely. */
-const RESERVE = 1;
+export const RESERVE = 1;
 
 const refused = (code: PlanRefusal["code"], message: string): PlanRefusal => ({
   kind: "refused",

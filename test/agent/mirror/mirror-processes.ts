@@ -147,11 +147,13 @@ export const setProcesses = async (t: Test, ids: readonly string[] = ["a", "b"])
       if (status !== 200) throw new Error(`${id}: ${JSON.stringify(json)}`);
     }
   };
-  /** Has a mirror pull, and waits for it. */
+  /** Has a mirror pull, and waits until that came to its end. */
   const pull = async (id: string, primary: string, epoch = 1) => {
-    const answer = await find(id).ask("POST", "/v1/mirror/pull", { set: SET, epoch, primary }, "reader");
-    if (answer.status !== 200) throw new Error(`${id}: ${JSON.stringify(answer.json)}`);
-    return answer.json;
+    for (let tries = 1; ; tries += 1) {
+      const answer = await find(id).ask("POST", "/v1/mirror/pull", { set: SET, epoch, primary }, "reader");
+      if (answer.status === 200 && answer.json.code === undefined) return answer.json;
+      if (tries === 5) throw new Error(`${id}: ${JSON.stringify(answer.json)}`);
+    }
   };
   const content = async (id: string) => {
     const { json } = await find(id).ask("GET", "/v1/mirror/holding", undefined, "reader");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests what a mirror takes over from its primary, that nothing is sent twice, and that nothing that only one side knows is lost.
 import t from "tap";
-import { SET } from "../role/set-agent.ts";
+import type { RoleOrder } from "../../../server/agent-api/role-schema.ts";
+import { SET, type SetAgent } from "../role/set-agent.ts";
 import { mirrorScene, until } from "./mirror-scene.ts";
 
 t.setTimeout(60_000);
@@ -39,19 +40,53 @@ t.test(
 t.test(
   "a primary tells its mirrors of each change, and a mirror looks by itself in its interval",
   async (t) => {
-    const { orderAll, put, read, find, cut, mend } = await mirrorScene(t);
+    const { orderAll, pull, put, read, find, cut, mend } = await mirrorScene(t);
     await orderAll("a");
     await put("a", "one", "1");
     await until(async () => (await read("b", "one")) === "1", "the change");
+    // What the order itself has it pull, so that the interval alone is left.
+    await find("b").clock.pass(1);
+    await pull("b");
     await cut("b");
     await put("a", "two", "2");
     await mend("b");
-    await find("b").clock.pass(54_000);
+    await find("b").clock.pass(53_000);
+    await new Promise((resolve) => setTimeout(resolve, 200));
     t.equal(await read("b", "two"), undefined);
-    await find("b").clock.pass(13_000);
+    await find("b").clock.pass(14_000);
     await until(async () => (await read("b", "two")) === "2", "the pull of the interval");
   },
 );
+
+t.test("a mirror that becomes the primary ends its pull before", async (t) => {
+  const { order, orderAll, put, read, find } = await mirrorScene(t);
+  await orderAll("a");
+  const { member, puller } = find("b").set;
+  const take = member.take.bind(member);
+  const held = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  member.take = async (path, copy) => {
+    begun.resolve();
+    await held.promise;
+    return take(path, copy);
+  };
+  await put("a", "x", "1");
+  await put("a", "y", "1");
+  void puller.pull();
+  await begun.promise;
+  let isTaken = false;
+  const taken = order("b", { primary: "b", role: "primary", epoch: 2 }).then((answer) => {
+    isTaken = true;
+    return answer;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  t.notOk(isTaken, "a copy is on its way to the token");
+  held.resolve();
+  t.match(await taken, { status: 200, json: { lease: { role: "primary" } } });
+  t.equal(await read("b", "y"), undefined, "and the rest is not copied");
+  t.match(await put("b", "y", "2"), { status: 201 });
+  t.equal(await read("b", "y"), "2");
+});
 
 t.test("what both sides wrote during a cut stands on both, counted, until somebody decides", async (t) => {
   const { order, orderAll, pull, put, read, find, cut, mend, content } = await mirrorScene(t);
@@ -158,6 +193,30 @@ t.test(
     t.same((await holding("b")).tombstones, []);
   },
 );
+
+t.test("a path that was deleted, forgotten and written again is no diverged one", async (t) => {
+  const { orderAll, pull, put, read, find, holding, cut } = await mirrorScene(t);
+  await orderAll("a");
+  await put("a", "x", "1");
+  await put("a", "x", "2");
+  // It pulls when the test says so.
+  await pull("b");
+  await cut("b");
+  await find("a").ask("DELETE", "/v1/secrets/x");
+  await pull("b");
+  find("a").set.followers.reported(await find("b").set.puller.report(await lastOrder(find("b"))));
+  await until(async () => (await holding("a")).tombstones.length === 0, "the end of the tombstone");
+  t.match(await holding("b"), { tombstones: [{ path: "x" }] }, "the mirror has it still");
+  await put("a", "x", "3");
+  t.match(await pull("b"), { mirror: { diverged: 0 } });
+  t.equal(await read("b", "x"), "3");
+});
+
+const lastOrder = async (agent: SetAgent): Promise<RoleOrder> => {
+  const order = agent.set.role.lease.lastOrder();
+  if (order === undefined) throw new Error("no order");
+  return order;
+};
 
 t.test("nothing is pulled from a token that is empty, older or of another set", async (t) => {
   const { orderAll, order, pull, put, read, find } = await mirrorScene(t);
