@@ -5,6 +5,7 @@ import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
 import { DNS_SUBDOMAIN, MAX_NAME } from "../../hooks/formats.ts";
 import type { Toggle } from "../../hooks/toggle/schema.ts";
+import { rfc3339 } from "../time.ts";
 import type { ApiFailure } from "./api-failure.ts";
 import type { ApiAnswer, KubernetesClient } from "./client.ts";
 import { FIELD_MANAGER } from "./last-switch.ts";
@@ -30,6 +31,8 @@ export type ToggleRequestsOptions = {
   readonly logger: Logger;
   /** As the watch has it, which may be old. */
   readonly remembered?: (name: string) => Toggle | undefined;
+  /** Milliseconds since the epoch. */
+  readonly wallClock?: () => number;
   /** A request had no answer; `what` completes "the API server …". */
   readonly onUnanswered?: (what: string) => void;
 };
@@ -54,15 +57,18 @@ export const isApplied = ({ spec }: Pick<Toggle, "spec">, patch: TogglePatch): b
 
 const failed = (why: ToggleFailure): ToggleResult => ({ ok: false, why });
 
-/** The fields of a patch one by one: whatever else the object may carry is not sent. */
-const specOf = (patch: TogglePatch): object => {
-  if (patch.restartAt !== undefined) return { restartAt: patch.restartAt };
-  const { enabled, until, requestedBy, reason } = patch;
-  return { enabled, until, requestedBy, reason };
-};
+/** What a patch makes of the spec. */
+type SpecPatch =
+  | { restartAt: string }
+  | (Pick<TogglePatch, "enabled" | "until" | "requestedBy" | "reason"> & { requestedAt?: string });
 
 /** A patch that is made only while the Toggle has the generation. */
-type ConditionalPatch = { readonly name: string; readonly patch: TogglePatch; readonly generation: number };
+type ConditionalPatch = {
+  readonly name: string;
+  readonly patch: TogglePatch;
+  readonly spec: SpecPatch;
+  readonly generation: number;
+};
 
 /** What a reading before a conditional patch came to: the version that it is made on, or how it ends. */
 type Reading = { readonly version: string | undefined } | { readonly end: ToggleResult };
@@ -81,8 +87,25 @@ class ApiToggles implements ToggleRequests {
   async patch(name: string, patch: TogglePatch, ifGeneration?: number): Promise<ToggleResult> {
     if (!Value.Check(Name, name)) return failed("not-found");
     return ifGeneration === undefined
-      ? this.#patchAnyway(name, specOf(patch))
-      : this.#patchIf({ name, patch, generation: ifGeneration });
+      ? this.#patchAnyway(name, this.#specOf(name, patch))
+      : this.#patchIf({ name, patch, spec: this.#specOf(name, patch), generation: ifGeneration });
+  }
+
+  /**
+   * The fields of a patch one by one: whatever else the object may carry is not sent. Under a schedule a command may be for what
+   * the spec says already, so its time goes along: without a change nobody would see it.
+   */
+  #specOf(name: string, { restartAt, enabled, until, requestedBy, reason }: TogglePatch): SpecPatch {
+    if (restartAt !== undefined) return { restartAt };
+    const { remembered, wallClock = Date.now } = this.#options;
+    const isScheduled = remembered?.(name)?.spec.schedule !== undefined;
+    return {
+      enabled,
+      until,
+      requestedBy,
+      reason,
+      ...(isScheduled && { requestedAt: rfc3339(new Date(wallClock())) }),
+    };
   }
 
   /** A plain patch sets the same fields whenever it is done, so it may be sent again. */
@@ -104,7 +127,7 @@ class ApiToggles implements ToggleRequests {
    * What the watch remembers saves the first reading: where it is old, the version does not fit.
    */
   async #patchIf(wanted: ConditionalPatch): Promise<ToggleResult> {
-    const { name, patch } = wanted;
+    const { name, spec } = wanted;
     let isKnown = true;
     let version = this.#rememberedVersion(wanted);
     for (let count = 1; ; count += 1) {
@@ -113,7 +136,7 @@ class ApiToggles implements ToggleRequests {
         if ("end" in reading) return reading.end;
         version = reading.version;
       }
-      const answer = await this.#send(name, { metadata: { resourceVersion: version }, spec: specOf(patch) });
+      const answer = await this.#send(name, { metadata: { resourceVersion: version }, spec });
       if (answer.ok || count === MAX_ATTEMPTS) return this.#resultOf(name, answer);
       if (answer.kind !== "conflict") {
         // Whether the API server read it before the connection went is seen from the Toggle.

@@ -159,6 +159,7 @@ export const openToggles = (options: WatchedTogglesOptions): WatchedToggles => {
     namespace,
     logger,
     remembered: memory.find,
+    ...(options.wallClock !== undefined && { wallClock: options.wallClock }),
     // Bookmarks are a minute apart, so that the watch alone would find it out minutes later.
     onUnanswered: (what) => {
       if (watch.state().ok) watch.renew(what);

@@ -59,6 +59,24 @@ t.test("a patch changes the spec and nothing else, under the bot's field manager
   );
 });
 
+t.test("under a schedule a command for what the spec says already is a change all the same", async (t) => {
+  const api = await startApi(t);
+  const { toggles } = watchToggles(t, configOf(api.url));
+  await api.make("web", { schedule: [{ timeZone: "UTC", on: ["Mon-Fri 08:00-18:00"] }] });
+  await toggles.listed;
+  for (const withCondition of [false, true]) {
+    const { generation } = (await stored(api, "web")).metadata;
+    const patch = { ...patchOf(false), reason: "the same" };
+    const result = await toggles.patch("web", patch, withCondition ? generation : undefined);
+    t.ok(result.ok);
+    const after = await stored(api, "web");
+    t.equal(after.metadata.generation, generation + 1);
+    t.match(after.spec.requestedAt, /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    // Times are whole seconds, and commands of people are not closer.
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+  }
+});
+
 t.test("with a generation, the patch is made only while the Toggle has it", async (t) => {
   const api = await startApi(t);
   const { toggles } = watchToggles(t, configOf(api.url));

@@ -4,7 +4,7 @@
 import { Environment } from "@marcbachmann/cel-js";
 import { Type } from "@sinclair/typebox";
 import t from "tap";
-import { ToggleSpec } from "../../hooks/toggle/schema.ts";
+import { type Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { createToggleRequests } from "../../server/kubernetes/toggle-requests.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 import { as, pick, rendered, Workload } from "./rendered.ts";
@@ -87,7 +87,7 @@ for (const [name, change] of Object.entries(switches)) {
   t.test(`the bot may do this: ${name}`, async (t) => t.same(refusals(change), []));
 }
 
-const onlySwitches = /enabled, until, restartAt, replicas, requestedBy and reason/;
+const onlySwitches = /enabled, until, restartAt, replicas, requestedBy, reason and requestedAt/;
 const onlyToggles = /may change Toggles, and nothing else/;
 const attacks: Record<string, [change: Change, why: RegExp]> = {
   "a privileged template": [changed({ template: podTemplate }), onlySwitches],
@@ -128,8 +128,16 @@ t.test(
       fields.filter((field) => !Object.hasOwn(ToggleSpec.properties, field)),
       [],
     );
+    const scheduled: Toggle = {
+      apiVersion: "toggle.j5t.io/v1alpha1",
+      kind: "Toggle",
+      metadata: { name: "web", namespace: "demo", uid: "u" },
+      spec: { selector: { matchLabels: { app: "web" } }, schedule: [{ timeZone: "UTC", on: ["Mon"] }] },
+    };
     const sent: unknown[] = [];
     const requests = createToggleRequests({
+      // With a schedule a patch has one field more.
+      remembered: () => scheduled,
       path: "/",
       namespace: "demo",
       logger: recordedLog().logger,
@@ -149,6 +157,7 @@ t.test(
       patch,
     );
     t.same(rest, {});
+    t.ok("requestedAt" in written);
     t.same(
       Object.keys(written).filter((field) => !fields.includes(field)),
       [],
