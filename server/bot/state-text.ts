@@ -29,13 +29,16 @@ const untilOf = ({ spec }: Toggle): number | undefined => {
   return seconds === undefined || Math.abs(seconds) > 8.64e12 ? undefined : seconds * 1000;
 };
 
-/** Whether the spec says on at the time `now` (ms since the epoch); without a switch the Deployment stays as it is. */
+/**
+ * Whether the spec says on at the time `now` (ms since the epoch); without a switch the Deployment stays as it is. What a
+ * schedule says its status alone tells.
+ */
 export const isOn = (toggle: Toggle, now: number): boolean => {
+  const status = previousStatus(toggle);
+  const { desiredReplicas = 0 } = status;
+  if (toggle.spec.schedule !== undefined && isCurrent(toggle, status)) return desiredReplicas > 0;
   const until = untilOf(toggle);
-  return (
-    (toggle.spec.enabled ?? (previousStatus(toggle).desiredReplicas ?? 0) > 0) &&
-    (until === undefined || until > now)
-  );
+  return (toggle.spec.enabled ?? desiredReplicas > 0) && (until === undefined || until > now);
 };
 
 /** Whether the status speaks of the spec as it is now. */
@@ -80,6 +83,12 @@ const counts = ({ desiredReplicas = 0, readyReplicas = 0, availableReplicas = 0 
   `${desiredReplicas} desired, ${readyReplicas} ready, ${availableReplicas} available`;
 
 const untilText = (toggle: Toggle, now: number): string => {
+  if (toggle.spec.schedule !== undefined) {
+    const status = previousStatus(toggle);
+    const { nextChange } = isCurrent(toggle, status) ? status : {};
+    if (nextChange === undefined) return "";
+    return ` It goes ${nextChange.to.toLowerCase()} at ${utc(Date.parse(nextChange.time))}.`;
+  }
   const until = untilOf(toggle);
   if (until === undefined || toggle.spec.enabled === false) return "";
   return until > now ? ` It goes off at ${utc(until)}.` : ` Its time was over at ${utc(until)}.`;

@@ -26,6 +26,9 @@ const stalled = {
 const early = "2026-11-22T07:59:00+00:00";
 const late = "2026-11-22T12:00:00+02:00";
 
+const schedule = [{ timeZone: "UTC", on: ["08:00-18:00"] }];
+const toOff = { time: "2026-11-22T18:00:00Z", to: "Off" };
+
 for (const [toggle, text, settled] of [
   [withStatus({ phase: "Running", ...counts }), "web is running: 3 desired, 2 ready, 1 available.", true],
   [withStatus({ phase: "Starting", ...counts }), "web is starting: 3 desired, 2 ready, 1 available.", false],
@@ -51,6 +54,16 @@ for (const [toggle, text, settled] of [
     false,
   ],
   [withStatus({ observedGeneration: 0, phase: "Off" }), "web is switching on…", false],
+  [
+    withStatus({ phase: "Running", ...counts, nextChange: toOff }, { enabled: false, schedule }),
+    "web is running: 3 desired, 2 ready, 1 available. It goes off at 2026-11-22 18:00 UTC.",
+    true,
+  ],
+  [
+    withStatus({ observedGeneration: 0, phase: "Off", nextChange: toOff }, { schedule }),
+    "web is switching on…",
+    false,
+  ],
   [{ ...web, status: { phase: "nonsense" } }, "web is switching on…", false],
   [{ ...web, spec: { selector: web.spec.selector }, status: {} }, "web is not switched yet", false],
   [
