@@ -9,7 +9,7 @@ import type { PhaseFound } from "./phase.ts";
 import type { Toggle } from "./schema.ts";
 
 /** Every other value of it is another template, so that all pods are replaced. */
-export const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
+const RESTARTED_AT = "kubectl.kubernetes.io/restartedAt";
 
 const Annotated = TypeCompiler.Compile(Type.Object({ metadata: Type.Object({ annotations: StringMap }) }));
 const WithMetadata = TypeCompiler.Compile(

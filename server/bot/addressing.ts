@@ -8,7 +8,7 @@ import { commandOf, namesIn } from "./command.ts";
  * every line everywhere; `mention`: in a shared room only what is addressed.
  */
 export const ADDRESSING_MODES = ["auto", "always", "mention"] as const;
-export type AddressingMode = (typeof ADDRESSING_MODES)[number];
+type AddressingMode = (typeof ADDRESSING_MODES)[number];
 
 export type Addressing = {
   /** ADDRESSING */

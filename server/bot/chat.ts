@@ -55,7 +55,7 @@ export type Thread = {
 export type Text = string | (() => string);
 
 /** What an answer is changed to; unless it is a text it is asked for when it is sent. */
-export type Edit =
+type Edit =
   | string
   | {
       /** Undefined where there is nothing to change any more. */

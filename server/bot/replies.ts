@@ -41,7 +41,7 @@ export type AnsweringOptions = {
 };
 
 /** A decision as a part of an answer. `toggle`: the one that it is about. */
-export type DecidedLine = { readonly line: Line; readonly toggle?: string };
+type DecidedLine = { readonly line: Line; readonly toggle?: string };
 
 export type Answering = {
   /** Counts and logs a decision, which is about to be written down. */

@@ -120,6 +120,20 @@ t.test("stop all is confirmed after a restart", async (t) => {
   t.equal(world.effects.length, 2);
 });
 
+t.test("a reaction that comes too late over a restart confirms nothing", async (t) => {
+  const world = makeThree();
+  const first = world.live();
+  first.runner.accept(world.message("stop all"), now);
+  await world.pass(0);
+  await first.runner.close();
+  await world.pass(60_000);
+  const { runner } = world.live();
+  runner.start();
+  runner.confirm(world.said[0]?.id ?? "", { sender: ALICE, room: ROOM });
+  await world.pass(1000);
+  t.same(world.effects, []);
+});
+
 t.test("of one Toggle, all is that one; of none it says so", async (t) => {
   const world = makeWorld();
   const { runner } = world.live();
@@ -165,3 +179,36 @@ t.test("killed at each point of a command for two, both are switched once, with 
     t.match(last, /^web is (?:off|switching off).*\napi is (?:off|switching off)/, `after ${after}`);
   }
 });
+
+t.test(
+  "killed in a command for two, and away for long: what had not begun is not run any more",
+  async (t) => {
+    let told = 0;
+    for (let after = 0; after < 60; after += 1) {
+      const world = makeThree();
+      let budget = after;
+      const first = world.live(() => {
+        budget -= 1;
+        return budget >= 0;
+      });
+      try {
+        first.runner.start();
+        first.runner.accept(world.message("stop web api"), now);
+      } catch {
+        // Killed.
+      }
+      await world.pass(0);
+      const back = world.now() + 200_000;
+      await world.pass(200_000);
+      const { runner } = world.live();
+      runner.start();
+      await world.pass(5_000);
+      t.ok(
+        world.effectTimes.every((at) => at < back),
+        `after ${after}`,
+      );
+      if (world.said.some(({ text }) => /“stop api” was not run: I got to it too late/.test(text))) told += 1;
+    }
+    t.ok(told > 0, "and told");
+  },
+);
