@@ -115,8 +115,9 @@ const switchCommand = (
 const restartCommand = (words: readonly string[], reason: string | undefined): Command => {
   const named = namesOf(words);
   if (named === undefined) return UNKNOWN;
-  if (reason !== undefined)
+  if (reason !== undefined) {
     return refused("restart takes no reason: the Toggle keeps that of its last switch.");
+  }
   return { verb: "restart", ...named };
 };
 

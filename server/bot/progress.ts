@@ -96,11 +96,14 @@ const sightOf = (
   return generation < following.generation ? undefined : { text, last: false };
 };
 
-/** What there is to say of all that an answer is about; `known` has a Toggle that is newer than the watch's. */
+/** A Toggle that is newer than the watch's; undefined where it was deleted. */
+type Known = { readonly name: string; readonly toggle: Toggle | undefined };
+
+/** What there is to say of all that an answer is about. */
 const sightOfLines = (
   lines: readonly Line[],
   { toggles, clock }: Pick<ProgressOptions, "toggles" | "clock">,
-  known?: { readonly name: string; readonly toggle: Toggle | undefined },
+  known?: Known,
 ): Sight | undefined => {
   const asOf = { current: toggles.state().ok, now: clock.now() };
   const sights = lines.map(({ text, following }): Sight | undefined => {
@@ -109,8 +112,8 @@ const sightOfLines = (
     return sightOf(following, known?.name === name ? known.toggle : toggles.find(name), asOf);
   });
   // Of those that nothing newer is known of, it says what it has said.
-  if (lines.every(({ following }, at) => following === undefined || sights[at] === undefined))
-    return undefined;
+  const isNew = lines.some(({ following }, at) => following !== undefined && sights[at] !== undefined);
+  if (!isNew) return undefined;
   return {
     text: sights.map((sight, at) => sight?.text ?? lines[at]?.text ?? "").join("\n"),
     last: sights.every((sight) => sight?.last === true),
@@ -277,7 +280,7 @@ class FollowedAnswers implements Progress {
     }
   }
 
-  #look(follower: Follower, known?: { readonly name: string; readonly toggle: Toggle | undefined }): void {
+  #look(follower: Follower, known?: Known): void {
     const { followed, busy } = follower;
     if (!this.#mayUse(followed, known)) {
       if (!busy) this.#editing.finish(follower);
@@ -289,10 +292,7 @@ class FollowedAnswers implements Progress {
     this.#editing.pump(follower);
   }
 
-  #mayUse(
-    { lines, mayUse }: Followed,
-    known?: { readonly name: string; readonly toggle: Toggle | undefined },
-  ): boolean {
+  #mayUse({ lines, mayUse }: Followed, known?: Known): boolean {
     return namesIn(lines).every((name) => {
       const toggle = known?.name === name ? known.toggle : this.#options.toggles.find(name);
       return toggle === undefined || mayUse(toggle);

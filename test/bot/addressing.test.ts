@@ -98,8 +98,9 @@ for (const [text, says] of [
 }
 
 const mention: Addressing = { ...withDefault, mode: "mention" };
-for (const text of ["stop web", "stop", "hello"])
+for (const text of ["stop web", "stop", "hello"]) {
   t.equal(said(text, {}, mention), undefined, `mention: ${text}`);
+}
 t.equal(said("stop", { direct: true }, mention), "stop", "mention: in a direct room");
 for (const [text, more] of [
   ["!stop", {}],

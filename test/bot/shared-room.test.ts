@@ -26,8 +26,9 @@ t.test("small talk draws no message, is not written down, and asks nobody", asyn
   const before = world.disk.size;
   const lines = ["hello", "stop", "help", "stop the music", "what?", "off we go", "start dinner", "!!!"];
   for (const text of lines) runner.accept(world.message(text, shared), now);
-  for (const text of lines)
+  for (const text of lines) {
     runner.accept(world.message(text, { ...shared, age: 300_000 }), { resumed: true });
+  }
   await world.pass(10_000);
   t.same([world.said, [...world.reactions], asked, world.effects], [[], [], [], []]);
   t.equal(world.disk.size, before);

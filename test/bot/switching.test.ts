@@ -129,11 +129,8 @@ t.test(
       const world = makeWorld();
       const { context, toggle } = begin(world);
       const begun = { toggle: "web", uid: "uid-web", generation: 1, patch };
-      if (before === "applied")
-        await ended(
-          world,
-          switchOnce(context, toggle, () => patch),
-        );
+      const patchFor = () => patch;
+      if (before === "applied") await ended(world, switchOnce(context, toggle, patchFor));
       if (before === "changed") world.edit("web", { replicas: 5 });
       const result = await ended(
         world,
