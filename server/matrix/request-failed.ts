@@ -63,6 +63,15 @@ export const isTransient = (fault: MatrixFault): boolean =>
     ? fault.status === 429 || fault.status >= 500 || fault.status === 401
     : true;
 
+/**
+ * Whether the whole sync is to come again: the homeserver is gone, or wants to be left alone. What it refuses of one room, or
+ * can't find in time, must not stop the others.
+ */
+export const concernsAll = (fault: MatrixFault): boolean =>
+  fault.kind === "matrix" || fault.kind === "http"
+    ? fault.status === 401 || fault.status === 429
+    : fault.kind === "unreachable" || fault.kind === "aborted";
+
 /** How long the homeserver wants to be left alone. */
 export const retryAfterOf = (fault: MatrixFault): number | undefined =>
   fault.kind === "matrix" || fault.kind === "http" ? fault.retryAfterMs : undefined;

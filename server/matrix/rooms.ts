@@ -3,7 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
-import { isTransient, RequestFailed } from "./request-failed.ts";
+import { concernsAll, RequestFailed } from "./request-failed.ts";
 import type { EncryptionSettings, RoomEncryption } from "./room-encryption.ts";
 import { membershipOf, type StateEvent } from "./sync-response.ts";
 
@@ -16,7 +16,7 @@ export type Rooms = {
   members(room: string): Promise<string[]>;
   /**
    * Whether two have joined, or fewer, and what `user` is called there. A room that the homeserver does not tell of is not
-   * direct. @throws RequestFailed where it may tell later
+   * direct. @throws RequestFailed when nothing can be asked of it now
    */
   describe(room: string, user: string): Promise<{ direct: boolean; shownName?: string }>;
   /** Asks what is not known yet, beside all else. */
@@ -192,7 +192,7 @@ class KnownRooms implements Rooms {
       const joined = [...members.values()].filter((isIn) => isIn).length;
       return { direct: joined <= 2, ...(shownName !== undefined && { shownName }) };
     } catch (error) {
-      if (error instanceof RequestFailed && !isTransient(error.fault)) return { direct: false };
+      if (error instanceof RequestFailed && !concernsAll(error.fault)) return { direct: false };
       throw error;
     }
   }

@@ -3,8 +3,7 @@
 import { Type } from "@sinclair/typebox";
 import { compileSchema } from "../http/validation.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
-import type { MatrixFault } from "./http.ts";
-import { RequestFailed } from "./request-failed.ts";
+import { concernsAll, RequestFailed } from "./request-failed.ts";
 import { GAP_FILTER } from "./sync-filter.ts";
 
 export type TimelineGap = {
@@ -25,15 +24,6 @@ const TIMEOUT_MS = 20_000;
 const PAGE = 100;
 /** A thousand events: what somebody writes to a room meanwhile must not keep the bot from its other rooms. */
 const MOST_PAGES = 10;
-
-/**
- * Whether the whole sync is to come again: the homeserver is gone, or wants to be left alone. What it refuses of one room, or
- * can't find in time, must not stop the others.
- */
-const concernsAll = (fault: MatrixFault): boolean =>
-  fault.kind === "matrix" || fault.kind === "http"
-    ? fault.status === 401 || fault.status === 429
-    : fault.kind === "unreachable" || fault.kind === "aborted";
 
 /** @throws RequestFailed when nothing can be asked of the homeserver now */
 export const readTimelineGap = async (

@@ -152,6 +152,12 @@ t.test(
   async (t) => {
     const forbidden = { ...absent, status: 403, errcode: "M_FORBIDDEN" } as const;
     t.same(await setUp({ members: forbidden }).rooms.describe("!a", "@bot:x"), { direct: false });
+    const fails = { ok: false, kind: "http", status: 502 } as const;
+    t.same(
+      await setUp({ members: fails }).rooms.describe("!a", "@bot:x"),
+      { direct: false },
+      "of this room alone",
+    );
     await t.rejects(setUp({ members: away }).rooms.describe("!a", "@bot:x"));
   },
 );
