@@ -8,7 +8,7 @@ import { Base64, Checksum, Layout, StoredMetadata } from "./schema.ts";
 const Count = Type.Integer({ minimum: 0 });
 
 /** When something was written; see server/agent/storage/stamp.ts. */
-export const StampBody = Type.Object({
+const StampBody = Type.Object({
   epoch: Count,
   version: Count,
   history: Type.Array(Type.Tuple([Count, Count])),

@@ -104,8 +104,6 @@ class Member {
   }
 }
 
-export type SetProcesses = Awaited<ReturnType<typeof setProcesses>>;
-
 /** Members `a`, `b`, … each on a SoftHSM2 token of its own. */
 export const setProcesses = async (t: Test, ids: readonly string[] = ["a", "b"]) => {
   const shared = credentials(t);
