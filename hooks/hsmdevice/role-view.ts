@@ -57,7 +57,7 @@ export interface RoleState {
   readonly inSync?: readonly string[];
 }
 
-export interface RoleRules {
+interface RoleRules {
   readonly set: string;
   readonly policy: "ReadOnly" | "Active";
   readonly acknowledge: "Primary" | "Mirror";
@@ -113,7 +113,7 @@ export const hasCaughtUp = (view: RoleView, mirror: Member, primary: Answering):
   return holds?.instance === primary.report.instance && holds.position >= primary.report.position;
 };
 
-export const primaryOf = ({ members, state }: RoleView): Member | undefined =>
+const primaryOf = ({ members, state }: RoleView): Member | undefined =>
   members.find(({ id }) => id === state.primary);
 
 /** The primary, where it answers and its token is the one that was chosen. A new set is founded on one that belongs to none. */

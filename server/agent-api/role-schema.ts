@@ -6,8 +6,7 @@ const Count = Type.Integer({ minimum: 0 });
 const Id = Type.String({ minLength: 1, maxLength: 253 });
 
 /** A member of the set. `address`: host and port of its agent, absent while it has none. */
-export const SetMember = Type.Object({ id: Id, address: Type.Optional(Type.String({ maxLength: 255 })) });
-export type SetMember = Static<typeof SetMember>;
+const SetMember = Type.Object({ id: Id, address: Type.Optional(Type.String({ maxLength: 255 })) });
 
 /**
  * `PUT /v1/role`. The lease runs for `ttlSeconds` from the moment at which the agent gave out `clockMs`, so that an order that was held

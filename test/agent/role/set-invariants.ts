@@ -79,7 +79,7 @@ const allMoves = (world: SetWorld, parts: Parts): Moves => [
 ];
 
 /** Throws where what must hold at any time does not. */
-export const checked = (world: SetWorld): SetWorld => {
+const checked = (world: SetWorld): SetWorld => {
   const writing = writers(world);
   if (writing.length > 1) throw new Error(`two take writes: ${writing.map(idOf).join(", ")}`);
   const [primary] = writing;
