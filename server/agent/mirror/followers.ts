@@ -178,9 +178,11 @@ export class Followers {
     this.#forgetting = true;
     try {
       const result = await member.forget(over.map(({ tombstone }) => tombstone));
-      if (result.kind === "written") for (const { tombstone } of over) this.#seen.delete(keyOf(tombstone));
-      else
+      if (result.kind === "written") {
+        for (const { tombstone } of over) this.#seen.delete(keyOf(tombstone));
+      } else {
         logger.warn({ result: result.kind }, "deletions that all mirrors have seen could not be forgotten");
+      }
     } finally {
       this.#forgetting = false;
     }

@@ -88,8 +88,7 @@ export class MirrorSource {
     }
     if ("kind" in answer || answer.status !== 200) return faultOf(answer);
     const body = jsonOf(answer.body);
-    if (!Held.Check(body))
-      return fault("AGENT_REFUSED", "the primary's list has another shape than is known");
+    if (!Held.Check(body)) return fault("AGENT_REFUSED", "the primary's list has an unknown shape");
     const etag = typeof answer.headers.etag === "string" ? answer.headers.etag.slice(1, -1) : undefined;
     this.#last = etag === undefined ? undefined : { primary: order.primary, etag, body };
     return this.#found(order, body);
