@@ -49,6 +49,7 @@ const IMPURE = {
   "the environment": "export const home = process.env.HOME;",
   "random bytes": 'import { randomBytes } from "node:crypto";',
   "all of node:crypto": 'import * as crypto from "node:crypto";',
+  "what of croner reads the clock": 'import { Cron } from "croner";',
   "the network": 'export const page = fetch("x");',
 };
 

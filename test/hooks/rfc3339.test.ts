@@ -2,7 +2,7 @@
 // Tests the parsing of times: every date-time that the API server takes is understood, as Date understands it.
 import fc from "fast-check";
 import t from "tap";
-import { secondsSinceEpoch, secondsUntil, TIME_PATTERN } from "../../hooks/rfc3339.ts";
+import { secondsSinceEpoch, secondsUntil, TIME_PATTERN, timeOf } from "../../hooks/rfc3339.ts";
 
 t.test("times of any zone are the seconds that Date says", async () => {
   const offset = fc.constantFrom("Z", "z", "+00:00", "-00:30", "+01:00", "+14:00", "-23:59");
@@ -13,6 +13,20 @@ t.test("times of any zone are the seconds that Date says", async () => {
       const expected = Date.parse(time.toUpperCase()) / 1000;
       if (!new RegExp(TIME_PATTERN).test(time)) throw new Error(time);
       if (Math.abs((secondsSinceEpoch(time) ?? Number.NaN) - expected) > 1e-3) throw new Error(time);
+    }),
+  );
+});
+
+t.test("seconds are the time that Date says", async () => {
+  const when = fc.date({ min: new Date("0001-01-01"), max: new Date("9999-12-31"), noInvalidDate: true });
+  const leap = fc
+    .constantFrom("2000-02-29", "2024-02-29", "2100-02-28", "2100-03-01")
+    .map((day) => new Date(day));
+  fc.assert(
+    fc.property(fc.oneof(when, leap), (date) => {
+      const expected = date.toISOString().replace(/\.\d+Z$/, "Z");
+      const told = timeOf(date.getTime() / 1000);
+      if (told !== expected) throw new Error(`${told} and not ${expected}`);
     }),
   );
 });
