@@ -97,7 +97,7 @@ export const AGENT_VARIABLES = {
   }),
   PEER_CA_FILE: file({
     description:
-      "PEM certificates that sign those of the other agents of its set, which it asks with the first token of `READ_TOKEN_FILE`; unset: the system's",
+      "PEM certificates that sign those of the other agents of its set, which it asks with the first token of `WRITE_TOKEN_FILE`, else of `READ_TOKEN_FILE`; unset: the system's",
   }),
   DEVICE_NAME: kubernetesName("name of this HSM"),
   NODE_NAME: kubernetesName("name of this node"),
@@ -206,10 +206,7 @@ const readSet = (reader: AgentReader) => {
     reader.fault("PEER_CA_FILE", "is of use only beside ROLE_TOKEN_FILE");
   }
   if (roleTokenFile !== undefined && !reader.isSet("READ_TOKEN_FILE")) {
-    reader.fault(
-      "ROLE_TOKEN_FILE",
-      "needs READ_TOKEN_FILE: the agents of a set ask each other with its token",
-    );
+    reader.fault("ROLE_TOKEN_FILE", "needs READ_TOKEN_FILE: the agents of a set are read with its tokens");
   }
   return { roleTokenFile, peerCaFile };
 };

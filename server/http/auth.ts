@@ -47,9 +47,9 @@ export const authOf = (
   loopback: isLoopback(listenHost),
 });
 
-/** `token` is the name of the caller's token, where a valid one was sent. */
+/** `tokenName` is the name of the caller's token, where a valid one was sent; `mayWrite`: whether it carries `write`, too. */
 type AuthDecision =
-  | { ok: true; tokenName?: string }
+  | { ok: true; tokenName?: string; mayWrite?: boolean }
   | {
       ok: false;
       code: "UNAUTHENTICATED" | "CLIENT_CERTIFICATE_REQUIRED" | "FORBIDDEN";
@@ -142,7 +142,7 @@ const byToken = (scope: Scope, bearerToken: string | undefined, tokens: KnownTok
     return { ok: false, code: "UNAUTHENTICATED", challenge: `${REALM}, error="invalid_token"` };
   }
   const name = scope === "metrics" ? anyName : names.get(scope);
-  if (name !== undefined) return { ok: true, tokenName: name };
+  if (name !== undefined) return { ok: true, tokenName: name, mayWrite: names.has("write") };
   return {
     ok: false,
     code: "FORBIDDEN",

@@ -28,5 +28,7 @@ declare module "fastify" {
   interface FastifyRequest {
     /** The name of the bearer token that the caller showed, where it is one of ours. */
     tokenName: string | null;
+    /** Whether the caller's token may write, whatever this route asks for. */
+    mayWrite: boolean;
   }
 }

@@ -123,6 +123,7 @@ const settingsOf = (logger: FastifyBaseLogger, { bodyBytes }: Limits): FastifySe
 const admitCallers = (app: KeyswitchServer, allow: Authenticator, connections: Connections): void => {
   app.decorateRequest("errorCode", null);
   app.decorateRequest("tokenName", null);
+  app.decorateRequest("mayWrite", false);
   const methods: RouteMethods = new Map();
   app.addHook("onRoute", ({ url, method, config }) => {
     if (config?.scope === undefined) throw new Error(`route ${url} names no scope`);
@@ -136,6 +137,7 @@ const admitCallers = (app: KeyswitchServer, allow: Authenticator, connections: C
     const { scope } = request.routeOptions.config;
     const decision = allow(scope ?? "write", request.headers.authorization, request.raw.socket);
     request.tokenName = decision.tokenName ?? null;
+    request.mayWrite = decision.ok && decision.mayWrite === true;
     if (!decision.ok) {
       if (decision.challenge !== undefined) reply.header("www-authenticate", decision.challenge);
       return sendError(reply, decision.code);

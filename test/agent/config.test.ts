@@ -141,7 +141,7 @@ const rows: [sentence: string, env: Record<string, string>, name: string, messag
     "an agent of a set has a token to ask the others with",
     { ROLE_TOKEN_FILE: at("token") },
     "ROLE_TOKEN_FILE",
-    "needs READ_TOKEN_FILE: the agents of a set ask each other with its token",
+    "needs READ_TOKEN_FILE: the agents of a set are read with its tokens",
   ],
   [
     "a CA of the others is of use in a set alone",

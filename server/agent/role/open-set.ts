@@ -26,7 +26,10 @@ export type AgentSet = {
   close(): Promise<void>;
 };
 
-type SetConfig = Pick<AgentConfig, "deviceName" | "nodeName" | "readTokenFile" | "peerCaFile" | "tls">;
+type SetConfig = Pick<
+  AgentConfig,
+  "deviceName" | "nodeName" | "readTokenFile" | "writeTokenFile" | "peerCaFile" | "tls"
+>;
 
 export type SetOptions = {
   readonly config: SetConfig;
@@ -38,13 +41,14 @@ export type SetOptions = {
 
 /** @throws UnusableFile */
 export const openSet = ({ config, store, logger, clock = monotonicClock }: SetOptions): AgentSet => {
-  const { deviceName, nodeName, readTokenFile, peerCaFile, tls } = config;
+  const { deviceName, nodeName, readTokenFile, writeTokenFile, peerCaFile, tls } = config;
+  const tokenFile = writeTokenFile ?? readTokenFile;
   const instance = randomUUID();
   const member = createMemberStore(store);
   const lease = new Lease(clock, instance);
   const count = new ChangeCount();
   const peers = createPeerClient({
-    ...(readTokenFile !== undefined && { tokenFile: readTokenFile }),
+    ...(tokenFile !== undefined && { tokenFile }),
     ...(peerCaFile !== undefined && { caFile: peerCaFile }),
     tls: tls !== undefined,
     logger,

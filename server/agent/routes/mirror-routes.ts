@@ -80,7 +80,8 @@ const addHoldingRoute = (app: KeyswitchServer, { set, metrics }: MirrorRouteOpti
     async (request, reply) => {
       const audit = startAudit(request, metrics, "holding");
       const { member: asking, ...said } = request.query;
-      if (asking !== undefined) followers.reported({ member: asking, ...said });
+      // What a member holds decides whether a write is acknowledged: who may only read can't say it.
+      if (asking !== undefined && request.mayWrite) followers.reported({ member: asking, ...said });
       // Before the list: what is counted by now is in it.
       const { position } = role.count;
       const held = await member.holding();

@@ -46,6 +46,21 @@ t.test(
   },
 );
 
+t.test("who may only read can't say in a mirror's name that it holds a write", async (t) => {
+  const { orderAll, pull, put, find, cut } = await mirrorScene(t);
+  await orderAll("a", { acks: ["b"] });
+  await pull("b");
+  await cut("b");
+  const primary = find("a");
+  const { instance } = await toldBy(primary);
+  const forged = `/v1/mirror/holding?member=b&epoch=1&instance=${instance}&position=999`;
+  const written = put("a", "x", "1");
+  t.match(await primary.ask("GET", forged, undefined, { as: "reader" }), { status: 200 });
+  t.match(await written, { status: 503, json: { code: "WRITE_UNCERTAIN" } });
+  t.match(await primary.ask("GET", forged, undefined, { as: "writer" }), { status: 200 });
+  t.match(await put("a", "x", "1"), { status: 200 }, "who may write is a member");
+});
+
 t.test("what would not fit on a mirror is refused on the primary, with the mirror's name", async (t) => {
   const { orderAll, pull, put, find } = await mirrorScene(t);
   const { store } = find("b");

@@ -39,7 +39,12 @@ export const startSetAgent = async (t: Test, tokens: SetTokens, id: string) => {
   const store = createMemoryStore(id);
   const { logger, lines } = recordedLog("info");
   const at = (name: string) => join(tokens.root, name);
-  const config = { deviceName: id, nodeName: `node-${id}`, readTokenFile: at("read") };
+  const config = {
+    deviceName: id,
+    nodeName: `node-${id}`,
+    readTokenFile: at("read"),
+    writeTokenFile: at("write"),
+  };
   const set = openSet({ config, store, logger, clock });
   const app = buildAgentApp({
     store,
