@@ -283,3 +283,25 @@ t.test("one that was orphaned is the next Toggle's to switch, and is not deleted
   t.match(await status("job"), { phase: "Blocked" });
   t.equal(await replicas("job"), 0);
 });
+
+t.test(
+  "a schedule decides, the API server's record tells who overrides it, and a wrong one switches nothing",
+  async (t) => {
+    const { apply, set, kubectl, settle, replicas, status } = await scene(t);
+    const schedule = (timeZone: string) => ({ schedule: [{ timeZone, on: ["Mon-Sun"] }] });
+    await apply(toggle("web", schedule("Europe/Berlin")));
+    t.match(await status("web"), { phase: "Running", decidedBy: "Schedule" });
+    await set("web", { enabled: false });
+    t.match(await status("web"), { phase: "Off", decidedBy: "Spec", switched: { by: "Spec" } });
+    const command = JSON.stringify({ spec: { enabled: true } });
+    await kubectl("patch", "toggle", "web", "--type=merge", "--field-manager=keyswitch-bot", "-p", command);
+    await settle();
+    t.match(await status("web"), { phase: "Running", decidedBy: "Command", switched: { by: "Command" } });
+    await set("web", { enabled: false, ...schedule("Europe/Berln") });
+    t.match(await status("web"), {
+      phase: "Blocked",
+      message: /^spec\.schedule\[0\]\.timeZone: "Europe\/Berln"/,
+    });
+    t.equal(await replicas("web"), 3);
+  },
+);
