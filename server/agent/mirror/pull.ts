@@ -51,19 +51,13 @@ const refusalTo = (order: RoleOrder, here: Holding, there: Holding): PullEnd | u
   if (here.set !== order.set || here.epoch !== order.epoch) {
     return notBegun("NOT_A_MEMBER", "the token is not the one any more for which the role was given");
   }
-  if (there.set !== order.set) return notBegun("OTHER_SET", "the primary's token belongs to another set");
-  if (there.epoch !== order.epoch) {
-    return notBegun(
-      "STALE_EPOCH",
-      `the primary's token is in epoch ${there.epoch}, and not in ${order.epoch}`,
-    );
+  const refusal = refusalOf(here, there);
+  if (refusal === "other-set") {
+    return notBegun("OTHER_SET", "the primary's token belongs to another set, or to none");
   }
-  return refusalOf(here, there) === undefined
-    ? undefined
-    : notBegun(
-        "SOURCE_EMPTY",
-        "the primary's token is empty, and this one is not; nothing is removed for that",
-      );
+  return refusal === "older-epoch" || there.epoch !== order.epoch
+    ? notBegun("STALE_EPOCH", `the primary's token is in epoch ${there.epoch}, and not in ${order.epoch}`)
+    : undefined;
 };
 
 const codeOf = (result: ChangeResult): string | undefined => {
