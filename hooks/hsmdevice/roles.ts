@@ -79,16 +79,27 @@ const electable = ({ rules, members }: RoleView) => {
 
 /** The first primary of a set, or of one whose status was lost. */
 const elect = (view: RoleView): RoleDecision => {
-  const { members, rules, state } = view;
+  const { members, rules, state, now } = view;
   if (members.length === 0) return { next: state };
   const { ours, full, blank } = electable(view);
   const isWanted = ({ node }: Member) => node === rules.primaryNode;
   const silent = members.filter((member) => !answers(member));
-  if (silent.length > 0 && ![...ours, ...full].some(isWanted)) {
-    return {
-      next: state,
-      waiting: `The first primary is chosen when all agents have answered; missing: ${names(silent)}. spec.mirroring.primaryNode chooses one that holds secrets without them.`,
-    };
+  if (silent.length > 0) {
+    const missing = `The first primary is chosen when all agents have answered; missing: ${names(silent)}.`;
+    if (![...ours, ...full].some(isWanted)) {
+      return {
+        next: state,
+        waiting: `${missing} spec.mirroring.primaryNode chooses one that holds secrets without them.`,
+      };
+    }
+    // One that does not answer may have a lease by a status that was lost.
+    const { unreachableSince = now } = state;
+    if (!isDue(view, unreachableSince, FAILOVER_SECONDS)) {
+      return {
+        next: { ...state, unreachableSince },
+        waiting: `${missing} The one on ${rules.primaryNode} is chosen ${FAILOVER_SECONDS} s after that began.`,
+      };
+    }
   }
   // Where the status was lost a lease may still run: who has it stays, so that nobody else writes meanwhile.
   const [newest] = [...ours].sort((a, b) => byLease(view, a, b) || byContent(view)(a, b));

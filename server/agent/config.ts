@@ -10,7 +10,15 @@ import {
   readOptionalTokenPath,
   readTokenPath,
 } from "../config/listener.ts";
-import { boolean, choice, file, integer, pattern, type ValuesOf } from "../config/variable-table.ts";
+import {
+  boolean,
+  choice,
+  file,
+  integer,
+  laterFile,
+  pattern,
+  type ValuesOf,
+} from "../config/variable-table.ts";
 import {
   type ConfigResult,
   complete,
@@ -120,7 +128,7 @@ export const AGENT_VARIABLES = {
     required: true,
     description: "file with the user PIN alone, in one line ([rules](hsm-setup.md#pin-rules))",
   }),
-  PKCS11_OWN_PIN_FILE: pattern({ pattern: "^/" }, "an absolute path", {
+  PKCS11_OWN_PIN_FILE: laterFile({
     description:
       "a file that counts in place of `PKCS11_PIN_FILE` while it exists, for a token whose PIN is not that of the others",
   }),
@@ -129,7 +137,7 @@ export const AGENT_VARIABLES = {
     description:
       "set up a blank token, if there is exactly one and none with the label ([hsm-setup.md](hsm-setup.md#automatically))",
   }),
-  PKCS11_SO_PIN_OUTPUT: pattern({ pattern: "^/" }, "an absolute path", {
+  PKCS11_SO_PIN_OUTPUT: laterFile({
     description: "the file that gets the SO PIN of such a token; it is never written over",
   }),
   PKCS11_CACHE: choice(PKCS11_CACHE_MODES, {

@@ -19,8 +19,8 @@ export type Variable<T> = TUnsafe<T> & {
   readonly required?: true;
   /** Its value is in no log. */
   readonly secret?: true;
-  /** The value is the path of a file, which has to be readable. */
-  readonly file?: true;
+  /** The value is the path of a file, which has to be readable, or `later` may be there. */
+  readonly file?: true | "later";
   /** Another name, which counts where this one is unset. */
   readonly alias?: string;
   /** The text counts in any case. */
@@ -76,6 +76,12 @@ export const choice = <const T extends string>(
 export const file = (notes: Notes<never>): Variable<string> => {
   const note = { expected: "the path of a file", file: true, ...notes } as const;
   return variable(Type.String(), note);
+};
+
+/** The absolute path of a file that need not be there. */
+export const laterFile = (notes: Notes<never>): Variable<string> => {
+  const note = { expected: "an absolute path", file: "later", ...notes } as const;
+  return variable(Type.String({ pattern: "^/" }), note);
 };
 
 /** The default as it would stand in the environment; null where there is none. */

@@ -97,7 +97,7 @@ class TableReader<Values extends object> implements VariableReader<Values> {
     if (raw === undefined) return variable.required ? this.#refuse(name, "is required") : undefined;
     const value = spelled(variable, raw);
     if (!isOf(variable, value)) return this.#refuse(name, `must be ${variable.expected}`);
-    const why = variable.file ? whyUnreadable(raw) : undefined;
+    const why = variable.file === true ? whyUnreadable(raw) : undefined;
     return why === undefined ? value : this.#refuse(name, `${raw} ${why}`);
   }
 

@@ -47,6 +47,14 @@ const startsOf = (rates: readonly number[], acknowledge: SetWorld["acknowledge"]
     ["lost and back after 5 s", { ...back, time: lost.time + 5 }],
     ["lost ahead of the mirror", { ...aheadAndLost, time: lost.time + 40 }],
     ["after a failover", failedOver],
+    [
+      "status lost, and the primary",
+      {
+        ...withAgent(written, primary, { isCutFromWebhook: true }),
+        status: {},
+        primaryNode: `node-${idOf(mirror)}`,
+      },
+    ],
     ["hand-over", { ...written, primaryNode: `node-${idOf(mirror)}` }],
   ];
   return starts.map(([name, world]) => ({ world, path: [name] }));
