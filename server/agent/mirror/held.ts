@@ -48,7 +48,7 @@ export const heldBy = (
   if (read.kind === "none") {
     return { kind: "held", holding: { epoch: 0, secrets: all, tombstones: [] }, unfinished: [], over: [] };
   }
-  const { set, epoch, tombstones } = read.record;
+  const { set, epoch, tombstones, adopted } = read.record;
   const isDeleted = (secret: HeldSecret): boolean => {
     const tombstone = tombstones.get(secret.path);
     return tombstone !== undefined && isUnderDeletion(tombstone, secret);
@@ -60,6 +60,7 @@ export const heldBy = (
     holding: {
       set,
       epoch,
+      ...(adopted && { adopted }),
       secrets,
       tombstones: [...tombstones.values()].filter(({ path }) => !paths.has(path)).map(shownTombstone),
     },

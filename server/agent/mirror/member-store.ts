@@ -8,7 +8,7 @@ import type { Change, ChangeResult, Precondition, Secret, SecretStore, Unavailab
 import { heldBy } from "./held.ts";
 import type { Copy, MemberStore } from "./member.ts";
 import type { Tombstone } from "./plan-pull.ts";
-import { foreignTo, joined, NO_MEMBER, replaced, without, withTombstone } from "./record-edits.ts";
+import { foreignTo, joined, NO_MEMBER, replaced, settled, without, withTombstone } from "./record-edits.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { isSameTombstone, isUnderDeletion, type KeptTombstone, knowsOf, tombstoneOf } from "./set-record.ts";
 import { TokenIdentity } from "./token-identity.ts";
@@ -54,10 +54,22 @@ class TokenMember implements MemberStore {
     return this.#identity.membership(() => this.#records.read());
   }
 
-  async join(membership: SetMembership): Promise<ChangeResult> {
+  async join(membership: SetMembership, role?: "primary" | "mirror"): Promise<ChangeResult> {
     const other = await this.#identity.exchanged();
     if (other !== undefined) return other;
-    return this.#records.edit((record) => joined(record, membership));
+    return this.#records.edit((record) => joined(record, membership, role));
+  }
+
+  async settle(own: Parameters<MemberStore["settle"]>[0]): Promise<ChangeResult> {
+    for (const { path, stamp } of own) {
+      const read = await this.#store.read(path);
+      if (read.kind === "unavailable") return read;
+      if (read.kind === "absent") continue;
+      const { data, metadata } = read;
+      const restamped = await this.take(path, { data, metadata, stamp });
+      if (!isDone(restamped)) return restamped;
+    }
+    return this.#records.edit((record) => record && settled(record));
   }
 
   async holding(): ReturnType<MemberStore["holding"]> {

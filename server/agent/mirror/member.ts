@@ -22,8 +22,10 @@ export type MemberStore = {
   membership(): Promise<
     { kind: "known"; membership: SetMembership | undefined; isEmpty: boolean } | Unavailable
   >;
-  /** Makes the token a member, or raises its epoch; tombstones stay. */
-  join(membership: SetMembership): Promise<ChangeResult>;
+  /** Makes the token a member, or raises its epoch; tombstones stay. In epoch 0 it is adopted, with secrets of its own. */
+  join(membership: SetMembership, role?: "primary" | "mirror"): Promise<ChangeResult>;
+  /** Of an adopted token: gives its own secrets these stamps, and notes that they are told apart from those of the set. */
+  settle(own: readonly { readonly path: string; readonly stamp: Stamp }[]): Promise<ChangeResult>;
   /** All that the token holds of its set. Finishes deletions that were cut, and has none of their secrets. */
   holding(): Promise<{ kind: "holding"; holding: Holding } | Unavailable>;
   /**

@@ -20,6 +20,8 @@ export type Holding = {
   readonly epoch: number;
   readonly secrets: readonly HeldSecret[];
   readonly tombstones: readonly Tombstone[];
+  /** True: the token was adopted, and its own secrets are not told apart yet from those of the set. */
+  readonly adopted?: true;
 };
 
 /** What stands on a mirror beside what the primary has; undefined: nothing, or a deletion. */
@@ -80,6 +82,25 @@ const stepOf = (here: Side, there: Side): Step => {
 export const refusalOf = (here: Holding, there: Holding): PullRefusal | undefined => {
   if (there.set === undefined || (here.set !== undefined && here.set !== there.set)) return "other-set";
   return there.epoch < here.epoch ? "older-epoch" : undefined;
+};
+
+/**
+ * Stamps for the secrets that an adopted token held before, where the set has something else at the path: above whatever the set may know
+ * of epoch 0, in which each token counted for itself, so that nothing there ever seems to replace them.
+ */
+export const ownStamps = (here: Holding, there: Holding): { path: string; stamp: Stamp }[] => {
+  if (here.adopted !== true) return [];
+  const [secrets, tombstones] = [byPath(there.secrets), byPath(there.tombstones)];
+  return here.secrets.flatMap(({ path, checksum, stamp }) => {
+    const theirs = sideOf(secrets.get(path), tombstones.get(path));
+    const other = stampOfSide(theirs);
+    if (stamp.epoch !== 0 || other === undefined || theirs.secret?.checksum === checksum) return [];
+    if (["ahead", "diverged"].includes(relate(stamp, other))) return [];
+    const known = [[other.epoch, other.version] as const, ...other.history]
+      .filter(([epoch]) => epoch === 0)
+      .map(([, version]) => version);
+    return [{ path, stamp: { ...stamp, version: Math.max(stamp.version, ...known) + 1 } }];
+  });
 };
 
 const divergenceOf = (path: string, mine: Side, theirs: Side): Divergence => ({

@@ -9,6 +9,7 @@ import type { MirrorSource } from "./mirror-source.ts";
 import {
   type Divergence,
   type Holding,
+  ownStamps,
   type PullPlan,
   planPull,
   refusalOf,
@@ -133,6 +134,16 @@ export const pullOnce = async (options: PullOptions): Promise<PullEnd> => {
   const refused = refusalTo(order, here, there.holding);
   if (refused !== undefined) return refused;
   if (!isCurrent()) return notBegun("STALE_ORDER", "another order came meanwhile");
+  if (here.adopted === true) {
+    const settled = await member.settle(ownStamps(here, there.holding));
+    const code = codeOf(settled);
+    return code === undefined
+      ? pullOnce(options)
+      : notBegun(
+          code,
+          "what the token held before it was adopted could not be told apart from what the set has",
+        );
+  }
   const plan = planPull(here, there.holding);
   const faults = await carryOut(options, plan, here);
   return {

@@ -15,17 +15,29 @@ export const foreignTo = (epoch: number, record: SetRecord | undefined): Unavail
   return unavailable("TOKEN_UNAVAILABLE", said, 5);
 };
 
-/** The record of a token that is a member with `membership` from now on. */
+/** The record of a token that is a member with `membership` from now on. Epoch 0 is that of a token that is adopted. */
 export const joined = (
   record: SetRecord | undefined,
   { set, epoch }: SetMembership,
+  role: "primary" | "mirror" = "mirror",
 ): SetRecord | Unavailable => {
-  if (record === undefined) return { set, epoch, tombstones: new Map() };
+  if (record === undefined) {
+    return { set, epoch, tombstones: new Map(), ...(epoch === 0 && { adopted: true as const }) };
+  }
   if (record.set !== set || record.epoch > epoch) {
     const said = `the token is in epoch ${record.epoch} of the set ${record.set}; nothing was written`;
     return unavailable("TOKEN_UNAVAILABLE", said, 5);
   }
-  return record.epoch === epoch ? record : { ...record, epoch };
+  if (record.epoch === epoch) return record;
+  // What a primary holds is what the set has.
+  return role === "primary" ? settled({ ...record, epoch }) : { ...record, epoch };
+};
+
+/** The record of a token whose secrets of before are told apart from the set's. */
+export const settled = (record: SetRecord): SetRecord => {
+  if (record.adopted === undefined) return record;
+  const { adopted: _, ...rest } = record;
+  return rest;
 };
 
 /** The record with one more deletion. */

@@ -17,6 +17,8 @@ export type SetRecord = {
   readonly set: string;
   readonly epoch: number;
   readonly tombstones: ReadonlyMap<string, KeptTombstone>;
+  /** True: it was adopted, and what it held before has not been told apart yet from what the set has at the same paths. */
+  readonly adopted?: true;
 };
 
 const FORMAT = 1;
@@ -41,6 +43,7 @@ const Encoded = Type.Object({
   set: Type.String({ minLength: 1 }),
   epoch: Count,
   tombstones: Type.Array(EncodedTombstone),
+  adopted: Type.Optional(Type.Literal(true)),
 });
 
 const encodedTombstone = ({
@@ -58,10 +61,16 @@ const encodedTombstone = ({
 ];
 
 /** The keys of the packed secret that holds `record`. The same record gives the same bytes. */
-export const encodeRecord = ({ set, epoch, tombstones }: SetRecord): Map<string, Uint8Array> => {
+export const encodeRecord = ({ set, epoch, tombstones, adopted }: SetRecord): Map<string, Uint8Array> => {
   const inOrder = [...tombstones.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   return new Map([
-    [RECORD_KEY, encode({ record: FORMAT, set, epoch, tombstones: inOrder.map(encodedTombstone) })],
+    [
+      RECORD_KEY,
+      encode({
+        ...{ record: FORMAT, set, epoch, tombstones: inOrder.map(encodedTombstone) },
+        ...(adopted && { adopted }),
+      }),
+    ],
   ]);
 };
 
@@ -86,10 +95,11 @@ export const decodeRecord = (data: ReadonlyMap<string, Uint8Array>): SetRecord |
     return undefined; // not CBOR
   }
   if (!Value.Check(Encoded, decoded)) return undefined;
-  const { set, epoch, tombstones } = decoded;
+  const { set, epoch, tombstones, adopted } = decoded;
   return {
     set,
     epoch,
+    ...(adopted && { adopted }),
     tombstones: new Map(tombstones.map((one) => [one[0], decodedTombstone(one)])),
   };
 };

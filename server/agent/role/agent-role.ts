@@ -91,7 +91,7 @@ export class AgentRole {
     const before = this.lease.lastOrder();
     // What a pull for the order before still wrote could take the place of what is written under this one.
     await puller.makeWay(order);
-    const result = checked.write === undefined ? undefined : await member.join(checked.write);
+    const result = checked.write === undefined ? undefined : await member.join(checked.write, order.role);
     if (result !== undefined && result.kind !== "written" && result.kind !== "deleted") {
       puller.follow(before, true);
       return { kind: "failed", result };
