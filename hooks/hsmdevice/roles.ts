@@ -121,13 +121,24 @@ const isDue = ({ now }: RoleView, since: string, seconds: number): boolean =>
 
 const divergedOf = ({ report }: Answering): number => report.mirror?.diverged ?? 0;
 
-/** Who may follow a primary that is lost. With acknowledge: Mirror those alone that hold every acknowledged write. */
+/**
+ * Whether a member may follow a primary that is lost. With acknowledge: Mirror those alone may that hold every acknowledged write; that
+ * stays so for as long as the status says it, however long ago they pulled, and whether or not their agents were restarted since.
+ */
+const mayFollow = (view: RoleView, member: Member): member is Answering => {
+  const { state, rules } = view;
+  if (rules.acknowledge === "Primary") return isComplete(view, member);
+  if (state.inSync?.includes(member.id) !== true) return false;
+  // One that is blank is another token than the one that was in sync.
+  return isComplete(view, member) || (belongs(view, member) && (member.report.versions ?? 0) > 0);
+};
+
+/** Who follows a primary that is lost. */
 const heirOf = (view: RoleView): Answering | undefined => {
-  const { state, rules, members } = view;
+  const { state, members } = view;
   const [heir] = members
     .filter((member) => member.id !== state.primary)
-    .filter((member): member is Answering => isComplete(view, member))
-    .filter(({ id }) => rules.acknowledge === "Primary" || state.inSync?.includes(id) === true)
+    .filter((member): member is Answering => mayFollow(view, member))
     .sort((a, b) => divergedOf(a) - divergedOf(b) || byContent(view)(a, b));
   return heir;
 };
@@ -141,8 +152,15 @@ const namedHeir = (view: RoleView): Answering | undefined => {
     .find(({ node }) => node === rules.primaryNode);
 };
 
+/** The state, in which naming a node anew is a change also where nobody can follow at the node that is named meanwhile. */
+const noting = ({ rules, members, state }: RoleView): RoleState => {
+  const isOfOther = members.some(({ id, node }) => node === rules.primaryNode && id !== state.primary);
+  return isOfOther ? state : stateOf({ ...state, preferredNode: rules.primaryNode });
+};
+
 const withoutPrimary = (view: RoleView): RoleDecision => {
-  const { state, rules, now } = view;
+  const { rules, now } = view;
+  const state = noting(view);
   const { unreachableSince, handover: _, ...rest } = state;
   const waiting = `The primary ${state.primary} can't be reached, or its token not be read`;
   if (unreachableSince === undefined) {
@@ -153,10 +171,16 @@ const withoutPrimary = (view: RoleView): RoleDecision => {
   }
   if (!isDue(view, unreachableSince, FAILOVER_SECONDS)) return { next: state, waiting: `${waiting}.` };
   const heir = heirOf(view) ?? namedHeir(view);
-  if (heir === undefined) return { next: state, waiting: `${waiting}, and no mirror is complete.` };
+  if (heir === undefined) return { next: state, waiting: `${waiting}, and ${nobodyText(view)}` };
   const next = chosen(view, heir);
   return { next: { ...next, failoverCount: (state.failoverCount ?? 0) + 1 }, event: "failover" };
 };
+
+/** Why nobody follows, and what to do. */
+const nobodyText = ({ rules }: RoleView): string =>
+  rules.acknowledge === "Mirror"
+    ? "no mirror that answers holds every acknowledged write."
+    : "no mirror is complete. A change of spec.mirroring.primaryNode chooses one as it is; what it lacks stays on the other token.";
 
 /** With acknowledge: Mirror, which members hold every write that the primary acknowledges. */
 const inSyncOf = (view: RoleView, primary: Answering): string[] | undefined => {

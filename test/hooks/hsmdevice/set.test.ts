@@ -230,3 +230,62 @@ t.test("a third device that comes joins as a mirror", async (t) => {
   t.equal(world.agent("C").token.secrets, 1);
   t.match(world.condition("Mirrored"), /^True/);
 });
+
+t.test("a mirror in sync follows however long ago it pulled, and after a restart", async (t) => {
+  const mirroring = { policy: "Active", acknowledge: "Mirror" } as const;
+  const restarted = settled(mirroring);
+  t.ok(restarted.agent("A").write());
+  restarted.run(20);
+  t.match(restarted.found, { primary: "A", inSync: ["B"] });
+  restarted.kill("A");
+  restarted.run(10);
+  restarted.kill("B");
+  restarted.run(20);
+  restarted.revive("B");
+  restarted.run(60);
+  t.match(restarted.found, { primary: "B", epoch: 2 });
+  const late = settled(mirroring);
+  t.ok(late.agent("A").write());
+  late.run(20);
+  late.kill("A");
+  late.time += 600;
+  late.run(60);
+  t.match(late.found, { primary: "B", epoch: 2 }, "the webhook was away as well");
+  const blank = settled(mirroring);
+  t.ok(blank.agent("A").write());
+  blank.run(20);
+  blank.kill("A");
+  blank.kill("B");
+  blank.tokens.delete("B");
+  blank.run(20);
+  blank.revive("B");
+  blank.run(60);
+  t.match(blank.found, { primary: "A", epoch: 1 }, "another token was never in sync");
+  t.match(blank.condition("Mirrored"), /no mirror that answers holds every acknowledged write/);
+});
+
+t.test(
+  "where no mirror is complete somebody can name one, also the node that was named before",
+  async (t) => {
+    const world = settled({ policy: "Active", primaryNode: "a" });
+    world.kill("A");
+    world.run(100);
+    world.revive("A");
+    world.run(60);
+    t.match(world.found, { primary: "B", epoch: 2 });
+    world.kill("B");
+    world.run(10);
+    world.kill("A");
+    world.run(20);
+    world.revive("A");
+    world.run(60);
+    t.match(world.found, { primary: "B", epoch: 2 });
+    t.match(world.condition("Mirrored"), /no mirror is complete\. A change of spec\.mirroring\.primaryNode/);
+    world.mirroring = { policy: "Active" };
+    world.run(10);
+    world.mirroring = { policy: "Active", primaryNode: "a" };
+    world.run(20);
+    t.match(world.found, { primary: "A", epoch: 3 });
+    t.strictSame(world.writers, ["A"]);
+  },
+);
