@@ -259,9 +259,18 @@ const changeOver = (
     : { next: { ...next, handover } };
 };
 
-/** Whether a token has seen a later epoch than the status, which was lost or restored from an older one. */
-const isOutdated = (view: RoleView): boolean =>
-  view.members.some((member) => answers(member) && epochOf(member, view.rules.set) > (view.state.epoch ?? 0));
+/**
+ * Whether a token has seen a later epoch than the status, which was lost or restored from an older one, or an agent another primary in
+ * this epoch than the status, which somebody has edited.
+ */
+const isOutdated = ({ members, rules, state }: RoleView): boolean =>
+  members.some((member) => {
+    if (!answers(member)) return false;
+    const { lease, set } = member.report;
+    const hasOther =
+      set?.set === rules.set && lease?.epoch === state.epoch && lease?.primary !== state.primary;
+    return hasOther || epochOf(member, rules.set) > (state.epoch ?? 0);
+  });
 
 /** What the status says next. Grants follow when it was read back. */
 export const decideRoles = (view: RoleView): RoleDecision => {

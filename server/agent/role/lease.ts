@@ -60,7 +60,12 @@ export class Lease {
     const isOlder =
       order.instance !== this.#instance ||
       order.clockMs > this.#clock.now() ||
-      (last !== undefined && (order.epoch < last.epoch || order.clockMs < last.clockMs));
+      (last !== undefined && (order.epoch < last.epoch || order.clockMs < last.clockMs)) ||
+      // An epoch has one writer: whoever names another one has not read what was decided.
+      (last !== undefined &&
+        order.set === last.set &&
+        order.epoch === last.epoch &&
+        order.primary !== last.primary);
     return isOlder ? { kind: "refused", code: "STALE_ORDER" } : fits(order, state);
   }
 

@@ -231,6 +231,19 @@ t.test("a third device that comes joins as a mirror", async (t) => {
   t.match(world.condition("Mirrored"), /^True/);
 });
 
+t.test("a status that somebody edited gives one epoch to no second primary", async (t) => {
+  const world = settled();
+  t.strictSame(world.writers, ["A"]);
+  world.status = { ...world.status, primary: "B" };
+  for (let left = 12; left > 0; left--) {
+    world.run(5);
+    const leases = ["A", "B"].map((id) => world.agent(id).lease.told());
+    const epochs = leases.flatMap((lease) => (lease?.role === "primary" ? [lease.epoch] : []));
+    t.equal(new Set(epochs).size, epochs.length, `${epochs}`);
+  }
+  t.equal(world.writers.length, 1, "and somebody writes in the end");
+});
+
 t.test("a mirror in sync follows however long ago it pulled, and after a restart", async (t) => {
   const mirroring = { policy: "Active", acknowledge: "Mirror" } as const;
   const restarted = settled(mirroring);
