@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { eventually } from "../../scripts/local/eventually.ts";
+import { SysfsTree } from "../../scripts/local/sysfs-tree.ts";
 import { DeviceScanner } from "../../server/discovery/device-scanner.ts";
 import { DeviceWatch } from "../../server/discovery/device-watch.ts";
 import { createDiscoveryMetrics } from "../../server/discovery/metrics.ts";
-import { SysfsTree } from "../doubles/sysfs-tree.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
 const watchOf = async (t: Test, options: { rescanEveryMs?: number; globs?: string[][] } = {}) => {

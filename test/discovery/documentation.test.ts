@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import t from "tap";
+import { SysfsTree } from "../../scripts/local/sysfs-tree.ts";
 import { buildDiscoveryApp } from "../../server/discovery/app.ts";
 import { DeviceScanner } from "../../server/discovery/device-scanner.ts";
 import { DeviceWatch } from "../../server/discovery/device-watch.ts";
 import { createDiscoveryMetrics } from "../../server/discovery/metrics.ts";
 import { DiscoveredDevice } from "../../server/discovery-api/schema.ts";
-import { SysfsTree } from "../doubles/sysfs-tree.ts";
 
 const text = readFileSync(new URL("../../docs/discovery.md", import.meta.url), "utf8");
 const rows = (head: string) =>

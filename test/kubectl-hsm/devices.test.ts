@@ -6,10 +6,10 @@ import { pino } from "pino";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { parse } from "yaml";
+import { SysfsTree } from "../../scripts/local/sysfs-tree.ts";
 import { buildDiscoveryApp } from "../../server/discovery/app.ts";
 import type { Current } from "../../server/discovery/device-watch.ts";
 import type { DiscoveredDevice, DiscoveryBody } from "../../server/discovery-api/schema.ts";
-import { SysfsTree } from "../doubles/sysfs-tree.ts";
 import { type Cluster, secretData, startCluster } from "./cluster/cluster.ts";
 import { temporaryFolder } from "./fixture.ts";
 

@@ -8,9 +8,9 @@ import { status } from "@grpc/grpc-js";
 import { Value } from "@sinclair/typebox/value";
 import t, { type Test } from "tap";
 import { eventually } from "../../scripts/local/eventually.ts";
+import { SysfsTree } from "../../scripts/local/sysfs-tree.ts";
 import { DiscoveryBody } from "../../server/discovery-api/schema.ts";
 import { Kubelet } from "../doubles/kubelet/kubelet.ts";
-import { SysfsTree } from "../doubles/sysfs-tree.ts";
 import { startProcess } from "./process-under-test.ts";
 
 /** What docs/discovery.md promises of a plug, an unplug and a kubelet that starts. */

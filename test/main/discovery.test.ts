@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { Value } from "@sinclair/typebox/value";
 import t, { type Test } from "tap";
 import { eventually } from "../../scripts/local/eventually.ts";
+import { SysfsTree } from "../../scripts/local/sysfs-tree.ts";
 import { DiscoveryBody } from "../../server/discovery-api/schema.ts";
-import { SysfsTree } from "../doubles/sysfs-tree.ts";
 import { startProcess } from "./process-under-test.ts";
 
 /** What docs/discovery.md promises. */

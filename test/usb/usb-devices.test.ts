@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { createWriteStream, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { type PluggedDevice, SysfsTree } from "../../scripts/local/sysfs-tree.ts";
 import { listUsbDevices, plugStamp } from "../../server/usb/usb-devices.ts";
-import { type PluggedDevice, SysfsTree } from "../doubles/sysfs-tree.ts";
 
 const treeOf = (t: Test, devices: Record<string, PluggedDevice>): SysfsTree => {
   const tree = new SysfsTree(t.testdir({}));
