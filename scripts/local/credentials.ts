@@ -5,10 +5,15 @@ import { fileURLToPath } from "node:url";
 
 const script = fileURLToPath(new URL("../credentials.sh", import.meta.url));
 
-/** Runs scripts/credentials.sh against the API server of `kubeconfig`. */
-export const makeCredentials = (kubeconfig: string, pinFile: string): Promise<void> =>
+/** Runs scripts/credentials.sh against the API server of `kubeconfig`, with further options. */
+export const makeCredentials = (
+  kubeconfig: string,
+  pinFile: string,
+  options: readonly string[] = [],
+): Promise<void> =>
   new Promise((resolve, reject) => {
-    const child = spawn("bash", [script, "--apply", "--pin-file", pinFile, "--san", "127.0.0.1"], {
+    const words = ["--apply", "--pin-file", pinFile, "--san", "127.0.0.1", ...options];
+    const child = spawn("bash", [script, ...words], {
       env: { ...process.env, KUBECONFIG: kubeconfig },
       stdio: ["ignore", "ignore", "pipe"],
     });

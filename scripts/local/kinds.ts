@@ -10,12 +10,15 @@ const info = (apiVersion: string, kind: string, hasStatus = true): ResourceInfo 
   hasStatus,
 });
 
-/** The kinds that tour, cases and load tests read and write. */
+/** The kinds that tour, cases, load tests and the nodes of a set read and write. */
 export const KINDS = {
   HSMSecret: info("hsm.j5t.io/v1alpha1", "HSMSecret"),
+  HSMDevice: info("hsm.j5t.io/v1alpha1", "HSMDevice"),
   Toggle: info("toggle.j5t.io/v1alpha1", "Toggle"),
   Secret: info("v1", "Secret", false),
   Deployment: info("apps/v1", "Deployment"),
+  Pod: info("v1", "Pod"),
+  Node: { ...info("v1", "Node"), namespaced: false },
   Event: info("v1", "Event", false),
   Namespace: { ...info("v1", "Namespace"), namespaced: false },
 };

@@ -44,10 +44,12 @@ export const openServiceCalls = async (
     return { status: statusCode, body: await body.text() };
   };
   return {
-    call: (role: Role, path: string) => send(`${urls[role]}${path}`, current.tokens[role]),
-    write: async (method: "PUT" | "DELETE", path: string, body?: object) => {
+    /** To the role at `origin`; unless given, the one of `urls`. */
+    call: (role: Role, path: string, origin = urls[role]) => send(`${origin}${path}`, current.tokens[role]),
+    /** To the agent at `origin`, likewise. */
+    write: async (method: "PUT" | "DELETE", path: string, body?: object, origin = urls.agent) => {
       const bearerToken = firstToken(await secretOf("keyswitch-agent-token", "write"));
-      return send(`${urls.agent}${path}`, bearerToken, { method, body });
+      return send(`${origin}${path}`, bearerToken, { method, body });
     },
     bearer: (role: Role) => current.tokens[role],
     /** After the Secrets have changed: connections that are kept are ended. */

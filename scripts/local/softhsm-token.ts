@@ -96,10 +96,11 @@ const startWriter = async (env: NodeJS.ProcessEnv, start: object) => {
   };
 };
 
-/** A new token in `dir`, with a label and a PIN that nobody knew before. */
+/** A new token in `dir`, with a label and a PIN that nobody knew before, unless they are given. */
 export const makeToken = async (
   dir: string,
   label = `t-${randomBytes(4).toString("hex")}`,
+  pin = String(randomInt(10_000_000, 99_999_999)),
 ): Promise<TestToken> => {
   const module = softhsmModule();
   if (module === undefined) throw new Error("SoftHSM2 is not installed (package softhsm2)");
@@ -107,7 +108,6 @@ export const makeToken = async (
   mkdirSync(tokens, { recursive: true });
   const conf = join(dir, "softhsm2.conf");
   writeFileSync(conf, `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`);
-  const pin = String(randomInt(10_000_000, 99_999_999));
   const pinFile = join(dir, "pin");
   writeFileSync(pinFile, `${pin}\n`, { mode: 0o600 });
   const env = { SOFTHSM2_CONF: conf };

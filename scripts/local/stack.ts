@@ -13,11 +13,14 @@ import { type ChatRoom, openChatRoom } from "./chat-room.ts";
 import { type ApplyStrategy, type OpenControlPlane, openLocalControlPlane } from "./control-plane.ts";
 import { makeCredentials } from "./credentials.ts";
 import { freePort } from "./free-port.ts";
+import { type HsmSet, openHsmSet } from "./hsm-set/hsm-set.ts";
+import { planSet } from "./hsm-set/plan.ts";
 import { type Kubectl, kubectlWith } from "./kubectl.ts";
 import { type LocalToken, makeLocalToken } from "./local-token.ts";
-import { overlayFor } from "./manifests-overlay.ts";
+import { manifestsFor } from "./manifests-overlay.ts";
 import { asWorkload, type DataReader, type Workload } from "./pod-process.ts";
 import { type Role, RoleProcesses } from "./role-processes.ts";
+import { type RolePorts, roleVariables } from "./role-variables.ts";
 import { serviceAccountOf } from "./service-account.ts";
 import { openServiceCalls } from "./service-calls.ts";
 
@@ -38,6 +41,8 @@ export interface StackOptions {
   readonly controlPlane?: OpenControlPlane;
   /** The best that there is on this machine, if not given. */
   readonly token?: LocalToken["kind"];
+  /** Whether there is a set of two HSMs beside the token, where this machine can have one; false, if not given. */
+  readonly hsmSet?: boolean;
   /** Variables of the agent that differ from the manifests. */
   readonly agentEnv?: Readonly<Record<string, string>>;
   /** The same for the webhook. */
@@ -54,6 +59,7 @@ export interface Stack {
   readonly token: LocalToken;
   /** Takes chat commands for the Toggles of the namespace demo. */
   readonly chat: ChatRoom;
+  readonly hsmSet: HsmSet | undefined;
   readonly urls: Readonly<Record<Role | "api", string>>;
   /** Every line that anything here has logged so far. */
   logs(): readonly string[];
@@ -114,7 +120,6 @@ export const startStack = async (options: StackOptions = {}): Promise<Stack> => 
 };
 
 type Closers = (() => Promise<void> | void)[];
-type Ports = Readonly<Record<Role, number>>;
 /** Where things are put, told and closed while the stack is set up. */
 type Site = {
   readonly folder: string;
@@ -124,7 +129,7 @@ type Site = {
 };
 
 /** A control plane on which Keyswitch is installed, and the token. */
-const installOn = async ({ folder, closers, say, log }: Site, ports: Ports, options: StackOptions) => {
+const installOn = async ({ folder, closers, say, log }: Site, ports: RolePorts, options: StackOptions) => {
   const controlPlane = await (options.controlPlane ?? openLocalControlPlane)({
     folder,
     applyStrategy: options.applyStrategy ?? "server-side-apply",
@@ -143,13 +148,17 @@ const installOn = async ({ folder, closers, say, log }: Site, ports: Ports, opti
 
   // In the order of docs/install.md.
   await kubectl(["apply", "-k", join(root, "manifests/namespace")]);
-  await makeCredentials(controlPlane.kubeconfig, token.pinFile);
-  const manifests = controlPlane.resolvesServices
-    ? join(root, "manifests")
-    : overlayFor(join(folder, "overlay"), webhookPort);
+  const canHaveSet = token.kind === "SoftHSM2" && process.platform === "linux";
+  const plan = options.hsmSet === true && canHaveSet ? planSet() : undefined;
+  await makeCredentials(controlPlane.kubeconfig, token.pinFile, plan?.credentials);
+  const manifests = manifestsFor({
+    folder: join(folder, "overlay"),
+    ...(!controlPlane.resolvesServices && { webhookPort }),
+    hasDevices: plan !== undefined,
+  });
   await kubectl(["apply", "-k", manifests]);
   say("applied manifests/ and the credentials of scripts/credentials.sh");
-  return { controlPlane, kubectl, token, webhookPort };
+  return { controlPlane, kubectl, token, webhookPort, plan };
 };
 
 const assemble = async (
@@ -163,9 +172,9 @@ const assemble = async (
   const log = (line: string) => {
     lines.push(line);
   };
-  const ports: Ports = { agent: await freePort(), webhook: await freePort() };
+  const ports: RolePorts = { agent: await freePort(), webhook: await freePort() };
   const site = { folder, closers, say, log };
-  const { controlPlane, kubectl, token, webhookPort } = await installOn(site, ports, options);
+  const { controlPlane, kubectl, token, webhookPort, plan } = await installOn(site, ports, options);
 
   const read = dataReader(kubectl);
   const secretOf: SecretReader = async (name, key) =>
@@ -181,7 +190,7 @@ const assemble = async (
   closers.push(() => services.close());
   const roles = new RoleProcesses({
     workloads: await workloadsOf(kubectl),
-    overrides: overridesOf(ports, token, account.env, options),
+    overrides: roleVariables({ ports, token, account, plan, options }),
     read,
     folder,
     token,
@@ -205,11 +214,16 @@ const assemble = async (
   });
   closers.push(() => chat.close());
   say(`the control plane serves ${controlPlane.url}`);
+  const setFolder = join(folder, "set");
+  const { pinFile } = token;
+  const around = { apiUrl: controlPlane.url, kubectl, read, services, log, closers };
+  const hsmSet = plan && (await openHsmSet({ plan, folder: setFolder, pinFile, ...around }));
   return {
     kubeconfig: controlPlane.kubeconfig,
     kubectl,
     token,
     chat,
+    hsmSet,
     urls,
     logs: () => lines,
     call: services.call,
@@ -248,30 +262,4 @@ const webhookAccount = async (kubectl: Kubectl, secretOf: SecretReader, folder: 
     ca: await secretOf(name, "ca.crt"),
   };
   return serviceAccountOf(kubectl, { name: "keyswitch-webhook", namespace: NAMESPACE, folder, certificate });
-};
-
-/** The variables that differ on this machine from the manifests. */
-const overridesOf = (
-  ports: Ports,
-  token: LocalToken,
-  accountEnv: Readonly<Record<string, string>>,
-  { agentEnv, webhookEnv }: StackOptions,
-): Record<Role, Record<string, string>> => {
-  const listen = (role: Role) => ({ LISTEN_HOST: "127.0.0.1", LISTEN_PORT: String(ports[role]) });
-  return {
-    agent: {
-      ...listen("agent"),
-      ...token.env,
-      SYSFS_ROOT: "/sys",
-      // So that a change made at the prompt shows at once.
-      REFRESH_INTERVAL_MS: "1000",
-      ...agentEnv,
-    },
-    webhook: {
-      ...listen("webhook"),
-      ...accountEnv,
-      AGENTS: `hsm=https://127.0.0.1:${ports.agent}`,
-      ...webhookEnv,
-    },
-  };
 };
