@@ -7,6 +7,7 @@ import type { Stack } from "./local/stack.ts";
 import { chatStep } from "./tour-chat.ts";
 import { Database, NAME, outageSteps, PATH, readSteps, repairSteps } from "./tour-database.ts";
 import { ownershipSteps } from "./tour-ownership.ts";
+import { setSteps } from "./tour-set.ts";
 import { hsmSecret, NAMESPACE, type Step, ValuesSeen } from "./tour-step.ts";
 import { toggleStep } from "./tour-toggle.ts";
 import { writeBackSteps } from "./tour-write-back.ts";
@@ -38,6 +39,7 @@ export const stepsOf = (stack: Stack, seconds: number): Step[] => {
       title: "chat commands switch a Deployment, and their answers follow it",
       run: () => chatStep(stack, seconds),
     },
+    ...(stack.hsmSet ? setSteps(kubectl, stack.hsmSet, seconds, values) : []),
     { title: "no value is in any log, status or event", run: () => silenceStep(stack, values) },
   ];
 };

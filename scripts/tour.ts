@@ -4,7 +4,7 @@ import type { Stack } from "./local/stack.ts";
 import type { Step } from "./tour-step.ts";
 import { stepsOf } from "./tour-steps.ts";
 
-/** How many steps it has. */
+/** How many steps it has, beside those of a set. */
 export const TOUR_STEPS = 18;
 
 /** A row of the table at the end. */
