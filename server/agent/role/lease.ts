@@ -37,6 +37,18 @@ const fits = (order: RoleOrder, { membership, isEmpty }: TokenState): OrderCheck
   return membership.epoch === epoch ? { kind: "take" } : { kind: "take", write };
 };
 
+/** Whether an order allows something that another one of the same moment does not: which of them is older can't be told. */
+const allowsMore = (order: RoleOrder, last: RoleOrder): boolean =>
+  (last.draining === true && order.draining !== true) ||
+  last.acks?.some((id) => order.acks?.includes(id) !== true) === true;
+
+/** Whether an order is older than `last`, or was made by somebody who had not read what was decided: an epoch has one writer. */
+const isBefore = (order: RoleOrder, last: RoleOrder): boolean => {
+  if (order.epoch < last.epoch || order.clockMs < last.clockMs) return true;
+  if (order.set !== last.set || order.epoch !== last.epoch) return false;
+  return order.primary !== last.primary || (order.clockMs === last.clockMs && allowsMore(order, last));
+};
+
 /** The role that one process of an agent has. */
 export class Lease {
   readonly #clock: Clock;
@@ -57,23 +69,16 @@ export class Lease {
   /** Whether `order` may be taken by a token in `state`. What it says to write must be on the token before `take`. */
   check(order: RoleOrder, state: TokenState): OrderCheck {
     const last = this.#order;
-    const isOlder =
+    const isStale =
       order.instance !== this.#instance ||
       order.clockMs > this.#clock.now() ||
-      (last !== undefined && (order.epoch < last.epoch || order.clockMs < last.clockMs)) ||
-      // An epoch has one writer: whoever names another one has not read what was decided.
-      (last !== undefined &&
-        order.set === last.set &&
-        order.epoch === last.epoch &&
-        order.primary !== last.primary);
-    return isOlder ? { kind: "refused", code: "STALE_ORDER" } : fits(order, state);
+      (last !== undefined && isBefore(order, last));
+    return isStale ? { kind: "refused", code: "STALE_ORDER" } : fits(order, state);
   }
 
   /** Takes an order that `check` let pass. A newer one may have come while the token was written: then that one stays. */
   take(order: RoleOrder): void {
-    const last = this.#order;
-    if (last !== undefined && (order.epoch < last.epoch || order.clockMs < last.clockMs)) return;
-    this.#order = order;
+    if (this.#order === undefined || !isBefore(order, this.#order)) this.#order = order;
   }
 
   /** Gives the role up, as where the token is not the one any more for which it was given. */
