@@ -8,9 +8,11 @@ import { FAILOVER_SECONDS } from "../../hooks/hsmdevice/roles.ts";
 import { ruleFaults } from "../../scripts/control-plane/api/validation/rule-validation.ts";
 import { schemaFaults } from "../../scripts/control-plane/api/validation/schema-validation.ts";
 import { CRDS } from "../../scripts/crd.ts";
+import { AGENT_VARIABLES } from "../../server/agent/config.ts";
 import { COMMANDS } from "../../server/kubectl-hsm/commands.ts";
 import { GLOBAL_OPTIONS } from "../../server/kubectl-hsm/option-spec.ts";
 import { parseAgents } from "../../server/webhook/config.ts";
+import { pico, World } from "../hooks/hsmdevice/world.ts";
 import { credentials, secretsIn } from "./credentials.ts";
 import { containersOf, type Manifest, rendered, root, workloadsOf } from "./rendered.ts";
 
@@ -168,6 +170,20 @@ t.test("mirrored HSMs: times and columns are those of the code", async (t) => {
     "NAME",
     ...columns.map(({ name }: { name: string }) => name.toUpperCase()),
   ]);
+});
+
+t.test("another module: what an image can set, because the agents of HSMDevices do not", async (t) => {
+  const world = new World({ a: [pico("A")] }).run(10);
+  const agent = JSON.stringify(world.children.find(({ kind }) => kind === "Deployment"));
+  for (const name of [
+    "PKCS11_MAX_OBJECTS",
+    "PKCS11_MAX_OBJECT_BYTES",
+    "PKCS11_PUBLIC_OBJECTS",
+    "STORAGE_LAYOUT",
+  ]) {
+    t.ok(Object.hasOwn(AGENT_VARIABLES, name) && !agent.includes(name), name);
+  }
+  t.match(agent, '{"name":"PKCS11_CACHE","value":"auto"}');
 });
 
 t.test("these checks find a field that is unknown, and one that is refused", async (t) => {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests that the installation documents name only what exists: files, options of credentials.sh, Secrets, variables,
 // conditions.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import t from "tap";
+import { errors } from "../../hooks/error-codes.ts";
 import { REASONS } from "../../hooks/hsmsecret/status.ts";
 import { AGENT_VARIABLES } from "../../server/agent/config.ts";
 import { BOT_VARIABLES } from "../../server/bot/config.ts";
@@ -16,12 +17,19 @@ const install = readFileSync(join(root, "docs/install.md"), "utf8");
 const made =
   "keyswitch-webhook-tls keyswitch-agent-tls keyswitch-hook-token keyswitch-agent-token keyswitch-pkcs11 keyswitch-bot-tls keyswitch-bot-metrics keyswitch-bot keyswitch-discovery-tls keyswitch-discovery-token";
 
-for (const file of ["docs/install.md", "docs/hsm-setup.md", "manifests/metacontroller/README.md"]) {
+const NAMES = { ...AGENT_VARIABLES, ...WEBHOOK_VARIABLES, ...BOT_VARIABLES, ...errors };
+const guides = globSync("docs/guides/*.md", { cwd: root });
+for (const file of [
+  "docs/install.md",
+  "docs/hsm-setup.md",
+  "manifests/metacontroller/README.md",
+  ...guides,
+]) {
   const text = readFileSync(join(root, file), "utf8");
 
   t.test(`${file}: every path of this project exists`, async (t) => {
     const paths = [...text.matchAll(/(?<![\w:/-])(?:keyswitch\/)?((?:manifests|scripts|docs)\/[\w./-]*\w)/g)];
-    t.ok(paths.length > 0);
+    t.ok(paths.length > 0 || guides.includes(file));
     for (const [, path = ""] of paths) t.ok(existsSync(join(root, path)), path);
   });
 
@@ -48,11 +56,11 @@ for (const file of ["docs/install.md", "docs/hsm-setup.md", "manifests/metacontr
     }
   });
 
-  t.test(`${file}: every variable is one that a process knows`, async (t) => {
+  t.test(`${file}: every variable is one that a process knows, or an error code`, async (t) => {
     for (const [name] of text.matchAll(
       /\b(?:PKCS11|AGENT|HOOK|PATH|READ|WRITE|REFRESH|OPERATION|TLS|MATRIX|ALLOWED|DEPLOYMENT|KEYCLOAK|AUTH|CRYPTO|TRUST|TRUSTED|METRICS|TOGGLE)_[A-Z_]+\b/g,
     )) {
-      t.ok(Object.hasOwn({ ...AGENT_VARIABLES, ...WEBHOOK_VARIABLES, ...BOT_VARIABLES }, name), name);
+      t.ok(Object.hasOwn(NAMES, name), name);
     }
   });
 }
