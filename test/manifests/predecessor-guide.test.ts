@@ -94,7 +94,7 @@ t.test("the steps keep every HSMSecret, with its path and without its finalizer"
     },
   });
   await cluster.apply(namespace("shop"), hsmSecrets);
-  await cluster.apply(theirs("database"), theirs("mail"));
+  await cluster.apply(theirs("database"), theirs("mail"), unchanged);
   const uid = async () =>
     valueAt(await cluster.read(["hsmsecret", "database", "-n", "shop"]), ["metadata", "uid"]);
   const before = await uid();
@@ -106,7 +106,7 @@ t.test("the steps keep every HSMSecret, with its path and without its finalizer"
     items: definitions,
   });
   const rules = (await shell(commandsAfter("This prints the rules"))).stdout;
-  await shell(commandsAfter("Where `hsmPath` is not set yet"));
+  await shell(commandsAfter("where `hsmPath` is not set yet"));
 
   const after = await cluster.read(["hsmsecret", "database", "-n", "shop"]);
   t.same(after.spec, {
@@ -119,11 +119,14 @@ t.test("the steps keep every HSMSecret, with its path and without its finalizer"
   });
   t.notOk(valueAt(after, ["metadata", "finalizers"]));
   t.equal(await uid(), before);
+  const other = await cluster.read(["hsmsecret", "database-credentials", "-n", "shop"]);
+  t.equal(valueAt(other, ["spec", "hsmPath"]), unchanged.spec.hsmPath, "one that has a path keeps it");
   const policy = loadPathPolicy(Buffer.from(`[${rules.trim().replace(/,$/, "")}]`));
   t.match(policy, {
     ok: true,
     value: [
       { namespace: "shop", prefix: "database" },
+      { namespace: "shop", prefix: "database-credentials" },
       { namespace: "shop", prefix: "mail" },
     ],
   });
