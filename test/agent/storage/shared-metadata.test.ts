@@ -46,6 +46,19 @@ t.test("what another system reads of our writes", async (t) => {
   t.equal(await objectsOf(store), 2);
 });
 
+t.test("a path that is a bare name, as the other system has it", async (t) => {
+  const { token, openStore } = await tokenFixture(t);
+  const labels = { "sync.version": "4", "sync.timestamp": THEN };
+  await token.putPerKey("db", { user: "1" }, { labels });
+  await token.putPerKey("db-prod", { user: "2" }, { labels });
+  const store = openStore({ writes: { layout: "per-key" } });
+  t.match(await store.list(""), { secrets: [{ path: "db", version: 4 }, { path: "db-prod" }] });
+  const patch = { type: "patch", data: new Map([["user", Buffer.from("3")]]) } as const;
+  t.match(await store.change("db", patch), { kind: "written", version: 5 });
+  t.match(await store.change("db", { type: "delete" }), { kind: "deleted" });
+  t.match(await store.read("db-prod"), { kind: "found", version: 4 }, "the other one is not concerned");
+});
+
 t.test("a secret that no other system writes leaves nothing", async (t) => {
   const { openStore } = await tokenFixture(t);
   const store = openStore({ writes: { layout: "per-key" } });
