@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements the prompt of `npm start`: takes chat commands, changes the token's content, and stops and starts the processes.
+// Implements the prompt of `npm start`: takes chat commands, changes the token's content, stops and starts the processes, and unplugs HSMs.
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { isHsmPath } from "../../hooks/formats.ts";
 import { helpText } from "../../server/bot/answers.ts";
 import { commandOf } from "../../server/bot/command.ts";
+import { SET_NAME } from "./hsm-set/plan.ts";
+import { moveDevice, putOnSet, SET_HELP, SET_INTRODUCTION, switchAgent } from "./prompt-set.ts";
 import type { Stack } from "./stack.ts";
 
 const HELP = `  put PATH KEY=VALUE...   make the secret at PATH on the token hold exactly these keys
   remove PATH             remove it from the token
   agent|webhook stop      as if the node or the pod had gone
   agent|webhook start
+${SET_HELP}
   quit
 And these, as in a chat room:
 ${helpText([]).replaceAll(/^/gm, "  ")}`;
@@ -24,18 +27,37 @@ kind: HSMSecret
 metadata: {name: database, namespace: default}
 spec: {syncInterval: 5}`;
 
-type Obeyed = Pick<Stack, "token" | "start" | "stop" | "chat">;
+type Obeyed = Pick<Stack, "token" | "start" | "stop" | "chat" | "hsmSet">;
 /** Answers with what to print; undefined where the words are not what the command takes. */
 type Command = (stack: Obeyed, words: readonly string[]) => Promise<string | undefined>;
 
-const put: Command = async ({ token }, [path, ...keys]) => {
-  const pairs = keys.map((word) => word.match(/^([-._a-zA-Z0-9]+)=(.*)$/));
+type Keys = Readonly<Record<string, string>>;
+
+/** Reads `PATH KEY=VALUE…`, and has `write` do it; or answers with what is wrong. */
+const readKeys = async (
+  [path, ...words]: readonly string[],
+  write: (path: string, keys: Keys) => Promise<string>,
+): Promise<string | undefined> => {
+  const pairs = words.map((word) => word.match(/^([-._a-zA-Z0-9]+)=(.*)$/));
   if (path === undefined || pairs.length === 0) return undefined;
   if (!isHsmPath(path)) return `${path} can't be a path: letters, digits, "-", "_", "." between slashes`;
   if (pairs.some((pair) => pair === null)) return "put takes KEY=VALUE pairs without spaces in them";
-  await token.put(path, Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2] ?? ""])));
-  return `${path} holds ${pairs.map((pair) => pair?.[1]).join(", ")}`;
+  return write(path, Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2] ?? ""])));
 };
+
+const put: Command = ({ token }, words) =>
+  readKeys(words, async (path, keys) => {
+    await token.put(path, keys);
+    return `${path} holds ${Object.keys(keys).join(", ")}`;
+  });
+
+const device: Command = ({ hsmSet }, words) =>
+  words[0] === "put"
+    ? readKeys(words.slice(1), (path, keys) => putOnSet(hsmSet, path, keys))
+    : moveDevice(hsmSet, words);
+
+const agent: Command = (stack, words) =>
+  words.length > 1 ? switchAgent(stack.hsmSet, words) : switchRole("agent")(stack, words);
 
 const remove: Command = async ({ token }, [path, ...more]) => {
   if (path === undefined || more.length > 0) return undefined;
@@ -55,7 +77,8 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["", async () => ""],
   ["put", put],
   ["remove", remove],
-  ["agent", switchRole("agent")],
+  ["agent", agent],
+  ["device", device],
   ["webhook", switchRole("webhook")],
 ]);
 
@@ -86,7 +109,7 @@ The token holds secrets/default/database. Have it as a Secret:
 ${EXAMPLE.replaceAll(/^/gm, "  ")}
   END
 The Toggle demo/web switches the Deployment demo/web: write stop web, or start web 2h, here.
-Here you also play the token and the node:
+${stack.hsmSet ? `${SET_INTRODUCTION}\n` : ""}Here you also play the token and the node:
 ${HELP}`);
   const reader = createInterface({ input: process.stdin, output: process.stdout, prompt: "keyswitch> " });
   const quit = () => reader.close();
@@ -98,6 +121,10 @@ ${HELP}`);
   const silence = stack.chat.listen(({ edited, text }) => {
     say(`${edited ? "  (edited) " : "  "}${text.replaceAll("\n", "\n  ")}`);
     if (edited) reader.prompt(true);
+  });
+  const quiet = stack.hsmSet?.listen((line) => {
+    say(`  ${SET_NAME}: ${line}`);
+    reader.prompt(true);
   });
   let queue = Promise.resolve();
   reader.on("line", (line) => {
@@ -114,5 +141,6 @@ ${HELP}`);
   await closed;
   await queue;
   silence();
+  quiet?.();
   say("Stopping.");
 };

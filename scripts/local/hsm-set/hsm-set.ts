@@ -2,8 +2,11 @@
 // Runs a set of two HSMs in a local run: two nodes and one HSMDevice, for whose Deployments agents are started.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Value } from "@sinclair/typebox/value";
 import { toBase64Map } from "../../../hooks/formats.ts";
 import type { HSMDeviceStatus } from "../../../hooks/hsmdevice/schema.ts";
+import { ErrorBody } from "../../../server/http/error-body.ts";
+import { jsonOf } from "../../../server/json.ts";
 import { createSerialQueue } from "../../../server/queue.ts";
 import { createKubeClient } from "../../control-plane/client.ts";
 import { softhsmModule } from "../../system-packages.ts";
@@ -130,9 +133,15 @@ const put = async (
   for (const { origin, place } of nodes.filter(({ runs }) => runs)) {
     const { status, body } = await services.write("PUT", `/v1/secrets/${path}`, { data }, origin);
     if (status === 200 || status === 201) return;
-    refused.push(`${place.node} answered ${status} ${body}`);
+    refused.push(`${place.node} answered ${status} ${messageOf(body)}`);
   }
   throw new Error(`the set did not take ${path}: ${refused.join("; ") || "no agent runs"}`);
+};
+
+/** Code and message of an error's body. */
+const messageOf = (body: string): string => {
+  const error = jsonOf(body);
+  return Value.Check(ErrorBody, error) ? `${error.code}: ${error.message}` : "something else";
 };
 
 const holds = async ({ origin, runs }: SetNode, { services }: SetOptions, path: string): Promise<boolean> => {
