@@ -77,6 +77,35 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+t.test("npm start: two HSMs are a store that survives a killed agent and an unplugged HSM", async (t) => {
+  const { child, shows } = start();
+  t.teardown(() => child.kill());
+  await shows(/pair: discovery has found HSM-A on node-a/);
+  await shows(/pair: HSM-A is the primary of epoch 1/);
+  await shows(/pair: Mirrored is True: All members hold what HSM-A holds/);
+  child.stdin.write("device put secrets/demo/one key=1\nagent stop a\n");
+  await shows(/secrets\/demo\/one in the set holds key/);
+  await shows(/agent a: killed/);
+  await shows(
+    /pair: the primary HSM-A can't be reached: mirrors answer reads, writes wait; after [\d:]+ UTC/,
+  );
+  child.stdin.write("device put secrets/demo/one key=2\nagent stop a\nagent stop c\n");
+  await shows(/the set did not take secrets\/demo\/one: node-b answered 503 NO_LEASE/);
+  await shows(/the agent of node-a does not run/);
+  await shows(/keyswitch> +put PATH KEY=VALUE/);
+  await shows(/pair: HSM-B is the primary of epoch 2/);
+  child.stdin.write("agent start a\n");
+  await shows(/pair: Mirrored is True: All members hold what HSM-B holds/);
+  child.stdin.write("device put secrets/demo/two key=2\n");
+  await shows(/secrets\/demo\/two in the set holds key/);
+  child.stdin.write("device unplug a\ndevice unplug a\n");
+  await shows(/pair: HSM-A is gone from node-a/);
+  await shows(/pair: Mirrored is False: .*HSM-A: its token can't be read/);
+  await shows(/no HSM is plugged into node-a/);
+  child.stdin.write("device plug a\n");
+  await shows(/pair: HSM-A is back on node-a/);
+});
+
 t.test("npm start: its processes end with it even if it is killed", async (t) => {
   const { child, shows } = start();
   t.teardown(() => child.kill("SIGKILL"));

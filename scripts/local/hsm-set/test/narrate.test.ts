@@ -5,6 +5,7 @@ import type { HSMDeviceStatus } from "../../../../hooks/hsmdevice/schema.ts";
 import { narrate } from "../narrate.ts";
 
 type Device = NonNullable<HSMDeviceStatus["discoveredDevices"]>[number];
+type Conditions = NonNullable<HSMDeviceStatus["conditions"]>;
 
 const device = (id: string, health: Device["health"] = "Healthy"): Device => ({
   id,
@@ -12,7 +13,7 @@ const device = (id: string, health: Device["health"] = "Healthy"): Device => ({
   health,
   available: health === "Healthy",
 });
-const mirrored = (status: "True" | "False", message: string): HSMDeviceStatus["conditions"] => [
+const mirrored = (status: "True" | "False", message: string): Conditions => [
   { type: "Mirrored", status, reason: "R", message, lastTransitionTime: "2026-01-01T00:00:00Z" },
 ];
 const quiet: HSMDeviceStatus = {
