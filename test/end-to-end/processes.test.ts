@@ -80,12 +80,16 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
 t.test("npm start: two HSMs are a store that survives a killed agent and an unplugged HSM", async (t) => {
   const { child, shows } = start();
   t.teardown(() => child.kill());
+  const [, kubeconfig = ""] = await shows(/KUBECONFIG=(\S+)/);
+  const pods = () => kubectlWith(kubeconfig)(["get", "pods", "-n", "keyswitch"]);
   await shows(/pair: discovery has found HSM-A on node-a/);
   await shows(/pair: HSM-A is the primary of epoch 1/);
   await shows(/pair: Mirrored is True: All members hold what HSM-A holds/);
+  t.match(await pods(), /pair-hsm-a\S+ +1\/1 +Running/);
   child.stdin.write("device put secrets/demo/one key=1\nagent stop a\n");
   await shows(/secrets\/demo\/one in the set holds key/);
   await shows(/agent a: killed/);
+  t.match(await pods(), /pair-hsm-a\S+ +0\/1 +Running/);
   await shows(
     /pair: the primary HSM-A can't be reached: mirrors answer reads, writes wait; after [\d:]+ UTC/,
   );

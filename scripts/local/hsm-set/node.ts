@@ -184,10 +184,15 @@ export class SetNode {
       onLine,
     });
     const listens = async () => process.output.some((line) => line.includes("Server listening at"));
-    await eventually(`the start of ${name}`, listens, {
-      seconds: START_SECONDS,
-      seen: () => process.output.slice(-3).join("\n"),
-    });
+    try {
+      await eventually(`the start of ${name}`, listens, {
+        seconds: START_SECONDS,
+        seen: () => process.output.slice(-3).join("\n"),
+      });
+    } catch (error) {
+      await process.stop("SIGKILL");
+      throw error;
+    }
     return process;
   }
 

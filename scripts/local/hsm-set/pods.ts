@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes nodes and pods to the API server of a local run, as kubelets do.
-import { type JsonObject, objectOrEmpty, toJson } from "../../control-plane/api/json.ts";
+import {
+  type JsonObject,
+  listOrEmpty,
+  objectOrEmpty,
+  toJson,
+  valueAt,
+} from "../../control-plane/api/json.ts";
 import type { ApiResult, KubeClient, KubeObject, ResourceInfo } from "../../control-plane/client.ts";
 import { updateAtomically } from "../../control-plane/engine/atomic-update.ts";
 import { KINDS } from "../kinds.ts";
@@ -57,11 +63,16 @@ const makePod = async (
   return written(KINDS.Pod, name, await client.create(KINDS.Pod, object, NAMESPACE));
 };
 
-const statusOf = ({ host }: Place, { ready }: PodView): JsonObject => ({
+const statusOf = ({ host }: Place, { ready, spec }: PodView): JsonObject => ({
   phase: "Running",
   podIP: host,
   podIPs: [{ ip: host }],
   conditions: [{ type: "Ready", status: ready ? "True" : "False" }],
+  containerStatuses: listOrEmpty(valueAt(toJson(spec), ["containers"])).map((container) => ({
+    name: valueAt(container, ["name"]),
+    ready,
+    restartCount: 0,
+  })),
 });
 
 /** Takes the pod away. */

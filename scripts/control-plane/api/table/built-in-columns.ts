@@ -129,7 +129,11 @@ const columns: { [kind: string]: Column[] } = {
     column("Name", (event) => event.metadata.name ?? "", wide),
   ],
   Pod: [
-    column("Ready", (pod) => `0/${listOrEmpty(valueAt(pod, ["spec", "containers"])).length}`),
+    column("Ready", (pod) => {
+      const statuses = listOrEmpty(valueAt(pod, ["status", "containerStatuses"]));
+      const ready = statuses.filter((one) => valueAt(one, ["ready"]) === true).length;
+      return `${ready}/${listOrEmpty(valueAt(pod, ["spec", "containers"])).length}`;
+    }),
     column("Status", text("status", "phase")),
     column("Restarts", () => "0"),
     age,
