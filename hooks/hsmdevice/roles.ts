@@ -152,10 +152,11 @@ const namedHeir = (view: RoleView): Answering | undefined => {
     .find(({ node }) => node === rules.primaryNode);
 };
 
-/** The state, in which naming a node anew is a change also where nobody can follow at the node that is named meanwhile. */
+/** The state, in which it is noted that somebody named no node any more, or that of the lost primary: naming another is a change then. */
 const noting = ({ rules, members, state }: RoleView): RoleState => {
-  const isOfOther = members.some(({ id, node }) => node === rules.primaryNode && id !== state.primary);
-  return isOfOther ? state : stateOf({ ...state, preferredNode: rules.primaryNode });
+  const isNone = rules.primaryNode === undefined;
+  const isLost = members.some(({ id, node }) => node === rules.primaryNode && id === state.primary);
+  return isNone || isLost ? stateOf({ ...state, preferredNode: rules.primaryNode }) : state;
 };
 
 const withoutPrimary = (view: RoleView): RoleDecision => {
