@@ -6,4 +6,9 @@ export interface HookContext {
   readonly now: string;
   /** Whether the webhook has a token to give agents their roles with; true, if not given. */
   readonly givesRoles?: boolean;
+  /**
+   * For how many seconds the webhook has known, by a clock that nobody sets, of the status' unreachableSince. Absent: the difference to
+   * `now` counts, which is that of the clocks of two nodes where two webhooks answer by turns.
+   */
+  readonly lostSeconds?: number;
 }

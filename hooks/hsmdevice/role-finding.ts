@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells what a decision on roles means for the HSMDevice as a whole: its phase and its events.
 import type { HookEvent } from "../metacontroller.ts";
-import { secondsUntil } from "../rfc3339.ts";
 import type { Finding } from "./next-status.ts";
 import { isWithoutPrimary, type RoleOutcome } from "./role-status.ts";
-import { FAILOVER_SECONDS } from "./roles.ts";
+import { FAILOVER_SECONDS, lostFor } from "./roles.ts";
 
 /** Whether it lasts until somebody does something. */
 const isStuck = ({ view, decision: { next } }: RoleOutcome): boolean => {
@@ -12,7 +11,7 @@ const isStuck = ({ view, decision: { next } }: RoleOutcome): boolean => {
   const { unreachableSince } = next;
   return (
     !view.rules.autoFailover ||
-    (unreachableSince !== undefined && secondsUntil(view.now, unreachableSince) >= FAILOVER_SECONDS)
+    (unreachableSince !== undefined && lostFor(view, unreachableSince) >= FAILOVER_SECONDS)
   );
 };
 
@@ -36,7 +35,8 @@ export const secondsToNextStep = (outcome: RoleOutcome | undefined): number | un
   const { handover, unreachableSince } = decision.next;
   if (decision.event !== undefined || handover !== undefined) return 1;
   if (unreachableSince === undefined) return undefined;
-  const left = FAILOVER_SECONDS + secondsUntil(unreachableSince, view.now);
+  const isNew = view.state.unreachableSince === undefined;
+  const left = FAILOVER_SECONDS - (isNew ? 0 : lostFor(view, unreachableSince));
   return left > 0 ? Math.ceil(left) : undefined;
 };
 

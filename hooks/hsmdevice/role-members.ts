@@ -77,8 +77,10 @@ export const viewOf = (
   decisions: readonly Decision[],
 ): RoleView => {
   const { namespace, name } = judgement.parent.metadata;
+  const { now, lostSeconds } = judgement.context;
   return {
-    now: judgement.context.now,
+    now,
+    ...(lostSeconds !== undefined && { lostSeconds }),
     rules: {
       set: `${namespace}/${name}`,
       policy,

@@ -68,6 +68,8 @@ interface RoleRules {
 
 export interface RoleView {
   readonly now: string;
+  /** See HookContext. */
+  readonly lostSeconds?: number;
   readonly rules: RoleRules;
   /** As the request had it. */
   readonly state: RoleState;

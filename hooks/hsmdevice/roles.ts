@@ -119,6 +119,10 @@ const elect = (view: RoleView): RoleDecision => {
 const isDue = ({ now }: RoleView, since: string, seconds: number): boolean =>
   secondsUntil(now, since) >= seconds;
 
+/** For how many seconds the primary has been out of reach. */
+export const lostFor = ({ now, lostSeconds }: RoleView, since: string): number =>
+  lostSeconds ?? secondsUntil(now, since);
+
 const divergedOf = ({ report }: Answering): number => report.mirror?.diverged ?? 0;
 
 /**
@@ -170,7 +174,7 @@ const withoutPrimary = (view: RoleView): RoleDecision => {
   if (!rules.autoFailover && namedHeir(view) === undefined) {
     return { next: state, waiting: `${waiting}; autoFailover is off.` };
   }
-  if (!isDue(view, unreachableSince, FAILOVER_SECONDS)) return { next: state, waiting: `${waiting}.` };
+  if (lostFor(view, unreachableSince) < FAILOVER_SECONDS) return { next: state, waiting: `${waiting}.` };
   const heir = heirOf(view) ?? namedHeir(view);
   if (heir === undefined) return { next: state, waiting: `${waiting}, and ${nobodyText(view)}` };
   const next = chosen(view, heir);

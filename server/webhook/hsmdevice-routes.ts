@@ -10,6 +10,7 @@ import { rfc3339 } from "../time.ts";
 import type { DiscoveryClient } from "./discovery-client.ts";
 import type { EventSink } from "./events.ts";
 import { addCustomizeRoute, createHookReport, type HookMetrics } from "./hook-routes.ts";
+import { LossWatch } from "./loss-watch.ts";
 import { noRoles, type RoleClient } from "./role-client.ts";
 import { noStatusCheck, type StatusCheck } from "./status-check.ts";
 
@@ -23,11 +24,15 @@ export type HsmDeviceRouteOptions = {
   metrics: Pick<HookMetrics, "hook">;
   /** Wall clock. */
   clock: () => Date;
+  /** Milliseconds. */
+  monotonic?: () => number;
 };
 
 /** Adds POST /hooks/hsmdevice/{customize,sync,finalize}. */
 export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRouteOptions): void => {
   const { discovery, roles = noRoles, statuses = noStatusCheck, events, metrics, clock } = options;
+  const { monotonic = () => performance.now() } = options;
+  const losses = new LossWatch();
   const context = (): hsmDevice.HookContext => ({
     now: rfc3339(clock()),
     givesRoles: roles !== noRoles,
@@ -40,7 +45,14 @@ export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRoute
     { config: { scope: "hook" }, schema: { body, response: { 200: SyncResponse } } },
     async (request, reply) => {
       const startedAt = performance.now();
-      const assessment = hsmDevice.assess(request.body, context());
+      const { uid } = request.body.parent.metadata;
+      const knownAt = monotonic();
+      const given = hsmDevice.assess(request.body, context());
+      const lostSeconds = losses.seconds({ uid, since: given.before.unreachableSince }, knownAt);
+      const assessment = {
+        ...given,
+        context: { ...given.context, ...(lostSeconds !== undefined && { lostSeconds }) },
+      };
       const asked = hsmDevice.planRoles(assessment);
       const [age, reading, told] = await Promise.all([
         asked.length === 0 ? "current" : statuses.age(request.body.parent),
@@ -57,6 +69,8 @@ export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRoute
         outcome,
         events: posted,
       } = hsmDevice.sync(hsmDevice.judge(assessment, reading, taken));
+      const since = response.status?.unreachableSince;
+      losses.seconds({ uid, since: typeof since === "string" ? since : undefined }, knownAt);
       done(request, request.body.parent, { hook: "sync", outcome, startedAt, events: posted });
       return response;
     },
@@ -71,6 +85,7 @@ export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRoute
         outcome,
         events: told,
       } = hsmDevice.finalize(hsmDevice.assess(request.body, context()));
+      losses.forget(request.body.parent.metadata.uid);
       done(request, request.body.parent, { hook: "finalize", outcome, startedAt, events: told });
       return response;
     },

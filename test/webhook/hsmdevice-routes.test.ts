@@ -21,6 +21,7 @@ const startHooks = (
   world: World,
   roles: Pick<RoleClient, "ask" | "order"> = noRoles,
   age: () => StatusAge = () => "current",
+  monotonic: () => number = () => world.time * 1000,
 ) => {
   const log = recordedLog();
   const asked: Question[] = [];
@@ -43,6 +44,7 @@ const startHooks = (
     events: { post: (_, event) => events.push(event) },
     metrics: createHookMetrics(new Registry()),
     clock: () => new Date(world.now),
+    monotonic,
   });
   t.teardown(() => app.close());
   const post = (hook: string, payload: object) =>
@@ -167,6 +169,54 @@ t.test("roles are given by a status that the API server has, and by no other", a
   await post("sync", world.request());
   t.strictSame(ordered, ["mirror", "primary", "mirror"]);
 });
+
+t.test(
+  "a clock that is set, or of another node, makes nobody follow while the primary's lease may run",
+  async (t) => {
+    const world = new SetWorld().run(60);
+    t.ok(world.agent("A").write());
+    world.run(20);
+    world.cut.add("A");
+    let passed = 0;
+    const roles: Pick<RoleClient, "ask" | "order"> = {
+      ask: async (questions) =>
+        new Map(
+          questions.flatMap(({ id }) => (world.cut.has(id) ? [] : [[id, world.agent(id).told()] as const])),
+        ),
+      async order(orders, before) {
+        for (const { id, order } of orders)
+          world.agent(id).order({ ...order, serverName: "agents" } as never);
+        return before;
+      },
+    };
+    const { post } = startHooks(
+      t,
+      world,
+      roles,
+      () => "current",
+      () => passed * 1000,
+    );
+    const sync = async () => {
+      world.status = (await post("sync", world.request())).json().status;
+      return world.found;
+    };
+    t.match(await sync(), { primary: "A", unreachableSince: String });
+    // The node's clock is an hour ahead, and 5 s have passed.
+    const now = Object.getOwnPropertyDescriptor(World.prototype, "now")?.get;
+    let ahead = 3_600_000;
+    Object.defineProperty(world, "now", {
+      get: () => new Date(Date.parse(now?.call(world)) + ahead).toISOString().replace(/\.\d+Z$/, "Z"),
+    });
+    passed = 5;
+    t.match(await sync(), { primary: "A", epoch: 1 });
+    // And an hour behind.
+    ahead = -3_600_000;
+    passed = 39;
+    t.match(await sync(), { primary: "A", epoch: 1 });
+    passed = 40;
+    t.match(await sync(), { primary: "B", epoch: 2, failoverCount: 1 });
+  },
+);
 
 t.test("a webhook without a token for roles says so", async (t) => {
   const world = new SetWorld().run(20);
