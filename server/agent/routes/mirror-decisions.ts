@@ -63,13 +63,24 @@ const addAdoptRoute = (app: KeyswitchServer, { set, metrics, device }: MirrorRou
   );
 };
 
+const NOT_A_MIRROR: Failure = {
+  code: "NO_LEASE",
+  message: "the agent is no mirror of a primary at the moment; nothing was changed",
+  retryAfterSeconds: 5,
+};
+
+const isStillMirror = ({ set, epoch, primary }: RoleOrder, now: RoleOrder | undefined): boolean =>
+  now?.role === "mirror" && now.set === set && now.epoch === epoch && now.primary === primary;
+
 /** Lets the primary's copy, or its lack of one, take the place of the one here. */
 const keepThere = async (
-  { set: { puller, member, peers } }: MirrorRouteOptions,
+  { set: { puller, member, peers, role } }: MirrorRouteOptions,
   order: RoleOrder,
   path: string,
 ): Promise<Failure | undefined> =>
   puller.apart(async () => {
+    // While others had their turn this may have become the primary, whose secrets are nobody's copies.
+    if (!isStillMirror(order, role.lease.lastOrder())) return NOT_A_MIRROR;
     const found = await new MirrorSource(peers).secret(order, path);
     if (found.kind === "fault") {
       const message = `nothing was changed: ${found.message}`;
@@ -105,12 +116,6 @@ const keepHere = async (
   const url = `/v1/mirror/secrets/${path}`;
   const answer = await peers.handOn(order, { method: "PUT", url, headers, body, id: request.id });
   return "failure" in answer ? answer.failure : answer;
-};
-
-const NOT_A_MIRROR: Failure = {
-  code: "NO_LEASE",
-  message: "the agent is no mirror of a primary at the moment; nothing was changed",
-  retryAfterSeconds: 5,
 };
 
 const addResolveRoute = (app: KeyswitchServer, options: MirrorRouteOptions): void => {
