@@ -168,6 +168,11 @@ t.test("roles are given by a status that the API server has, and by no other", a
   age = "current";
   await post("sync", world.request());
   t.strictSame(ordered, ["mirror", "primary", "mirror"]);
+  age = "outdated";
+  const request = world.request();
+  const pods = Object.entries(request.related["Pod.v1"] ?? {}).filter(([name]) => !name.includes("/"));
+  const unseen = { ...request, related: { ...request.related, "Pod.v1": Object.fromEntries(pods) } };
+  t.equal((await post("sync", unseen)).statusCode, 429, "an old copy takes no newer one's place either");
 });
 
 t.test(
