@@ -127,12 +127,22 @@ const inOrder = (assessment: Assessment, reading: Found): Reading => {
 const epochRead = ({ before: { set } }: Assessment, device: string): number | undefined =>
   set?.device === device ? set.epoch : undefined;
 
+/** Whether a primary of this epoch said last that there is nothing: what was written in it and is there now came after that. */
+const isWrittenAnew = ({ before, spec }: Assessment, { device, standing, epoch }: OfSet<Found>): boolean =>
+  epoch === standing.epoch &&
+  before.hsmPath === spec.hsmPath &&
+  before.lastReading === undefined &&
+  before.hsmChecksum === undefined &&
+  before.set?.device === device &&
+  before.set.epoch === standing.epoch;
+
 /** What the primary of a set holds: it counts, unless it does not know of what was applied. */
 const ofPrimary = (assessment: Assessment, reading: OfSet<Found>): Reading => {
   const { spec, context, before, observed } = assessment;
   const last = lastKnown(assessment);
   if (last === undefined) return reading;
   if (last.device !== reading.device && !context.agents.includes(last.device)) return reading;
+  if (isWrittenAnew(assessment, reading)) return reading;
   const { epoch } = reading.standing;
   // Another program, which does not count, may have written to the token of the primary before this one.
   const isOther =
