@@ -115,4 +115,12 @@ export const SetStatus = {
       description: "With acknowledge: Mirror, the mirrors that hold every acknowledged write.",
     }),
   ),
+  complete: Type.Optional(
+    Type.Array(Type.String(), {
+      maxItems: 64,
+      "x-kubernetes-list-type": "set",
+      description:
+        "With acknowledge: Primary, the mirrors that were complete when the primary last answered.",
+    }),
+  ),
 };

@@ -57,7 +57,7 @@ const membersOf = (judgement: Judgement, decisions: readonly Decision[]): Member
 /** The part of a status that decides on roles, in one order. */
 export const roleStateOf = (state: RoleState): Pick<HSMDeviceStatus, keyof RoleState> => {
   const { primary, epoch, unreachableSince, failoverCount, established } = state;
-  const { preferredNode, handover, inSync } = state;
+  const { preferredNode, handover, inSync, complete } = state;
   return {
     ...(primary !== undefined && { primary }),
     ...(epoch !== undefined && { epoch }),
@@ -67,6 +67,7 @@ export const roleStateOf = (state: RoleState): Pick<HSMDeviceStatus, keyof RoleS
     ...(preferredNode !== undefined && { preferredNode }),
     ...(handover !== undefined && { handover: { to: handover.to, since: handover.since } }),
     ...(inSync !== undefined && { inSync: [...inSync] }),
+    ...(complete !== undefined && { complete: [...complete] }),
   };
 };
 

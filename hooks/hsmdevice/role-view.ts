@@ -55,6 +55,8 @@ export interface RoleState {
   readonly handover?: { readonly to: string; readonly since: string };
   /** Members that hold every acknowledged write, with acknowledge: Mirror. */
   readonly inSync?: readonly string[];
+  /** With acknowledge: Primary, the members that were complete when the primary was last looked at. */
+  readonly complete?: readonly string[];
 }
 
 interface RoleRules {

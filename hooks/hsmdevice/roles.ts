@@ -126,15 +126,16 @@ export const lostFor = ({ now, lostSeconds }: RoleView, since: string): number =
 const divergedOf = ({ report }: Answering): number => report.mirror?.diverged ?? 0;
 
 /**
- * Whether a member may follow a primary that is lost. With acknowledge: Mirror those alone may that hold every acknowledged write; that
- * stays so for as long as the status says it, however long ago they pulled, and whether or not their agents were restarted since.
+ * Whether a member may follow a primary that is lost. With acknowledge: Mirror those alone may that hold every acknowledged write. What
+ * the status knew of them when the primary was there stays so, however long ago that is, and if their agents were restarted since.
  */
 const mayFollow = (view: RoleView, member: Member): member is Answering => {
   const { state, rules } = view;
-  if (rules.acknowledge === "Primary") return isComplete(view, member);
-  if (state.inSync?.includes(member.id) !== true) return false;
-  // One that is blank is another token than the one that was in sync.
-  return isComplete(view, member) || (belongs(view, member) && (member.report.versions ?? 0) > 0);
+  const isMirror = rules.acknowledge === "Mirror";
+  const wasKnown = (isMirror ? state.inSync : state.complete)?.includes(member.id) === true;
+  if (isComplete(view, member)) return wasKnown || !isMirror;
+  // One that is blank is another token than the one that was known.
+  return wasKnown && belongs(view, member) && (member.report.versions ?? 0) > 0;
 };
 
 /** Who follows a primary that is lost. */
@@ -203,6 +204,14 @@ const inSyncOf = (view: RoleView, primary: Answering): string[] | undefined => {
     .map(({ id }) => id);
 };
 
+/** With acknowledge: Primary, which members may follow if the primary is lost from now on. */
+const completeOf = (view: RoleView, { id }: Answering): string[] | undefined => {
+  const complete = view.members.filter((member) => member.id !== id && isComplete(view, member));
+  return view.rules.acknowledge === "Mirror" || complete.length === 0
+    ? undefined
+    : complete.map((member) => member.id);
+};
+
 /** A member that was adopted with its secrets, where the first primary of the set holds nothing yet and never did. */
 const adopted = (view: RoleView, { id, report }: Answering): Answering | undefined =>
   view.state.epoch === 1 && report.secrets === 0 && report.versions === 0 && report.set !== null
@@ -219,6 +228,7 @@ const withPrimary = (view: RoleView, primary: Answering): RoleDecision => {
     ...rest,
     established: state.established ?? (isOurs ? true : undefined),
     inSync: inSyncOf(view, primary),
+    complete: completeOf(view, primary),
   });
   const full = adopted(view, primary);
   if (full !== undefined) return changeOver(view, primary, next, full, true);
