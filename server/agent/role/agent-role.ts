@@ -122,14 +122,22 @@ export class AgentRole {
     const { member } = this.#options;
     const work = async (epoch: number) =>
       (await this.#roomFault(path, change)) ?? member.change(path, change, precondition, epoch);
-    return this.#confirmed(await this.#write(work, isMade));
+    const result = await this.#write(work, isMade);
+    // What is not there may be so by a deletion that no mirror has yet: an answer that says so is an acknowledgement too.
+    const isRemoval = change.type === "delete" || change.type === "delete-key";
+    const isGone = result.kind === "absent" || result.kind === "key-absent";
+    return isRemoval && isGone ? this.#acknowledged(result) : this.#confirmed(result);
   }
 
   /** Tells the mirrors of a change, and waits for those that must have it. */
   async #confirmed(result: ChangeResult): Promise<ChangeResult> {
+    if (isMade(result)) this.#options.followers.changed();
+    return result.kind === "written" || result.kind === "deleted" ? this.#acknowledged(result) : result;
+  }
+
+  /** `result`, if the mirrors that must know of it say that they do. */
+  async #acknowledged(result: ChangeResult): Promise<ChangeResult> {
     const { followers } = this.#options;
-    if (isMade(result)) followers.changed();
-    if (result.kind !== "written" && result.kind !== "deleted") return result;
     const { role, acks } = this.lease.lastOrder() ?? {};
     if (role === "primary" && acks === undefined) return result;
     const { position } = this.count;

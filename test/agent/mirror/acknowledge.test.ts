@@ -61,6 +61,31 @@ t.test("who may only read can't say in a mirror's name that it holds a write", a
   t.match(await put("a", "x", "1"), { status: 200 }, "who may write is a member");
 });
 
+t.test("a deletion that no mirror has is not answered as one that was made before", async (t) => {
+  const { orderAll, pull, put, read, find, cut, mend } = await mirrorScene(t);
+  await orderAll("a", { acks: ["b"] });
+  await pull("b");
+  await put("a", "x", "1");
+  await cut("b");
+  const remove = () => find("a").ask("DELETE", "/v1/secrets/x");
+  t.match(await remove(), { status: 503, json: { code: "WRITE_UNCERTAIN" } });
+  t.equal(await read("b", "x"), "1");
+  let isAnswered = false;
+  const again = remove().finally(() => {
+    isAnswered = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  t.notOk(isAnswered, "that it is gone is no answer yet");
+  await mend("b");
+  await until(async () => {
+    await find("a").clock.pass(500);
+    return (await read("b", "x")) === undefined;
+  }, "the deletion on the mirror");
+  t.match(await again, { status: 404 });
+  await cut("b");
+  t.match(await remove(), { status: 404 }, "and once it is there nothing is waited for");
+});
+
 t.test("what would not fit on a mirror is refused on the primary, with the mirror's name", async (t) => {
   const { orderAll, pull, put, find } = await mirrorScene(t);
   const { store } = find("b");
