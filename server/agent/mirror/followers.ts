@@ -57,6 +57,9 @@ export class Followers {
     const order = this.#order();
     if (order === undefined || report.epoch !== order.epoch) return;
     if (!order.members.some(({ id }) => id === report.member && id !== order.member)) return;
+    // Nobody holds what was not written yet: whoever says so would have every write to come acknowledged.
+    const { instance, count } = this.#options;
+    if (report.instance === instance && (report.position ?? 0) > count.position) return;
     this.#reports.set(report.member, report);
     for (const tell of this.#waiting) tell();
     void this.#forget(order);
