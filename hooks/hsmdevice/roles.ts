@@ -93,10 +93,10 @@ const elect = (view: RoleView): RoleDecision => {
       };
     }
     // One that does not answer may have a lease by a status that was lost.
-    const { unreachableSince = now } = state;
-    if (!isDue(view, unreachableSince, FAILOVER_SECONDS)) {
+    const { unreachableSince } = state;
+    if (unreachableSince === undefined || lostFor(view, unreachableSince) < FAILOVER_SECONDS) {
       return {
-        next: { ...state, unreachableSince },
+        next: { ...state, unreachableSince: unreachableSince ?? now },
         waiting: `${missing} The one on ${rules.primaryNode} is chosen ${FAILOVER_SECONDS} s after that began.`,
       };
     }

@@ -53,10 +53,12 @@ type Structural = {
 };
 
 const unknownFields = (schema: Structural, value: unknown, path: string): string[] => {
-  if (Array.isArray(value))
+  if (Array.isArray(value)) {
     return value.flatMap((item) => unknownFields(schema.items ?? {}, item, `${path}[]`));
-  if (typeof value !== "object" || value === null || schema["x-kubernetes-preserve-unknown-fields"])
+  }
+  if (typeof value !== "object" || value === null || schema["x-kubernetes-preserve-unknown-fields"]) {
     return [];
+  }
   const { properties = {}, additionalProperties } = schema;
   return Object.entries(value).flatMap(([name, inner]) => {
     const below =

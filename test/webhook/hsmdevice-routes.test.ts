@@ -189,8 +189,9 @@ t.test(
           questions.flatMap(({ id }) => (world.cut.has(id) ? [] : [[id, world.agent(id).told()] as const])),
         ),
       async order(orders, before) {
-        for (const { id, order } of orders)
+        for (const { id, order } of orders) {
           world.agent(id).order({ ...order, serverName: "agents" } as never);
+        }
         return before;
       },
     };

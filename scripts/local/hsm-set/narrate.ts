@@ -22,8 +22,9 @@ const devicesChanged = (before: HSMDeviceStatus, after: HSMDeviceStatus): string
 const primaryChanged = (before: HSMDeviceStatus, after: HSMDeviceStatus): string[] => {
   const { primary, epoch, unreachableSince } = after;
   if (primary === undefined) return [];
-  if (primary !== before.primary)
+  if (primary !== before.primary) {
     return [`${primary} is the primary of epoch ${epoch} now, and takes writes in some seconds`];
+  }
   if (unreachableSince === before.unreachableSince) return [];
   if (unreachableSince === undefined) return [`the primary ${primary} answers again`];
   const due = new Date(Date.parse(unreachableSince) + FAILOVER_SECONDS * 1000);

@@ -5,8 +5,8 @@ import t from "tap";
 import { SetWorld } from "./set-world.ts";
 import { pico } from "./world.ts";
 
-const NODES = ["a", "b"] as const;
-const active = { policy: "Active", targetNodes: [...NODES], primaryNode: "a" } as const;
+const NODES = ["a", "b"];
+const active = { policy: "Active" as const, targetNodes: NODES, primaryNode: "a" };
 const settled = (mirroring: ConstructorParameters<typeof SetWorld>[0] = active) =>
   new SetWorld(mirroring).run(60);
 const failedOver = (world: SetWorld): SetWorld => {

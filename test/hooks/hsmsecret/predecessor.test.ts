@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests what docs/guides/from-hsm-secrets-operator.md promises: HSMSecrets, Secrets and tokens of that operator as they are.
 import t from "tap";
+import type { Secret } from "../../../hooks/kubernetes.ts";
 import { type HeldSecret, type Holding, planPull } from "../../../server/agent/mirror/plan-pull.ts";
 import type { TokenObject } from "../../../server/agent/storage/path.ts";
 import { decodePerKey } from "../../../server/agent/storage/per-key.ts";
