@@ -274,23 +274,26 @@ const changeOver = (
     : { next: { ...next, handover } };
 };
 
-/**
- * Whether a token has seen a later epoch than the status, which was lost or restored from an older one, or an agent another primary in
- * this epoch than the status, which somebody has edited.
- */
-const isOutdated = ({ members, rules, state }: RoleView): boolean =>
-  members.some((member) => {
-    if (!answers(member)) return false;
-    const { lease, set } = member.report;
-    const hasOther =
-      set?.set === rules.set && lease?.epoch === state.epoch && lease?.primary !== state.primary;
-    return hasOther || epochOf(member, rules.set) > (state.epoch ?? 0);
-  });
+/** Whether a token has seen a later epoch than the status, which was lost or restored from an older one. */
+const isOutdated = (view: RoleView): boolean =>
+  view.members.some((member) => answers(member) && epochOf(member, view.rules.set) > (view.state.epoch ?? 0));
+
+/** The primary that agents know in the epoch of the status, where that names another one: somebody has edited it. */
+const unedited = ({ members, rules, state }: RoleView): Member | undefined => {
+  const leases = members
+    .filter(answers)
+    .filter(({ report: { set } }) => set?.set === rules.set)
+    .flatMap(({ report: { lease } }) => lease ?? []);
+  const other = leases.find(({ epoch, primary }) => epoch === state.epoch && primary !== state.primary);
+  return other && members.find(({ id }) => id === other.primary);
+};
 
 /** What the status says next. Grants follow when it was read back. */
 export const decideRoles = (view: RoleView): RoleDecision => {
   const { primary: last, epoch } = view.state;
   if (last === undefined || epoch === undefined || isOutdated(view)) return elect(view);
+  const before = unedited(view);
+  if (before !== undefined) return { next: chosen(view, before), event: "elected" };
   const primary = workingPrimary(view);
   return primary === undefined ? withoutPrimary(view) : withPrimary(view, primary);
 };

@@ -15,7 +15,12 @@ t.test("a status that somebody edited gives one epoch to no second primary", asy
     const epochs = leases.flatMap((lease) => (lease?.role === "primary" ? [lease.epoch] : []));
     t.equal(new Set(epochs).size, epochs.length, `${epochs}`);
   }
-  t.equal(world.writers.length, 1, "and somebody writes in the end");
+  t.strictSame(world.writers, ["A"], "and the primary of before goes on");
+  const one = settled({ policy: "Active" }, ["a", "b", "c"]);
+  one.kill("C");
+  one.status = { ...one.status, primary: "B" };
+  one.run(60);
+  t.strictSame(one.writers, ["A"], "whoever else is away");
 });
 
 for (const [acknowledge, known] of [
