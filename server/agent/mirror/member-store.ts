@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements the token as a member of a set on the agent's secret store: stamped writes, deletions in two steps, and copies.
 import { createKeyedQueue } from "../../queue.ts";
+import { type Clock, monotonicClock } from "../../time.ts";
 import { applyChange } from "../apply-change.ts";
 import type { SetMembership } from "../role/lease.ts";
 import { nextStamp, type Origin, stampOf, withStamp } from "../storage/stamp.ts";
@@ -9,9 +10,10 @@ import { heldBy } from "./held.ts";
 import type { Copy, MemberStore } from "./member.ts";
 import type { Tombstone } from "./plan-pull.ts";
 import { foreignTo, joined, NO_MEMBER, replaced, settled, without, withTombstone } from "./record-edits.ts";
-import { RecordWriter } from "./record-writer.ts";
+import { membershipOf, type RecordRead, RecordWriter } from "./record-writer.ts";
 import { isSameTombstone, isUnderDeletion, type KeptTombstone, knowsOf, tombstoneOf } from "./set-record.ts";
 import { TokenIdentity } from "./token-identity.ts";
+import { TokenSummary, totalsOf } from "./token-summary.ts";
 
 const isDone = ({ kind }: ChangeResult): boolean => kind === "written" || kind === "deleted";
 
@@ -30,9 +32,10 @@ const UNFINISHED =
   "the deletion is recorded on the token, and the secret could not be removed yet; that is done by itself";
 
 class TokenMember implements MemberStore {
-  readonly #store: SecretStore;
+  readonly #store: Pick<SecretStore, "read" | "list" | "change">;
   readonly #records: RecordWriter;
   readonly #identity: TokenIdentity;
+  readonly #summary: TokenSummary;
   /** Changes of one path, one after another: a deletion is several writes. */
   readonly #paths = createKeyedQueue();
   /** The deletions that this process has recorded, until `forget`. */
@@ -44,10 +47,12 @@ class TokenMember implements MemberStore {
   /** Paths whose secret is to be gone, and is not known to be. */
   readonly #standing = new Set<string>();
 
-  constructor(store: SecretStore) {
-    this.#store = store;
-    this.#records = new RecordWriter(store);
-    this.#identity = new TokenIdentity(store);
+  constructor(store: SecretStore, clock: Pick<Clock, "now">) {
+    this.#summary = new TokenSummary(clock);
+    const watched = this.#summary.watch(store);
+    this.#store = watched;
+    this.#records = new RecordWriter(watched);
+    this.#identity = new TokenIdentity(watched);
   }
 
   membership(): ReturnType<MemberStore["membership"]> {
@@ -73,19 +78,44 @@ class TokenMember implements MemberStore {
   }
 
   async holding(): ReturnType<MemberStore["holding"]> {
-    const found = await this.#identity.during(async () => {
+    const begun = this.#summary.begin();
+    const found = await this.#identity.during(async (token) => {
       // In this order: what is deleted between the two is in the record, and so not simply missing.
       const listed = await this.#store.list("");
-      return listed.kind === "unavailable" ? listed : heldBy(listed, await this.#records.read());
+      if (listed.kind === "unavailable") return listed;
+      const read = await this.#records.read();
+      const held = heldBy(listed, read);
+      return held.kind === "unavailable" ? held : { ...held, sign: { ...token, record: recordSign(read) } };
     });
     if (found.kind === "unavailable") return found;
-    this.#over = found.over;
-    for (const path of found.unfinished) {
+    const { holding, unfinished, over, sign } = found;
+    this.#over = over;
+    // Another look finishes what could not be finished now.
+    if (unfinished.length === 0) this.#summary.keep(begun, sign, holding);
+    for (const path of unfinished) {
       this.#standing.add(path);
       // Where a change of the path is under way, it does that.
       if (this.#paths.length(path) === 0) await this.#paths.run(path, () => this.#finish(path));
     }
-    return { kind: "holding", holding: found.holding };
+    return { kind: "holding", holding };
+  }
+
+  async totals(): ReturnType<MemberStore["totals"]> {
+    const known = await this.#identity.during(async (token) => {
+      const read = await this.#records.read();
+      if (read.kind === "unavailable") return read;
+      const totals = this.#summary.totals({ ...token, record: recordSign(read) });
+      return totals && ({ kind: "totals", membership: membershipOf(read), ...totals } as const);
+    });
+    if (known !== undefined) return known;
+    const held = await this.holding();
+    if (held.kind === "unavailable") return held;
+    const { set, epoch } = held.holding;
+    return {
+      kind: "totals",
+      membership: set === undefined ? undefined : { set, epoch },
+      ...totalsOf(held.holding),
+    };
   }
 
   change(path: string, change: Change, condition: Precondition, epoch: number): Promise<ChangeResult> {
@@ -254,6 +284,9 @@ class TokenMember implements MemberStore {
   }
 }
 
+/** The same where the record is the same; empty where there is none. */
+const recordSign = (read: RecordRead): string => (read.kind === "record" ? read.checksum : "");
+
 type AskedChange = { path: string; change: Change; condition: Precondition; epoch: number };
 
 /** What the token holds at the path can't be understood. */
@@ -270,4 +303,7 @@ const deletionOf = (path: string, secret: Secret | undefined, origin: Origin): K
 };
 
 /** The token behind `store` as a member of a set. Nothing else may write to the store meanwhile. */
-export const createMemberStore = (store: SecretStore): MemberStore => new TokenMember(store);
+export const createMemberStore = (
+  store: SecretStore,
+  clock: Pick<Clock, "now"> = monotonicClock,
+): MemberStore => new TokenMember(store, clock);

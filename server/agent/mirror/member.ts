@@ -29,6 +29,13 @@ export type MemberStore = {
   /** All that the token holds of its set. Finishes deletions that were cut, and has none of their secrets. */
   holding(): Promise<{ kind: "holding"; holding: Holding } | Unavailable>;
   /**
+   * Its membership, how many secrets it holds, and the sum of their versions and of those of its tombstones: without a list, where this
+   * process has listed the token within the last minute and has written nothing since, and no object came or went.
+   */
+  totals(): Promise<
+    { kind: "totals"; membership: SetMembership | undefined; secrets: number; versions: number } | Unavailable
+  >;
+  /**
    * A write of the primary in `epoch`, with a stamp that is greater than all that it replaces. A deletion leaves a tombstone, which is
    * on the token before the secret goes.
    */

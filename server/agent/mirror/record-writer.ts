@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads and rewrites the set record of a token: one write at a time, with all the edits that waited for it.
+import type { SetMembership } from "../role/lease.ts";
 import { type ChangeResult, type SecretStore, type Unavailable, unavailable } from "../store.ts";
 import { SET_PATH } from "./member.ts";
 import { decodeRecord, encodeRecord, RECORD_KEY, type SetRecord } from "./set-record.ts";
@@ -9,6 +10,10 @@ export type RecordRead =
   | { kind: "record"; record: SetRecord; checksum: string; version: number }
   | { kind: "none" }
   | Unavailable;
+
+/** The membership that the record says; undefined: none. */
+export const membershipOf = (read: Exclude<RecordRead, Unavailable>): SetMembership | undefined =>
+  read.kind === "none" ? undefined : { set: read.record.set, epoch: read.record.epoch };
 
 /** The record as it shall be, the same one for nothing to be written, or why it can't be. */
 export type RecordEdit = (record: SetRecord | undefined) => SetRecord | undefined | Unavailable;

@@ -3,12 +3,15 @@
 import { isReservedPath } from "../storage/path.ts";
 import { type InfoResult, type SecretStore, type Unavailable, unavailable } from "../store.ts";
 import type { MemberStore } from "./member.ts";
-import type { RecordRead } from "./record-writer.ts";
+import { membershipOf, type RecordRead } from "./record-writer.ts";
 
 type Info = Extract<InfoResult, { kind: "info" }>;
 type Membership = Awaited<ReturnType<MemberStore["membership"]>>;
 
 const EXCHANGED = unavailable("TOKEN_UNAVAILABLE", "another token was plugged in meanwhile", 1);
+
+/** Which token is there, and how many objects its view shows. */
+type SeenToken = { readonly id: string; readonly objects: number };
 
 /** Two tokens of a kind have different serial numbers. */
 const idOf = ({ token }: Info): string =>
@@ -25,11 +28,11 @@ export class TokenIdentity {
     this.#store = store;
   }
 
-  /** Does `work`, whose result is that of one token. */
-  async during<T>(work: () => Promise<T>): Promise<T | Unavailable> {
+  /** Does `work`, whose result is that of one token: the one that it is told of. */
+  async during<T>(work: (token: SeenToken) => Promise<T>): Promise<T | Unavailable> {
     const before = await this.#store.info();
     if (before.kind === "unavailable") return before;
-    const result = await work();
+    const result = await work({ id: idOf(before), objects: before.objects });
     const after = await this.#store.info();
     if (after.kind === "unavailable") return after;
     return idOf(before) === idOf(after) ? result : EXCHANGED;
@@ -51,9 +54,7 @@ export class TokenIdentity {
       const isEmpty = await this.#isEmpty(info, read);
       if (typeof isEmpty !== "boolean") return isEmpty;
       this.#told = idOf(info);
-      const membership =
-        read.kind === "none" ? undefined : { set: read.record.set, epoch: read.record.epoch };
-      return { kind: "known", membership, isEmpty };
+      return { kind: "known", membership: membershipOf(read), isEmpty };
     });
   }
 

@@ -49,28 +49,15 @@ export class AgentRole {
   async told(): Promise<RoleBody> {
     const { device, node, member } = this.#options;
     const stub = this.lease.stub();
-    const held = await member.holding();
+    const held = await member.totals();
     const known = { device, node, ...stub };
     const own = { lease: this.lease.told(), position: this.count.position, writing: this.count.writing };
+    const mirror = this.#options.puller.told();
     if (held.kind === "unavailable") {
-      return {
-        ...known,
-        token: { ready: false, code: held.code },
-        ...own,
-        mirror: this.#options.puller.told(),
-      };
+      return { ...known, token: { ready: false, code: held.code }, ...own, mirror };
     }
-    const { set, epoch, secrets, tombstones } = held.holding;
-    const stamps = [...secrets.map(({ stamp }) => stamp), ...tombstones];
-    return {
-      ...known,
-      token: { ready: true },
-      set: set === undefined ? null : { set, epoch },
-      secrets: secrets.length,
-      versions: stamps.reduce((total, { version }) => total + version, 0),
-      ...own,
-      mirror: this.#options.puller.told(),
-    };
+    const { membership = null, secrets, versions } = held;
+    return { ...known, token: { ready: true }, set: membership, secrets, versions, ...own, mirror };
   }
 
   /** Takes an order where it fits: its membership is on the token before the role is. */
@@ -139,12 +126,12 @@ export class AgentRole {
   async #acknowledged(result: ChangeResult): Promise<ChangeResult> {
     const { followers } = this.#options;
     const { role, acks } = this.lease.lastOrder() ?? {};
-    if (role === "primary" && acks === undefined) return result;
+    if (role === "primary" && acks === undefined && this.lease.remainingMs() > 0) return result;
     const { position } = this.count;
     const isHeld = acks !== undefined && acks.length > 0 && (await followers.acknowledged(acks, position));
     if (isHeld) return result;
     const message =
-      "the write is on the primary, and a mirror that must have it too does not say that it has";
+      "the write is on this token, and a mirror that must have it too does not say that it has, or the lease has ended meanwhile";
     return { kind: "uncertain", message };
   }
 

@@ -44,7 +44,7 @@ export const openSet = ({ config, store, logger, clock = monotonicClock }: SetOp
   const { deviceName, nodeName, readTokenFile, writeTokenFile, peerCaFile, tls } = config;
   const tokenFile = writeTokenFile ?? readTokenFile;
   const instance = randomUUID();
-  const member = createMemberStore(store);
+  const member = createMemberStore(store, clock);
   const lease = new Lease(clock, instance);
   const count = new ChangeCount();
   const peers = createPeerClient({
