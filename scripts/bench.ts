@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures syncs, reads on SoftHSM2, a card, discovery, the bot on Synapse, and memory, prints the figures of this run beside
+// `npm run bench`: measures syncs, reads on SoftHSM2, sets of HSMs, a card, discovery, the bot on Synapse, and memory, prints the figures of this run beside
 // their goals, and writes them to bench/results/latest.json.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -11,8 +11,10 @@ import { measureCard } from "./bench/card/card-figures.ts";
 import { reportCard } from "./bench/card/report-card.ts";
 import { type DiscoveryFigures, measureDiscovery } from "./bench/discovery-figures.ts";
 import { measureEndToEnd } from "./bench/end-to-end.ts";
-import { discoveryGoal, type Figures, type Goal, goalsOf } from "./bench/goals.ts";
+import { discoveryGoal, type Figures, type Goal, goalsOf, setGoals } from "./bench/goals.ts";
 import { say, sayTable } from "./bench/print-table.ts";
+import { reportSets } from "./bench/set/report-sets.ts";
+import { measureSets } from "./bench/set/set-figures.ts";
 import { measureTokenReads } from "./bench/token-reads.ts";
 import { measureTokenWrites } from "./bench/token-writes.ts";
 import { CONNECTIONS, measureWebhookRate } from "./bench/webhook-rate.ts";
@@ -33,7 +35,8 @@ const reportDiscovery = ({ memory, peak, startMs, cpuPercent }: DiscoveryFigures
 const reportGoals = (goals: readonly Goal[]): void =>
   sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));
 
-const report = ({ webhookRate, endToEnd, reads, writes, discovery, card, bot }: Figures): void => {
+const report = (figures: Figures): void => {
+  const { webhookRate, endToEnd, reads, writes, discovery, sets, card, bot } = figures;
   const { webhook, bare } = webhookRate;
   sayTable([
     [`syncs, ${CONNECTIONS} connections`, "requests/s", "p50 ms", "p95 ms", "CPU µs each"],
@@ -76,12 +79,15 @@ const report = ({ webhookRate, endToEnd, reads, writes, discovery, card, bot }: 
     `Of the agent's answers to the syncs ${endToEnd.unchangedPercent} % were 304; it gave ${endToEnd.agentPerSecond} reads/s.\n`,
   );
   reportDiscovery(discovery);
+  reportSets(sets);
   reportCard(card);
   if (bot.ok) reportBot(bot.figures);
   else say(`The bot was not measured: ${bot.why}\n`);
 };
 
-const measureHooks = async (folder: string): Promise<Omit<Figures, "bot" | "card" | "discovery">> => {
+const measureHooks = async (
+  folder: string,
+): Promise<Omit<Figures, "bot" | "card" | "discovery" | "sets">> => {
   const webhookRate = await measureWebhookRate(KEYS);
   const tokens: BenchToken[] = [];
   try {
@@ -103,9 +109,10 @@ const measureHooks = async (folder: string): Promise<Omit<Figures, "bot" | "card
 const run = async (folder: string): Promise<void> => {
   const hooks = await measureHooks(folder);
   const discovery = await measureDiscovery(folder);
+  const sets = await measureSets(folder);
   const card = await measureCard(folder);
   const bot: BotResult = await measureBot(folder, say);
-  const figures: Figures = { ...hooks, discovery, card, bot };
+  const figures: Figures = { ...hooks, discovery, sets, card, bot };
   const goals = goalsOf(figures);
   report(figures);
   reportGoals(goals);
@@ -126,6 +133,10 @@ try {
     const figures = await measureDiscovery(folder);
     reportDiscovery(figures);
     reportGoals([discoveryGoal(figures)]);
+  } else if (process.argv[2] === "sets") {
+    const figures = await measureSets(folder);
+    reportSets(figures);
+    reportGoals(setGoals(figures));
   } else await run(folder);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -5,6 +5,7 @@ import type { CardResult } from "./card/card-figures.ts";
 import type { DiscoveryFigures } from "./discovery-figures.ts";
 import type { EndToEnd } from "./end-to-end.ts";
 import { rounded } from "./quantile.ts";
+import type { SetFigures } from "./set/set-figures.ts";
 import type { TokenReads } from "./token-reads.ts";
 import type { TokenWrites } from "./token-writes.ts";
 import type { WebhookRate } from "./webhook-rate.ts";
@@ -15,6 +16,7 @@ export interface Figures {
   readonly reads: readonly TokenReads[];
   readonly writes: TokenWrites;
   readonly discovery: DiscoveryFigures;
+  readonly sets: SetFigures;
   readonly card: CardResult;
   readonly bot: BotResult;
 }
@@ -64,8 +66,18 @@ const cardGoals = ({ busy }: Extract<CardResult, { ok: true }>): Goal[] => [
 export const discoveryGoal = ({ memory }: DiscoveryFigures): Goal =>
   atMost("resident memory of discovery", memory, 70, " MiB");
 
+/** Of a set of HSMs. */
+export const setGoals = ({ mirroring, reads, writes }: SetFigures): Goal[] => [
+  atMost("secrets that a mirror is sent for one that was changed", mirroring.change.sent.most, 1, ""),
+  atMost("next sync from the mirror after the primary was killed", Math.max(...reads.killed), 1000, " ms"),
+  atMost("the same after it fell silent", Math.max(...reads.silent), 1000, " ms"),
+  atMost("next write after the primary was killed", writes.killedSeconds, 45, " s"),
+  atMost("the same after it fell silent", writes.silentSeconds, 45, " s"),
+];
+
 /** The goals, in the order in which they are printed. */
-export const goalsOf = ({ webhookRate, endToEnd, reads, writes, discovery, card, bot }: Figures): Goal[] => {
+export const goalsOf = (figures: Figures): Goal[] => {
+  const { webhookRate, endToEnd, reads, writes, discovery, sets, card, bot } = figures;
   const at = (secrets: number): TokenReads => {
     const found = reads.find((one) => one.secrets === secrets);
     if (found === undefined) throw new Error(`no token of ${secrets} secrets was measured`);
@@ -85,6 +97,7 @@ export const goalsOf = ({ webhookRate, endToEnd, reads, writes, discovery, card,
     ),
     discoveryGoal(discovery),
     ...writeGoals(writes),
+    ...setGoals(sets),
     ...(card.ok ? cardGoals(card) : []),
     ...(bot.ok ? botGoals(bot.figures) : []),
   ];

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one role of the compiled product on loopback without TLS, for benchmarks.
+// Runs one role of the compiled product on loopback, for benchmarks.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { request } from "undici";
+import { type Dispatcher, request } from "undici";
 import { freePort } from "./free-port.ts";
 import { inheritedEnv } from "./inherited-env.ts";
 
@@ -19,7 +19,9 @@ export interface ServerProcess {
   memory(): { own: Memory; children: Memory[] };
   /** Seconds of processor that the process itself has taken. */
   cpuSeconds(): number;
-  stop(): Promise<void>;
+  /** Stops the process as a signal does, or lets it go on; not those that it started. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void;
+  stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
 }
 
 /** Resident memory in MiB: now, and the most since the start. */
@@ -50,9 +52,9 @@ export const cpuSecondsOf = (pid: number): number => {
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(/\s+/).filter(Boolean).map(Number);
 
-const isReady = async (url: string): Promise<boolean> => {
+const isReady = async (url: string, dispatcher: Dispatcher | undefined): Promise<boolean> => {
   try {
-    const { statusCode, body } = await request(`${url}/readyz`);
+    const { statusCode, body } = await request(`${url}/readyz`, { ...(dispatcher && { dispatcher }) });
     await body.dump();
     return statusCode === 200;
   } catch {
@@ -61,13 +63,18 @@ const isReady = async (url: string): Promise<boolean> => {
   }
 };
 
-/** Starts dist/server/main.js as `role` with `env`; `npm run build` must have made it. */
+/**
+ * Starts dist/server/main.js as `role` with `env`; `npm run build` must have made it. It listens on a free port of 127.0.0.1 where `env`
+ * says nothing else. `dispatcher` asks one that serves HTTPS.
+ */
 export const startServerProcess = async (
   role: "agent" | "webhook" | "bot" | "discovery",
   env: Readonly<Record<string, string>>,
+  dispatcher?: Dispatcher,
 ): Promise<ServerProcess> => {
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
+  const { LISTEN_HOST: host = "127.0.0.1", LISTEN_PORT } = env;
+  const port = LISTEN_PORT === undefined ? await freePort() : Number(LISTEN_PORT);
+  const url = `${dispatcher === undefined ? "http" : "https"}://${host}:${port}`;
   const begin = performance.now();
   const child = spawn(
     process.execPath,
@@ -76,7 +83,7 @@ export const startServerProcess = async (
   );
   const pid = child.pid ?? 0;
   const ended = once(child, "exit");
-  while (!(await isReady(url))) {
+  while (!(await isReady(url, dispatcher))) {
     if (child.exitCode !== null || performance.now() - begin > START_LIMIT_MS) {
       child.kill("SIGKILL");
       throw new Error(`the ${role} did not start`);
@@ -89,8 +96,9 @@ export const startServerProcess = async (
     startMs: Math.round(performance.now() - begin),
     cpuSeconds: () => cpuSecondsOf(pid),
     memory: () => ({ own: memoryOf(pid), children: childrenOf(pid).map(memoryOf) }),
-    stop: async () => {
-      child.kill("SIGTERM");
+    signal: (name) => void child.kill(name),
+    stop: async (signal = "SIGTERM") => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       await ended;
     },
   };
