@@ -17,10 +17,10 @@ import { makeMemberTokens } from "./member-tokens.ts";
 const SECRETS = 200;
 /** About what the packed object of two such keys with its stamp has. */
 const PACKED_BYTES = 300;
-const CHANGES = 20;
-const QUIET_PULLS = 10;
-const ROUNDS = 5;
-const WRITES = 12;
+const CHANGES = 10;
+const QUIET_PULLS = 5;
+const ROUNDS = 3;
+const WRITES = 10;
 /** How often the mirror is asked whether it holds a change: what is measured is no finer than this. */
 const POLL_MS = 2;
 

@@ -20,6 +20,8 @@ import type { SetWebhookStart } from "./set-webhook.ts";
 const SECRETS = 20;
 const KEYS = { username: "app", password: "x".repeat(32) };
 const TRIALS = 5;
+/** For so long the webhook believes a role. */
+const ROLE_MS = 2000;
 const LIMIT_MS = 30_000;
 
 /** Milliseconds of each trial, from the primary's death until a sync was answered with what the mirror holds. */
@@ -105,7 +107,7 @@ class ReadScene {
     const data = Object.fromEntries(
       Object.entries(KEYS).map(([key, value]) => [key, Buffer.from(value).toString("base64")]),
     );
-    for (let index = 0; index < SECRETS; index += 1) await primary?.put(pathOf(index), data);
+    await primary?.import(Array.from({ length: SECRETS }, (_, index) => ({ path: pathOf(index), data })));
     const body = { set: SET, epoch: 1, primary: "a" };
     await mirror?.ask({ method: "POST", path: "/v1/mirror/pull", as: "read", body });
   }
@@ -133,8 +135,9 @@ class ReadScene {
     await this.#startMembers();
     try {
       await this.#until("Synced");
-      // The roles are as old as they happen to be.
-      for (let left = randomInt(0, 200); left > 0; left -= 1) await this.#sync();
+      // The roles that the webhook knows are as old as they happen to be.
+      for (const until = performance.now() + randomInt(ROLE_MS); performance.now() < until; )
+        await this.#sync();
       const [primary] = this.#members;
       if (primary === undefined) throw new Error("no primary");
       const dying = end(primary);

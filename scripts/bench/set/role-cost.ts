@@ -9,7 +9,7 @@ import { BenchMember, madeUp } from "./bench-member.ts";
 import { makeMemberTokens } from "./member-tokens.ts";
 
 const SIZES = [20, 200, 2000];
-const ROUNDS = 8;
+const ROUNDS = 5;
 const CALLS = 5;
 
 /** Milliseconds. */
