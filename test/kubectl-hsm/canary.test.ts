@@ -80,6 +80,10 @@ t.test("no value is printed or passed on without --show or --key", async (t) => 
   await run(["rotate-pin", "--current-pin-file", current, "--new-pin-file", next, "--pin-secret=none"], 2);
   await run(["rotate-pin", "--current-pin-file", current, "--new-pin-file", next], 0);
   await run(["mirror", "sync"], 0);
+  await run(["mirror", "status"], 8);
+  await run(["mirror", "diff"], 8);
+  await run(["mirror", "adopt", "--set", "shop/pair"], 8);
+  await run(["mirror", "resolve", "db", "--keep", "here", "--yes"], 8);
   await run(["devices", "-o", "json"], 0);
   await run(["health", "-o", "yaml"], 0);
   await run(["completion", "bash"], 0);

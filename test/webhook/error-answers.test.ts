@@ -11,6 +11,7 @@ import t, { type Test } from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import { type ErrorCode, errors } from "../../hooks/error-codes.ts";
 import { answerJson, holding, readAndWrite, startAgent } from "../doubles/agent.ts";
+import { SetWorld } from "../hooks/hsmdevice/set-world.ts";
 import { editedBody } from "./edited-body.ts";
 import { type RecordedBody, recordedBody } from "./recorded-request.ts";
 import { startWebhook } from "./webhook-under-test.ts";
@@ -109,6 +110,16 @@ const kinds: Partial<Record<ErrorCode, Kind>> = {
     sent: async (post) => {
       const edited = await editedBody(recordedBody("hsmsecret-sync-no-child"), post, { password: encoded });
       return [{ url: "/hooks/hsmsecret/sync", body: JSON.stringify(edited) }];
+    },
+  },
+  STATUS_OUTDATED: {
+    setting: () => ({ statuses: { age: async () => "outdated" } }),
+    sent: () => {
+      const request = new SetWorld().run(60).request();
+      const { metadata } = request.parent;
+      const noted = { ...metadata, annotations: { note: `${plain} ${encoded}` } };
+      const body = JSON.stringify({ ...request, parent: { ...request.parent, metadata: noted } });
+      return [{ url: "/hooks/hsmdevice/sync", body }];
     },
   },
   HEADERS_TOO_LARGE: { sent: asIs({ headers: { [plain]: plain.repeat(1000) } }) },

@@ -136,8 +136,9 @@ class ReadScene {
     try {
       await this.#until("Synced");
       // The roles that the webhook knows are as old as they happen to be.
-      for (const until = performance.now() + randomInt(ROLE_MS); performance.now() < until; )
+      for (const until = performance.now() + randomInt(ROLE_MS); performance.now() < until; ) {
         await this.#sync();
+      }
       const [primary] = this.#members;
       if (primary === undefined) throw new Error("no primary");
       const dying = end(primary);

@@ -5,7 +5,8 @@ import { type Clock, monotonicClock } from "../../time.ts";
 import { applyChange } from "../apply-change.ts";
 import type { SetMembership } from "../role/lease.ts";
 import { nextStamp, type Origin, stampOf, withStamp } from "../storage/stamp.ts";
-import type { Change, ChangeResult, Precondition, Secret, SecretStore, Unavailable } from "../store.ts";
+import type { Change, ChangeResult, Precondition, Secret, SecretStore } from "../store.ts";
+import { isDone, isFull, isGone, isUnclear, isUnconditional } from "./change-results.ts";
 import { heldBy } from "./held.ts";
 import type { Copy, MemberStore } from "./member.ts";
 import type { Tombstone } from "./plan-pull.ts";
@@ -14,17 +15,6 @@ import { membershipOf, type RecordRead, RecordWriter } from "./record-writer.ts"
 import { isSameTombstone, isUnderDeletion, type KeptTombstone, knowsOf, tombstoneOf } from "./set-record.ts";
 import { TokenIdentity } from "./token-identity.ts";
 import { TokenSummary, totalsOf } from "./token-summary.ts";
-
-const isDone = ({ kind }: ChangeResult): boolean => kind === "written" || kind === "deleted";
-
-/** Whether what was to be removed is not there any more: nothing, or another secret. */
-const isGone = ({ kind }: ChangeResult): boolean =>
-  kind === "deleted" || kind === "absent" || kind === "precondition";
-
-const isUnconditional = ({ ifMatch, ifNoneMatch }: Precondition): boolean =>
-  ifMatch === undefined && ifNoneMatch === undefined;
-
-const isFull = (result: ChangeResult): boolean => result.kind === "refused" && result.code === "TOKEN_FULL";
 
 const UNRECORDED =
   "the secret is removed, and the token has no room yet to record that for the mirrors; delete more to make room";
@@ -288,10 +278,6 @@ class TokenMember implements MemberStore {
 const recordSign = (read: RecordRead): string => (read.kind === "record" ? read.checksum : "");
 
 type AskedChange = { path: string; change: Change; condition: Precondition; epoch: number };
-
-/** What the token holds at the path can't be understood. */
-const isUnclear = (result: ChangeResult | Unavailable): boolean =>
-  result.kind === "unavailable" && (result.code === "STORAGE_INVALID" || result.code === "LABEL_INVALID");
 
 const isDeletionOf = (tombstone: KeptTombstone, { version, metadata, checksum }: Secret): boolean =>
   isUnderDeletion(tombstone, { stamp: stampOf(version, metadata), checksum });

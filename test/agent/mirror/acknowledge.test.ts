@@ -53,8 +53,9 @@ t.test("who may only read can't say in a mirror's name that it holds a write", a
   await cut("b");
   const primary = find("a");
   const { instance } = await toldBy(primary);
-  const forged = `/v1/mirror/holding?member=b&epoch=1&instance=${instance}&position=999`;
+  const forged = `/v1/mirror/holding?member=b&epoch=1&instance=${instance}&position=1`;
   const written = put("a", "x", "1");
+  await until(async () => (await toldBy(primary)).position === 1, "the write on the primary");
   t.match(await primary.ask("GET", forged, undefined, { as: "reader" }), { status: 200 });
   t.match(await written, { status: 503, json: { code: "WRITE_UNCERTAIN" } });
   t.match(await primary.ask("GET", forged, undefined, { as: "writer" }), { status: 200 });

@@ -47,6 +47,7 @@ t.test(
     t.match(await toldBy(a), { lease: null });
     await order(a, both, { draining: true });
     await all("NO_LEASE", 503);
+    await a.clock.pass(1);
     await order(a, both, { acks: [] });
     await all("NO_MIRROR", 503);
     await order(a, both, { epoch: 2, role: "mirror", primary: "b" });
