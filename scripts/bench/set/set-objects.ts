@@ -74,9 +74,8 @@ export const createObjects = async (
     const { apiVersion, kind: name } = resource;
     const whole = toJson({ apiVersion, kind: name, ...object }) as KubeObject;
     const made = done(await client.create(resource, whole, resource.namespaced ? NAMESPACE : undefined));
-    if (status !== undefined) {
-      done(await client.update(resource, { ...made, status } as KubeObject, "status"));
-    }
+    if (status === undefined) return;
+    done(await client.update(resource, { ...made, status } as KubeObject, "status"));
   };
   await create(KINDS.namespaces, { metadata: { name: NAMESPACE } });
   await create(KINDS.definitions, CRDS["hsmdevice/hsmdevices.yaml"] ?? {});
