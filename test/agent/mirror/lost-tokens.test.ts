@@ -12,7 +12,8 @@ const filesOf = ({ token }: { token: { env: NodeJS.ProcessEnv; pinFile: string }
   join(dirname(token.pinFile), "tokens");
 
 t.test("a primary's token that comes back from before loses nothing that a mirror has", async (t) => {
-  const { find, orderAll, order, pull } = await setProcesses(t);
+  // One that is away has not seen the deletion, which so is not forgotten.
+  const { find, orderAll, order, pull } = await setProcesses(t, ["a", "b"], ["c"]);
   const [a, b] = [find("a"), find("b")];
   await orderAll("a");
   await a.put("x", "1");

@@ -104,8 +104,12 @@ class Member {
   }
 }
 
-/** Members `a`, `b`, … each on a SoftHSM2 token of its own. */
-export const setProcesses = async (t: Test, ids: readonly string[] = ["a", "b"]) => {
+/** Members `a`, `b`, … each on a SoftHSM2 token of its own, and others of the set whose agents are `away`. */
+export const setProcesses = async (
+  t: Test,
+  ids: readonly string[] = ["a", "b"],
+  away: readonly string[] = [],
+) => {
   const shared = credentials(t);
   const members: Member[] = [];
   for (const id of ids) {
@@ -131,7 +135,10 @@ export const setProcesses = async (t: Test, ids: readonly string[] = ["a", "b"])
       instance,
       clockMs,
       policy: "ReadOnly",
-      members: members.map((one) => ({ id: one.id, address: new URL(one.relay?.url ?? "").host })),
+      members: [
+        ...members.map((one) => ({ id: one.id, address: new URL(one.relay?.url ?? "").host })),
+        ...away.map((absent) => ({ id: absent })),
+      ],
       syncIntervalSeconds: 60,
       ...(id === primary && { found: true }),
       ...fields,
