@@ -71,7 +71,8 @@ export const addHsmDeviceRoutes = (app: KeyswitchServer, options: HsmDeviceRoute
         events: posted,
       } = hsmDevice.sync(hsmDevice.judge(assessment, reading, taken));
       const since = response.status?.unreachableSince;
-      losses.seconds({ uid, since: typeof since === "string" ? since : undefined }, knownAt);
+      // An answer may not become the status: a loss is over when a status that was read back no longer has it.
+      if (typeof since === "string") losses.seconds({ uid, since }, knownAt);
       done(request, request.body.parent, { hook: "sync", outcome, startedAt, events: posted });
       return response;
     },

@@ -170,13 +170,6 @@ export class SetScene extends SetWorld {
     this.#running.delete(id);
   }
 
-  /** As if the primary had been unreachable for so many seconds more. */
-  letPass(seconds: number): void {
-    const { unreachableSince = "" } = this.found;
-    const earlier = new Date(Date.parse(unreachableSince) - seconds * 1000);
-    this.status = { ...this.found, unreachableSince: earlier.toISOString().replace(/\.\d+Z$/, "Z") };
-  }
-
   async #ask(node: string, method: string, path: string, body?: unknown) {
     const answer = await fetch(`https://${this.#hostOf(node)}:8444/v1/secrets/${path}`, {
       dispatcher: this.#http,
