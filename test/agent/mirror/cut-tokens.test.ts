@@ -48,8 +48,9 @@ t.test("a member that was away for long follows what was deleted, and it is then
   t.match((await content("a")).tombstones, [{ path: "gone" }], "and so it is not forgotten");
   t.match(await pull("b", "a"), { mirror: { diverged: 0 } });
   t.same([await b.read("gone"), await b.read("kept")], [undefined, "2"]);
-  for (let tries = 0; tries < 20 && (await content("a")).tombstones.length > 0; tries += 1)
+  for (let tries = 0; tries < 20 && (await content("a")).tombstones.length > 0; tries += 1) {
     await pull("b", "a");
+  }
   t.same((await content("a")).tombstones, []);
   await pull("b", "a");
   t.same((await content("b")).secrets, (await content("a")).secrets);
