@@ -2,7 +2,11 @@
 // Tells what the results of changes to a member's token mean for its set.
 import type { ChangeResult, Precondition, Unavailable } from "../store.ts";
 
-export const isDone = ({ kind }: ChangeResult): boolean => kind === "written" || kind === "deleted";
+/** Whether the token holds what was wanted. */
+export const isDone = (
+  result: ChangeResult,
+): result is Extract<ChangeResult, { kind: "written" | "deleted" }> =>
+  result.kind === "written" || result.kind === "deleted";
 
 /** Whether what was to be removed is not there any more: nothing, or another secret. */
 export const isGone = ({ kind }: ChangeResult): boolean =>

@@ -10,7 +10,7 @@ import type { ChangeCount } from "../role/change-count.ts";
 import type { Lease } from "../role/lease.ts";
 import type { PeerClient } from "../role/peer-client.ts";
 import type { MemberStore } from "./member.ts";
-import type { Holding, Tombstone } from "./plan-pull.ts";
+import { type Holding, type Tombstone, tombstoneKey } from "./plan-pull.ts";
 
 /** The longest that a mirror's pull is waited for. */
 const PULL_MS = 60_000;
@@ -33,8 +33,6 @@ export type FollowersOptions = {
 
 /** A deletion, and the position from which on a list shows it. */
 type Seen = { readonly tombstone: Tombstone; readonly from: number };
-
-const keyOf = ({ path, epoch, version }: Tombstone): string => `${epoch} ${version} ${path}`;
 
 export class Followers {
   readonly #options: FollowersOptions;
@@ -69,7 +67,7 @@ export class Followers {
   listed({ tombstones }: Holding, position: number): void {
     if (this.#order() === undefined) return;
     const seen = tombstones.map((tombstone): [string, Seen] => {
-      const key = keyOf(tombstone);
+      const key = tombstoneKey(tombstone);
       return [key, this.#seen.get(key) ?? { tombstone, from: position }];
     });
     this.#seen = new Map(seen);
@@ -182,7 +180,7 @@ export class Followers {
     try {
       const result = await member.forget(over.map(({ tombstone }) => tombstone));
       if (result.kind === "written") {
-        for (const { tombstone } of over) this.#seen.delete(keyOf(tombstone));
+        for (const { tombstone } of over) this.#seen.delete(tombstoneKey(tombstone));
       } else {
         logger.warn({ result: result.kind }, "deletions that all mirrors have seen could not be forgotten");
       }

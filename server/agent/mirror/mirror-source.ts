@@ -11,7 +11,7 @@ import { jsonOf } from "../../json.ts";
 import { timeLimit } from "../../time.ts";
 import type { PeerClient } from "../role/peer-client.ts";
 import type { Copy } from "./member.ts";
-import type { Holding, Tombstone } from "./plan-pull.ts";
+import { type Holding, type Tombstone, tombstoneKey } from "./plan-pull.ts";
 
 const Held = compileSchema(HoldingBody);
 const Mirrored = compileSchema(MirroredSecretBody);
@@ -58,8 +58,6 @@ const holdingOf = ({ set, epoch, secrets, tombstones }: HoldingBody): Holding =>
   tombstones,
 });
 
-const keyOf = ({ path, epoch, version }: Tombstone): string => `${epoch} ${version} ${path}`;
-
 /** The primary as a mirror sees it. */
 export class MirrorSource {
   readonly #peers: PeerClient;
@@ -100,12 +98,12 @@ export class MirrorSource {
       this.#told = { instance, epoch, deletions: new Set() };
     }
     const { deletions } = this.#told;
-    for (const tombstone of tombstones) deletions.add(keyOf(tombstone));
+    for (const tombstone of tombstones) deletions.add(tombstoneKey(tombstone));
     return {
       kind: "holding",
       holding: holdingOf(body),
       holds: { member: primary, instance, position },
-      hasTold: (tombstone) => deletions.has(keyOf(tombstone)),
+      hasTold: (tombstone) => deletions.has(tombstoneKey(tombstone)),
     };
   }
 

@@ -5,6 +5,9 @@ import { relate, type Stamp } from "../storage/stamp.ts";
 /** A deletion that every member of the set has to see before it is forgotten. */
 export type Tombstone = Stamp & { readonly path: string };
 
+/** Tells one deletion from every other. */
+export const tombstoneKey = ({ path, epoch, version }: Tombstone): string => `${epoch} ${version} ${path}`;
+
 /** A secret that a member holds, without its values. */
 export type HeldSecret = {
   readonly path: string;

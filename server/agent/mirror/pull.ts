@@ -4,6 +4,7 @@ import type { MemberReport } from "../../agent-api/mirror-schema.ts";
 import type { RoleOrder, SetPosition } from "../../agent-api/role-schema.ts";
 import { relate } from "../storage/stamp.ts";
 import type { ChangeResult } from "../store.ts";
+import { isDone } from "./change-results.ts";
 import type { MemberStore } from "./member.ts";
 import type { MirrorSource } from "./mirror-source.ts";
 import {
@@ -62,7 +63,7 @@ const refusalTo = (order: RoleOrder, here: Holding, there: Holding): PullEnd | u
 };
 
 const codeOf = (result: ChangeResult): string | undefined => {
-  if (result.kind === "written" || result.kind === "deleted") return undefined;
+  if (isDone(result)) return undefined;
   return "code" in result ? result.code : "WRITE_UNCERTAIN";
 };
 

@@ -6,7 +6,7 @@ import type { RoleBody, RoleOrder, SetPosition } from "../../agent-api/role-sche
 import { createSerialQueue } from "../../queue.ts";
 import type { Clock } from "../../time.ts";
 import type { ChangeCount } from "../role/change-count.ts";
-import type { Lease } from "../role/lease.ts";
+import { isSameRole, type Lease } from "../role/lease.ts";
 import type { SecretStore } from "../store.ts";
 import type { MemberStore } from "./member.ts";
 import type { MirrorSource } from "./mirror-source.ts";
@@ -39,9 +39,6 @@ type Known = {
   diverged: readonly Divergence[];
 };
 
-const isSame = (a: RoleOrder, b: RoleOrder | undefined): boolean =>
-  b !== undefined && a.set === b.set && a.epoch === b.epoch && a.primary === b.primary && a.role === b.role;
-
 export class Puller {
   readonly #options: PullerOptions;
   readonly #inTurn = createSerialQueue();
@@ -62,7 +59,7 @@ export class Puller {
 
   /** Before `order` is taken: waits until no pull is under way for another one. */
   async makeWay(order: RoleOrder): Promise<void> {
-    if (isSame(order, this.#options.lease.lastOrder())) return;
+    if (isSameRole(order, this.#options.lease.lastOrder())) return;
     // What is under way stops after the path that it is at.
     this.#halt.abort();
     await this.#inTurn(async () => undefined);
@@ -164,13 +161,14 @@ export class Puller {
     const isWhole = end.kind === "pulled" && end.failed === undefined;
     this.#failures = isWhole ? 0 : this.#failures + 1;
     const waitMs = isWhole ? intervalMs : Math.min(RETRY_MS * 2 ** Math.min(this.#failures, 10), intervalMs);
-    if (isSame(order, lease.lastOrder())) this.#schedule(waitMs);
+    if (isSameRole(order, lease.lastOrder())) this.#schedule(waitMs);
     return end;
   }
 
   async #untilWhole(order: RoleOrder): Promise<PullEnd> {
     const { member, source, lease } = this.#options;
-    const isCurrent = () => !this.#closed && !this.#halt.signal.aborted && isSame(order, lease.lastOrder());
+    const isCurrent = () =>
+      !this.#closed && !this.#halt.signal.aborted && isSameRole(order, lease.lastOrder());
     for (let tries = 1; ; tries += 1) {
       const report = await this.report(order);
       const { signal } = this.#halt;
@@ -185,7 +183,7 @@ export class Puller {
     const { lease, clock } = this.#options;
     // A token in place of the one that was pulled to holds nothing of it.
     if (end.kind === "not-begun" && end.code === "NOT_A_MEMBER") this.#known = undefined;
-    if (end.kind === "not-begun" || !isSame(order, lease.lastOrder())) return;
+    if (end.kind === "not-begun" || !isSameRole(order, lease.lastOrder())) return;
     const { epoch, holds, failed, diverged } = end;
     const before = this.#known;
     this.#known =

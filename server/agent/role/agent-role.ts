@@ -2,6 +2,7 @@
 // Takes the orders that give an agent its role, tells it, and makes the writes that the role allows.
 import type { RoleBody, RoleOrder } from "../../agent-api/role-schema.ts";
 import { createSerialQueue } from "../../queue.ts";
+import { isDone } from "../mirror/change-results.ts";
 import type { Followers } from "../mirror/followers.ts";
 import type { MemberStore } from "../mirror/member.ts";
 import { isLimited, roomFault } from "../mirror/mirror-room.ts";
@@ -9,7 +10,7 @@ import type { Puller } from "../mirror/puller.ts";
 import { type Resolution, resolveOn } from "../mirror/resolution.ts";
 import type { Change, ChangeResult, Precondition, SecretStore, Unavailable } from "../store.ts";
 import type { ChangeCount } from "./change-count.ts";
-import type { Lease, OrderRefusal, WriteRight } from "./lease.ts";
+import { isSameRole, type Lease, type OrderRefusal, type WriteRight } from "./lease.ts";
 import { notTaken, type WriteRefusal } from "./write-refusal.ts";
 
 /** What became of an order. `failed`: its membership could not be written to the token. */
@@ -79,16 +80,12 @@ export class AgentRole {
     // What a pull for the order before still wrote could take the place of what is written under this one.
     await puller.makeWay(order);
     const result = checked.write === undefined ? undefined : await member.join(checked.write, order.role);
-    if (result !== undefined && result.kind !== "written" && result.kind !== "deleted") {
+    if (result !== undefined && !isDone(result)) {
       puller.follow(before, true);
       return { kind: "failed", result };
     }
     this.lease.take(order);
-    const isNew =
-      before?.set !== order.set ||
-      before.epoch !== order.epoch ||
-      before.role !== order.role ||
-      before.primary !== order.primary;
+    const isNew = !isSameRole(order, before);
     puller.follow(order, isNew);
     return { kind: "taken", isNew };
   }
@@ -119,7 +116,7 @@ export class AgentRole {
   /** Tells the mirrors of a change, and waits for those that must have it. */
   async #confirmed(result: ChangeResult): Promise<ChangeResult> {
     if (isMade(result)) this.#options.followers.changed();
-    return result.kind === "written" || result.kind === "deleted" ? this.#acknowledged(result) : result;
+    return isDone(result) ? this.#acknowledged(result) : result;
   }
 
   /** `result`, if the mirrors that must know of it say that they do. */

@@ -49,6 +49,10 @@ const isBefore = (order: RoleOrder, last: RoleOrder): boolean => {
   return order.primary !== last.primary || (order.clockMs === last.clockMs && allowsMore(order, last));
 };
 
+/** Whether both orders give the same role, with the same primary to follow. */
+export const isSameRole = (a: RoleOrder, b: RoleOrder | undefined): boolean =>
+  b !== undefined && a.set === b.set && a.epoch === b.epoch && a.primary === b.primary && a.role === b.role;
+
 /** The role that one process of an agent has. */
 export class Lease {
   readonly #clock: Clock;

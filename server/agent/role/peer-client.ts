@@ -19,7 +19,7 @@ const CONNECTIONS = 16;
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 export type PeerClientOptions = {
-  /** READ_TOKEN_FILE, of which the first token is sent. */
+  /** WRITE_TOKEN_FILE, else READ_TOKEN_FILE: its first token is sent. What a member says of itself is believed from the former alone. */
   readonly tokenFile?: string;
   /** PEER_CA_FILE. */
   readonly caFile?: string;

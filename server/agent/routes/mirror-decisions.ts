@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves what people decide of a set: that a token with secrets of its own joins it, and which of two diverged copies stays.
+
 import { Type } from "@sinclair/typebox";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { fromBase64Map, toBase64Map } from "../../../hooks/formats.ts";
@@ -14,6 +15,7 @@ import type { RoleOrder } from "../../agent-api/role-schema.ts";
 import { DeleteBody, WriteBody } from "../../agent-api/schema.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import type { KeyswitchServer } from "../../http/instance.ts";
+import { isDone } from "../mirror/change-results.ts";
 import { MirrorSource } from "../mirror/mirror-source.ts";
 import type { Divergence } from "../mirror/plan-pull.ts";
 import { type HandedOn, isHandedOn } from "../role/peer-client.ts";
@@ -55,7 +57,7 @@ const addAdoptRoute = (app: KeyswitchServer, { set, metrics, device }: MirrorRou
       if (membership === undefined) {
         // Below every epoch of the set: an order raises it, and nothing of what is here counts as newer.
         const joined = await member.join({ set: name, epoch: 0 });
-        if (joined.kind !== "written" && joined.kind !== "deleted") return refuse(failureOf(joined));
+        if (!isDone(joined)) return refuse(failureOf(joined));
       }
       audit({ outcome: membership === undefined ? "adopted" : "unchanged" });
       return { device, set: name, epoch: membership?.epoch ?? 0 };
@@ -87,7 +89,7 @@ const keepThere = async (
       return { code: "AGENT_UNREACHABLE", message };
     }
     const end = found.kind === "found" ? await member.take(path, found.copy) : await member.remove(path);
-    return end.kind === "written" || end.kind === "deleted" ? undefined : failureOf(end);
+    return isDone(end) ? undefined : failureOf(end);
   });
 
 /** Sends the copy that is here to the primary, with the credentials of whoever decided. */
