@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the cache of Toggles current: lists, then watches from the list's version, and starts over after failures with backoff.
-import { Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Logger } from "pino";
 import type { Clock } from "../time.ts";
@@ -14,6 +14,8 @@ const List = Type.Object({
   metadata: Type.Object({ resourceVersion: Type.String({ minLength: 1 }) }),
   items: Type.Array(Type.Unknown()),
 });
+type List = Static<typeof List>;
+const Identified = Type.Object({ metadata: Type.Object({ uid: Type.String() }) });
 
 /** `up` and `down` alternate; `relist` is any list after the first. */
 export type ToggleWatchEvent = "up" | "down" | "relist" | "unreadable";
@@ -124,6 +126,20 @@ class Pauses {
   }
 }
 
+const uidsOf = ({ items }: List): string[] =>
+  items.flatMap((item) => (Value.Check(Identified, item) ? [item.metadata.uid] : []));
+
+/**
+ * Whether the server that lists `later` has the history of the one that listed `first`: it has not gone back, and still has those
+ * objects of the first list that the watch has not told the end of (`known`, by uid). Versions are compared as numbers:
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+ */
+const isContinued = (first: List, later: List, known: ReadonlySet<string>): boolean => {
+  if (Number(later.metadata.resourceVersion) < Number(first.metadata.resourceVersion)) return false;
+  const listed = new Set(uidsOf(later));
+  return uidsOf(first).every((uid) => listed.has(uid) || !known.has(uid));
+};
+
 /** Why a watch that ended so counts as down; undefined where the next one goes on from it. */
 const downAfter = (end: WatchEnd, wasSteady: boolean, renewing: AbortSignal): Down | undefined => {
   if (!end.ok) return end;
@@ -191,13 +207,25 @@ class ListAndWatch implements ToggleWatch {
   async #round(): Promise<WatchEnd> {
     const { client, path } = this.#options;
     const closing = this.#closing.signal;
-    const signal = AbortSignal.any([closing, this.#renewing.signal]);
     const answer = await client.request({ verb: "list", path, signal: closing });
     if (!answer.ok) return answer;
     if (!Value.Check(List, answer.body)) return unavailable("answered something that is not a list");
     if (closing.aborted) return { ok: true, end: "aborted" };
     this.#replace(answer.body.items);
-    return this.#watch(answer.body.metadata.resourceVersion, signal);
+    return this.#watch(answer.body, this.#renewing);
+  }
+
+  /**
+   * A server that is replaced between a list and its watch has the watch open, and tells nothing of what it lacks: only a list
+   * beside the open watch shows it. Costs one list for each watch of minutes.
+   */
+  async #compare(first: List, renewing: AbortController): Promise<void> {
+    const { client, path, memory } = this.#options;
+    const signal = AbortSignal.any([this.#closing.signal, renewing.signal]);
+    const answer = await client.request({ verb: "list", path, signal });
+    if (!answer.ok || !Value.Check(List, answer.body)) return;
+    const known = new Set(memory.list().map(({ metadata }) => metadata.uid));
+    if (!isContinued(first, answer.body, known)) renewing.abort("has another state than it had listed");
   }
 
   #replace(items: readonly unknown[]): void {
@@ -208,21 +236,22 @@ class ListAndWatch implements ToggleWatch {
     this.#first.resolve();
   }
 
-  #watch(resourceVersion: string, signal: AbortSignal): Promise<WatchEnd> {
+  #watch(listed: List, renewing: AbortController): Promise<WatchEnd> {
     const { client, path, memory, clock, random, silentMs } = this.#options;
     const query = new URLSearchParams({
       watch: "true",
       allowWatchBookmarks: "true",
-      resourceVersion,
+      resourceVersion: listed.metadata.resourceVersion,
       timeoutSeconds: String(SHORTEST_WATCH_S + Math.floor(random() * WATCH_SPREAD_S)),
     });
     return client.watch({
       path: `${path}?${query}`,
-      signal,
+      signal: AbortSignal.any([this.#closing.signal, renewing.signal]),
       silentMs,
       onOpen: () => {
         this.#openedAt = clock.now();
         this.#health.goUp();
+        void this.#compare(listed, renewing);
       },
       onEvent({ type, object }) {
         if (type === "DELETED") memory.remove(object);
