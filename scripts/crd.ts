@@ -205,5 +205,6 @@ export const crdText = (name: string): string => {
   if (object === undefined) throw new Error(`no CRD ${name}`);
   // Through JSON, which drops the symbols that TypeBox puts on its schemas.
   const plain: unknown = JSON.parse(JSON.stringify(object));
-  return HEADER + stringify(plain, { lineWidth: 110, aliasDuplicateObjects: false });
+  // kubectl reads YAML 1.1, in which a plain Off is false.
+  return HEADER + stringify(plain, { lineWidth: 110, aliasDuplicateObjects: false, compat: "yaml-1.1" });
 };
