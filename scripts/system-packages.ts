@@ -81,6 +81,8 @@ export const TEST_PROGRAMS: readonly Requirement[] = [
   program("kubectl", "kubernetes-client"),
   program("age", "age"),
   program("python3", "python3"),
+  // The language of Argo CD's health checks, in the version that it runs.
+  program("lua5.1", "lua5.1"),
 ];
 
 /** Where Debian's package puts the keys that its archive is signed with; debootstrap reads them. */

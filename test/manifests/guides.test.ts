@@ -89,8 +89,10 @@ t.test("there are these guides, and README.md names them", async (t) => {
     files.map((file) => basename(file, ".md")),
     [
       "another-module",
+      "autoscalers",
       "from-hsm-secrets-operator",
       "from-openclaw-k8s-toggle-operator",
+      "gitops",
       "mirrored-hsms",
       "talos",
     ],
