@@ -125,7 +125,7 @@ t.test("both leave alone what a switch writes, and no other field of a Toggle", 
     argo.ignoreDifferences.find((one: { kind: string }) => one.kind === kind).jsonPointers.sort(),
     flux.ignore.find(({ target }: { target: { kind: string } }) => target.kind === kind).paths.sort(),
   ];
-  t.same(paths("Toggle"), [pointers, pointers]);
+  t.same(paths("Toggle"), [pointers, pointers], "each list of the guide has the fields of the bot's policy");
   t.same(paths("Deployment"), [["/spec/replicas"], ["/spec/replicas"]]);
   t.ok(argo.syncPolicy.syncOptions.includes("RespectIgnoreDifferences=true"));
   const [, told = ""] = /Leave (.*?) out of a Toggle in Git/s.exec(guide) ?? [];
