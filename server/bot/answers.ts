@@ -18,15 +18,15 @@ export const namesText = (names: readonly string[]): string =>
 
 /** The answer where no Toggle was chosen. A Toggle that this user may not use here reads like one that is not there. */
 export const noChoiceText = (choice: Exclude<Choice, { kind: "one" }>): string => {
-  if (choice.kind === "which") return `Which one? ${namesText(choice.names)}`;
+  if (choice.kind === "which") return `Which one? ${namesText(choice.names)}. Just write its name.`;
   const here =
     choice.names.length === 0
-      ? "There is none that you may switch in this room."
+      ? "There is no Toggle that you may switch in this room."
       : `You may switch here: ${namesText(choice.names)}.`;
   if (choice.name === undefined) return here;
   const meant = nearest(choice.name, choice.names);
   const asked = meant === undefined ? "." : `: did you mean ${meant}?`;
-  return `There is no Toggle ${shorten(choice.name, 63)} here${asked} ${here}`;
+  return `There is no Toggle “${shorten(choice.name, 63)}” here${asked} ${here}`;
 };
 
 /** The answer where the cluster did not do what it was asked for `name`. */
@@ -36,11 +36,11 @@ export const failureText = (why: Refusal, name?: string): string => {
     case "unavailable":
       return "I can't reach the cluster right now, and I won't try again by myself. Send it again in a while; status says what became of it.";
     case "forbidden":
-      return `The cluster doesn't let me change or read ${what}. Sending it again won't help before an administrator has granted me my role.`;
+      return `The cluster doesn't let me change or read ${what}. Sending it again won't help; ask whoever runs this bot.`;
     case "no-toggles":
-      return "The cluster knows no Toggles. Sending it again won't help before an administrator has installed them again.";
+      return "The cluster knows no Toggles. Sending it again won't help; ask whoever runs this bot.";
     case "refused":
-      return `The cluster refused this change of ${what}. Whoever runs this bot finds more in its log.`;
+      return `The cluster refused this change of ${what}. Sending it again won't help; ask whoever runs this bot.`;
     case "changed":
       return `${name ?? "It"} is being changed by somebody else right now. Send it again.`;
   }

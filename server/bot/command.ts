@@ -53,6 +53,12 @@ export const namesIn = (command: Command): readonly string[] => {
   return command.toggles ?? (command.toggle === undefined ? [] : [command.toggle]);
 };
 
+/** The verb and the names of a command, as it is cited: `stop web`. */
+export const citedCommand = (command: Command): string => {
+  const all = "all" in command && command.all === true ? ["all"] : namesIn(command);
+  return [command.verb, ...all].join(" ");
+};
+
 const VERBS: Readonly<Record<string, "start" | "stop" | "restart" | "status" | "list" | "help">> = {
   start: "start",
   on: "start",

@@ -7,7 +7,7 @@ import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import { type Addressing, addressedText } from "./addressing.ts";
 import type { Message } from "./chat.ts";
-import { type Command, commandOf, type Verb } from "./command.ts";
+import { type Command, citedCommand, commandOf, type Verb } from "./command.ts";
 import { type Entry, type Journal, type Pending, UNREAD } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import type { MissedCommandNotices } from "./notices.ts";
@@ -92,8 +92,9 @@ export const createIntake = (options: IntakeOptions, run: (pending: Pending) => 
     if (at - sentAt > maxAgeMs) return "too-old";
     return queue.length(room) >= MOST_WAITING ? "too-many" : undefined;
   };
-  const addMissed = (id: string, entry: Omit<Entry, "sequence" | "step">): void => {
-    if (journal.add(id, { ...entry, step: { state: "missed" } })) missed.gather();
+  const addMissed = (id: string, entry: Omit<Entry, "sequence" | "step">, command?: Command): void => {
+    const cited = command && { command: shorten(citedCommand(command), MAX_SAID) };
+    if (journal.add(id, { ...entry, step: { state: "missed", ...cited } })) missed.gather();
   };
   return {
     concerns: (message) => saidTo(options, message) !== undefined,
@@ -109,7 +110,7 @@ export const createIntake = (options: IntakeOptions, run: (pending: Pending) => 
       const why = whyNotRun(entry);
       if (why !== undefined) {
         metrics.refused(why);
-        if (!AT_ONCE.has(verb) && (why === "too-many" || resumed)) addMissed(id, entry);
+        if (!AT_ONCE.has(verb) && (why === "too-many" || resumed)) addMissed(id, entry, command);
         return;
       }
       const step = { state: "accepted" as const, command, ...echoOf(message.text) };

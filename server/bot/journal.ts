@@ -79,8 +79,8 @@ export const Step = Type.Union([
     lines: Type.Array(Line),
     edits: Type.Integer(),
   }),
-  /** Not run, for being old or one of too many; the room is to be told. */
-  Type.Object({ state: Type.Literal("missed") }),
+  /** Not run, for being old or one of too many; the room is to be told. `command`: its verb and names, such as `stop web`. */
+  Type.Object({ state: Type.Literal("missed"), command: Type.Optional(Type.String()) }),
   /** Nothing is left to do; kept so that a redelivery is known. */
   Type.Object({ state: Type.Literal("done"), shown: Type.Optional(Shown), edits: Type.Integer() }),
 ]);

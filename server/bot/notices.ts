@@ -14,17 +14,32 @@ const NOTICE_FOR_MS = 3_600_000;
 const UNREAD_TEXT =
   "I can't read all that was written here while I was away. Send again what you still want of me.";
 
-const notRunText = (count: number): string =>
-  count === 1
-    ? "1 command was not run: it came while I was away, or behind too many others. Send it again if you still want it."
-    : `${count} commands were not run: they came while I was away, or were too many at once. Send again what you still want.`;
+/** Commands beyond these are counted. */
+const MAX_CITED = 5;
+
+type Missed = Pick<Entry, "verb" | "sender" | "shared" | "step">;
+
+/** `“stop web” of @alice:example.org`; in a direct room there is but one who can have sent it. */
+const citedText = ({ verb, sender, shared, step }: Missed): string => {
+  const command = step.state === "missed" ? step.command : undefined;
+  return `“${command ?? verb}”${shared === true ? ` of ${sender}` : ""}`;
+};
+
+const notRunText = (commands: readonly Missed[]): string => {
+  const cited = commands.slice(0, MAX_CITED).map(citedText);
+  const rest = commands.length - cited.length;
+  const which = `${cited.join(", ")}${rest === 0 ? "" : ` and ${rest} more`}`;
+  return commands.length === 1
+    ? `1 command was not run: ${which}. It came while I was away, or behind too many others. Send it again if you still want it.`
+    : `${commands.length} commands were not run: ${which}. They came while I was away, or were too many at once. Send again what you still want.`;
+};
 
 /** What a room is told of what was missed in it. */
-export const missedText = (missed: readonly Pick<Entry, "verb">[]): string => {
-  const commands = missed.filter(({ verb }) => verb !== UNREAD).length;
+export const missedText = (missed: readonly Missed[]): string => {
+  const commands = missed.filter(({ verb }) => verb !== UNREAD);
   return [
-    ...(commands > 0 ? [notRunText(commands)] : []),
-    ...(commands < missed.length ? [UNREAD_TEXT] : []),
+    ...(commands.length > 0 ? [notRunText(commands)] : []),
+    ...(commands.length < missed.length ? [UNREAD_TEXT] : []),
   ].join(" ");
 };
 
@@ -81,7 +96,7 @@ const NOTES = {
   "plain-text":
     "This room is encrypted, and your message was not, so I don't act on it: anybody on its way could have written it. Send it encrypted.",
   "identity-changed":
-    "I don't act on your message: your identity (cross-signing) is not the one that I know. My operator can accept it with TRUSTED_IDENTITIES; the log has the key.",
+    "I don't act on your message: your identity (cross-signing) is not the one that I know. If you have reset it, ask whoever runs this bot to accept the new one.",
   "unsigned-device":
     "I don't act on your message: your identity has not signed the device that you wrote it on. Verify that device in your client, then send it again.",
 } as const;
@@ -178,7 +193,7 @@ const IDENTITY_RETRIES = 30;
 const identityText = ({ user, isObeyed }: IdentityChange): string => {
   const so = isObeyed
     ? "I go on obeying you."
-    : "I don't obey you until my operator accepts it (TRUSTED_IDENTITIES; the log has the key).";
+    : "I don't obey you until whoever runs this bot has accepted the new one.";
   return `⚠️ The identity of ${user} has changed since I first saw it. If it wasn't you who reset it, somebody else may be using the account: tell your homeserver's administrator. ${so}`;
 };
 

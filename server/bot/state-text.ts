@@ -79,6 +79,20 @@ const switchingText = (toggle: Toggle, now: number): string => {
   return now - restart * 1000 < MINUTE_MS ? "restarting…" : "switching on…";
 };
 
+/** How far off a time is, in words that seldom change while it comes nearer: an answer is edited as they do. */
+const inText = (ms: number): string => {
+  const minutes = Math.round(ms / MINUTE_MS);
+  if (minutes < 1) return "in less than a minute";
+  if (minutes < 20) return `in ${minutes} min`;
+  if (minutes < 90) return `in ${5 * Math.round(minutes / 5)} min`;
+  if (minutes < 10 * 60) return `in ${Math.round(minutes / 30) / 2} h`;
+  return minutes < 36 * 60 ? `in ${Math.round(minutes / 60)} h` : `in ${Math.round(minutes / 1440)} d`;
+};
+
+/** `in 2 h, at 2026-11-22 10:00 UTC` */
+const timeAhead = (milliseconds: number, now: number): string =>
+  `${inText(milliseconds - now)}, at ${utc(milliseconds)}`;
+
 const counts = ({ desiredReplicas = 0, readyReplicas = 0, availableReplicas = 0 }: ToggleStatus): string =>
   `${desiredReplicas} desired, ${readyReplicas} ready, ${availableReplicas} available`;
 
@@ -87,11 +101,11 @@ const untilText = (toggle: Toggle, now: number): string => {
     const status = previousStatus(toggle);
     const { nextChange } = isCurrent(toggle, status) ? status : {};
     if (nextChange === undefined) return "";
-    return ` It goes ${nextChange.to.toLowerCase()} at ${utc(Date.parse(nextChange.time))}.`;
+    return ` It goes ${nextChange.to.toLowerCase()} ${timeAhead(Date.parse(nextChange.time), now)}.`;
   }
   const until = untilOf(toggle);
   if (until === undefined || toggle.spec.enabled === false) return "";
-  return until > now ? ` It goes off at ${utc(until)}.` : ` Its time was over at ${utc(until)}.`;
+  return until > now ? ` It goes off ${timeAhead(until, now)}.` : ` Its time was over at ${utc(until)}.`;
 };
 
 const lookText = ({ metadata, spec }: Toggle): string =>
@@ -105,6 +119,14 @@ const adviceText = (toggle: Toggle, status: ToggleStatus): string => {
   return phase === "Degraded" ? `${said} ${lookText(toggle)}` : said;
 };
 
+/** The counts behind a phase: of one that stops those that are left, because what is ready of them says nothing. */
+const countedText = (phase: Phase, status: ToggleStatus): string => {
+  if (phase === "Missing" || phase === "Conflict") return "";
+  if (phase !== "Stopping") return `: ${counts(status)}`;
+  const { replicas = 0 } = status;
+  return replicas === 0 ? "" : `: ${replicas} ${replicas === 1 ? "pod" : "pods"} left`;
+};
+
 /** The state of `toggle` in a line: what it does, its counts, when it goes off, and what to do where something is wrong. */
 export const stateText = (toggle: Toggle, now: number): string => {
   const { name } = toggle.metadata;
@@ -112,10 +134,8 @@ export const stateText = (toggle: Toggle, now: number): string => {
   if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) {
     return `${name} is ${switchingText(toggle, now)}${untilText(toggle, now)}`;
   }
-  const { phase = "Off", replicas = 0 } = status;
-  const left = phase === "Stopping" && replicas > 0 ? `, ${replicas} left` : "";
-  const counted = phase === "Missing" || phase === "Conflict" ? "" : `: ${counts(status)}${left}`;
-  return `${name} is ${WORDS[phase]}${counted}.${untilText(toggle, now)}${adviceText(toggle, status)}`;
+  const { phase = "Off" } = status;
+  return `${name} is ${WORDS[phase]}${countedText(phase, status)}.${untilText(toggle, now)}${adviceText(toggle, status)}`;
 };
 
 /** The same of a Toggle right after a stop, which may be one for later. */

@@ -6,10 +6,10 @@ import { ALICE, ROOM, START, toggleNamed } from "./world.ts";
 
 const [web, api] = [toggleNamed("web"), toggleNamed("api")];
 
-t.equal(noChoiceText({ kind: "which", names: ["api", "db"] }), "Which one? api, db");
+t.equal(noChoiceText({ kind: "which", names: ["api", "db"] }), "Which one? api, db. Just write its name.");
 t.equal(
   noChoiceText({ kind: "none", name: "db", names: ["api"] }),
-  "There is no Toggle db here. You may switch here: api.",
+  "There is no Toggle “db” here. You may switch here: api.",
 );
 
 const byChat = (reason: string) => {
@@ -37,5 +37,5 @@ t.match(
   /and 10 more; name one: status NAME$/,
 );
 t.equal(listText([api, web], "web", START), "api: running\nweb: running (default)");
-t.equal(listText([], "web", START), "There is none that you may switch in this room.");
+t.equal(listText([], "web", START), "There is no Toggle that you may switch in this room.");
 t.match(helpText(["web"]), /stop web because.*You may switch here: web\.$/s);

@@ -11,7 +11,7 @@ t.test("stop in 2h leaves it on until then, and switches on nothing that is off"
   runner.accept(world.message("stop in 2h"), now);
   await world.pass(0);
   t.match(world.toggles.get("web")?.spec, { enabled: true, until: "2026-11-22T10:00:00Z" });
-  t.equal(world.said[0]?.text, "web stays on. It goes off at 2026-11-22 10:00 UTC.");
+  t.equal(world.said[0]?.text, "web stays on. It goes off in 2 h, at 2026-11-22 10:00 UTC.");
   world.edit("web", { enabled: false });
   world.becomes("web", "Off");
   runner.accept(world.message("stop at 18:00"), now);

@@ -8,11 +8,13 @@ import { createSending } from "../../server/bot/outbox.ts";
 import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM } from "./world.ts";
 
 t.test("messages that were not read are no number of commands", async (t) => {
-  const unread = { verb: "unread" };
+  const missed = { sender: ALICE, step: { state: "missed" as const } };
+  const unread = { ...missed, verb: "unread" };
+  const stop = { ...missed, verb: "stop" };
   t.match(missedText([unread, unread]), /^I can't read all that was written here while I was away\./);
   t.notMatch(missedText([unread]), /not run/);
-  t.match(missedText([unread, { verb: "stop" }]), /^1 command was not run: .*I can't read all/);
-  t.notMatch(missedText([{ verb: "stop" }]), /can't read/);
+  t.match(missedText([unread, stop]), /^1 command was not run: .*I can't read all/);
+  t.notMatch(missedText([stop]), /can't read/);
 });
 
 t.test("a room that the bot was removed from holds up no other", async (t) => {
@@ -164,7 +166,7 @@ for (const { isObeyed, says } of [
   { isObeyed: true, says: /I go on obeying you\.$/ },
   {
     isObeyed: false,
-    says: /I don't obey you until my operator accepts it \(TRUSTED_IDENTITIES; the log has the key\)\.$/,
+    says: /I don't obey you until whoever runs this bot has accepted the new one\.$/,
   },
 ]) {
   t.test(`it says that the user is ${isObeyed ? "" : "not "}obeyed`, async (t) => {

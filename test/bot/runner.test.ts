@@ -27,7 +27,7 @@ t.test("stop: an echo, one patch, one answer, which is edited until the Toggle i
   world.becomes("web", "Stopping", { replicas: 1 });
   world.becomes("web", "Off");
   await world.pass(999);
-  t.same(world.said[1]?.edits, ["web is stopping: 0 desired, 0 ready, 0 available, 2 left."]);
+  t.same(world.said[1]?.edits, ["web is stopping: 2 pods left."]);
   await world.pass(1);
   t.same(
     world.said[1]?.edits.slice(1),
@@ -46,7 +46,7 @@ t.test("start 2h sets until, start and stop take it out", async (t) => {
   runner.accept(world.message("start 2h"), now);
   await world.pass(0);
   t.match(world.toggles.get("web")?.spec, { enabled: true, until: "2026-11-22T10:00:00Z" });
-  t.match(world.said[0]?.text, "web is switching on… It goes off at 2026-11-22 10:00 UTC.");
+  t.match(world.said[0]?.text, "web is switching on… It goes off in 2 h, at 2026-11-22 10:00 UTC.");
   for (const text of ["start", "stop"]) {
     world.edit("web", { until: "2026-11-22T10:00:00Z" });
     runner.accept(world.message(text), now);
@@ -111,14 +111,14 @@ t.test("old messages: history is passed over, missed ones are told once a room",
   runner.accept(world.message("stop", { age: 121_000 }), now);
   await world.pass(2000);
   t.same(world.said, []);
-  for (const text of ["stop", "start", "hello everybody"]) {
+  for (const text of ["stop web because of the sale", "start 2h", "hello everybody"]) {
     runner.accept(world.message(text, { age: 121_000 }), later);
   }
   runner.accept(world.message("stop", { age: 121_000, room: OTHER_ROOM }), later);
   await world.pass(5000);
-  t.match(world.said.map(({ room, text }) => [room, text.slice(0, 23)]).sort(), [
-    [OTHER_ROOM, "1 command was not run: "],
-    [ROOM, "2 commands were not run"],
+  t.match(world.said.map(({ room, text }) => [room, text]).sort(), [
+    [OTHER_ROOM, /^1 command was not run: “stop”\. It came while I was away/],
+    [ROOM, /^2 commands were not run: “stop web”, “start”\. They came while I was away/],
   ]);
   t.same(world.effects, []);
 });
@@ -180,7 +180,7 @@ t.test("what the API server refuses is told without its words", async (t) => {
   for (const [why, text] of [
     ["forbidden", /^The cluster doesn't let me change or read web\. Sending it again won't help/],
     ["refused", /^The cluster refused this change of web\./],
-    ["not-found", /^There is no Toggle web here\./],
+    ["not-found", /^There is no Toggle “web” here\./],
   ] as const) {
     const world = makeWorld();
     world.mood.api = why;
@@ -240,7 +240,7 @@ t.test("more commands than a room may have waiting are not run, and told", async
   const { runner } = world.live();
   for (let index = 0; index < 60; index++) runner.accept(world.message("stop"), now);
   await world.pass(2000);
-  t.match(world.said.at(-1)?.text, /^10 commands were not run/);
+  t.match(world.said.at(-1)?.text, /^10 commands were not run: (?:“stop”, ){4}“stop” and 5 more\./);
 });
 
 t.test("a status right after a switch does not tell what the watch remembers of before", async (t) => {

@@ -50,8 +50,8 @@ t.test("a name that is not there keeps the others from being switched", async (t
   t.match(
     world.said.map(({ text }) => text),
     [
-      /^There is no Toggle please here\..* Nothing was switched\.$/,
-      /^There is no Toggle db here\..* Nothing was switched\.$/,
+      /^There is no Toggle “please” here\..* Nothing was switched\.$/,
+      /^There is no Toggle “db” here\..* Nothing was switched\.$/,
       /^That is not a command that I know/,
     ],
   );
@@ -143,7 +143,7 @@ t.test("of one Toggle, all is that one; of none it says so", async (t) => {
   world.remove("web");
   runner.accept(world.message("start all"), now);
   await world.pass(0);
-  t.match(world.said[1]?.text, /^There is none/);
+  t.match(world.said[1]?.text, /^There is no Toggle that you may switch/);
 });
 
 t.test("killed at each point of a command for two, both are switched once, with one answer", async (t) => {

@@ -84,7 +84,7 @@ t.test("what is addressed and not known gets one line with what may be meant", a
     ["!wbe", "That is not a command that I know: did you mean web? For all of them write help."],
     ["!stpo web", "That is not a command that I know: did you mean stop web? For all of them write help."],
     ["!what is this", "That is not a command that I know. For all of them write help."],
-    ["!stop wbe", "There is no Toggle wbe here: did you mean web? You may switch here: web."],
+    ["!stop wbe", "There is no Toggle “wbe” here: did you mean web? You may switch here: web."],
   ] as const) {
     runner.accept(world.message(text, shared), now);
     await world.pass(0);

@@ -35,12 +35,12 @@ for (const [toggle, text, settled] of [
   [withStatus({ phase: "Off" }), "web is off: 0 desired, 0 ready, 0 available.", true],
   [
     withStatus({ phase: "Stopping", replicas: 2 }, { enabled: false }),
-    "web is stopping: 0 desired, 0 ready, 0 available, 2 left.",
+    "web is stopping: 2 pods left.",
     false,
   ],
   [
     withStatus({ phase: "Running", ...counts }, { until: late }),
-    "web is running: 3 desired, 2 ready, 1 available. It goes off at 2026-11-22 10:00 UTC.",
+    "web is running: 3 desired, 2 ready, 1 available. It goes off in 2 h, at 2026-11-22 10:00 UTC.",
     true,
   ],
   [
@@ -56,7 +56,7 @@ for (const [toggle, text, settled] of [
   [withStatus({ observedGeneration: 0, phase: "Off" }), "web is switching on…", false],
   [
     withStatus({ phase: "Running", ...counts, nextChange: toOff }, { enabled: false, schedule }),
-    "web is running: 3 desired, 2 ready, 1 available. It goes off at 2026-11-22 18:00 UTC.",
+    "web is running: 3 desired, 2 ready, 1 available. It goes off in 10 h, at 2026-11-22 18:00 UTC.",
     true,
   ],
   [
@@ -89,4 +89,20 @@ for (const [toggle, text, settled] of [
   if (typeof text === "string") t.equal(said, text);
   else t.match(said, text);
   t.equal(isSettled(toggle, START), settled, said);
+}
+
+for (const [minutes, text] of [
+  [0.4, "in less than a minute"],
+  [19, "in 19 min"],
+  [43, "in 45 min"],
+  [92, "in 1.5 h"],
+  [110, "in 2 h"],
+  [601, "in 10 h"],
+  [3000, "in 2 d"],
+] as const) {
+  const until = new Date(START + minutes * 60_000).toISOString();
+  t.match(
+    stateText(withStatus({ phase: "Running" }, { until }), START),
+    ` It goes off ${text}, at 2026-11-2`,
+  );
 }

@@ -59,7 +59,11 @@ t.test("a chat switches a Deployment", async (t) => {
     t.equal(await scene.replicas("web"), 3, "it comes back to the count that it had");
 
     const before = Date.now();
-    await asks(room, "start 2h", /^web is running: .* It goes off at \d{4}-\d\d-\d\d \d\d:\d\d UTC\.$/);
+    await asks(
+      room,
+      "start 2h",
+      /^web is running: .* It goes off in 2 h, at \d{4}-\d\d-\d\d \d\d:\d\d UTC\.$/,
+    );
     const { until } = (await scene.toggle("web")).spec;
     t.ok(Math.abs(Date.parse(until ?? "") - before - 7_200_000) < 60_000, `until is ${until}`);
     await asks(room, "Status web", new RegExp(`Switched by ${alice.userId}`));
@@ -70,7 +74,7 @@ t.test("a chat switches a Deployment", async (t) => {
     t.match((await asks(room, "help", /start \[NAME\] \[TIME\]/)).text, "You may switch here: web.");
     t.match((await asks(room, "fly", /write help/)).text, /^That is not a command that I know\./);
     await asks(room, "start the music please now", /^That is not a command that I know\./);
-    await asks(room, "stop other", "There is no Toggle other here. You may switch here: web.");
+    await asks(room, "stop other", "There is no Toggle “other” here. You may switch here: web.");
     await asks(room, "list", /web/);
     t.equal(await patches(), before);
   });
@@ -123,8 +127,8 @@ t.test("a chat switches a Deployment", async (t) => {
   await t.test("annotations narrow who may switch a Toggle, and where", async (t) => {
     await scene.deploy("theirs", 1, { "toggle.j5t.io/allowed-users": mallory.userId });
     await scene.deploy("elsewhere", 1, { "toggle.j5t.io/allowed-rooms": pending });
-    await asks(room, "stop theirs", "There is no Toggle theirs here. You may switch here: web.");
-    await asks(room, "stop elsewhere", "There is no Toggle elsewhere here. You may switch here: web.");
+    await asks(room, "stop theirs", "There is no Toggle “theirs” here. You may switch here: web.");
+    await asks(room, "stop elsewhere", "There is no Toggle “elsewhere” here. You may switch here: web.");
     await asks(pending, "stop elsewhere", /^elsewhere is off/);
     await asks(pending, "stop", /^Which one\?|elsewhere, web/);
     t.equal(await scene.replicas("theirs"), 1);
