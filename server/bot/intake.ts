@@ -11,6 +11,7 @@ import { type Command, citedCommand, commandOf, type Verb } from "./command.ts";
 import { type Entry, type Journal, type Pending, UNREAD } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import type { MissedCommandNotices } from "./notices.ts";
+import type { OpenQuestions } from "./open-questions.ts";
 import type { OwnMessages } from "./own-messages.ts";
 
 /** What a message is echoed with. */
@@ -39,6 +40,7 @@ export type IntakeOptions = {
   readonly queue: Pick<KeyedQueue, "length">;
   readonly missed: Pick<MissedCommandNotices, "gather">;
   readonly own: Pick<OwnMessages, "has">;
+  readonly questions: Pick<OpenQuestions, "isAnswer" | "answer">;
 };
 
 export type Intake = {
@@ -64,6 +66,14 @@ const saidTo = ({ addressing, toggles, access, own }: IntakeOptions, message: Me
     },
   });
 
+/** The line that may answer a question of the bot: where whole commands count unaddressed, a bare name does. */
+const answerIn = (
+  { addressing }: IntakeOptions,
+  { text, context }: Message,
+  said: string | undefined,
+): string | undefined =>
+  said ?? (addressing.mode === "mention" || context.replyTo !== undefined ? undefined : text.trim());
+
 /** The command that a line is; one that is none keeps what was said. In a shared room its answer is short. */
 const readCommand = (text: string, shared: boolean): Command => {
   const command = commandOf(text);
@@ -86,7 +96,7 @@ const entryOf = (
 
 /** What is to be run is given to `run`. */
 export const createIntake = (options: IntakeOptions, run: (pending: Pending) => void): Intake => {
-  const { access, clock, metrics, maxAgeMs, journal, queue, missed } = options;
+  const { access, clock, metrics, maxAgeMs, journal, queue, missed, questions } = options;
   const echoOf = (text: string) => options.echo && { echo: `${ECHO} ${shorten(text, MAX_ECHO)}` };
   const whyNotRun = ({ at, sentAt, room }: Omit<Entry, "sequence" | "step">): string | undefined => {
     if (at - sentAt > maxAgeMs) return "too-old";
@@ -97,14 +107,19 @@ export const createIntake = (options: IntakeOptions, run: (pending: Pending) => 
     if (journal.add(id, { ...entry, step: { state: "missed", ...cited } })) missed.gather();
   };
   return {
-    concerns: (message) => saidTo(options, message) !== undefined,
+    concerns(message) {
+      const said = saidTo(options, message);
+      const answer = answerIn(options, message, said);
+      return said !== undefined || (answer !== undefined && questions.isAnswer(answer, message));
+    },
     accept(message, { resumed }) {
       const { id, sender } = message;
       if (!access.mayTalk(sender)) return metrics.refused("not-allowed");
       const said = saidTo(options, message);
-      if (said === undefined) return;
+      const completed = questions.answer(answerIn(options, message, said), message);
+      if (said === undefined && completed === undefined) return;
       const now = clock.now();
-      const command = readCommand(said, !message.context.direct);
+      const command = completed ?? readCommand(said ?? "", !message.context.direct);
       const { verb } = command;
       const entry = entryOf(message, verb, now);
       const why = whyNotRun(entry);

@@ -11,6 +11,7 @@ import { createIntake, type Intake } from "./intake.ts";
 import { openJournal, type Pending } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createMissedCommandNotices, createRateLimitedNotices, type RateLimitedNotices } from "./notices.ts";
+import { createOpenQuestions } from "./open-questions.ts";
 import { createSending, type Sending, type SendReport } from "./outbox.ts";
 import { type OwnMessages, openOwnMessages } from "./own-messages.ts";
 import { createProgress } from "./progress.ts";
@@ -120,8 +121,12 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
     if (!isClosed()) logger.error({ err }, "a command failed inside");
   });
   const progress = createProgress({ toggles, clock, chat, sending, journal, track });
+  const questions = createOpenQuestions(clock, (name, source) => {
+    const toggle = toggles.find(name);
+    return toggle !== undefined && access.mayUse(toggle, source);
+  });
   return {
-    ...{ maxAgeMs, toggles, own, chat, clock, journal, sending, track, idle, progress },
+    ...{ questions, maxAgeMs, toggles, own, chat, clock, journal, sending, track, idle, progress },
     timers: createTimers(clock),
     /** By room. */
     queue: createKeyedQueue(),

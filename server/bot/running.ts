@@ -18,6 +18,7 @@ import {
 } from "./execute.ts";
 import { AT_ONCE, ECHO } from "./intake.ts";
 import type { Entry, Journal, Line, Pending, Step } from "./journal.ts";
+import type { OpenQuestions } from "./open-questions.ts";
 import { type Sending, transactionOf } from "./outbox.ts";
 import type { Answering } from "./replies.ts";
 
@@ -36,6 +37,7 @@ export type RunningOptions = {
   readonly queue: Pick<KeyedQueue, "run">;
   readonly answering: Answering;
   readonly context: ExecuteContext;
+  readonly questions: Pick<OpenQuestions, "asked">;
   confirmation(): Pick<Confirmation, "ask">;
   track(work: Promise<void>): void;
   atMost(ms: number, work: Promise<unknown>): Promise<void>;
@@ -137,7 +139,7 @@ class Running {
     command: SwitchCommand,
     before: readonly Line[],
   ): Promise<Decided[]> {
-    const { context, journal } = this.#options;
+    const { context, journal, questions } = this.#options;
     const decided: Decided[] = before.map((line) => ({ line }));
     for (const [at, one] of eachOf(command).entries()) {
       const lines = decided.map(({ line }) => line);
@@ -145,6 +147,7 @@ class Running {
       const decision = await runSwitch(context, one, entry, (begun) =>
         journal.step(id, { state: "begun", begun, ...state }),
       );
+      if (decision.outcome === "which-toggle") questions.asked(one, entry);
       decided.push(this.#line(entry, decision));
     }
     return decided;
