@@ -2,6 +2,7 @@
 // Implements a chat room on this machine with the bot's own command code; its one user is whoever runs this.
 import { mkdirSync } from "node:fs";
 import { createAccess } from "../../server/bot/access.ts";
+import { isLastWord } from "../../server/bot/last-word.ts";
 import { createRunner } from "../../server/bot/runner.ts";
 import { openBotStore } from "../../server/bot/store.ts";
 import { openToggles } from "../../server/kubernetes/toggles.ts";
@@ -56,6 +57,14 @@ export const openChatRoom = async (options: {
     chat: {
       send: async (room, text, transaction) => {
         show({ answer: transaction, edited: false, text: typeof text === "string" ? text : text() });
+        return { room, id: transaction };
+      },
+      tell: async (room, news, transaction) => {
+        const text = news.text();
+        // Whoever types sees the last edit of the answer, which says the same.
+        if (text !== undefined && !isLastWord(transaction)) {
+          show({ answer: transaction, edited: false, text });
+        }
         return { room, id: transaction };
       },
       echo: async () => {},

@@ -54,6 +54,14 @@ export type Thread = {
 /** The text of a message, asked for when it is sent: it may have to wait, and would be old by then. */
 export type Text = string | (() => string);
 
+/** A message that has people notified. */
+export type News = {
+  /** Undefined where it is none any more, and nothing is to be sent. */
+  text(): string | undefined;
+  /** Full ids of those who are to be notified. */
+  readonly mentions: readonly string[];
+};
+
 /** What an answer is changed to; unless it is a text it is asked for when it is sent. */
 type Edit =
   | string
@@ -75,6 +83,8 @@ export type Chat = {
   send(room: string, text: Text, transaction: string, thread?: Thread): Promise<Answer>;
   /** The same for what is left out where the homeserver limits what the bot sends. */
   echo(room: string, text: string, transaction: string): Promise<void>;
+  /** Sends news to a room, after answers and before edits. Undefined where it was none any more. */
+  tell(room: string, news: News, transaction: string, thread?: Thread): Promise<Answer | undefined>;
   /** Reacts to an event with an emoji; it is left out in the same way. */
   react(to: Answer, emoji: string, transaction: string): Promise<void>;
   /** Replaces the text of an answer. */

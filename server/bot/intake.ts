@@ -82,6 +82,13 @@ const readCommand = (text: string, shared: boolean): Command => {
     : command;
 };
 
+/** What a message asks for; undefined where that is nothing of ours. */
+const commandIn = (options: IntakeOptions, message: Message): Command | undefined => {
+  const said = saidTo(options, message);
+  const completed = options.questions.answer(answerIn(options, message, said), message);
+  return completed ?? (said === undefined ? undefined : readCommand(said, !message.context.direct));
+};
+
 const entryOf = (
   { room, sender, sentAt, context: { direct, thread } }: Message,
   verb: Verb,
@@ -115,11 +122,9 @@ export const createIntake = (options: IntakeOptions, run: (pending: Pending) => 
     accept(message, { resumed }) {
       const { id, sender } = message;
       if (!access.mayTalk(sender)) return metrics.refused("not-allowed");
-      const said = saidTo(options, message);
-      const completed = questions.answer(answerIn(options, message, said), message);
-      if (said === undefined && completed === undefined) return;
+      const command = commandIn(options, message);
+      if (command === undefined) return;
       const now = clock.now();
-      const command = completed ?? readCommand(said ?? "", !message.context.direct);
       const { verb } = command;
       const entry = entryOf(message, verb, now);
       const why = whyNotRun(entry);

@@ -28,11 +28,15 @@ export const SentPatch = Type.Object({
 });
 export type SentPatch = Static<typeof SentPatch>;
 
-/** The Toggle whose progress an answer shows, from its generation after the switch until `endsAt` (ms since the epoch). */
+/**
+ * The Toggle whose progress an answer shows, from its generation after the switch until `endsAt` (ms since the epoch).
+ * `unchanged`: it was as it was asked for before, so that it is so again is no news.
+ */
 export const FollowedToggle = Type.Object({
   toggle: Type.String(),
   generation: Type.Integer(),
   endsAt: Type.Number(),
+  unchanged: Type.Optional(Type.Boolean()),
 });
 export type FollowedToggle = Static<typeof FollowedToggle>;
 
@@ -72,12 +76,16 @@ export const Step = Type.Union([
     lines: Type.Array(Line),
     toggle: Type.Optional(Type.String()),
   }),
-  /** The answer was sent and is edited as its Toggles change. `edits` counts those that may have been sent. */
+  /**
+   * The answer was sent and is edited as its Toggles change. `edits` counts those that may have been sent; `said`: the last word
+   * was.
+   */
   Type.Object({
     state: Type.Literal("answered"),
     answer: Type.String(),
     lines: Type.Array(Line),
     edits: Type.Integer(),
+    said: Type.Optional(Type.Boolean()),
   }),
   /** Not run, for being old or one of too many; the room is to be told. `command`: its verb and names, such as `stop web`. */
   Type.Object({ state: Type.Literal("missed"), command: Type.Optional(Type.String()) }),

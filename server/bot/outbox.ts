@@ -9,7 +9,7 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
 
 /** What is sent, for metrics and the log. */
-type SentPart = "echo" | "answer" | "edit" | "notice";
+type SentPart = "echo" | "answer" | "edit" | "notice" | "news";
 
 export type SendReport = {
   readonly part: SentPart;

@@ -3,18 +3,13 @@
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import { type Clock, createTimers } from "../time.ts";
-import type { Answer, Chat } from "./chat.ts";
-import type { FollowedToggle, Journal, Line } from "./journal.ts";
+import type { Answer, Chat, Thread } from "./chat.ts";
+import type { Journal, Line } from "./journal.ts";
+import { sayLastWord } from "./last-word.ts";
 import type { Sending } from "./outbox.ts";
 import { settledText, transactionOf } from "./outbox.ts";
-import { isSettled, overdueText, stateText } from "./state-text.ts";
+import { type Known, namesIn, type Sight, sightOfLines } from "./sight.ts";
 
-const MINUTE_MS = 60_000;
-/**
- * How long an answer is kept up to date at most: longer than the ten minutes after which a Deployment's controller says that it
- * gets no further (spec.progressDeadlineSeconds).
- */
-export const FOLLOWED_MS = 12 * MINUTE_MS;
 const BETWEEN_EDITS_MS = 1_000;
 /** A change that the watch did not tell is seen after this long. */
 const LOOK_MS = 5_000;
@@ -29,6 +24,11 @@ type Followed = {
   readonly lines: readonly Line[];
   /** Edits that may have been sent before; the next one has the number after it. */
   readonly edits: number;
+  /** Whether the last word may have been said before. */
+  readonly said: boolean;
+  /** Who asked, and is told the last word, in the thread where that was. */
+  readonly user: string;
+  readonly thread?: Thread;
   /** The text that the answer has, where that is known. */
   readonly shown?: string;
   /** Whether the user may still see the Toggle. */
@@ -48,19 +48,17 @@ export type Progress = {
 export type ProgressOptions = {
   readonly toggles: Pick<Toggles, "find" | "state" | "subscribe">;
   readonly clock: Clock;
-  readonly chat: Pick<Chat, "edit">;
+  readonly chat: Pick<Chat, "edit" | "tell">;
   readonly sending: Sending;
   readonly journal: Pick<Journal, "step">;
   /** Takes work under way, which may fail. */
   track(work: Promise<void>): void;
 };
 
-/** The text that an answer should have, and whether it is the last one. */
-type Sight = { readonly text: string; readonly last: boolean };
-
 type Follower = {
   readonly followed: Followed;
   edits: number;
+  said: boolean;
   shown: string | undefined;
   /** The newest, until it was sent. */
   next: Sight | undefined;
@@ -70,58 +68,6 @@ type Follower = {
   busy: boolean;
   editedAt: number;
 };
-
-/** What there is to say of `toggle`, which is followed; undefined where what is known is older than the switch. */
-const sightOf = (
-  following: FollowedToggle,
-  toggle: Toggle | undefined,
-  { current, now }: { current: boolean; now: number },
-): Sight | undefined => {
-  const over = now >= following.endsAt;
-  const name = following.toggle;
-  if (toggle === undefined) {
-    if (current) return { text: `${name} was deleted.`, last: true };
-    return over
-      ? { text: `I don't know what became of ${name}; see status ${name}.`, last: true }
-      : undefined;
-  }
-  const { generation = 0 } = toggle.metadata;
-  const text = stateText(toggle, now);
-  if (generation > following.generation) return { text: `Changed again since. ${text}`, last: true };
-  if (generation === following.generation && isSettled(toggle, now)) return { text, last: true };
-  if (over) {
-    const minutes = Math.floor((now - following.endsAt + FOLLOWED_MS) / MINUTE_MS);
-    return { text: overdueText(toggle, now, minutes), last: true };
-  }
-  return generation < following.generation ? undefined : { text, last: false };
-};
-
-/** A Toggle that is newer than the watch's; undefined where it was deleted. */
-type Known = { readonly name: string; readonly toggle: Toggle | undefined };
-
-/** What there is to say of all that an answer is about. */
-const sightOfLines = (
-  lines: readonly Line[],
-  { toggles, clock }: Pick<ProgressOptions, "toggles" | "clock">,
-  known?: Known,
-): Sight | undefined => {
-  const asOf = { current: toggles.state().ok, now: clock.now() };
-  const sights = lines.map(({ text, following }): Sight | undefined => {
-    if (following === undefined) return { text, last: true };
-    const { toggle: name } = following;
-    return sightOf(following, known?.name === name ? known.toggle : toggles.find(name), asOf);
-  });
-  // Of those that nothing newer is known of, it says what it has said.
-  const isNew = lines.some(({ following }, at) => following !== undefined && sights[at] !== undefined);
-  if (!isNew) return undefined;
-  return {
-    text: sights.map((sight, at) => sight?.text ?? lines[at]?.text ?? "").join("\n"),
-    last: sights.every((sight) => sight?.last === true),
-  };
-};
-
-const namesIn = (lines: readonly Line[]): string[] =>
-  lines.flatMap(({ following }) => (following === undefined ? [] : [following.toggle]));
 
 /** Edits answers: each at most once a second, to what is newest then. */
 class Editing {
@@ -156,6 +102,7 @@ class Editing {
   }
 
   async #edit(follower: Follower): Promise<void> {
+    if (!(await this.#sayLastWord(follower))) return;
     if (follower.next?.text === follower.shown) follower.sent = follower.next;
     else if (!(await this.#send(follower))) return;
     const { next, sent } = follower;
@@ -166,15 +113,42 @@ class Editing {
     this.pump(follower);
   }
 
+  /** The last word, where that is to be said now. False: nothing more is to be sent. */
+  async #sayLastWord(follower: Follower): Promise<boolean> {
+    const { followed, edits, shown, said } = follower;
+    const { id, answer, user, thread } = followed;
+    const news = () => (follower.next?.last === true ? follower.next.news : undefined);
+    // Where the answer said it at once, it has been told.
+    const isTold = edits === 0 && follower.next?.text === shown;
+    if (said || isTold || news() === undefined) return true;
+    const to = { id, room: answer.room, user, ...(thread !== undefined && { thread }) };
+    if (!(await sayLastWord(this.#options, to, news)) || this.#work.closed) return false;
+    follower.said = true;
+    if (this.#options.sending.isRefused(answer.room)) {
+      this.finish(follower);
+      return false;
+    }
+    this.#note(follower);
+    return true;
+  }
+
+  /** Writes down what was sent, or may be next. */
+  #note({ followed, edits, said }: Follower): void {
+    const { id, answer, lines } = followed;
+    this.#options.journal.step(id, {
+      ...{ state: "answered", answer: answer.id, lines: [...lines], edits },
+      ...(said && { said }),
+    });
+  }
+
   /** False: nothing more is to be sent. */
   async #send(follower: Follower): Promise<boolean> {
-    const { clock, chat, sending, journal } = this.#options;
-    const { id, answer, lines } = follower.followed;
+    const { clock, chat, sending } = this.#options;
+    const { id, answer } = follower.followed;
     // Counted first: after a kill the same number must not carry another text, which the server would drop.
     follower.edits += 1;
-    const { edits } = follower;
-    journal.step(id, { state: "answered", answer: answer.id, lines: [...lines], edits });
-    const transaction = transactionOf(id, `edit-${edits}`);
+    this.#note(follower);
+    const transaction = transactionOf(id, `edit-${follower.edits}`);
     const what = { part: "edit", room: answer.room, forMs: EDIT_FOR_MS } as const;
     const settled = settledText(() => {
       follower.sent = follower.next;
@@ -244,9 +218,9 @@ class FollowedAnswers implements Progress {
 
   follow(followed: Followed): void {
     const { toggles } = this.#options;
-    const { id, lines, edits, shown } = followed;
+    const { id, lines, edits, said, shown } = followed;
     const follower = {
-      ...{ followed, edits, shown, next: undefined, sent: undefined },
+      ...{ followed, edits, said, shown, next: undefined, sent: undefined },
       ...{ busy: false, editedAt: -Infinity },
     };
     this.#followers.set(id, follower);

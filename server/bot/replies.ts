@@ -11,8 +11,9 @@ import type { Decision } from "./execute.ts";
 import type { Entry, FollowedToggle, Journal, Line, Step } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { type Sending, type SettledText, settledText, transactionOf } from "./outbox.ts";
-import { FOLLOWED_MS, type Progress } from "./progress.ts";
-import { isSettled } from "./state-text.ts";
+import type { Progress } from "./progress.ts";
+import { FOLLOWED_MS } from "./sight.ts";
+import { isAsAsked, isSettled } from "./state-text.ts";
 import { visibleTo } from "./toggle-choice.ts";
 
 const ANSWER_FOR_MS = 3_600_000;
@@ -63,10 +64,12 @@ const REFRESHED: Readonly<
 };
 
 /** What an answer about a switch follows from now on; undefined where nothing is to come. */
-const followingOf = (switched: Toggle, now: number): FollowedToggle | undefined => {
+const followingOf = (verb: string, switched: Toggle, now: number): FollowedToggle | undefined => {
   if (isSettled(switched, now)) return undefined;
   const { name, generation = 0 } = switched.metadata;
-  return { toggle: name, generation, endsAt: now + FOLLOWED_MS };
+  // A restart replaces what is running.
+  const unchanged = verb !== "restart" && isAsAsked(switched, now);
+  return { toggle: name, generation, endsAt: now + FOLLOWED_MS, ...(unchanged && { unchanged }) };
 };
 
 const textOf = ({ lines }: Pick<Decided, "lines">): string => lines.map(({ text }) => text).join("\n");
@@ -74,15 +77,21 @@ const textOf = ({ lines }: Pick<Decided, "lines">): string => lines.map(({ text 
 export const createAnswering = (options: AnsweringOptions): Answering => {
   const { chat, access, clock, journal, sending, progress, metrics, logger } = options;
 
-  const follow: Answering["follow"] = (id, { room, sender }, { answer, lines, edits }, shown) =>
+  const follow: Answering["follow"] = (id, entry, { answer, lines, edits, said = false }, shown) => {
+    const { room, sender } = entry;
+    const thread = threadOf(id, entry);
     progress.follow({
       id,
       answer: { room, id: answer },
       lines,
       edits,
+      said,
+      user: sender,
+      ...(thread !== undefined && { thread }),
       ...(shown !== undefined && { shown }),
       mayUse: (toggle) => access.mayUse(toggle, { sender, room }),
     });
+  };
 
   /** An answer may have to wait for long: it then says how its Toggle is by then. */
   const newestText = (decided: Decided) => {
@@ -111,7 +120,7 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
     line(entry, { outcome, text, toggle, switched }) {
       const { verb, room, sender, sentAt } = entry;
       const now = clock.now();
-      const following = switched && followingOf(switched, now);
+      const following = switched && followingOf(verb, switched, now);
       const named = toggle === undefined ? {} : { toggle };
       metrics.command(verb, outcome);
       if (switched !== undefined) metrics.patched(now - sentAt);

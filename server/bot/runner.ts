@@ -90,6 +90,11 @@ const keeping = (chat: Chat, own: OwnMessages): Chat => ({
     if (thread !== undefined) own.keep(thread.root);
     return sent;
   },
+  async tell(room, news, transaction, thread) {
+    const sent = await chat.tell(room, news, transaction, thread);
+    if (sent !== undefined) own.keep(sent.id);
+    return sent;
+  },
 });
 
 /** A room in which the bot may not speak is told of once, until it may again. */

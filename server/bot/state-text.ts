@@ -67,6 +67,13 @@ export const isSettled = (toggle: Toggle, now: number): boolean => {
   return status.phase !== "Starting" && status.phase !== "Stopping";
 };
 
+/** Whether the Deployment is what the spec says, on or off, as far as the spec of now or of just before it was seen. */
+export const isAsAsked = (toggle: Toggle, now: number): boolean => {
+  const { phase, desiredReplicas = 0, observedGeneration = 0 } = previousStatus(toggle);
+  if (observedGeneration < (toggle.metadata.generation ?? 0) - 1) return false;
+  return isOn(toggle, now) ? phase === "Running" && desiredReplicas > 0 : phase === "Off";
+};
+
 /** spec.until has passed, and the status does not know it yet. */
 const isExpiring = (toggle: Toggle, { desiredReplicas = 0 }: ToggleStatus, now: number): boolean =>
   desiredReplicas > 0 && !isOn(toggle, now);

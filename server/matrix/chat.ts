@@ -85,6 +85,19 @@ export const createChat = (options: ChatOptions): Chat => {
       if (id === undefined) throw new Error("an answer was left out");
       return { room, id };
     },
+    async tell(room, { text, mentions }, transaction, thread) {
+      const id = await run(
+        room,
+        () => URGENCY.news,
+        async () => {
+          const newest = text();
+          if (newest === undefined) return { value: "" };
+          const content = { ...mention(newest, mentions), ...(thread !== undefined && inThread(thread)) };
+          return message(room, content, transaction);
+        },
+      );
+      return id === undefined || id === "" ? undefined : { room, id };
+    },
     async echo(room, text, transaction) {
       await run(
         room,
@@ -142,6 +155,25 @@ const limitOf = (fault: MatrixFault): number | undefined => {
  * https://spec.matrix.org/latest/client-server-api/#user-and-room-mentions
  */
 const notice = (text: string) => ({ msgtype: "m.notice", body: text, "m.mentions": {} });
+
+const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const html = (text: string): string =>
+  text.replaceAll(/[&<>"]/g, (character) => HTML[character] ?? "").replaceAll("\n", "<br>");
+
+const pill = (user: string): string =>
+  `<a href="https://matrix.to/#/${encodeURIComponent(user)}">${html(user)}</a>`;
+
+/**
+ * A message that notifies `users`. It is no notice: the rule .m.rule.suppress_notices comes before the one for mentions, and
+ * would keep it from them. https://spec.matrix.org/latest/client-server-api/#predefined-rules
+ */
+const mention = (text: string, users: readonly string[]) => ({
+  msgtype: "m.text",
+  body: `${users.join(", ")}: ${text}`,
+  format: "org.matrix.custom.html",
+  formatted_body: `${users.map(pill).join(", ")}: ${html(text)}`,
+  "m.mentions": { user_ids: users },
+});
 
 /** https://spec.matrix.org/latest/client-server-api/#threading; clients without threads show a reply. */
 const inThread = ({ root, after }: Thread) => ({

@@ -5,7 +5,7 @@ import type { Sleep } from "../time.ts";
 import { RequestFailed } from "./request-failed.ts";
 
 /** The more urgent first. */
-export const URGENCY = { answer: 0, lastEdit: 1, edit: 2, optional: 3 } as const;
+export const URGENCY = { answer: 0, news: 1, lastEdit: 2, edit: 3, optional: 4 } as const;
 type Urgency = (typeof URGENCY)[keyof typeof URGENCY];
 
 /** What a try came to: what was sent, or for how long the homeserver wants to be left alone (milliseconds from now). */
@@ -161,6 +161,6 @@ class Order implements SendOrder {
   }
 }
 
-/** Answers as they came; of the edits the newest first, whose answers people look at. */
+/** Answers and news as they came; of the edits the newest first, whose answers people look at. */
 const inTurn = (urgency: Urgency, a: Waiting, b: Waiting): number =>
-  urgency === URGENCY.answer ? a.place - b.place : b.place - a.place;
+  urgency <= URGENCY.news ? a.place - b.place : b.place - a.place;

@@ -26,6 +26,8 @@ t.test("the conversation is what the bot answers", async (t) => {
     if (who === "you") {
       runner.accept(world.message(text), { resumed: false });
       await world.pass(0);
+    } else if (text.startsWith("@")) {
+      t.equal(`${world.told.at(-1)?.mentions}: ${world.told.at(-1)?.text}`, text);
     } else if (who === "bot") t.equal(world.said.at(-1)?.text, text);
     else {
       world.becomes("web", / is off/.test(text) ? "Off" : / is starting/.test(text) ? "Starting" : "Running");

@@ -149,6 +149,7 @@ export const play = async (
     ...sent.flatMap((one) => faultsOf(world, one)),
     ...orderFaults(world, sent),
     ...countFaults(world, sent),
+    ...newsFaults(world, sent),
     ...leftOver(world),
   ];
   return { faults, points: played.points, world };
@@ -206,6 +207,16 @@ const countFaults = (world: World, sent: readonly Sent[]): string[] => {
     ...(new Set(transactions).size === transactions.length ? [] : ["shown twice"]),
   ];
 };
+
+/** What was told to people that is not the one last word on a switch that took effect. */
+const newsFaults = ({ told, effects }: World, sent: readonly Sent[]): string[] =>
+  told.flatMap(({ text, room, mentions, transaction }, place) => {
+    const one = sent.find(({ message }) => transaction === transactionOf(message.id, "last"));
+    const isTo = one?.message.room === room && mentions.join() === one.message.sender;
+    const isOnce = told.findIndex((other) => other.transaction === transaction) === place;
+    const isNews = one !== undefined && effects.includes(one.reason) && !/Changed again/.test(text);
+    return isTo && isOnce && isNews ? [] : [`no last word: ${text}`];
+  });
 
 /** What is on the disk although nothing is to be done any more. */
 const leftOver = ({ disk }: World): string[] =>

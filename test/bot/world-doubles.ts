@@ -132,8 +132,26 @@ export const chatOf = (state: WorldState, outside: Outside): Chat => {
     if (one === undefined) throw new Error("it was sent");
     return { room, id: one.id };
   };
+  const tell: Chat["tell"] = async (room, news, transaction, thread) => {
+    const text = news.text();
+    if (text === undefined) return undefined;
+    const { told } = state;
+    await homeserver(() => {
+      if (told.some((one) => one.transaction === transaction)) return;
+      const where = thread === undefined ? {} : { thread: thread.root };
+      const { mentions } = news;
+      told.push({
+        ...{ id: `$news${told.length}`, room, text, mentions, transaction },
+        ...where,
+        step: state.nextStep(),
+      });
+    });
+    const id = told.find((one) => one.transaction === transaction)?.id;
+    return id === undefined ? undefined : { room, id };
+  };
   return {
     send,
+    tell,
     echo: async (...message) => void (await send(...message)),
     react: ({ id }, emoji) => homeserver(() => void state.reactions.set(id, emoji)),
     edit: (answer, edit, transaction) => {

@@ -17,6 +17,9 @@ export type Said = {
   step: number;
 };
 
+/** A message of the bot that mentions people. */
+export type Told = Omit<Said, "edits"> & { mentions: readonly string[] };
+
 /** Whether a process has not been killed yet. */
 export type Life = { alive: boolean };
 
@@ -44,6 +47,8 @@ export class WorldState {
   /** The order of effects and of what was said. */
   readonly effectSteps: number[] = [];
   readonly said: Said[] = [];
+  /** The news among what was said. */
+  readonly told: Told[] = [];
   /** The emoji with which the bot reacted, by message. */
   readonly reactions = new Map<string, string>();
   /** The transactions of edits that the homeserver has taken. */

@@ -71,6 +71,7 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
     effectTimes,
     effectSteps,
     said,
+    told: state.told,
     reactions,
     mood,
     commands,

@@ -109,6 +109,36 @@ t.test("an answer stays in its thread, and a reaction is not encrypted", async (
   t.same(steps, ["PUT m.room.message/t1", "PUT m.reaction/t2"]);
 });
 
+t.test("news mentions people, as a message that notifies them, and cites nothing as HTML", async (t) => {
+  const { chat, contents } = setUp([sent("$1")], { isEncrypted: async () => false });
+  const news = { text: () => "web is <off> & @room\nreally", mentions: ["@alice:example.org"] };
+  t.same(await chat.tell("!a", news, "t1", { root: "$root", after: "$asked" }), { room: "!a", id: "$1" });
+  t.same(contents, [
+    {
+      msgtype: "m.text",
+      body: "@alice:example.org: web is <off> & @room\nreally",
+      format: "org.matrix.custom.html",
+      formatted_body:
+        '<a href="https://matrix.to/#/%40alice%3Aexample.org">@alice:example.org</a>: web is &lt;off&gt; &amp; @room<br>really',
+      "m.mentions": { user_ids: ["@alice:example.org"] },
+      "m.relates_to": {
+        rel_type: "m.thread",
+        event_id: "$root",
+        is_falling_back: true,
+        "m.in_reply_to": { event_id: "$asked" },
+      },
+    },
+  ]);
+});
+
+t.test("what is no news any more when its turn comes is not sent", async (t) => {
+  const { chat, steps } = setUp([limit(700), sent("$1")], { isEncrypted: async () => false });
+  const texts = ["web is off", undefined];
+  const sentNews = await chat.tell("!a", { text: () => texts.shift(), mentions: ["@a:b"] }, "t1");
+  t.equal(sentNews, undefined);
+  t.same(steps, ["PUT m.room.message/t1", "wait 700"]);
+});
+
 const plain = { isEncrypted: async () => false };
 const rows: [string, MatrixAnswer[], string[], string][] = [
   [

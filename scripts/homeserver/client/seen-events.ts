@@ -28,6 +28,7 @@ type Sought = {
   readonly from?: string;
   /** The whole text, or what it matches. */
   readonly text?: string | RegExp;
+  readonly mention?: boolean;
   readonly where?: (event: SeenEvent) => boolean;
   readonly seconds?: number;
 };
@@ -37,7 +38,7 @@ export type SeenEvents = {
   inRoom(room: string): readonly SeenEvent[];
   /**
    * The next readable message, not an edit, that fits and was not handed out by this call before; one that came already
-   * counts. @throws Error saying what was seen instead, when its time is over
+   * counts. One that mentions this user counts where `mention` says so, and then no other. @throws Error saying what was seen instead, when its time is over
    */
   nextMessage(sought?: Sought): Promise<SeenEvent>;
   /** The texts of a message: as it was sent, then one for each of its sender's edits. */
@@ -81,6 +82,12 @@ const fits = (text: string | undefined, wanted: string | RegExp | undefined): bo
   wanted === undefined ||
   (text !== undefined && (typeof wanted === "string" ? text === wanted : wanted.test(text)));
 
+const mentions = ({ content }: SeenEvent, user: string | null): boolean => {
+  const named = content["m.mentions"];
+  const users = typeof named === "object" && named !== null && "user_ids" in named ? named.user_ids : [];
+  return Array.isArray(users) && users.includes(user);
+};
+
 /** Starts to keep what `client` sees; to be called before the client is started. */
 export const keepSeenEvents = (client: MatrixClient): SeenEvents => {
   const events: MatrixEvent[] = [];
@@ -117,7 +124,7 @@ export const keepSeenEvents = (client: MatrixClient): SeenEvents => {
 
   return {
     inRoom: (room) => events.map(seen).filter((event) => event.room === room),
-    nextMessage: ({ room, from, text, where = () => true, seconds } = {}) =>
+    nextMessage: ({ room, from, text, mention = false, where = () => true, seconds } = {}) =>
       until(
         `a message${from === undefined ? "" : ` of ${from}`}${text === undefined ? "" : ` with ${text}`}`,
         () => {
@@ -131,6 +138,7 @@ export const keepSeenEvents = (client: MatrixClient): SeenEvents => {
                 (room === undefined || event.room === room) &&
                 (from === undefined || event.sender === from) &&
                 fits(event.text, text) &&
+                mentions(event, client.getUserId()) === mention &&
                 where(event),
             );
           if (found !== undefined) taken.add(found.id);

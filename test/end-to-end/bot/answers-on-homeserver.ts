@@ -23,7 +23,7 @@ export type OwnEvents = {
   readonly answers: readonly string[];
   /** How many answers a command, by its event id, has. */
   answersTo(command: string): number;
-  /** Transactions that are neither an answer nor an edit of one. */
+  /** Transactions that are neither an answer, nor an edit of one, nor a last word. */
   readonly others: readonly string[];
 };
 
@@ -54,6 +54,8 @@ export const answersOnHomeserver = async (
     answers: answers.map(({ id }) => id),
     answersTo: (command) =>
       answers.filter(({ transaction }) => transaction === transactionOf(command, "answer")).length,
-    others: sent.flatMap(({ transaction }) => (/-(answer|edit-\d+)$/.test(transaction) ? [] : [transaction])),
+    others: sent.flatMap(({ transaction }) =>
+      /-(answer|edit-\d+|last)$/.test(transaction) ? [] : [transaction],
+    ),
   };
 };

@@ -22,7 +22,7 @@ export type AliceTalk = {
   probe(seconds: number): Promise<SeenEvent>;
   /** All messages of the bot, edits included, read or not. */
   ofBot(): readonly SeenEvent[];
-  /** Without the edits. */
+  /** Without the edits, and without the last words on switches. */
   answers(): readonly SeenEvent[];
   /** Waits until there are as many answers as commands. */
   allAnswered(seconds: number): Promise<void>;
@@ -42,7 +42,7 @@ export const converse = ({ alice, account }: Scene, room: () => string): AliceTa
   const commands: Command[] = [];
   const ofBot = () =>
     alice.inRoom(room()).filter(({ sender, type }) => sender === account.userId && type !== "m.room.member");
-  const answers = () => ofBot().filter(({ edits }) => edits === undefined);
+  const answers = () => ofBot().filter(({ edits, kind }) => edits === undefined && kind !== "m.text");
   const send = async (kind: CommandKind): Promise<Command> => {
     const marker = `marker-${commands.length + 1}`;
     // Others may be sent before this one is; it has its place and its number.

@@ -28,12 +28,14 @@ const saysOn = (text: string): boolean => {
   throw new Error(`what is this? ${text}`);
 };
 
-/** What the bot said of web in a room, edits included, and when the homeserver had it. */
+/** What the bot said of web in a room, edits and last words included, and when the homeserver had it. */
 const notices = (user: User, room: string, bot: string): { at: number; text: string }[] =>
   user.inRoom(room).flatMap(({ id, sender, kind, text = "" }) => {
     const at = user.client.getRoom(room)?.findEventById(id)?.getTs();
     if (at === undefined) throw new Error(`the client has lost ${id}`);
-    return sender === bot && kind === "m.notice" && !text.startsWith("🦞") ? [{ at, text }] : [];
+    return sender === bot && (kind === "m.notice" || kind === "m.text") && !text.startsWith("🦞")
+      ? [{ at, text }]
+      : [];
   });
 
 const LINES = [
