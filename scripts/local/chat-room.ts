@@ -2,6 +2,7 @@
 // Implements a chat room on this machine with the bot's own command code; its one user is whoever runs this.
 import { mkdirSync } from "node:fs";
 import { createAccess } from "../../server/bot/access.ts";
+import type { Message } from "../../server/bot/chat.ts";
 import { isLastWord } from "../../server/bot/last-word.ts";
 import { createRunner } from "../../server/bot/runner.ts";
 import { openBotStore } from "../../server/bot/store.ts";
@@ -97,8 +98,11 @@ export const openChatRoom = async (options: {
   return {
     async say(text) {
       messages += 1;
-      const context = { direct: true, names: [], mentioned: false };
-      const message = { id: `$${messages}`, room: ROOM, sender: USER, text, sentAt: Date.now(), context };
+      const message: Message = {
+        ...{ id: `$${messages}`, room: ROOM, sender: USER, text, sentAt: Date.now() },
+        authorship: "plain",
+        context: { direct: true, names: [], mentioned: false },
+      };
       runner.accept(message, { resumed: false });
       await runner.idle();
     },

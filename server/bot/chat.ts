@@ -9,6 +9,12 @@ import type { BotStore } from "./store.ts";
 /** What joining a chat needs of the bot's configuration. */
 export type ChatConfig = Pick<BotConfig, "matrix" | "crypto" | "allowedUsers" | "trust">;
 
+/**
+ * What vouches for the sender of an event. `plain`: the homeserver alone, in a room that is not encrypted. `proven`: a device
+ * that is signed by the user's identity, the one that was pinned or accepted. `unproven`: nothing, in an encrypted room.
+ */
+export type Authorship = "plain" | "proven" | "unproven";
+
 /** A text message that somebody wrote; edits, notices and the bot's own messages never become one. */
 export type Message = {
   /** Unique and the same each time the message is delivered: Matrix's event id. */
@@ -20,6 +26,7 @@ export type Message = {
   readonly text: string;
   /** Milliseconds since the epoch, by the homeserver's clock. */
   readonly sentAt: number;
+  readonly authorship: Authorship;
   readonly context: MessageContext;
 };
 
@@ -38,7 +45,16 @@ export type MessageContext = {
 };
 
 /** A message that was not read. */
-export type UnreadMessage = Omit<Message, "text" | "context">;
+export type UnreadMessage = Omit<Message, "text" | "authorship" | "context">;
+
+/** Who reacted to an event. */
+export type Reaction = {
+  /** Of the reaction itself. */
+  readonly id: string;
+  readonly room: string;
+  readonly sender: string;
+  readonly authorship: Authorship;
+};
 
 /** An answer that was sent; it can be edited. `id` is its event id. */
 export type Answer = { readonly room: string; readonly id: string };
@@ -140,7 +156,9 @@ export type IncomingHandlers = {
   /** Somebody reacted to the event `answer` with 🔄 or 🔁. */
   onRefresh(answer: string, by: { readonly room: string; readonly sender: string }): void;
   /** Somebody reacted to the event `question` with 👍. */
-  onConfirm(question: string, by: { readonly room: string; readonly sender: string }): void;
+  onConfirm(question: string, by: Reaction): void;
+  /** The event `id` was redacted: its writer, a moderator or the homeserver has taken it back. */
+  onRedacted(room: string, id: string): void;
   /** Messages of a room were left out by a sync and can't be read, or are too many; `id` is the same each time. */
   onUnreadGap(room: string, id: string): void;
   /** The bot left a room, or was removed from it. */

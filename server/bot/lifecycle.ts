@@ -80,6 +80,7 @@ const handlersFor = (
     },
     onConfirm: (question, source) => runner().confirm(question, source),
     onRefresh: (answer, source) => void runner().refresh(answer, source),
+    onRedacted: () => {},
     onUnreadGap(room, id) {
       logger.warn({ room }, "messages of a room were left out by the homeserver, and are not all read");
       runner().unread(room, id);

@@ -16,7 +16,7 @@ export type ClientOptions = {
   homeserver: string;
   exchange: HttpExchange;
   requests: AuthorizedRequests;
-  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "isUserId">;
+  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "isProven" | "isUserId">;
   /** Full ids of those who are in a room. */
   members: (room: string) => Promise<string[]>;
   logger: Pick<Logger, "debug" | "warn">;
@@ -128,6 +128,7 @@ export const createClient = async (options: ClientOptions): Promise<BotClient> =
     },
     encrypt: (room, type, content) => translated(crypto.encryptRoomEvent(room, type, content)),
     verdict: encryption.verdict,
+    isProven: encryption.isProven,
     async settings(room) {
       const settings: unknown = await encryption.storage.getRoom(room);
       return Settings.Check(settings) ? settings : undefined;

@@ -39,7 +39,7 @@ export type MatrixConnectionOptions = {
   openSession: (forgetDevice: () => void) => Promise<OpenedSession>;
   store: BotStore;
   /** From openEncryption, for this session's device. */
-  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "isUserId" | "abandon">;
+  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "isProven" | "isUserId" | "abandon">;
   mayTalk: (user: string) => boolean;
   /** Ends the start: what is being asked of the homeserver then. After the start it means nothing. */
   starting?: AbortSignal;

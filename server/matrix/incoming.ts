@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes a sync in order: rooms and room keys first, then the messages, each of which goes to exactly one handler.
-import type { IncomingHandlers, Message, MessageContext, RefusalReason, UnreadMessage } from "../bot/chat.ts";
+import type {
+  Authorship,
+  IncomingHandlers,
+  Message,
+  MessageContext,
+  RefusalReason,
+  UnreadMessage,
+} from "../bot/chat.ts";
 import { localpartOf } from "../config/matrix.ts";
 import type { Invitations } from "./invitations.ts";
 import type { LateKeys, Undecrypted } from "./late-keys.ts";
-import { isEdit, reactionOf, relationsOf, textOf } from "./message-event.ts";
+import { isEdit, reactionOf, redactedBy, relationsOf, textOf } from "./message-event.ts";
 import type { MessageReplays } from "./message-replays.ts";
 import type { RoomEncryption } from "./room-encryption.ts";
 import type { RoomUpgrades } from "./room-upgrades.ts";
@@ -30,6 +37,9 @@ export type Incoming = {
 
 /** An event of a room. `resumed`: see onMessage. */
 type Received = { readonly room: string; readonly event: TimelineEvent; readonly resumed: boolean };
+
+/** One whose content can be read. */
+type Opened = Received & { readonly authorship: Authorship };
 
 /** `unread`: names a gap before its events. */
 type Timeline = { room: string; events: readonly unknown[]; unread?: string };
@@ -122,15 +132,27 @@ const takeTimeline = async (
 };
 
 const takeEvent = async (options: IncomingOptions, one: Received): Promise<void> => {
-  const { userId, rooms, mayTalk, handlers } = options;
+  const { userId, handlers } = options;
   const { room, event } = one;
   if (event.sender === userId || event.state_key !== undefined) return;
-  if (event.type === "m.room.encrypted") await takeEncrypted(options, one);
+  if (event.type === "m.room.encrypted") return takeEncrypted(options, one);
+  if (event.type === "m.room.redaction") {
+    const redacted = redactedBy(event);
+    if (redacted !== undefined) handlers.onRedacted(room, redacted);
+  } else if (event.type === "m.room.message" || event.type === "m.reaction") await takeClear(options, one);
+};
+
+/** What came unencrypted. In an encrypted room it is no message. */
+const takeClear = async (options: IncomingOptions, one: Received): Promise<void> => {
+  const { rooms, mayTalk, handlers } = options;
+  const { room, event } = one;
   // Of the others it is not asked: a room that the homeserver can't tell of would else stop the bot at any member's word.
-  else if (event.type === "m.room.message" && mayTalk(event.sender) && (await rooms.isEncrypted(room))) {
-    const message = await messageOf(options, one);
-    if (message !== undefined) handlers.onPlainText(message);
-  } else await deliver(options, one);
+  const isKnown = mayTalk(event.sender);
+  const isMisplaced = isKnown && (await rooms.isEncrypted(room));
+  const opened: Opened = { ...one, authorship: isKnown && !isMisplaced ? "plain" : "unproven" };
+  if (!isMisplaced || event.type === "m.reaction") return deliver(options, opened);
+  const message = await messageOf(options, opened);
+  if (message !== undefined) handlers.onPlainText(message);
 };
 
 const takeEncrypted = async (options: IncomingOptions, one: Undecrypted): Promise<void> => {
@@ -149,15 +171,19 @@ const decrypted = async (
   const { crypto, replays, mayTalk, handlers } = options;
   const clear = await crypto.decrypt(room, event);
   if (clear === undefined) return false;
-  const opened = { ...clear, content: related(clear.content, event.content) };
+  const isProven = crypto.isProven(event.event_id, event.sender);
+  const opened: Opened = {
+    ...{ room, resumed, authorship: isProven ? "proven" : "unproven" },
+    event: { ...clear, content: related(clear.content, event.content) },
+  };
   const verdict = crypto.verdict(event.event_id, event.sender);
   const refuse = async (reason: RefusalReason): Promise<void> => {
-    const message = await messageOf(options, { room, event: opened });
+    const message = await messageOf(options, opened);
     if (message !== undefined) handlers.onRefused(message, reason);
   };
   if (!verdict.obey) await refuse(verdict.reason);
   else if (mayTalk(event.sender) && replays.isReplay(event)) await refuse("replayed");
-  else await deliver(options, { room, event: opened, resumed });
+  else await deliver(options, opened);
   return true;
 };
 
@@ -171,27 +197,28 @@ const related = (
 };
 
 /** Text or a reaction, in a room that is not encrypted or out of an event that was. */
-const deliver = async (options: IncomingOptions, { room, event, resumed }: Received): Promise<void> => {
+const deliver = async (options: IncomingOptions, opened: Opened): Promise<void> => {
   const { handlers } = options;
+  const { room, event, resumed, authorship } = opened;
   if (event.type === "m.reaction") {
     const { to, kind } = reactionOf(event.content) ?? {};
-    const by = { room, sender: event.sender };
+    const by = { id: event.event_id, room, sender: event.sender, authorship };
     if (to !== undefined && kind === "refresh") handlers.onRefresh(to, by);
     else if (to !== undefined) handlers.onConfirm(to, by);
   }
-  const message = await messageOf(options, { room, event });
+  const message = await messageOf(options, opened);
   if (message !== undefined) handlers.onMessage(message, { resumed });
 };
 
 /** Undefined where the event is no text. */
 const messageOf = async (
   options: IncomingOptions,
-  { room, event }: Pick<Received, "room" | "event">,
+  { room, event, authorship }: Opened,
 ): Promise<Message | undefined> => {
   const { event_id: id, sender, origin_server_ts: sentAt, content } = event;
   const text = event.type === "m.room.message" ? textOf(content) : undefined;
   if (text === undefined) return undefined;
-  return { id, room, sender, text, sentAt, context: await contextOf(options, { room, event }) };
+  return { id, room, sender, text, sentAt, authorship, context: await contextOf(options, { room, event }) };
 };
 
 const contextOf = async (

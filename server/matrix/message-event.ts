@@ -34,10 +34,20 @@ const Mentions = compileSchema(
   Type.Object({ "m.mentions": Type.Object({ user_ids: Type.Array(Type.Unknown()) }) }),
 );
 
+const Redacts = compileSchema(Type.Object({ redacts: Type.String() }));
 const Relates = compileSchema(Type.Object({ "m.relates_to": Type.Record(Type.String(), Type.Unknown()) }));
 const Reply = compileSchema(Type.Object({ event_id: Type.String() }));
 
 type Content = Readonly<Record<string, unknown>>;
+
+/** Id of the event that a redaction takes back. https://spec.matrix.org/latest/client-server-api/#mroomredaction */
+export const redactedBy = ({
+  redacts,
+  content,
+}: {
+  redacts?: string;
+  content: Content;
+}): string | undefined => (Redacts.Check(content) ? content.redacts : redacts);
 
 /**
  * Whom a message mentions and what it answers. In a thread every message says that it replies to the one before, unless it is

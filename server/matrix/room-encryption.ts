@@ -17,6 +17,8 @@ export type RoomEncryption = {
   encrypt(room: string, type: string, content: object): Promise<unknown>;
   /** Whether a decrypted event is to be obeyed. */
   verdict(eventId: string, sender: string): { obey: true } | { obey: false; reason: RefusalReason };
+  /** Whether it is certain that `sender` wrote a decrypted event. */
+  isProven(eventId: string, sender: string): boolean;
   settings(room: string): Promise<EncryptionSettings | undefined>;
   keepSettings(room: string, settings: EncryptionSettings): Promise<void>;
   /** See Encryption.flush. */

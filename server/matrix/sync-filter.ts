@@ -4,7 +4,13 @@
 /** State that says who gets keys, whether and how a room is encrypted, and which room has taken its place. */
 const STATE_TYPES = ["m.room.member", "m.room.encryption", "m.room.history_visibility", "m.room.tombstone"];
 
-const TIMELINE_TYPES = ["m.room.message", "m.room.encrypted", "m.reaction", ...STATE_TYPES];
+const TIMELINE_TYPES = [
+  "m.room.message",
+  "m.room.encrypted",
+  "m.reaction",
+  "m.room.redaction",
+  ...STATE_TYPES,
+];
 
 const NOTHING = { not_types: ["*"] };
 

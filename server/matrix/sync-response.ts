@@ -67,6 +67,8 @@ const Timeline = Type.Object({
   origin_server_ts: Type.Integer({ minimum: 0 }),
   content: Type.Record(Type.String(), Type.Unknown()),
   state_key: Type.Optional(Type.String()),
+  /** Of a redaction: what it takes back. Rooms of version 11 and later have it in the content. */
+  redacts: Type.Optional(Type.String()),
 });
 export type TimelineEvent = Static<typeof Timeline>;
 export const timelineEvent = compileSchema(Timeline);

@@ -3,7 +3,7 @@
 // call.
 import type { Phase, Toggle, ToggleSpec } from "../../hooks/toggle/schema.ts";
 import { createAccess } from "../../server/bot/access.ts";
-import type { Message, MessageContext } from "../../server/bot/chat.ts";
+import type { Authorship, Message, MessageContext } from "../../server/bot/chat.ts";
 import { type CommandRunner, createRunner, type RunnerOptions } from "../../server/bot/runner.ts";
 import { toggleNamed } from "./toggle-named.ts";
 import { chatOf, clockOf, Outside, storeOf, togglesOf } from "./world-doubles.ts";
@@ -20,7 +20,12 @@ export const ROOM = "!room:example.org";
 export const OTHER_ROOM = "!other:example.org";
 
 /** Of a message; without more it is said in a room of two. */
-type MessageOptions = Partial<MessageContext> & { room?: string; sender?: string; age?: number };
+type MessageOptions = Partial<MessageContext> & {
+  room?: string;
+  sender?: string;
+  age?: number;
+  authorship?: Authorship;
+};
 
 /** A world with these Toggles, at START. */
 export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
@@ -88,11 +93,19 @@ export const makeWorld = (some: readonly Toggle[] = [toggleNamed("web")]) => {
     pass: (ms: number) => state.pass(ms),
     message: (
       text: string,
-      { room = ROOM, sender = ALICE, age = 0, ...rest }: MessageOptions = {},
+      { room = ROOM, sender = ALICE, age = 0, authorship = "proven", ...rest }: MessageOptions = {},
     ): Message => {
       messages += 1;
       const context = { direct: true, names: [BOT, "bot"], mentioned: false, ...rest };
-      return { id: `$message${messages}`, room, sender, text, sentAt: state.now() - age, context };
+      return {
+        id: `$message${messages}`,
+        room,
+        sender,
+        text,
+        sentAt: state.now() - age,
+        authorship,
+        context,
+      };
     },
   };
 };

@@ -6,6 +6,7 @@ import { type Logger, pino } from "pino";
 import type { Test } from "tap";
 import type { Homeserver, RegisteredUser } from "../../scripts/homeserver/synapse.ts";
 import { createNotifier } from "../../scripts/local/notifier.ts";
+import type { Authorship } from "../../server/bot/chat.ts";
 import { type BotStore, openBotStore } from "../../server/bot/store.ts";
 import { parseMatrixConfig } from "../../server/config/matrix.ts";
 import { connectToMatrix, type MatrixConnection } from "../../server/matrix/connect.ts";
@@ -18,7 +19,7 @@ import { openSession } from "../../server/matrix/session.ts";
 import type { Sleep } from "../../server/time.ts";
 
 /** Something that the connection told, in words that a test can compare: `message hello resumed`, `sync ok`. */
-type Told = { what: string; id?: string; room?: string; sender?: string };
+type Told = { what: string; id?: string; room?: string; sender?: string; authorship?: Authorship };
 
 export type BotConnection = MatrixConnection & {
   readonly deviceId: string;
@@ -103,15 +104,17 @@ export const startBotConnection = async (t: Test, options: BotConnectionOptions)
     now: options.now ?? (() => performance.now()),
     sleep: options.sleep ?? sleepFor,
     handlers: {
-      onMessage({ id, room, sender, text }, { resumed }) {
+      onMessage({ id, room, sender, text, authorship }, { resumed }) {
         options.onMessage?.(text);
-        tell({ what: `message ${text}${resumed ? "" : " (not resumed)"}`, id, room, sender });
+        tell({ what: `message ${text}${resumed ? "" : " (not resumed)"}`, id, room, sender, authorship });
       },
       onPlainText: ({ id, room, sender }) => tell({ what: "plain text", id, room, sender }),
       onUndecryptable: ({ id, room, sender }) => tell({ what: "undecryptable", id, room, sender }),
       onRefused: ({ id, room, sender }, reason) => tell({ what: `refused ${reason}`, id, room, sender }),
       onRefresh: (id, { room, sender }) => tell({ what: "refresh", id, room, sender }),
-      onConfirm: (id, { room, sender }) => tell({ what: "confirm", id, room, sender }),
+      onConfirm: (id, { room, sender, authorship }) =>
+        tell({ what: "confirm", id, room, sender, authorship }),
+      onRedacted: (room, id) => tell({ what: "redacted", id, room }),
       onUnreadGap: (room) => tell({ what: "unread gap", room }),
       onLeft: (room, sender) => tell({ what: "left", room, sender }),
     },

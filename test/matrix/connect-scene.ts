@@ -113,6 +113,7 @@ export const connectWith = async (
         onRefused: () => {},
         onRefresh: () => {},
         onConfirm: () => {},
+        onRedacted: () => {},
         onLeft: () => {},
       },
       now: () => performance.now(),

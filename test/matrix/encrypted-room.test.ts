@@ -73,6 +73,8 @@ t.test("on a real homeserver", async (t) => {
     const answer = await bot.chat.send(room, "Web is on", "e-4");
     await alice.react(room, answer.id, "🔄");
     t.match(await bot.until("refresh"), { id: answer.id, room, sender: alice.userId });
+    await alice.react(room, answer.id, "👍");
+    t.match(await bot.until("confirm"), { id: answer.id, authorship: "unproven" });
   });
 
   t.test("a room that becomes encrypted is one from then on", async (t) => {
@@ -146,6 +148,15 @@ t.test("on a real homeserver", async (t) => {
     await again.chat.send(room, "three", "e-12");
     t.match(await alice.nextMessage({ room, text: "three" }), { encrypted: true });
     bot = again;
+  });
+
+  t.test("it is certain who wrote a message from when the device is signed", async (t) => {
+    const room = await roomWith(bot);
+    await alice.sendText(room, "who am I");
+    t.match(await bot.until("message who am I"), { authorship: "unproven" });
+    await alice.crossSign();
+    await alice.sendText(room, "that is me");
+    t.match(await bot.until("message that is me"), { authorship: "proven" });
   });
 
   t.test("nobody's text was logged", async (t) => {

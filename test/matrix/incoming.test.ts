@@ -33,7 +33,7 @@ t.test("on a real homeserver", async (t) => {
 
   t.test("a message reaches the bot with its id, and its answer is a notice", async (t) => {
     const id = await alice.say(room, "hello");
-    t.match(await bot.until("message hello"), { id, room, sender: alice.userId });
+    t.match(await bot.until("message hello"), { id, room, sender: alice.userId, authorship: "plain" });
     const answer = await bot.chat.send(room, "hi\nthere", "txn-1");
     const events = await alice.events(room);
     const sent = events.find(({ event_id }) => event_id === answer.id);
@@ -92,6 +92,14 @@ t.test("on a real homeserver", async (t) => {
       t.same(await toldBy(() => alice.send(room, content, type)), told);
     });
   }
+
+  t.test("a redaction is told with the event that it takes back", async (t) => {
+    const id = await alice.say(room, "a slip");
+    await bot.until("message a slip");
+    const path = `rooms/${encodeURIComponent(room)}/redact/${encodeURIComponent(id)}/txn`;
+    t.same(await toldBy(() => alice.call("PUT", path, {})), ["redacted"]);
+    t.match(await bot.until("redacted"), { id, room });
+  });
 
   t.test("an event whose key has not come in time is told once", async (t) => {
     clock += KEY_WAIT_MS;

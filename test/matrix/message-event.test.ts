@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the parsing of messages and reactions, with contents that a homeserver of ours would reject.
 import t from "tap";
-import { isEdit, reactionOf, relationsOf, textOf } from "../../server/matrix/message-event.ts";
+import { isEdit, reactionOf, redactedBy, relationsOf, textOf } from "../../server/matrix/message-event.ts";
 
 const reply = (body: string) => ({
   msgtype: "m.text",
@@ -73,3 +73,10 @@ const relations: [string, Record<string, unknown>, object][] = [
 for (const [name, content, expected] of relations) {
   t.same(relationsOf(content, BOT), expected, `whom a message mentions and answers: ${name}`);
 }
+
+t.test("a redaction names its event in the content, in older rooms beside it", async (t) => {
+  t.equal(redactedBy({ content: { redacts: "$a" } }), "$a");
+  t.equal(redactedBy({ redacts: "$b", content: { reason: "a slip" } }), "$b");
+  t.equal(redactedBy({ redacts: "$b", content: { redacts: "$a" } }), "$a");
+  t.equal(redactedBy({ content: { redacts: 1 } }), undefined);
+});

@@ -61,6 +61,8 @@ export type Encryption = {
   originOf(eventId: string): MessageOrigin | undefined;
   /** Whether to obey a message that was decrypted. Messages of plain-text rooms have no verdict to ask for. */
   verdict(eventId: string, sender: string): Verdict;
+  /** See IdentityPins.isProven. */
+  isProven(eventId: string, sender: string): boolean;
   /**
    * Whether the engine takes `text` for a user's id. Members of a room may have others, by way of servers that let them, and
    * one of those must not keep a sync from being taken in.
@@ -137,6 +139,7 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
     fingerprint: () => machine?.identityKeys.ed25519.toBase64().replace(/.{4}(?=.)/g, "$& "),
     originOf: (eventId) => origins.of(eventId),
     verdict: (eventId, sender) => pins.verdict(sender, origins.of(eventId)),
+    isProven: (eventId, sender) => pins.isProven(sender, origins.of(eventId)),
     isUserId: (text) => isUserId(engine, text),
     acknowledge: (change) => pins.acknowledge(change),
     abandon,

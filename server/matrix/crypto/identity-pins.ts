@@ -33,6 +33,11 @@ export type IdentityPins = {
   /** The change was told in the room, and needs not be told again. */
   acknowledge(change: IdentityChange): void;
   verdict(sender: string, origin: MessageOrigin | undefined): Verdict;
+  /**
+   * Whether a message is certain to be its sender's, whatever the policy: the device is signed by the identity that the
+   * operator accepts, or by the first that was seen. With `warn` one that has changed since needs the operator.
+   */
+  isProven(sender: string, origin: MessageOrigin | undefined): boolean;
 };
 
 const Pin = Type.Object({
@@ -156,6 +161,15 @@ class StoredPins implements IdentityPins {
     if (policy === "refuse") return refuse("unsigned-device");
     this.#warnOfDevice(sender, origin.device);
     return { obey: true };
+  }
+
+  isProven(sender: string, origin: MessageOrigin | undefined): boolean {
+    const { policy, accepted } = this.#options;
+    const current = this.#current.get(sender);
+    if (origin?.state !== "signed" || origin.sender !== sender || current === undefined) return false;
+    const pin = this.#pins.load(sender);
+    const isFollowed = policy === "warn" && !accepted.has(sender) && (pin?.changes ?? 0) > 0;
+    return current === this.#trustedOf(sender) && !isFollowed;
   }
 
   /** What the operator accepts counts more than what was pinned. */

@@ -43,6 +43,7 @@ const start = (t: Test, policy: "warn" | "refuse") => {
     told: () => told.map(({ from, to, isObeyed }) => ({ from, to, isObeyed })),
     ids: () => told.map(({ id }) => id),
     verdict: (origin: MessageOrigin | undefined = signed) => pins.verdict(USER, origin),
+    isProven: (origin: MessageOrigin | undefined = signed) => pins.isProven(USER, origin),
     async see(next: string | undefined) {
       key = next;
       await pins.check();
@@ -191,4 +192,44 @@ t.test("an event that we did not decrypt is not vouched for", async (t) => {
     onChange: () => {},
   });
   t.strictSame(pins.verdict(USER, undefined), no("not-encrypted"));
+});
+
+t.test("a message is proven by a signed device of the pinned identity, whatever is obeyed", async (t) => {
+  for (const policy of ["warn", "refuse"] as const) {
+    const bot = start(t, policy);
+    t.equal(bot.isProven(), false, "no identity is known");
+    await bot.see("one");
+    t.equal(bot.isProven(), true);
+    for (const state of ["unsigned", "unknown", "mismatched"] as const) {
+      t.equal(bot.isProven({ ...signed, state }), false, state);
+    }
+    t.equal(bot.isProven({ ...signed, sender: "@eve:x" }), false, "of another user");
+    await bot.restart();
+    t.equal(bot.isProven(), true, "after a restart");
+    await bot.see("two");
+    t.equal(bot.isProven(), false, "the identity has changed");
+    await bot.restart();
+    t.equal(bot.isProven(), false, "and after a restart");
+    await bot.restart({ [USER]: "two" });
+    t.equal(bot.isProven(), true, "the operator accepts it");
+    await bot.see("three");
+    t.equal(bot.isProven(), false, "the operator's is another");
+  }
+});
+
+t.test("an event that was not decrypted proves nothing", async (t) => {
+  const store = openBotStore(t.testdir());
+  t.teardown(() => store.close());
+  const pins = createIdentityPins({
+    store,
+    logger: pino({ level: "silent" }),
+    policy: "warn",
+    allowedUsers: [USER],
+    accepted: new Map(),
+    masterKey: async () => "one",
+    onChange: () => {},
+  });
+  await pins.check();
+  t.equal(pins.isProven(USER, undefined), false);
+  t.equal(pins.isProven(USER, signed), true);
 });
