@@ -7,6 +7,21 @@ import { exitWithError, listeningRole } from "./listening-role.ts";
 /** Starts a role with the arguments after its name. */
 type Start = (env: Environment, args: readonly string[]) => Promise<void>;
 
+const standardStreams = {
+  stdout: (text: string) => process.stdout.write(text),
+  stderr: (text: string) => process.stderr.write(text),
+};
+
+const runBot = listeningRole("bot", {
+  parse: async (env) => (await import("./bot/config.ts")).parseBotConfig(env),
+  announce: async (config, env, logger) => (await import("./bot/main.ts")).announceBot(config, env, logger),
+  run: async (config, logger) => {
+    const { runBot: run } = await import("./bot/main.ts");
+    const { openMatrix } = await import("./matrix/network.ts");
+    return run(config, logger, openMatrix);
+  },
+});
+
 const roles = {
   webhook: listeningRole("webhook", {
     parse: async (env) => (await import("./webhook/config.ts")).parseWebhookConfig(env),
@@ -16,29 +31,23 @@ const roles = {
     parse: async (env) => (await import("./agent/config.ts")).parseAgentConfig(env),
     run: async (config, logger) => (await import("./agent/main.ts")).runAgent(config, logger),
   }),
-  bot: listeningRole("bot", {
-    parse: async (env) => (await import("./bot/config.ts")).parseBotConfig(env),
-    announce: async (config, env, logger) => (await import("./bot/main.ts")).announceBot(config, env, logger),
-    run: async (config, logger) => {
-      const { runBot } = await import("./bot/main.ts");
-      const { openMatrix } = await import("./matrix/network.ts");
-      return runBot(config, logger, openMatrix);
-    },
-  }),
+  bot: async (env, args) => {
+    if (args[0] !== "setup") return runBot(env);
+    const { runSetup } = await import("./matrix/setup/main.ts");
+    process.exitCode = await runSetup(args.slice(1), env, standardStreams);
+  },
   discovery: listeningRole("discovery", {
     parse: async (env) => (await import("./discovery/config.ts")).parseDiscoveryConfig(env),
     run: async (config, logger) => (await import("./discovery/main.ts")).runDiscovery(config, logger),
   }),
   conntest: async (env, args) => {
     const { runConntest } = await import("./conntest/main.ts");
-    process.exitCode = await runConntest(args, env, {
-      stdout: (text) => process.stdout.write(text),
-      stderr: (text) => process.stderr.write(text),
-    });
+    process.exitCode = await runConntest(args, env, standardStreams);
   },
 } satisfies Record<string, Start>;
 
 const USAGE = `usage: node main.js webhook | agent | bot | discovery
+       node main.js bot setup [--reset]    makes the recovery key of the bot's account; bot setup --help says more
        node main.js conntest [options]     logs in to the homeserver once; conntest --help lists the options
 `;
 
