@@ -8,7 +8,7 @@ import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer } from "../http/server.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
-import type { DeviceTrust } from "./chat.ts";
+import type { AccountCheck, DeviceTrust } from "./chat.ts";
 
 export type BotAppOptions = {
   logger: Logger;
@@ -20,6 +20,8 @@ export type BotAppOptions = {
   toggles: () => Pick<Toggles, "state"> | undefined;
   /** Undefined before it is known. */
   device: () => DeviceTrust | undefined;
+  /** What was looked at of the bot's account so far. */
+  account: () => readonly AccountCheck[];
   /** Milliseconds, monotonic: a wall clock that is set must not restart the bot. */
   now: () => number;
   tls?: TlsFiles;
@@ -31,9 +33,11 @@ export const READY_WITHIN_MS = 2 * 60_000;
 /** Longer than the 20 retries of a lost connection, which take 16 minutes: only a bot that is stuck is restarted. */
 export const ALIVE_WITHIN_MS = 20 * 60_000;
 
+const ACCOUNT_CHECKS = { "no-backup": "backup", "old-devices": "old-devices" } as const;
+
 /** The bot. It is alive while it syncs now and then, and ready while it syncs and sees the Toggles. */
 export const buildBotApp = (options: BotAppOptions): KeyswitchServer => {
-  const { logger, registry, auth, tls, lastSyncAt, toggles, device, now } = options;
+  const { logger, registry, auth, tls, lastSyncAt, toggles, device, account, now } = options;
   const startedAt = now();
   const synced = (withinMs: number, since: number | undefined): ReadyCheck => {
     const age = since === undefined ? Number.POSITIVE_INFINITY : now() - since;
@@ -55,12 +59,19 @@ export const buildBotApp = (options: BotAppOptions): KeyswitchServer => {
     const { isSigned: ok } = trust;
     return [{ name: "device", ok, required: false, ...(!trust.isSigned && { message: trust.message }) }];
   };
+  const kept = (): ReadyCheck[] =>
+    account().map(({ problem, count, message }) => ({
+      name: ACCOUNT_CHECKS[problem],
+      ok: count === 0,
+      required: false,
+      ...(message !== undefined && { message }),
+    }));
   return buildServer({
     logger,
     registry,
     auth,
     alive: () => [synced(ALIVE_WITHIN_MS, lastSyncAt() ?? startedAt)],
-    ready: () => [synced(READY_WITHIN_MS, lastSyncAt()), watching(), ...signed()],
+    ready: () => [synced(READY_WITHIN_MS, lastSyncAt()), watching(), ...signed(), ...kept()],
     ...(tls !== undefined && { tls }),
   });
 };

@@ -170,6 +170,16 @@ export type DeviceTrust =
   | { readonly isSigned: true }
   | { readonly isSigned: false; readonly message: string };
 
+/** What the bot looked at of its own account beside its device, for /readyz and the metrics. */
+export type AccountCheck = {
+  /** `no-backup`: a lost volume would not heal. `old-devices`: devices of lost volumes are still there. */
+  readonly problem: "no-backup" | "old-devices";
+  /** How many there are; 0: all is well. */
+  readonly count: number;
+  /** What it is and what to do, where there are any. */
+  readonly message?: string;
+};
+
 export type ConnectChatOptions = {
   readonly store: BotStore;
   /** Whose invitations are followed, and whose messages are waited for. */
@@ -192,6 +202,8 @@ export type ConnectChatOptions = {
   readonly onInvitation: (outcome: string) => void;
   /** Whether the bot's device is signed, as often as that is looked at. */
   readonly onDeviceTrust: (trust: DeviceTrust) => void;
+  /** Called for each problem, as often as that is looked at. */
+  readonly onAccountCheck: (check: AccountCheck) => void;
   /** Called once: nothing more comes in, or goes out. The reason is for the operator. */
   readonly onEnd: (reason: string) => void;
 };

@@ -4,7 +4,15 @@ import type { Logger } from "pino";
 import type { WatchedToggles } from "../kubernetes/toggles.ts";
 import type { Clock, Sleep } from "../time.ts";
 import type { Access } from "./access.ts";
-import type { Chat, ChatNetwork, ConnectedChat, DeviceTrust, IncomingHandlers, Message } from "./chat.ts";
+import type {
+  Chat,
+  ChatNetwork,
+  ConnectChatOptions,
+  ConnectedChat,
+  DeviceTrust,
+  IncomingHandlers,
+  Message,
+} from "./chat.ts";
 import type { BotConfig } from "./config.ts";
 import type { BotMetrics } from "./metrics.ts";
 import { createIdentityNotices, type IdentityNotices } from "./notices.ts";
@@ -30,6 +38,7 @@ export type LifecycleOptions = {
   readonly signal: AbortSignal;
   /** Whether the bot's device is signed, as often as that is looked at. */
   readonly onDeviceTrust: (trust: DeviceTrust) => void;
+  readonly onAccountCheck: ConnectChatOptions["onAccountCheck"];
   /** After the first good sync. */
   readonly onSynced: () => void;
   /** It can't go on; the reason is for the operator. */

@@ -11,7 +11,7 @@ import type { RunningRole } from "../listening-role.ts";
 import { sleep, wallClock } from "../time.ts";
 import { createAccess } from "./access.ts";
 import { buildBotApp } from "./app.ts";
-import type { DeviceTrust, OpenChat } from "./chat.ts";
+import type { AccountCheck, DeviceTrust, OpenChat } from "./chat.ts";
 import { BOT_VARIABLES, type BotConfig } from "./config.ts";
 import { startLifecycle } from "./lifecycle.ts";
 import { type BotMetrics, createBotMetrics } from "./metrics.ts";
@@ -50,6 +50,7 @@ export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenCh
   const ended = Promise.withResolvers<string>();
   let lastSyncAt: () => number | undefined = () => undefined;
   let device: DeviceTrust | undefined;
+  const account = new Map<AccountCheck["problem"], AccountCheck>();
   const app = buildBotApp({
     logger,
     registry,
@@ -57,6 +58,7 @@ export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenCh
     lastSyncAt: () => lastSyncAt(),
     toggles: () => toggles,
     device: () => device,
+    account: () => [...account.values()],
     now,
     ...(config.tls !== undefined && { tls: config.tls }),
   });
@@ -78,6 +80,10 @@ export const runBot = async (config: BotConfig, logger: Logger, openChat: OpenCh
     onDeviceTrust(trust) {
       device = trust;
       metrics.deviceSigned(trust.isSigned);
+    },
+    onAccountCheck(check) {
+      account.set(check.problem, check);
+      metrics.accountProblem(check.problem, check.count);
     },
     onSynced: synced.resolve,
     onEnded: ended.resolve,

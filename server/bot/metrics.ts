@@ -34,6 +34,8 @@ export type BotMetrics = {
   apiRequest(verb: string, outcome: string): void;
   /** Whether the bot's own device is signed by its account's identity. */
   deviceSigned(signed: boolean): void;
+  /** How often the bot's account has a problem: `no-backup` or `old-devices`. */
+  accountProblem(problem: string, count: number): void;
   /** The library that encrypts: `native` or `wasm`. */
   cryptoEngine(engine: string): void;
 };
@@ -79,6 +81,11 @@ export const createBotMetrics = (registry: Registry, clock: () => number = Date.
   const invitations = counter("invitations_total", "Invitations by outcome.", "outcome");
   const watch = gauge("toggles_watch_up", "1 while the Toggles are watched, else 0.");
   const signed = gauge("device_signed", "1 while the bot's device is signed by its identity, else 0.");
+  const problems = gauge(
+    "account_problems",
+    "What is to be put right in the bot's account, by kind: no-backup, old-devices (how many), unsigned-device.",
+    "problem",
+  );
   const requests = counter(
     "api_requests_total",
     "Requests to the API server by verb and outcome.",
@@ -107,7 +114,11 @@ export const createBotMetrics = (registry: Registry, clock: () => number = Date.
     invitation: (outcome) => invitations.inc({ outcome: bounded(outcome) }),
     watching: (up) => watch.set(up ? 1 : 0),
     apiRequest: (verb, outcome) => requests.inc({ verb: bounded(verb), outcome: bounded(outcome) }),
-    deviceSigned: (isSigned) => signed.set(isSigned ? 1 : 0),
+    deviceSigned(isSigned) {
+      signed.set(isSigned ? 1 : 0);
+      problems.set({ problem: "unsigned-device" }, isSigned ? 0 : 1);
+    },
+    accountProblem: (problem, count) => problems.set({ problem: bounded(problem) }, count),
     cryptoEngine(name) {
       engine.reset();
       engine.set({ engine: bounded(name) }, 1);

@@ -7,7 +7,7 @@ import { loadCryptoEngine } from "./crypto/engine.ts";
 import { requestsOf } from "./crypto/homeserver-requests.ts";
 import { createMatrixHttp } from "./http.ts";
 import { createHttpExchange } from "./http-exchange.ts";
-import { logOtherDevices } from "./other-devices.ts";
+import { tidyOtherDevices } from "./other-devices.ts";
 import { readRecoveryKey, signOwnDevice } from "./own-device.ts";
 
 export type MatrixParts = Pick<ConnectOptions, "config" | "engine" | "http" | "exchange" | "logger"> & {
@@ -21,7 +21,7 @@ const END_REASONS: Readonly<Record<EndReason, string>> = {
     "the homeserver has ended the bot's session, and the log-in for another one was refused; the log says why",
 };
 
-/** Has the bot's device signed, and tells of the others. */
+/** Has the bot's device signed, and removes old ones or tells of them. */
 const introduce = async (
   parts: MatrixParts,
   joined: Connected,
@@ -33,7 +33,15 @@ const introduce = async (
   const request = requestsOf(connection.sdk);
   await signOwnDevice({ ...parts, ...options, encryption, request, auth });
   if (options.signal.aborted) return;
-  await logOtherDevices({ request, homeserver, userId: connection.userId, deviceId, logger });
+  await tidyOtherDevices({
+    ...options,
+    request,
+    homeserver,
+    userId: connection.userId,
+    deviceId,
+    logger,
+    password: auth.method === "password" ? auth.password.reveal() : undefined,
+  });
 };
 
 const chatOf = (parts: MatrixParts, joined: Connected, options: ConnectChatOptions): ConnectedChat => {

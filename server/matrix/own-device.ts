@@ -2,7 +2,7 @@
 // Has the bot's own device cross-signed, with retries while the homeserver does not answer, and logs the result.
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
-import type { DeviceTrust } from "../bot/chat.ts";
+import type { AccountCheck, DeviceTrust } from "../bot/chat.ts";
 import type { MatrixAuth } from "../config/matrix.ts";
 import type { Sleep } from "../time.ts";
 import type { CrossSigningOutcome, UnsignedReason } from "./crypto/cross-signing/cross-sign.ts";
@@ -14,7 +14,7 @@ const RETRY_MS = 30_000;
 
 const WHAT_TO_DO: Readonly<Record<Exclude<UnsignedReason, "unavailable">, string>> = {
   "identity-elsewhere":
-    "the bot's account has a cross-signing identity whose keys are not here: give its recovery key in MATRIX_RECOVERY_KEY_FILE, or reset the identity as docs/chat.md says. Until then clients show the bot's device as unverified, and some may stop sharing keys with it",
+    "the bot's account has a cross-signing identity whose keys are not here: give its recovery key in MATRIX_RECOVERY_KEY_FILE, or make a new identity with `node main.js bot setup --reset`, see docs/chat.md. Until then clients show the bot's device as unverified, and some may stop sharing keys with it",
   "wrong-recovery-key":
     "the recovery key in MATRIX_RECOVERY_KEY_FILE does not open the account's secret storage: correct the file",
   "password-needed":
@@ -40,13 +40,33 @@ const standingOf = (outcome: CrossSigningOutcome): DeviceTrust => {
   return { isSigned: false, message: `the bot's device is not signed: ${why}` };
 };
 
+type Signed = Extract<CrossSigningOutcome, { kind: "signed" }>;
+
+const NO_BACKUP: Readonly<Record<Exclude<Signed["backup"], "kept">, string>> = {
+  none: "a lost volume would leave a device that nobody trusts, because there is no recovery key: `node main.js bot setup` makes one and says where it goes",
+  failed:
+    "a lost volume would leave a device that nobody trusts, because the identity's keys could not be kept in the account's secret storage: restart the bot",
+  "wrong-recovery-key":
+    "a lost volume would leave a device that nobody trusts, because the recovery key in MATRIX_RECOVERY_KEY_FILE does not open the account's secret storage: correct the file",
+};
+
+const NO_KEYS = "the bot has not got the keys of its identity, and so can't keep them in secret storage";
+
+/** Undefined while it is not known. */
+const backupOf = (outcome: CrossSigningOutcome): AccountCheck | undefined => {
+  const problem = "no-backup";
+  if (outcome.kind === "unsigned") {
+    return outcome.reason === "unavailable" ? undefined : { problem, count: 1, message: NO_KEYS };
+  }
+  const { backup } = outcome;
+  return backup === "kept" ? { problem, count: 0 } : { problem, count: 1, message: NO_BACKUP[backup] };
+};
+
 const report = (outcome: CrossSigningOutcome, logger: Pick<Logger, "info" | "warn">): void => {
   if (outcome.kind === "signed") {
     const { identity, backup } = outcome;
     logger.info({ identity, backup }, "the bot's device is signed by its identity");
-    if (backup === "failed" || backup === "wrong-recovery-key") {
-      logger.warn({ backup }, "the identity's keys could not be kept in the account's secret storage");
-    }
+    if (backup !== "kept") logger.warn({ backup }, NO_BACKUP[backup]);
   } else if (outcome.reason !== "unavailable") {
     logger.warn({ reason: outcome.reason }, `the bot's device is not signed: ${WHAT_TO_DO[outcome.reason]}`);
   }
@@ -60,6 +80,7 @@ export type OwnDeviceOptions = {
   readonly logger: Pick<Logger, "info" | "warn">;
   /** Called after each try. */
   readonly onDeviceTrust: (trust: DeviceTrust) => void;
+  readonly onAccountCheck: (check: AccountCheck) => void;
   readonly sleep: Sleep;
   readonly signal: AbortSignal;
 };
@@ -80,6 +101,8 @@ export const signOwnDevice = async (options: OwnDeviceOptions): Promise<void> =>
     if (signal.aborted) return;
     report(outcome, logger);
     options.onDeviceTrust(standingOf(outcome));
+    const backup = backupOf(outcome);
+    if (backup !== undefined) options.onAccountCheck(backup);
     if (outcome.kind === "signed" || outcome.reason !== "unavailable") return;
     logger.warn(
       { delayMs: RETRY_MS },

@@ -34,7 +34,7 @@ export type SessionDeps = LogInDeps & {
 };
 
 /** Shown in the list of the user's devices. */
-const DISPLAY_NAME = "Keyswitch";
+export const DISPLAY_NAME = "Keyswitch";
 
 const StoredSession = Type.Object({
   homeserver: Type.String(),

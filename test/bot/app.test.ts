@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Registry } from "prom-client";
 import t, { type Test } from "tap";
 import { ALIVE_WITHIN_MS, buildBotApp, READY_WITHIN_MS } from "../../server/bot/app.ts";
-import type { DeviceTrust } from "../../server/bot/chat.ts";
+import type { AccountCheck, DeviceTrust } from "../../server/bot/chat.ts";
 import type { AuthOptions } from "../../server/http/auth.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
@@ -16,6 +16,7 @@ const bot = (t: Test, auth?: AuthOptions) => {
     lastSyncAt?: number;
     watch?: { ok: boolean; message?: string };
     device?: DeviceTrust;
+    account?: AccountCheck[];
   } = { now: 5000 };
   const app = buildBotApp({
     logger: recordedLog().logger,
@@ -27,6 +28,7 @@ const bot = (t: Test, auth?: AuthOptions) => {
       return watch && { state: () => watch };
     },
     device: () => state.device,
+    account: () => state.account ?? [],
     now: () => state.now,
   });
   t.teardown(() => app.close());
@@ -155,4 +157,20 @@ t.test("probes are open, metrics need the token", async (t) => {
   t.equal((await app.inject("/metrics")).statusCode, 401);
   const metrics = await app.inject({ url: "/metrics", headers: { authorization: `Bearer ${bearerToken}` } });
   t.equal(metrics.statusCode, 200);
+});
+
+t.test("what is wrong with the bot's account is told, and makes nothing unready", async (t) => {
+  const { state, ask } = bot(t);
+  state.lastSyncAt = state.now;
+  state.watch = { ok: true };
+  state.account = [
+    { problem: "no-backup", count: 0 },
+    { problem: "old-devices", count: 2, message: "two" },
+  ];
+  const { status, body } = await ask("/readyz");
+  t.equal(status, 200);
+  t.same(body.checks.slice(2), [
+    { name: "backup", ok: true, required: false },
+    { name: "old-devices", ok: false, required: false, message: "two" },
+  ]);
 });

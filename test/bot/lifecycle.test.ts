@@ -86,6 +86,7 @@ t.test("a signal while it waits for the Toggles: no command begins, and no sync"
       }),
     signal: closing.signal,
     onDeviceTrust: () => {},
+    onAccountCheck: () => {},
     onSynced: () => {},
     onEnded: (reason) => asked.push(`ended: ${reason}`),
   });

@@ -23,6 +23,7 @@ t.test("every metric has its name and a help text", async (t) => {
   t.same(
     metrics.map(({ name }) => name).sort(),
     [
+      "account_problems",
       "answer_seconds",
       "api_requests_total",
       "command_seconds",
@@ -62,6 +63,12 @@ const rows: [sentence: string, event: (metrics: BotMetrics) => void, line: strin
   ["one not taken for a made-up reason", (m) => m.sendRefused("M_X"), 'sends_refused_total{code="other"} 1'],
   ["a message not obeyed", (m) => m.refused("plain-text"), 'refused_total{reason="plain-text"} 1'],
   ["a device that is signed", (m) => m.deviceSigned(true), "device_signed 1"],
+  ["one that is not", (m) => m.deviceSigned(false), 'account_problems{problem="unsigned-device"} 1'],
+  [
+    "devices of lost stores",
+    (m) => m.accountProblem("old-devices", 2),
+    'account_problems{problem="old-devices"} 2',
+  ],
   ["an identity that changed", (m) => m.identityChanged(), "identity_changes_total 1"],
   ["an invitation", (m) => m.invitation("accepted"), 'invitations_total{outcome="accepted"} 1'],
   ["a watch that is up", (m) => m.watching(true), "toggles_watch_up 1"],

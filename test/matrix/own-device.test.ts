@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import t from "tap";
-import type { DeviceTrust } from "../../server/bot/chat.ts";
+import type { AccountCheck, DeviceTrust } from "../../server/bot/chat.ts";
 import { parseMatrixConfig } from "../../server/config/matrix.ts";
 import type { CrossSigningOutcome } from "../../server/matrix/crypto/cross-signing/cross-sign.ts";
 import { encodeRecoveryKey } from "../../server/matrix/crypto/cross-signing/recovery-key.ts";
@@ -21,7 +21,7 @@ const authFrom = (env: Record<string, string>) => {
 };
 const PASSWORD = authFrom({ MATRIX_USER: "@bot:example.org", MATRIX_PASSWORD: SECRET });
 
-const SIGNED: CrossSigningOutcome = { kind: "signed", identity: "kept", backup: "none" };
+const SIGNED: CrossSigningOutcome = { kind: "signed", identity: "kept", backup: "kept" };
 const unsigned = (reason: Extract<CrossSigningOutcome, { kind: "unsigned" }>["reason"]) =>
   ({ kind: "unsigned", reason }) as const;
 
@@ -34,6 +34,7 @@ const sign = async (
   const starts: StartOptions[] = [];
   const sleeps: number[] = [];
   const reported: DeviceTrust[] = [];
+  const checks: AccountCheck[] = [];
   const ending = new AbortController();
   const logger = pino(
     { base: null, timestamp: false, formatters: { level: (level) => ({ level }) } },
@@ -53,13 +54,14 @@ const sign = async (
     recoveryKey,
     logger,
     onDeviceTrust: (trust) => void reported.push(trust),
+    onAccountCheck: (check) => void checks.push(check),
     async sleep(ms) {
       sleeps.push(ms);
       if (endsIn === "sleep") ending.abort();
     },
     signal: ending.signal,
   });
-  return { lines, starts, sleeps, reported };
+  return { lines, starts, sleeps, reported, checks };
 };
 type SignOptions = {
   auth?: typeof PASSWORD | ReturnType<typeof authFrom>;
@@ -71,7 +73,7 @@ t.test("the fingerprint and the outcome are in the log", async (t) => {
   const { lines, starts, sleeps } = await sign([SIGNED]);
   t.match(lines, [
     { level: "info", fingerprint: "abcd efgh" },
-    { level: "info", identity: "kept", backup: "none", msg: /is signed by its identity/ },
+    { level: "info", identity: "kept", backup: "kept", msg: /is signed by its identity/ },
   ]);
   t.equal(starts.length, 1);
   t.same(sleeps, []);
@@ -107,12 +109,22 @@ for (const [reason, says] of reasons) {
   });
 }
 
-for (const backup of ["failed", "wrong-recovery-key"] as const) {
-  t.test(`signed, but the keys could not be kept in secret storage: ${backup}`, async (t) => {
-    const { lines } = await sign([{ kind: "signed", identity: "created", backup }]);
-    t.match(lines.at(-1), { level: "warn", backup });
+for (const [backup, says] of [
+  ["none", /bot setup/],
+  ["failed", /could not be kept/],
+  ["wrong-recovery-key", /correct the file/],
+] as const) {
+  t.test(`signed, but a lost volume would not heal: ${backup}`, async (t) => {
+    const { lines, checks } = await sign([{ kind: "signed", identity: "created", backup }]);
+    t.match(lines.at(-1), { level: "warn", backup, msg: says });
+    t.match(checks, [{ problem: "no-backup", count: 1, message: says }]);
   });
 }
+
+t.test("a backup is known when the device is", async (t) => {
+  t.same((await sign([unsigned("unavailable"), SIGNED])).checks, [{ problem: "no-backup", count: 0 }]);
+  t.match((await sign([unsigned("identity-elsewhere")])).checks, [{ problem: "no-backup", count: 1 }]);
+});
 
 t.test("what is handed on: the password of AUTH_METHOD=password alone, and the recovery key", async (t) => {
   const recoveryKey = randomBytes(32);
