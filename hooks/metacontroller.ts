@@ -19,14 +19,19 @@ export const ObjectsByName = <O extends TSchema>(object: O) => Type.Record(Type.
 
 /**
  * The body of a sync or finalize request for a parent of the given schema. A child that `children` does not describe
- * makes the request invalid: a hook that overlooked a child would have Metacontroller delete it.
+ * makes the request invalid: a hook that overlooked a child would have Metacontroller delete it. `others` are objects of further
+ * kinds that customize asks for.
  */
-export const SyncRequest = <P extends TSchema, C extends TProperties>(parent: P, children: C) =>
+export const SyncRequest = <P extends TSchema, C extends TProperties, O extends TProperties>(
+  parent: P,
+  children: C,
+  others: O,
+) =>
   Type.Object({
     controller: AnyObject,
     parent,
     children: Type.Object(children, { additionalProperties: false }),
-    related: Type.Partial(Type.Object(children)),
+    related: Type.Partial(Type.Object({ ...children, ...others })),
     finalizing: Type.Boolean(),
   });
 

@@ -276,9 +276,11 @@ export const HSMSecret = Parent("HSMSecret", Type.Optional(HSMSecretSpec));
 export type HSMSecret = Static<typeof HSMSecret>;
 
 /** The body of POST /hooks/hsmsecret/sync and …/finalize. */
-export const HSMSecretSyncRequest = SyncRequest(HSMSecret, {
-  "Secret.v1": Type.Optional(ObjectsByName(Secret)),
-});
+export const HSMSecretSyncRequest = SyncRequest(
+  HSMSecret,
+  { "Secret.v1": Type.Optional(ObjectsByName(Secret)) },
+  {},
+);
 export type HSMSecretSyncRequest = Static<typeof HSMSecretSyncRequest>;
 
 /** The body of POST /hooks/hsmsecret/customize. */

@@ -14,6 +14,8 @@ export interface Assessment {
   /** The status that the last sync left. */
   readonly before: ToggleStatus;
   readonly observed: Observed;
+  /** What customize asked for, as far as it is not in `observed`. */
+  readonly related: ToggleSyncRequest["related"];
 }
 
 /** Reads `request` under `context`; the other steps of a hook call take what it answers. */
@@ -21,5 +23,5 @@ export const assess = (request: ToggleSyncRequest, context: HookContext): Assess
   const { parent } = request;
   const before = previousStatus(parent);
   const spec = resolveSpec(parent, decideSwitch(parent, before, context.now));
-  return { parent, context, spec, before, observed: observe(request, spec) };
+  return { parent, context, spec, before, observed: observe(request, spec), related: request.related };
 };

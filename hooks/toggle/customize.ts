@@ -1,20 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements the customize hook: requests the Deployment of the Toggle's name, whoever owns it, so that sync can refuse a
-// foreign one.
+// foreign one, and the pods that tell why it is not ready.
+import { metadataFault } from "../formats.ts";
 import type { CustomizeResponse } from "../metacontroller.ts";
 import type { Toggle } from "./schema.ts";
 
+type Rules = CustomizeResponse["relatedResources"];
+
 /**
- * The related objects of `parent`: the one Deployment that it names. While the Toggle is being deleted, all of its namespace:
- * Metacontroller then hides an owned Deployment whose labels were changed, and the garbage collector would delete it.
+ * The one Deployment that the Toggle names. While the Toggle is being deleted, all of its namespace: Metacontroller then hides an
+ * owned Deployment whose labels were changed, and the garbage collector would delete it.
  */
-export const customize = ({ metadata, spec }: Toggle): CustomizeResponse => ({
-  relatedResources: [
-    {
-      apiVersion: "apps/v1",
-      resource: "deployments",
-      namespace: metadata.namespace,
-      ...(metadata.deletionTimestamp === undefined && { names: [spec.deploymentName ?? metadata.name] }),
-    },
-  ],
+const deploymentRules = ({ metadata, spec }: Toggle): Rules => [
+  {
+    apiVersion: "apps/v1",
+    resource: "deployments",
+    namespace: metadata.namespace,
+    ...(metadata.deletionTimestamp === undefined && { names: [spec.deploymentName ?? metadata.name] }),
+  },
+];
+
+/**
+ * The pods with the labels of the selector. The Deployment's own selector is not known here, and the answer is kept as long as the
+ * spec stays as it is: pods without these labels tell nothing.
+ */
+const podRules = ({ metadata, spec }: Toggle): Rules => {
+  const { matchLabels } = spec.selector;
+  const isOfUse =
+    metadata.deletionTimestamp === undefined && metadataFault("labels", matchLabels) === undefined;
+  return isOfUse
+    ? [{ apiVersion: "v1", resource: "pods", namespace: metadata.namespace, labelSelector: { matchLabels } }]
+    : [];
+};
+
+/** The related objects of `parent`. */
+export const customize = (parent: Toggle): CustomizeResponse => ({
+  relatedResources: [...deploymentRules(parent), ...podRules(parent)],
 });

@@ -6,6 +6,7 @@ import { contentionOf } from "./contention.ts";
 import { type Deployment, MADE_BY, replicasOf } from "./deployment.ts";
 import type { Named } from "./observed.ts";
 import { type PhaseFound, phaseOf } from "./phase.ts";
+import { type Followed, follow, soonest } from "./progress.ts";
 import { type Count, countOf } from "./replica-count.ts";
 import { type ResolvedSpec, selectorText } from "./resolved-spec.ts";
 import { phaseOfRestart } from "./restart.ts";
@@ -95,10 +96,12 @@ const missing = (assessment: Assessment): Decision => {
 const waiting = (assessment: Assessment, deployment: Deployment, message: string): Decision => {
   const { desired } = countOf(assessment, deployment);
   const phase = desired === 0 ? "Stopping" : "Starting";
-  return {
-    finding: { phase, message, stuck: false, desired, deployment },
-    after: ADOPTION_SECONDS,
-  };
+  const { after: _, ...found } = follow(
+    assessment,
+    { deployment, desired },
+    { phase, message, stuck: false },
+  );
+  return { finding: { ...found, desired, deployment }, after: ADOPTION_SECONDS };
 };
 
 const remembering = (spec: ResolvedSpec, { remembered }: Count): Pick<Finding, "remembered"> => ({
@@ -153,15 +156,18 @@ const switched = (assessment: Assessment, deployment: Deployment): Decision => {
   const { going, after, putBack, ...contention } = found;
   const seen =
     phaseOfRestart(parent, deployment, count.desired) ?? phaseOf(deployment, count.desired, before);
-  const { phase, message, stuck } = going ? fought(count, contention.contended ?? seen.message) : seen;
+  const { desired } = count;
+  const followed: Followed = going
+    ? fought(count, contention.contended ?? seen.message)
+    : follow(assessment, { deployment, desired }, seen);
+  const { after: afterStart, ...told } = followed;
   const advice = context.templates ? "Delete it, and the Toggle makes its own." : `Besides, ${NOT_ALLOWED}.`;
   return {
     child: scaledChild(parent, spec, deployment, count, putBack),
     finding: {
-      phase,
-      message: `${message}${whyText(spec)}`,
-      stuck,
-      desired: count.desired,
+      ...told,
+      message: `${told.message}${whyText(spec)}`,
+      desired,
       deployment,
       ...contention,
       ...remembering(spec, count),
@@ -170,7 +176,7 @@ const switched = (assessment: Assessment, deployment: Deployment): Decision => {
           templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. ${advice}`,
         }),
     },
-    ...(after !== undefined && { after }),
+    ...soonest(after, afterStart),
   };
 };
 
@@ -178,15 +184,20 @@ const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["temp
   const { parent, spec, context } = assessment;
   if (!context.templates) return forbidden(assessment, undefined);
   const count = countOf(assessment, undefined);
-  return {
-    child: newChild(parent, spec, template, count),
-    finding: {
+  const { desired } = count;
+  const { after, ...told } = follow(
+    assessment,
+    { deployment: undefined, desired },
+    {
       phase: spec.on ? "Starting" : "Stopping",
       message: `The Deployment ${spec.deploymentName} is being made. If that lasts, kubectl describe shows why.`,
       stuck: false,
-      desired: count.desired,
-      deployment: null,
     },
+  );
+  return {
+    child: newChild(parent, spec, template, count),
+    finding: { ...told, desired, deployment: null },
+    ...soonest(after),
   };
 };
 

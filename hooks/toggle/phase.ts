@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Derives a Toggle's phase from the Deployment's status, and reports nothing that its controller has not confirmed.
 import { type Deployment, replicasOf } from "./deployment.ts";
+import { failureOf } from "./failure.ts";
 import type { Phase, ToggleStatus } from "./schema.ts";
 
 /** A phase, its words, and whether only somebody's change can end it. */
@@ -10,24 +11,11 @@ export interface PhaseFound {
   readonly stuck: boolean;
 }
 
-/** The longest text of the Deployment's controller that a message repeats. */
-const MAX_QUOTE = 400;
-
 const replicasText = (count: number): string => (count === 1 ? "1 replica" : `${count} replicas`);
 
 /** Whether the Deployment's controller has seen the spec that we see. */
-const isReported = ({ metadata, status }: Deployment): boolean =>
+export const isReported = ({ metadata, status }: Deployment): boolean =>
   (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
-
-/** Why the Deployment can't get further, in its controller's words. Paused is Progressing=Unknown, and no failure. */
-const failureOf = ({ status }: Deployment, ...types: readonly string[]): string | undefined => {
-  const failed = status?.conditions?.find(
-    ({ type, status }) => types.includes(type) && status === (type === "Progressing" ? "False" : "True"),
-  );
-  if (failed === undefined) return undefined;
-  const { type, reason = type, message } = failed;
-  return (message === undefined ? reason : `${reason}: ${message}`).slice(0, MAX_QUOTE);
-};
 
 const phaseOff = (deployment: Deployment): PhaseFound => {
   const { name } = deployment.metadata;
@@ -60,7 +48,8 @@ const rolloutOf = ({ spec, status }: Deployment, desired: number): string | unde
 
 /**
  * The phase of `deployment`, which shall have `desired` replicas. A count that fell after it had been reached is Degraded,
- * one that was not reached yet is Starting; the last status, `before`, tells them apart. A failed rollout, a pod of an older
+ * one that was not reached yet is Starting; the last status, `before`, tells them apart: one that tells of a start that is under
+ * way is of a count that was not reached. A failed rollout, a pod of an older
  * template and one too many count as they do for kstatus, whatever is available:
  * https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/status/core.go (deploymentConditions).
  */
@@ -86,7 +75,7 @@ export const phaseOf = (deployment: Deployment, desired: number, before: ToggleS
     return { phase: "Running", message: `${so}.`, stuck: false };
   }
   const wasUp =
-    (before.phase === "Running" || before.phase === "Degraded") &&
+    (before.phase === "Running" || (before.phase === "Degraded" && before.progress === undefined)) &&
     before.deploymentName === name &&
     before.desiredReplicas === desired;
   return { phase: wasUp ? "Degraded" : "Starting", message: `${so}.`, stuck: false };

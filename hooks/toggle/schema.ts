@@ -181,6 +181,27 @@ export const LastScaled = Type.Object(
 );
 export type LastScaled = Static<typeof LastScaled>;
 
+/** status.progress: how far a start has come. Its counts are the best that there were, so that one that comes and goes is none. */
+export const Progress = Type.Object(
+  {
+    generation: Type.Integer({
+      format: "int64",
+      description: "Generation of the Deployment; 0 before it is made.",
+    }),
+    time: Type.String({
+      crdFormat: "date-time",
+      pattern: TIME_PATTERN,
+      description: "When it came further the last time, or began.",
+    }),
+    updated: count("The most pods of the newest template."),
+    outdated: count("The fewest pods of older templates."),
+    ready: count("The most ready pods."),
+    available: count("The most available pods."),
+  },
+  { description: "How far the start has come that is under way." },
+);
+export type Progress = Static<typeof Progress>;
+
 /** status of a Toggle. It changes only when something happened. */
 export const ToggleStatus = Type.Object({
   observedGeneration: Type.Optional(
@@ -202,6 +223,10 @@ export const ToggleStatus = Type.Object({
   ),
   nextChange: Type.Optional(NextChange),
   switched: Type.Optional(Switched),
+  progress: Type.Optional(Progress),
+  problem: Type.Optional(
+    Type.String({ description: "Why its pods are not ready, where they tell; message says it too." }),
+  ),
   message: Type.Optional(
     Type.String({ description: "The phase in words, and what to do where something is wrong." }),
   ),
@@ -216,9 +241,12 @@ export const Toggle = Parent("Toggle", ToggleSpec);
 export type Toggle = Static<typeof Toggle>;
 
 /** The body of POST /hooks/toggle/sync and …/finalize. */
-export const ToggleSyncRequest = SyncRequest(Toggle, {
-  "Deployment.apps/v1": Type.Optional(ObjectsByName(Deployment)),
-});
+export const ToggleSyncRequest = SyncRequest(
+  Toggle,
+  { "Deployment.apps/v1": Type.Optional(ObjectsByName(Deployment)) },
+  // Only told of: each is read by itself, and one that is not as expected says nothing (pod.ts).
+  { "Pod.v1": Type.Optional(ObjectsByName(Type.Unknown())) },
+);
 export type ToggleSyncRequest = Static<typeof ToggleSyncRequest>;
 
 /** The body of POST /hooks/toggle/customize. */

@@ -6,7 +6,7 @@ import { nextCondition } from "../metadata.ts";
 import type { HookContext } from "./context.ts";
 import type { Deployment } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
-import { type LastScaled, type Phase, type Toggle, ToggleStatus } from "./schema.ts";
+import { type LastScaled, type Phase, type Progress, type Toggle, ToggleStatus } from "./schema.ts";
 
 /** What one sync found out. */
 export interface Finding {
@@ -29,6 +29,10 @@ export interface Finding {
   /** Who scales the Deployment against the Toggle. */
   readonly contended?: string;
   readonly lastScaled?: LastScaled;
+  /** How far a start has come that is under way. */
+  readonly progress?: Progress;
+  /** Why the pods are not ready; the message says it too. */
+  readonly problem?: string;
 }
 
 const isStatus = TypeCompiler.Compile(ToggleStatus);
@@ -115,6 +119,8 @@ export const nextStatus = (inputs: StatusInputs, finding: Finding): ToggleStatus
     ...(remembered.deploymentName !== undefined && { deploymentName: remembered.deploymentName }),
     ...(finding.lastScaled !== undefined && { lastScaled: finding.lastScaled }),
     ...decidedPart(inputs, finding),
+    ...(finding.progress !== undefined && { progress: finding.progress }),
+    ...(finding.problem !== undefined && { problem: finding.problem }),
     message,
     conditions: conditionsOf(inputs, finding),
   };

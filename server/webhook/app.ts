@@ -40,6 +40,8 @@ export type WebhookAppOptions = {
   checksums: () => KeyedChecksums;
   /** Whether a Toggle may make pods of its template; false, if not given. */
   toggleTemplates?: boolean;
+  /** Seconds without progress after which a start is Degraded; 600, if not given. */
+  startTimeoutSeconds?: number;
   events?: Pick<EventSink, "post">;
   metrics?: HookMetrics;
   tls?: TlsFiles;
@@ -82,7 +84,8 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
   });
   const { discovery = noDiscovery, roles = noRoles, statuses = noStatusCheck } = options;
   addHsmDeviceRoutes(app, { discovery, roles, statuses, events, metrics, clock });
-  addToggleRoutes(app, { events, metrics, templates: options.toggleTemplates ?? false, clock });
+  const { toggleTemplates: templates = false, startTimeoutSeconds = 600 } = options;
+  addToggleRoutes(app, { events, metrics, templates, startTimeoutSeconds, clock });
   return app;
 };
 

@@ -14,7 +14,7 @@ import {
   readTokenPath,
 } from "../config/listener.ts";
 import { isLoopback } from "../config/loopback.ts";
-import { boolean, file, pattern, text, type ValuesOf } from "../config/variable-table.ts";
+import { boolean, file, integer, pattern, text, type ValuesOf } from "../config/variable-table.ts";
 import {
   type ConfigResult,
   deepFreeze,
@@ -71,6 +71,11 @@ export const WEBHOOK_VARIABLES = {
     description:
       "whether a Toggle may make pods of its `spec.template`: `true`, `1`, `yes`, `false`, `0` or `no` ([toggle.md](toggle.md#templates))",
   }),
+  START_TIMEOUT: integer(0, 86_400, {
+    default: 600,
+    description:
+      "seconds without progress after which a Toggle that starts is Degraded, 0 to 86400; 0: never ([toggle.md](toggle.md#why-it-is-not-ready))",
+  }),
   DISCOVERY_TOKEN_FILE: file({
     description:
       "token that the webhook asks [discovery](discovery.md) with, for [HSMDevices](hsmdevice.md); unset: no node reports its devices",
@@ -100,6 +105,8 @@ export type WebhookConfig = ListenerConfig & {
   pathPolicyFile?: string;
   /** Whether a Toggle may make pods of its template. */
   toggleTemplates: boolean;
+  /** Seconds without progress after which a start is Degraded; 0: never. */
+  startTimeoutSeconds: number;
   /** Absent: no agent has a role. */
   roles?: RoleAccess;
   /** Absent: no node reports its devices. */
@@ -135,8 +142,10 @@ export const parseWebhookConfig = (
   const discovery = readDiscovery(reader);
   const roles = readRoles(reader, agentCaFile);
   const toggleTemplates = reader.value("TOGGLE_TEMPLATES");
+  const startTimeoutSeconds = reader.value("START_TIMEOUT");
   const inCluster = readInCluster(reader, serviceAccountDirectory);
-  if (reader.faults.length > 0 || toggleTemplates === undefined) return { ok: false, faults: reader.faults };
+  const isRead = toggleTemplates !== undefined && startTimeoutSeconds !== undefined;
+  if (reader.faults.length > 0 || !isRead) return { ok: false, faults: reader.faults };
   const config: WebhookConfig = {
     ...listener,
     ...present({
@@ -151,6 +160,7 @@ export const parseWebhookConfig = (
     }),
     agents: agents.endpoints,
     toggleTemplates,
+    startTimeoutSeconds,
   };
   return { ok: true, config: deepFreeze(config) };
 };

@@ -13,6 +13,8 @@ export type ToggleRouteOptions = {
   metrics: Pick<HookMetrics, "hook">;
   /** Whether a Toggle may make pods of its template. */
   templates: boolean;
+  /** Seconds without progress after which a start is Degraded; 0: never. */
+  startTimeoutSeconds: number;
   /** Wall clock. */
   clock: () => Date;
 };
@@ -25,8 +27,8 @@ const DECIDING = [
 
 /** Adds POST /hooks/toggle/{customize,sync,finalize}. */
 export const addToggleRoutes = (app: KeyswitchServer, options: ToggleRouteOptions): void => {
-  const { events, metrics, templates, clock } = options;
-  const context = (): HookContext => ({ now: rfc3339(clock()), templates });
+  const { events, metrics, templates, startTimeoutSeconds, clock } = options;
+  const context = (): HookContext => ({ now: rfc3339(clock()), templates, startTimeoutSeconds });
   const done = createHookReport({ resource: "toggle", events, metrics, quiet: ["Off", "Running"] });
   const { ToggleCustomizeRequest, customize } = toggle;
   addCustomizeRoute(app, { resource: "toggle", body: ToggleCustomizeRequest, customize }, done);

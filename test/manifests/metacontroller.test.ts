@@ -64,7 +64,9 @@ for (const [folder, kind] of [
         t.hasStrict(rule?.verbs.filter((verb) => NEEDED.includes(verb)).sort(), NEEDED, resource);
       }
     }
-    const forbidden = /^(pods|roles|clusterroles|rolebindings|clusterrolebindings|serviceaccounts)(\/|$)/;
+    const ofPods = rules.filter(({ resources }) => resources.some((one) => /^pods(\/|$)/.test(one)));
+    t.same(ofPods, [{ apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] }], "to read");
+    const forbidden = /^(roles|clusterroles|rolebindings|clusterrolebindings|serviceaccounts)(\/|$)/;
     t.notOk(rules.some(({ resources }) => resources.some((resource) => forbidden.test(resource))));
     t.equal(image, "metacontroller:stub");
     const flags = new Map(args.map((arg) => [arg.split("=")[0], arg.split("=")[1]]));

@@ -14,6 +14,7 @@ t.test("the least configuration takes the defaults and is frozen", async (t) => 
       listenPort: 8443,
       agents: [{ name: "hsm-a", origin: "https://hsm-a.keyswitch:8444" }],
       toggleTemplates: false,
+      startTimeoutSeconds: 600,
     },
   });
   if (!result.ok) return;
@@ -40,6 +41,7 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
     DISCOVERY_CA_FILE: authority.caFile,
     DISCOVERY_SERVER_NAME: "discovery.elsewhere.svc",
     TOGGLE_TEMPLATES: "True",
+    START_TIMEOUT: "90",
     KUBERNETES_SERVICE_HOST: "10.96.0.1",
     KUBERNETES_SERVICE_PORT: "443",
   });
@@ -61,6 +63,7 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
       agentCaFile: authority.caFile,
       pathPolicyFile: at("policy"),
       toggleTemplates: true,
+      startTimeoutSeconds: 90,
       roles: {
         tokenFile: at("token"),
         caFile: authority.caFile,

@@ -26,6 +26,7 @@ const startToggleHooks = (t: Test, { templates = false } = {}) => {
     events: { post: (parent, event) => events.push({ uid: parent.metadata.uid, ...event }) },
     metrics: createHookMetrics(registry),
     templates,
+    startTimeoutSeconds: 9000,
     clock: () => new Date("2026-11-22T10:00:00.678Z"),
   });
   t.teardown(() => app.close());
@@ -39,13 +40,19 @@ const startToggleHooks = (t: Test, { templates = false } = {}) => {
   return { app, log, events, post };
 };
 
-t.test("customize asks for the Deployment of the name", async (t) => {
+t.test("customize asks for the Deployment of the name and the pods with its labels", async (t) => {
   const { post } = startToggleHooks(t);
   const answer = await post("customize", { controller: started.controller, parent: started.parent });
   t.equal(answer.statusCode, 200);
   t.strictSame(answer.json(), {
     relatedResources: [
       { apiVersion: "apps/v1", resource: "deployments", namespace: "claw", names: ["clawdbot"] },
+      {
+        apiVersion: "v1",
+        resource: "pods",
+        namespace: "claw",
+        labelSelector: { matchLabels: { app: "clawdbot" } },
+      },
     ],
   });
 });
@@ -54,7 +61,8 @@ t.test("sync answers exactly what the contract has, logs, counts and posts the c
   const { app, post, log, events } = startToggleHooks(t);
   const answer = await post("sync", started);
   t.equal(answer.statusCode, 200);
-  t.same(Object.keys(answer.json()).sort(), ["children", "status"]);
+  t.same(Object.keys(answer.json()).sort(), ["children", "resyncAfterSeconds", "status"]);
+  t.equal(answer.json().resyncAfterSeconds, 9000);
   t.match(answer.json().children, [{ metadata: { name: "clawdbot" }, spec: { replicas: 2 } }]);
   t.match(answer.json().status.conditions, [{ lastTransitionTime: "2026-11-22T10:00:00Z" }]);
   t.match(events, [{ uid: started.parent.metadata.uid, type: "Normal", reason: "Starting" }]);

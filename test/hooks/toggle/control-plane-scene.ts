@@ -20,7 +20,7 @@ type Installation = { templates: boolean };
 const hooksOf =
   (installation: Installation): Answer =>
   ({ path, body }) => {
-    const context = { now: new Date().toISOString(), ...installation };
+    const context = { now: new Date().toISOString(), startTimeoutSeconds: 600, ...installation };
     if (Value.Check(ToggleSyncRequest, body)) {
       const { response } = path.endsWith("finalize") ? finalize(body, context) : sync(body, context);
       return { body: response };

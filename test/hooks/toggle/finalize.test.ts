@@ -19,12 +19,19 @@ t.test("customize asks for the Deployment that the Toggle names", async (t) => {
   const related = (parts: RequestParts) => customize(request(parts).parent).relatedResources;
   t.strictSame(related({}), [
     { apiVersion: "apps/v1", resource: "deployments", namespace: "demo", names: ["web"] },
+    { apiVersion: "v1", resource: "pods", namespace: "demo", labelSelector: { matchLabels: { app: "web" } } },
   ]);
   t.match(related({ spec: { deploymentName: "api" } }), [{ names: ["api"] }]);
   t.strictSame(
     related({ metadata: deleted }),
     [{ apiVersion: "apps/v1", resource: "deployments", namespace: "demo" }],
     "and for all of the namespace while it is being deleted",
+  );
+  const invalid = { selector: { matchLabels: { "a b": "c" } } };
+  t.same(
+    related({ spec: invalid }).map(({ resource }) => resource),
+    ["deployments"],
+    "and for no pods by labels that none can have",
   );
 });
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the invariants of the model check: nothing lost, nothing foreign touched, correct counts and phases.
+
+import { secondsUntil } from "../../../hooks/rfc3339.ts";
 import { REPLICAS_WHEN_ON } from "../../../hooks/toggle/deployment.ts";
 import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";
@@ -34,8 +36,18 @@ export const checkAnswer = (world: World, children: readonly Child[], finalizing
   }
 };
 
+/** Whether a start that is under way made its last progress longer ago than it may take. */
+const isOverdue = ({ progress }: ToggleStatus, { now, startTimeoutSeconds }: HookContext): boolean =>
+  progress !== undefined && secondsUntil(now, progress.time) >= startTimeoutSeconds;
+
 /** The phases that are true of the named Deployment. */
-const truePhases = (world: World, status: ToggleStatus): readonly string[] => {
+const truePhases = (world: World, status: ToggleStatus, context: HookContext): readonly string[] => {
+  const phases = phasesInTime(world, status);
+  return isOverdue(status, context) ? phases.map((one) => (one === "Starting" ? "Degraded" : one)) : phases;
+};
+
+/** The same as long as no start takes too long. */
+const phasesInTime = (world: World, status: ToggleStatus): readonly string[] => {
   const model = world.deployments[named(world)];
   if (isHeld(world, model)) return ["Blocked"];
   if (model === undefined) return world.spec.template === undefined ? ["Missing"] : ["Starting", "Stopping"];
@@ -54,11 +66,11 @@ const phasesOf = ({ seen, generation, replicas, pods }: Model, desired: number |
 };
 
 /** The phase and the counts say what the cluster shows. */
-export const checkPhase = (world: World, status: ToggleStatus): void => {
+export const checkPhase = (world: World, status: ToggleStatus, context: HookContext): void => {
   const { phase, desiredReplicas: desired, availableReplicas: counted } = status;
   const model = world.deployments[named(world)];
   const ours = model !== undefined && isChild(model);
-  const truth = truePhases(world, status);
+  const truth = truePhases(world, status, context);
   check(truth.includes(phase ?? ""), `the phase is ${phase} and not ${truth.join(" or ")}`);
   if (isSwitched(world)) check((desired === 0) === !isOn(world), `desired is ${desired}`);
   else if (ours) check(desired === model.replicas, `desired is ${desired}, and nobody has switched`);

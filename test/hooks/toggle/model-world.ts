@@ -182,6 +182,7 @@ const applyChild = (world: World, child: Child): World => {
 /** The time at which the world's next sync is. */
 const contextOf = ({ quiet, templates, spec, edges }: World): HookContext => ({
   templates: templates !== "forbidden",
+  startTimeoutSeconds: 600,
   now: `${spec.schedule === undefined ? "2026-11-22T10:" : AFTER_EDGES[edges]}${String(11 * quiet).padStart(2, "0")}:00Z`,
 });
 
@@ -213,7 +214,7 @@ export const step = (before: World, mishap: Mishap = "none"): Stepped => {
   let had = world.had;
   if (finalizing) check(status.phase === "Blocked", `the phase is ${status.phase} while it is deleted`);
   else {
-    checkPhase(world, status);
+    checkPhase(world, status, contextOf(world));
     checkDecider(world, status, resync);
     checkContention(world, status, input, contextOf(world));
     checkCount(

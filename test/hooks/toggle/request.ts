@@ -6,7 +6,13 @@ import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index
 import type { PodTemplate, ToggleSpec } from "../../../hooks/toggle/schema.ts";
 
 export const UID = "78fc6342-6667-472a-9e90-2d6d4d3f3487";
-export const context: HookContext = { now: "2026-11-22T10:00:00Z", templates: true };
+/** What the tests' installation allows a start, in seconds: longer than anything that they wait for. */
+export const START_TIMEOUT_SECONDS = 7200;
+export const context: HookContext = {
+  now: "2026-11-22T10:00:00Z",
+  templates: true,
+  startTimeoutSeconds: START_TIMEOUT_SECONDS,
+};
 export const later: HookContext = { ...context, now: "2026-11-22T11:30:00Z" };
 
 export const template: PodTemplate = {
@@ -74,6 +80,8 @@ export interface RequestParts {
   /** Further Deployments under related; "no-hook" leaves related empty, as without a customize hook. */
   readonly related?: readonly Deployment[] | "no-hook";
   readonly finalizing?: boolean;
+  /** What Metacontroller shows as Pods under related. */
+  readonly pods?: readonly { readonly metadata: { readonly name: string } }[];
 }
 
 const keyed = (deployments: readonly Deployment[]): Record<string, Deployment> =>
@@ -101,7 +109,15 @@ export const request = (parts: RequestParts = {}): ToggleSyncRequest => {
       ...(parts.status === undefined ? {} : { status: parts.status }),
     },
     children: { "Deployment.apps/v1": keyed(owned) },
-    related: related === undefined ? {} : { "Deployment.apps/v1": keyed(related) },
+    related:
+      related === undefined
+        ? {}
+        : {
+            "Deployment.apps/v1": keyed(related),
+            ...(parts.pods !== undefined && {
+              "Pod.v1": Object.fromEntries(parts.pods.map((one) => [`demo/${one.metadata.name}`, one])),
+            }),
+          },
     finalizing: parts.finalizing ?? false,
   };
 };

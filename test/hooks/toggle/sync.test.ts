@@ -7,12 +7,17 @@ import { previousStatus } from "../../../hooks/toggle/status.ts";
 import { countingRows } from "./counting-rows.ts";
 import { sync } from "./hooks.ts";
 import { phaseRows } from "./phase-rows.ts";
-import { context, deployment, later, ownerReference, request } from "./request.ts";
+import { context, deployment, later, ownerReference, request, START_TIMEOUT_SECONDS } from "./request.ts";
 import { rolloutRows } from "./rollout-rows.ts";
 import { type Row, running, soon } from "./sync-row.ts";
 import { templateRows } from "./template-rows.ts";
 
 const rows = [...countingRows, ...phaseRows, ...rolloutRows, ...templateRows];
+/** A start is looked at again when its time is over; a paused rollout takes what it takes. */
+const resyncOf = ({ expect, given: { owned = [] } }: Row): number | undefined => {
+  const isStart = expect.phase === "Starting" && owned.every(({ spec }) => spec.paused !== true);
+  return expect.resync ?? (isStart ? START_TIMEOUT_SECONDS : undefined);
+};
 const during = ({ templates = true }: Row, when = context) => ({ ...when, templates });
 
 for (const row of rows) {
@@ -45,7 +50,7 @@ for (const row of rows) {
     const good = expect.phase === "Off" || expect.phase === "Running";
     t.equal(conditions.Ready, good ? "True" : "False");
     t.equal(Number("Reconciling" in conditions) + Number("Stalled" in conditions), good ? 0 : 1);
-    t.equal(response.resyncAfterSeconds, expect.resync);
+    t.equal(response.resyncAfterSeconds, resyncOf(row));
     t.equal(status.observedGeneration, 1);
     if ((row.given.status as { phase?: string } | undefined)?.phase === expect.phase) return;
     t.match(events, [{ reason: expect.phase, type: String }]);
