@@ -58,12 +58,15 @@ interface Definition {
   readonly spec: TSchema;
   readonly status: TSchema;
   readonly columns: readonly Record<string, unknown>[];
+  /** Rules over the whole object, in CEL. */
+  readonly rules?: readonly { readonly rule: string; readonly message: string }[];
   /** Where the scale subresource finds its counts. */
   readonly scale?: { readonly specReplicasPath: string; readonly statusReplicasPath: string };
 }
 
 const crd = (definition: Definition): Record<string, unknown> => {
-  const { group, kind, plural, singular, shortNames, description, spec, status, columns, scale } = definition;
+  const { group, kind, plural, singular, shortNames, description, spec, status, columns, scale, rules } =
+    definition;
   // An empty spec can only be the default where it is a valid one.
   const required = Array.isArray(spec.required) && spec.required.length > 0;
   return {
@@ -96,6 +99,7 @@ const crd = (definition: Definition): Record<string, unknown> => {
               type: "object",
               description,
               ...(required ? { required: ["spec"] } : {}),
+              ...(rules === undefined ? {} : { "x-kubernetes-validations": rules }),
               properties: {
                 apiVersion: { type: "string" },
                 kind: { type: "string" },
@@ -178,6 +182,12 @@ export const CRDS: Readonly<Record<string, Record<string, unknown>>> = {
     description: "A switch for one Deployment: off is 0 replicas, on is the count that it had.",
     spec: ToggleSpec,
     status: ToggleStatus,
+    rules: [
+      {
+        rule: "!has(self.spec.dependsOn) || !(self.metadata.name in self.spec.dependsOn)",
+        message: "spec.dependsOn must not name the Toggle itself",
+      },
+    ],
     scale: { specReplicasPath: ".spec.replicas", statusReplicasPath: ".status.replicas" },
     columns: [
       { name: "Enabled", type: "boolean", jsonPath: ".spec.enabled" },

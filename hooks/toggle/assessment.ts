@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collects all that a Toggle hook derives from the request; every later step takes it.
 import type { HookContext } from "./context.ts";
+import { type Links, linksOf } from "./dependencies.ts";
 import { type Observed, observe } from "./observed.ts";
 import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
 import type { Toggle, ToggleStatus, ToggleSyncRequest } from "./schema.ts";
@@ -16,6 +17,8 @@ export interface Assessment {
   readonly observed: Observed;
   /** What customize asked for, as far as it is not in `observed`. */
   readonly related: ToggleSyncRequest["related"];
+  /** The Toggles that it depends on, and those that depend on it. */
+  readonly links: Links;
 }
 
 /** Reads `request` under `context`; the other steps of a hook call take what it answers. */
@@ -23,5 +26,6 @@ export const assess = (request: ToggleSyncRequest, context: HookContext): Assess
   const { parent } = request;
   const before = previousStatus(parent);
   const spec = resolveSpec(parent, decideSwitch(parent, before, context.now));
-  return { parent, context, spec, before, observed: observe(request, spec), related: request.related };
+  const links = linksOf(parent, Object.values(request.related["Deployment.apps/v1"] ?? {}));
+  return { parent, context, spec, before, observed: observe(request, spec), related: request.related, links };
 };

@@ -8,6 +8,7 @@ import {
   PUT_BACK,
   REPLICAS_WHEN_ON,
   replicasOf,
+  STOPPING,
   SWITCHED_OFF_BY,
 } from "./deployment.ts";
 import type { Count } from "./replica-count.ts";
@@ -35,6 +36,8 @@ export interface DeploymentChild extends Record<string, unknown> {
 interface Parts {
   readonly name: string;
   readonly annotations: StringMap;
+  /** By which other Toggles find it. */
+  readonly links?: StringMap;
   readonly replicas: number;
   /** selector and template, of a Deployment that a Toggle made. */
   readonly made?: { readonly selector: unknown; readonly template: unknown };
@@ -49,7 +52,7 @@ const child = (parent: Toggle, spec: ResolvedSpec, parts: Parts): DeploymentChil
     name: parts.name,
     namespace: parent.metadata.namespace,
     // Metacontroller takes no child whose labels don't match the selector.
-    labels: { ...(parts.made !== undefined && MANAGED_BY), ...spec.matchLabels },
+    labels: { ...(parts.made !== undefined && MANAGED_BY), ...parts.links, ...spec.matchLabels },
     ...(Object.keys(parts.annotations).length !== 0 && { annotations: parts.annotations }),
   },
   spec: {
@@ -114,23 +117,42 @@ const madeParts = (
   };
 };
 
-/** Lists `deployment` as it was observed, at the replicas it has: nothing about it changes. */
-export const relisted = (parent: Toggle, spec: ResolvedSpec, deployment: Deployment): DeploymentChild =>
+/**
+ * Lists `deployment` as it was observed, at the replicas it has: nothing about it changes but `links`, the labels by which other
+ * Toggles find the named one.
+ */
+export const relisted = (
+  parent: Toggle,
+  spec: ResolvedSpec,
+  deployment: Deployment,
+  links: StringMap = {},
+): DeploymentChild =>
   child(parent, spec, {
     name: deployment.metadata.name,
     annotations: carried(deployment),
+    links,
     replicas: replicasOf(deployment),
     ...madeParts(deployment, spec, undefined),
     restartedAt: keptRestart(deployment, parent.metadata.uid),
   });
 
-/** Lists the named `deployment` at the count that it shall have; `putBack` is the note that it is put back, or was. */
+/** What else is written with a count. */
+export interface Notes {
+  /** The labels by which other Toggles find the Deployment. */
+  readonly links: StringMap;
+  /** The note that the count is put back, or was. */
+  readonly putBack?: string | undefined;
+  /** Whether it is to stop, and waits for others. */
+  readonly isStopping?: boolean | undefined;
+}
+
+/** Lists the named `deployment` at the count that it shall have. */
 export const scaledChild = (
   parent: Toggle,
   spec: ResolvedSpec,
   deployment: Deployment,
   count: Count,
-  putBack?: string,
+  { links, putBack, isStopping = false }: Notes,
 ): DeploymentChild => {
   const { annotations } = deployment.metadata;
   const maker = annotations?.[MADE_BY];
@@ -140,7 +162,9 @@ export const scaledChild = (
       ...(maker !== undefined && { [MADE_BY]: maker }),
       ...note(spec, count, annotations?.[REPLICAS_WHEN_ON] !== undefined),
       ...(putBack !== undefined && { [PUT_BACK]: putBack }),
+      ...(isStopping && { [STOPPING]: "true" }),
     },
+    links,
     replicas: count.desired,
     ...madeParts(deployment, spec, spec.template),
     restartedAt: wantedRestart(parent, deployment),
@@ -153,9 +177,11 @@ export const newChild = (
   spec: ResolvedSpec,
   template: PodTemplate,
   count: Count,
+  links: StringMap,
 ): DeploymentChild =>
   child(parent, spec, {
     name: spec.deploymentName,
+    links,
     annotations: {
       [MADE_BY]: parent.metadata.uid,
       ...note(spec, count, false),

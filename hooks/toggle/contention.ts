@@ -43,6 +43,8 @@ const sameBefore = (
   deployment: Deployment,
   desired: number,
 ): ToggleStatus | undefined =>
+  // What waited for other Toggles is set to its count once it need not: nobody has changed that.
+  before.waitingFor === undefined &&
   before.observedGeneration === parent.metadata.generation &&
   before.desiredReplicas === desired &&
   before.deploymentName === deployment.metadata.name &&

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements the customize hook: requests the Deployment of the Toggle's name, whoever owns it, so that sync can refuse a
-// foreign one, and the pods that tell why it is not ready.
+// foreign one, those of the Toggles that it depends on or that depend on it, and the pods that tell why it is not ready.
 import { metadataFault } from "../formats.ts";
 import type { CustomizeResponse } from "../metacontroller.ts";
+import { dependencyRules } from "./dependency-labels.ts";
 import type { Toggle } from "./schema.ts";
 
 type Rules = CustomizeResponse["relatedResources"];
@@ -35,5 +36,5 @@ const podRules = ({ metadata, spec }: Toggle): Rules => {
 
 /** The related objects of `parent`. */
 export const customize = (parent: Toggle): CustomizeResponse => ({
-  relatedResources: [...deploymentRules(parent), ...podRules(parent)],
+  relatedResources: [...deploymentRules(parent), ...dependencyRules(parent), ...podRules(parent)],
 });

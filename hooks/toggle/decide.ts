@@ -2,8 +2,9 @@
 // Decides for each state of the named Deployment how the response lists it and what the status reports.
 import type { Assessment } from "./assessment.ts";
 import { type DeploymentChild, newChild, relisted, scaledChild } from "./child.ts";
-import { contentionOf } from "./contention.ts";
+import { type Contention, contentionOf } from "./contention.ts";
 import { type Deployment, MADE_BY, replicasOf } from "./deployment.ts";
+import { cycleFault, holdOf } from "./hold.ts";
 import type { Named } from "./observed.ts";
 import { type PhaseFound, phaseOf } from "./phase.ts";
 import { type Followed, follow, soonest } from "./progress.ts";
@@ -47,14 +48,14 @@ const NOT_ALLOWED = "this installation does not allow templates (TOGGLE_TEMPLATE
 
 /** A template that is not allowed: nothing is made of it, and a Deployment that was made of it before stays as it is. */
 const forbidden = (assessment: Assessment, deployment: Deployment | undefined): Decision => {
-  const { parent, spec } = assessment;
+  const { parent, spec, links } = assessment;
   const instead = `Take spec.template out, and make the Deployment ${spec.deploymentName} yourself.`;
   if (deployment === undefined) {
     const message = `spec.template is not used: ${NOT_ALLOWED}. ${instead}`;
     return { ...refused(assessment, "Blocked", message), after: FORBIDDEN_SECONDS };
   }
   return {
-    child: relisted(parent, spec, deployment),
+    child: relisted(parent, spec, deployment, links.labels),
     finding: {
       phase: "Blocked",
       message: `The Deployment ${spec.deploymentName} stays as it is: it was made of spec.template, and ${NOT_ALLOWED}. Take spec.template out, and it is switched again.`,
@@ -118,6 +119,9 @@ const fought = ({ desired }: Count, message: string): PhaseFound => ({
   stuck: true,
 });
 
+/** Whoever waits for other Toggles puts no count back. */
+const UNCONTENDED: Contention = { going: false };
+
 /** What of the spec explains the count, with a space before it. */
 const whyText = (spec: ResolvedSpec): string => {
   const { decidedBy, nextChange, hasSchedule, on } = spec;
@@ -131,12 +135,12 @@ const whyText = (spec: ResolvedSpec): string => {
   return ` ${who} ${state}, whatever spec.schedule says.`;
 };
 
-/** A schedule that can't be used: the Deployment stays as it is, and none is made. */
-const unscheduled = ({ parent, spec, observed }: Assessment, fault: string): Decision => {
+/** A fault of the spec for which nothing may be switched: the Deployment stays as it is, and none is made. */
+const faulty = ({ parent, spec, observed, links }: Assessment, fault: string): Decision => {
   const { named } = observed;
   const deployment = named.kind === "ours" ? named.deployment : undefined;
   return {
-    ...(deployment !== undefined && { child: relisted(parent, spec, deployment) }),
+    ...(deployment !== undefined && { child: relisted(parent, spec, deployment, links.labels) }),
     finding: {
       phase: "Blocked",
       message: `${fault} Until then nothing is switched.`,
@@ -148,29 +152,33 @@ const unscheduled = ({ parent, spec, observed }: Assessment, fault: string): Dec
 };
 
 const switched = (assessment: Assessment, deployment: Deployment): Decision => {
-  const { parent, spec, before, context } = assessment;
+  const { parent, spec, before, context, links } = assessment;
   const isMade = deployment.metadata.annotations?.[MADE_BY] !== undefined;
   if (spec.template !== undefined && isMade && !context.templates) return forbidden(assessment, deployment);
   const count = countOf(assessment, deployment);
-  const found = contentionOf(assessment, deployment, count.desired);
+  const hold = holdOf(assessment, deployment, count);
+  const { isStopping, waitingFor } = hold ?? {};
+  const set = hold?.count ?? count;
+  const found = hold === undefined ? contentionOf(assessment, deployment, count.desired) : UNCONTENDED;
   const { going, after, putBack, ...contention } = found;
   const seen =
     phaseOfRestart(parent, deployment, count.desired) ?? phaseOf(deployment, count.desired, before);
   const { desired } = count;
   const followed: Followed = going
     ? fought(count, contention.contended ?? seen.message)
-    : follow(assessment, { deployment, desired }, seen);
+    : (hold?.found ?? follow(assessment, { deployment, desired }, seen));
   const { after: afterStart, ...told } = followed;
   const advice = context.templates ? "Delete it, and the Toggle makes its own." : `Besides, ${NOT_ALLOWED}.`;
   return {
-    child: scaledChild(parent, spec, deployment, count, putBack),
+    child: scaledChild(parent, spec, deployment, set, { links: links.labels, putBack, isStopping }),
     finding: {
       ...told,
       message: `${told.message}${whyText(spec)}`,
       desired,
       deployment,
       ...contention,
-      ...remembering(spec, count),
+      ...remembering(spec, set),
+      ...(waitingFor !== undefined && { waitingFor }),
       ...(spec.template !== undefined &&
         !isMade && {
           templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. ${advice}`,
@@ -181,22 +189,26 @@ const switched = (assessment: Assessment, deployment: Deployment): Decision => {
 };
 
 const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["template"]>): Decision => {
-  const { parent, spec, context } = assessment;
+  const { parent, spec, context, links } = assessment;
   if (!context.templates) return forbidden(assessment, undefined);
   const count = countOf(assessment, undefined);
   const { desired } = count;
-  const { after, ...told } = follow(
-    assessment,
-    { deployment: undefined, desired },
-    {
-      phase: spec.on ? "Starting" : "Stopping",
-      message: `The Deployment ${spec.deploymentName} is being made. If that lasts, kubectl describe shows why.`,
-      stuck: false,
-    },
-  );
+  const hold = holdOf(assessment, undefined, count);
+  const { waitingFor } = hold ?? {};
+  const { after, ...told }: Followed =
+    hold?.found ??
+    follow(
+      assessment,
+      { deployment: undefined, desired },
+      {
+        phase: spec.on ? "Starting" : "Stopping",
+        message: `The Deployment ${spec.deploymentName} is being made. If that lasts, kubectl describe shows why.`,
+        stuck: false,
+      },
+    );
   return {
-    child: newChild(parent, spec, template, count),
-    finding: { ...told, desired, deployment: null },
+    child: newChild(parent, spec, template, hold?.count ?? count, links.labels),
+    finding: { ...told, desired, deployment: null, ...(waitingFor !== undefined && { waitingFor }) },
     ...soonest(after),
   };
 };
@@ -205,7 +217,8 @@ const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["temp
 export const decide = (assessment: Assessment): Decision => {
   const { spec, observed } = assessment;
   const { named } = observed;
-  if (spec.scheduleFault !== undefined) return unscheduled(assessment, spec.scheduleFault);
+  const fault = spec.scheduleFault ?? cycleFault(assessment);
+  if (fault !== undefined) return faulty(assessment, fault);
   switch (named.kind) {
     case "ours":
       return switched(assessment, named.deployment);

@@ -47,6 +47,9 @@ export const SWITCHED_OFF_BY = "toggle.j5t.io/switched-off-by";
 /** The uid of the Toggle that made the Deployment; it is written when the Deployment is made and never later. */
 export const MADE_BY = "toggle.j5t.io/made-by";
 
+/** It is to stop, and waits for those that depend on it: nothing starts any more that does (hold.ts). */
+export const STOPPING = "toggle.j5t.io/stopping";
+
 /** The last time that a count was put back (put-back.ts). */
 export const PUT_BACK = "toggle.j5t.io/put-back";
 

@@ -26,7 +26,7 @@ const blockedText = (parent: Toggle, spec: ResolvedSpec, kept: readonly Deployme
 
 /** The finalize hook. The same arguments give the same bytes. */
 export const finalize = (assessment: Assessment): FinalizeResult => {
-  const { parent, spec, before, observed } = assessment;
+  const { parent, spec, before, observed, links } = assessment;
   const { named, others, hidden } = observed;
   const ours = named.kind === "ours" && !hidden.includes(named.deployment) ? [named.deployment] : [];
   const listed = [...ours, ...others];
@@ -53,7 +53,10 @@ export const finalize = (assessment: Assessment): FinalizeResult => {
     response: {
       finalized: false,
       // A child that is left out is deleted at once.
-      children: listed.map((deployment) => relisted(parent, spec, deployment)),
+      children: [
+        ...ours.map((deployment) => relisted(parent, spec, deployment, links.labels)),
+        ...others.map((deployment) => relisted(parent, spec, deployment)),
+      ],
       status: nextStatus(assessment, finding),
     },
     events: orphaning ? [] : eventsOf(before, finding),

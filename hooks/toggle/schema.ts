@@ -109,6 +109,14 @@ export const ToggleSpec = Type.Object(
           "What becomes of the Deployment when the Toggle is deleted, unless the Toggle made it. Orphan holds the deletion up until it is repeated with --cascade=orphan.",
       }),
     ),
+    dependsOn: Type.Optional(
+      Type.Array(Type.String({ pattern: DNS_SUBDOMAIN, minLength: 1, maxLength: MAX_NAME }), {
+        maxItems: 16,
+        "x-kubernetes-list-type": "set",
+        description:
+          "Names of Toggles of the namespace. It starts once all of them are running, and they stop only after it.",
+      }),
+    ),
     restartAt: Type.Optional(
       Type.String({
         crdFormat: "date-time",
@@ -222,6 +230,12 @@ export const ToggleStatus = Type.Object({
     }),
   ),
   nextChange: Type.Optional(NextChange),
+  waitingFor: Type.Optional(
+    Type.Array(Type.String(), {
+      maxItems: 16,
+      description: "Toggles that it waits for before it starts or stops (spec.dependsOn of it, or of them).",
+    }),
+  ),
   switched: Type.Optional(Switched),
   progress: Type.Optional(Progress),
   problem: Type.Optional(

@@ -33,6 +33,8 @@ export interface Finding {
   readonly progress?: Progress;
   /** Why the pods are not ready; the message says it too. */
   readonly problem?: string;
+  /** Names of the Toggles that it waits for. */
+  readonly waitingFor?: readonly string[];
 }
 
 const isStatus = TypeCompiler.Compile(ToggleStatus);
@@ -121,6 +123,7 @@ export const nextStatus = (inputs: StatusInputs, finding: Finding): ToggleStatus
     ...decidedPart(inputs, finding),
     ...(finding.progress !== undefined && { progress: finding.progress }),
     ...(finding.problem !== undefined && { problem: finding.problem }),
+    ...(finding.waitingFor !== undefined && { waitingFor: [...finding.waitingFor] }),
     message,
     conditions: conditionsOf(inputs, finding),
   };

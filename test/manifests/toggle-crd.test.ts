@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests which schedules of Toggles the API server takes, and what it says of those that it refuses.
+// Tests which schedules and dependencies of Toggles the API server takes, and what it says of those that it refuses.
 import t from "tap";
 import { definitionFaults } from "../../scripts/control-plane/api/validation/definition-validation.ts";
 import { ruleFaults } from "../../scripts/control-plane/api/validation/rule-validation.ts";
@@ -41,6 +41,10 @@ for (const timeZone of ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"]) {
   );
 }
 
+t.test("it takes Toggles to depend on", async (t) =>
+  t.equal(faultsOf({ dependsOn: ["db", "queue.eu"] }), "[]"),
+);
+
 const WHAT = /must be a window, such as Mon-Fri 08:00-18:00, or a cron expression of five fields/;
 const refused: readonly [spec: object, fault: RegExp][] = [
   ...[
@@ -58,6 +62,9 @@ const refused: readonly [spec: object, fault: RegExp][] = [
   [{ schedule: [{ timeZone: "UTC" }] }, /must have on or off/],
   [{ schedule: [{ timeZone: "UTC", on: [] }] }, /must have on or off/],
   [{ schedule: [] }, /schedule/],
+  [{ dependsOn: ["db", "web"] }, /must not name the Toggle itself/],
+  [{ dependsOn: ["db", "db"] }, /Duplicate/i],
+  [{ dependsOn: ["Not a name"] }, /dependsOn/],
 ];
 for (const [spec, fault] of refused) {
   t.test(`it refuses: ${JSON.stringify(spec)}`, async (t) => t.match(faultsOf(spec), fault));

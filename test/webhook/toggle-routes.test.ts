@@ -40,22 +40,31 @@ const startToggleHooks = (t: Test, { templates = false } = {}) => {
   return { app, log, events, post };
 };
 
-t.test("customize asks for the Deployment of the name and the pods with its labels", async (t) => {
-  const { post } = startToggleHooks(t);
-  const answer = await post("customize", { controller: started.controller, parent: started.parent });
-  t.equal(answer.statusCode, 200);
-  t.strictSame(answer.json(), {
-    relatedResources: [
-      { apiVersion: "apps/v1", resource: "deployments", namespace: "claw", names: ["clawdbot"] },
-      {
-        apiVersion: "v1",
-        resource: "pods",
-        namespace: "claw",
-        labelSelector: { matchLabels: { app: "clawdbot" } },
-      },
-    ],
-  });
-});
+t.test(
+  "customize asks for its Deployment, those that depend on it, and the pods with its labels",
+  async (t) => {
+    const { post } = startToggleHooks(t);
+    const answer = await post("customize", { controller: started.controller, parent: started.parent });
+    t.equal(answer.statusCode, 200);
+    t.strictSame(answer.json(), {
+      relatedResources: [
+        { apiVersion: "apps/v1", resource: "deployments", namespace: "claw", names: ["clawdbot"] },
+        {
+          apiVersion: "apps/v1",
+          resource: "deployments",
+          namespace: "claw",
+          labelSelector: { matchLabels: { "depends-on.toggle.j5t.io/clawdbot": "true" } },
+        },
+        {
+          apiVersion: "v1",
+          resource: "pods",
+          namespace: "claw",
+          labelSelector: { matchLabels: { app: "clawdbot" } },
+        },
+      ],
+    });
+  },
+);
 
 t.test("sync answers exactly what the contract has, logs, counts and posts the change", async (t) => {
   const { app, post, log, events } = startToggleHooks(t);
