@@ -4,6 +4,7 @@ import closeWithGrace from "close-with-grace";
 import type { Logger } from "pino";
 import type { ListenerConfig } from "./config/listener.ts";
 import type { ConfigFault, ConfigResult, Environment } from "./config/variables.ts";
+import { exitWithError } from "./exit-with-error.ts";
 import { createLogger, describeError } from "./log.ts";
 
 /** A role that listens. */
@@ -86,10 +87,4 @@ const announce = async <Config extends ListenerConfig>(
 const describeFaults = (faults: readonly ConfigFault[]): string => {
   const lines = faults.map((fault) => `  ${fault.name} ${fault.message}\n`);
   return `the configuration has ${lines.length} fault${lines.length === 1 ? "" : "s"}:\n${lines.join("")}`;
-};
-
-/** Says on stderr why the process ends, and has it exit with 1. */
-export const exitWithError = (text: string): void => {
-  process.stderr.write(text);
-  process.exitCode = 1;
 };

@@ -2,48 +2,17 @@
 // Starts the role that the command line names (`main.js <role>`) and loads only its code, so that the webhook and the bot never
 // load the HSM's libraries.
 import type { Environment } from "./config/variables.ts";
-import { exitWithError, listeningRole } from "./listening-role.ts";
+import { exitWithError } from "./exit-with-error.ts";
 
 /** Starts a role with the arguments after its name. */
 type Start = (env: Environment, args: readonly string[]) => Promise<void>;
 
-const standardStreams = {
-  stdout: (text: string) => process.stdout.write(text),
-  stderr: (text: string) => process.stderr.write(text),
-};
-
-const runBot = listeningRole("bot", {
-  parse: async (env) => (await import("./bot/config.ts")).parseBotConfig(env),
-  announce: async (config, env, logger) => (await import("./bot/main.ts")).announceBot(config, env, logger),
-  run: async (config, logger) => {
-    const { runBot: run } = await import("./bot/main.ts");
-    const { openMatrix } = await import("./matrix/network.ts");
-    return run(config, logger, openMatrix);
-  },
-});
-
 const roles = {
-  webhook: listeningRole("webhook", {
-    parse: async (env) => (await import("./webhook/config.ts")).parseWebhookConfig(env),
-    run: async (config, logger) => (await import("./webhook/main.ts")).runWebhook(config, logger),
-  }),
-  agent: listeningRole("agent", {
-    parse: async (env) => (await import("./agent/config.ts")).parseAgentConfig(env),
-    run: async (config, logger) => (await import("./agent/main.ts")).runAgent(config, logger),
-  }),
-  bot: async (env, args) => {
-    if (args[0] !== "setup") return runBot(env);
-    const { runSetup } = await import("./matrix/setup/main.ts");
-    process.exitCode = await runSetup(args.slice(1), env, standardStreams);
-  },
-  discovery: listeningRole("discovery", {
-    parse: async (env) => (await import("./discovery/config.ts")).parseDiscoveryConfig(env),
-    run: async (config, logger) => (await import("./discovery/main.ts")).runDiscovery(config, logger),
-  }),
-  conntest: async (env, args) => {
-    const { runConntest } = await import("./conntest/main.ts");
-    process.exitCode = await runConntest(args, env, standardStreams);
-  },
+  webhook: async (env) => (await import("./roles/webhook.ts")).start(env),
+  agent: async (env) => (await import("./roles/agent.ts")).start(env),
+  bot: async (env, args) => (await import("./roles/bot.ts")).start(env, args),
+  discovery: async (env) => (await import("./roles/discovery.ts")).start(env),
+  conntest: async (env, args) => (await import("./roles/conntest.ts")).start(env, args),
 } satisfies Record<string, Start>;
 
 const USAGE = `usage: node main.js webhook | agent | bot | discovery

@@ -33,14 +33,14 @@ import {
 const PUBLIC_OBJECTS = ["refuse", "per-key"] as const;
 
 /** Whether the module sees what other processes write: `live` does, `cached` does not, `auto` lets the agent decide. */
-export const PKCS11_CACHE_MODES = ["auto", "live", "cached"] as const;
-export type Pkcs11Cache = (typeof PKCS11_CACHE_MODES)[number];
+const PKCS11_CACHE_MODES = ["auto", "live", "cached"] as const;
+type Pkcs11Cache = (typeof PKCS11_CACHE_MODES)[number];
 
 /** How writes store a secret: one object for all of it, or one for each key. */
-export const STORAGE_LAYOUTS = ["packed", "per-key"] as const;
+const STORAGE_LAYOUTS = ["packed", "per-key"] as const;
 
 /** What writes need to know. */
-export type WriteConfig = {
+type WriteConfig = {
   layout: (typeof STORAGE_LAYOUTS)[number];
   /** Data objects that the token takes, where its behaviour should not have to show it. */
   maxObjects?: number;
@@ -51,7 +51,7 @@ export type WriteConfig = {
 };
 
 /** How to reach the token. Exactly one of `tokenLabel` and `slot` is there. */
-export type Pkcs11Config = {
+type Pkcs11Config = {
   /** Path of the PKCS#11 module. */
   module: string;
   tokenLabel?: string;

@@ -31,12 +31,12 @@ import { isTimeZone } from "./duration.ts";
 import { parseIdentities, parseUsers, type TrustedIdentity } from "./user-list.ts";
 
 /** Which library encrypts: `auto` takes the native one where it is present. */
-export const CRYPTO_ENGINES = ["auto", "native", "wasm"] as const;
-export type CryptoEngine = (typeof CRYPTO_ENGINES)[number];
+const CRYPTO_ENGINES = ["auto", "native", "wasm"] as const;
+type CryptoEngine = (typeof CRYPTO_ENGINES)[number];
 
 /** Whether a user whose identity changed is obeyed with a warning, or refused. */
-export const TRUST_POLICIES = ["warn", "refuse"] as const;
-export type TrustPolicy = (typeof TRUST_POLICIES)[number];
+const TRUST_POLICIES = ["warn", "refuse"] as const;
+type TrustPolicy = (typeof TRUST_POLICIES)[number];
 
 export type BotConfig = ListenerConfig & {
   /** Whose tokens may read /metrics. */
