@@ -14,10 +14,12 @@ RUN npm ci && npm rebuild --ignore-scripts=false pkcs11js
 # script downloads it from GitHub, or from MATRIX_SDK_CRYPTO_DOWNLOADS_BASE_URL where the build is behind a mirror.
 ARG NATIVE_CRYPTO=false MATRIX_SDK_CRYPTO_DOWNLOADS_BASE_URL=
 RUN if [ "$NATIVE_CRYPTO" = true ]; then npm rebuild --ignore-scripts=false @matrix-org/matrix-sdk-crypto-nodejs; fi
-COPY tsconfig.json tsconfig.build.json ./
 COPY hooks hooks
 COPY server server
-RUN node_modules/.bin/tsc -p tsconfig.build.json && chmod 755 dist/server/kubectl-hsm.js dist/server/kubectl-complete-hsm.js && npm prune --omit=dev
+COPY scripts/build.ts scripts/
+COPY scripts/bundle scripts/bundle
+# dist/ is all that runs: bundles, and of the packages that can't be bundled the files that are read.
+RUN node scripts/build.ts
 
 FROM node:24-bookworm-slim
 ARG VERSION=0.1.0
@@ -36,7 +38,6 @@ RUN apt-get update \
     && useradd --uid 1200 --gid 1200 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin keyswitch
 WORKDIR /app
 COPY --from=build /app/package.json ./
-COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 # For the agents of HSMDevices; manifests/agent mounts it from a ConfigMap.
 COPY manifests/agent/pcscd.sh ./

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs server/main.ts as a real process whose log lines a test can wait for.
+// Runs server/main.ts, or its bundle, as a real process whose log lines a test can wait for.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -10,8 +10,13 @@ import type { Test } from "tap";
 const main = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
 
 /** A process with exactly this environment. */
-export const startProcess = (t: Test, role: string | undefined, env: Record<string, string>) => {
-  const child = spawn(process.execPath, [main, ...(role === undefined ? [] : [role])], {
+export const startProcess = (
+  t: Test,
+  role: string | undefined,
+  env: Record<string, string>,
+  entry: string = main,
+) => {
+  const child = spawn(process.execPath, [entry, ...(role === undefined ? [] : [role])], {
     env,
     stdio: ["ignore", "pipe", "pipe"],
   });

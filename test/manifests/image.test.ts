@@ -46,7 +46,7 @@ t.test("install scripts stay off, but for the one native add-on", async (t) => {
   t.match(of("COPY")[0], /package\.json package-lock\.json \.npmrc /);
   t.match(readFileSync(join(root, ".npmrc"), "utf8"), /^ignore-scripts=true$/m);
   t.equal(of("RUN")[0], "npm ci && npm rebuild --ignore-scripts=false pkcs11js");
-  t.match(of("RUN")[2], /tsc -p tsconfig\.build\.json && .* && npm prune --omit=dev/);
+  t.equal(of("RUN")[2], "node scripts/build.ts");
 });
 
 t.test("the native crypto library is downloaded when it is asked for, and not otherwise", async (t) => {
@@ -154,7 +154,8 @@ for (const [path, sent] of [
   ["package.json", true],
   ["package-lock.json", true],
   [".npmrc", true],
-  ["tsconfig.build.json", true],
+  ["scripts/bundle/build-product.ts", true],
+  ["scripts/start.ts", false],
   ["test/manifests/image.test.ts", false],
   [".git/config", false],
   ["node_modules/tap/package.json", false],
@@ -166,6 +167,16 @@ for (const [path, sent] of [
     t.equal(isSent(path), sent);
   });
 }
+
+t.test(
+  "of the build only what it made is in the image, with the manifest that has the version",
+  async (t) => {
+    t.same(
+      of("COPY").filter((copy) => copy.startsWith("--from")),
+      ["--from=build /app/package.json ./", "--from=build /app/dist dist"],
+    );
+  },
+);
 
 t.test("the build sees all that the Dockerfile copies", async (t) => {
   const sources = of("COPY")

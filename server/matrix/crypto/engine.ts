@@ -5,7 +5,7 @@ import { guardMachine, type MachineObserver } from "./guarded-machine.ts";
 import type { IdbFactory } from "./indexeddb/types.ts";
 import { type NativePackage, withIdentityAccess } from "./native-package.ts";
 import type { Id, OlmMachine } from "./olm-machine.ts";
-import { loadSdkWith, NATIVE_PACKAGE } from "./sdk-loading.ts";
+import { loadSdkWith } from "./sdk-loading.ts";
 import { loadWasmPackage } from "./wasm/wasm-package.ts";
 
 export type EngineName = "native" | "wasm";
@@ -30,6 +30,8 @@ export type CryptoEngine = {
 export type EngineResult =
   | ({ readonly ok: true } & CryptoEngine)
   | { readonly ok: false; readonly fault: string };
+
+const NATIVE_PACKAGE = "@matrix-org/matrix-sdk-crypto-nodejs";
 
 const requireHere = createRequire(import.meta.url);
 
@@ -66,7 +68,7 @@ export const loadCryptoEngine = async (
   const chosen = library
     ? withIdentityAccess(library)
     : await loadWasmPackage((storePath) => hosts.get(storePath)?.factory);
-  loadSdkWith({
+  await loadSdkWith({
     ...chosen,
     OlmMachine: {
       async initialize(user, device, storePath, passphrase, storeType) {

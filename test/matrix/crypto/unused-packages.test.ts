@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import t from "tap";
 import { loadCryptoEngine } from "../../../server/matrix/crypto/engine.ts";
-import { UNUSED } from "../../../server/matrix/crypto/sdk-loading.ts";
+import { UNUSED } from "../../../server/matrix/crypto/unused-packages.ts";
 
 const requireInSdk = createRequire(createRequire(import.meta.url).resolve("matrix-bot-sdk"));
 const lib = dirname(requireInSdk.resolve("matrix-bot-sdk"));

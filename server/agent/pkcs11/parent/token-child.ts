@@ -63,9 +63,9 @@ export type TokenChild = {
 
 const RETIRED = unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process was replaced", 1);
 
-/** The entry in the other room: source under type stripping, or compiled. */
+/** The child's entry: its source under type stripping, or its bundle, as seen from one of the agent's. */
 const entry = fileURLToPath(
-  new URL(import.meta.url.endsWith(".ts") ? "../child/main.ts" : "../child/main.js", import.meta.url),
+  new URL(import.meta.url.endsWith(".ts") ? "../child/main.ts" : "../roles/pkcs11-child.js", import.meta.url),
 );
 
 type Received<Type extends ChildMessage["type"]> = Extract<ChildMessage, { type: Type }>;
