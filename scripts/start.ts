@@ -30,7 +30,7 @@ const once = async (): Promise<number> => {
   ] as const) {
     process.once(signal, () => process.exit(code));
   }
-  const stack = await startStack({ say, onLine, hsmSet: true });
+  const stack = await startStack({ say, onLine, hsmSet: true, bundled: true });
   try {
     const results = await runTour(stack, say);
     say(tableOf(results));
@@ -53,7 +53,7 @@ if (missing.length > 0) {
 } else if (tour) {
   process.exitCode = await once();
 } else {
-  const stack = await startStack({ say, onLine, hsmSet: true });
+  const stack = await startStack({ say, onLine, hsmSet: true, bundled: true });
   try {
     await runPrompt(stack, say);
   } finally {

@@ -46,7 +46,7 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const entry = options.entry ?? new URL("../../server/main.ts", import.meta.url);
-  const child = fork(new URL("./pod-entry.ts", import.meta.url), [entry.href, "bot"], {
+  const child = fork(new URL("./pod-entry.mjs", import.meta.url), [entry.href, "bot"], {
     env: { ...inheritedEnv(), LISTEN_PORT: String(port), ...options.env },
     execArgv: [...(options.execArgv ?? [])],
     stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -14,8 +14,8 @@ type Keys = Readonly<Record<string, string>>;
 export interface LocalToken {
   readonly kind: "SoftHSM2" | "in memory";
   readonly pinFile: string;
-  /** The module that runs the agent. */
-  readonly entry: URL;
+  /** The module that runs the agent; the product's own, if not given. */
+  readonly entry?: URL;
   /** The agent's variables. */
   readonly env: Readonly<Record<string, string>>;
   /** Makes the secret at `path` hold exactly `keys`. */
@@ -31,7 +31,6 @@ const softhsm = async (folder: string): Promise<LocalToken> => {
   return {
     kind: "SoftHSM2",
     pinFile: token.pinFile,
-    entry: new URL("../../server/main.ts", import.meta.url),
     env: { ...token.env, PKCS11_MODULE: token.module, PKCS11_TOKEN_LABEL: token.label },
     put: (path, keys) => token.putPerKey(path, keys),
     remove: (path) => token.remove(path),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { eventually } from "./eventually.ts";
 import type { LocalToken } from "./local-token.ts";
 import { type DataReader, type PodProcess, startPodProcess, type Workload } from "./pod-process.ts";
+import type { Product } from "./product.ts";
 
 export type Role = "agent" | "webhook";
 
@@ -15,6 +16,7 @@ export interface RoleOptions {
   /** In it each role has a folder of its own, for its mounts. */
   readonly folder: string;
   readonly token: LocalToken;
+  readonly product: Product;
   readonly services: { call(role: Role, path: string): Promise<{ status: number }> };
   readonly onLine: (role: Role, line: string) => void;
 }
@@ -33,14 +35,14 @@ export class RoleProcesses {
 
   /** Answers when the role serves. @throws Error where it runs already, or does not serve in time */
   async start(role: Role): Promise<void> {
-    const { workloads, overrides, read, folder, token, services, onLine } = this.#options;
+    const { workloads, overrides, read, folder, token, product, services, onLine } = this.#options;
     if (this.#running.has(role)) throw new Error(`the ${role} runs already`);
     const process = await startPodProcess({
       workload: workloads[role],
       read,
       folder: join(folder, role),
-      entry: role === "agent" ? token.entry : new URL("./webhook.ts", import.meta.url),
-      overrides: overrides[role],
+      entry: role === "agent" ? (token.entry ?? product.main) : new URL("./webhook.ts", import.meta.url),
+      overrides: { ...(role === "webhook" && { WEBHOOK_ENTRY: product.webhook.href }), ...overrides[role] },
       without: role === "agent" ? ["PKCS11_SLOT"] : [],
       onLine: (line) => onLine(role, line),
     });

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Dispatcher, request } from "undici";
 import { freePort } from "./free-port.ts";
+import { imageEnv } from "./image-env.ts";
 import { inheritedEnv } from "./inherited-env.ts";
 
 export interface ServerProcess {
@@ -79,7 +80,7 @@ export const startServerProcess = async (
   const child = spawn(
     process.execPath,
     [fileURLToPath(new URL("../../dist/server/main.js", import.meta.url)), role],
-    { env: { ...inheritedEnv(), LISTEN_PORT: String(port), ...env }, stdio: "inherit" },
+    { env: { ...inheritedEnv(), ...imageEnv(), LISTEN_PORT: String(port), ...env }, stdio: "inherit" },
   );
   const pid = child.pid ?? 0;
   const ended = once(child, "exit");

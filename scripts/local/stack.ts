@@ -19,6 +19,7 @@ import { type Kubectl, kubectlWith } from "./kubectl.ts";
 import { type LocalToken, makeLocalToken } from "./local-token.ts";
 import { manifestsFor } from "./manifests-overlay.ts";
 import { asWorkload, type DataReader, type Workload } from "./pod-process.ts";
+import { bundledProduct, SOURCES } from "./product.ts";
 import { type Role, RoleProcesses } from "./role-processes.ts";
 import { type RolePorts, roleVariables } from "./role-variables.ts";
 import { serviceAccountOf } from "./service-account.ts";
@@ -43,6 +44,8 @@ export interface StackOptions {
   readonly token?: LocalToken["kind"];
   /** Whether there is a set of two HSMs beside the token, where this machine can have one; false, if not given. */
   readonly hsmSet?: boolean;
+  /** Whether its processes run the bundles that the image has, rather than the sources; false, if not given. */
+  readonly bundled?: boolean;
   /** Variables of the agent that differ from the manifests. */
   readonly agentEnv?: Readonly<Record<string, string>>;
   /** The same for the webhook. */
@@ -186,6 +189,7 @@ const assemble = async (
     webhook: `https://127.0.0.1:${ports.webhook}`,
     api: controlPlane.url,
   };
+  const product = options.bundled === true ? await bundledProduct(join(folder, "product")) : SOURCES;
   const services = await openServiceCalls(urls, secretOf);
   closers.push(() => services.close());
   const roles = new RoleProcesses({
@@ -194,6 +198,7 @@ const assemble = async (
     read,
     folder,
     token,
+    product,
     services,
     onLine: (role, line) => {
       log(line);
@@ -216,7 +221,7 @@ const assemble = async (
   say(`the control plane serves ${controlPlane.url}`);
   const setFolder = join(folder, "set");
   const { pinFile } = token;
-  const around = { apiUrl: controlPlane.url, kubectl, read, services, log, closers };
+  const around = { apiUrl: controlPlane.url, kubectl, read, product, services, log, closers };
   const hsmSet = plan && (await openHsmSet({ plan, folder: setFolder, pinFile, ...around }));
   return {
     kubeconfig: controlPlane.kubeconfig,

@@ -70,6 +70,12 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     );
     const children = childrenOf(child);
     t.ok(children.length >= 2, "agent and webhook are processes");
+    const commands = children.map((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0"));
+    const isBundled = (file: string) => /\/keyswitch-\w+\/product\/server\/main\.js$/.test(file);
+    t.ok(
+      commands.some((command) => command.some(isBundled)),
+      "which run what the image has",
+    );
     child.kill(signal);
     t.same(await ended, [0, null]);
     t.notOk(existsSync(dirname(kubeconfig)), "its folder is gone");

@@ -12,6 +12,7 @@ import { createKubeClient } from "../../control-plane/client.ts";
 import { softhsmModule } from "../../system-packages.ts";
 import type { Kubectl } from "../kubectl.ts";
 import { asWorkload, type DataReader } from "../pod-process.ts";
+import type { Product } from "../product.ts";
 import type { Answer } from "../service-calls.ts";
 import { runKubelets } from "./kubelets.ts";
 import { SetNode, TOKEN_LABEL } from "./node.ts";
@@ -42,6 +43,7 @@ export type SetOptions = {
   readonly apiUrl: string;
   readonly kubectl: Kubectl;
   readonly read: DataReader;
+  readonly product: Product;
   /** Of its own; its owner removes it. */
   readonly folder: string;
   /** The PIN of the Secret keyswitch-pkcs11, in a file. */
@@ -104,7 +106,7 @@ export const openHsmSet = async (options: SetOptions): Promise<HsmSet> => {
 
 /** Two nodes with an HSM each, on which discovery runs. */
 const openNodes = async (
-  { plan, kubectl, read, folder, pinFile, log, closers }: SetOptions,
+  { plan, kubectl, read, product, folder, pinFile, log, closers }: SetOptions,
   client: ReturnType<typeof createKubeClient>,
 ): Promise<SetNode[]> => {
   const pin = readFileSync(pinFile, "utf8").trim();
@@ -113,7 +115,7 @@ const openNodes = async (
   return Promise.all(
     plan.places.map(async (place) => {
       const at = join(folder, place.node);
-      const node = await SetNode.open({ place, client, read, folder: at, pin, onLine: log });
+      const node = await SetNode.open({ place, client, read, product, folder: at, pin, onLine: log });
       closers.push(() => node.close());
       await node.runDiscovery(discovery);
       return node;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { KubeClient } from "../../control-plane/client.ts";
 import { eventually } from "../eventually.ts";
 import { type DataReader, type PodProcess, startPodProcess, type Workload } from "../pod-process.ts";
+import type { Product } from "../product.ts";
 import { makeToken, type TestToken } from "../softhsm-token.ts";
 import { SysfsTree } from "../sysfs-tree.ts";
 import type { Place } from "./plan.ts";
@@ -14,6 +15,7 @@ export type NodeOptions = {
   readonly place: Place;
   readonly client: KubeClient;
   readonly read: DataReader;
+  readonly product: Product;
   /** Of its own; its owner removes it. */
   readonly folder: string;
   /** The PIN of its token. */
@@ -27,7 +29,6 @@ export type Assigned = { readonly name: string; readonly workload: Workload };
 /** The label of the tokens, which are told apart by their folders. */
 export const TOKEN_LABEL = "keyswitch-pair";
 const PORT = "1-1";
-const ENTRY = new URL("../../../server/main.ts", import.meta.url);
 const START_SECONDS = 60;
 
 export class SetNode {
@@ -76,7 +77,7 @@ export class SetNode {
   async runDiscovery(workload: Workload): Promise<void> {
     const name = `keyswitch-discovery-${this.place.name}`;
     // Nobody takes its resources, so that it is no device plugin; and Node can't run TypeScript without a compiler.
-    const without = ["DEVICE_PLUGIN_DIR", "NODE_OPTIONS"];
+    const without = ["DEVICE_PLUGIN_DIR", ...(this.#options.product.isBundled ? [] : ["NODE_OPTIONS"])];
     this.#discovery = await this.#start({ name, workload }, without, {
       DEV_ROOT: join(this.#options.folder, "dev"),
     });
@@ -168,12 +169,12 @@ export class SetNode {
     without: readonly string[],
     overrides: Readonly<Record<string, string>>,
   ): Promise<PodProcess> {
-    const { read, folder, onLine } = this.#options;
+    const { read, folder, product, onLine } = this.#options;
     const process = await startPodProcess({
       workload,
       read,
       folder: join(folder, name),
-      entry: ENTRY,
+      entry: product.main,
       overrides: {
         LISTEN_HOST: this.place.host,
         NODE_NAME: this.place.node,
