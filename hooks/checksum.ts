@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Computes the checksums by which contents are compared: of a secret's data, and keyed ones for statuses and annotations.
 import { hash } from "node:crypto";
-import { fromBase64Map } from "./formats.ts";
 import type { StringMap } from "./kubernetes.ts";
 
 /** Gives what `make` makes; it is called at the first call, and not again. `make` is pure: nobody can tell when that was. */
@@ -13,30 +12,69 @@ export const once = <T>(make: () => T): (() => T) => {
   };
 };
 
-/** Writes the length of what follows as an unsigned 64-bit big-endian number, then what follows. */
-const writeFramed = (framed: Buffer, at: number, bytes: Uint8Array): number => {
-  framed.writeUInt32BE(Math.floor(bytes.length / 2 ** 32), at);
-  framed.writeUInt32BE(bytes.length >>> 0, at + 4);
-  framed.set(bytes, at + 8);
-  return at + 8 + bytes.length;
+/** Writes `length` as an unsigned 64-bit big-endian number; answers where what follows begins. */
+const writeLength = (framed: Buffer, at: number, length: number): number => {
+  framed.writeUInt32BE(Math.floor(length / 2 ** 32), at);
+  framed.writeUInt32BE(length >>> 0, at + 4);
+  return at + 8;
 };
+
+/** How the values of a map are written. */
+interface Encoding<V> {
+  /** At least as many bytes as `write` writes. */
+  roomFor(value: V): number;
+  /** Answers how many bytes it wrote. */
+  write(framed: Buffer, at: number, value: V): number;
+}
+
+const BYTES: Encoding<Uint8Array> = {
+  roomFor: (value) => value.length,
+  write: (framed, at, value) => {
+    framed.set(value, at);
+    return value.length;
+  },
+};
+
+/** Node decodes what is not canonical as well, and only then knows how many bytes it is. */
+const BASE64: Encoding<string> = {
+  roomFor: (value) => value.length,
+  write: (framed, at, value) => framed.write(value, at, "base64"),
+};
+
+/** Written into one buffer: a sync makes several of them, and maps of small buffers cost more than the hash. */
+const framedChecksum = <V>(entries: readonly (readonly [string, V])[], encoding: Encoding<V>): string => {
+  let room = 0;
+  for (const [key, value] of entries) room += 16 + Buffer.byteLength(key) + encoding.roomFor(value);
+  const framed = Buffer.allocUnsafe(room);
+  let at = 0;
+  for (const [key, value] of inByteOrder(entries)) {
+    at = writeLength(framed, at, Buffer.byteLength(key));
+    at += framed.write(key, at);
+    const length = encoding.write(framed, at + 8, value);
+    at = writeLength(framed, at, length) + length;
+  }
+  return `sha256:${hash("sha256", framed.subarray(0, at))}`;
+};
+
+/** By the bytes of the keys, which is by their code points. */
+const inByteOrder = <V>(entries: readonly (readonly [string, V])[]): readonly (readonly [string, V])[] =>
+  entries.length < 2 ? entries : entries.toSorted(([a], [b]) => compareBytes(a, b));
+
+/** Texts of ASCII alone have the order of their bytes. */
+const compareBytes = (a: string, b: string): number =>
+  isAscii(a) && isAscii(b) && a !== b ? (a < b ? -1 : 1) : Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length;
 
 /**
  * `sha256:` and the hex of SHA-256 over the keys in byte order, each key and value preceded by its length as an
  * unsigned 64-bit big-endian number. The framing tells `{a: bc}` from `{ab: c}`.
  */
-export const checksum = (keys: Iterable<readonly [string, Uint8Array]>): string => {
-  const named = Array.from(keys, ([key, value]) => [Buffer.from(key), value] as const);
-  const framed = Buffer.alloc(named.reduce((sum, [name, value]) => sum + 16 + name.length + value.length, 0));
-  let at = 0;
-  for (const [name, value] of named.sort(([a], [b]) => Buffer.compare(a, b))) {
-    at = writeFramed(framed, writeFramed(framed, at, name), value);
-  }
-  return `sha256:${hash("sha256", framed)}`;
-};
+export const checksum = (keys: Iterable<readonly [string, Uint8Array]>): string =>
+  framedChecksum([...keys], BYTES);
 
 /** The checksum of a Secret's `data`, whose values are base64. */
-export const checksumOfBase64 = (data: StringMap): string => checksum(fromBase64Map(data));
+export const checksumOfBase64 = (data: StringMap): string => framedChecksum(Object.entries(data), BASE64);
 
 /** What a Secret, or a path of a token, holds: base64 values, and their checksum. */
 export interface ChecksummedData {
@@ -77,30 +115,44 @@ export interface KeyedChecksums {
   isOutdated(shown: string): boolean;
 }
 
-const KEYED = /^hmac-sha256:([0-9a-f]{8}):[0-9a-f]{64}$/;
+const SCHEME = "hmac-sha256:";
+const KEYED = /^hmac-sha256:[0-9a-f]{8}:[0-9a-f]{64}$/;
+const ID_DIGITS = 8;
 
 /** The id of the key that `shown` was made under; undefined for a plain checksum. */
-const keyIdOf = (shown: string): string | undefined => KEYED.exec(shown)?.[1];
+const keyIdOf = (shown: string): string | undefined =>
+  KEYED.test(shown) ? shown.slice(SCHEME.length, SCHEME.length + ID_DIGITS) : undefined;
 
 /** Whether a checksum is as earlier versions showed it. */
-export const isPlain = (shown: string): boolean => keyIdOf(shown) === undefined;
+export const isPlain = (shown: string): boolean => !KEYED.test(shown);
 
 const BLOCK_BYTES = 64;
 
 /** The bytes of a key of at most one block, each combined with `byte`. */
 const padded = (key: Uint8Array, byte: number): Buffer => {
   const block = Buffer.alloc(BLOCK_BYTES, byte);
-  for (const [i, one] of key.entries()) block[i] = one ^ byte;
+  for (let at = 0; at < key.length; at += 1) block[at] = (key[at] ?? 0) ^ byte;
   return block;
 };
+
+/** A key's two blocks, made once: they are the same for every text. */
+const blocksOf = (key: Uint8Array): { readonly inner: Buffer; readonly outer: Buffer } => {
+  const known = blocks.get(key);
+  if (known !== undefined) return known;
+  const made = { inner: padded(key, 0x36), outer: padded(key, 0x5c) };
+  blocks.set(key, made);
+  return made;
+};
+const blocks = new WeakMap<Uint8Array, { readonly inner: Buffer; readonly outer: Buffer }>();
 
 /**
  * HMAC-SHA-256 (RFC 2104) in hex. Of two calls of hash(), because createHmac() of OpenSSL 3 costs ten times as much for a text
  * of this length, several times in each sync.
  */
 const hmacOf = (key: Uint8Array, text: string): string => {
-  const inner = hash("sha256", Buffer.concat([padded(key, 0x36), Buffer.from(text)]), "buffer");
-  return hash("sha256", Buffer.concat([padded(key, 0x5c), inner]));
+  const { inner, outer } = blocksOf(key);
+  const digest = hash("sha256", Buffer.concat([inner, Buffer.from(text)]), "buffer");
+  return hash("sha256", Buffer.concat([outer, digest]));
 };
 
 /**
@@ -113,11 +165,12 @@ export const keyedChecksums = (
   renews: boolean,
 ): KeyedChecksums => {
   const [first] = keys;
-  const made = new Map<string, string>();
-  const keyed = (plain: string, { id, secret }: ChecksumKey): string => {
-    const asked = `${id} ${plain}`;
-    const shown = made.get(asked) ?? `hmac-sha256:${id}:${hmacOf(secret, plain)}`;
-    made.set(asked, shown);
+  const ofFirst = `${SCHEME}${first.id}:`;
+  const made = new Map<ChecksumKey, Map<string, string>>();
+  const keyed = (plain: string, key: ChecksumKey): string => {
+    const known = made.get(key) ?? new Map<string, string>();
+    const shown = known.get(plain) ?? `${SCHEME}${key.id}:${hmacOf(key.secret, plain)}`;
+    made.set(key, known.set(plain, shown));
     return shown;
   };
   const of = (plain: string): string => keyed(plain, first);
@@ -127,16 +180,19 @@ export const keyedChecksums = (
   };
   const fits = (shown: string | undefined, plain: string): boolean => {
     if (shown === undefined || shown === plain) return shown === plain;
+    if (shown === of(plain)) return true;
     const key = keyOf(shown);
-    return key !== undefined && shown === keyed(plain, key);
+    return key !== undefined && key !== first && shown === keyed(plain, key);
   };
-  const isOutdated = (shown: string): boolean => renews && !isPlain(shown) && keyIdOf(shown) !== first.id;
+  /** What begins with the first key's id is of that key, or plain. */
+  const isOutdated = (shown: string): boolean =>
+    renews && !shown.startsWith(ofFirst) && !isPlain(shown) && keyIdOf(shown) !== first.id;
   return {
     of,
     fits,
     kept: (shown, plain) =>
       shown !== undefined && fits(shown, plain) && !isOutdated(shown) ? shown : of(plain),
-    knows: (shown) => isPlain(shown) || keyOf(shown) !== undefined,
+    knows: (shown) => shown.startsWith(ofFirst) || isPlain(shown) || keyOf(shown) !== undefined,
     isOutdated,
   };
 };

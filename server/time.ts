@@ -21,7 +21,7 @@ export const monotonicClock: Clock = { now: () => performance.now(), after };
 export const wallClock: Clock = { now: () => Date.now(), after };
 
 /** RFC 3339 in whole seconds, as metav1.Time has it; what is left of a second is cut off. */
-export const rfc3339 = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, "Z");
+export const rfc3339 = (date: Date): string => `${date.toISOString().slice(0, -".000Z".length)}Z`;
 
 /** Ends early, without an error, when the signal is aborted. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;

@@ -137,14 +137,8 @@ const STALLED: ReadonlySet<Reason> = new Set([
 ]);
 
 /** A fact: learned now, forgotten now (null), or as it was. */
-const fact = <K extends string, T>(
-  name: K,
-  learned: T | null | undefined,
-  before: T | undefined,
-): Partial<Record<K, T>> => {
-  const value = learned === undefined ? before : (learned ?? undefined);
-  return value === undefined ? {} : ({ [name]: value } as Record<K, T>);
-};
+const fact = <T>(learned: T | null | undefined, before: T | undefined): T | undefined =>
+  learned === undefined ? before : (learned ?? undefined);
 
 /** The checksum that a status shows, in the form of today: earlier versions showed the plain one. */
 const inTodaysForm = (shown: string | undefined, checksums: KeyedChecksums): string | undefined =>
@@ -155,9 +149,9 @@ const shownFor = (
   learned: string | null | undefined,
   before: string | undefined,
   checksums: KeyedChecksums,
-): string | null => {
-  if (learned === undefined) return before ?? null;
-  return learned === null ? null : checksums.kept(before, learned);
+): string | undefined => {
+  if (learned === undefined) return before;
+  return learned === null ? undefined : checksums.kept(before, learned);
 };
 
 /** The conflict of a finding as the status shows it. */
@@ -167,42 +161,42 @@ const shownConflict = (
   checksums: KeyedChecksums,
 ): HSMSecretStatus["conflict"] => {
   if (learned == null) return learned === undefined ? before : undefined;
+  const { secretChecksum, hsmChecksum } = learned;
   return {
-    secretChecksum: checksums.kept(before?.secretChecksum, learned.secretChecksum),
-    ...fact(
-      "hsmChecksum",
-      learned.hsmChecksum && checksums.kept(before?.hsmChecksum, learned.hsmChecksum),
-      undefined,
-    ),
+    secretChecksum: checksums.kept(before?.secretChecksum, secretChecksum),
+    ...(hsmChecksum !== undefined && { hsmChecksum: checksums.kept(before?.hsmChecksum, hsmChecksum) }),
   };
 };
 
-/** What the status before says of the two contents. Of another path's content it says nothing. */
-const contentsBefore = ({
-  spec,
-  before,
-  context: { checksums },
-}: StatusInputs): Pick<HSMSecretStatus, "hsmChecksum" | "lastReading" | "secretChecksum"> => ({
-  ...(before.hsmPath === spec.hsmPath && {
-    ...fact("hsmChecksum", inTodaysForm(before.hsmChecksum, checksums), undefined),
-    ...fact("lastReading", before.lastReading, undefined),
-  }),
-  ...fact("secretChecksum", inTodaysForm(before.secretChecksum, checksums), undefined),
-});
+/** What a status says of the two contents. */
+type Contents = Record<"hsmChecksum" | "secretChecksum", string | undefined> & {
+  lastReading: HSMSecretStatus["lastReading"] | undefined;
+};
 
-/** Whether the two sides were not known to be the same before, or are other contents now. */
-const isNews = (
+/** What the status before says of the two contents. Of another path's content it says nothing. */
+const contentsBefore = ({ spec, before, context: { checksums } }: StatusInputs): Contents => {
+  const isOfPath = before.hsmPath === spec.hsmPath;
+  return {
+    hsmChecksum: isOfPath ? inTodaysForm(before.hsmChecksum, checksums) : undefined,
+    lastReading: isOfPath ? before.lastReading : undefined,
+    secretChecksum: inTodaysForm(before.secretChecksum, checksums),
+  };
+};
+
+/** Whether the two sides are the same, and were not known to be so before, or are other contents now. */
+const isSyncedAnew = (
   { spec, before, context: { checksums } }: StatusInputs,
-  was: ReturnType<typeof contentsBefore>,
+  was: Contents,
   finding: Finding,
 ): boolean => {
   const isAsBefore = (shown: string | undefined, learned: string | null | undefined): boolean =>
     learned === undefined || (learned === null ? shown === undefined : checksums.fits(shown, learned));
   return (
-    before.syncStatus !== "InSync" ||
-    before.hsmPath !== spec.hsmPath ||
-    !isAsBefore(was.hsmChecksum, finding.hsmChecksum) ||
-    !isAsBefore(was.secretChecksum, finding.secretChecksum)
+    isSynced(finding.reason) &&
+    (before.syncStatus !== "InSync" ||
+      before.hsmPath !== spec.hsmPath ||
+      !isAsBefore(was.hsmChecksum, finding.hsmChecksum) ||
+      !isAsBefore(was.secretChecksum, finding.secretChecksum))
   );
 };
 
@@ -225,7 +219,8 @@ const secretRefOf = ({ parent, before }: StatusInputs, { secretName, secretUid }
   const name = secretName === undefined ? before.secretRef?.name : secretName;
   if (name == null) return undefined;
   const { namespace } = parent.metadata;
-  return { name, namespace, ...fact("uid", secretUid, before.secretRef?.uid) };
+  const uid = fact(secretUid, before.secretRef?.uid);
+  return { name, namespace, ...(uid !== undefined && { uid }) };
 };
 
 /** An epoch never goes back, but for another set. */
@@ -244,24 +239,35 @@ const errorOf = ({ reason, message, overdue, leak }: Finding): string | undefine
 /** The status after `finding`. */
 export const nextStatus = (inputs: StatusInputs, finding: Finding): HSMSecretStatus => {
   const { parent, spec, before, context } = inputs;
-  const { now, checksums } = context;
+  const { checksums } = context;
   const was = contentsBefore(inputs);
-  const syncedNow = isSynced(finding.reason) && isNews(inputs, was, finding);
+  const { generation } = parent.metadata;
+  const lastSyncTime = isSyncedAnew(inputs, was, finding) ? context.now : before.lastSyncTime;
+  const hsmChecksum = shownFor(finding.hsmChecksum, was.hsmChecksum, checksums);
+  const lastReading = fact(finding.lastReading, was.lastReading);
+  const secretChecksum = shownFor(finding.secretChecksum, was.secretChecksum, checksums);
+  const lastError = errorOf(finding);
+  const device = finding.device ?? before.device;
+  const set = laterSet(before.set, finding.set);
+  const secretRef = secretRefOf(inputs, finding);
+  const lastForceSync = finding.lastForceSync ?? before.lastForceSync;
+  const conflict = shownConflict(finding.conflict, before.conflict, checksums);
+  const lastResolve = fact(finding.lastResolve, before.lastResolve);
   return {
-    ...fact("observedGeneration", parent.metadata.generation, undefined),
+    ...(generation !== undefined && { observedGeneration: generation }),
     syncStatus: finding.syncStatus,
     hsmPath: spec.hsmPath,
-    ...fact("lastSyncTime", syncedNow ? now : undefined, before.lastSyncTime),
-    ...fact("hsmChecksum", shownFor(finding.hsmChecksum, was.hsmChecksum, checksums), undefined),
-    ...fact("lastReading", finding.lastReading, was.lastReading),
-    ...fact("secretChecksum", shownFor(finding.secretChecksum, was.secretChecksum, checksums), undefined),
-    ...fact("lastError", errorOf(finding), undefined),
-    ...fact("device", finding.device, before.device),
-    ...fact("set", laterSet(before.set, finding.set), undefined),
-    ...fact("secretRef", secretRefOf(inputs, finding), undefined),
-    ...fact("lastForceSync", finding.lastForceSync, before.lastForceSync),
-    ...fact("conflict", shownConflict(finding.conflict, before.conflict, checksums), undefined),
-    ...fact("lastResolve", finding.lastResolve, before.lastResolve),
+    ...(lastSyncTime !== undefined && { lastSyncTime }),
+    ...(hsmChecksum !== undefined && { hsmChecksum }),
+    ...(lastReading !== undefined && { lastReading }),
+    ...(secretChecksum !== undefined && { secretChecksum }),
+    ...(lastError !== undefined && { lastError }),
+    ...(device !== undefined && { device }),
+    ...(set !== undefined && { set }),
+    ...(secretRef !== undefined && { secretRef }),
+    ...(lastForceSync !== undefined && { lastForceSync }),
+    ...(conflict !== undefined && { conflict }),
+    ...(lastResolve !== undefined && { lastResolve }),
     conditions: conditionsOf(inputs, finding),
   };
 };
