@@ -63,13 +63,17 @@ export const limitBytes = (
       collect(Math.min(held, received)),
   );
   const answers = createHolding(createByteBudget(answerBytes), whenOver, (held) => collect(held));
-  app.addHook("onRequest", async (request, reply) => {
-    const bytes = bodyBytes(request);
-    if (bytes <= SMALL_BYTES || requests.tryHold(reply, bytes)) return;
-    if (await requests.hold(reply, bytes, AbortSignal.timeout(requestWaitMs))) return;
+  const waitForRoom = async (reply: FastifyReply, bytes: number): Promise<boolean> => {
+    if (await requests.hold(reply, bytes, AbortSignal.timeout(requestWaitMs))) return true;
     // What is on its way would be read to its end, and thrown away.
     if (bytes > SWALLOWED_BYTES) reply.header("connection", "close");
-    return sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    return false;
+  };
+  app.addHook("onRequest", (request, reply, done) => {
+    const bytes = bodyBytes(request);
+    if (bytes <= SMALL_BYTES || requests.tryHold(reply, bytes)) return done();
+    waitForRoom(reply, bytes).then((hasRoom) => hasRoom && done(), done);
   });
   app.decorateReply("tryRoomFor", function (bytes) {
     return bytes <= SMALL_BYTES || answers.tryHold(this, bytes);
@@ -124,14 +128,17 @@ export const limitInFlight = (
   whenOver: Connections["whenOver"],
 ): void => {
   const inFlight = new Map<string, number>();
-  app.addHook("onRequest", async (request, reply) => {
-    if (request.routeOptions.config.scope !== "hook") return;
+  app.addHook("onRequest", (request, reply, done) => {
+    if (request.routeOptions.config.scope !== "hook") return done();
     const resource = resourceOf(request.routeOptions.url ?? "");
     const others = inFlight.get(resource) ?? 0;
-    if (others >= maximum) return sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    if (others >= maximum) {
+      return void sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    }
     inFlight.set(resource, others + 1);
     // Not fastify's onResponse, which is not called for a caller that hangs up.
     whenOver(reply.raw, () => inFlight.set(resource, (inFlight.get(resource) ?? 1) - 1));
+    done();
   });
 };
 

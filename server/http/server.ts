@@ -6,8 +6,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
-import { type TSchema, Type } from "@sinclair/typebox";
-import { Value } from "@sinclair/typebox/value";
+import type { TSchema } from "@sinclair/typebox";
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyReply,
@@ -90,9 +89,10 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   limitBytes(app, limits, (response, done) => connections.whenOver(response, done));
   sendInChunks(app);
   const metrics = createRequestMetrics(registry);
-  app.addHook("onResponse", async (request, reply) => {
+  app.addHook("onResponse", (request, reply, done) => {
     metrics.observe(request, reply.statusCode, reply.elapsedTime);
     logRequest(request, reply);
+    done();
   });
   app.addHook("preClose", async () => drain.begin());
   app.addHook("onClose", async () => connections.close());
@@ -131,25 +131,34 @@ const admitCallers = (app: KeyswitchServer, allow: Authenticator, connections: C
     for (const one of [method].flat()) known.add(one);
     methods.set(url, known);
   });
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     reply.header("x-request-id", request.id);
-    if (request.is404) return answerUnknownRoute(methods, request, reply);
+    if (request.is404) return void answerUnknownRoute(methods, request, reply);
     const { scope } = request.routeOptions.config;
     const decision = allow(scope ?? "write", request.headers.authorization, request.raw.socket);
     request.tokenName = decision.tokenName ?? null;
     request.mayWrite = decision.ok && decision.mayWrite === true;
     if (!decision.ok) {
       if (decision.challenge !== undefined) reply.header("www-authenticate", decision.challenge);
-      return sendError(reply, decision.code);
+      return void sendError(reply, decision.code);
     }
     // Metrics are served from what is kept free, as health is.
-    if (scope === "open" || connections.authenticate(request.raw.socket) || scope === "metrics") return;
-    return sendError(reply.header("connection", "close"), "TOO_BUSY", { retryAfterSeconds: 1 });
+    if (scope === "open" || connections.authenticate(request.raw.socket) || scope === "metrics")
+      return done();
+    sendError(reply.header("connection", "close"), "TOO_BUSY", { retryAfterSeconds: 1 });
   });
 };
 
-/** One line a request: quiet for what went well, since the routes log what matters about it. */
+/** The level of a request's line: quiet for what went well, since the routes log what matters about it. */
+const levelOf = (request: FastifyRequest, status: number): "debug" | "info" | "warn" => {
+  // A probe that fails is repeated every few seconds; what it reports is logged where it happens.
+  if (request.routeOptions.config.scope === "open" || status < 400) return "debug";
+  return status >= 500 ? "warn" : "info";
+};
+
+/** One line a request. */
 const logRequest = (request: FastifyRequest, reply: FastifyReply): void => {
+  const level = levelOf(request, reply.statusCode);
   const line = {
     method: request.method,
     route: request.routeOptions.url,
@@ -157,11 +166,7 @@ const logRequest = (request: FastifyRequest, reply: FastifyReply): void => {
     code: request.errorCode ?? undefined,
     durationMs: Math.round(reply.elapsedTime * 10) / 10,
   };
-  // A probe that fails is repeated every few seconds; what it reports is logged where it happens.
-  if (request.routeOptions.config.scope === "open") request.log.debug(line, "request");
-  else if (reply.statusCode >= 500) request.log.warn(line, "request");
-  else if (reply.statusCode >= 400) request.log.info(line, "request");
-  else request.log.debug(line, "request");
+  request.log[level](line, "request");
 };
 
 /** How servers are made; fastify makes two for a name such as localhost that has two addresses. */
@@ -207,21 +212,27 @@ const OTHER_HOST = "The Host header must name loopback: 127.0.0.1, ::1 or localh
  * loopback. A browser sends the name of the page's own server, which may point here. Must come before whatever looks at credentials.
  */
 const refuseOtherHosts = (app: KeyswitchServer): void => {
-  app.addHook("onRequest", async (request, reply) => {
+  // Callers that keep their connections name the same host each time.
+  let lastAllowed: string | undefined;
+  app.addHook("onRequest", (request, reply, done) => {
     const { host } = request.headers;
-    if (host === undefined || isLoopback(host.replace(/:\d*$/, ""))) return;
+    if (host === undefined || host === lastAllowed) return done();
+    if (isLoopback(host.replace(/:\d*$/, ""))) {
+      lastAllowed = host;
+      return done();
+    }
     reply.header("x-request-id", request.id);
-    return sendError(reply, "FORBIDDEN", { message: OTHER_HOST });
+    sendError(reply, "FORBIDDEN", { message: OTHER_HOST });
   });
 };
 
 /** What an id may look like: it goes into logs and headers as it is. */
-const RequestId = Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" });
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** fastify's genReqId. */
 const requestId = (request: IncomingMessage): string => {
   const given = request.headers["x-request-id"];
-  return Value.Check(RequestId, given) ? given : randomUUID();
+  return typeof given === "string" && REQUEST_ID.test(given) ? given : randomUUID();
 };
 
 /** A close does not wait longer than this for requests under way; Kubernetes kills after 30 s, main.ts gives up after 15 s. */

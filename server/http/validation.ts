@@ -83,15 +83,22 @@ export const parseJsonBodies = (app: KeyswitchServer, mediaType: string): void =
   app.addContentTypeParser(
     mediaType,
     { parseAs: "string" },
-    async (request: FastifyRequest, body: string) => {
-      if (body.length === 0 && request.routeOptions.schema?.body === undefined) return undefined;
-      try {
-        return JSON.parse(body.replace(/^\uFEFF/, ""));
-      } catch {
-        throw new ApiError("INVALID_JSON");
-      }
+    (request: FastifyRequest, body: string, done) => {
+      if (body.length === 0 && request.routeOptions.schema?.body === undefined) return done(null, undefined);
+      const parsed = parseJson(body);
+      if (parsed.ok) done(null, parsed.value);
+      else done(new ApiError("INVALID_JSON"), undefined);
     },
   );
+};
+
+/** A byte order mark before it is passed over. */
+const parseJson = (body: string): { ok: true; value: unknown } | { ok: false } => {
+  try {
+    return { ok: true, value: JSON.parse(body.charCodeAt(0) === 0xfeff ? body.slice(1) : body) };
+  } catch {
+    return { ok: false };
+  }
 };
 
 /** In UTF-16 code units. */
@@ -99,10 +106,10 @@ const CHUNK = 64 * 1024;
 
 /** Has answers go out piece by piece, each when the one before is on its way. */
 export const sendInChunks = (app: KeyswitchServer): void => {
-  app.addHook("onSend", async (_request, reply, payload) => {
-    if (typeof payload !== "string" || payload.length <= CHUNK) return payload;
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (typeof payload !== "string" || payload.length <= CHUNK) return done();
     reply.header("content-length", Buffer.byteLength(payload));
-    return Readable.from(piecesOf(payload), { objectMode: false });
+    done(null, Readable.from(piecesOf(payload), { objectMode: false }));
   });
 };
 
