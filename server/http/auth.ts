@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Authenticates and authorizes requests by bearer tokens from files and client certificates, without either on loopback alone, and
 // derives the keys of the checksums in statuses from the bearer tokens with which the webhook reads agents.
-import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { FastifyBaseLogger } from "fastify";
@@ -73,8 +73,10 @@ type KnownTokens = {
 /** @throws UnusableFile */
 const followTokenFiles = ({ tokenFiles, now }: AuthOptions, logger: FastifyBaseLogger): KnownTokens => {
   const key = randomBytes(32);
-  // Digests of equal length, under a key of this process: their comparison tells nothing about a token.
-  const digest = (bearerToken: string) => createHmac("sha256", key).update(bearerToken).digest();
+  // Digests of equal length behind a key of this process: their comparison tells nothing about a token. Nobody sees one, so that it
+  // need be no HMAC, which costs ten times as much with each request.
+  const digest = (bearerToken: string) =>
+    hash("sha256", Buffer.concat([key, Buffer.from(bearerToken)]), "buffer");
   const files = tokenFiles.map(({ variable, path, scopes }) => ({
     scopes,
     tokens: rereadFiles({

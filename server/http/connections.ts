@@ -128,9 +128,12 @@ const isLate = ({ asked, connectedAt, exchanges }: Connection, limits: TrafficLi
     return at - (exchange.answeredAt ?? at) > limits.answerMs;
   });
 
+/** Where a response has its exchange: a WeakMap of what lives so shortly would be most of the garbage collector's work. */
+const EXCHANGE = Symbol("exchange");
+type TrackedResponse = ServerResponse & { [EXCHANGE]?: Exchange };
+
 /** Tells what comes of requests; `onIdle` is told when a connection has none left. */
 const createExchanges = (onIdle: (connection: Connection) => void) => {
-  const byResponse = new WeakMap<ServerResponse, Exchange>();
   const end = (connection: Connection, exchange: Exchange): void => {
     if (!connection.exchanges.delete(exchange)) return;
     exchange.over = true;
@@ -138,17 +141,17 @@ const createExchanges = (onIdle: (connection: Connection) => void) => {
     if (connection.exchanges.size === 0) onIdle(connection);
   };
   return {
-    begin: (connection: Connection, response: ServerResponse): void => {
+    begin: (connection: Connection, response: TrackedResponse): void => {
       const exchange: Exchange = { response, over: false, ends: [] };
       connection.exchanges.add(exchange);
-      byResponse.set(response, exchange);
-      response.once("close", () => end(connection, exchange));
+      response[EXCHANGE] = exchange;
+      response.on("close", () => end(connection, exchange));
     },
     endAll: (connection: Connection): void => {
       for (const exchange of connection.exchanges) end(connection, exchange);
     },
-    whenOver: (response: ServerResponse, done: () => void): void => {
-      const exchange = byResponse.get(response);
+    whenOver: (response: TrackedResponse, done: () => void): void => {
+      const exchange = response[EXCHANGE];
       if (exchange === undefined) response.once("close", done);
       else if (exchange.over) done();
       else exchange.ends.push(done);

@@ -8,7 +8,6 @@ import type { Socket } from "node:net";
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
 import type { TSchema } from "@sinclair/typebox";
 import Fastify, {
-  type FastifyBaseLogger,
   type FastifyReply,
   type FastifyRequest,
   type FastifyServerOptions,
@@ -27,6 +26,7 @@ import { sendError } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";
 import { limitBytes, limitInFlight } from "./limits.ts";
 import { addProbes, type Readiness } from "./probes.ts";
+import { requestLoggers } from "./request-logger.ts";
 import { createRequestMetrics } from "./request-metrics.ts";
 import { TRAFFIC_LIMITS, type TrafficLimits } from "./traffic-limits.ts";
 import { compileValidator, parseJsonBodies, sendInChunks } from "./validation.ts";
@@ -104,8 +104,9 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   return app;
 };
 
-const settingsOf = (logger: FastifyBaseLogger, { bodyBytes }: Limits): FastifyServerOptions<Server> => ({
+const settingsOf = (logger: Logger, { bodyBytes }: Limits): FastifyServerOptions<Server> => ({
   loggerInstance: logger,
+  childLoggerFactory: requestLoggers(logger),
   requestIdHeader: false,
   genReqId: requestId,
   logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),

@@ -8,6 +8,7 @@ import type { AuthOptions } from "../http/auth.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import type { ReadyCheck } from "../http/probes.ts";
 import { buildServer, type Limits } from "../http/server.ts";
+import { compileSerializer } from "../http/validation.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { AgentWriter } from "./agent-writer.ts";
 import { type DiscoveryClient, noDiscovery } from "./discovery-client.ts";
@@ -64,6 +65,7 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
     registry,
     auth,
     ready,
+    serializer: compileSerializer,
     ...(tls !== undefined && { tls }),
     ...(limits !== undefined && { limits }),
   });
