@@ -27,6 +27,8 @@ export type Access = {
   mayTalk(user: string): boolean;
   /** Whether a source may see and switch `toggle`. */
   mayUse(toggle: Toggle, source: CommandSource): boolean;
+  /** Those who may see and switch `toggle` in a room, whether they are in it or not. */
+  usersOf(toggle: Toggle, room: string): readonly string[];
 };
 
 /** An annotation that can't be read, for the log. */
@@ -68,11 +70,13 @@ export const createAccess = (
     return false;
   };
   const mayTalk = (user: string): boolean => users.has(user) && user.length <= MAX_ID;
+  const mayUse: Access["mayUse"] = (toggle, { sender, room }) =>
+    mayTalk(sender) &&
+    isIn(toggle, ALLOWED_USERS_ANNOTATION, isUserId, sender) &&
+    isIn(toggle, ALLOWED_ROOMS_ANNOTATION, isRoomId, room);
   return {
     mayTalk,
-    mayUse: (toggle, { sender, room }) =>
-      mayTalk(sender) &&
-      isIn(toggle, ALLOWED_USERS_ANNOTATION, isUserId, sender) &&
-      isIn(toggle, ALLOWED_ROOMS_ANNOTATION, isRoomId, room),
+    mayUse,
+    usersOf: (toggle, room) => [...users].filter((sender) => mayUse(toggle, { sender, room })),
   };
 };

@@ -44,6 +44,9 @@ export type Command = Static<typeof Command>;
 export type Verb = Command["verb"];
 export type SwitchCommand = Extract<Command, { verb: "start" | "stop" | "restart" }>;
 
+export const isSwitch = (command: Command): command is SwitchCommand =>
+  command.verb === "start" || command.verb === "stop" || command.verb === "restart";
+
 /** The words that a command begins with. */
 export const verbWords = (): string[] => Object.keys(VERBS);
 

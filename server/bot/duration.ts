@@ -46,6 +46,17 @@ export const durationOf = (word: string): Duration => {
     : { state: "seconds", seconds };
 };
 
+/** `1d12h`, `30m`: as durationOf reads it, but for seconds that fill no minute. */
+export const durationText = (seconds: number): string => {
+  const minutes = Math.round(seconds / MINUTE);
+  const parts = [
+    [Math.floor(minutes / (24 * 60)), "d"],
+    [Math.floor(minutes / 60) % 24, "h"],
+    [minutes % 60, "m"],
+  ] as const;
+  return parts.flatMap(([count, unit]) => (count === 0 ? [] : [`${count}${unit}`])).join("");
+};
+
 const TIME_OF_DAY = /^([01]?\d|2[0-3]):([0-5]\d)$/;
 
 /** `7:05` and `18:00` as `07:05` and `18:00`; undefined of what is no time of day. */

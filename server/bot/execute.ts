@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Executes one parsed command and returns the answer.
 import type { Toggle } from "../../hooks/toggle/schema.ts";
-import type { Toggles } from "../kubernetes/toggles.ts";
+import type { TogglePatch, Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
 import type { Access, CommandSource } from "./access.ts";
 import {
@@ -13,7 +13,9 @@ import {
   statusText,
   unknownText,
 } from "./answers.ts";
-import type { Command, SwitchCommand } from "./command.ts";
+import { approversFor, lackOf } from "./approval.ts";
+import { lackText } from "./approval-text.ts";
+import { type Command, namesIn, type SwitchCommand } from "./command.ts";
 import type { SentPatch } from "./journal.ts";
 import { stateText, stoppedText } from "./state-text.ts";
 import { getWithRetries, patchOf, resumeSwitch, type Switched, switchOnce } from "./switching.ts";
@@ -27,6 +29,7 @@ type Outcome =
   | "refused"
   | "no-toggle"
   | "which-toggle"
+  | "unapproved"
   | "late"
   | "interrupted"
   | "unavailable"
@@ -52,6 +55,9 @@ export type ExecuteContext = {
   /** TIME_ZONE */
   readonly timeZone: string;
 };
+
+/** Somebody whose command others may have approved. */
+export type SwitchSource = CommandSource & { readonly approvedBy?: readonly string[] };
 
 const viewOf = ({ toggles, access, clock, defaultName }: ExecuteContext): ToggleView => ({
   toggles: { list: () => toggles.list(), state: () => toggles.state(), get: getWithRetries(toggles, clock) },
@@ -124,6 +130,8 @@ const decisionOf = (
       return { ...lateDecision(verb, name), toggle: name };
     case "hidden":
       return noToggle(context, name, source);
+    case "unapproved":
+      return { outcome: "unapproved", text: lackText(name, result.lack), toggle: name };
     case "failed":
       if (result.why !== "not-found") return failure(result.why, name);
       return watchRefusal(context.toggles) === "no-toggles"
@@ -157,14 +165,48 @@ export const whyNoSwitch = (
   return { outcome, text: `${text} Nothing was switched.` };
 };
 
+/** Who may switch a Toggle, and with whose approval. */
+const gateFor = ({ access }: ExecuteContext, source: SwitchSource) => ({
+  mayUse: (toggle: Toggle) => access.mayUse(toggle, source),
+  lacks: (toggle: Toggle) => lackOf(toggle, source, source.approvedBy ?? [], access),
+});
+
+/** What `command`, which is for one Toggle, changes of `toggle`; undefined where that is nothing. */
+const patchFor = (
+  { access, clock, timeZone }: ExecuteContext,
+  command: SwitchCommand,
+  source: SwitchSource,
+): ((toggle: Toggle) => TogglePatch | undefined) => {
+  const { sender, room, approvedBy = [] } = source;
+  const asked = { sender, room, now: clock.now(), timeZone };
+  return (toggle) =>
+    patchOf(command, toggle, { ...asked, approvedBy: approversFor(toggle, source, approvedBy, access) });
+};
+
+/** The Toggles that `command` would change as they are now, as far as they are found. */
+export const changedBy = async (
+  context: ExecuteContext,
+  command: SwitchCommand,
+  source: CommandSource,
+): Promise<Toggle[]> => {
+  const view = viewOf(context);
+  const names = namesIn(command);
+  const each = await Promise.all(
+    (names.length === 0 ? [undefined] : names).map((name) => resolveToggle(view, name, source)),
+  );
+  const patch = patchFor(context, command, source);
+  return each.flatMap((found) =>
+    found.kind === "one" && patch(found.toggle) !== undefined ? [found.toggle] : [],
+  );
+};
+
 /** start, stop or restart; `onBegin` is called before each patch. */
 export const runSwitch = async (
   context: ExecuteContext,
   command: SwitchCommand,
-  source: CommandSource,
+  source: SwitchSource,
   onBegin: (begun: SentPatch) => void,
 ): Promise<Decision> => {
-  const { access, clock } = context;
   const chosen = await resolveToggle(viewOf(context), command.toggle, source);
   if (chosen.kind === "failed") return failure(chosen.why);
   if (chosen.kind !== "one") {
@@ -173,11 +215,9 @@ export const runSwitch = async (
       text: noChoiceText(chosen),
     };
   }
-  const asked = { sender: source.sender, room: source.room, now: clock.now(), timeZone: context.timeZone };
-  const mayUse = (toggle: Toggle) => access.mayUse(toggle, source);
-  const result = await switchOnce({ ...context, mayUse, onBegin }, chosen.toggle, (toggle) =>
-    patchOf(command, toggle, asked),
-  );
+  const gate = gateFor(context, source);
+  const patch = patchFor(context, command, source);
+  const result = await switchOnce({ ...context, ...gate, onBegin }, chosen.toggle, patch);
   return decisionOf(command.verb, chosen.toggle.metadata.name, result, context, source);
 };
 
@@ -186,11 +226,10 @@ export const finishSwitch = async (
   context: ExecuteContext,
   verb: string,
   begun: SentPatch,
-  source: CommandSource,
+  source: SwitchSource,
   isLate: () => boolean,
 ): Promise<Decision> => {
-  const mayUse = (toggle: Toggle) => context.access.mayUse(toggle, source);
-  const result = await resumeSwitch({ ...context, mayUse }, begun, isLate);
+  const result = await resumeSwitch({ ...context, ...gateFor(context, source) }, begun, isLate);
   return decisionOf(verb, begun.toggle, result, context, source);
 };
 

@@ -6,6 +6,7 @@ import type { KeyedQueue } from "../queue.ts";
 import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
 import { type Addressing, addressedText } from "./addressing.ts";
+import type { Approvals } from "./approvals.ts";
 import type { Message } from "./chat.ts";
 import { type Command, citedCommand, commandOf, type Verb } from "./command.ts";
 import { type Entry, type Journal, type Pending, UNREAD } from "./journal.ts";
@@ -40,7 +41,8 @@ export type IntakeOptions = {
   readonly queue: Pick<KeyedQueue, "length">;
   readonly missed: Pick<MissedCommandNotices, "gather">;
   readonly own: Pick<OwnMessages, "has">;
-  readonly questions: Pick<OpenQuestions, "isAnswer" | "answer">;
+  readonly openQuestions: Pick<OpenQuestions, "isAnswer" | "answer">;
+  readonly approvals: Pick<Approvals, "concerns" | "take">;
 };
 
 export type Intake = {
@@ -57,14 +59,17 @@ export type Intake = {
 };
 
 /** What `message` says to the bot; undefined where that is nothing. It asks nobody. */
-const saidTo = ({ addressing, toggles, access, own }: IntakeOptions, message: Message): string | undefined =>
-  addressedText(message, addressing, {
+const saidTo = (options: IntakeOptions, message: Message): string | undefined => {
+  const { addressing, toggles, access, own, approvals } = options;
+  const addressed = addressedText(message, addressing, {
     isOwn: (event) => own.has(event),
     isToggle: (name) => {
       const toggle = toggles.find(name);
       return toggle !== undefined && access.mayUse(toggle, message);
     },
   });
+  return addressed ?? (approvals.concerns(message) ? message.text : undefined);
+};
 
 /** The line that may answer a question of the bot: where whole commands count unaddressed, a bare name does. */
 const answerIn = (
@@ -83,14 +88,17 @@ const readCommand = (text: string, shared: boolean): Command => {
 };
 
 /** What a message asks for; undefined where that is nothing of ours. */
-const commandIn = (options: IntakeOptions, message: Message): Command | undefined => {
-  const said = saidTo(options, message);
-  const completed = options.questions.answer(answerIn(options, message, said), message);
+const commandIn = (
+  options: IntakeOptions,
+  message: Message,
+  said: string | undefined,
+): Command | undefined => {
+  const completed = options.openQuestions.answer(answerIn(options, message, said), message);
   return completed ?? (said === undefined ? undefined : readCommand(said, !message.context.direct));
 };
 
 const entryOf = (
-  { room, sender, sentAt, context: { direct, thread } }: Message,
+  { room, sender, sentAt, authorship, context: { direct, thread } }: Message,
   verb: Verb,
   now: number,
 ): Omit<Entry, "sequence" | "step"> => ({
@@ -99,11 +107,12 @@ const entryOf = (
   sentAt: Math.min(sentAt, now),
   ...(thread !== undefined && { thread }),
   ...(!direct && { shared: true }),
+  ...(authorship !== "plain" && { encrypted: true }),
 });
 
 /** What is to be run is given to `run`. */
 export const createIntake = (options: IntakeOptions, run: (pending: Pending) => void): Intake => {
-  const { access, clock, metrics, maxAgeMs, journal, queue, missed, questions } = options;
+  const { access, clock, metrics, maxAgeMs, journal, queue, missed, openQuestions, approvals } = options;
   const echoOf = (text: string) => options.echo && { echo: `${ECHO} ${shorten(text, MAX_ECHO)}` };
   const whyNotRun = ({ at, sentAt, room }: Omit<Entry, "sequence" | "step">): string | undefined => {
     if (at - sentAt > maxAgeMs) return "too-old";
@@ -113,29 +122,33 @@ export const createIntake = (options: IntakeOptions, run: (pending: Pending) => 
     const cited = command && { command: shorten(citedCommand(command), MAX_SAID) };
     if (journal.add(id, { ...entry, step: { state: "missed", ...cited } })) missed.gather();
   };
+  const take = (message: Message, command: Command, resumed: boolean): void => {
+    const { id } = message;
+    const { verb } = command;
+    const entry = entryOf(message, verb, clock.now());
+    const why = whyNotRun(entry);
+    if (why !== undefined) {
+      metrics.refused(why);
+      if (!AT_ONCE.has(verb) && (why === "too-many" || resumed)) addMissed(id, entry, command);
+      return;
+    }
+    const step = { state: "accepted" as const, command, ...echoOf(message.text) };
+    const added = journal.add(id, { ...entry, step });
+    if (added !== undefined) run(added);
+  };
   return {
     concerns(message) {
       const said = saidTo(options, message);
       const answer = answerIn(options, message, said);
-      return said !== undefined || (answer !== undefined && questions.isAnswer(answer, message));
+      return said !== undefined || (answer !== undefined && openQuestions.isAnswer(answer, message));
     },
     accept(message, { resumed }) {
-      const { id, sender } = message;
-      if (!access.mayTalk(sender)) return metrics.refused("not-allowed");
-      const command = commandIn(options, message);
-      if (command === undefined) return;
-      const now = clock.now();
-      const { verb } = command;
-      const entry = entryOf(message, verb, now);
-      const why = whyNotRun(entry);
-      if (why !== undefined) {
-        metrics.refused(why);
-        if (!AT_ONCE.has(verb) && (why === "too-many" || resumed)) addMissed(id, entry, command);
-        return;
-      }
-      const step = { state: "accepted" as const, command, ...echoOf(message.text) };
-      const added = journal.add(id, { ...entry, step });
-      if (added !== undefined) run(added);
+      if (!access.mayTalk(message.sender)) return metrics.refused("not-allowed");
+      const said = saidTo(options, message);
+      const answer = said === undefined ? undefined : approvals.take(message, said);
+      if (answer === "taken") return;
+      const command = answer ?? commandIn(options, message, said);
+      if (command !== undefined) take(message, command, resumed);
     },
     unread(room, id) {
       const now = clock.now();

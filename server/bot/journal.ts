@@ -4,6 +4,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { jsonOf } from "../json.ts";
+import { Approval, Approved } from "./approval-record.ts";
 import { Command } from "./command.ts";
 import { transactionOf } from "./outbox.ts";
 import type { BotStore } from "./store.ts";
@@ -47,21 +48,29 @@ const Shown = Type.Object({ id: Type.String(), toggle: Type.Optional(Type.String
 export const Line = Type.Object({ text: Type.String(), following: Type.Optional(FollowedToggle) });
 export type Line = Static<typeof Line>;
 
+/** Since when a command may run, where that is not since it was sent (ms), and who let it. */
+const Cleared = {
+  confirmedAt: Type.Optional(Type.Number()),
+  approved: Type.Optional(Approved),
+};
+
 /** Where a message stands. Each step is written before what comes after it is done. */
 export const Step = Type.Union([
-  /** To be run. `echo` is the text to repeat in the room; `confirmedAt` when it was confirmed, where it had to be (ms). */
+  /** To be run. `echo` is the text to repeat in the room; `code` that of the approval that it is about to ask for. */
   Type.Object({
     state: Type.Literal("accepted"),
     command: Command,
     echo: Type.Optional(Type.String()),
-    confirmedAt: Type.Optional(Type.Number()),
+    code: Type.Optional(Type.String()),
+    ...Cleared,
   }),
-  /** It waits to be confirmed by a reaction to the event `answer`, until `endsAt` (ms). */
+  /** It waits to be confirmed by a reaction to the event `answer`, or for `approval`, until `endsAt` (ms). */
   Type.Object({
     state: Type.Literal("asking"),
     command: Command,
     answer: Type.String(),
     endsAt: Type.Number(),
+    approval: Type.Optional(Approval),
   }),
   /** The patch may have reached the API server. `rest` is to be run after it, `lines` were decided before it. */
   Type.Object({
@@ -69,6 +78,7 @@ export const Step = Type.Union([
     begun: SentPatch,
     rest: Type.Optional(Command),
     lines: Type.Optional(Type.Array(Line)),
+    ...Cleared,
   }),
   /** It has taken effect or never will; the answer may have been sent. */
   Type.Object({
@@ -111,6 +121,8 @@ export const Entry = Type.Object({
   thread: Type.Optional(Type.String()),
   /** Whether others are in the room, who need not see an echo. */
   shared: Type.Optional(Type.Boolean()),
+  /** Whether it came encrypted. */
+  encrypted: Type.Optional(Type.Boolean()),
   step: Step,
 });
 export type Entry = Static<typeof Entry>;

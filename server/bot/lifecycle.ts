@@ -89,7 +89,7 @@ const handlersFor = (
     },
     onConfirm: (question, source) => runner().confirm(question, source),
     onRefresh: (answer, source) => void runner().refresh(answer, source),
-    onRedacted: () => {},
+    onRedacted: (room, id) => runner().redacted(room, id),
     onUnreadGap(room, id) {
       logger.warn({ room }, "messages of a room were left out by the homeserver, and are not all read");
       runner().unread(room, id);

@@ -5,8 +5,9 @@ import { createKeyedQueue } from "../queue.ts";
 import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Addressing } from "./addressing.ts";
-import type { Chat } from "./chat.ts";
-import { type Confirmation, createConfirmation } from "./confirmation.ts";
+import { Approvals, lastWordOn } from "./approvals.ts";
+import type { Chat, IncomingHandlers } from "./chat.ts";
+import { createConfirmation, unconfirmedText } from "./confirmation.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { openJournal, type Pending } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
@@ -15,6 +16,7 @@ import { createOpenQuestions } from "./open-questions.ts";
 import { createSending, type Sending, type SendReport } from "./outbox.ts";
 import { type OwnMessages, openOwnMessages } from "./own-messages.ts";
 import { createProgress } from "./progress.ts";
+import { createQuestions } from "./question.ts";
 import { type CommandLog, createAnswering, createRefresh, type Refresh } from "./replies.ts";
 import { createRunning } from "./running.ts";
 import type { BotStore } from "./store.ts";
@@ -51,7 +53,9 @@ export type CommandRunner = Intake & {
   /** Of a reaction 🔄 on an answer of ours. */
   readonly refresh: Refresh;
   /** Of a reaction 👍 on a question of ours. */
-  readonly confirm: Confirmation["confirm"];
+  readonly confirm: IncomingHandlers["onConfirm"];
+  /** Of an event that was redacted. */
+  readonly redacted: IncomingHandlers["onRedacted"];
   /** Goes on with what the journal holds; to be called once, before the first message. */
   start(): void;
   /** When nothing is under way but progress. */
@@ -126,13 +130,18 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
     if (!isClosed()) logger.error({ err }, "a command failed inside");
   });
   const progress = createProgress({ toggles, clock, chat, sending, journal, track });
-  const questions = createOpenQuestions(clock, (name, source) => {
+  const openQuestions = createOpenQuestions(clock, (name, source) => {
     const toggle = toggles.find(name);
     return toggle !== undefined && access.mayUse(toggle, source);
   });
+  const timers = createTimers(clock);
+  const questions = createQuestions(
+    { chat, clock, timers, sending, journal, track },
+    (asking, entry) => lastWordOn({ toggles, access }, asking, entry) ?? unconfirmedText(asking.command),
+  );
   return {
-    ...{ questions, maxAgeMs, toggles, own, chat, clock, journal, sending, track, idle, progress },
-    timers: createTimers(clock),
+    ...{ maxAgeMs, toggles, own, chat, clock, journal, sending, track, idle, progress, timers, questions },
+    openQuestions,
     /** By room. */
     queue: createKeyedQueue(),
     answering: createAnswering({ chat, access, clock, journal, sending, progress, metrics, logger }),
@@ -154,15 +163,16 @@ const atMost = async ({ timers }: Parts, ms: number, work: Promise<unknown>): Pr
 
 /** Goes on with what the journal holds from before. */
 const resume = (
-  { journal, answering, track }: Parts,
-  confirmation: Confirmation,
+  { journal, answering, questions, track }: Parts,
+  approvals: Approvals,
   run: (pending: Pending) => void,
 ): void => {
   for (const pending of journal.pending()) {
     const { id, entry } = pending;
     const { step } = entry;
+    approvals.resume(pending);
     if (step.state === "decided") track(answering.answer(id, entry, step, true));
-    else if (step.state === "asking") confirmation.wait(id, entry, step);
+    else if (step.state === "asking") questions.wait(id, entry, step);
     else if (step.state === "answered") answering.follow(id, entry, step);
     else run(pending);
   }
@@ -176,20 +186,26 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
     ...options,
     ...parts,
     confirmation: () => confirmation,
+    approvals: () => approvals,
     atMost: (ms, work) => atMost(parts, ms, work),
   });
   const confirmation = createConfirmation(parts, run);
+  const approvals = new Approvals({ ...options, ...parts }, run);
   const forgetRegularly = () => {
     track((async () => journal.forget(options.clock.now()))());
     timers.after(FORGET_MS, forgetRegularly);
   };
   return {
-    ...createIntake({ ...options, ...parts }, run),
+    ...createIntake({ ...options, ...parts, approvals }, run),
     tell: notes.tell,
     refresh,
-    confirm: confirmation.confirm,
+    confirm(question, by) {
+      confirmation.confirm(question, by);
+      approvals.reacted(question, by);
+    },
+    redacted: (room, event) => approvals.redacted(room, event),
     start() {
-      resume(parts, confirmation, run);
+      resume(parts, approvals, run);
       missed.gather();
       forgetRegularly();
     },

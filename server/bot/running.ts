@@ -3,10 +3,13 @@
 import type { KeyedQueue } from "../queue.ts";
 import type { Clock } from "../time.ts";
 import type { Access } from "./access.ts";
+import type { Approved } from "./approval-record.ts";
+import type { Approvals } from "./approvals.ts";
 import type { Chat } from "./chat.ts";
-import { type Command, namesIn, type SwitchCommand } from "./command.ts";
+import { type Command, isSwitch, namesIn, type SwitchCommand } from "./command.ts";
 import type { Confirmation } from "./confirmation.ts";
 import {
+  changedBy,
   type Decision,
   type ExecuteContext,
   finishSwitch,
@@ -14,6 +17,7 @@ import {
   namesFor,
   runQuery,
   runSwitch,
+  type SwitchSource,
   whyNoSwitch,
 } from "./execute.ts";
 import { AT_ONCE, ECHO } from "./intake.ts";
@@ -37,8 +41,9 @@ export type RunningOptions = {
   readonly queue: Pick<KeyedQueue, "run">;
   readonly answering: Answering;
   readonly context: ExecuteContext;
-  readonly questions: Pick<OpenQuestions, "asked">;
+  readonly openQuestions: Pick<OpenQuestions, "asked">;
   confirmation(): Pick<Confirmation, "ask">;
+  approvals(): Pick<Approvals, "ask">;
   track(work: Promise<void>): void;
   atMost(ms: number, work: Promise<unknown>): Promise<void>;
 };
@@ -46,13 +51,18 @@ export type RunningOptions = {
 type Begun = Extract<Step, { state: "begun" }>;
 type Accepted = Extract<Step, { state: "accepted" }>;
 
-const isSwitch = (command: Command): command is SwitchCommand =>
-  command.verb === "start" || command.verb === "stop" || command.verb === "restart";
-
 /** A command for each name; of one that names none it is itself. */
 const eachOf = (command: SwitchCommand): SwitchCommand[] => {
   const { toggles, ...one } = command;
   return toggles === undefined ? [command] : toggles.map((toggle) => ({ ...one, toggle }));
+};
+
+/** The command with the Toggles that `all` means. */
+const withoutAll = ({ all, ...command }: SwitchCommand, names: () => readonly string[]): SwitchCommand => {
+  if (all !== true) return command;
+  const [first, ...others] = names();
+  if (first === undefined) return command;
+  return others.length === 0 ? { ...command, toggle: first } : { ...command, toggles: [first, ...others] };
 };
 
 /** What is left of `command` behind its first `count` names. */
@@ -61,6 +71,12 @@ const restOf = (command: SwitchCommand, count: number): { rest?: SwitchCommand }
   const { toggle: _, ...more } = command;
   return toggles.length === 0 ? {} : { rest: { ...more, toggles } };
 };
+
+const sourceOf = ({ sender, room }: Entry, approved: Approved | undefined): SwitchSource => ({
+  sender,
+  room,
+  ...(approved && { approvedBy: approved.by }),
+});
 
 /** What goes on with a message: it runs after this turn, and so after the transaction that the caller may be in. */
 export const createRunning = (options: RunningOptions): ((pending: Pending) => void) => {
@@ -100,8 +116,8 @@ class Running {
 
   #isLate({ sentAt, step }: Entry): boolean {
     const { clock, maxAgeMs } = this.#options;
-    const since = step.state === "accepted" ? (step.confirmedAt ?? sentAt) : sentAt;
-    return clock.now() - since > maxAgeMs;
+    const { confirmedAt = sentAt } = step.state === "accepted" || step.state === "begun" ? step : {};
+    return clock.now() - confirmedAt > maxAgeMs;
   }
 
   #startEcho(id: string, entry: Entry, step: Accepted | Begun): Promise<unknown> {
@@ -116,20 +132,23 @@ class Running {
   }
 
   /** Undefined where it is not decided yet. */
-  async #runAccepted(id: string, entry: Entry, { command }: Accepted): Promise<Decided[] | undefined> {
-    const { context } = this.#options;
+  async #runAccepted(id: string, entry: Entry, step: Accepted): Promise<Decided[] | undefined> {
+    const { context, approvals, confirmation } = this.#options;
+    const { command, approved } = step;
     if (this.#isLate(entry) && !AT_ONCE.has(command.verb)) return [this.#late(entry, command)];
     if (!isSwitch(command)) return [this.#line(entry, await runQuery(context, command, entry))];
     const why = whyNoSwitch(context, command, entry);
     if (why !== undefined) return [this.#line(entry, why)];
-    if (command.all !== true) return this.#runSwitches(id, entry, command, []);
-    const { all: _, ...named } = command;
-    const names = namesFor(context, entry);
-    const [only] = names;
-    if (names.length === 1 && only !== undefined) {
-      return this.#runSwitches(id, entry, { ...named, toggle: only }, []);
+    const named = withoutAll(command, () => namesFor(context, entry));
+    if (approved === undefined) {
+      const changed = await changedBy(context, named, entry);
+      const held = await approvals().ask({ id, entry }, named, changed);
+      if (held !== undefined) return held === "asked" ? undefined : [this.#line(entry, held)];
     }
-    await this.#options.confirmation().ask(id, entry, command, names);
+    if (command.all !== true || named.toggles === undefined) {
+      return this.#runSwitches(id, entry, named, [], step);
+    }
+    await confirmation().ask(id, entry, command, named.toggles);
     return undefined;
   }
 
@@ -138,30 +157,34 @@ class Running {
     entry: Entry,
     command: SwitchCommand,
     before: readonly Line[],
+    { confirmedAt, approved }: Accepted | Begun,
   ): Promise<Decided[]> {
-    const { context, journal, questions } = this.#options;
+    const { context, journal, openQuestions } = this.#options;
+    const cleared = { ...(confirmedAt !== undefined && { confirmedAt }), ...(approved && { approved }) };
     const decided: Decided[] = before.map((line) => ({ line }));
     for (const [at, one] of eachOf(command).entries()) {
       const lines = decided.map(({ line }) => line);
       const state = { ...restOf(command, at + 1), ...(lines.length > 0 && { lines }) };
-      const decision = await runSwitch(context, one, entry, (begun) =>
-        journal.step(id, { state: "begun", begun, ...state }),
+      const decision = await runSwitch(context, one, sourceOf(entry, approved), (begun) =>
+        journal.step(id, { state: "begun", begun, ...state, ...cleared }),
       );
-      if (decision.outcome === "which-toggle") questions.asked(one, entry);
+      if (decision.outcome === "which-toggle") openQuestions.asked(one, entry);
       decided.push(this.#line(entry, decision));
     }
     return decided;
   }
 
   /** Ends what a kill cut off, and goes on with the rest. */
-  async #finish(id: string, entry: Entry, { begun, rest, lines = [] }: Begun): Promise<Decided[]> {
+  async #finish(id: string, entry: Entry, step: Begun): Promise<Decided[]> {
     const { context } = this.#options;
+    const { begun, rest, lines = [], approved } = step;
     const isLate = () => this.#isLate(entry);
-    const first = this.#line(entry, await finishSwitch(context, entry.verb, begun, entry, isLate));
+    const source = sourceOf(entry, approved);
+    const first = this.#line(entry, await finishSwitch(context, entry.verb, begun, source, isLate));
     if (rest === undefined || !isSwitch(rest)) return [...lines.map((line) => ({ line })), first];
     const before = [...lines, first.line];
     if (isLate()) return [...before.map((line) => ({ line })), this.#late(entry, rest)];
-    return this.#runSwitches(id, entry, rest, before);
+    return this.#runSwitches(id, entry, rest, before, step);
   }
 
   #late(entry: Entry, command: Command): Decided {

@@ -5,6 +5,7 @@ import type { Toggle } from "../../hooks/toggle/schema.ts";
 import { isApplied } from "../kubernetes/toggle-requests.ts";
 import type { ToggleFailure, TogglePatch, ToggleResult, Toggles } from "../kubernetes/toggles.ts";
 import { type Clock, rfc3339, sleep } from "../time.ts";
+import { type ApprovalLack, approvedReason } from "./approval.ts";
 import type { SwitchCommand } from "./command.ts";
 import { nextTimeOfDay } from "./duration.ts";
 import type { SentPatch } from "./journal.ts";
@@ -15,13 +16,20 @@ type Start = Extract<SwitchCommand, { verb: "start" }>;
 /** The first whole second that is not before `milliseconds` since the epoch. */
 const wholeSecond = (milliseconds: number): Date => new Date(Math.ceil(milliseconds / 1000) * 1000);
 
-/** Who asks, and when: `now` is ms since the epoch, `timeZone` the one of the times of day that are written. */
+/**
+ * Who asks, and when: `now` is ms since the epoch, `timeZone` the one of the times of day that are written. `approvedBy`: whose
+ * approval of the Toggle's switch counts.
+ */
 type Asked = {
   readonly sender: string;
   readonly room: string;
   readonly now: number;
   readonly timeZone: string;
+  readonly approvedBy?: readonly string[];
 };
+
+const reasonOf = ({ verb, reason }: Start | Stop, { room, approvedBy = [] }: Asked): string =>
+  approvedReason(reason ?? defaultReason(verb, room), approvedBy);
 
 const untilOf = ({ seconds, time }: Start | Stop, { now, timeZone }: Asked): string | undefined => {
   if (time !== undefined) return rfc3339(new Date(nextTimeOfDay(time, timeZone, now)));
@@ -33,7 +41,7 @@ const startPatch = (command: Start, asked: Asked): TogglePatch => ({
   enabled: true,
   until: untilOf(command, asked) ?? null,
   requestedBy: asked.sender,
-  reason: command.reason ?? defaultReason("start", asked.room),
+  reason: reasonOf(command, asked),
 });
 
 type Stop = Extract<SwitchCommand, { verb: "stop" }>;
@@ -45,7 +53,7 @@ const stopPatch = (command: Stop, asked: Asked): TogglePatch => {
     enabled: until !== null,
     until,
     requestedBy: asked.sender,
-    reason: command.reason ?? defaultReason("stop", asked.room),
+    reason: reasonOf(command, asked),
   };
 };
 
@@ -118,6 +126,8 @@ export type Switched =
   | { readonly kind: "idle"; readonly toggle: Toggle }
   /** The user may not use the Toggle any more. */
   | { readonly kind: "hidden" }
+  /** Others have to approve it first. */
+  | { readonly kind: "unapproved"; readonly lack: ApprovalLack }
   | { readonly kind: "failed"; readonly why: ToggleFailure };
 
 export type SwitchContext = {
@@ -125,6 +135,8 @@ export type SwitchContext = {
   readonly clock: Clock;
   /** Whether the user may use a Toggle as it is now. */
   mayUse(toggle: Toggle): boolean;
+  /** What approval a Toggle as it is now lacks. */
+  lacks(toggle: Toggle): ApprovalLack | undefined;
   /** Written down before the patch is sent. */
   onBegin(begun: SentPatch): void;
 };
@@ -135,25 +147,31 @@ const failed = (why: ToggleFailure): Switched => ({ kind: "failed", why });
 const verdictOf = (
   begun: SentPatch,
   toggle: Toggle,
-  mayUse: SwitchContext["mayUse"],
+  context: Pick<SwitchContext, "mayUse" | "lacks">,
 ): Switched | undefined => {
-  if (!mayUse(toggle)) return { kind: "hidden" };
+  if (!context.mayUse(toggle)) return { kind: "hidden" };
   const same = toggle.metadata.uid === begun.uid;
   if (same && isApplied(toggle, begun.patch)) return { kind: "switched", toggle };
-  return same && toggle.metadata.generation === begun.generation
-    ? undefined
-    : { kind: "interrupted", toggle };
-};
-
-const begin = (toggle: Toggle, patch: TogglePatch, { onBegin }: SwitchContext): SentPatch => {
-  const { name, uid, generation = 0 } = toggle.metadata;
-  const begun = { toggle: name, uid, generation, patch };
-  onBegin(begun);
-  return begun;
+  if (!same || toggle.metadata.generation !== begun.generation) return { kind: "interrupted", toggle };
+  const lack = context.lacks(toggle);
+  return lack && { kind: "unapproved", lack };
 };
 
 /** What a Toggle is to be given, as it is now; undefined: nothing. */
 type PatchFor = (toggle: Toggle) => TogglePatch | undefined;
+
+/** What is to be sent for `toggle`, or how it ends where nothing is. */
+const begin = (toggle: Toggle, patchFor: PatchFor, context: SwitchContext): SentPatch | Switched => {
+  if (!context.mayUse(toggle)) return { kind: "hidden" };
+  const patch = patchFor(toggle);
+  if (patch === undefined) return { kind: "idle", toggle };
+  const lack = context.lacks(toggle);
+  if (lack !== undefined) return { kind: "unapproved", lack };
+  const { name, uid, generation = 0 } = toggle.metadata;
+  const begun = { toggle: name, uid, generation, patch };
+  context.onBegin(begun);
+  return begun;
+};
 
 class Switching {
   readonly #context: SwitchContext;
@@ -192,7 +210,7 @@ class Switching {
     if (this.#mayHaveBeenSent) {
       const found = await this.#get();
       if (!found.ok) return found;
-      const verdict = verdictOf(this.#begun, found.toggle, this.#context.mayUse);
+      const verdict = verdictOf(this.#begun, found.toggle, this.#context);
       if (verdict !== undefined) return verdict;
       if (this.#isLate()) return { kind: "late", toggle: found.toggle };
     }
@@ -212,10 +230,9 @@ class Switching {
   async #beginAnew(): Promise<Switched | undefined> {
     const found = await this.#get();
     if (!found.ok) return found.why === "unavailable" ? undefined : failed(found.why);
-    if (!this.#context.mayUse(found.toggle)) return { kind: "hidden" };
-    const patch = this.#patchFor(found.toggle);
-    if (patch === undefined) return { kind: "idle", toggle: found.toggle };
-    this.#begun = begin(found.toggle, patch, this.#context);
+    const begun = begin(found.toggle, this.#patchFor, this.#context);
+    if ("kind" in begun) return begun;
+    this.#begun = begun;
     return undefined;
   }
 
@@ -230,9 +247,8 @@ export const switchOnce = async (
   toggle: Toggle,
   patchFor: PatchFor,
 ): Promise<Switched> => {
-  const patch = patchFor(toggle);
-  if (patch === undefined) return { kind: "idle", toggle };
-  const begun = begin(toggle, patch, context);
+  const begun = begin(toggle, patchFor, context);
+  if ("kind" in begun) return begun;
   return new Switching(context, { begun, mayHaveBeenSent: false, patchFor }, () => false).run();
 };
 

@@ -54,5 +54,6 @@ t.test("an annotation never widens, and nobody else may talk", async (t) => {
   const access = createAccess([ALICE]);
   const toggle = toggleNamed("web", {}, { [ALLOWED_USERS_ANNOTATION]: `${EVE},${ALICE}` });
   t.equal(access.mayUse(toggle, { sender: EVE, room: ROOM }), false);
+  t.same(access.usersOf(toggle, ROOM), [ALICE]);
   t.same([access.mayTalk(EVE), access.mayTalk(ALICE), access.mayTalk(`${ALICE} `)], [false, true, false]);
 });

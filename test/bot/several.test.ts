@@ -5,6 +5,12 @@ import { ALLOWED_USERS_ANNOTATION } from "../../server/bot/access.ts";
 import { ALICE, BOB, makeWorld, OTHER_ROOM, ROOM, toggleNamed } from "./world.ts";
 
 const now = { resumed: false };
+const by = (sender: string, room = ROOM) => ({
+  id: "$reaction",
+  sender,
+  room,
+  authorship: "unproven" as const,
+});
 const makeThree = () =>
   makeWorld([
     toggleNamed("web"),
@@ -72,13 +78,13 @@ t.test("stop all asks, and switches what its sender may when that one reacts in 
   await world.pass(0);
   const [question] = world.said;
   t.equal(question?.text, "stop all 2: api, web? React with 👍 to this within 60 s, and I do.");
-  runner.confirm(question?.id ?? "", { sender: BOB, room: ROOM });
-  runner.confirm(question?.id ?? "", { sender: ALICE, room: OTHER_ROOM });
-  runner.confirm("$something", { sender: ALICE, room: ROOM });
+  runner.confirm(question?.id ?? "", by(BOB));
+  runner.confirm(question?.id ?? "", by(ALICE, OTHER_ROOM));
+  runner.confirm("$something", by(ALICE));
   await world.pass(59_000);
   t.same(world.effects, []);
-  runner.confirm(question?.id ?? "", { sender: ALICE, room: ROOM });
-  runner.confirm(question?.id ?? "", { sender: ALICE, room: ROOM });
+  runner.confirm(question?.id ?? "", by(ALICE));
+  runner.confirm(question?.id ?? "", by(ALICE));
   await world.pass(0);
   t.same(enabled(world), [false, false, true]);
   t.equal(world.said[1]?.text, "api is switching off…\nweb is switching off…");
@@ -100,7 +106,7 @@ t.test("stop all that nobody confirms switches nothing, over a restart too", asy
     }
     await world.pass(60_000);
     const [question] = world.said;
-    runner.confirm(question?.id ?? "", { sender: ALICE, room: ROOM });
+    runner.confirm(question?.id ?? "", by(ALICE));
     await world.pass(1000);
     t.same(question?.edits, ["stop all was not confirmed: nothing was switched."]);
     t.same([world.effects, world.said.length], [[], 1]);
@@ -115,7 +121,7 @@ t.test("stop all is confirmed after a restart", async (t) => {
   await first.runner.close();
   const { runner } = world.live();
   runner.start();
-  runner.confirm(world.said[0]?.id ?? "", { sender: ALICE, room: ROOM });
+  runner.confirm(world.said[0]?.id ?? "", by(ALICE));
   await world.pass(0);
   t.equal(world.effects.length, 2);
 });
@@ -129,7 +135,7 @@ t.test("a reaction that comes too late over a restart confirms nothing", async (
   await world.pass(60_000);
   const { runner } = world.live();
   runner.start();
-  runner.confirm(world.said[0]?.id ?? "", { sender: ALICE, room: ROOM });
+  runner.confirm(world.said[0]?.id ?? "", by(ALICE));
   await world.pass(1000);
   t.same(world.effects, []);
 });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the one patch of a command while others change, delete and recreate the Toggle.
 import t from "tap";
+import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { SentPatch } from "../../server/bot/journal.ts";
 import { patchOf, resumeSwitch, type SwitchContext, switchOnce } from "../../server/bot/switching.ts";
 import { ALICE, makeWorld, ROOM, START, toggleNamed, type World } from "./world.ts";
@@ -16,6 +17,7 @@ const begin = (world: World) => {
     toggles,
     clock,
     mayUse: () => true,
+    lacks: () => undefined,
     onBegin: (one) => begun.push(one),
   };
   const toggle = world.toggles.get("web");
@@ -164,4 +166,33 @@ t.test("whoever lost the right in between does not switch", async (t) => {
     switchOnce({ ...context, mayUse: () => false }, toggle, () => patch),
   );
   t.same([result.kind, world.effects], ["hidden", []]);
+});
+
+t.test("without the approval that a Toggle needs when it is patched, it is not", async (t) => {
+  const lack = { kind: "missing", need: 1, has: 0 } as const;
+  const annotated = (toggle: Toggle): boolean => toggle.metadata.annotations !== undefined;
+  const lacks = (toggle: Toggle) => (annotated(toggle) ? lack : undefined);
+  const annotations = { "toggle.j5t.io/approvals": "1" };
+  const needy = toggleNamed("web", {}, annotations);
+
+  const first = makeWorld([needy]);
+  const { context } = begin(first);
+  t.same(await switchOnce({ ...context, lacks }, needy, () => patch), { kind: "unapproved", lack });
+
+  const changed = makeWorld();
+  const scene = begin(changed);
+  changed.edit("web", { until: "2026-11-22T20:00:00Z" });
+  const now = changed.toggles.get("web") ?? needy;
+  changed.toggles.set("web", { ...now, metadata: { ...now.metadata, annotations } });
+  const anew = switchOnce({ ...scene.context, lacks }, scene.toggle, () => patch);
+  t.same(await ended(changed, anew), { kind: "unapproved", lack }, "begun anew");
+
+  const begun = { toggle: "web", uid: "uid-web", generation: 1, patch };
+  const resumed = resumeSwitch({ ...context, lacks }, begun, () => false);
+  t.same(await ended(first, resumed), { kind: "unapproved", lack }, "after a restart");
+  t.same([first.effects, changed.effects], [[], []]);
+
+  first.edit("web", { enabled: false, requestedBy: ALICE, reason: "r" });
+  const applied = resumeSwitch({ ...context, lacks }, begun, () => false);
+  t.equal((await ended(first, applied)).kind, "switched", "it took effect before");
 });
