@@ -93,8 +93,14 @@ const obey = async (stack: Obeyed, line: string): Promise<string> => {
   return "";
 };
 
-/** Reads commands from standard input until it ends, `quit`, or a signal. */
-export const runPrompt = async (stack: Stack, say: (line: string) => void): Promise<void> => {
+type Terminal = { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream };
+
+/** Reads commands until the input ends, `quit`, or a signal; those that were read before are still obeyed. */
+export const runPrompt = async (
+  stack: Obeyed & Pick<Stack, "kubectl" | "kubeconfig">,
+  say: (line: string) => void,
+  { input, output }: Terminal = { input: process.stdin, output: process.stdout },
+): Promise<void> => {
   await stack.token.put("secrets/default/database", { username: "app", password: "change-me" });
   await stack.kubectl(["create", "namespace", "demo"]);
   await stack.kubectl(["create", "-n", "demo", "deployment", "web", "--image=web", "--replicas=3"]);
@@ -111,7 +117,15 @@ ${EXAMPLE.replaceAll(/^/gm, "  ")}
 The Toggle demo/web switches the Deployment demo/web: write stop web, or start web 2h, here.
 ${stack.hsmSet ? `${SET_INTRODUCTION}\n` : ""}Here you also play the token and the node:
 ${HELP}`);
-  const reader = createInterface({ input: process.stdin, output: process.stdout, prompt: "keyswitch> " });
+  const reader = createInterface({ input, output, prompt: "keyswitch> " });
+  let isOpen = true;
+  reader.once("close", () => {
+    isOpen = false;
+  });
+  /** Answers come after the end too, when there is nothing to ask any more. */
+  const ask = (keepCursor = false) => {
+    if (isOpen) reader.prompt(keepCursor);
+  };
   const quit = () => reader.close();
   process.once("SIGTERM", quit);
   process.once("SIGINT", quit);
@@ -120,11 +134,11 @@ ${HELP}`);
   const closed = once(reader, "close");
   const silence = stack.chat.listen(({ edited, text }) => {
     say(`${edited ? "  (edited) " : "  "}${text.replaceAll("\n", "\n  ")}`);
-    if (edited) reader.prompt(true);
+    if (edited) ask(true);
   });
   const quiet = stack.hsmSet?.listen((line) => {
     say(`  ${SET_NAME}: ${line}`);
-    reader.prompt(true);
+    ask(true);
   });
   let queue = Promise.resolve();
   reader.on("line", (line) => {
@@ -134,10 +148,10 @@ ${HELP}`);
         error instanceof Error ? error.message : String(error),
       );
       if (answer !== "") say(answer);
-      reader.prompt();
+      ask();
     });
   });
-  reader.prompt();
+  ask();
   await closed;
   await queue;
   silence();
