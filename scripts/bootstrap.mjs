@@ -31,7 +31,7 @@ const install = () => {
     .update(process.arch)
     .digest("hex");
   if (existsSync(marker) && readFileSync(marker, "utf8") === lock) return;
-  process.stderr.write("Installing dependencies (once)...\n");
+  process.stderr.write("Installing dependencies (once, a minute or two)...\n");
   npm("ci");
   const { allowScripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const allowed = Object.keys(allowScripts).filter((name) => allowScripts[name]);
