@@ -117,7 +117,7 @@ const endOf = (
   { clock, timeZone }: ApprovalQuestionOptions,
   command: SwitchCommand,
 ): ((now: number) => number) => {
-  const time = command.verb === "restart" ? undefined : command.time;
+  const time = "time" in command ? command.time : undefined;
   const latest = time === undefined ? Number.POSITIVE_INFINITY : nextTimeOfDay(time, timeZone, clock.now());
   return (now) => Math.min(now + APPROVE_MS, latest);
 };

@@ -33,6 +33,7 @@ export const approvingLine = (text: string): ApprovingLine | undefined => {
 
 const timeText = (command: SwitchCommand): string => {
   if (command.verb === "restart") return "";
+  if (command.verb === "extend") return ` by ${durationText(command.seconds)}`;
   const { verb, seconds, time } = command;
   if (time !== undefined) return verb === "start" ? ` until ${time}` : ` at ${time}`;
   if (seconds === undefined) return "";
@@ -41,7 +42,7 @@ const timeText = (command: SwitchCommand): string => {
 
 /** `stop web, api in 2h because of the sale`: all that is approved with it. */
 export const commandText = (command: SwitchCommand): string => {
-  const reason = command.verb === "restart" ? undefined : command.reason;
+  const reason = "reason" in command ? command.reason : undefined;
   const why = reason === undefined ? "" : ` because ${shorten(reason, MAX_REASON_SHOWN)}`;
   return `${command.verb} ${namesIn(command).join(", ")}${timeText(command)}${why}`;
 };

@@ -28,6 +28,11 @@ export const Command = Type.Union([
   Type.Object({ verb: Type.Literal("start"), toggle, ...several, ...limits, reason }),
   Type.Object({ verb: Type.Literal("stop"), toggle, ...several, ...limits, reason }),
   Type.Object({ verb: Type.Literal("restart"), toggle, ...several }),
+  /** It stays on for so much longer than `from`, its time as the spec has it: a reaction to news of that, and no line. */
+  Type.Object({
+    ...{ verb: Type.Literal("extend"), toggle, ...several },
+    ...{ from: Type.String(), seconds: Type.Integer({ minimum: 1 }) },
+  }),
   Type.Object({ verb: Type.Literal("status"), toggle, toggles: several.toggles }),
   Type.Object({ verb: Type.Literal("list") }),
   Type.Object({ verb: Type.Literal("help") }),
@@ -42,10 +47,11 @@ export const Command = Type.Union([
 ]);
 export type Command = Static<typeof Command>;
 export type Verb = Command["verb"];
-export type SwitchCommand = Extract<Command, { verb: "start" | "stop" | "restart" }>;
+export type SwitchCommand = Extract<Command, { verb: "start" | "stop" | "restart" | "extend" }>;
 
-export const isSwitch = (command: Command): command is SwitchCommand =>
-  command.verb === "start" || command.verb === "stop" || command.verb === "restart";
+const SWITCHES: ReadonlySet<string> = new Set<SwitchCommand["verb"]>(["start", "stop", "restart", "extend"]);
+
+export const isSwitch = (command: Command): command is SwitchCommand => SWITCHES.has(command.verb);
 
 /** The words that a command begins with. */
 export const verbWords = (): string[] => Object.keys(VERBS);

@@ -114,7 +114,10 @@ const decisionOf = (
     case "switched":
       return {
         outcome: "switched",
-        text: verb === "stop" ? stoppedText(result.toggle, now) : stateText(result.toggle, now),
+        text:
+          verb === "stop" || verb === "extend"
+            ? stoppedText(result.toggle, now)
+            : stateText(result.toggle, now),
         toggle: name,
         switched: result.toggle,
       };

@@ -18,6 +18,7 @@ const Patch = Type.Union([
     reason: Type.String(),
   }),
   Type.Object({ restartAt: Type.String() }),
+  Type.Object({ until: Type.String() }),
 ]);
 
 /** A switch that may have been sent: to this Toggle, while it had this generation. */

@@ -14,6 +14,7 @@ import { type Sending, type SettledText, settledText, transactionOf } from "./ou
 import type { Progress } from "./progress.ts";
 import { FOLLOWED_MS } from "./sight.ts";
 import { isAsAsked, isSettled } from "./state-text.ts";
+import type { SwitchRooms } from "./switch-rooms.ts";
 import { visibleTo } from "./toggle-choice.ts";
 
 const ANSWER_FOR_MS = 3_600_000;
@@ -37,6 +38,7 @@ export type AnsweringOptions = {
   readonly journal: Pick<Journal, "step">;
   readonly sending: Sending;
   readonly progress: Progress;
+  readonly rooms: Pick<SwitchRooms, "switched">;
   readonly metrics: Pick<BotMetrics, "command" | "patched" | "answered">;
   readonly logger: Pick<CommandLog, "info" | "warn">;
 };
@@ -75,7 +77,7 @@ const followingOf = (verb: string, switched: Toggle, now: number): FollowedToggl
 const textOf = ({ lines }: Pick<Decided, "lines">): string => lines.map(({ text }) => text).join("\n");
 
 export const createAnswering = (options: AnsweringOptions): Answering => {
-  const { chat, access, clock, journal, sending, progress, metrics, logger } = options;
+  const { chat, access, clock, journal, sending, progress, rooms, metrics, logger } = options;
 
   const follow: Answering["follow"] = (id, entry, { answer, lines, edits, said = false }, shown) => {
     const { room, sender } = entry;
@@ -126,7 +128,10 @@ export const createAnswering = (options: AnsweringOptions): Answering => {
       if (switched !== undefined) metrics.patched(now - sentAt);
       logger.info({ verb, outcome, room, sender, ...named }, "command");
       // Answers to earlier commands for it say their last word.
-      if (switched !== undefined) progress.seen(switched);
+      if (switched !== undefined) {
+        progress.seen(switched);
+        rooms.switched(entry, switched);
+      }
       return { line: { text, ...(following !== undefined && { following }) }, ...named };
     },
     decide(id, lines) {

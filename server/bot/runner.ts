@@ -6,8 +6,10 @@ import { type Clock, createTimers } from "../time.ts";
 import type { Access } from "./access.ts";
 import type { Addressing } from "./addressing.ts";
 import { Approvals, lastWordOn } from "./approvals.ts";
+import { createChangeNews } from "./change-news.ts";
 import type { Chat, IncomingHandlers } from "./chat.ts";
 import { createConfirmation, unconfirmedText } from "./confirmation.ts";
+import { createExpiryNews, type ExpiryNews } from "./expiry-news.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { openJournal, type Pending } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
@@ -18,8 +20,10 @@ import { type OwnMessages, openOwnMessages } from "./own-messages.ts";
 import { createProgress } from "./progress.ts";
 import { createQuestions } from "./question.ts";
 import { type CommandLog, createAnswering, createRefresh, type Refresh } from "./replies.ts";
+import { createRoomNews } from "./room-news.ts";
 import { createRunning } from "./running.ts";
 import type { BotStore } from "./store.ts";
+import { openSwitchRooms } from "./switch-rooms.ts";
 import { withReadYourWrites } from "./toggle-choice.ts";
 
 const FORGET_MS = 3_600_000;
@@ -130,6 +134,7 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
     if (!isClosed()) logger.error({ err }, "a command failed inside");
   });
   const progress = createProgress({ toggles, clock, chat, sending, journal, track });
+  const rooms = openSwitchRooms(options.store, clock);
   const openQuestions = createOpenQuestions(clock, (name, source) => {
     const toggle = toggles.find(name);
     return toggle !== undefined && access.mayUse(toggle, source);
@@ -141,10 +146,11 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
   );
   return {
     ...{ maxAgeMs, toggles, own, chat, clock, journal, sending, track, idle, progress, timers, questions },
-    openQuestions,
+    ...{ openQuestions, rooms },
     /** By room. */
     queue: createKeyedQueue(),
-    answering: createAnswering({ chat, access, clock, journal, sending, progress, metrics, logger }),
+    answering: createAnswering({ chat, access, clock, journal, sending, progress, rooms, metrics, logger }),
+    news: createRoomNews({ chat, access, sending, track }),
     missed: createMissedCommandNotices({ chat, clock, sending, journal, track }),
     notes: createRateLimitedNotices({ chat, clock, access, sending, maxAgeMs, track }),
     refresh: createRefresh({ toggles, access, clock, chat, sending, journal, defaultName }),
@@ -159,6 +165,31 @@ const atMost = async ({ timers }: Parts, ms: number, work: Promise<unknown>): Pr
   const cancel = timers.after(ms, patience.resolve);
   await Promise.race([work.catch(() => {}), patience.promise]);
   cancel();
+};
+
+/** Looks at each Toggle that changes, or was switched, for what its room is to be told. Answers what ends that. */
+const followNews = (
+  { toggles, rooms, clock, news, track }: Parts,
+  expiry: ExpiryNews,
+): { start(): void; close(): void } => {
+  const changes = createChangeNews({ toggles, rooms, news, clock });
+  const look = (name: string): void =>
+    track(
+      (async () => {
+        changes.look(name);
+        expiry.look(name);
+      })(),
+    );
+  let unsubscribe = () => {};
+  return {
+    start() {
+      rooms.subscribe(look);
+      unsubscribe = toggles.subscribe(({ name }) => look(name));
+      for (const name of rooms.names()) look(name);
+      expiry.start();
+    },
+    close: () => unsubscribe(),
+  };
 };
 
 /** Goes on with what the journal holds from before. */
@@ -191,6 +222,8 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
   });
   const confirmation = createConfirmation(parts, run);
   const approvals = new Approvals({ ...options, ...parts }, run);
+  const expiry = createExpiryNews({ ...parts, access: options.access }, run);
+  const toggleNews = followNews(parts, expiry);
   const forgetRegularly = () => {
     track((async () => journal.forget(options.clock.now()))());
     timers.after(FORGET_MS, forgetRegularly);
@@ -202,17 +235,20 @@ export const createRunner = (options: RunnerOptions): CommandRunner => {
     confirm(question, by) {
       confirmation.confirm(question, by);
       approvals.reacted(question, by);
+      expiry.extend(question, by);
     },
     redacted: (room, event) => approvals.redacted(room, event),
     start() {
       resume(parts, approvals, run);
       missed.gather();
+      toggleNews.start();
       forgetRegularly();
     },
     idle,
     async close() {
       sending.stop();
       progress.close();
+      toggleNews.close();
       missed.close();
       notes.close();
       await atMost(parts, CLOSE_MS, idle());

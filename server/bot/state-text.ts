@@ -24,7 +24,7 @@ const utc = (milliseconds: number): string => {
 };
 
 /** spec.until as milliseconds since the epoch, where it is one that a Date can hold. */
-const untilOf = ({ spec }: Toggle): number | undefined => {
+export const untilOf = ({ spec }: Toggle): number | undefined => {
   const seconds = spec.until === undefined ? undefined : secondsSinceEpoch(spec.until);
   return seconds === undefined || Math.abs(seconds) > 8.64e12 ? undefined : seconds * 1000;
 };
@@ -42,7 +42,7 @@ export const isOn = (toggle: Toggle, now: number): boolean => {
 };
 
 /** Whether the status speaks of the spec as it is now. */
-const isCurrent = (toggle: Toggle, status: ToggleStatus): boolean =>
+export const isCurrent = (toggle: Toggle, status: ToggleStatus): boolean =>
   status.phase !== undefined && (status.observedGeneration ?? 0) >= (toggle.metadata.generation ?? 0);
 
 const WORDS: Readonly<Record<Phase, string>> = {
@@ -97,13 +97,14 @@ const inText = (ms: number): string => {
 };
 
 /** `in 2 h, at 2026-11-22 10:00 UTC` */
-const timeAhead = (milliseconds: number, now: number): string =>
+export const timeAhead = (milliseconds: number, now: number): string =>
   `${inText(milliseconds - now)}, at ${utc(milliseconds)}`;
 
 const counts = ({ desiredReplicas = 0, readyReplicas = 0, availableReplicas = 0 }: ToggleStatus): string =>
   `${desiredReplicas} desired, ${readyReplicas} ready, ${availableReplicas} available`;
 
-const untilText = (toggle: Toggle, now: number): string => {
+/** When it goes off or on by itself, or did, with a space before it; empty where nothing is set. */
+export const untilText = (toggle: Toggle, now: number): string => {
   if (toggle.spec.schedule !== undefined) {
     const status = previousStatus(toggle);
     const { nextChange } = isCurrent(toggle, status) ? status : {};
@@ -176,18 +177,25 @@ export const overdueText = (toggle: Toggle, now: number, minutes: number): strin
   return `${name} isn't ${missing} ${after}. ${shorten(message, MAX_QUOTE)} ${more} ${lookText(toggle)}`;
 };
 
+/** The reason that whoever switched `toggle` last gave, with a comma before it. */
+export const whyText = (toggle: Toggle): string => {
+  const { reason = "" } = toggle.spec;
+  return lastSwitchOf(toggle)?.explained !== true || reason === "" || DEFAULT_REASON.test(reason)
+    ? ""
+    : `, because ${shorten(reason, MAX_REASON_SHOWN)}`;
+};
+
 /**
  * Who switched `toggle` last, and why, with a space before it; empty where that is not known, or nobody was ever named. Only
  * what chat itself has switched bears the name of a user, who would be blamed for it.
  */
 export const whoText = (toggle: Toggle): string => {
-  const { requestedBy = "", reason = "" } = toggle.spec;
+  const { requestedBy = "" } = toggle.spec;
+  const status = previousStatus(toggle);
+  if (status.decidedBy === "Schedule" && isCurrent(toggle, status)) return " Switched by its schedule.";
   const last = lastSwitchOf(toggle);
   if (requestedBy === "" || last === undefined) return "";
-  const why =
-    !last.explained || reason === "" || DEFAULT_REASON.test(reason)
-      ? ""
-      : `, because ${shorten(reason, MAX_REASON_SHOWN)}`;
+  const why = whyText(toggle);
   if (last.kind === "manager") return ` Switched with ${shorten(last.manager, MAX_REASON_SHOWN)}${why}.`;
   return ` Switched ${last.named ? `by ${shorten(requestedBy, MAX_REASON_SHOWN)}` : "in chat"}${why}.`;
 };

@@ -14,6 +14,7 @@ export type Area =
   | "rooms"
   | "received"
   | "said"
+  | "switches"
   | "indexeddb";
 
 /**

@@ -57,7 +57,15 @@ const stopPatch = (command: Stop, asked: Asked): TogglePatch => {
   };
 };
 
-/** What `command` changes of `toggle`; undefined where it is off, and a restart or a stop for later would start it. */
+type Extend = Extract<SwitchCommand, { verb: "extend" }>;
+
+/** What an extension changes; undefined where its time is another by now. */
+const extendPatch = ({ from, seconds }: Extend, toggle: Toggle, { now }: Asked): TogglePatch | undefined =>
+  toggle.spec.until === from
+    ? { until: rfc3339(wholeSecond(Math.max(now, Date.parse(from)) + seconds * 1000)) }
+    : undefined;
+
+/** What `command` changes of `toggle`; undefined where it is off, and a restart, a stop for later or an extension would start it. */
 export const patchOf = (command: SwitchCommand, toggle: Toggle, asked: Asked): TogglePatch | undefined => {
   const isIdle = !isOn(toggle, asked.now);
   switch (command.verb) {
@@ -65,6 +73,8 @@ export const patchOf = (command: SwitchCommand, toggle: Toggle, asked: Asked): T
       return startPatch(command, asked);
     case "restart":
       return isIdle ? undefined : { restartAt: rfc3339(wholeSecond(asked.now)) };
+    case "extend":
+      return isIdle ? undefined : extendPatch(command, toggle, asked);
     case "stop": {
       const patch = stopPatch(command, asked);
       return patch.enabled === true && isIdle ? undefined : patch;

@@ -24,8 +24,8 @@ type SwitchRecord = Static<typeof SwitchRecord>;
 export type LastSwitch =
   /** Of our patches; `named`: spec.requestedBy is ours, too. */
   | { readonly kind: "chat"; readonly named: boolean; readonly explained: boolean }
-  /** `explained`: spec.reason is this manager's. */
-  | { readonly kind: "manager"; readonly manager: string; readonly explained: boolean };
+  /** `explained`: spec.reason is this manager's. `at`: when, ms since the epoch, where the record has it. */
+  | { readonly kind: "manager"; readonly manager: string; readonly explained: boolean; readonly at?: number };
 
 const owns = ({ fieldsV1 }: SwitchRecord, ...fields: readonly string[]): boolean =>
   fields.some((field) => Object.hasOwn(fieldsV1["f:spec"], field));
@@ -57,7 +57,9 @@ export const lastSwitchOf = ({ metadata }: Toggle): LastSwitch | undefined => {
     timeOf(record) > timeOf(than) ||
     (timeOf(record) === timeOf(than) && owns(record, "f:enabled") && !owns(than, "f:enabled"));
   if (other !== undefined && (ours === undefined || isLater(other, ours))) {
-    return { kind: "manager", manager: other.manager, explained: owns(other, "f:reason") };
+    const at = timeOf(other);
+    const explained = owns(other, "f:reason");
+    return { kind: "manager", manager: other.manager, explained, ...(at > 0 && { at }) };
   }
   if (ours === undefined) return undefined;
   return { kind: "chat", named: owns(ours, "f:requestedBy"), explained: owns(ours, "f:reason") };

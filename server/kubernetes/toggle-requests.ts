@@ -47,19 +47,23 @@ const WHY: Readonly<Record<ApiFailure["kind"], ToggleFailure>> = {
 };
 
 /** Whether the spec is as the patch makes it. Without enabled nobody has switched yet, which is neither on nor off. */
-export const isApplied = ({ spec }: Pick<Toggle, "spec">, patch: TogglePatch): boolean =>
-  patch.restartAt !== undefined
-    ? spec.restartAt === patch.restartAt
-    : spec.enabled === patch.enabled &&
-      (spec.until ?? null) === patch.until &&
-      spec.requestedBy === patch.requestedBy &&
-      spec.reason === patch.reason;
+export const isApplied = ({ spec }: Pick<Toggle, "spec">, patch: TogglePatch): boolean => {
+  if (patch.restartAt !== undefined) return spec.restartAt === patch.restartAt;
+  if (patch.enabled === undefined) return spec.until === patch.until;
+  return (
+    spec.enabled === patch.enabled &&
+    (spec.until ?? null) === patch.until &&
+    spec.requestedBy === patch.requestedBy &&
+    spec.reason === patch.reason
+  );
+};
 
 const failed = (why: ToggleFailure): ToggleResult => ({ ok: false, why });
 
 /** What a patch makes of the spec. */
 type SpecPatch =
   | { restartAt: string }
+  | { until: string }
   | (Pick<TogglePatch, "enabled" | "until" | "requestedBy" | "reason"> & { requestedAt?: string });
 
 /** A patch that is made only while the Toggle has the generation. */
@@ -95,8 +99,10 @@ class ApiToggles implements ToggleRequests {
    * The fields of a patch one by one: whatever else the object may carry is not sent. Under a schedule a command may be for what
    * the spec says already, so its time goes along: without a change nobody would see it.
    */
-  #specOf(name: string, { restartAt, enabled, until, requestedBy, reason }: TogglePatch): SpecPatch {
-    if (restartAt !== undefined) return { restartAt };
+  #specOf(name: string, patch: TogglePatch): SpecPatch {
+    if (patch.restartAt !== undefined) return { restartAt: patch.restartAt };
+    if (patch.enabled === undefined) return { until: patch.until };
+    const { enabled, until, requestedBy, reason } = patch;
     const { remembered, wallClock = Date.now } = this.#options;
     const isScheduled = remembered?.(name)?.spec.schedule !== undefined;
     return {

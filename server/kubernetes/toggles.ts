@@ -10,7 +10,7 @@ import { createToggleRequests } from "./toggle-requests.ts";
 import { startToggleWatch, type ToggleWatch, type ToggleWatchEvent } from "./toggle-watch.ts";
 
 /** What a command changes; null takes the field out (RFC 7396). Nothing else of a Toggle is ever sent. */
-export type TogglePatch = Switch | Restart;
+export type TogglePatch = Switch | Restart | Extension;
 
 type Switch = {
   readonly enabled: boolean;
@@ -23,6 +23,9 @@ type Switch = {
 type Restart = { readonly restartAt: string } & {
   readonly [K in Exclude<keyof ToggleSpec, "restartAt">]?: never;
 };
+
+/** It stays on for longer; who switched it, and why, is left as it is. */
+type Extension = { readonly until: string } & { readonly [K in Exclude<keyof ToggleSpec, "until">]?: never };
 
 /** Why the API server did not do as it was asked. No text of the server's: it is for the log, not for a chat. */
 export type ToggleFailure =

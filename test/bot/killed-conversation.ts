@@ -208,20 +208,21 @@ const countFaults = (world: World, sent: readonly Sent[]): string[] => {
   ];
 };
 
-/** What was told to people that is not the one last word on a switch that took effect. */
+/** What was told to people that is neither the one last word on a switch that took effect, nor about a time that was set. */
 const newsFaults = ({ told, effects }: World, sent: readonly Sent[]): string[] =>
   told.flatMap(({ text, room, mentions, transaction }, place) => {
+    const isTime = /-expir(?:ing|ed)$/.test(transaction);
     const one = sent.find(({ message }) => transaction === transactionOf(message.id, "last"));
     const isTo = one?.message.room === room && mentions.join() === one.message.sender;
     const isOnce = told.findIndex((other) => other.transaction === transaction) === place;
     const isNews = one !== undefined && effects.includes(one.reason) && !/Changed again/.test(text);
-    return isTo && isOnce && isNews ? [] : [`no last word: ${text}`];
+    return isOnce && (isTime || (isTo && isNews)) ? [] : [`no last word: ${text}`];
   });
 
 /** What is on the disk although nothing is to be done any more. */
 const leftOver = ({ disk }: World): string[] =>
   [...disk]
-    .filter(([key]) => key !== SYNC && !key.startsWith("said\n"))
+    .filter(([key]) => key !== SYNC && !/^(?:said|switches)\n/.test(key))
     .map(([key, bytes]) => (key.startsWith("commands\nm:") ? entryOf(bytes)?.step.state : key))
     .filter((state) => state !== "done")
     .map((state) => `left over: ${state}`);
