@@ -11,7 +11,9 @@ import { measureCard } from "./bench/card/card-figures.ts";
 import { reportCard } from "./bench/card/report-card.ts";
 import { type DiscoveryFigures, measureDiscovery } from "./bench/discovery-figures.ts";
 import { measureEndToEnd } from "./bench/end-to-end.ts";
-import { discoveryGoal, type Figures, type Goal, goalsOf, setGoals } from "./bench/goals.ts";
+import { discoveryGoal, type Figures, type Goal, goalsOf, memoryGoals, setGoals } from "./bench/goals.ts";
+import { measureMemory } from "./bench/memory/memory-figures.ts";
+import { reportMemory } from "./bench/memory/report-memory.ts";
 import { say, sayTable } from "./bench/print-table.ts";
 import { reportSets } from "./bench/set/report-sets.ts";
 import { measureSets } from "./bench/set/set-figures.ts";
@@ -36,7 +38,7 @@ const reportGoals = (goals: readonly Goal[]): void =>
   sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));
 
 const report = (figures: Figures): void => {
-  const { webhookRate, endToEnd, reads, writes, discovery, sets, card, bot } = figures;
+  const { webhookRate, endToEnd, reads, writes, memory, discovery, sets, card, bot } = figures;
   const { webhook, bare } = webhookRate;
   sayTable([
     [`syncs, ${CONNECTIONS} connections`, "requests/s", "p50 ms", "p95 ms", "CPU µs each"],
@@ -78,6 +80,7 @@ const report = (figures: Figures): void => {
   say(
     `Of the agent's answers to the syncs ${endToEnd.unchangedPercent} % were 304; it gave ${endToEnd.agentPerSecond} reads/s.\n`,
   );
+  reportMemory(memory);
   reportDiscovery(discovery);
   reportSets(sets);
   reportCard(card);
@@ -87,7 +90,7 @@ const report = (figures: Figures): void => {
 
 const measureHooks = async (
   folder: string,
-): Promise<Omit<Figures, "bot" | "card" | "discovery" | "sets">> => {
+): Promise<Omit<Figures, "bot" | "card" | "discovery" | "memory" | "sets">> => {
   const webhookRate = await measureWebhookRate(KEYS);
   const tokens: BenchToken[] = [];
   try {
@@ -108,11 +111,12 @@ const measureHooks = async (
 
 const run = async (folder: string): Promise<void> => {
   const hooks = await measureHooks(folder);
+  const memory = await measureMemory(folder, KEYS);
   const discovery = await measureDiscovery(folder);
   const sets = await measureSets(folder);
   const card = await measureCard(folder);
   const bot: BotResult = await measureBot(folder, say);
-  const figures: Figures = { ...hooks, discovery, sets, card, bot };
+  const figures: Figures = { ...hooks, memory, discovery, sets, card, bot };
   const goals = goalsOf(figures);
   report(figures);
   reportGoals(goals);
@@ -133,6 +137,10 @@ try {
     const figures = await measureDiscovery(folder);
     reportDiscovery(figures);
     reportGoals([discoveryGoal(figures)]);
+  } else if (process.argv[2] === "memory") {
+    const figures = await measureMemory(folder, KEYS);
+    reportMemory(figures);
+    reportGoals(memoryGoals(figures));
   } else if (process.argv[2] === "sets") {
     const figures = await measureSets(folder);
     reportSets(figures);

@@ -6,13 +6,17 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { rounded, Timing, timingOf } from "./quantile.ts";
 
-/** Requests `method` of each target in turn, for `seconds`, one at a time on each of `connections`. */
+/**
+ * Requests `method` of each target in turn, for `seconds`, one at a time on each of `connections`: as fast as they are answered, or
+ * `perSecond` in all, evenly.
+ */
 export const LoadRequest = Type.Object({
   port: Type.Integer(),
   method: Type.Union([Type.Literal("GET"), Type.Literal("POST")]),
   targets: Type.Array(Type.Object({ path: Type.String(), body: Type.String() }), { minItems: 1 }),
   connections: Type.Integer({ minimum: 1 }),
   seconds: Type.Number(),
+  perSecond: Type.Optional(Type.Number()),
 });
 export type LoadRequest = Static<typeof LoadRequest>;
 
@@ -38,17 +42,24 @@ const isWhole = (received: Buffer): boolean => {
 /** What one load has found so far. */
 type Tally = { failed: number; readonly samples: number[] };
 
+/** A request, and how long it has to wait until it is its turn. */
+type Turn = { readonly request: Buffer | undefined; readonly waitMs: number };
+
 /** Requests one after the other on one connection, as long as `next` answers with one. */
-const loadConnection = (port: number, next: () => Buffer | undefined, tally: Tally): Promise<void> =>
+const loadConnection = (port: number, next: () => Turn, tally: Tally): Promise<void> =>
   new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1").setNoDelay();
     let received = Buffer.alloc(0);
     let sentAt = 0;
-    const send = () => {
-      const request = next();
+    const write = (request: Buffer) => {
       sentAt = performance.now();
+      socket.write(request);
+    };
+    const send = () => {
+      const { request, waitMs } = next();
       if (request === undefined) socket.end();
-      else socket.write(request);
+      else if (waitMs > 0) setTimeout(write, waitMs, request);
+      else write(request);
     };
     socket.on("error", reject);
     socket.on("close", resolve);
@@ -63,18 +74,20 @@ const loadConnection = (port: number, next: () => Buffer | undefined, tally: Tal
     });
   });
 
-const load = async ({ port, method, targets, connections, seconds }: LoadRequest) => {
+const load = async ({ port, method, targets, connections, seconds, perSecond }: LoadRequest) => {
   const requests = targets.map((target) => encode(method, target));
   const tally: Tally = { failed: 0, samples: [] };
   const begin = performance.now();
   const deadline = begin + seconds * 1000;
   let sent = 0;
-  const next = () => {
+  const next = (): Turn => {
+    const now = performance.now();
+    const due = perSecond === undefined ? now : begin + (1000 * sent) / perSecond;
     // Each connection sends at least one.
-    if (sent >= connections && performance.now() >= deadline) return undefined;
+    if (sent >= connections && Math.max(now, due) >= deadline) return { request: undefined, waitMs: 0 };
     const request = requests[sent % requests.length];
     sent += 1;
-    return request;
+    return { request, waitMs: due - now };
   };
   await Promise.all(Array.from({ length: connections }, () => loadConnection(port, next, tally)));
   const elapsed = (performance.now() - begin) / 1000;

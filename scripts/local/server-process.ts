@@ -64,24 +64,26 @@ const isReady = async (url: string, dispatcher: Dispatcher | undefined): Promise
   }
 };
 
+const MAIN = fileURLToPath(new URL("../../dist/server/main.js", import.meta.url));
+
 /**
  * Starts dist/server/main.js as `role` with `env`; `npm run build` must have made it. It listens on a free port of 127.0.0.1 where `env`
- * says nothing else. `dispatcher` asks one that serves HTTPS.
+ * says nothing else. `dispatcher` asks one that serves HTTPS; `entry` is another file that is run.
  */
 export const startServerProcess = async (
-  role: "agent" | "webhook" | "bot" | "discovery",
+  role: "agent" | "webhook" | "bot" | "discovery" | "bare",
   env: Readonly<Record<string, string>>,
   dispatcher?: Dispatcher,
+  entry: string = MAIN,
 ): Promise<ServerProcess> => {
   const { LISTEN_HOST: host = "127.0.0.1", LISTEN_PORT } = env;
   const port = LISTEN_PORT === undefined ? await freePort() : Number(LISTEN_PORT);
   const url = `${dispatcher === undefined ? "http" : "https"}://${host}:${port}`;
   const begin = performance.now();
-  const child = spawn(
-    process.execPath,
-    [fileURLToPath(new URL("../../dist/server/main.js", import.meta.url)), role],
-    { env: { ...inheritedEnv(), ...imageEnv(), LISTEN_PORT: String(port), ...env }, stdio: "inherit" },
-  );
+  const child = spawn(process.execPath, [entry, role], {
+    env: { ...inheritedEnv(), ...imageEnv(), LISTEN_PORT: String(port), ...env },
+    stdio: "inherit",
+  });
   const pid = child.pid ?? 0;
   const ended = once(child, "exit");
   while (!(await isReady(url, dispatcher))) {
