@@ -13,6 +13,19 @@ const shownList = (result: ListResult): ListResult => {
   };
 };
 
+const refuseReserved = (path: string): void => {
+  if (isReservedPath(path)) throw new TypeError(`${path} is no client's to write`);
+};
+
+type ChangeAll = NonNullable<SecretStore["changeAll"]>;
+
+const changeAllOf =
+  (changeAll: ChangeAll): ChangeAll =>
+  async (changes) => {
+    for (const { path } of changes) refuseReserved(path);
+    return changeAll(changes);
+  };
+
 /**
  * The store as clients have it: what is reserved is absent, and is not written. Objects that count for nothing are told of in any case,
  * and repair mends all there is.
@@ -22,9 +35,10 @@ export const createClientStore = (store: SecretStore): SecretStore => ({
   list: async (prefix, options) => shownList(await store.list(prefix, options)),
   info: () => store.info(),
   change: async (path, change, precondition, origin) => {
-    if (isReservedPath(path)) throw new TypeError(`${path} is no client's to write`);
+    refuseReserved(path);
     return store.change(path, change, precondition, origin);
   },
+  ...(store.changeAll !== undefined && { changeAll: changeAllOf(store.changeAll.bind(store)) }),
   refresh: () => store.refresh(),
   repair: (dryRun) => store.repair(dryRun),
   setPin: (currentPin, newPin) => store.setPin(currentPin, newPin),

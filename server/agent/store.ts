@@ -87,6 +87,9 @@ export type Change =
    */
   | { type: "copy"; data: ReadonlyMap<string, Uint8Array>; metadata: StoredMetadata; version: number };
 
+/** One of many changes. */
+export type PathChange = { path: string; change: Change; precondition: Precondition };
+
 /** What a change came to. `before` is the checksum of what was there, null where nothing was. */
 export type ChangeResult =
   | {
@@ -145,6 +148,11 @@ export type SecretStore = {
     /** Where the store's writes are those of a set. */
     origin?: Origin,
   ): Promise<ChangeResult>;
+  /**
+   * Makes changes of different paths, each whole or not at all, and answers each in their order: sooner than one after another. Without
+   * it the store has no such way.
+   */
+  changeAll?(changes: readonly PathChange[]): Promise<ChangeResult[]>;
   /** Loads a new view of the token. */
   refresh(): Promise<{ kind: "refreshed" } | Unavailable>;
   /** Removes what can't be read and what cut writes have left, and writes damaged names anew; `dryRun` only names them. */

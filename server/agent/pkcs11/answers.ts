@@ -121,6 +121,12 @@ const Found = Type.Object({
   metadata: StoredMetadata,
 });
 
+const Stale = Type.Object({ kind: Type.Literal("stale") });
+
+/** What one change of a batch came to; none of them waits for another process to look. */
+const BatchAnswer = Type.Union([Absent, Invalid, Stale, ChangeAnswer]);
+export type BatchAnswer = Static<typeof BatchAnswer>;
+
 /** ListedSecret of store.ts. */
 const ListedSecret = Type.Object({
   ...SecretSummary.properties,
@@ -139,9 +145,11 @@ export const Answer = Type.Union([
   Found,
   Absent,
   /** The index no longer fits the token; a refresh is needed before anything can be said. */
-  Type.Object({ kind: Type.Literal("stale") }),
+  Stale,
   Invalid,
   ChangeAnswer,
+  /** Of each change in order. */
+  Type.Object({ kind: Type.Literal("batch"), answers: Type.Array(BatchAnswer) }),
   /** Whether the token shows all that a write made, and whether the path is what was wanted. */
   Type.Object({
     kind: Type.Literal("looked"),

@@ -103,6 +103,8 @@ export const Operation = Type.Union([
   /** Is the token still there, and the session on it? Changes nothing, and does not touch the card. */
   Type.Object({ type: Type.Literal("probe") }),
   ChangeOperation,
+  /** Changes of different paths, for a module that shows what is there: in order, each whole or not at all. */
+  Type.Object({ type: Type.Literal("batch"), changes: Type.Array(ChangeOperation) }),
   /**
    * To a child that has loaded since the write began in another: does the token show it, and is the path then what was
    * wanted (a checksum, null: nothing)? Changes nothing.
@@ -122,7 +124,7 @@ export type Operation = Static<typeof Operation>;
 
 /** Whether the operation may change the token. */
 export const isWrite = ({ type }: Operation): boolean =>
-  ["change", "tidy", "undo", "recover", "repair", "setPin"].includes(type);
+  ["change", "batch", "tidy", "undo", "recover", "repair", "setPin"].includes(type);
 
 /** Why a PIN is not tried: see pin-guard.ts. */
 export const PinRefusal = Type.Union([

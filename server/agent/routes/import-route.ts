@@ -26,6 +26,9 @@ import { gatedWriteRoute, type WriteRouteOptions } from "./write-route.ts";
 /** An import may have more than other requests: what one export gives fits. */
 const BODY_BYTES = 16 * 1024 * 1024;
 
+/** Secrets that are written in one go. */
+const AT_ONCE = 50;
+
 type IfExists = NonNullable<ImportBody["ifExists"]>;
 
 /** Throws INVALID_REQUEST or SECRET_TOO_LARGE that names what can't be written, and what is there twice. */
@@ -88,16 +91,13 @@ export const addImportRoute = (app: KeyswitchServer, { store, metrics, device }:
         return {
           path,
           keys: Object.keys(data),
-          change: () =>
-            store.change(
-              path,
-              { type: "put", data: fromBase64Map(data), ...(metadata !== undefined && { metadata }) },
-              ifExists === "replace" ? {} : { ifNoneMatch: "*" },
-            ),
+          change: { type: "put", data: fromBase64Map(data), ...(metadata !== undefined && { metadata }) },
+          precondition: ifExists === "replace" ? {} : { ifNoneMatch: "*" },
           result: (end) => existing(secret, ifExists, end),
         };
       });
-      return { device, results: await changeItems({ request, store, metrics, operation: "import" }, items) };
+      const options = { request, store, metrics, operation: "import", atOnce: AT_ONCE } as const;
+      return { device, results: await changeItems(options, items) };
     },
   );
 };

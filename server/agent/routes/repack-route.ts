@@ -45,7 +45,7 @@ export const addRepackRoute = (app: KeyswitchServer, { store, metrics, device }:
       }
       const layout: Layout = own.layout;
       const items = paths.map(
-        (path): Item => ({ path, change: () => store.change(path, { type: "repack", layout }) }),
+        (path): Item => ({ path, change: { type: "repack", layout }, precondition: {} }),
       );
       return { device, results: await changeItems({ request, store, metrics, operation: "repack" }, items) };
     },

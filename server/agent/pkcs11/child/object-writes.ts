@@ -56,7 +56,7 @@ export type Made = {
 type Protected = Extract<Answer, { kind: "protected" }>;
 
 /** A session that another process has ended on the card is begun again, once, as long as nothing has been made. */
-const make = async (view: WriterView, object: TokenObject, isFirst: boolean): Promise<ReadObject> => {
+export const make = async (view: WriterView, object: TokenObject, isFirst: boolean): Promise<ReadObject> => {
   let handle: Buffer;
   try {
     handle = createObject(view.session, object);

@@ -12,7 +12,7 @@ import type { TokenWriter } from "./writer.ts";
 
 /** What operations are made of. */
 type OperatedView = Pick<View, "read" | "list" | "refresh"> & {
-  writer: Pick<TokenWriter, "change" | "look" | "tidy" | "undo" | "recover" | "repair">;
+  writer: Pick<TokenWriter, "change" | "batch" | "look" | "tidy" | "undo" | "recover" | "repair">;
 };
 
 /** Whether the slot has its token and the session is still one: neither touches the card with modules that cache. */
@@ -32,8 +32,8 @@ export class Operations {
   readonly #attached: Attached;
   readonly #view: OperatedView;
   readonly #inTurn = createSerialQueue();
-  /** The path that is being written. */
-  #writing: string | undefined;
+  /** The paths that are being written. */
+  #writing: readonly string[] = [];
 
   constructor(attached: Attached, view: OperatedView) {
     this.#attached = attached;
@@ -46,7 +46,7 @@ export class Operations {
     const { writer } = view;
     switch (operation.type) {
       case "read":
-        if (this.#writing === operation.path) await this.#inTurn(async () => {});
+        if (this.#writing.includes(operation.path)) await this.#inTurn(async () => {});
         return view.read(operation.path);
       case "list":
         return this.#inTurn(() => view.list(operation.prefix));
@@ -56,14 +56,19 @@ export class Operations {
         return this.#inTurn(async () => ({ kind: "present", present: isPresent(this.#attached) }));
       case "change": {
         const isConfirmed = this.#attached.quirks.cache === "cached";
-        return this.#inTurnAt(operation.path, () => writer.change(operation, isConfirmed));
+        return this.#inTurnAt([operation.path], () => writer.change(operation, isConfirmed));
+      }
+      case "batch": {
+        const { changes } = operation;
+        const paths = changes.map(({ path }) => path);
+        return this.#inTurnAt(paths, () => writer.batch(changes));
       }
       case "look":
-        return this.#inTurnAt(operation.path, async () => writer.look(operation));
+        return this.#inTurnAt([operation.path], async () => writer.look(operation));
       case "tidy":
-        return this.#inTurnAt(operation.path, () => writer.tidy(operation.path, operation.remove));
+        return this.#inTurnAt([operation.path], () => writer.tidy(operation.path, operation.remove));
       case "undo":
-        return this.#inTurnAt(operation.path, () => writer.undo(operation.path));
+        return this.#inTurnAt([operation.path], () => writer.undo(operation.path));
       case "recover":
         return this.#inTurn(() => writer.recover());
       case "repair":
@@ -73,13 +78,13 @@ export class Operations {
     }
   }
 
-  #inTurnAt(path: string, work: () => Promise<Answer>): Promise<Answer> {
+  #inTurnAt(paths: readonly string[], work: () => Promise<Answer>): Promise<Answer> {
     return this.#inTurn(async () => {
-      this.#writing = path;
+      this.#writing = paths;
       try {
         return await work();
       } finally {
-        this.#writing = undefined;
+        this.#writing = [];
       }
     });
   }

@@ -7,7 +7,7 @@ import { type Decoded, highestVersion } from "../../storage/secret.ts";
 import { stampOf, stampOfWrite, withStamp } from "../../storage/stamp.ts";
 import type { PlannedContent } from "../../storage/write-plan.ts";
 import type { Change } from "../../store.ts";
-import type { Answer } from "../answers.ts";
+import type { Answer, BatchAnswer } from "../answers.ts";
 import type { ChangeOperation } from "../messages.ts";
 import type { ReadObject } from "./module-calls.ts";
 
@@ -61,7 +61,7 @@ export const targetOf = (
   operation: ChangeOperation,
   current: Decoded,
   objects: readonly ReadObject[],
-): Target | Answer => {
+): Target | BatchAnswer => {
   const asked = changeOf(operation);
   const intent =
     current.kind === "invalid" && asked.type === "delete"

@@ -5,10 +5,11 @@ import { JOURNAL_APPLICATION, type TokenObject } from "../../storage/path.ts";
 import { countUnread, decodeSecret, withoutLeftovers } from "../../storage/secret.ts";
 import { decodeTrusted } from "../../storage/trust.ts";
 import { type PlanRequest, planWrite, type WritePlan } from "../../storage/write-plan.ts";
-import type { Answer } from "../answers.ts";
+import type { Answer, BatchAnswer } from "../answers.ts";
 import { isNoRoom } from "../ckr.ts";
 import type { ChangeOperation, Operation } from "../messages.ts";
 import { refusalNoRoom, refusalNotShown } from "../write-refusals.ts";
+import { writeBatch } from "./batch-writes.ts";
 import type { IndexedObject } from "./label-index.ts";
 import { CkrError, type ReadObject } from "./module-calls.ts";
 import { type Made, makeAll, remove, removeLeftovers, type WriterView } from "./object-writes.ts";
@@ -26,7 +27,7 @@ const takeBack = async (
   { made, failed }: Made,
   version: number,
   before: number,
-): Promise<Answer> => {
+): Promise<BatchAnswer> => {
   await remove(view, [...made].reverse());
   if (failed === undefined) return refusalNotShown(before, largestOf(made), version);
   const { ckr, call, bytes, objects } = failed;
@@ -78,7 +79,7 @@ const planOf = (request: PlanRequest<ReadObject>): ReturnType<typeof planWrite<R
 };
 
 /** A change that is planned: nothing of it has been made. */
-type Planned = {
+export type Planned = {
   kind: "planned";
   plan: WritePlan<ReadObject>;
   distrusted: readonly ReadObject[];
@@ -88,10 +89,16 @@ type Planned = {
   used: number;
 };
 
-/** What is to be done for a change, once the view is up to date; or the answer where nothing is to be written. */
-const prepare = async (view: WriterView, operation: ChangeOperation): Promise<Planned | Answer> => {
+/**
+ * What is to be done for a change, for which the view must be up to date; or the answer where nothing is to be written. `ahead`: objects
+ * that are on the token and that the view does not count.
+ */
+const prepare = async (
+  view: WriterView,
+  operation: ChangeOperation,
+  ahead = 0,
+): Promise<Planned | BatchAnswer> => {
   const { path, limits } = operation;
-  await view.catchUp(path);
   const there = await settle(view, path);
   if (there === "stale") return { kind: "stale" };
   if ("invalid" in there) return { kind: "invalid", message: there.invalid };
@@ -101,7 +108,7 @@ const prepare = async (view: WriterView, operation: ChangeOperation): Promise<Pl
   const next = targetOf(operation, current, objects);
   if ("kind" in next) return next;
   const { target, version, outranked } = next;
-  const used = view.count();
+  const used = view.count() + ahead;
   const content = target && { content: target };
   const request = {
     path,
@@ -119,7 +126,7 @@ const prepare = async (view: WriterView, operation: ChangeOperation): Promise<Pl
 };
 
 /** The answer to a change that waits for another process to look. */
-const begunWith = ({ plan, distrusted, outcome, version }: Planned, { failed }: Made): Answer => ({
+const begunWith = ({ plan, distrusted, outcome, version }: Planned, { failed }: Made): BatchAnswer => ({
   kind: "begun",
   begun: {
     journal: plan.journal !== undefined,
@@ -146,8 +153,9 @@ export class TokenWriter {
    * Makes one change. With `confirm` it stops before anything old is removed, or at the first failure, for another process
    * to look what the token really shows.
    */
-  async change(operation: ChangeOperation, confirm: boolean): Promise<Answer> {
+  async change(operation: ChangeOperation, confirm: boolean): Promise<BatchAnswer> {
     const view = this.#view;
+    await view.catchUp(operation.path);
     const planned = await prepare(view, operation);
     if (planned.kind !== "planned") return planned;
     const { plan, distrusted, outcome, version, used } = planned;
@@ -161,6 +169,24 @@ export class TokenWriter {
     if (failed !== undefined || notShown) return takeBack(view, result, version, used);
     await complete(view, result, plan, distrusted);
     return outcome;
+  }
+
+  /** Makes changes of different paths, where the module shows what is there. */
+  batch(operations: readonly ChangeOperation[]): Promise<Answer> {
+    const view = this.#view;
+    const prepared = async (operation: ChangeOperation, upToDate: boolean, ahead: number) => {
+      if (!upToDate) await view.catchUp(operation.path);
+      return prepare(view, operation, ahead);
+    };
+    const takeBackOne = (object: ReadObject, version: number) =>
+      takeBack(view, { kind: "made", made: [object], notShown: true }, version, view.count());
+    const writing = {
+      prepare: prepared,
+      change: (operation: ChangeOperation) => this.change(operation, false),
+      takeBack: takeBackOne,
+      remove: (object: ReadObject) => remove(view, [object]),
+    };
+    return writeBatch(view, writing, operations);
   }
 
   /** Whether the token shows what another process has begun, and whether the path is what was wanted. */

@@ -7,6 +7,7 @@ import type { Origin } from "../../storage/stamp.ts";
 import {
   type Change,
   type ChangeResult,
+  type PathChange,
   type Precondition,
   type RepairOutcome,
   type Unavailable,
@@ -14,46 +15,11 @@ import {
 } from "../../store.ts";
 import type { Answer } from "../answers.ts";
 import type { ChangeOperation } from "../messages.ts";
+import { changeOperation } from "./change-operation.ts";
 import { type CallAnswer, OUT_OF_TURN } from "./child-watch.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { CUT_OFF, uncertain, WriteConfirmation } from "./write-confirmation.ts";
 import { WriteLessons, type WriteLimits } from "./write-limits.ts";
-
-const changeOf = (change: Change): ChangeOperation["change"] =>
-  change.type === "put"
-    ? { ...change, data: [...change.data] }
-    : change.type === "patch"
-      ? { ...change, data: [...change.data] }
-      : change.type === "copy"
-        ? { ...change, data: [...change.data] }
-        : change;
-
-const originOf = ({ epoch, replaces = [] }: Origin): NonNullable<ChangeOperation["origin"]> => ({
-  epoch,
-  replaces: replaces.map(({ history, ...stamp }) => ({
-    ...stamp,
-    history: history.map(([before, version]) => [before, version]),
-  })),
-});
-
-const tags = (named: readonly string[] | "*"): string[] | "*" => (named === "*" ? named : [...named]);
-
-/** The operation for `change`, all but what is known only when it is its turn. */
-const changeOperation = (
-  path: string,
-  change: Change,
-  { ifMatch, ifNoneMatch }: Precondition,
-  origin: Origin | undefined,
-): Pick<ChangeOperation, "type" | "path" | "change" | "precondition" | "origin"> => ({
-  type: "change",
-  path,
-  change: changeOf(change),
-  precondition: {
-    ...(ifMatch && { ifMatch: tags(ifMatch) }),
-    ...(ifNoneMatch && { ifNoneMatch: tags(ifNoneMatch) }),
-  },
-  ...(origin && { origin: originOf(origin) }),
-});
 
 /** Changes that may wait; one more is refused at once. */
 const CAPACITY = 100;
@@ -187,15 +153,29 @@ export class TokenChanges {
   }
 
   change(path: string, change: Change, precondition: Precondition, origin?: Origin): Promise<ChangeResult> {
-    const { layout, timestamp, supervisor } = this.#options;
-    const asked = changeOperation(path, change, precondition, origin);
-    const operation = (): ChangeOperation => ({
-      ...asked,
-      layout,
-      now: timestamp(),
-      ...this.#lessons.forNext(path, supervisor.serving()?.view),
-    });
+    const operation = this.#operation(path, changeOperation(path, change, precondition, origin));
     return this.inTurn(() => this.#untilSettled(path, operation));
+  }
+
+  /**
+   * Changes of different paths: where the module shows what is there, in one call to the child; else, and where a path changed
+   * meanwhile, one after another.
+   */
+  async changeAll(changes: readonly PathChange[]): Promise<ChangeResult[]> {
+    const operations = changes.map(({ path, change, precondition }) => {
+      const asked = changeOperation(path, change, precondition, undefined);
+      return { path, operation: this.#operation(path, asked) };
+    });
+    const batch = await this.inTurn(() => this.#batch(operations.map(({ operation }) => operation)));
+    if ("kind" in batch) return operations.map(() => batch);
+    const results: ChangeResult[] = [];
+    for (const [at, { path, operation }] of operations.entries()) {
+      const result = batch[at] ?? "stale";
+      results.push(
+        result === "stale" ? await this.inTurn(() => this.#untilSettled(path, operation)) : result,
+      );
+    }
+    return results;
   }
 
   /** Mends what is wrong on the token, or only names it. */
@@ -219,6 +199,39 @@ export class TokenChanges {
       if (failed === undefined && this.#options.writable) await this.#recover();
       return failed;
     });
+  }
+
+  /** The operation as it is when its turn comes. */
+  #operation(path: string, asked: ReturnType<typeof changeOperation>): () => ChangeOperation {
+    const { layout, timestamp, supervisor } = this.#options;
+    return () => ({
+      ...asked,
+      layout,
+      now: timestamp(),
+      ...this.#lessons.forNext(path, supervisor.serving()?.view),
+    });
+  }
+
+  /** What became of each; `stale` is still to be done. */
+  async #batch(
+    operations: readonly (() => ChangeOperation)[],
+  ): Promise<(ChangeResult | "stale")[] | Unavailable> {
+    const { supervisor, clock } = this.#options;
+    const child = await supervisor.acquire(clock.now());
+    if ("kind" in child) return child;
+    if (child.view?.cache !== "live") return [];
+    const release = child.hold();
+    try {
+      const changes = operations.map((operation) => operation());
+      const { answer } = await supervisor.whileNoneLoads(() => child.call({ type: "batch", changes }));
+      if (answer.kind !== "batch") return changes.map(() => uncertain(CUT_OFF));
+      return changes.map(({ path }, at) => {
+        const one = answer.answers[at];
+        return one === undefined ? uncertain(CUT_OFF) : this.#resultOf(path, one);
+      });
+    } finally {
+      release();
+    }
   }
 
   async #untilSettled(path: string, operation: () => ChangeOperation): Promise<ChangeResult> {

@@ -12,6 +12,7 @@ import {
   type Health,
   type InfoResult,
   type ListResult,
+  type PathChange,
   type PinResult,
   type Precondition,
   type ReadResult,
@@ -199,6 +200,12 @@ class Pkcs11Store implements SecretStore {
     if (this.#options.writes === undefined) return READ_ONLY;
     this.#request();
     return this.#changes.change(path, change, precondition, origin);
+  }
+
+  async changeAll(changes: readonly PathChange[]): Promise<ChangeResult[]> {
+    if (this.#options.writes === undefined) return changes.map(() => READ_ONLY);
+    this.#request();
+    return this.#changes.changeAll(changes);
   }
 
   async refresh(): Promise<{ kind: "refreshed" } | Unavailable> {

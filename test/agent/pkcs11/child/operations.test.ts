@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the order of operations in the child: reads at once unless their path is being written, all others in turn.
 import t from "tap";
-import type { Answer } from "../../../../server/agent/pkcs11/answers.ts";
 import { Operations } from "../../../../server/agent/pkcs11/child/operations.ts";
 import type { Attached } from "../../../../server/agent/pkcs11/child/session.ts";
 
-const ABSENT: Answer = { kind: "absent" };
+const ABSENT = { kind: "absent" } as const;
 const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 t.test("reads and writes", async (t) => {
   const done: string[] = [];
   const begun: string[] = [];
-  const ends: PromiseWithResolvers<Answer>[] = [];
-  const work = (what: string) => async (): Promise<Answer> => {
+  const ends: PromiseWithResolvers<typeof ABSENT>[] = [];
+  const work = (what: string) => async (): Promise<typeof ABSENT> => {
     begun.push(what);
-    const end = Promise.withResolvers<Answer>();
+    const end = Promise.withResolvers<typeof ABSENT>();
     ends.push(end);
     return end.promise;
   };
@@ -24,6 +23,7 @@ t.test("reads and writes", async (t) => {
     refresh: work("refresh"),
     writer: {
       change: work("change"),
+      batch: work("batch"),
       look: () => ABSENT,
       tidy: work("tidy"),
       undo: work("undo"),

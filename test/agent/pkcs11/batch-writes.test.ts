@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests many changes in one go on a real token: few listings, each change on its own, and a kill at any call leaves no secret half.
+import t from "tap";
+import { checksum } from "../../../hooks/checksum.ts";
+import type { ChangeResult, PathChange } from "../../../server/agent/store.ts";
+import { type Keys, someKeys } from "./kill-points.ts";
+import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
+
+t.setTimeout(120_000);
+
+const put = (path: string, data: Keys): PathChange => ({
+  path,
+  change: { type: "put", data },
+  precondition: { ifNoneMatch: "*" },
+});
+const manyAt = (folder: string, count: number): { path: string; data: Keys }[] =>
+  Array.from({ length: count }, (_, at) => ({
+    path: `secrets/${folder}/s${at}`,
+    data: someKeys(["a", "b"]),
+  }));
+
+const changeAll = async (store: WatchedStore, changes: readonly PathChange[]): Promise<ChangeResult[]> => {
+  if (store.changeAll === undefined) throw new Error("the store has no changeAll");
+  return store.changeAll(changes);
+};
+const outcomes = (results: readonly ChangeResult[]): string[] =>
+  results.map((result) => (result.kind === "written" ? result.outcome : result.kind));
+
+t.test("new secrets share their listings, and read back", async (t) => {
+  const { openStore, module } = await tokenFixture(t);
+  const store = openStore();
+  await store.change("secrets/before", { type: "put", data: someKeys(["a"]) });
+  const secrets = manyAt("many", 50);
+  module.forgetCalls();
+  const results = await changeAll(
+    store,
+    secrets.map(({ path, data }) => put(path, data)),
+  );
+  t.same(outcomes(results), Array(50).fill("created"));
+  t.equal(module.calls("C_CreateObject"), 50);
+  t.equal(module.calls("C_DestroyObject"), 0);
+  t.ok(module.calls("C_FindObjectsInit") <= 2, `${module.calls("C_FindObjectsInit")} listings`);
+  for (const { path, data } of secrets) t.match(await store.read(path), { checksum: checksum(data) });
+  t.match(await store.info(), { objects: 51 });
+  const again = await changeAll(
+    store,
+    secrets.slice(0, 3).map(({ path, data }) => put(path, data)),
+  );
+  t.same(outcomes(again), Array(3).fill("precondition"));
+});
+
+t.test("those that replace or remove something go on their own between the others", async (t) => {
+  const { openStore } = await tokenFixture(t);
+  for (const layout of ["packed", "per-key"] as const) {
+    const store = openStore({ writes: { layout } });
+    const path = (name: string): string => `secrets/${layout}/${name}`;
+    await store.change(path("old"), { type: "put", data: someKeys(["a"]) });
+    await store.change(path("gone"), { type: "put", data: someKeys(["a"]) });
+    const replaced = someKeys(["a", "c"]);
+    const results = await changeAll(store, [
+      put(path("new"), someKeys(["a"])),
+      { path: path("old"), change: { type: "put", data: replaced }, precondition: {} },
+      { path: path("gone"), change: { type: "delete" }, precondition: {} },
+      { path: path("nothing"), change: { type: "delete" }, precondition: {} },
+      put(path("newer"), someKeys(["a"])),
+    ]);
+    t.same(outcomes(results), ["created", "changed", "deleted", "absent", "created"]);
+    t.match(await store.read(path("old")), { checksum: checksum(replaced) });
+    t.match(await store.read(path("gone")), { kind: "absent" });
+    await store.close();
+  }
+});
+
+t.test("a token that is full takes those that fit, and tells of the others", async (t) => {
+  const { openStore, module } = await tokenFixture(t);
+  const store = openStore({ writes: { layout: "packed", maxObjects: 4 } });
+  const results = await changeAll(
+    store,
+    manyAt("full", 6).map(({ path, data }) => put(path, data)),
+  );
+  t.same(outcomes(results), ["created", "created", "created", "refused", "refused", "refused"]);
+  t.equal(module.calls("C_CreateObject"), 3, "one place stays free");
+});
+
+t.test("what the token does not show is taken back", async (t) => {
+  const { openStore, module } = await tokenFixture(t);
+  const store = openStore();
+  const changes = manyAt("hidden", 2).map(({ path, data }) => put(path, data));
+  await store.change("secrets/before", { type: "put", data: someKeys(["a"]) });
+  module.control("conceal always");
+  t.match(await changeAll(store, changes), [{ code: "WRITE_NOT_SHOWN" }, { code: "WRITE_NOT_SHOWN" }]);
+  module.control();
+  module.reveal();
+  await store.refresh();
+  t.match(await store.info(), { objects: 1 });
+});
+
+t.test("a kill leaves each secret whole or absent, and no leftovers", async (t) => {
+  const { openStore, module } = await tokenFixture(t);
+  const store = openStore();
+  /** Makes two secrets, with the child killed in `place`, and looks at what the next one shows; answers the calls. */
+  const tryAt = async (place: string): Promise<{ isKilled: boolean; calls: string[] }> => {
+    const secrets = manyAt(`kill-${place.replace(" ", "-")}`, 2);
+    const changes = secrets.map(({ path, data }) => put(path, data));
+    await store.refresh();
+    module.forgetCalls();
+    if (place !== "none") module.control(`kill ${place}`);
+    const results = await changeAll(store, changes);
+    module.control();
+    const calls = module.allCalls();
+    await store.refresh();
+    const isMade = outcomes(results).every((outcome) => outcome === "created");
+    if (!isMade) t.same(outcomes(results), ["uncertain", "uncertain"]);
+    for (const { path, data } of secrets) {
+      const read = await store.read(path);
+      if (isMade || read.kind !== "absent") t.match(read, { kind: "found", checksum: checksum(data) }, path);
+      await store.change(path, { type: "delete" });
+    }
+    t.match(await store.info(), { objects: 0 });
+    return { isKilled: !isMade, calls };
+  };
+  const { calls } = await tryAt("none");
+  // Between two calls that change the token it is the same; what follows on the last is the look that all have to pass.
+  const last = calls.lastIndexOf("C_CreateObject") + 1;
+  const looks = calls.slice(last).map((_, at) => `any ${last + at + 1}`);
+  const places = ["changing 1", "changing 2", ...looks.filter((_, at) => at % 3 === 0)];
+  const tries = [];
+  for (const place of places) tries.push(await tryAt(place));
+  t.ok(tries.filter(({ isKilled }) => isKilled).length >= 4, `${places.length} places`);
+});
