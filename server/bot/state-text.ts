@@ -119,9 +119,10 @@ export const untilText = (toggle: Toggle, now: number): string => {
 const lookText = ({ metadata, spec }: Toggle): string =>
   `Look with: kubectl describe deployment ${spec.deploymentName ?? metadata.name} -n ${metadata.namespace}`;
 
-/** What the phase asks somebody to do. The hooks' messages say it, except for a Deployment that fails. */
+/** What the phase asks somebody to do, and why a start takes long. The hooks' messages say it, except for a Deployment that fails. */
 const adviceText = (toggle: Toggle, status: ToggleStatus): string => {
-  const { phase, message = "" } = status;
+  const { phase, message = "", problem } = status;
+  if (phase === "Starting" && problem !== undefined) return ` ${shorten(problem, MAX_QUOTE)}`;
   if (phase === undefined || !["Degraded", "Missing", "Conflict", "Blocked"].includes(phase)) return "";
   const said = ` ${shorten(message, MAX_QUOTE)}`;
   return phase === "Degraded" ? `${said} ${lookText(toggle)}` : said;

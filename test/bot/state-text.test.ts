@@ -2,7 +2,7 @@
 // Tests the state of a Toggle in words, and whether it has settled; each row is a Toggle.
 import t from "tap";
 import type { ToggleSpec } from "../../hooks/toggle/schema.ts";
-import { isSettled, stateText } from "../../server/bot/state-text.ts";
+import { isSettled, overdueText, stateText } from "../../server/bot/state-text.ts";
 import { START, toggleNamed } from "./world.ts";
 
 const web = toggleNamed("web");
@@ -78,6 +78,20 @@ for (const [toggle, text, settled] of [
   ],
   [withStatus({ phase: "Degraded", ...counts, ...stalled }), /^web is degraded/, true],
   [
+    withStatus({
+      phase: "Starting",
+      ...counts,
+      problem: "ImagePullBackOff: the image web:2\ncan't be pulled.",
+    }),
+    "web is starting: 3 desired, 2 ready, 1 available. ImagePullBackOff: the image web:2 can't be pulled.",
+    false,
+  ],
+  [
+    withStatus({ phase: "Degraded", ...counts, message: "1 of 3. It crashes.", problem: "It crashes." }),
+    "web is degraded: 3 desired, 2 ready, 1 available. 1 of 3. It crashes. Look with: kubectl describe deployment web -n demo",
+    false,
+  ],
+  [
     withStatus({ phase: "Missing", desiredReplicas: 3 }),
     "web is without a Deployment. The hook's words.",
     true,
@@ -106,3 +120,13 @@ for (const [minutes, text] of [
     ` It goes off ${text}, at 2026-11-2`,
   );
 }
+
+t.test("an overdue text has the reason once", async (t) => {
+  const problem = "ImagePullBackOff: the image web:2 can't be pulled.";
+  const told = { ...counts, message: `1 of 3 replicas available. ${problem}`, problem };
+  for (const phase of ["Starting", "Degraded"]) {
+    const text = overdueText(withStatus({ phase, ...told }), START, 12);
+    t.equal(text.split(problem).length, 2, text);
+    t.match(text, /kubectl describe deployment web -n demo/);
+  }
+});
