@@ -38,12 +38,12 @@ export const toggle = (name: string, spec: JsonObject = {}): JsonObject => ({
 
 export const on = { enabled: true };
 
-/** A cluster with a Deployment demo/web of 3 replicas, app=web. */
-export const scene = async (t: Test) => {
+/** A cluster with a Deployment demo/web of 3 replicas, app=web, whose pods come up unless `readyAfterMs` says never. */
+export const scene = async (t: Test, { readyAfterMs = 20 }: { readyAfterMs?: number | "never" } = {}) => {
   const cluster = await startCluster(t);
   const installation: Installation = { templates: true };
   const hook = await startHookServer(hooksOf(installation));
-  const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs: 20 });
+  const deployments = startDeploymentController({ apiUrl: cluster.apiUrl, readyAfterMs });
   t.teardown(deployments.close);
   t.teardown(hook.close);
   const definition = controller({
