@@ -6,6 +6,7 @@ import { REPLICAS_WHEN_ON } from "../../../hooks/toggle/deployment.ts";
 import type { HookContext, ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import type { ToggleStatus } from "../../../hooks/toggle/schema.ts";
 import { sync } from "./hooks.ts";
+import { isRestartDue } from "./model-restarts.ts";
 import {
   all,
   type Child,
@@ -16,6 +17,8 @@ import {
   isForbidden,
   isOn,
   isSwitched,
+  isWaitingToStart,
+  isWaitingToStop,
   type Model,
   type Name,
   named,
@@ -54,6 +57,7 @@ const phasesInTime = (world: World, status: ToggleStatus): readonly string[] => 
   if (!isChild(model)) return ["Conflict"];
   const { desiredReplicas: desired } = status;
   if (isContended({ ...world, status })) return [desired === 0 ? "Stopping" : "Degraded"];
+  if (isRestartDue(world, model) && !isWaitingToStart(world, model)) return ["Starting"];
   return phasesOf(model, isOn(world) ? desired : 0);
 };
 
@@ -111,7 +115,16 @@ export const checkContention = (
 /** The count that is asked for is the one that the spec, an autoscaler or the past says. */
 export const checkCount = (world: World, child: Child | undefined): void => {
   const model = world.deployments[named(world)];
-  if (model === undefined || child === undefined || !isOn(world) || isHeld(world, model)) return;
+  if (model === undefined || child === undefined || isHeld(world, model)) return;
+  const asked = child.spec.replicas;
+  if (isWaitingToStart(world, model) || isWaitingToStop(world, model)) {
+    check(asked === model.replicas, `${asked} asked for while it waits for another`);
+    return;
+  }
+  if (!isOn(world)) {
+    check(!isSwitched(world) || asked === 0, `${asked} asked for, and it is off`);
+    return;
+  }
   if (!isSwitched(world)) {
     check(
       child.spec.replicas === model.replicas,
@@ -145,6 +158,10 @@ const remember = (world: World, status: ToggleStatus): number | undefined => {
     check(lastReplicas === expected, `${lastReplicas} remembered while not switched, not ${expected}`);
     return lastReplicas;
   }
+  if (isWaitingToStart(world, model)) {
+    check(lastReplicas === had, `${lastReplicas} remembered while it waits, not ${had}`);
+    return lastReplicas;
+  }
   if (isOn(world)) {
     const expected = model.replicas === 0 ? (had ?? status.desiredReplicas) : status.desiredReplicas;
     check(lastReplicas === expected, `${lastReplicas} remembered while on, not ${expected}`);
@@ -173,6 +190,10 @@ export const hadAfter = (world: World, status: ToggleStatus, mishap: Mishap): Wo
   const unwritten = note === undefined ? before : last;
   const unapplied = note === undefined ? last : Number(note);
   const whenOn = { none: last, "no status": unwritten, "nothing applied": unapplied }[mishap];
-  const now = isOn(world) ? whenOn : last;
+  const there = world.deployments[name];
+  const keepsPods = there !== undefined && isWaitingToStop(world, there);
+  const isDown = there !== undefined && isWaitingToStart(world, there);
+  // A count is noted with the 0 that is written; what keeps its pods has no such note.
+  const now = (isOn(world) && !isDown) || keepsPods ? whenOn : last;
   return now === undefined ? others : { ...others, [name]: now };
 };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the model check's state of a Toggle and its cluster, and queries on it.
 import type { StringMap } from "../../../hooks/kubernetes.ts";
+import type { Deployment } from "../../../hooks/toggle/deployment.ts";
 import type { ToggleSpec, ToggleStatus } from "../../../hooks/toggle/schema.ts";
+import { idOf } from "../interned.ts";
 
 export type Name = "web" | "api";
 
@@ -18,6 +20,21 @@ export interface Model {
   /** What its controller has seen and done. */
   readonly seen: number;
   readonly pods: number;
+  /** Its labels by which other Toggles find it. */
+  readonly links: StringMap;
+  /** The pod template's note of the last restart, and who wrote it last. */
+  readonly restarted?: { readonly at: string; readonly by: "engine" | "others" };
+}
+
+/** What of another Toggle a Toggle sees, where the two are linked by spec.dependsOn; known for the length of a sync. */
+export interface Around {
+  /** Name of the Toggle that is looked at. */
+  readonly name: string;
+  /** Deployments of the other. */
+  readonly related: readonly Deployment[];
+  /** Whether all that it depends on is up, and whether something is that depends on it. */
+  readonly mayStart: boolean;
+  readonly mayStop: boolean;
 }
 
 export interface World {
@@ -48,11 +65,12 @@ export interface World {
   readonly raises: number;
   /** The count that each Deployment must get back, as the model knows it. */
   readonly had: Readonly<Partial<Record<Name, number>>>;
+  readonly around?: Around;
 }
 
 /** A child of an answer. */
 export interface Child {
-  readonly metadata: { readonly name: Name; readonly annotations?: StringMap };
+  readonly metadata: { readonly name: Name; readonly annotations?: StringMap; readonly labels?: StringMap };
   readonly spec: { readonly replicas?: number; readonly template?: unknown };
 }
 
@@ -71,6 +89,19 @@ export const isOn = (world: World): boolean =>
     : (handOf(world)?.on ?? world.edges !== 1);
 /** The switch by hand that no edge has overtaken. */
 export const handOf = ({ hand, edges }: World): World["hand"] => (hand?.edges === edges ? hand : undefined);
+
+/** On, and at 0 because something that it depends on is not up. */
+export const isWaitingToStart = (world: World, { replicas }: Model): boolean =>
+  world.around?.mayStart === false && isSwitched(world) && isOn(world) && replicas === 0;
+/** Off, and up because something is that depends on it. */
+export const isWaitingToStop = (world: World, { replicas }: Model): boolean =>
+  world.around?.mayStop === false && isSwitched(world) && !isOn(world) && replicas > 0;
+
+/** The same for equal worlds alone. */
+export const keyOf = (world: World): string =>
+  Object.entries(world)
+    .map(([name, part]) => `${name} ${typeof part === "object" ? idOf(part, JSON.stringify) : part}`)
+    .join();
 
 /** Throws where an invariant is broken. */
 export const check = (holds: boolean, broken: string): void => {

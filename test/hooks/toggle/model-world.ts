@@ -16,6 +16,7 @@ import {
   hadAfter,
   type Mishap,
 } from "./model-invariants.ts";
+import { restartedBy, restartedNew, withRestarted } from "./model-restarts.ts";
 import {
   all,
   type Child,
@@ -74,6 +75,7 @@ export const create = (world: World, name: Name, fields: Partial<Model>): World 
     matches: true,
     owner: "nobody",
     annotations: {},
+    links: {},
     made: false,
     seen: 0,
     pods: 0,
@@ -82,7 +84,9 @@ export const create = (world: World, name: Name, fields: Partial<Model>): World 
   return { ...world, deployments: { ...world.deployments, [name]: fresh } };
 };
 
-const shown = (name: Name, model: Model): Deployment =>
+export const shown = (name: Name, model: Model): Deployment => withRestarted(plain(name, model), model);
+
+const plain = (name: Name, model: Model): Deployment =>
   deployment(
     model.replicas,
     {
@@ -90,7 +94,7 @@ const shown = (name: Name, model: Model): Deployment =>
       uid: model.uid,
       generation: model.generation,
       annotations: model.annotations,
-      labels: model.matches ? { app: "web" } : {},
+      labels: { ...model.links, ...(model.matches && { app: "web" }) },
       ownerReferences:
         model.owner === "nobody" ? [] : [ownerReference(model.owner === "us" ? UID : "other", "other")],
     },
@@ -137,27 +141,30 @@ const requestOf = (world: World): ToggleSyncRequest => {
   const until = { none: undefined, future: "2026-11-22T11:00:00Z", past: "2026-11-22T09:00:00Z" }[
     world.until
   ];
+  const name = world.around === undefined ? {} : { name: world.around.name };
   return request({
     notSwitched: world.spec.enabled === undefined,
     spec: { ...world.spec, ...(until === undefined ? {} : { until }) },
     ...(world.status === undefined ? {} : { status: world.status }),
     metadata:
       world.deletion === "none"
-        ? { generation: world.generation, ...switchNote(world) }
+        ? { ...name, generation: world.generation, ...switchNote(world) }
         : {
+            ...name,
             generation: world.generation,
             deletionTimestamp: context.now,
             finalizers: ["m", ...(world.deletion === "orphan" ? ["orphan"] : [])],
           },
     owned: children.map(([name, model]) => shown(name, model)),
-    related: related.map(([name, model]) => shown(name, model)),
+    related: [...related.map(([name, model]) => shown(name, model)), ...(world.around?.related ?? [])],
     finalizing: world.deletion !== "none",
   });
 };
 
 /** Applies one child of an answer, unless Metacontroller would skip it. */
 const applyChild = (world: World, child: Child): World => {
-  const { name, annotations = {} } = child.metadata;
+  const { name, annotations = {}, labels = {} } = child.metadata;
+  const { app, "app.kubernetes.io/managed-by": _, ...links } = labels;
   const before = world.deployments[name];
   const bytes = JSON.stringify(child);
   const { replicas } = child.spec;
@@ -170,13 +177,23 @@ const applyChild = (world: World, child: Child): World => {
   if (before === undefined) {
     check(child.spec.template !== undefined, `${name} is made without a template`);
     check(!isForbidden(world), `${name} is made of a template that is not allowed`);
-    return applied(create(world, name, { replicas: count, owner: "us", made: true, annotations }));
+    return applied(
+      create(world, name, {
+        replicas: count,
+        owner: "us",
+        made: true,
+        annotations,
+        links,
+        ...restartedNew(child),
+      }),
+    );
   }
   check(isChild(before), `${name} is not ours and is touched`);
   check(!before.made || child.spec.template !== undefined, `${name} is applied without its pods`);
   const last = world.applied[name];
   if (last?.bytes === bytes && last.uid === before.uid && last.generation === before.generation) return world;
-  return applied(put(scale(world, name, count), name, { annotations }));
+  const restarted = put(world, name, restartedBy(before, child));
+  return applied(put(scale(restarted, name, count), name, { annotations, links }));
 };
 
 /** The time at which the world's next sync is. */

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model-checks the Toggle hooks: every interleaving, up to a depth, of switches, edges of a schedule, expiry, scaling by hand and by an
-// autoscaler, Deployments that come and go, deletion in each way, crashes, and syncs.
+// Model-checks the Toggle hooks: every interleaving, up to a depth, of switches, edges of a schedule, expiry, restarts, scaling by hand
+// and by an autoscaler, Deployments that come and go, deletion in each way, crashes, and syncs.
 import fc from "fast-check";
 import t from "tap";
 import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
 import { convergenceCheck } from "../convergence.ts";
 import { depthOf } from "../deep-models.ts";
 import { explore } from "../exploring.ts";
-import { idOf } from "../interned.ts";
 import { isHeld } from "./model-invariants.ts";
+import { askRestart, faultOfRestart, forgetRestart, restartByOthers } from "./model-restarts.ts";
 import {
   isContended,
   isForbidden,
   isOn,
   isSwitched,
+  keyOf,
   type Model,
   type Name,
   named,
@@ -87,6 +88,9 @@ const ACTIONS: Record<string, (world: World) => World> = {
       ? { ...world, until: world.until === "none" ? "future" : "none" }
       : world,
   "until passes": (world) => (world.until === "future" ? { ...world, until: "past" } : world),
+  "somebody asks for a restart": askRestart,
+  "the wish to restart is taken out": forgetRestart,
+  "kubectl restarts": restartByOthers,
   "allow or forbid templates": (world) =>
     world.templates === "always"
       ? world
@@ -136,14 +140,15 @@ const faultOfDeletion = (world: World): string | undefined => {
     : `held up in ${world.status?.phase} with nothing to protect`;
 };
 
-const faultOfOwned = (world: World, { replicas }: Model): string | undefined => {
+const faultOfOwned = (world: World, model: Model): string | undefined => {
+  const { replicas } = model;
   const { phase, desiredReplicas } = world.status ?? {};
   const on = isSwitched(world) ? isOn(world) : replicas > 0;
   const fought = on ? "Degraded" : "Stopping";
   const expected = isContended(world) ? fought : on ? "Running" : "Off";
   if (phase !== expected) return `rests in ${phase}, not ${expected}`;
   return replicas === desiredReplicas && replicas > 0 === on
-    ? undefined
+    ? faultOfRestart(world, model)
     : `rests with ${replicas} replicas, ${desiredReplicas} wanted`;
 };
 
@@ -169,12 +174,6 @@ const faultAfterFight = (world: World): string | undefined => {
   return faultAtRest(after);
 };
 
-/** The same for equal worlds alone. */
-const keyOf = (world: World): string =>
-  Object.entries(world)
-    .map(([name, part]) => `${name} ${typeof part === "object" ? idOf(part, JSON.stringify) : part}`)
-    .join();
-
 const settles = convergenceCheck<World>({
   keyOf,
   next: (world) => rollOut(step(orphan(world)).world),
@@ -183,6 +182,8 @@ const settles = convergenceCheck<World>({
 });
 
 const SCHEDULED = "with a schedule";
+const RESTARTED = "with restarts";
+const RESTARTS = /restart(s|$)|wish/;
 /** What goes the same way whatever switches. */
 const APART_FROM_SCHEDULES = /\bapi\b|until|templates|name the other|takes web|leaves web|autoscaler/;
 const FORBIDDABLE = "with a template that may be forbidden";
@@ -195,6 +196,7 @@ const CASES: Record<string, Partial<ToggleSpec>> = {
   "with a template": { enabled: true, template },
   [FORBIDDABLE]: { enabled: true, template },
   [SCHEDULED]: { schedule: [{ timeZone: "UTC", on: ["Mon-Fri 08:00-18:00"] }] },
+  [RESTARTED]: { enabled: true },
   "deletionPolicy Delete": { enabled: true, deletionPolicy: "Delete" },
 };
 
@@ -222,7 +224,8 @@ for (const name of Object.keys(CASES)) {
     const actions = Object.entries(ACTIONS).filter(
       ([action, act]) =>
         (!isDeeper || (act !== contend && act !== quiet)) &&
-        !(name === SCHEDULED && APART_FROM_SCHEDULES.test(action)),
+        !((name === SCHEDULED || name === RESTARTED) && APART_FROM_SCHEDULES.test(action)) &&
+        (name === RESTARTED || !RESTARTS.test(action)),
     );
     const found = explore({
       starts: [
