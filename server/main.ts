@@ -16,8 +16,8 @@ const roles = {
 } satisfies Record<string, Start>;
 
 const USAGE = `usage: node main.js webhook | agent | bot | discovery
-       node main.js bot setup [--reset]    makes the recovery key of the bot's account; bot setup --help says more
        node main.js conntest [options]     logs in to the homeserver once; conntest --help lists the options
+       node main.js bot setup [--reset]    makes the recovery key of the bot's account; bot setup --help says more
 `;
 
 const isRole = (name: string | undefined): name is keyof typeof roles =>

@@ -20,6 +20,7 @@ import { createRooms, type Rooms } from "./rooms.ts";
 import type { OpenedSession } from "./session.ts";
 import { createSyncLoop, type SyncOutcome } from "./sync-loop.ts";
 import { readTimelineGap } from "./timeline-gap.ts";
+import { createVerifications } from "./verifications.ts";
 
 /** Why the connection has ended by itself: the process is to end as well, and to be started anew. */
 export type EndReason =
@@ -39,7 +40,10 @@ export type MatrixConnectionOptions = {
   openSession: (forgetDevice: () => void) => Promise<OpenedSession>;
   store: BotStore;
   /** From openEncryption, for this session's device. */
-  encryption: Pick<Encryption, "storage" | "flush" | "verdict" | "isProven" | "isUserId" | "abandon">;
+  encryption: Pick<
+    Encryption,
+    "storage" | "flush" | "verdict" | "isProven" | "isUserId" | "abandon" | "verification"
+  >;
   mayTalk: (user: string) => boolean;
   /** Ends the start: what is being asked of the homeserver then. After the start it means nothing. */
   starting?: AbortSignal;
@@ -139,10 +143,25 @@ const createReceiver = (
   options: MatrixConnectionOptions,
   { requests, rooms, client }: Sender,
   { signal, end }: Ending,
+  chat: Chat,
 ) => {
-  const { store, mayTalk, handlers, logger, now, sleep, onInvitation, onSync, onReconnect } = options;
+  const { store, encryption, mayTalk, handlers, logger, now, sleep, onInvitation, onSync, onReconnect } =
+    options;
   const lateKeys = createLateKeys(store, now);
   const upgrades = createRoomUpgrades({ requests, store, sleep, signal, logger });
+  const verifications =
+    encryption.verification &&
+    createVerifications({
+      port: encryption.verification,
+      requests,
+      rooms,
+      crypto: client,
+      chat,
+      mayTalk,
+      sleep,
+      signal,
+      logger,
+    });
   const invitations = createInvitations({
     requests,
     mayTalk,
@@ -160,6 +179,7 @@ const createReceiver = (
     replays: createMessageReplays(store),
     invitations,
     upgrades,
+    ...(verifications && { verifications }),
     readGap: (bounds) => readTimelineGap(requests, bounds, signal),
     mayTalk,
     handlers,
@@ -183,7 +203,7 @@ const createReceiver = (
     ...(onSync !== undefined && { onSync }),
     ...(onReconnect !== undefined && { onReconnect }),
   });
-  return { invitations, upgrades, connection };
+  return { invitations, upgrades, verifications, connection };
 };
 
 /**
@@ -196,11 +216,12 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
   const { signal, stop, tellNothing } = ending;
   const sender = await openSender(options, ending);
   const { requests, rooms, client } = sender;
-  const { invitations, upgrades, connection } = createReceiver(options, sender, ending);
+  const chat = createChat({ requests, rooms, crypto: client, now, sleep, signal });
+  const { invitations, upgrades, verifications, connection } = createReceiver(options, sender, ending, chat);
   return {
     userId: requests.userId,
     sdk: client.sdk,
-    chat: createChat({ requests, rooms, crypto: client, now, sleep, signal }),
+    chat,
     start() {
       // A sync without a position brings the pending invitations by itself.
       if (store.get("sync", "token") !== undefined) invitations.takePending();
@@ -214,7 +235,7 @@ export const connectToMatrix = async (options: MatrixConnectionOptions): Promise
       void sleep(FINISH_MS, signal).then(stop);
       await connection.close();
       stop();
-      await Promise.all([invitations.idle(), upgrades.idle()]);
+      await Promise.all([invitations.idle(), upgrades.idle(), verifications?.idle()]);
     },
   };
 };

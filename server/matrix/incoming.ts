@@ -26,6 +26,7 @@ import {
   timelineEvent,
 } from "./sync-response.ts";
 import type { GapBounds, TimelineGap } from "./timeline-gap.ts";
+import type { Verifications } from "./verifications.ts";
 
 export type Incoming = {
   /**
@@ -52,6 +53,8 @@ export type IncomingOptions = {
   replays: MessageReplays;
   invitations: Pick<Invitations, "take">;
   upgrades: Pick<RoomUpgrades, "take">;
+  /** Undefined where the engine has none: their events are then ignored. */
+  verifications?: Pick<Verifications, "take">;
   /** See readTimelineGap. @throws RequestFailed */
   readGap: (bounds: GapBounds) => Promise<TimelineGap>;
   /** Only their messages are waited for when the key is late. */
@@ -136,6 +139,7 @@ const takeEvent = async (options: IncomingOptions, one: Received): Promise<void>
   const { room, event } = one;
   if (event.sender === userId || event.state_key !== undefined) return;
   if (event.type === "m.room.encrypted") return takeEncrypted(options, one);
+  if (options.verifications?.take(room, event)) return;
   if (event.type === "m.room.redaction") {
     const redacted = redactedBy(event);
     if (redacted !== undefined) handlers.onRedacted(room, redacted);
@@ -176,6 +180,7 @@ const decrypted = async (
     ...{ room, resumed, authorship: isProven ? "proven" : "unproven" },
     event: { ...clear, content: related(clear.content, event.content) },
   };
+  if (options.verifications?.take(room, opened.event)) return true;
   const verdict = crypto.verdict(event.event_id, event.sender);
   const refuse = async (reason: RefusalReason): Promise<void> => {
     const message = await messageOf(options, opened);

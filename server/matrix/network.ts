@@ -99,6 +99,9 @@ export const openMatrix: OpenChat = async (config, logger) => {
   const engine = await loadCryptoEngine(crypto.engine);
   if (!engine.ok) throw new Error(engine.fault);
   logger.info({ engine: engine.engine }, "messages are encrypted by this engine");
+  if (engine.engine === "native") {
+    logger.info("emoji verifications are not answered: they need CRYPTO_ENGINE=wasm");
+  }
   const exchange = createHttpExchange({
     ...(matrix.caFile !== undefined && { caFile: matrix.caFile }),
     logger,

@@ -9,6 +9,7 @@ const TIMELINE_TYPES = [
   "m.room.encrypted",
   "m.reaction",
   "m.room.redaction",
+  "m.key.verification.*",
   ...STATE_TYPES,
 ];
 

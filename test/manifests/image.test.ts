@@ -77,7 +77,7 @@ t.test(
     for (const file of globSync("{server,hooks}/**/*.ts", { cwd: root })) {
       const text = readFileSync(join(root, file), "utf8");
       for (const [, name = ""] of text.matchAll(
-        /(?:\bfrom|\bimport|\bresolve|\brequire)\s*\(?\s*"((?:@[\w.-]+\/)?[\w.-]+)(?:\/[^"]*)?"/g,
+        /(?:\bfrom\s+|\b(?:import|resolve|require)\s*\(?\s*)"((?:@[\w.-]+\/)?[\w.-]+)(?:\/[^"]*)?"/g,
       )) {
         if (!name.startsWith(".")) imported.add(name);
       }

@@ -14,6 +14,7 @@ import { createIdentityPins, type IdentityPins, type TrustPolicy, type Verdict }
 import { type DurableIndexedDb, openDurableIndexedDb } from "./indexeddb/durable-indexeddb.ts";
 import { createMessageOrigins, type MessageOrigin } from "./message-origins.ts";
 import type { CryptoRequest, OlmMachine } from "./olm-machine.ts";
+import { createVerificationPort, type VerificationPort } from "./verification-port.ts";
 
 export type EncryptionOptions = {
   readonly engine: CryptoEngine;
@@ -68,6 +69,8 @@ export type Encryption = {
    * one of those must not keep a sync from being taken in.
    */
   isUserId(text: string): boolean;
+  /** Undefined where the engine has no verifications. */
+  readonly verification: VerificationPort | undefined;
   /** The change was told in the room. */
   acknowledge(change: IdentityChange): void;
   /**
@@ -108,12 +111,16 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
 
   const uploadSignatures = async ({ id, type, body }: CryptoRequest): Promise<void> => {
     if (request === undefined || machine === undefined) return;
+    // Nobody but the bot's own devices is signed: see verification-port.ts.
+    if (!isAboutAlone(body, options.userId)) return void (await machine.markRequestAsSent(id, type, "{}"));
     await flush();
     const answer = await request("POST", "keys/signatures/upload", JSON.parse(body));
     // One that failed is among the machine's requests the next time too.
     if (answer.status === 200) await machine.markRequestAsSent(id, type, JSON.stringify(answer.body));
   };
 
+  const verification =
+    engine.engine === "wasm" ? createVerification(options, () => ({ machine, request })) : undefined;
   const release = engine.host(folder, {
     ...(durable !== undefined && { factory: durable.factory }),
     opened: (opened) => {
@@ -121,6 +128,7 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
     },
     decrypted: (event, result, device) => origins.note(event, result, device),
     identitiesUpdated: () => pins.check(),
+    ...(verification && { verifications: verification.guard }),
     signatures: (made) => {
       uploadSignatures(made).catch((err: unknown) =>
         logger.warn({ err }, "signatures could not be uploaded"),
@@ -141,6 +149,7 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
     verdict: (eventId, sender) => pins.verdict(sender, origins.of(eventId)),
     isProven: (eventId, sender) => pins.isProven(sender, origins.of(eventId)),
     isUserId: (text) => isUserId(engine, text),
+    verification: verification?.port,
     acknowledge: (change) => pins.acknowledge(change),
     abandon,
     async close() {
@@ -150,6 +159,36 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
       machine = undefined;
     },
   };
+};
+
+/** `now`: the machine and the requests, once they are there. */
+const createVerification = (
+  { engine, userId, trust, logger }: EncryptionOptions,
+  now: () => { machine: OlmMachine | undefined; request: HomeserverRequests | undefined },
+) => {
+  const allowed = new Set(trust.allowedUsers);
+  return createVerificationPort({
+    machine: () => now().machine,
+    roomId: (text) => engine.roomId(text),
+    mayVerify: (user) => user !== userId && allowed.has(user),
+    async isKnownDevice(user, device) {
+      const found = await now().machine?.getDevice(engine.userId(user), engine.deviceId(device));
+      return found !== undefined && found !== null;
+    },
+    async queryDevices(user) {
+      const { machine, request } = now();
+      if (machine && request) await queryKeys({ machine, request }, [engine.userId(user)]);
+    },
+    logger,
+  });
+};
+
+/** Whether a request that publishes signatures, JSON, has none but those on keys of `user`. */
+const isAboutAlone = (body: string, user: string): boolean => {
+  const signed: unknown = JSON.parse(body);
+  return (
+    typeof signed === "object" && signed !== null && Object.keys(signed).every((owner) => owner === user)
+  );
 };
 
 /** Nothing is written once the device is abandoned. `durable`: where the WASM engine has its data. */

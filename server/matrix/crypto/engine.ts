@@ -25,6 +25,7 @@ export type CryptoEngine = {
   /** Ids as the engine's machines take them. */
   userId(text: string): Id;
   deviceId(text: string): Id;
+  roomId(text: string): Id;
 };
 
 export type EngineResult =
@@ -88,6 +89,7 @@ export const loadCryptoEngine = async (
     engine: library ? "native" : "wasm",
     userId: (text) => new chosen.UserId(text),
     deviceId: (text) => new chosen.DeviceId(text),
+    roomId: (text) => new chosen.RoomId(text),
     host(storePath, host) {
       hosts.set(storePath, host);
       return () => hosts.delete(storePath);

@@ -3,6 +3,7 @@
 // observer.
 import type { CurrentDeviceTrust } from "./message-origins.ts";
 import { type CryptoRequest, type DecryptedRoomEvent, type OlmMachine, RequestType } from "./olm-machine.ts";
+import { type ToDeviceGuard, withoutVerifications } from "./verification-port.ts";
 
 /** What a machine tells. */
 export type MachineObserver = {
@@ -12,6 +13,8 @@ export type MachineObserver = {
   identitiesUpdated(): Promise<void>;
   /** The machine wants to publish signatures, which matrix-bot-sdk can't. */
   signatures(request: CryptoRequest): void;
+  /** Decides which events of verifications the machine gets. Unless given, none. */
+  readonly verifications?: ToDeviceGuard;
 };
 
 /** matrix-bot-sdk throws on any other, and with it gives up the ones behind it. */
@@ -43,7 +46,17 @@ export const guardMachine = (machine: OlmMachine, observer: MachineObserver): Ol
       for (const request of requests) {
         if (request.type === RequestType.signatureUpload) observer.signatures(request);
       }
-      return requests.filter(({ type }) => SENT_BY_BOT_SDK.includes(type)).map(withToDeviceBody);
+      const isSentHere = (request: CryptoRequest) =>
+        machine.verification?.isVerificationRequest(request) === true;
+      return requests
+        .filter((request) => SENT_BY_BOT_SDK.includes(request.type) && !isSentHere(request))
+        .map(withToDeviceBody);
+    },
+    async receiveSyncChanges(events, ...rest) {
+      const verifications = observer.verifications ?? withoutVerifications;
+      const decrypted = await machine.receiveSyncChanges(await verifications.before(events), ...rest);
+      verifications.after(events, decrypted);
+      return decrypted;
     },
     // While a key query has yet to be sent, the machine would wait five seconds for its answer. matrix-bot-sdk asks under
     // the lock under which that query would be sent, and incoming keys too wait for that lock. It asks again before it sends

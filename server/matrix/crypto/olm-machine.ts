@@ -2,6 +2,8 @@
 // Defines the crypto machine as Keyswitch and matrix-bot-sdk use it, for both engines, with what Keyswitch needs beyond the
 // native package.
 
+import type { VerificationAccess } from "./verification-access.ts";
+
 /** An id of a user, a device or a room; the packages have a class for each. */
 export type Id = { toString(): string };
 
@@ -108,7 +110,8 @@ export type IdentityAccess = {
   signOwnDevice(): Promise<CryptoRequest>;
 };
 
-export type OlmMachine = NativeMachine & IdentityAccess;
+/** Emoji verification is there with the WASM engine alone. */
+export type OlmMachine = NativeMachine & IdentityAccess & { readonly verification?: VerificationAccess };
 
 export type DeviceLists = { isEmpty(): boolean };
 

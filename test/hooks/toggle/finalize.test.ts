@@ -17,7 +17,9 @@ const replicas = (parts: RequestParts) =>
 
 t.test("customize asks for the Deployment that the Toggle names", async (t) => {
   const related = (parts: RequestParts) =>
-    customize(request(parts).parent).relatedResources.filter(({ labelSelector }) => !labelSelector);
+    customize(request(parts).parent).relatedResources.filter(
+      ({ resource, labelSelector }) => resource === "pods" || !labelSelector,
+    );
   t.strictSame(related({}), [
     { apiVersion: "apps/v1", resource: "deployments", namespace: "demo", names: ["web"] },
     { apiVersion: "v1", resource: "pods", namespace: "demo", labelSelector: { matchLabels: { app: "web" } } },

@@ -63,7 +63,7 @@ const storedKeys = (store: BotStore): CrossSigningKeys | undefined => {
 
 /** Sends a request of the machine and tells it the answer. False when the homeserver refused. */
 const send = async (
-  { request, machine }: CrossSigningDeps,
+  { request, machine }: Pick<CrossSigningDeps, "request" | "machine">,
   path: string,
   made: CryptoRequest,
 ): Promise<boolean> => {
@@ -74,8 +74,10 @@ const send = async (
 };
 
 /** Asks for the devices and identities of users, whatever the machine thinks that it knows. */
-export const queryKeys = async (deps: CrossSigningDeps, users: readonly Id[]): Promise<boolean> =>
-  send(deps, "keys/query", deps.machine.queryKeysForUsers([...users]));
+export const queryKeys = async (
+  deps: Pick<CrossSigningDeps, "request" | "machine">,
+  users: readonly Id[],
+): Promise<boolean> => send(deps, "keys/query", deps.machine.queryKeysForUsers([...users]));
 
 /** To be called once the device's keys are uploaded, and its own keys were queried. It can be repeated. */
 export const crossSign = async (deps: CrossSigningDeps): Promise<CrossSigningOutcome> => {

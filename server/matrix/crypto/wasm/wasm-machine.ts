@@ -5,6 +5,7 @@ import type { DecryptedRoomEvent, DeviceLists, EncryptionSettings, Id, OlmMachin
 import { ShieldCode } from "../olm-machine.ts";
 import { wasmIdentityAccess } from "./wasm-identity-access.ts";
 import { asCryptoRequest, asOutgoingRequest, asToDeviceRequest } from "./wasm-requests.ts";
+import { wasmVerification } from "./wasm-verification.ts";
 
 /** An event could not be decrypted. `code` is a DecryptionErrorCode of the WASM package, such as 0 for a missing key. */
 class DecryptionFailure extends Error {
@@ -72,6 +73,7 @@ const signaturesOf = (signatures: wasm.Signatures, signer: Id) => {
 
 export const wasmMachine = (machine: wasm.OlmMachine): OlmMachine => ({
   ...wasmIdentityAccess(machine),
+  verification: wasmVerification(machine),
   get identityKeys() {
     return machine.identityKeys;
   },

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers emoji verifications of allowed users: takes part, says the emoji in the log and in the room, and confirms them, so that
+// the user can verify the bot. The bot itself comes to trust nobody by it.
+import { createHash } from "node:crypto";
+import { Type } from "@sinclair/typebox";
+import type { Logger } from "pino";
+import type { Chat } from "../bot/chat.ts";
+import { compileSchema } from "../http/validation.ts";
+import { createKeyedQueue } from "../queue.ts";
+import type { Sleep } from "../time.ts";
+import type { AuthorizedRequests } from "./authorized-requests.ts";
+import {
+  roomVerification,
+  type VerificationEvent,
+  type VerificationFlow,
+  type VerificationMessage,
+} from "./crypto/verification-access.ts";
+import type { VerificationPort } from "./crypto/verification-port.ts";
+import { describeFault } from "./http.ts";
+import { persist } from "./persistent-request.ts";
+import type { RoomEncryption } from "./room-encryption.ts";
+import type { Rooms } from "./rooms.ts";
+import type { TimelineEvent } from "./sync-response.ts";
+
+export type VerificationsOptions = {
+  readonly port: VerificationPort;
+  readonly requests: Pick<AuthorizedRequests, "request" | "userId">;
+  readonly rooms: Pick<Rooms, "isEncrypted" | "members">;
+  readonly crypto: Pick<RoomEncryption, "encrypt" | "flush">;
+  readonly chat: Pick<Chat, "send">;
+  readonly mayTalk: (user: string) => boolean;
+  readonly sleep: Sleep;
+  readonly signal: AbortSignal;
+  readonly logger: Pick<Logger, "info" | "warn">;
+};
+
+export type Verifications = {
+  /** Takes an event of a room that is part of a verification, in the clear; false of all others. */
+  take(room: string, event: TimelineEvent): boolean;
+  /** Resolves when what has come is answered. */
+  idle(): Promise<void>;
+};
+
+/** More of one user wait for nothing good. */
+const MOST_WAITING = 50;
+
+const TIMEOUT_MS = 20_000;
+
+/** Each answer can make the machine say more. */
+const MOST_ROUNDS = 5;
+
+const Joined = compileSchema(Type.Object({ joined_rooms: Type.Array(Type.String()) }));
+
+/** Rooms that are looked at for one with a user alone. */
+const MOST_ROOMS = 20;
+
+export const createVerifications = (options: VerificationsOptions): Verifications => new Answering(options);
+
+class Answering implements Verifications {
+  readonly #options: VerificationsOptions;
+  /** By user. */
+  readonly #queue = createKeyedQueue();
+  readonly #working = new Set<Promise<void>>();
+  /** Those whose emoji were said, so that their end is worth a line. */
+  readonly #said = new Set<string>();
+
+  constructor(options: VerificationsOptions) {
+    this.#options = options;
+    options.port.listen((event) => this.#queueUp(event, async () => {}));
+  }
+
+  take(room: string, event: TimelineEvent): boolean {
+    const { port, requests, mayTalk } = this.#options;
+    const verification = roomVerification(event, requests.userId);
+    if (verification === undefined) return false;
+    if (mayTalk(event.sender)) this.#queueUp(verification, () => port.receive(verification, event, room));
+    return true;
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all(this.#working);
+  }
+
+  #queueUp(event: VerificationEvent, first: () => Promise<void>): void {
+    const { signal, logger } = this.#options;
+    const { sender } = event;
+    if (signal.aborted || this.#queue.length(sender) >= MOST_WAITING) return;
+    const work = this.#queue
+      .run(sender, async () => {
+        if (signal.aborted) return;
+        await first();
+        await this.#answer(event);
+      })
+      .catch((err: unknown) => logger.warn({ err, user: sender }, "a verification could not be answered"))
+      .finally(() => this.#working.delete(work));
+    this.#working.add(work);
+  }
+
+  async #answer(event: VerificationEvent): Promise<void> {
+    const { sender, flow } = event;
+    const { port } = this.#options;
+    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      const found = port.flow(sender, flow);
+      const own = found === undefined ? [] : await this.#step(found, event);
+      const more = await port.outgoing();
+      for (const message of own) await this.#send(message);
+      for (const message of more) {
+        await this.#send(message);
+        await port.sent(message);
+        if (found !== undefined && isDone(message)) this.#end(found, event);
+      }
+      if (own.length + more.length === 0) return;
+    }
+  }
+
+  /** What there is to say to a verification as it is now. */
+  async #step(found: VerificationFlow, { sender, flow }: VerificationEvent): Promise<VerificationMessage[]> {
+    const { logger } = this.#options;
+    const about = { user: sender, device: found.device };
+    if (found.phase === "requested") {
+      logger.info(about, "a user asks for a verification");
+      return found.accept();
+    }
+    if (found.phase === "cancelled") {
+      if (this.#said.delete(flow))
+        logger.info({ ...about, code: found.cancelCode }, "a verification was cancelled");
+      return [];
+    }
+    if (found.phase !== "started") return [];
+    const shown = found.shown();
+    if (shown === undefined) return found.acceptEmoji();
+    if (found.isConfirmed) return [];
+    logger.info(
+      { ...about, emoji: shown },
+      "the emoji of a verification: the user's client has to show the same",
+    );
+    this.#said.add(flow);
+    void this.#say(sender, flow, found.room, shown);
+    return found.confirm();
+  }
+
+  /** The user has confirmed, and the machine has said `done` to that. It never hears the user's: see verification-port.ts. */
+  #end(found: VerificationFlow, { sender, flow }: VerificationEvent): void {
+    const about = { user: sender, device: found.device };
+    this.#options.logger.info(about, "a user has compared the emoji and confirmed them");
+    this.#said.delete(flow);
+    // For the machine it is open, and the next one would be cancelled for it. That it is closed is told nobody.
+    found.cancel();
+  }
+
+  async #send(message: VerificationMessage): Promise<void> {
+    const { requests, rooms, crypto, logger } = this.#options;
+    const { room, eventType, txnId, body } = message;
+    const content: unknown = JSON.parse(body);
+    const put = (path: string, json: unknown) =>
+      persist(this.#options, () =>
+        requests.request({
+          method: "PUT",
+          path: `/_matrix/client/v3/${path}`,
+          body: json,
+          timeoutMs: TIMEOUT_MS,
+        }),
+      );
+    const transaction = encodeURIComponent(txnId);
+    const send = async () => {
+      if (room === undefined) {
+        const json =
+          isObject(content) && "messages" in content ? { messages: content.messages } : { messages: content };
+        return put(`sendToDevice/${eventType}/${transaction}`, json);
+      }
+      const path = `rooms/${encodeURIComponent(room)}/send`;
+      if (!isObject(content)) return undefined;
+      if (!(await rooms.isEncrypted(room))) return put(`${path}/${eventType}/${transaction}`, content);
+      const encrypted = await crypto.encrypt(room, eventType, content);
+      await crypto.flush();
+      return put(`${path}/m.room.encrypted/${transaction}`, encrypted);
+    };
+    const answer = await send();
+    if (answer?.ok === false) {
+      logger.warn(
+        { room, reason: `The homeserver ${describeFault(answer)}.` },
+        "a step of a verification was not sent",
+      );
+    }
+  }
+
+  /** Where it goes from device to device, in a room with nobody else, if there is one. */
+  async #say(user: string, flow: string, room: string | undefined, shown: string): Promise<void> {
+    const { chat, logger } = this.#options;
+    try {
+      const where = room ?? (await this.#directRoom(user));
+      if (where === undefined) return;
+      const name = createHash("sha256").update(`${user} ${flow}`).digest("base64url");
+      await chat.send(where, answerWith(shown), `verification-${name}`);
+    } catch (err) {
+      logger.warn({ err, user }, "the emoji of a verification could not be said in a room");
+    }
+  }
+
+  async #directRoom(user: string): Promise<string | undefined> {
+    const { requests, rooms, signal } = this.#options;
+    const path = "/_matrix/client/v3/joined_rooms";
+    const answer = await requests.request({ method: "GET", path, timeoutMs: TIMEOUT_MS, signal });
+    if (!answer.ok || !Joined.Check(answer.body)) return undefined;
+    for (const room of answer.body.joined_rooms.slice(0, MOST_ROOMS)) {
+      const members = await rooms.members(room);
+      if (members.length === 2 && members.includes(user)) return room;
+    }
+    return undefined;
+  }
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+
+const isDone = ({ eventType }: VerificationMessage): boolean => eventType === "m.key.verification.done";
+
+/** The message comes the way that is being checked, so that it proves nothing to somebody who mistrusts the homeserver. */
+const answerWith = (shown: string): string =>
+  `Verification: ${shown}. If your client shows the same, confirm it there within a minute. If you don't trust the homeserver, compare with my log: this message comes by way of it.`;
