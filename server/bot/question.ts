@@ -78,8 +78,10 @@ export const createQuestions = (
     edit: (id, question, edits, text) => track(change(id, question, edits, text)),
     async ask(id, entry, text, asked, endsAt) {
       const { room } = entry;
+      // A command for all may be asked about twice.
+      const part = asked.approval === undefined ? "ask" : "ask-approval";
       const sent = await sending.attempt({ part: "answer", room, forMs: ASK_FOR_MS }, () =>
-        chat.send(room, text, transactionOf(id, "ask"), threadOf(id, entry)),
+        chat.send(room, text, transactionOf(id, part), threadOf(id, entry)),
       );
       // What was not asked is asked again after a restart.
       if (sent === undefined && sending.stopped) return;

@@ -3,7 +3,7 @@
 import { createAccess } from "../../server/bot/access.ts";
 import { APPROVALS_ANNOTATION } from "../../server/bot/approval.ts";
 import type { Authorship } from "../../server/bot/chat.ts";
-import type { RunnerOptions } from "../../server/bot/runner.ts";
+import type { CommandRunner } from "../../server/bot/runner.ts";
 import { ALICE, BOB, makeWorld, ROOM, toggleNamed } from "./world.ts";
 
 export const CAROL = "@carol:example.org";
@@ -17,17 +17,16 @@ export const setUp = (needs: Readonly<Record<string, string>> = { web: "2" }) =>
   );
   const world = makeWorld(toggles);
   const access = createAccess([ALICE, BOB, CAROL, DAVE]);
-  const live = (options: Partial<RunnerOptions> = {}, mayGoOn?: () => boolean) =>
-    world.live(mayGoOn, { access, ...options });
+  const live = (mayGoOn?: () => boolean) => world.live(mayGoOn, { access });
   let { runner } = live();
   const message = (text: string, sender = ALICE, more: Parameters<typeof world.message>[1] = {}) =>
     world.message(text, { direct: false, sender, ...more });
-  const answers = () => world.said.filter(({ transaction }) => !transaction.endsWith("-ask"));
+  const answers = () => world.said.filter(({ transaction }) => !transaction.endsWith("-ask-approval"));
   return {
     world,
     message,
     answers,
-    questions: () => world.said.filter(({ transaction }) => transaction.endsWith("-ask")),
+    questions: () => world.said.filter(({ transaction }) => transaction.endsWith("-ask-approval")),
     /** Something that is said, and the bot's last answer that is no question. */
     async say(...said: Parameters<typeof message>): Promise<string | undefined> {
       const one = message(...said);
@@ -43,10 +42,13 @@ export const setUp = (needs: Readonly<Record<string, string>> = { web: "2" }) =>
       runner.redacted(ROOM, id);
       await world.pass(0);
     },
-    async restart(options: Partial<RunnerOptions> = {}): Promise<void> {
+    /** `first` is done before anything else of the new process. */
+    async restart(awayMs = 0, first: (runner: CommandRunner) => void = () => {}): Promise<void> {
       await runner.close();
-      ({ runner } = live(options));
+      await world.pass(awayMs);
+      ({ runner } = live());
       runner.start();
+      first(runner);
       await world.pass(0);
     },
     live,

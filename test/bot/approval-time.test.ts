@@ -65,10 +65,30 @@ t.test("a time of day that passes while it waits ends the waiting", async (t) =>
   t.same(scene.world.effects, []);
 });
 
+t.test("an approval that comes too late over a restart does not count", async (t) => {
+  const scene = setUp({ web: "1" });
+  await scene.say("stop web");
+  const late = scene.message(`approve ${codeOf(scene)}`, BOB);
+  await scene.restart(600_000, (runner) => runner.accept(late, { resumed: true }));
+  await scene.world.pass(1000);
+  t.same(scene.world.effects, []);
+  t.match(shown(scene), /was not approved in time \(0 of 1\)/);
+});
+
+t.test("an approval that is delivered again when all is done is answered by nothing", async (t) => {
+  const scene = setUp({ web: "1" });
+  await scene.say("stop web");
+  const line = scene.message(`approve ${codeOf(scene)}`, BOB);
+  await scene.restart(0, (runner) => runner.accept(line, { resumed: true }));
+  const before = scene.world.said.length;
+  await scene.restart(0, (runner) => runner.accept(line, { resumed: true }));
+  t.same([scene.world.effects.length, scene.world.said.length], [1, before]);
+});
+
 /** A bot that is killed after so many points, and comes back; everything is delivered until it has taken it. */
 const killable = (scene: Scene, after: number) => {
   let budget = after;
-  let bot = scene.live({}, () => {
+  let bot = scene.live(() => {
     budget -= 1;
     return budget >= 0;
   });

@@ -95,6 +95,7 @@ t.test("in an encrypted room a reaction is answered with what counts, once", asy
   await say("stop web");
   for (const authorship of ["unproven", "proven", "unproven"] as const) await react(BOB, authorship);
   await react(ALICE, "unproven");
+  t.same(scene.questions()[0]?.edits, []);
   t.same(
     scene.answers().map(({ text }) => text),
     [
@@ -169,6 +170,24 @@ t.test("of several Toggles each needs its own approvals, by those who may use it
     `of a flood; approved by ${BOB}, ${CAROL}, ${DAVE}`,
   ]);
   t.equal(scene.questions().length, 1, "asked once");
+});
+
+t.test("a Toggle that is not seen needs what was asked for", async (t) => {
+  const scene = setUp({ web: "1", api: "2" });
+  await scene.say("stop web api");
+  scene.world.remove("api");
+  await scene.say(`approve ${codeOf(scene)}`, BOB);
+  t.match(shown(scene), /\n1 of 2: @bob:example\.org$/);
+  t.same(scene.world.effects, []);
+});
+
+t.test("a confirmed command for all waits where a Toggle has come to need approval", async (t) => {
+  const scene = setUp({ web: "", api: "" });
+  await scene.say("stop all", ALICE, { mentioned: true });
+  scene.annotate("api", { [APPROVALS_ANNOTATION]: "1" });
+  await scene.react(ALICE, "unproven");
+  t.same(scene.world.effects, []);
+  t.match(scene.world.said.at(-1)?.text, /asks for: stop api, web\n/);
 });
 
 t.test("what the annotations say when it is switched counts", async (t) => {
