@@ -209,7 +209,7 @@ t.test("what the annotations say when it is switched counts", async (t) => {
   lost.annotate("web", { [APPROVALS_ANNOTATION]: "1", [ALLOWED_USERS_ANNOTATION]: `${BOB}, ${CAROL}` });
   t.match(
     await lost.say(`approve ${codeOf(lost)}`, BOB),
-    /^There is no Toggle web here/,
+    /^There is no Toggle “web” here/,
     "who asked may no more",
   );
 
