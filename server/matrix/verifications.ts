@@ -2,13 +2,8 @@
 // Answers emoji verifications of allowed users: takes part, says the emoji in the log and in the room, and confirms them, so that
 // the user can verify the bot. The bot itself comes to trust nobody by it.
 import { createHash } from "node:crypto";
-import { Type } from "@sinclair/typebox";
-import type { Logger } from "pino";
 import type { Chat } from "../bot/chat.ts";
-import { compileSchema } from "../http/validation.ts";
 import { createKeyedQueue } from "../queue.ts";
-import type { Sleep } from "../time.ts";
-import type { AuthorizedRequests } from "./authorized-requests.ts";
 import {
   roomVerification,
   type VerificationEvent,
@@ -16,22 +11,13 @@ import {
   type VerificationMessage,
 } from "./crypto/verification-access.ts";
 import type { VerificationPort } from "./crypto/verification-port.ts";
-import { describeFault } from "./http.ts";
-import { persist } from "./persistent-request.ts";
-import type { RoomEncryption } from "./room-encryption.ts";
-import type { Rooms } from "./rooms.ts";
 import type { TimelineEvent } from "./sync-response.ts";
+import { directRoomWith, type SendingOptions, sendVerification } from "./verification-messages.ts";
 
-export type VerificationsOptions = {
+export type VerificationsOptions = SendingOptions & {
   readonly port: VerificationPort;
-  readonly requests: Pick<AuthorizedRequests, "request" | "userId">;
-  readonly rooms: Pick<Rooms, "isEncrypted" | "members">;
-  readonly crypto: Pick<RoomEncryption, "encrypt" | "flush">;
   readonly chat: Pick<Chat, "send">;
   readonly mayTalk: (user: string) => boolean;
-  readonly sleep: Sleep;
-  readonly signal: AbortSignal;
-  readonly logger: Pick<Logger, "info" | "warn">;
 };
 
 export type Verifications = {
@@ -44,15 +30,8 @@ export type Verifications = {
 /** More of one user wait for nothing good. */
 const MOST_WAITING = 50;
 
-const TIMEOUT_MS = 20_000;
-
 /** Each answer can make the machine say more. */
 const MOST_ROUNDS = 5;
-
-const Joined = compileSchema(Type.Object({ joined_rooms: Type.Array(Type.String()) }));
-
-/** Rooms that are looked at for one with a user alone. */
-const MOST_ROOMS = 20;
 
 export const createVerifications = (options: VerificationsOptions): Verifications => new Answering(options);
 
@@ -85,15 +64,21 @@ class Answering implements Verifications {
     const { signal, logger } = this.#options;
     const { sender } = event;
     if (signal.aborted || this.#queue.length(sender) >= MOST_WAITING) return;
-    const work = this.#queue
-      .run(sender, async () => {
-        if (signal.aborted) return;
-        await first();
-        await this.#answer(event);
-      })
-      .catch((err: unknown) => logger.warn({ err, user: sender }, "a verification could not be answered"))
-      .finally(() => this.#working.delete(work));
+    const work = this.#queue.run(sender, async () => {
+      if (signal.aborted) return;
+      await first();
+      await this.#answer(event);
+    });
+    this.#track(
+      work.catch((err: unknown) =>
+        logger.warn({ err, user: sender }, "a verification could not be answered"),
+      ),
+    );
+  }
+
+  #track(work: Promise<void>): void {
     this.#working.add(work);
+    void work.finally(() => this.#working.delete(work));
   }
 
   async #answer(event: VerificationEvent): Promise<void> {
@@ -103,9 +88,9 @@ class Answering implements Verifications {
       const found = port.flow(sender, flow);
       const own = found === undefined ? [] : await this.#step(found, event);
       const more = await port.outgoing();
-      for (const message of own) await this.#send(message);
+      for (const message of own) await sendVerification(this.#options, message);
       for (const message of more) {
-        await this.#send(message);
+        await sendVerification(this.#options, message);
         await port.sent(message);
         if (found !== undefined && isDone(message)) this.#end(found, event);
       }
@@ -135,7 +120,7 @@ class Answering implements Verifications {
       "the emoji of a verification: the user's client has to show the same",
     );
     this.#said.add(flow);
-    void this.#say(sender, flow, found.room, shown);
+    this.#track(this.#say(sender, flow, found.room, shown));
     return found.confirm();
   }
 
@@ -148,47 +133,11 @@ class Answering implements Verifications {
     found.cancel();
   }
 
-  async #send(message: VerificationMessage): Promise<void> {
-    const { requests, rooms, crypto, logger } = this.#options;
-    const { room, eventType, txnId, body } = message;
-    const content: unknown = JSON.parse(body);
-    const put = (path: string, json: unknown) =>
-      persist(this.#options, () =>
-        requests.request({
-          method: "PUT",
-          path: `/_matrix/client/v3/${path}`,
-          body: json,
-          timeoutMs: TIMEOUT_MS,
-        }),
-      );
-    const transaction = encodeURIComponent(txnId);
-    const send = async () => {
-      if (room === undefined) {
-        const json =
-          isObject(content) && "messages" in content ? { messages: content.messages } : { messages: content };
-        return put(`sendToDevice/${eventType}/${transaction}`, json);
-      }
-      const path = `rooms/${encodeURIComponent(room)}/send`;
-      if (!isObject(content)) return undefined;
-      if (!(await rooms.isEncrypted(room))) return put(`${path}/${eventType}/${transaction}`, content);
-      const encrypted = await crypto.encrypt(room, eventType, content);
-      await crypto.flush();
-      return put(`${path}/m.room.encrypted/${transaction}`, encrypted);
-    };
-    const answer = await send();
-    if (answer?.ok === false) {
-      logger.warn(
-        { room, reason: `The homeserver ${describeFault(answer)}.` },
-        "a step of a verification was not sent",
-      );
-    }
-  }
-
   /** Where it goes from device to device, in a room with nobody else, if there is one. */
   async #say(user: string, flow: string, room: string | undefined, shown: string): Promise<void> {
     const { chat, logger } = this.#options;
     try {
-      const where = room ?? (await this.#directRoom(user));
+      const where = room ?? (await directRoomWith(this.#options, user));
       if (where === undefined) return;
       const name = createHash("sha256").update(`${user} ${flow}`).digest("base64url");
       await chat.send(where, answerWith(shown), `verification-${name}`);
@@ -196,21 +145,7 @@ class Answering implements Verifications {
       logger.warn({ err, user }, "the emoji of a verification could not be said in a room");
     }
   }
-
-  async #directRoom(user: string): Promise<string | undefined> {
-    const { requests, rooms, signal } = this.#options;
-    const path = "/_matrix/client/v3/joined_rooms";
-    const answer = await requests.request({ method: "GET", path, timeoutMs: TIMEOUT_MS, signal });
-    if (!answer.ok || !Joined.Check(answer.body)) return undefined;
-    for (const room of answer.body.joined_rooms.slice(0, MOST_ROOMS)) {
-      const members = await rooms.members(room);
-      if (members.length === 2 && members.includes(user)) return room;
-    }
-    return undefined;
-  }
 }
-
-const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 const isDone = ({ eventType }: VerificationMessage): boolean => eventType === "m.key.verification.done";
 

@@ -14,7 +14,7 @@ import { createIdentityPins, type IdentityPins, type TrustPolicy, type Verdict }
 import { type DurableIndexedDb, openDurableIndexedDb } from "./indexeddb/durable-indexeddb.ts";
 import { createMessageOrigins, type MessageOrigin } from "./message-origins.ts";
 import type { CryptoRequest, OlmMachine } from "./olm-machine.ts";
-import { createVerificationPort, type VerificationPort } from "./verification-port.ts";
+import { createVerificationPort, signsOnly, type VerificationPort } from "./verification-port.ts";
 
 export type EncryptionOptions = {
   readonly engine: CryptoEngine;
@@ -112,7 +112,7 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
   const uploadSignatures = async ({ id, type, body }: CryptoRequest): Promise<void> => {
     if (request === undefined || machine === undefined) return;
     // Nobody but the bot's own devices is signed: see verification-port.ts.
-    if (!isAboutAlone(body, options.userId)) return void (await machine.markRequestAsSent(id, type, "{}"));
+    if (!signsOnly(options.userId, body)) return void (await machine.markRequestAsSent(id, type, "{}"));
     await flush();
     const answer = await request("POST", "keys/signatures/upload", JSON.parse(body));
     // One that failed is among the machine's requests the next time too.
@@ -181,14 +181,6 @@ const createVerification = (
     },
     logger,
   });
-};
-
-/** Whether a request that publishes signatures, JSON, has none but those on keys of `user`. */
-const isAboutAlone = (body: string, user: string): boolean => {
-  const signed: unknown = JSON.parse(body);
-  return (
-    typeof signed === "object" && signed !== null && Object.keys(signed).every((owner) => owner === user)
-  );
 };
 
 /** Nothing is written once the device is abandoned. `durable`: where the WASM engine has its data. */

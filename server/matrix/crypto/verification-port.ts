@@ -160,3 +160,11 @@ const recipientsOf = ({ body }: CryptoRequest): string[] => {
     typeof request === "object" && request !== null && "messages" in request ? request.messages : request;
   return typeof messages === "object" && messages !== null ? Object.keys(messages) : [];
 };
+
+/** Whether a request that publishes signatures, JSON, has none but those on keys of `user`. */
+export const signsOnly = (user: string, body: string): boolean => {
+  const signed: unknown = jsonOf(Buffer.from(body));
+  return (
+    typeof signed === "object" && signed !== null && Object.keys(signed).every((owner) => owner === user)
+  );
+};
