@@ -94,7 +94,8 @@ export const BOT_VARIABLES = {
   METRICS_TOKEN_FILE: file({ description: "tokens that may read `/metrics`" }),
   ...MATRIX_VARIABLES,
   MATRIX_RECOVERY_KEY_FILE: file({
-    description: "file with the recovery key of the bot's account, with which it signs its device",
+    description:
+      "file with the recovery key of the bot's account, with which a new device is signed after a lost volume; `bot setup` makes one",
   }),
   ALLOWED_USERS: text({
     required: true,
