@@ -28,6 +28,14 @@ t.equal(
   statusText(byChat(`"stop" in chat room ${ROOM}`), START),
   `web is running: 3 desired, 3 ready, 3 available. Switched by ${ALICE}.`,
 );
+const scheduled = byChat("the sale");
+for (const [decidedBy, says] of [
+  ["Schedule", " Switched by its schedule."],
+  ["Command", ` Switched by ${ALICE}, because the sale.`],
+] as const) {
+  const status = { ...scheduled.status, decidedBy };
+  t.match(statusText({ ...scheduled, status }, START), new RegExp(`\\.${says.replaceAll(".", "\\.")}$`));
+}
 t.equal(statusOfAllText([api, web], START).split("\n").length, 2);
 t.match(
   statusOfAllText(

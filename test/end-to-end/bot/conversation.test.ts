@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests a conversation on a real homeserver, in an encrypted and in a plain room: what the users' clients show, and the state
 // of the cluster.
+import { NotificationCountType } from "matrix-js-sdk";
 import t from "tap";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { setScene } from "./scene.ts";
@@ -122,6 +123,10 @@ t.test("a chat switches a Deployment", async (t) => {
     await alice.seesMember(plain, account.userId);
     const answer = await asks(plain, "stop", "web is off: 0 desired, 0 ready, 0 available.");
     t.notOk(answer.encrypted);
+    const last = await alice.nextMessage({ room: plain, from: account.userId, mention: true });
+    t.equal(last.text, `${alice.userId}: web is off: 0 desired, 0 ready, 0 available.`);
+    // The homeserver's own push rules say so: a notice would be kept from her.
+    await alice.until("her highlight", () => alice.client.getRoom(plain)?.getUnreadNotificationCount(NotificationCountType.Highlight));
   });
 
   await t.test("annotations narrow who may switch a Toggle, and where", async (t) => {
