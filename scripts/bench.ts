@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type BenchToken, startBenchToken } from "./bench/bench-token.ts";
 import { type BotResult, measureBot } from "./bench/bot/bot-figures.ts";
 import { reportBot } from "./bench/bot/report-bot.ts";
@@ -11,20 +12,31 @@ import { measureCard } from "./bench/card/card-figures.ts";
 import { reportCard } from "./bench/card/report-card.ts";
 import { type DiscoveryFigures, measureDiscovery } from "./bench/discovery-figures.ts";
 import { measureEndToEnd } from "./bench/end-to-end.ts";
-import { discoveryGoal, type Figures, type Goal, goalsOf, memoryGoals, setGoals } from "./bench/goals.ts";
+import {
+  discoveryGoal,
+  type Figures,
+  goalsOf,
+  type HookFigures,
+  hookGoals,
+  memoryGoals,
+  setGoals,
+} from "./bench/goals.ts";
 import { measureMemory } from "./bench/memory/memory-figures.ts";
 import { reportMemory } from "./bench/memory/report-memory.ts";
-import { say, sayTable } from "./bench/print-table.ts";
+import { say, sayGoals, sayTable } from "./bench/print-table.ts";
 import { reportSets } from "./bench/set/report-sets.ts";
 import { measureSets } from "./bench/set/set-figures.ts";
 import { measureTokenReads } from "./bench/token-reads.ts";
 import { measureTokenWrites } from "./bench/token-writes.ts";
 import { CONNECTIONS, measureWebhookRate } from "./bench/webhook-rate.ts";
+import { PROFILE_FOLDER } from "./local/profile/profiled.ts";
 import { provide, SMART_CARD, SOFTHSM } from "./system-packages.ts";
 
 const SIZES = [20, 200, 2000];
 /** The keys of every secret. */
 const KEYS = { username: "app", password: "x".repeat(32) };
+/** Has each process write a profile of its time and of its memory beside the figures. */
+const PROFILE = "--profile";
 const RESULTS = new URL("../bench/results/", import.meta.url);
 
 const reportDiscovery = ({ memory, peak, startMs, cpuPercent }: DiscoveryFigures): void => {
@@ -34,11 +46,7 @@ const reportDiscovery = ({ memory, peak, startMs, cpuPercent }: DiscoveryFigures
   ]);
 };
 
-const reportGoals = (goals: readonly Goal[]): void =>
-  sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));
-
-const report = (figures: Figures): void => {
-  const { webhookRate, endToEnd, reads, writes, memory, discovery, sets, card, bot } = figures;
+const reportHooks = ({ webhookRate, endToEnd, reads, writes }: HookFigures): void => {
   const { webhook, bare } = webhookRate;
   sayTable([
     [`syncs, ${CONNECTIONS} connections`, "requests/s", "p50 ms", "p95 ms", "CPU µs each"],
@@ -80,6 +88,10 @@ const report = (figures: Figures): void => {
   say(
     `Of the agent's answers to the syncs ${endToEnd.unchangedPercent} % were 304; it gave ${endToEnd.agentPerSecond} reads/s.\n`,
   );
+};
+
+const report = ({ memory, discovery, sets, card, bot, ...hooks }: Figures): void => {
+  reportHooks(hooks);
   reportMemory(memory);
   reportDiscovery(discovery);
   reportSets(sets);
@@ -88,9 +100,7 @@ const report = (figures: Figures): void => {
   else say(`The bot was not measured: ${bot.why}\n`);
 };
 
-const measureHooks = async (
-  folder: string,
-): Promise<Omit<Figures, "bot" | "card" | "discovery" | "memory" | "sets">> => {
+const measureHooks = async (folder: string): Promise<HookFigures> => {
   const webhookRate = await measureWebhookRate(KEYS);
   const tokens: BenchToken[] = [];
   try {
@@ -119,7 +129,7 @@ const run = async (folder: string): Promise<void> => {
   const figures: Figures = { ...hooks, memory, discovery, sets, card, bot };
   const goals = goalsOf(figures);
   report(figures);
-  reportGoals(goals);
+  sayGoals(goals);
   mkdirSync(RESULTS, { recursive: true });
   const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version };
   const written = { machine, ...figures, goals };
@@ -130,21 +140,34 @@ provide(SMART_CARD, say); // without it the card's figures say so
 const [missing] = provide([SOFTHSM], say);
 if (missing !== undefined) throw new Error(`${missing.name} is missing: apt-get install ${missing.debian}`);
 const folder = mkdtempSync(join(tmpdir(), "keyswitch-bench-"));
+const words = process.argv.slice(2).filter((word) => word !== PROFILE);
+if (process.argv.includes(PROFILE)) {
+  const profiles = fileURLToPath(new URL("profiles/", RESULTS));
+  rmSync(profiles, { recursive: true, force: true });
+  mkdirSync(profiles, { recursive: true });
+  process.env[PROFILE_FOLDER] = profiles;
+  say(`Profiles go to ${profiles}; figures of processes that are profiled are not those of others.\n`);
+}
 try {
   // `npm run bench -- card` measures the card alone, and so on.
-  if (process.argv[2] === "card") reportCard(await measureCard(folder));
-  else if (process.argv[2] === "discovery") {
+  const [part] = words;
+  if (part === "card") reportCard(await measureCard(folder));
+  else if (part === "discovery") {
     const figures = await measureDiscovery(folder);
     reportDiscovery(figures);
-    reportGoals([discoveryGoal(figures)]);
-  } else if (process.argv[2] === "memory") {
+    sayGoals([discoveryGoal(figures)]);
+  } else if (part === "memory") {
     const figures = await measureMemory(folder, KEYS);
     reportMemory(figures);
-    reportGoals(memoryGoals(figures));
-  } else if (process.argv[2] === "sets") {
+    sayGoals(memoryGoals(figures));
+  } else if (part === "sets") {
     const figures = await measureSets(folder);
     reportSets(figures);
-    reportGoals(setGoals(figures));
+    sayGoals(setGoals(figures));
+  } else if (part === "hooks") {
+    const figures = await measureHooks(folder);
+    reportHooks(figures);
+    sayGoals(hookGoals(figures));
   } else await run(folder);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -29,13 +29,13 @@ export interface Goal {
   readonly met: boolean;
 }
 
-const atLeast = (goal: string, value: number, limit: number, unit: string): Goal => ({
+export const atLeast = (goal: string, value: number, limit: number, unit: string): Goal => ({
   goal: `${goal}: at least ${limit}${unit}`,
   figure: `${rounded(value)}${unit}`,
   met: value >= limit,
 });
 
-const atMost = (goal: string, value: number, limit: number, unit: string): Goal => ({
+export const atMost = (goal: string, value: number, limit: number, unit: string): Goal => ({
   goal: `${goal}: at most ${limit}${unit}`,
   figure: `${rounded(value)}${unit}`,
   met: value <= limit,
@@ -90,16 +90,16 @@ export const setGoals = ({ mirroring, reads, writes }: SetFigures): Goal[] => [
   atMost("the same after it fell silent", writes.silentSeconds, 45, " s"),
 ];
 
-/** The goals, in the order in which they are printed. */
-export const goalsOf = (figures: Figures): Goal[] => {
-  const { webhookRate, endToEnd, reads, writes, memory, discovery, sets, card, bot } = figures;
+/** Of the webhook and of agents on SoftHSM2. */
+export type HookFigures = Pick<Figures, "webhookRate" | "endToEnd" | "reads" | "writes">;
+
+const readGoals = (reads: readonly TokenReads[]): Goal[] => {
   const at = (secrets: number): TokenReads => {
     const found = reads.find((one) => one.secrets === secrets);
     if (found === undefined) throw new Error(`no token of ${secrets} secrets was measured`);
     return found;
   };
   return [
-    atLeast("webhook syncs beside a bare fastify route", webhookRate.percent, 60, " %"),
     atMost("read p50 at 2,000 secrets, times that at 20", at(2000).agent.p50 / at(20).agent.p50, 1.5, ""),
     atLeast(
       "read p50 at 200 secrets, times faster than a scan",
@@ -107,9 +107,34 @@ export const goalsOf = (figures: Figures): Goal[] => {
       10,
       "",
     ),
-    ...Object.entries(endToEnd.memory).map(([process, { now }]) =>
-      atMost(`resident memory of the ${process}`, now, 120, " MiB"),
-    ),
+  ];
+};
+
+/** Without those of memory and writes. */
+const syncGoals = ({ webhookRate, reads }: HookFigures): Goal[] => [
+  atLeast("webhook syncs beside a bare fastify route", webhookRate.percent, 60, " %"),
+  atMost("its processor time for one, beyond that of the route", webhookRate.beyondMicroseconds, 60, " µs"),
+  ...readGoals(reads),
+];
+
+const roleMemoryGoals = ({ endToEnd }: HookFigures): Goal[] =>
+  Object.entries(endToEnd.memory).map(([process, { now }]) =>
+    atMost(`resident memory of the ${process}`, now, 120, " MiB"),
+  );
+
+/** The goals of these alone. */
+export const hookGoals = (figures: HookFigures): Goal[] => [
+  ...syncGoals(figures),
+  ...roleMemoryGoals(figures),
+  ...writeGoals(figures.writes),
+];
+
+/** The goals, in the order in which they are printed. */
+export const goalsOf = (figures: Figures): Goal[] => {
+  const { writes, memory, discovery, sets, card, bot } = figures;
+  return [
+    ...syncGoals(figures),
+    ...roleMemoryGoals(figures),
     ...memoryGoals(memory),
     discoveryGoal(discovery),
     ...writeGoals(writes),

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { profiled, writeProfiles } from "../local/profile/profiled.ts";
 
 export interface MeasuringProcess<Reply extends TSchema> {
   readonly pid: number;
@@ -23,7 +24,7 @@ export const startMeasuringProcess = <Reply extends TSchema>(
   env: Readonly<Record<string, string>> = {},
 ): MeasuringProcess<Reply> => {
   const child = fork(fileURLToPath(new URL(entry, import.meta.url)), [], {
-    env: { PATH: process.env.PATH, ...env },
+    env: profiled({ PATH: process.env.PATH, ...env }),
   });
   const ended = once(child, "exit");
   return {
@@ -39,6 +40,7 @@ export const startMeasuringProcess = <Reply extends TSchema>(
       return message;
     },
     async stop() {
+      if (child.exitCode === null && child.signalCode === null) await writeProfiles([child.pid ?? 0]);
       child.kill("SIGTERM");
       await ended;
     },

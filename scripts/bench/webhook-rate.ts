@@ -26,6 +26,8 @@ export interface WebhookRate {
   readonly bare: Rate;
   /** The median of the rounds' ratios. */
   readonly percent: number;
+  /** The median of the rounds' differences: the processor time of a sync, without that of the bare route. */
+  readonly beyondMicroseconds: number;
   readonly rounds: readonly { webhook: number; bare: number }[];
 }
 
@@ -74,6 +76,7 @@ export const measureWebhookRate = async (keys: Readonly<Record<string, string>>)
       webhook: rateOf(rounds.map((round) => round.webhook)),
       bare: rateOf(rounds.map((round) => round.bare)),
       percent: rounded(median(rounds.map((round) => (100 * round.webhook.perSecond) / round.bare.perSecond))),
+      beyondMicroseconds: rounded(median(rounds.map((round) => round.webhook.cpu - round.bare.cpu)) * 1e6),
       rounds: rounds.map((round) => ({ webhook: round.webhook.perSecond, bare: round.bare.perSecond })),
     };
   } finally {

@@ -10,6 +10,7 @@ import { type Dispatcher, request } from "undici";
 import { freePort } from "./free-port.ts";
 import { imageEnv } from "./image-env.ts";
 import { inheritedEnv } from "./inherited-env.ts";
+import { profiled, writeProfiles } from "./profile/profiled.ts";
 
 export interface ServerProcess {
   readonly port: number;
@@ -81,7 +82,7 @@ export const startServerProcess = async (
   const url = `${dispatcher === undefined ? "http" : "https"}://${host}:${port}`;
   const begin = performance.now();
   const child = spawn(process.execPath, [entry, role], {
-    env: { ...inheritedEnv(), ...imageEnv(), LISTEN_PORT: String(port), ...env },
+    env: profiled({ ...inheritedEnv(), ...imageEnv(), LISTEN_PORT: String(port), ...env }),
     stdio: "inherit",
   });
   const pid = child.pid ?? 0;
@@ -101,7 +102,10 @@ export const startServerProcess = async (
     memory: () => ({ own: memoryOf(pid), children: childrenOf(pid).map(memoryOf) }),
     signal: (name) => void child.kill(name),
     stop: async (signal = "SIGTERM") => {
-      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      if (child.exitCode === null && child.signalCode === null) {
+        if (signal === "SIGTERM") await writeProfiles([pid, ...childrenOf(pid)]);
+        child.kill(signal);
+      }
       await ended;
     },
   };
