@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures syncs through the webhook and an agent whose token has not changed, and the processes' memory under load.
-import { request } from "undici";
 import { type Memory, type ServerProcess, startServerProcess } from "../local/server-process.ts";
+import { answeredReads } from "./answered-reads.ts";
 import { type BenchToken, pathOf } from "./bench-token.ts";
 import { LoadReply, type LoadRequest } from "./load.ts";
 import { startMeasuringProcess } from "./measuring-process.ts";
@@ -24,21 +24,6 @@ export interface EndToEnd {
   readonly memory: Readonly<Record<"webhook" | "agent" | "agent's PKCS#11 child", Memory>>;
   readonly startMs: Readonly<Record<"webhook" | "agent", number>>;
 }
-
-/** How many reads the agent has answered so far, by status, from its metrics. */
-const answeredReads = async (agent: ServerProcess): Promise<{ all: number; unchanged: number }> => {
-  const text = await (await request(`${agent.url}/metrics`)).body.text();
-  let all = 0;
-  let unchanged = 0;
-  for (const line of text.split("\n")) {
-    const found = /^keyswitch_http_requests_total\{route="\/v1\/secrets\/\*",status="(\d+)"\} (\d+)/.exec(
-      line,
-    );
-    all += Number(found?.[2] ?? 0);
-    if (found?.[1] === "304") unchanged += Number(found[2]);
-  }
-  return { all, unchanged };
-};
 
 const watchMemory = (webhook: ServerProcess, agent: ServerProcess) => {
   const most = { webhook: 0, agent: 0, child: 0 };

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Soaks a webhook in a steady rate of syncs while its agent is killed every minute, checks every answer, and watches the memory.
+import { setTimeout as sleep } from "node:timers/promises";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { Pool } from "undici";
+import { toBase64Map } from "../../../hooks/formats.ts";
+import { freePort } from "../../local/free-port.ts";
+import { type ServerProcess, startServerProcess } from "../../local/server-process.ts";
+import { atMost, type Goal } from "../goals.ts";
+import { say, sayTable } from "../print-table.ts";
+import { foundReading, settledSyncs } from "../sync-bodies.ts";
+import { makeScaleToken, type ScaleToken } from "./scale-token.ts";
+
+const OBJECTS = 500;
+const PER_SECOND = 200;
+const TICK_MS = 50;
+const MINUTE_MS = 60_000;
+/** How long the agent stays away. */
+const AWAY_MS = 3000;
+
+export interface SoakFigures {
+  readonly minutes: number;
+  readonly syncs: number;
+  readonly wrong: number;
+  /** Answers that said that the agent can't be read, and left everything as it was. */
+  readonly unavailable: number;
+  readonly kills: number;
+  /** MiB of the webhook, at the end of each minute. */
+  readonly memory: readonly number[];
+}
+
+const Answer = Type.Object({
+  status: Type.Object({
+    conditions: Type.Array(Type.Object({ type: Type.String(), reason: Type.String() })),
+  }),
+  children: Type.Tuple([Type.Object({ data: Type.Record(Type.String(), Type.String()) })]),
+});
+
+/** What an answer to a settled HSMSecret says; `wrong` where it is not 200, has not the Secret as it is, or says anything else. */
+const verdictOf = (status: number, text: string, data: string): "synced" | "unavailable" | "wrong" => {
+  const body: unknown = status === 200 ? JSON.parse(text) : undefined;
+  if (!Value.Check(Answer, body) || JSON.stringify(body.children[0].data) !== data) return "wrong";
+  const reason = body.status.conditions.find(({ type }) => type === "Ready")?.reason;
+  if (reason === "Synced") return "synced";
+  return reason === "HSMUnavailable" ? "unavailable" : "wrong";
+};
+
+type Tally = { syncs: number; wrong: number; unavailable: number };
+
+/** Sends syncs at the rate until `until`, whether those before are answered or not. */
+const sendSteadily = async (
+  webhook: ServerProcess,
+  bodies: readonly string[],
+  data: string,
+  tally: Tally,
+  until: number,
+): Promise<void> => {
+  const pool = new Pool(webhook.url, { connections: 32 });
+  const send = async (body: string): Promise<void> => {
+    const answer = await pool.request({
+      method: "POST",
+      path: "/hooks/hsmsecret/sync",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    const verdict = verdictOf(answer.statusCode, await answer.body.text(), data);
+    tally.syncs += 1;
+    if (verdict !== "synced") tally[verdict] += 1;
+  };
+  const underWay = new Set<Promise<void>>();
+  const begin = performance.now();
+  let sent = 0;
+  while (performance.now() < until) {
+    const due = ((performance.now() - begin) * PER_SECOND) / 1000;
+    for (; sent < due; sent += 1) {
+      const one = send(bodies[sent % bodies.length] ?? "").finally(() => underWay.delete(one));
+      underWay.add(one);
+    }
+    await sleep(TICK_MS);
+  }
+  await Promise.all(underWay);
+  await pool.close();
+};
+
+/** Kills the agent in the middle of each minute but the last, and starts the next on its port. */
+const killEachMinute = async (
+  token: ScaleToken,
+  port: number,
+  minutes: number,
+  first: ServerProcess,
+): Promise<{ agent: ServerProcess; kills: number }> => {
+  let agent = first;
+  const begin = performance.now();
+  for (let minute = 0; minute < minutes; minute += 1) {
+    await sleep(Math.max(0, begin + (minute + 0.5) * MINUTE_MS - performance.now()));
+    await agent.stop("SIGKILL");
+    await sleep(AWAY_MS);
+    agent = await token.startAgent(port);
+  }
+  return { agent, kills: minutes };
+};
+
+const watchMemory = async (
+  webhook: ServerProcess,
+  minutes: number,
+  tell: (line: string) => void,
+): Promise<number[]> => {
+  const memory: number[] = [];
+  const begin = performance.now();
+  for (let minute = 1; minute <= minutes; minute += 1) {
+    await sleep(Math.max(0, begin + minute * MINUTE_MS - performance.now()));
+    memory.push(webhook.memory().own.now);
+    tell(`minute ${minute}: ${memory.at(-1)} MiB`);
+  }
+  return memory;
+};
+
+export const measureSoak = async (
+  folder: string,
+  keys: Readonly<Record<string, string>>,
+  minutes: number,
+  tell: (line: string) => void,
+): Promise<SoakFigures> => {
+  if (!Number.isInteger(minutes) || minutes < 1) throw new Error("a soak takes whole minutes, 1 or more");
+  const token = await makeScaleToken(folder, OBJECTS, keys);
+  const port = await freePort();
+  const first = await token.startAgent(port);
+  const webhook = await startServerProcess("webhook", { AGENTS: `bench=${first.url}`, LOG_LEVEL: "error" });
+  const { bodies } = settledSyncs(OBJECTS, foundReading(keys));
+  const data = JSON.stringify(toBase64Map(Object.entries(keys).sort()));
+  const tally: Tally = { syncs: 0, wrong: 0, unavailable: 0 };
+  const until = performance.now() + minutes * MINUTE_MS;
+  try {
+    const [, { agent, kills }, memory] = await Promise.all([
+      sendSteadily(webhook, bodies, data, tally, until),
+      killEachMinute(token, port, minutes, first),
+      watchMemory(webhook, minutes, tell),
+    ]);
+    await agent.stop();
+    return { minutes, ...tally, kills, memory };
+  } finally {
+    await webhook.stop();
+    token.remove();
+  }
+};
+
+/** Prints the figures; answers their goals. */
+export const reportSoak = ({ minutes, syncs, wrong, unavailable, kills, memory }: SoakFigures): Goal[] => {
+  say(`${minutes} minutes: ${syncs} syncs, ${unavailable} of them without an agent, ${kills} kills.`);
+  sayTable([
+    ["webhook", ...memory.map((_, minute) => `minute ${minute + 1}`)],
+    ["MiB", ...memory],
+  ]);
+  const settled = memory.slice(1);
+  const [second = 0] = settled;
+  const drift = settled.map((one) => (100 * Math.abs(one - second)) / second);
+  return [
+    atMost("wrong answers of a soak", wrong, 0, ""),
+    ...(drift.length > 1 ? [atMost("memory off that of minute 2", Math.max(...drift), 10, " %")] : []),
+  ];
+};
