@@ -2,6 +2,7 @@
 // Tests under the local control plane that the pods of a Toggle's Deployment reach the hook, and that what they say reaches the
 // status.
 import t from "tap";
+import { valueAt } from "../../../scripts/control-plane/api/json.ts";
 import { scene, toggle } from "./control-plane-scene.ts";
 import { pod, waiting } from "./pods.ts";
 
@@ -33,7 +34,10 @@ t.test("a pod that can't pull its image is told, once, and no longer than it is 
   const { status: told, ...made } = pod({
     hash,
     state: waiting("ImagePullBackOff"),
-    metadata: { ownerReferences: [{ ...owner, uid: metadata.uid }], creationTimestamp: undefined },
+    metadata: {
+      ownerReferences: [{ ...owner, uid: valueAt(metadata, ["uid"]) }],
+      creationTimestamp: undefined,
+    },
   });
   await apply(made);
   const change = JSON.stringify({ status: told });
