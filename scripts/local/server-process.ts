@@ -103,7 +103,8 @@ export const startServerProcess = async (
     signal: (name) => void child.kill(name),
     stop: async (signal = "SIGTERM") => {
       if (child.exitCode === null && child.signalCode === null) {
-        if (signal === "SIGTERM") await writeProfiles([pid, ...childrenOf(pid)]);
+        // The children first: one that writes longer than its parent waits for it is ended.
+        if (signal === "SIGTERM") await writeProfiles([...childrenOf(pid), pid]);
         child.kill(signal);
       }
       await ended;

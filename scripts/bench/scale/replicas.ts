@@ -6,9 +6,8 @@ import { rounded } from "../quantile.ts";
 import { type Load, loadWith } from "./scale-figures.ts";
 import { makeScaleToken } from "./scale-token.ts";
 
-const OBJECTS = 1000;
-const SECONDS = 3;
-const ROUNDS = 3;
+const OBJECTS = 2000;
+const ROUNDS = 5;
 
 export interface ReplicaFigures {
   /** Syncs a second of one, and of two that share this machine with the agent and the load. */
@@ -44,7 +43,7 @@ export const measureReplicas = async (
   const run = (webhooks: readonly ServerProcess[]) =>
     busiestOf(webhooks, () => {
       const ports = webhooks.map(({ port }) => port);
-      return loadWith(load, { kind: "hsmsecret", keys, objects: OBJECTS, made, ports, seconds: SECONDS });
+      return loadWith(load, { kind: "hsmsecret", keys, objects: OBJECTS, made, ports, seconds: 0 });
     });
   try {
     await run([first, second]);

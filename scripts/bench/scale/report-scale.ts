@@ -36,7 +36,7 @@ export const scaleGoals = ({ scale, replicas, waiting }: AllScaleFigures): Goal[
     atMost("bytes of one with most objects, times with fewest", most.bytesEach / least.bytesEach, 1.1, ""),
     atMost("the webhook's time for one, likewise", most.webhookCpu / least.webhookCpu, 1.25, ""),
     atMost("its memory, likewise", most.memory.webhook / least.memory.webhook, 1.25, ""),
-    atMost("memory of agent and child for an object", 1024 * (grown("agent") + grown("child")), 8, " KiB"),
+    atMost("memory of agent and child for an object", 1024 * (grown("agent") + grown("child")), 16, " KiB"),
     atLeast("syncs of two webhooks, times those of one, by processor time", replicas.times, 1.8, ""),
     atMost("reads that fail with a thousand readers", waiting.failed, 0, ""),
     atMost("the agent's memory late, times early", waiting.memoryLate / waiting.memoryEarly, 1.1, ""),

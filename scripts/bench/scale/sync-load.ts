@@ -8,7 +8,10 @@ import { rounded, Timing, timingOf } from "../quantile.ts";
 import { foundReading, settledSyncs } from "../sync-bodies.ts";
 import { toggleSyncs } from "./toggle-bodies.ts";
 
-/** Each of the first `objects` once (`seconds` 0), or over and over for so long. */
+/**
+ * Each of the first `objects` once (`seconds` 0), in equal parts to the ports, or over and over for so long, to whichever answers
+ * soonest.
+ */
 export const SyncLoad = Type.Object({
   kind: Type.Union([Type.Literal("hsmsecret"), Type.Literal("toggle")]),
   keys: Type.Record(Type.String(), Type.String()),
@@ -50,15 +53,21 @@ process.on("message", async (message: unknown) => {
   const begin = performance.now();
   const deadline = begin + seconds * 1000;
   let sent = 0;
-  const next = () => {
-    const isOver = seconds === 0 ? sent >= objects : sent >= connections && performance.now() >= deadline;
-    const request = isOver ? undefined : requests[sent % objects];
-    sent += 1;
-    return { request, waitMs: 0 };
+  const left = ports.map((_, at) => Math.ceil((objects - at) / ports.length));
+  const isOver = (port: number): boolean => {
+    if (seconds > 0) return sent >= connections && performance.now() >= deadline;
+    left[port] = (left[port] ?? 0) - 1;
+    return (left[port] ?? 0) < 0;
   };
-  const all = Array.from({ length: connections }, (_, at) =>
-    loadConnection(ports[at % ports.length] ?? 0, next, tally),
-  );
+  const nextOf = (port: number) => () => {
+    if (isOver(port)) return { request: undefined, waitMs: 0 };
+    sent += 1;
+    return { request: requests[(sent - 1) % objects], waitMs: 0 };
+  };
+  const all = Array.from({ length: connections }, (_, at) => {
+    const port = at % ports.length;
+    return loadConnection(ports[port] ?? 0, nextOf(port), tally);
+  });
   await Promise.all(all);
   const elapsed = (performance.now() - begin) / 1000;
   const { failed, samples } = tally;

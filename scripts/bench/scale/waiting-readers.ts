@@ -17,7 +17,7 @@ export interface WaitingFigures {
   readonly readers: number;
   readonly perSecond: number;
   readonly failed: number;
-  /** MiB resident, of the agent and of its child together: after a third of the time, and at its end. */
+  /** MiB resident, of the agent and of its child together: at half time, and at the end. */
   readonly memoryEarly: number;
   readonly memoryLate: number;
   /** Milliseconds. */
@@ -60,7 +60,7 @@ export const measureWaiting = async (
     return own.now + children.reduce((sum, { now }) => sum + now, 0);
   };
   try {
-    const early = sleep((SECONDS * 1000) / 3).then(memory);
+    const early = sleep((SECONDS * 1000) / 2).then(memory);
     await Promise.all([probe(), ...Array.from({ length: READERS }, (_, reader) => read(reader))]);
     return {
       readers: READERS,

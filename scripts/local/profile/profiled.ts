@@ -7,9 +7,8 @@ import { eventually } from "../eventually.ts";
 /** The variable that names the folder; the bench itself has it as well. */
 export const PROFILE_FOLDER = "KEYSWITCH_PROFILE_FOLDER";
 
-/** `main-webhook-4711`; the PKCS#11 child has no role. */
-export const profileName = (entry: string, role: string, pid: number): string =>
-  [entry, role, pid].filter((part) => part !== "").join("-");
+/** `webhook-4711` */
+export const profileName = (program: string, pid: number): string => `${program}-${pid}`;
 
 const record = fileURLToPath(new URL("./record.ts", import.meta.url));
 
@@ -21,13 +20,22 @@ export const profiled = (env: Readonly<Record<string, string | undefined>>): Nod
   return { ...env, NODE_OPTIONS: options, [PROFILE_FOLDER]: folder };
 };
 
-/** Has the processes write their profiles, and waits for those. */
+/** Has the processes write their profiles, and waits for those; not for one that has ended. */
 export const writeProfiles = async (pids: readonly number[]): Promise<void> => {
   const folder = process.env[PROFILE_FOLDER];
   if (folder === undefined) return;
   for (const pid of pids) {
-    process.kill(pid, "SIGUSR2");
-    await eventually(`the profile of process ${pid}`, async () => hasProfile(folder, pid));
+    const isDone = async () => hasProfile(folder, pid) || !tell(pid, 0);
+    if (tell(pid, "SIGUSR2")) await eventually(`the profile of process ${pid}`, isDone, { seconds: 60 });
+  }
+};
+
+/** False: there is no such process any more. */
+const tell = (pid: number, signal: "SIGUSR2" | 0): boolean => {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
   }
 };
 

@@ -17,8 +17,10 @@ if (folder !== undefined) {
   await session.post("Profiler.setSamplingInterval", { interval: INTERVAL });
   await session.post("Profiler.start");
   await session.post("HeapProfiler.startSampling");
-  const [, entry = "node", role = ""] = process.argv;
-  const name = profileName(basename(entry).replace(/\.[jt]s$/, ""), role, process.pid);
+  const [, entry = "node", role = "pkcs11-child"] = process.argv;
+  const program = basename(entry).replace(/\.[jt]s$/, "");
+  // Of the product's own entries, which are all called main, the role tells more.
+  const name = profileName(program === "main" ? role : program, process.pid);
   const write = (kind: string, profile: unknown): void => {
     const file = join(folder, `${name}.${kind}`);
     writeFileSync(`${file}.part`, JSON.stringify(profile));
