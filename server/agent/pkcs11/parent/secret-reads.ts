@@ -33,6 +33,9 @@ type CoalescedCall<T> = {
   signal?: AbortSignal | undefined;
 };
 
+/** Given at the end of every call: without a reason of its own an abort makes an exception, stack and all. */
+const ABANDONED = "nobody waits for it";
+
 /** Identical calls in flight as one. The result never takes longer than its caller's deadline, whatever the token does. */
 export const createCoalescedCalls = <T>(clock: Clock) => {
   const underWay = new Map<string, Shared<T>>();
@@ -62,7 +65,7 @@ export const createCoalescedCalls = <T>(clock: Clock) => {
       options.signal?.removeEventListener("abort", giveUp);
       shared.waiting -= 1;
       resolve(answer);
-      if (shared.waiting === 0) shared.abandon.abort();
+      if (shared.waiting === 0) shared.abandon.abort(ABANDONED);
     };
     const giveUp = (): void => leave(options.late());
     const stopTimer = clock.after(options.deadlineMs, giveUp);
