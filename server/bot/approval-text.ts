@@ -41,7 +41,7 @@ const timeText = (command: SwitchCommand): string => {
 };
 
 /** `stop web, api in 2h because of the sale`: all that is approved with it. */
-export const commandText = (command: SwitchCommand): string => {
+const commandText = (command: SwitchCommand): string => {
   const reason = "reason" in command ? command.reason : undefined;
   const why = reason === undefined ? "" : ` because ${shorten(reason, MAX_REASON_SHOWN)}`;
   return `${command.verb} ${namesIn(command).join(", ")}${timeText(command)}${why}`;

@@ -111,7 +111,7 @@ export class Approvals {
     if (line === undefined) return undefined;
     const { journal, clock } = this.#options;
     const { id, room, sender, authorship } = message;
-    // It came before, and its question may be gone.
+    // It came before, and was judged then.
     if (journal.get(id) !== undefined) return "taken";
     const waiting = this.#waiting(room);
     const one = waiting.find((each) => isMeant(each, line, message));

@@ -85,6 +85,15 @@ t.test("an approval that is delivered again when all is done is answered by noth
   t.same([scene.world.effects.length, scene.world.said.length], [1, before]);
 });
 
+t.test("an approval that was refused is not judged anew when it is delivered again", async (t) => {
+  const scene = setUp({ web: "1" });
+  await scene.say("stop web");
+  const line = scene.message(`approve ${codeOf(scene)}`, BOB, { authorship: "unproven" });
+  await scene.restart(0, (runner) => runner.accept(line, { resumed: true }));
+  await scene.restart(0, (runner) => runner.accept({ ...line, authorship: "proven" }, { resumed: true }));
+  t.same(scene.world.effects, []);
+});
+
 /** A bot that is killed after so many points, and comes back; everything is delivered until it has taken it. */
 const killable = (scene: Scene, after: number) => {
   let budget = after;

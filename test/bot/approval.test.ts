@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the rules of approvals: what an annotation needs, what a line says, and what becomes of a reason.
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import t from "tap";
 import { APPROVALS_ANNOTATION, approvalsNeeded, approvedReason } from "../../server/bot/approval.ts";
-import { approvingLine, CODE_LETTERS } from "../../server/bot/approval-text.ts";
+import { approvingLine, CODE_LETTERS, questionText } from "../../server/bot/approval-text.ts";
 import { commandOf } from "../../server/bot/command.ts";
 import { durationOf, durationText } from "../../server/bot/duration.ts";
 import { toggleNamed } from "./toggle-named.ts";
@@ -69,4 +70,12 @@ t.test("a duration is written as it is read", async (t) => {
       return read.state === "seconds" && read.seconds === minutes * 60;
     }),
   );
+});
+
+t.test("the question is the one in docs/chat.md", async (t) => {
+  const view = { sender: "@alice:example.org", encrypted: true, code: "7kq3f", need: 2, has: 1 };
+  const command = { verb: "stop", toggle: "web", reason: "of the sale" } as const;
+  const text = questionText({ ...view, command, users: ["@bob:example.org"], leftMs: 600_000 });
+  const document = readFileSync(new URL("../../docs/chat.md", import.meta.url), "utf8");
+  t.match(document, text.replace(/^/gm, "    "));
 });
