@@ -92,7 +92,7 @@ export class Approvals {
     if (step.state !== "accepted" || step.approved === undefined || !isSwitch(step.command)) return;
     const { question, by, edits } = step.approved;
     const text = approvedText(step.command, by);
-    this.#options.questions.edit(id, { room, question }, edits, () => text);
+    this.#options.questions.edit(id, { room, question }, edits, text);
   }
 
   /** Whether a line that addresses nobody is about an approval that waits in its room. */
@@ -156,7 +156,7 @@ export class Approvals {
       if (id !== event) continue;
       journal.step(id, { state: "done", edits: 0 });
       const text = takenBackText(command);
-      questions.edit(id, { room, question: asking.answer }, approval.edits + 1, () => text);
+      questions.edit(id, { room, question: asking.answer }, approval.edits + 1, text);
     }
   }
 
@@ -215,19 +215,24 @@ export class Approvals {
     journal.step(id, step);
     logger.info({ verb: command.verb, room, sender, approvedBy: by }, "a command was approved");
     const text = approvedText(command, by);
-    questions.edit(id, { room, question: asking.answer }, approval.edits, () => text);
+    questions.edit(id, { room, question: asking.answer }, approval.edits, text);
     this.#run({ id, entry: { ...entry, sentAt: now, step } });
   }
 
-  /** Shows in the question who has approved. */
-  #show({ id, entry, asking, approval, command }: Waiting): void {
-    const { clock, questions } = this.#options;
-    const { room, sender, encrypted = false } = entry;
+  /** Shows in the question who has approved, where that is not over when it is sent. */
+  #show({ id, entry: { room }, asking, approval: { edits } }: Waiting): void {
+    const { questions } = this.#options;
+    questions.edit(id, { room, question: asking.answer }, edits, () => {
+      const now = this.#waiting(room).find((one) => one.id === id && one.approval.edits === edits);
+      return now && this.#textOf(now);
+    });
+  }
+
+  #textOf({ entry, asking, approval, command }: Waiting): string {
+    const { sender, encrypted = false } = entry;
     const count = countApprovals(this.#options, entry, command, approval);
-    const view = { command, sender, encrypted, code: approval.code, ...count };
-    questions.edit(id, { room, question: asking.answer }, approval.edits, () =>
-      questionText({ ...view, leftMs: asking.endsAt - clock.now() }),
-    );
+    const leftMs = asking.endsAt - this.#options.clock.now();
+    return questionText({ command, sender, encrypted, code: approval.code, ...count, leftMs });
   }
 
   /** Tells a user, once, that a reaction does not count, and what does. */

@@ -24,9 +24,12 @@ export type Questions = {
   ): Promise<void>;
   /** Goes on waiting for the answer to a question that was asked. */
   wait(id: string, entry: Entry, asking: Asking): void;
-  /** Changes the question for the `edits`th time; the same edit may be repeated. `text` is asked for when it is sent. */
-  edit(id: string, question: Question, edits: number, text: () => string): void;
+  /** Changes the question for the `edits`th time; the same edit may be repeated. */
+  edit(id: string, question: Question, edits: number, text: QuestionEdit): void;
 };
+
+/** A last word, or what is asked for when it is sent; undefined where it is over by then. */
+type QuestionEdit = string | (() => string | undefined);
 
 /** Where the question stands, and what its event is. */
 type Question = { readonly room: string; readonly question: string };
@@ -51,11 +54,12 @@ export const createQuestions = (
     id: string,
     { room, question }: Question,
     edits: number,
-    text: () => string,
+    text: QuestionEdit,
   ): Promise<void> => {
     const transaction = transactionOf(id, `ask-edit-${edits}`);
+    const edit = typeof text === "string" ? text : { text, isLast: () => false };
     await sending.attempt({ part: "edit", room, forMs: EDIT_FOR_MS }, () =>
-      chat.edit({ room, id: question }, text(), transaction),
+      chat.edit({ room, id: question }, edit, transaction),
     );
   };
 
@@ -64,7 +68,7 @@ export const createQuestions = (
     if (asking?.state !== "asking") return;
     const text = lastWord(asking, entry);
     const { answer: question, approval } = asking;
-    await change(id, { room: entry.room, question }, (approval?.edits ?? 0) + 1, () => text);
+    await change(id, { room: entry.room, question }, (approval?.edits ?? 0) + 1, text);
     // What was not said is said after a restart; nothing answers the question any more.
     if (!sending.stopped) journal.step(id, { state: "done", edits: 0 });
   };

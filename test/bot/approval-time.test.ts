@@ -94,6 +94,17 @@ t.test("an approval that was refused is not judged anew when it is delivered aga
   t.same(scene.world.effects, []);
 });
 
+t.test("what could not be shown in time is not shown late", async (t) => {
+  const scene = setUp({ web: "3" });
+  await scene.say("stop web");
+  scene.world.mood.chat = "away";
+  for (const user of [BOB, CAROL]) await scene.say(`approve ${codeOf(scene)}`, user);
+  scene.world.mood.chat = "up";
+  await scene.world.pass(60_000);
+  t.match(scene.questions()[0]?.edits, [/\n2 of 3: @bob:example\.org, @carol:example\.org$/]);
+  t.equal(scene.questions()[0]?.edits.length, 1);
+});
+
 /** A bot that is killed after so many points, and comes back; everything is delivered until it has taken it. */
 const killable = (scene: Scene, after: number) => {
   let budget = after;
