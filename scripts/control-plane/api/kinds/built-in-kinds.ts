@@ -9,7 +9,13 @@ import { kindOf } from "./kind.ts";
 import { namespaces } from "./namespaces.ts";
 import { configMapBehaviour, secretBehaviour } from "./secrets.ts";
 import { serviceBehaviour } from "./services.ts";
-import { daemonSetBehaviour, deploymentBehaviour, podBehaviour, replicaSetBehaviour } from "./workloads.ts";
+import {
+  daemonSetBehaviour,
+  deploymentBehaviour,
+  podBehaviour,
+  replicaSetBehaviour,
+  statefulSetBehaviour,
+} from "./workloads.ts";
 
 type Options = Partial<ResourceKind> & { struct?: string };
 
@@ -62,6 +68,11 @@ export const builtInKinds = (): ResourceKind[] => [
       { ...workload, shortNames: ["deploy"], scale, behaviour: deploymentBehaviour },
     ],
     ["ReplicaSet", "replicasets", { ...workload, shortNames: ["rs"], scale, behaviour: replicaSetBehaviour }],
+    [
+      "StatefulSet",
+      "statefulsets",
+      { ...workload, shortNames: ["sts"], scale, behaviour: statefulSetBehaviour },
+    ],
     ["DaemonSet", "daemonsets", { ...workload, shortNames: ["ds"], behaviour: daemonSetBehaviour }],
   ]),
   ...kinds("rbac.authorization.k8s.io", "v1", [

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Deployments, ReplicaSets and DaemonSets: defaults that depend on other fields, and validation.
+// Deployments, ReplicaSets, StatefulSets and DaemonSets: defaults that depend on other fields, and validation.
 import type { Cause } from "../api-status.ts";
 import {
   equal,
@@ -149,6 +149,20 @@ export const deploymentBehaviour: KindBehaviour = {
 export const replicaSetBehaviour: KindBehaviour = {
   setDefaults: setTemplateDefaults,
   validate: templateFaults,
+};
+
+export const statefulSetBehaviour: KindBehaviour = {
+  setDefaults: (object) => {
+    setTemplateDefaults(object);
+    const strategy = valueAt(object, ["spec", "updateStrategy"]);
+    if (isObject(strategy) && strategy.type === "RollingUpdate") {
+      strategy.rollingUpdate = { partition: 0, ...objectOrEmpty(strategy.rollingUpdate) };
+    }
+  },
+  validate: (object, old) => [
+    ...templateFaults(object, old),
+    ...negativeFault("spec.replicas", valueAt(object, ["spec", "replicas"])),
+  ],
 };
 
 export const daemonSetBehaviour: KindBehaviour = {

@@ -149,6 +149,15 @@ const columns: { [kind: string]: Column[] } = {
     age,
     ...podColumns,
   ],
+  StatefulSet: [
+    column(
+      "Ready",
+      (object) =>
+        `${count("status", "readyReplicas")(object, new Date(0))}/${numberOf(valueAt(object, ["spec", "replicas"])) ?? 0}`,
+    ),
+    age,
+    ...podColumns,
+  ],
   ReplicaSet: [
     column("Desired", count("spec", "replicas"), integer),
     column("Current", count("status", "replicas"), integer),

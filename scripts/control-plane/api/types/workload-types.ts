@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The structs of workloads: Deployment, ReplicaSet, DaemonSet, Pod.
+// The structs of workloads: Deployment, ReplicaSet, StatefulSet, DaemonSet, Pod.
 import type { Structs } from "./struct-schema.ts";
 
 const condition = {
@@ -30,7 +30,9 @@ export const workloadTypes: Structs = {
     },
   },
   DeploymentStrategy: { fields: { type: 'string = "RollingUpdate"', rollingUpdate: "&RollingUpdate" } },
-  RollingUpdate: { fields: { maxUnavailable: "intOrString", maxSurge: "intOrString" } },
+  RollingUpdate: {
+    fields: { maxUnavailable: "intOrString", maxSurge: "intOrString", partition: "int" },
+  },
   DeploymentStatus: {
     fields: {
       observedGeneration: "int",
@@ -62,6 +64,41 @@ export const workloadTypes: Structs = {
       availableReplicas: "int",
       terminatingReplicas: "int",
       observedGeneration: "int",
+      conditions: "DeploymentCondition[type]",
+    },
+  },
+  StatefulSet: {
+    fields: {
+      spec: "StatefulSetSpec",
+      status: 'StatefulSetStatus = {"replicas":0,"availableReplicas":0}',
+    },
+  },
+  StatefulSetSpec: {
+    fields: {
+      replicas: "int = 1",
+      selector: "&LabelSelector!",
+      template: "PodTemplateSpec!",
+      volumeClaimTemplates: "any",
+      serviceName: "string",
+      podManagementPolicy: 'string = "OrderedReady"',
+      updateStrategy: "DeploymentStrategy = {}",
+      revisionHistoryLimit: "int = 10",
+      minReadySeconds: "int",
+      persistentVolumeClaimRetentionPolicy: 'any = {"whenDeleted":"Retain","whenScaled":"Retain"}',
+      ordinals: "any",
+    },
+  },
+  StatefulSetStatus: {
+    fields: {
+      observedGeneration: "int",
+      replicas: "int!",
+      readyReplicas: "int",
+      currentReplicas: "int",
+      updatedReplicas: "int",
+      availableReplicas: "int = 0",
+      currentRevision: "string",
+      updateRevision: "string",
+      collisionCount: "int",
       conditions: "DeploymentCondition[type]",
     },
   },
