@@ -179,7 +179,8 @@ export const CRDS: Readonly<Record<string, Record<string, unknown>>> = {
     plural: "toggles",
     singular: "toggle",
     shortNames: ["tgl"],
-    description: "A switch for one Deployment: off is 0 replicas, on is the count that it had.",
+    description:
+      "A switch for one Deployment or StatefulSet: off is 0 replicas, on is the count that it had.",
     spec: ToggleSpec,
     status: ToggleStatus,
     rules: [

@@ -7,6 +7,7 @@ import { type ResolvedSpec, resolveSpec } from "./resolved-spec.ts";
 import type { Toggle, ToggleStatus, ToggleSyncRequest } from "./schema.ts";
 import { previousStatus } from "./status.ts";
 import { decideSwitch } from "./switch.ts";
+import { groupOf, KINDS, kindsOf, targetFault } from "./target.ts";
 
 export interface Assessment {
   readonly parent: Toggle;
@@ -19,6 +20,8 @@ export interface Assessment {
   readonly related: ToggleSyncRequest["related"];
   /** The Toggles that it depends on, and those that depend on it. */
   readonly links: Links;
+  /** Why what it is for can't be told or switched. */
+  readonly targetFault?: string;
 }
 
 /** Reads `request` under `context`; the other steps of a hook call take what it answers. */
@@ -26,6 +29,16 @@ export const assess = (request: ToggleSyncRequest, context: HookContext): Assess
   const { parent } = request;
   const before = previousStatus(parent);
   const spec = resolveSpec(parent, decideSwitch(parent, before, context.now));
-  const links = linksOf(parent, Object.values(request.related["Deployment.apps/v1"] ?? {}));
-  return { parent, context, spec, before, observed: observe(request, spec), related: request.related, links };
+  const workloads = KINDS.flatMap((kind) => Object.values(request.related[groupOf(kind)] ?? {}));
+  const fault = targetFault(parent, kindsOf(request.controller));
+  return {
+    parent,
+    context,
+    spec,
+    before,
+    observed: observe(request, spec),
+    related: request.related,
+    links: linksOf(parent, workloads),
+    ...(fault !== undefined && { targetFault: fault }),
+  };
 };

@@ -15,11 +15,12 @@ import type { Count } from "./replica-count.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import { keptRestart, wantedRestart, withRestart } from "./restart.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
+import type { Kind } from "./target.ts";
 
 /** The child of an answer: only what is ours of the Deployment, so that server-side apply leaves the rest alone. */
 export interface DeploymentChild extends Record<string, unknown> {
   readonly apiVersion: "apps/v1";
-  readonly kind: "Deployment";
+  readonly kind: Kind;
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
@@ -34,6 +35,7 @@ export interface DeploymentChild extends Record<string, unknown> {
 }
 
 interface Parts {
+  readonly kind: Kind;
   readonly name: string;
   readonly annotations: StringMap;
   /** By which other Toggles find it. */
@@ -47,7 +49,7 @@ interface Parts {
 
 const child = (parent: Toggle, spec: ResolvedSpec, parts: Parts): DeploymentChild => ({
   apiVersion: "apps/v1",
-  kind: "Deployment",
+  kind: parts.kind,
   metadata: {
     name: parts.name,
     namespace: parent.metadata.namespace,
@@ -128,6 +130,7 @@ export const relisted = (
   links: StringMap = {},
 ): DeploymentChild =>
   child(parent, spec, {
+    kind: deployment.kind,
     name: deployment.metadata.name,
     annotations: carried(deployment),
     links,
@@ -157,6 +160,7 @@ export const scaledChild = (
   const { annotations } = deployment.metadata;
   const maker = annotations?.[MADE_BY];
   return child(parent, spec, {
+    kind: deployment.kind,
     name: deployment.metadata.name,
     annotations: {
       ...(maker !== undefined && { [MADE_BY]: maker }),
@@ -180,6 +184,7 @@ export const newChild = (
   links: StringMap,
 ): DeploymentChild =>
   child(parent, spec, {
+    kind: "Deployment",
     name: spec.deploymentName,
     links,
     annotations: {

@@ -39,7 +39,7 @@ const APART: ReadonlySet<Phase | undefined> = new Set<Phase>(["Missing", "Confli
 
 /** What the last status says of the same count for the same Deployment by the same spec. */
 const sameBefore = (
-  { parent, before }: Assessment,
+  { parent, before, spec }: Assessment,
   deployment: Deployment,
   desired: number,
 ): ToggleStatus | undefined =>
@@ -47,7 +47,7 @@ const sameBefore = (
   before.waitingFor === undefined &&
   before.observedGeneration === parent.metadata.generation &&
   before.desiredReplicas === desired &&
-  before.deploymentName === deployment.metadata.name &&
+  before.deploymentName === spec.target &&
   !APART.has(before.phase) &&
   (deployment.metadata.generation ?? 0) >= (before.lastScaled?.generation ?? 0)
     ? before
@@ -93,7 +93,7 @@ const adviceOf = (spec: ResolvedSpec, desired: number): string => {
 const contendedText = (spec: ResolvedSpec, by: readonly string[], desired: number): string => {
   const who = by.length === 0 ? "" : ` (field manager ${by.join(", ")})`;
   const to = desired === 1 ? "1 replica" : `${desired} replicas`;
-  return `Something else${who} scales the Deployment ${spec.deploymentName}, which is put back to ${to} again and again. ${adviceOf(spec, desired)}`;
+  return `Something else${who} scales the ${spec.workload}, which is put back to ${to} again and again. ${adviceOf(spec, desired)}`;
 };
 
 /** Looks at the count that `deployment` has beside the one that it shall have. */

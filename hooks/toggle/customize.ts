@@ -2,24 +2,31 @@
 // Implements the customize hook: requests the Deployment of the Toggle's name, whoever owns it, so that sync can refuse a
 // foreign one, those of the Toggles that it depends on or that depend on it, and the pods that tell why it is not ready.
 import { metadataFault } from "../formats.ts";
+import type { AnyObject } from "../kubernetes.ts";
 import type { CustomizeResponse } from "../metacontroller.ts";
 import { dependencyRules } from "./dependency-labels.ts";
 import type { Toggle } from "./schema.ts";
+import { type Kind, kindsOf, RESOURCES, targetOf } from "./target.ts";
 
 type Rules = CustomizeResponse["relatedResources"];
 
 /**
- * The one Deployment that the Toggle names. While the Toggle is being deleted, all of its namespace: Metacontroller then hides an
- * owned Deployment whose labels were changed, and the garbage collector would delete it.
+ * The one Deployment or StatefulSet that the Toggle names. While the Toggle is being deleted, all of its namespace:
+ * Metacontroller then hides an owned Deployment whose labels were changed, and the garbage collector would delete it.
  */
-const deploymentRules = ({ metadata, spec }: Toggle): Rules => [
-  {
-    apiVersion: "apps/v1",
-    resource: "deployments",
-    namespace: metadata.namespace,
-    ...(metadata.deletionTimestamp === undefined && { names: [spec.deploymentName ?? metadata.name] }),
-  },
-];
+const namedRules = (parent: Toggle, kinds: readonly Kind[]): Rules => {
+  const { kind, name } = targetOf(parent);
+  const { namespace, deletionTimestamp } = parent.metadata;
+  const isLeaving = deletionTimestamp !== undefined;
+  return kinds
+    .filter((one) => isLeaving || one === kind)
+    .map((one) => ({
+      apiVersion: "apps/v1",
+      resource: RESOURCES[one],
+      namespace,
+      ...(!isLeaving && { names: [name] }),
+    }));
+};
 
 /**
  * The pods with the labels of the selector. The Deployment's own selector is not known here, and the answer is kept as long as the
@@ -34,7 +41,10 @@ const podRules = ({ metadata, spec }: Toggle): Rules => {
     : [];
 };
 
-/** The related objects of `parent`. */
-export const customize = (parent: Toggle): CustomizeResponse => ({
-  relatedResources: [...deploymentRules(parent), ...dependencyRules(parent), ...podRules(parent)],
-});
+/** The related objects of `parent`, for the CompositeController `controller`. */
+export const customize = (parent: Toggle, controller: AnyObject): CustomizeResponse => {
+  const kinds = kindsOf(controller);
+  return {
+    relatedResources: [...namedRules(parent, kinds), ...dependencyRules(parent, kinds), ...podRules(parent)],
+  };
+};

@@ -58,7 +58,7 @@ const forbidden = (assessment: Assessment, deployment: Deployment | undefined): 
     child: relisted(parent, spec, deployment, links.labels),
     finding: {
       phase: "Blocked",
-      message: `The Deployment ${spec.deploymentName} stays as it is: it was made of spec.template, and ${NOT_ALLOWED}. Take spec.template out, and it is switched again.`,
+      message: `The ${spec.workload} stays as it is: it was made of spec.template, and ${NOT_ALLOWED}. Take spec.template out, and it is switched again.`,
       stuck: true,
       desired: countOf(assessment, deployment).desired,
       deployment,
@@ -67,29 +67,33 @@ const forbidden = (assessment: Assessment, deployment: Deployment | undefined): 
   };
 };
 
+/** The field that names what is switched. */
+const nameField = ({ parent }: Assessment): string =>
+  parent.spec.targetRef === undefined ? "spec.deploymentName" : "spec.targetRef.name";
+
 const conflict = (assessment: Assessment, named: Extract<Named, { kind: "foreign" }>): Decision => {
   const { spec } = assessment;
-  const name = spec.deploymentName;
+  const [name, field] = [spec.workload, nameField(assessment)];
   return refused(
     assessment,
     "Conflict",
     named.owner === undefined
-      ? `The Deployment ${name} exists without the labels of spec.selector (${selectorText(spec)}). Correct the selector or the labels, or choose another spec.deploymentName.`
-      : `The Deployment ${name} belongs to ${named.owner}. Delete that, or choose another spec.deploymentName.`,
+      ? `The ${name} exists without the labels of spec.selector (${selectorText(spec)}). Correct the selector or the labels, or choose another ${field}.`
+      : `The ${name} belongs to ${named.owner}. Delete that, or choose another ${field}.`,
   );
 };
 
 const missing = (assessment: Assessment): Decision => {
   const { spec, observed } = assessment;
-  const name = spec.deploymentName;
+  const [name, field] = [spec.workload, nameField(assessment)];
   return refused(
     assessment,
     "Missing",
     spec.templateFault !== undefined
-      ? `There is no Deployment ${name}, and none is made.`
+      ? `There is no ${name}, and none is made.`
       : observed.others.length === 0
-        ? `There is no Deployment ${name}. Make it with the labels ${selectorText(spec)}, or correct spec.deploymentName.`
-        : `There is no Deployment ${name}. Set spec.deploymentName to one that the selector matches.`,
+        ? `There is no ${name}. Make it with the labels ${selectorText(spec)}, or correct ${field}.`
+        : `There is no ${name}. Set ${field} to one that the selector matches.`,
   );
 };
 
@@ -107,7 +111,7 @@ const waiting = (assessment: Assessment, deployment: Deployment, message: string
 
 const remembering = (spec: ResolvedSpec, { remembered }: Count): Pick<Finding, "remembered"> => ({
   remembered: {
-    deploymentName: spec.deploymentName,
+    deploymentName: spec.target,
     ...(remembered !== undefined && { lastReplicas: remembered }),
   },
 });
@@ -181,7 +185,7 @@ const switched = (assessment: Assessment, deployment: Deployment): Decision => {
       ...(waitingFor !== undefined && { waitingFor }),
       ...(spec.template !== undefined &&
         !isMade && {
-          templateUnused: `spec.template is not used: the Deployment ${spec.deploymentName} was there before. ${advice}`,
+          templateUnused: `spec.template is not used: the ${spec.workload} was there before. ${advice}`,
         }),
     },
     ...soonest(after, afterStart),
@@ -202,7 +206,7 @@ const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["temp
       { deployment: undefined, desired },
       {
         phase: spec.on ? "Starting" : "Stopping",
-        message: `The Deployment ${spec.deploymentName} is being made. If that lasts, kubectl describe shows why.`,
+        message: `The ${spec.workload} is being made. If that lasts, kubectl describe shows why.`,
         stuck: false,
       },
     );
@@ -217,7 +221,7 @@ const making = (assessment: Assessment, template: NonNullable<ResolvedSpec["temp
 export const decide = (assessment: Assessment): Decision => {
   const { spec, observed } = assessment;
   const { named } = observed;
-  const fault = spec.scheduleFault ?? cycleFault(assessment);
+  const fault = spec.scheduleFault ?? assessment.targetFault ?? cycleFault(assessment);
   if (fault !== undefined) return faulty(assessment, fault);
   switch (named.kind) {
     case "ours":
@@ -225,12 +229,12 @@ export const decide = (assessment: Assessment): Decision => {
     case "foreign":
       return conflict(assessment, named);
     case "unclaimed":
-      return waiting(assessment, named.deployment, `The Deployment ${spec.deploymentName} is being adopted.`);
+      return waiting(assessment, named.deployment, `The ${spec.workload} is being adopted.`);
     case "leaving":
       return {
         finding: {
           phase: "Missing",
-          message: `The Deployment ${spec.deploymentName} is being deleted.`,
+          message: `The ${spec.workload} is being deleted.`,
           stuck: false,
           ...desiredOfAbsent(assessment),
           deployment: named.deployment,

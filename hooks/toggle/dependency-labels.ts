@@ -4,6 +4,7 @@ import { hash } from "node:crypto";
 import type { StringMap } from "../kubernetes.ts";
 import type { CustomizeResponse } from "../metacontroller.ts";
 import type { Toggle } from "./schema.ts";
+import { type Kind, RESOURCES } from "./target.ts";
 
 type Rule = CustomizeResponse["relatedResources"][number];
 
@@ -37,10 +38,15 @@ export const hasLabels = (labels: StringMap | undefined, wanted: StringMap): boo
  * The rules of customize by which sync sees the Deployments of those that `parent` depends on, and of those that depend on it:
  * a Toggle can't know the latter, so every one asks. No rule asks for a Toggle: each status that is written would wake the other.
  */
-export const dependencyRules = ({ metadata: { name, namespace }, spec }: Toggle): Rule[] =>
-  [dependsOnLabel(name), ...(spec.dependsOn ?? []).map(ownLabel)].map((matchLabels) => ({
-    apiVersion: "apps/v1",
-    resource: "deployments",
-    namespace,
-    labelSelector: { matchLabels },
-  }));
+export const dependencyRules = (
+  { metadata: { name, namespace }, spec }: Toggle,
+  kinds: readonly Kind[],
+): Rule[] =>
+  [dependsOnLabel(name), ...(spec.dependsOn ?? []).map(ownLabel)].flatMap((matchLabels) =>
+    kinds.map((kind) => ({
+      apiVersion: "apps/v1",
+      resource: RESOURCES[kind],
+      namespace,
+      labelSelector: { matchLabels },
+    })),
+  );

@@ -1,27 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines the Deployment as the Toggle hooks read it, and the annotations that they write to it.
+// Defines the Deployment, and the StatefulSet, as the Toggle hooks read it, and the annotations that they write to it.
 import { type Static, Type } from "@sinclair/typebox";
 import { ObjectMeta, StringMap } from "../kubernetes.ts";
 import { ownsField, ownsReference } from "../metadata.ts";
 
 const Count = Type.Optional(Type.Integer());
 
-/** apps/v1 Deployment, as far as hooks read it. An unknown field passes. */
+/**
+ * apps/v1 Deployment or StatefulSet, as far as hooks read it. They read and write both in the same way but for a rollout
+ * (phase.ts), and call both by the name of the first. An unknown field passes.
+ */
 export const Deployment = Type.Object({
   apiVersion: Type.Literal("apps/v1"),
-  kind: Type.Literal("Deployment"),
+  kind: Type.Union([Type.Literal("Deployment"), Type.Literal("StatefulSet")]),
   metadata: ObjectMeta,
   spec: Type.Object({
     replicas: Type.Optional(Type.Integer({ minimum: 0 })),
     paused: Type.Optional(Type.Boolean()),
     selector: Type.Optional(Type.Object({ matchLabels: Type.Optional(StringMap) })),
     template: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+    /** Of a StatefulSet alone. */
+    updateStrategy: Type.Optional(
+      Type.Object({
+        type: Type.Optional(Type.String()),
+        rollingUpdate: Type.Optional(Type.Object({ partition: Count })),
+      }),
+    ),
   }),
   status: Type.Optional(
     Type.Object({
       observedGeneration: Count,
       replicas: Count,
       updatedReplicas: Count,
+      /** Of a StatefulSet alone: the revision of its newest template. */
+      updateRevision: Type.Optional(Type.String()),
       readyReplicas: Count,
       availableReplicas: Count,
       terminatingReplicas: Count,

@@ -7,6 +7,7 @@ import type { Assessment } from "./assessment.ts";
 import { relisted } from "./child.ts";
 import { type Deployment, isMadeBy, namesOf, replicasOf } from "./deployment.ts";
 import { eventsOf } from "./events.ts";
+import { isNamed } from "./observed.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { Toggle } from "./schema.ts";
 import { type Finding, nextStatus } from "./status.ts";
@@ -18,8 +19,9 @@ const orphanCommand = ({ name, namespace }: Toggle["metadata"]): string =>
   `kubectl delete toggle ${name} -n ${namespace} --cascade=orphan`;
 
 const blockedText = (parent: Toggle, spec: ResolvedSpec, kept: readonly Deployment[]): string => {
-  const one = kept.length === 1 ? "the Deployment" : "the Deployments";
-  const onlyNamed = kept.every(({ metadata }) => metadata.name === spec.deploymentName);
+  const kinds = [...new Set(kept.map(({ kind }) => (kept.length === 1 ? kind : `${kind}s`)))];
+  const one = `the ${kinds.join(" and ")}`;
+  const onlyNamed = kept.every((one) => isNamed(one, spec));
   const either = onlyNamed ? "To delete it as well, set spec.deletionPolicy to Delete. " : "";
   return `Deleting this Toggle would delete ${one} ${namesOf(kept)}, which it did not make. ${either}To keep ${kept.length === 1 ? "it" : "them"}: ${orphanCommand(parent.metadata)}`;
 };
@@ -34,13 +36,13 @@ export const finalize = (assessment: Assessment): FinalizeResult => {
   const kept = owned.filter(
     (deployment) =>
       !isMadeBy(deployment, parent.metadata.uid) &&
-      !(spec.deletionPolicy === "Delete" && deployment.metadata.name === spec.deploymentName),
+      !(spec.deletionPolicy === "Delete" && isNamed(deployment, spec)),
   );
   const orphaning = owned.length > 0 && isBeingOrphaned(parent);
   if (!orphaning && kept.length === 0) {
     return { response: { finalized: true, children: [] }, events: [], outcome: "Finalized" };
   }
-  const counted = owned.find(({ metadata }) => metadata.name === spec.deploymentName);
+  const counted = owned.find((one) => isNamed(one, spec));
   const finding: Finding = {
     phase: "Blocked",
     message: orphaning

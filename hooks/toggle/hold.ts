@@ -44,7 +44,7 @@ const startHold = (
     count: countOf({ before, spec: { ...spec, on: false } }, deployment),
     found: {
       phase: "Starting",
-      message: `The Deployment ${spec.deploymentName} stays at 0 until every Toggle runs that it depends on (spec.dependsOn). It waits for ${whom}.`,
+      message: `The ${spec.workload} stays at 0 until every Toggle runs that it depends on (spec.dependsOn). It waits for ${whom}.`,
       stuck: false,
     },
     waitingFor: missing.slice(0, MAX_LISTED).map(({ name }) => name),
@@ -59,7 +59,7 @@ const stopHold = ({ before, spec, links }: Assessment, replicas: number, count: 
         count: { ...count, desired: replicas, stored: before.lastReplicas === count.remembered },
         found: {
           phase: "Stopping",
-          message: `The Deployment ${spec.deploymentName} keeps its pods until every Toggle has stopped that depends on it (spec.dependsOn). It waits for ${listed(links.up)}; switch them off as well, or switch this one on again.`,
+          message: `The ${spec.workload} keeps its pods until every Toggle has stopped that depends on it (spec.dependsOn). It waits for ${listed(links.up)}; switch them off as well, or switch this one on again.`,
           stuck: false,
         },
         waitingFor: links.up.slice(0, MAX_LISTED),

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Classifies the Deployments in a Toggle's request: the named one, and others that it owns.
+// Classifies the Deployments and StatefulSets in a Toggle's request: the named one, and others that it owns.
 import { ownProperty, sortedEntries } from "../formats.ts";
 import { controllerOf, isOwnedBy } from "../metadata.ts";
 import type { Deployment } from "./deployment.ts";
 import type { ResolvedSpec } from "./resolved-spec.ts";
 import type { ToggleSyncRequest } from "./schema.ts";
-
-const DEPLOYMENTS = "Deployment.apps/v1";
+import { groupOf, KINDS } from "./target.ts";
 
 /** What became of the name that the Toggle is for. */
 export type Named =
@@ -44,23 +43,34 @@ const whose = (deployment: Deployment, isChild: boolean, uid: string, spec: Reso
   return { kind: isChild || controller !== undefined ? "ours" : "unclaimed", deployment };
 };
 
+/** Whether `deployment` is the one that `spec` is for. */
+export const isNamed = (
+  deployment: Deployment,
+  spec: Pick<ResolvedSpec, "kind" | "deploymentName">,
+): boolean => deployment.kind === spec.kind && deployment.metadata.name === spec.deploymentName;
+
 /** Reads the children and the related objects of `request`. */
 export const observe = (request: ToggleSyncRequest, spec: ResolvedSpec): Observed => {
   const { namespace, uid } = request.parent.metadata;
   const key = `${namespace}/${spec.deploymentName}`;
-  const children = request.children[DEPLOYMENTS] ?? {};
-  const related = request.related[DEPLOYMENTS];
+  const children = request.children[groupOf(spec.kind)] ?? {};
+  const related = request.related[groupOf(spec.kind)];
   const child = ownProperty(children, key);
   const deployment = child ?? (related && ownProperty(related, key));
   const nobody: Named = { kind: related === undefined ? "unknown" : "absent" };
   const named = deployment === undefined ? nobody : whose(deployment, child !== undefined, uid, spec);
   return {
     named,
-    others: sortedEntries(children)
-      .filter(([name]) => name !== key || named.kind !== "ours")
-      .map(([, other]) => other),
-    hidden: sortedEntries(related ?? {})
-      .filter(([name, other]) => ownProperty(children, name) === undefined && isOwnedBy(other, uid))
-      .map(([, other]) => other),
+    others: KINDS.flatMap((kind) =>
+      sortedEntries(request.children[groupOf(kind)] ?? {})
+        .filter(([name]) => kind !== spec.kind || name !== key || named.kind !== "ours")
+        .map(([, other]) => other),
+    ),
+    hidden: KINDS.flatMap((kind) => {
+      const shown = request.children[groupOf(kind)] ?? {};
+      return sortedEntries(request.related[groupOf(kind)] ?? {})
+        .filter(([name, other]) => ownProperty(shown, name) === undefined && isOwnedBy(other, uid))
+        .map(([, other]) => other);
+    }),
   };
 };

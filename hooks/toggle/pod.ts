@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Defines the Pod as the Toggle hooks read it, and finds those that a Deployment has made of its newest template.
+// Defines the Pod as the Toggle hooks read it, and finds those that a Deployment or StatefulSet has of its newest template.
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { sortedEntries } from "../formats.ts";
@@ -61,18 +61,26 @@ export type Pod = Static<typeof Pod>;
 
 const pod = TypeCompiler.Compile(Pod);
 
-const HASH = "pod-template-hash";
-const hashOf = ({ metadata }: Pod): string => metadata.labels?.[HASH] ?? "";
+/** What tells a pod's template: a ReplicaSet writes the first of these labels to its pods, a StatefulSet the second. */
+const hashOf = ({ metadata }: Pod): string =>
+  metadata.labels?.["pod-template-hash"] ?? metadata.labels?.["controller-revision-hash"] ?? "";
 
-/** Whether a ReplicaSet of `deployment` made `one`, and it is not being deleted. */
+/** Who makes the pods of `deployment` with the template of `one`. */
+const makerOf = (one: Pod, { kind, metadata }: Deployment): { kind: string; name: string } =>
+  kind === "StatefulSet"
+    ? { kind, name: metadata.name }
+    : { kind: "ReplicaSet", name: `${metadata.name}-${hashOf(one)}` };
+
+/** Whether `deployment`, or a ReplicaSet of it, made `one`, and it is not being deleted. */
 const isOf = (one: Pod, deployment: Deployment): boolean => {
   const { metadata } = one;
   const owner = controllerOf(one);
+  const maker = makerOf(one, deployment);
   return (
     metadata.deletionTimestamp === undefined &&
     metadata.namespace === deployment.metadata.namespace &&
-    owner?.kind === "ReplicaSet" &&
-    owner.name === `${deployment.metadata.name}-${hashOf(one)}` &&
+    owner?.kind === maker.kind &&
+    owner.name === maker.name &&
     Object.entries(deployment.spec.selector?.matchLabels ?? {}).every(
       ([key, value]) => metadata.labels?.[key] === value,
     )
@@ -85,6 +93,8 @@ const namedReplicaSet = ({ status }: Deployment): string | undefined =>
 
 /** The hash of the newest template: as the Deployment's controller says, or else that of the pod that was made last. */
 const newestHash = (pods: readonly Pod[], deployment: Deployment): string | undefined => {
+  const { updateRevision } = deployment.status ?? {};
+  if (deployment.kind === "StatefulSet" && updateRevision !== undefined) return updateRevision;
   const prefix = `${deployment.metadata.name}-`;
   const named = namedReplicaSet(deployment);
   if (named?.startsWith(prefix)) return named.slice(prefix.length);

@@ -67,7 +67,7 @@ const progressBefore = (
   { deployment, desired }: Target,
 ): Progress | undefined =>
   before.desiredReplicas === desired &&
-  (before.deploymentName ?? spec.deploymentName) === spec.deploymentName &&
+  (before.deploymentName ?? spec.target) === spec.target &&
   before.progress?.generation === (deployment?.metadata.generation ?? 0)
     ? before.progress
     : undefined;

@@ -17,7 +17,7 @@ type Known = Pick<Assessment, "spec" | "before">;
 
 /** The count that the last status remembers of this Deployment. */
 const knownCount = ({ spec, before }: Known): number | undefined =>
-  (before.deploymentName ?? spec.deploymentName) === spec.deploymentName ? before.lastReplicas : undefined;
+  (before.deploymentName ?? spec.target) === spec.target ? before.lastReplicas : undefined;
 
 const counted = (desired: number, remembered: number | undefined, stored: boolean): Count => ({
   desired,

@@ -4,12 +4,19 @@ import { metadataFault, sorted } from "../formats.ts";
 import type { StringMap } from "../kubernetes.ts";
 import type { PodTemplate, Toggle } from "./schema.ts";
 import type { Switch } from "./switch.ts";
+import { type Kind, targetOf, targetText } from "./target.ts";
 
 /** The spec as the hooks work with it: nothing is left open but what has no default. */
 export interface ResolvedSpec extends Switch {
   /** uid of the Toggle. */
   readonly uid: string;
+  readonly kind: Kind;
+  /** Name of the Deployment, or StatefulSet. */
   readonly deploymentName: string;
+  /** The same for the status, which says of which one it speaks. */
+  readonly target: string;
+  /** The same for messages: its kind and its name. */
+  readonly workload: string;
   readonly matchLabels: StringMap;
   readonly until?: string;
   readonly replicas?: number;
@@ -39,17 +46,24 @@ const templateOf = ({
 };
 
 /** `parent`'s spec with the defaults of the CRD and of its name filled in. */
-export const resolveSpec = ({ metadata, spec }: Toggle, decided: Switch): ResolvedSpec => ({
-  ...decided,
-  uid: metadata.uid,
-  deploymentName: spec.deploymentName ?? metadata.name,
-  matchLabels: sorted(spec.selector.matchLabels),
-  ...(spec.until !== undefined && { until: spec.until }),
-  ...(spec.replicas !== undefined && { replicas: spec.replicas }),
-  replicaPolicy: spec.replicaPolicy ?? "Fixed",
-  deletionPolicy: spec.deletionPolicy ?? "Orphan",
-  ...templateOf(spec),
-});
+export const resolveSpec = (parent: Toggle, decided: Switch): ResolvedSpec => {
+  const { metadata, spec } = parent;
+  const { kind, name } = targetOf(parent);
+  return {
+    ...decided,
+    uid: metadata.uid,
+    kind,
+    deploymentName: name,
+    target: targetText(kind, name),
+    workload: `${kind} ${name}`,
+    matchLabels: sorted(spec.selector.matchLabels),
+    ...(spec.until !== undefined && { until: spec.until }),
+    ...(spec.replicas !== undefined && { replicas: spec.replicas }),
+    replicaPolicy: spec.replicaPolicy ?? "Fixed",
+    deletionPolicy: spec.deletionPolicy ?? "Orphan",
+    ...templateOf(spec),
+  };
+};
 
 /** The selector of `spec` as kubectl takes it. */
 export const selectorText = ({ matchLabels }: ResolvedSpec): string =>

@@ -53,7 +53,7 @@ export const phaseOfRestart = (
 ): PhaseFound | undefined => {
   const wanted = wantedRestart(parent, deployment);
   if (desired === 0 || wanted === undefined || wanted === restartOf(deployment)) return undefined;
-  const message = `The Deployment ${deployment.metadata.name} is being restarted.`;
+  const message = `The ${deployment.kind} ${deployment.metadata.name} is being restarted.`;
   return { phase: "Starting", message, stuck: false };
 };
 

@@ -9,6 +9,7 @@ import { CustomizeRequest, ObjectsByName, Parent, SyncRequest } from "../metacon
 import { TIME_PATTERN } from "../rfc3339.ts";
 import { Deployment } from "./deployment.ts";
 import { DECIDERS, NextChange, ScheduleSpec, Switched } from "./schedule-schema.ts";
+import { TARGET_RULES, TargetRef } from "./target.ts";
 
 /** The rest of a pod template is Kubernetes' own: the API server checks it when the Deployment is made. */
 const ANY_OTHER_FIELD = { "x-kubernetes-preserve-unknown-fields": true } as const;
@@ -76,6 +77,7 @@ export const ToggleSpec = Type.Object(
         description: "Name of the Deployment, in the namespace of the Toggle. Default: the Toggle's name.",
       }),
     ),
+    targetRef: Type.Optional(TargetRef),
     replicas: Type.Optional(
       Type.Integer({
         minimum: 1,
@@ -149,6 +151,7 @@ export const ToggleSpec = Type.Object(
         rule: "!has(self.template) || !has(oldSelf.template) || self.selector.matchLabels == oldSelf.selector.matchLabels",
         message: "selector can't change while template is set: a Deployment can't change its own",
       },
+      ...TARGET_RULES,
     ],
   },
 );
@@ -221,7 +224,12 @@ export const ToggleStatus = Type.Object({
   readyReplicas: count("Replicas that are ready."),
   availableReplicas: count("Replicas that are available."),
   lastReplicas: count("Replicas that the Deployment gets back when it is switched on.", 1),
-  deploymentName: Type.Optional(Type.String({ description: "Deployment that lastReplicas was counted of." })),
+  deploymentName: Type.Optional(
+    Type.String({
+      description:
+        "Deployment that lastReplicas was counted of; of a StatefulSet it is statefulset/ and its name.",
+    }),
+  ),
   lastScaled: Type.Optional(LastScaled),
   decidedBy: Type.Optional(
     enumeration(DECIDERS, {
@@ -257,7 +265,10 @@ export type Toggle = Static<typeof Toggle>;
 /** The body of POST /hooks/toggle/sync and …/finalize. */
 export const ToggleSyncRequest = SyncRequest(
   Toggle,
-  { "Deployment.apps/v1": Type.Optional(ObjectsByName(Deployment)) },
+  {
+    "Deployment.apps/v1": Type.Optional(ObjectsByName(Deployment)),
+    "StatefulSet.apps/v1": Type.Optional(ObjectsByName(Deployment)),
+  },
   // Only told of: each is read by itself, and one that is not as expected says nothing (pod.ts).
   { "Pod.v1": Type.Optional(ObjectsByName(Type.Unknown())) },
 );

@@ -6,6 +6,7 @@ import { relisted } from "./child.ts";
 import { decide } from "./decide.ts";
 import { namesOf } from "./deployment.ts";
 import { eventsOf } from "./events.ts";
+import { isNamed } from "./observed.ts";
 import { type ResolvedSpec, selectorText } from "./resolved-spec.ts";
 import type { Phase } from "./schema.ts";
 import { nextStatus } from "./status.ts";
@@ -20,7 +21,7 @@ const MAX_WAIT_SECONDS = 86_400;
 
 /** What to say of the Deployments that the selector matches beside the named one. */
 const othersText = ({ observed, spec }: Assessment): string | undefined => {
-  const others = observed.others.filter(({ metadata }) => metadata.name !== spec.deploymentName);
+  const others = observed.others.filter((other) => !isNamed(other, spec));
   return others.length === 0
     ? undefined
     : `The selector ${selectorText(spec)} also matches ${namesOf(others)}, which this Toggle holds but does not switch. Narrow spec.selector.`;

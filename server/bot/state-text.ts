@@ -4,6 +4,7 @@ import { conditionOf } from "../../hooks/metadata.ts";
 import { secondsSinceEpoch } from "../../hooks/rfc3339.ts";
 import type { Phase, Toggle, ToggleStatus } from "../../hooks/toggle/schema.ts";
 import { previousStatus } from "../../hooks/toggle/status.ts";
+import { targetOf } from "../../hooks/toggle/target.ts";
 import { oneLine, shorten } from "../display-text.ts";
 import { lastSwitchOf } from "../kubernetes/last-switch.ts";
 
@@ -51,10 +52,13 @@ const WORDS: Readonly<Record<Phase, string>> = {
   Starting: "starting",
   Running: "running",
   Degraded: "degraded",
-  Missing: "without a Deployment",
+  Missing: "without",
   Conflict: "in conflict",
   Blocked: "held up",
 };
+
+const wordsOf = (toggle: Toggle, phase: Phase): string =>
+  phase === "Missing" ? `${WORDS[phase]} a ${targetOf(toggle).kind}` : WORDS[phase];
 
 const isStalled = (status: ToggleStatus): boolean =>
   conditionOf(status.conditions, "Stalled")?.status === "True";
@@ -116,12 +120,15 @@ export const untilText = (toggle: Toggle, now: number): string => {
   return until > now ? ` It goes off ${timeAhead(until, now)}.` : ` Its time was over at ${utc(until)}.`;
 };
 
-const lookText = ({ metadata, spec }: Toggle): string =>
-  `Look with: kubectl describe deployment ${spec.deploymentName ?? metadata.name} -n ${metadata.namespace}`;
+const lookText = (toggle: Toggle): string => {
+  const { kind, name } = targetOf(toggle);
+  return `Look with: kubectl describe ${kind.toLowerCase()} ${name} -n ${toggle.metadata.namespace}`;
+};
 
-/** What the phase asks somebody to do, and why a start takes long. The hooks' messages say it, except for a Deployment that fails. */
+/** Why it waits or takes long, or what the phase asks somebody to do. The hooks' messages say it, except for a Deployment that fails. */
 const adviceText = (toggle: Toggle, status: ToggleStatus): string => {
-  const { phase, message = "", problem } = status;
+  const { phase, message = "", problem, waitingFor } = status;
+  if (waitingFor !== undefined) return ` It waits for ${shorten(waitingFor.join(", "), MAX_QUOTE)}.`;
   if (phase === "Starting" && problem !== undefined) return ` ${shorten(problem, MAX_QUOTE)}`;
   if (phase === undefined || !["Degraded", "Missing", "Conflict", "Blocked"].includes(phase)) return "";
   const said = ` ${shorten(message, MAX_QUOTE)}`;
@@ -144,7 +151,7 @@ export const stateText = (toggle: Toggle, now: number): string => {
     return `${name} is ${switchingText(toggle, now)}${untilText(toggle, now)}`;
   }
   const { phase = "Off" } = status;
-  return `${name} is ${WORDS[phase]}${countedText(phase, status)}.${untilText(toggle, now)}${adviceText(toggle, status)}`;
+  return `${name} is ${wordsOf(toggle, phase)}${countedText(phase, status)}.${untilText(toggle, now)}${adviceText(toggle, status)}`;
 };
 
 /** The same of a Toggle right after a stop, which may be one for later. */
@@ -207,5 +214,5 @@ export const briefState = (toggle: Toggle, now: number): string => {
   if (!isCurrent(toggle, status) || isExpiring(toggle, status, now)) {
     return switchingText(toggle, now);
   }
-  return WORDS[status.phase ?? "Off"];
+  return wordsOf(toggle, status.phase ?? "Off");
 };

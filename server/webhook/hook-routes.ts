@@ -3,6 +3,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { FastifyRequest } from "fastify";
 import { Counter, type Registry } from "prom-client";
+import type { AnyObject } from "../../hooks/kubernetes.ts";
 import { CustomizeResponse, type HookEvent } from "../../hooks/metacontroller.ts";
 import type { KeyswitchServer } from "../http/instance.ts";
 import { countTimed, errorCounter, SECONDS_BUCKETS } from "../http/request-metrics.ts";
@@ -129,8 +130,8 @@ export const createHookReport = (options: HookReportOptions): HookReport => {
 /** The customize hook of one resource. */
 type CustomizeRoute<P extends EventParent> = {
   resource: string;
-  body: TSchema & { static: { parent: P } };
-  customize: (parent: P) => CustomizeResponse;
+  body: TSchema & { static: { parent: P; controller: AnyObject } };
+  customize: (parent: P, controller: AnyObject) => CustomizeResponse;
 };
 
 /** Adds POST /hooks/<resource>/customize. */
@@ -139,13 +140,13 @@ export const addCustomizeRoute = <P extends EventParent>(
   { resource, body, customize }: CustomizeRoute<P>,
   done: HookReport,
 ): void => {
-  app.post<{ Body: { parent: P } }>(
+  app.post<{ Body: { parent: P; controller: AnyObject } }>(
     `/hooks/${resource}/customize`,
     { config: { scope: "hook" }, schema: { body, response: { 200: CustomizeResponse } } },
     async (request) => {
       const startedAt = performance.now();
-      const { parent } = request.body;
-      const response = customize(parent);
+      const { parent, controller } = request.body;
+      const response = customize(parent, controller);
       done(request, parent, { hook: "customize", outcome: "Customized", startedAt, events: [] });
       return response;
     },

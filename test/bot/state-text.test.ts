@@ -32,6 +32,21 @@ const toOff = { time: "2026-11-22T18:00:00Z", to: "Off" };
 for (const [toggle, text, settled] of [
   [withStatus({ phase: "Running", ...counts }), "web is running: 3 desired, 2 ready, 1 available.", true],
   [withStatus({ phase: "Starting", ...counts }), "web is starting: 3 desired, 2 ready, 1 available.", false],
+  [
+    withStatus({ phase: "Starting", desiredReplicas: 3, waitingFor: ["db", "queue"] }),
+    "web is starting: 3 desired, 0 ready, 0 available. It waits for db, queue.",
+    false,
+  ],
+  [
+    withStatus({ phase: "Missing" }, { targetRef: { kind: "StatefulSet", name: "db" } }),
+    "web is without a StatefulSet. The hook's words.",
+    true,
+  ],
+  [
+    withStatus({ phase: "Degraded", ...counts }, { targetRef: { kind: "StatefulSet", name: "db" } }),
+    "web is degraded: 3 desired, 2 ready, 1 available. The hook's words. Look with: kubectl describe statefulset db -n demo",
+    false,
+  ],
   [withStatus({ phase: "Off" }), "web is off: 0 desired, 0 ready, 0 available.", true],
   [
     withStatus({ phase: "Stopping", replicas: 2 }, { enabled: false }),

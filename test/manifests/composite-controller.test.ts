@@ -26,18 +26,21 @@ const rows = [
     generateSelector: true,
     group: "hsm.j5t.io",
     parent: "hsmsecrets",
-    child: ["v1", "secrets"],
+    children: [["v1", "secrets"]],
   },
   {
     name: "toggle",
     generateSelector: false,
     group: "toggle.j5t.io",
     parent: "toggles",
-    child: ["apps/v1", "deployments"],
+    children: [
+      ["apps/v1", "deployments"],
+      ["apps/v1", "statefulsets"],
+    ],
   },
 ];
 
-for (const { name, generateSelector, group, parent, child } of rows) {
+for (const { name, generateSelector, group, parent, children } of rows) {
   t.test(`${name} has these fields and no others`, async (t) => {
     t.strictSame(pick(rendered("manifests"), "CompositeController", name), {
       apiVersion: "metacontroller.k8s.io/v1alpha1",
@@ -46,7 +49,11 @@ for (const { name, generateSelector, group, parent, child } of rows) {
       spec: {
         generateSelector,
         parentResource: { apiVersion: `${group}/v1alpha1`, resource: parent, ignoreStatusChanges: true },
-        childResources: [{ apiVersion: child[0], resource: child[1], updateStrategy: { method: "InPlace" } }],
+        childResources: children.map(([apiVersion, resource]) => ({
+          apiVersion,
+          resource,
+          updateStrategy: { method: "InPlace" },
+        })),
         hooks: {
           customize: hook(name, "customize"),
           sync: hook(name, "sync"),

@@ -41,9 +41,14 @@ for (const timeZone of ["UTC", "America/Argentina/Buenos_Aires", "Etc/GMT+5"]) {
   );
 }
 
-t.test("it takes Toggles to depend on", async (t) =>
-  t.equal(faultsOf({ dependsOn: ["db", "queue.eu"] }), "[]"),
-);
+const pods = { spec: { containers: [{ name: "x" }] } };
+for (const spec of [
+  { dependsOn: ["db", "queue.eu"] },
+  { targetRef: { kind: "StatefulSet", name: "a" } },
+  { targetRef: { kind: "Deployment", name: "a" }, deploymentName: "a", template: pods },
+]) {
+  t.test(`it takes: ${JSON.stringify(spec)}`, async (t) => t.equal(faultsOf(spec), "[]"));
+}
 
 const WHAT = /must be a window, such as Mon-Fri 08:00-18:00, or a cron expression of five fields/;
 const refused: readonly [spec: object, fault: RegExp][] = [
@@ -62,6 +67,10 @@ const refused: readonly [spec: object, fault: RegExp][] = [
   [{ schedule: [{ timeZone: "UTC" }] }, /must have on or off/],
   [{ schedule: [{ timeZone: "UTC", on: [] }] }, /must have on or off/],
   [{ schedule: [] }, /schedule/],
+  [{ targetRef: { kind: "StatefulSet", name: "a" }, deploymentName: "b" }, /must not differ/],
+  [{ targetRef: { kind: "StatefulSet", name: "a" }, template: pods }, /makes Deployments alone/],
+  [{ targetRef: { kind: "DaemonSet", name: "a" } }, /targetRef\.kind/],
+  [{ targetRef: { kind: "StatefulSet" } }, /targetRef\.name/],
   [{ dependsOn: ["db", "web"] }, /must not name the Toggle itself/],
   [{ dependsOn: ["db", "db"] }, /Duplicate/i],
   [{ dependsOn: ["Not a name"] }, /dependsOn/],

@@ -66,6 +66,17 @@ t.test(
   },
 );
 
+t.test(
+  "customize asks for StatefulSets as well where the CompositeController in the request has them",
+  async (t) => {
+    const { post } = startToggleHooks(t);
+    const childResources = [{ resource: "deployments" }, { resource: "statefulsets" }];
+    const controller = { ...started.controller, spec: { childResources } };
+    const { relatedResources } = (await post("customize", { controller, parent: started.parent })).json();
+    t.match(relatedResources, [{}, { resource: "deployments" }, { resource: "statefulsets" }]);
+  },
+);
+
 t.test("sync answers exactly what the contract has, logs, counts and posts the change", async (t) => {
   const { app, post, log, events } = startToggleHooks(t);
   const answer = await post("sync", started);

@@ -25,7 +25,7 @@ const hooksOf =
       const { response } = path.endsWith("finalize") ? finalize(body, context) : sync(body, context);
       return { body: response };
     }
-    if (Value.Check(ToggleCustomizeRequest, body)) return { body: customize(body.parent) };
+    if (Value.Check(ToggleCustomizeRequest, body)) return { body: customize(body.parent, body.controller) };
     return { status: 400 };
   };
 
@@ -53,6 +53,13 @@ export const scene = async (t: Test, { readyAfterMs = 20 }: { readyAfterMs?: num
     hooks: ["customize", "sync", "finalize"],
     parent: { apiVersion: "toggle.j5t.io/v1alpha1", resource: "toggles", ignoreStatusChanges: true },
     child: { apiVersion: "apps/v1", resource: "deployments" },
+    spec: {
+      childResources: ["deployments", "statefulsets"].map((resource) => ({
+        apiVersion: "apps/v1",
+        resource,
+        updateStrategy: { method: "InPlace" },
+      })),
+    },
   });
   await cluster.apply(namespace("demo"), toggles, definition);
   const kubectl = (...args: string[]) => cluster.kubectl([...args, "-n", "demo"]);

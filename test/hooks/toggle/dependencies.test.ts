@@ -72,6 +72,13 @@ t.test("names that are longer than a label are cut, and told apart", async (t) =
   for (const key of keys) t.match(key, /^depends-on\.toggle\.j5t\.io\/a{46}-[0-9a-f]{16}$/);
 });
 
+const related = (parts: RequestParts) => {
+  const { parent, controller } = request(parts);
+  return customize(parent, controller).relatedResources.filter(
+    ({ resource, names }) => resource !== "pods" && names === undefined,
+  );
+};
+
 t.test("customize asks for the Deployments of both sides, and for no Toggle", async (t) => {
   const rule = (matchLabels: StringMap) => ({
     apiVersion: "apps/v1",
@@ -79,11 +86,11 @@ t.test("customize asks for the Deployments of both sides, and for no Toggle", as
     namespace: "demo",
     labelSelector: { matchLabels },
   });
-  const { relatedResources } = customize(request({ spec: { dependsOn: ["db", "queue"] } }).parent);
-  t.strictSame(
-    relatedResources.filter(({ resource, names }) => resource !== "pods" && names === undefined),
-    [rule(DEPENDS_ON_WEB), rule({ "toggle.j5t.io/toggle": "db" }), rule({ "toggle.j5t.io/toggle": "queue" })],
-  );
+  t.strictSame(related({ spec: { dependsOn: ["db", "queue"] } }), [
+    rule(DEPENDS_ON_WEB),
+    rule({ "toggle.j5t.io/toggle": "db" }),
+    rule({ "toggle.j5t.io/toggle": "queue" }),
+  ]);
 });
 
 t.test("who waits to stop carries that on the Deployment, and a fault of the spec ends it", async (t) => {

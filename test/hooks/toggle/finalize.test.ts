@@ -16,10 +16,12 @@ const replicas = (parts: RequestParts) =>
   call(parts).response.children.map((child) => (child.spec as { replicas: number }).replicas);
 
 t.test("customize asks for the Deployment that the Toggle names", async (t) => {
-  const related = (parts: RequestParts) =>
-    customize(request(parts).parent).relatedResources.filter(
+  const related = (parts: RequestParts) => {
+    const { parent, controller } = request(parts);
+    return customize(parent, controller).relatedResources.filter(
       ({ resource, labelSelector }) => resource === "pods" || !labelSelector,
     );
+  };
   t.strictSame(related({}), [
     { apiVersion: "apps/v1", resource: "deployments", namespace: "demo", names: ["web"] },
     { apiVersion: "v1", resource: "pods", namespace: "demo", labelSelector: { matchLabels: { app: "web" } } },

@@ -23,9 +23,14 @@ const shownToOther = (side: Side, model: Model): Deployment => {
   return { ...seen, metadata: { ...seen.metadata, name: `of-${side}`, ownerReferences } };
 };
 
+const rulesOf = (side: Side, spec: World["spec"]) => {
+  const { parent, controller } = request({ metadata: { name: side }, spec });
+  return customize(parent, controller).relatedResources;
+};
+
 /** Whether a rule of customize asks for `deployment`. */
 const isAskedFor = (side: Side, { spec }: World, deployment: Deployment): boolean =>
-  customize(request({ metadata: { name: side }, spec }).parent).relatedResources.some(({ labelSelector }) =>
+  rulesOf(side, spec).some(({ labelSelector }) =>
     Object.entries(labelSelector?.matchLabels ?? { none: "" }).every(
       ([key, value]) => deployment.metadata.labels?.[key] === value,
     ),

@@ -47,7 +47,8 @@ t.test("deleted again with orphan: still listed, until the owner reference is go
 });
 
 t.test("customize names the recorded Deployment", async (t) => {
-  t.match(customize(recorded("toggle-sync-enabled-while-at-zero").parent), {
+  const { parent, controller } = recorded("toggle-sync-enabled-while-at-zero");
+  t.match(customize(parent, controller), {
     relatedResources: [{ namespace: "claw", names: ["clawdbot"] }],
   });
 });
