@@ -6,6 +6,7 @@ import type { AnyObject } from "../kubernetes.ts";
 import type { CustomizeResponse } from "../metacontroller.ts";
 import { dependencyRules } from "./dependency-labels.ts";
 import type { Toggle } from "./schema.ts";
+import { previousStatus } from "./status.ts";
 import { type Kind, kindsOf, RESOURCES, targetOf } from "./target.ts";
 
 type Rules = CustomizeResponse["relatedResources"];
@@ -28,23 +29,34 @@ const namedRules = (parent: Toggle, kinds: readonly Kind[]): Rules => {
     }));
 };
 
+/** With more replicas than this the pods are not asked for: all of them are in each request, whose size is limited. */
+const MAX_PODS = 300;
+
 /**
  * The pods with the labels of the selector. The Deployment's own selector is not known here, and the answer is kept as long as the
  * spec stays as it is: pods without these labels tell nothing.
  */
-const podRules = ({ metadata, spec }: Toggle): Rules => {
+const podRules = (parent: Toggle): Rules => {
+  const { metadata, spec } = parent;
   const { matchLabels } = spec.selector;
+  const { replicas = 0, desiredReplicas = 0, lastReplicas = 0 } = previousStatus(parent);
   const isOfUse =
-    metadata.deletionTimestamp === undefined && metadataFault("labels", matchLabels) === undefined;
+    metadata.deletionTimestamp === undefined &&
+    Math.max(spec.replicas ?? 0, replicas, desiredReplicas, lastReplicas) <= MAX_PODS &&
+    metadataFault("labels", matchLabels) === undefined;
   return isOfUse
     ? [{ apiVersion: "v1", resource: "pods", namespace: metadata.namespace, labelSelector: { matchLabels } }]
     : [];
 };
 
-/** The related objects of `parent`, for the CompositeController `controller`. */
-export const customize = (parent: Toggle, controller: AnyObject): CustomizeResponse => {
+/** The related objects of `parent`, for the CompositeController `controller`; `pods`: whether pods may be asked for. */
+export const customize = (parent: Toggle, controller: AnyObject, pods = true): CustomizeResponse => {
   const kinds = kindsOf(controller);
   return {
-    relatedResources: [...namedRules(parent, kinds), ...dependencyRules(parent, kinds), ...podRules(parent)],
+    relatedResources: [
+      ...namedRules(parent, kinds),
+      ...dependencyRules(parent, kinds),
+      ...(pods ? podRules(parent) : []),
+    ],
   };
 };

@@ -4,5 +4,5 @@ export { assess } from "./assessment.ts";
 export type { HookContext } from "./context.ts";
 export { customize } from "./customize.ts";
 export { type FinalizeResult, finalize } from "./finalize.ts";
-export { ToggleCustomizeRequest, ToggleSyncRequest } from "./schema.ts";
+export { type Toggle, ToggleCustomizeRequest, ToggleSyncRequest } from "./schema.ts";
 export { type SyncResult, sync } from "./sync.ts";

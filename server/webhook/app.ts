@@ -41,6 +41,8 @@ export type WebhookAppOptions = {
   checksums: () => KeyedChecksums;
   /** Whether a Toggle may make pods of its template; false, if not given. */
   toggleTemplates?: boolean;
+  /** See ToggleRouteOptions.pods; by default true. */
+  togglePods?: boolean;
   /** Seconds without progress after which a start is Degraded; 600, if not given. */
   startTimeoutSeconds?: number;
   events?: Pick<EventSink, "post">;
@@ -86,8 +88,8 @@ export const buildWebhookApp = (options: WebhookAppOptions): KeyswitchServer => 
   });
   const { discovery = noDiscovery, roles = noRoles, statuses = noStatusCheck } = options;
   addHsmDeviceRoutes(app, { discovery, roles, statuses, events, metrics, clock });
-  const { toggleTemplates: templates = false, startTimeoutSeconds = 600 } = options;
-  addToggleRoutes(app, { events, metrics, templates, startTimeoutSeconds, clock });
+  const { toggleTemplates: templates = false, togglePods: pods = true, startTimeoutSeconds = 600 } = options;
+  addToggleRoutes(app, { events, metrics, templates, pods, startTimeoutSeconds, clock });
   return app;
 };
 

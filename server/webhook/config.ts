@@ -76,6 +76,11 @@ export const WEBHOOK_VARIABLES = {
     description:
       "seconds without progress after which a Toggle that starts is Degraded, 0 to 86400; 0: never ([toggle.md](toggle.md#why-it-is-not-ready))",
   }),
+  TOGGLE_PODS: boolean({
+    default: true,
+    description:
+      "whether the hooks ask Metacontroller for the pods of Toggles, which tell why one is not ready: it then keeps all pods of the cluster in memory, and needs the right to read them ([toggle.md](toggle.md#why-it-is-not-ready))",
+  }),
   DISCOVERY_TOKEN_FILE: file({
     description:
       "token that the webhook asks [discovery](discovery.md) with, for [HSMDevices](hsmdevice.md); unset: no node reports its devices",
@@ -105,6 +110,8 @@ export type WebhookConfig = ListenerConfig & {
   pathPolicyFile?: string;
   /** Whether a Toggle may make pods of its template. */
   toggleTemplates: boolean;
+  /** Whether the pods of Toggles are asked for. */
+  togglePods: boolean;
   /** Seconds without progress after which a start is Degraded; 0: never. */
   startTimeoutSeconds: number;
   /** Absent: no agent has a role. */
@@ -142,9 +149,11 @@ export const parseWebhookConfig = (
   const discovery = readDiscovery(reader);
   const roles = readRoles(reader, agentCaFile);
   const toggleTemplates = reader.value("TOGGLE_TEMPLATES");
+  const togglePods = reader.value("TOGGLE_PODS");
   const startTimeoutSeconds = reader.value("START_TIMEOUT");
   const inCluster = readInCluster(reader, serviceAccountDirectory);
-  const isRead = toggleTemplates !== undefined && startTimeoutSeconds !== undefined;
+  const isRead =
+    toggleTemplates !== undefined && togglePods !== undefined && startTimeoutSeconds !== undefined;
   if (reader.faults.length > 0 || !isRead) return { ok: false, faults: reader.faults };
   const config: WebhookConfig = {
     ...listener,
@@ -160,6 +169,7 @@ export const parseWebhookConfig = (
     }),
     agents: agents.endpoints,
     toggleTemplates,
+    togglePods,
     startTimeoutSeconds,
   };
   return { ok: true, config: deepFreeze(config) };

@@ -69,6 +69,7 @@ export const runWebhook = async (config: WebhookConfig, logger: Logger): Promise
       logger,
     }),
     toggleTemplates: config.toggleTemplates,
+    togglePods: config.togglePods,
     startTimeoutSeconds: config.startTimeoutSeconds,
     events,
     ...(tls !== undefined && { tls }),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves the three Toggle hooks: lets the pure functions decide, then logs, counts and posts events.
+import type { AnyObject } from "../../hooks/kubernetes.ts";
 import { FinalizeResponse, SyncResponse } from "../../hooks/metacontroller.ts";
 import type { HookContext } from "../../hooks/toggle/index.ts";
 import * as toggle from "../../hooks/toggle/index.ts";
@@ -13,6 +14,8 @@ export type ToggleRouteOptions = {
   metrics: Pick<HookMetrics, "hook">;
   /** Whether a Toggle may make pods of its template. */
   templates: boolean;
+  /** Whether the pods of Toggles are asked for. */
+  pods: boolean;
   /** Seconds without progress after which a start is Degraded; 0: never. */
   startTimeoutSeconds: number;
   /** Wall clock. */
@@ -27,11 +30,12 @@ const DECIDING = [
 
 /** Adds POST /hooks/toggle/{customize,sync,finalize}. */
 export const addToggleRoutes = (app: KeyswitchServer, options: ToggleRouteOptions): void => {
-  const { events, metrics, templates, startTimeoutSeconds, clock } = options;
+  const { events, metrics, templates, pods, startTimeoutSeconds, clock } = options;
   const context = (): HookContext => ({ now: rfc3339(clock()), templates, startTimeoutSeconds });
   const done = createHookReport({ resource: "toggle", events, metrics, quiet: ["Off", "Running"] });
-  const { ToggleCustomizeRequest, customize } = toggle;
-  addCustomizeRoute(app, { resource: "toggle", body: ToggleCustomizeRequest, customize }, done);
+  const customize = (parent: toggle.Toggle, controller: AnyObject) =>
+    toggle.customize(parent, controller, pods);
+  addCustomizeRoute(app, { resource: "toggle", body: toggle.ToggleCustomizeRequest, customize }, done);
   for (const { hook, decide, response: answer } of DECIDING) {
     app.post(
       `/hooks/toggle/${hook}`,

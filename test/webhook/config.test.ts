@@ -14,6 +14,7 @@ t.test("the least configuration takes the defaults and is frozen", async (t) => 
       listenPort: 8443,
       agents: [{ name: "hsm-a", origin: "https://hsm-a.keyswitch:8444" }],
       toggleTemplates: false,
+      togglePods: true,
       startTimeoutSeconds: 600,
     },
   });
@@ -41,6 +42,7 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
     DISCOVERY_CA_FILE: authority.caFile,
     DISCOVERY_SERVER_NAME: "discovery.elsewhere.svc",
     TOGGLE_TEMPLATES: "True",
+    TOGGLE_PODS: "no",
     START_TIMEOUT: "90",
     KUBERNETES_SERVICE_HOST: "10.96.0.1",
     KUBERNETES_SERVICE_PORT: "443",
@@ -63,6 +65,7 @@ t.test("a whole configuration keeps paths and the order of agents", async (t) =>
       agentCaFile: authority.caFile,
       pathPolicyFile: at("policy"),
       toggleTemplates: true,
+      togglePods: false,
       startTimeoutSeconds: 90,
       roles: {
         tokenFile: at("token"),

@@ -26,6 +26,7 @@ const startToggleHooks = (t: Test, { templates = false } = {}) => {
     events: { post: (parent, event) => events.push({ uid: parent.metadata.uid, ...event }) },
     metrics: createHookMetrics(registry),
     templates,
+    pods: true,
     startTimeoutSeconds: 9000,
     clock: () => new Date("2026-11-22T10:00:00.678Z"),
   });

@@ -38,6 +38,16 @@ t.test("customize asks for the Deployment that the Toggle names", async (t) => {
     ["deployments"],
     "and for no pods by labels that none can have",
   );
+  for (const many of [{ spec: { replicas: 301 } }, { status: { lastReplicas: 301 } }]) {
+    t.same(
+      related(many).map(({ resource }) => resource),
+      ["deployments"],
+      "nor for as many as no request holds",
+    );
+  }
+  const { parent, controller } = request();
+  const asked = customize(parent, controller, false).relatedResources.map(({ resource }) => resource);
+  t.notOk(asked.includes("pods"), "nor where the installation does without");
 });
 
 t.test("a Deployment that the Toggle did not make holds the deletion up, and stays as it is", async (t) => {

@@ -5,6 +5,7 @@ import type { Deployment } from "../../../hooks/toggle/deployment.ts";
 import { customize, type ToggleSyncRequest } from "../../../hooks/toggle/index.ts";
 import type { ToggleSpec } from "../../../hooks/toggle/schema.ts";
 import { finalize, sync } from "./hooks.ts";
+import { pod } from "./pods.ts";
 import { context, deployment, ownerReference, request, template } from "./request.ts";
 
 type Status = NonNullable<Deployment["status"]>;
@@ -233,7 +234,10 @@ t.test("while it is deleted the StatefulSet is protected as a Deployment is", as
 t.test("customize asks for StatefulSets where the CompositeController has them", async (t) => {
   const resources = (parts: Given) => {
     const { parent, controller } = given(parts);
-    return customize(parent, controller).relatedResources.map(({ resource, names }) => [resource, names]);
+    return customize(parent, controller, false).relatedResources.map(({ resource, names }) => [
+      resource,
+      names,
+    ]);
   };
   t.same(resources({}), [
     ["statefulsets", ["db"]],
@@ -249,4 +253,22 @@ t.test("customize asks for StatefulSets where the CompositeController has them",
     ],
     "all of both while it is deleted",
   );
+});
+
+t.test("it makes its pods itself, and says which revision is the newest", async (t) => {
+  const podOf = (name: string, revision: string, exitCode: number, kind = "StatefulSet") => {
+    const owner = { apiVersion: "apps/v1", kind, name: "db", uid: "s", controller: true };
+    const labels = { app: "web", "controller-revision-hash": revision };
+    const state = { waiting: { reason: "CrashLoopBackOff" } };
+    const lastState = { terminated: { exitCode, reason: "Error" } };
+    return pod({ name, state, lastState, metadata: { labels, ownerReferences: [owner] } });
+  };
+  const pods = [podOf("db-9", "db-2", 3, "Other"), podOf("db-1", "db-1", 1), podOf("db-0", "db-2", 2)];
+  const request = given({ sets: [set(3, { availableReplicas: 0, updateRevision: "db-2" })] });
+  const related = {
+    ...request.related,
+    "Pod.v1": Object.fromEntries(pods.map((one) => [one.metadata.name, one])),
+  };
+  const { status } = sync({ ...request, related }, context).response;
+  t.match(status, { phase: "Starting", problem: /exit code 2/ });
 });
