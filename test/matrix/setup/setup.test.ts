@@ -4,15 +4,35 @@ import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import t, { type Test } from "tap";
 import { startUser } from "../../../scripts/homeserver/client/user.ts";
 import { inheritedEnv } from "../../../scripts/local/inherited-env.ts";
+import type { AccountCheck } from "../../../server/bot/chat.ts";
 import { decodeRecoveryKey } from "../../../server/matrix/crypto/cross-signing/recovery-key.ts";
+import type { HomeserverRequests } from "../../../server/matrix/crypto/homeserver-requests.ts";
+import { tidyOtherDevices } from "../../../server/matrix/other-devices.ts";
+import { recordedLog } from "../../http/recorded-log.ts";
 import { type BotSettings, startBot } from "../crypto/crypto-bot-settings.ts";
 import { logIn } from "../crypto/log-in.ts";
 import { synapseFor } from "../synapse.ts";
 
 const MAIN = fileURLToPath(new URL("../../../server/main.ts", import.meta.url));
+
+const LoggedIn = Type.Object({ access_token: Type.String() });
+
+/** Requests of one device; of none for a log-in. */
+const send =
+  (baseUrl: string, token: string | undefined): HomeserverRequests =>
+  async (method, path, json) => {
+    const answer = await fetch(`${baseUrl}/_matrix/client/v3/${path}`, {
+      method,
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+      ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
+    });
+    return { status: answer.status, body: await answer.json() };
+  };
 
 type Ended = { code: number; stdout: string; stderr: string };
 
@@ -91,6 +111,42 @@ t.test("on a real homeserver", async (t) => {
     const { outcome } = await startFresh(t, stdout.trim());
     t.strictSame(outcome, { kind: "signed", identity: "restored", backup: "kept" });
   });
+
+  await t.test(
+    "a device of a lost volume is removed with the password, one that is in use is not",
+    async (t) => {
+      const { userId, password } = await synapse.registerUser("twice");
+      const device = async (id: string, name = "Keyswitch") => {
+        const identifier = { type: "m.id.user", user: userId };
+        const login = { type: "m.login.password", identifier, password, device_id: id };
+        const body = { ...login, initial_device_display_name: name };
+        const { body: answer } = await send(baseUrl, undefined)("POST", "login", body);
+        if (!Value.Check(LoggedIn, answer)) throw new Error("not logged in");
+        return send(baseUrl, answer.access_token);
+      };
+      const request = await device("OURS");
+      const used = await device("USED");
+      await device("LOST");
+      await device("PERSON", "Element");
+      await used("GET", "devices");
+      const log = recordedLog();
+      const checks: AccountCheck[] = [];
+      await tidyOtherDevices({
+        request,
+        homeserver: baseUrl,
+        userId,
+        deviceId: "OURS",
+        password,
+        logger: log.logger,
+        onAccountCheck: (check) => void checks.push(check),
+        sleep: async () => {},
+        signal: new AbortController().signal,
+      });
+      t.same([...(await synapse.devicesOf(userId))].sort(), ["OURS", "PERSON", "USED"]);
+      t.match(checks[0], { problem: "old-devices", count: 1, message: /USED/ });
+      t.notOk(log.text().includes(password));
+    },
+  );
 
   await t.test(
     "a command line and a file that can't be read are refused before anything is asked",
