@@ -105,8 +105,9 @@ const remove = async (
     logger.warn({ result, count: old.length }, "old devices of the bot could not be removed");
     return false;
   }
-  for (const device of old.slice(0, MAX_TOLD))
+  for (const device of old.slice(0, MAX_TOLD)) {
     logger.info(described(device), "an old device of the bot was removed");
+  }
   return true;
 };
 

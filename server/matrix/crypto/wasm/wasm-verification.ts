@@ -66,8 +66,9 @@ const flowOf = (request: wasm.VerificationRequest, phase: VerificationFlow["phas
 
 const shownBy = (sas: wasm.Sas): string | undefined => {
   const emoji = sas.supportsEmoji() ? sas.emoji() : undefined;
-  if (emoji !== undefined)
+  if (emoji !== undefined) {
     return emoji.map(({ symbol, description }) => `${symbol} ${description}`).join(", ");
+  }
   const decimals = sas.decimals();
   return decimals && [...decimals].join(" ");
 };
