@@ -30,6 +30,11 @@ export type Verifications = {
 /** More of one user wait for nothing good. */
 const MOST_WAITING = 50;
 
+/** How often a verification under way is looked at, and how often at most: ten minutes in all. */
+const LOOK_MS = 30_000;
+const MOST_LOOKS = 20;
+const OPEN: ReadonlySet<VerificationFlow["phase"] | undefined> = new Set(["requested", "ready", "started"]);
+
 /** Each answer can make the machine say more. */
 const MOST_ROUNDS = 5;
 
@@ -98,17 +103,40 @@ class Answering implements Verifications {
     }
   }
 
+  /** Ends a verification with which nobody goes on: the machine says so by itself, but only when it is asked. */
+  async #watch(event: VerificationEvent): Promise<void> {
+    const { port, sleep, signal, logger } = this.#options;
+    const { sender, flow } = event;
+    const isOpen = () => OPEN.has(port.flow(sender, flow)?.phase);
+    try {
+      for (let look = 0; look < MOST_LOOKS && !signal.aborted; look += 1) {
+        await sleep(LOOK_MS, signal);
+        if (signal.aborted) return;
+        await this.#queue.run(sender, () => this.#answer(event));
+        if (!isOpen()) return;
+      }
+      for (const message of port.flow(sender, flow)?.cancel() ?? []) {
+        await sendVerification(this.#options, message);
+      }
+    } catch (err) {
+      logger.warn({ err, user: sender }, "a verification could not be ended");
+    }
+  }
+
   /** What there is to say to a verification as it is now. */
-  async #step(found: VerificationFlow, { sender, flow }: VerificationEvent): Promise<VerificationMessage[]> {
+  async #step(found: VerificationFlow, event: VerificationEvent): Promise<VerificationMessage[]> {
     const { logger } = this.#options;
+    const { sender, flow } = event;
     const about = { user: sender, device: found.device };
     if (found.phase === "requested") {
       logger.info(about, "a user asks for a verification");
+      this.#track(this.#watch(event));
       return found.accept();
     }
     if (found.phase === "cancelled") {
-      if (this.#said.delete(flow))
+      if (this.#said.delete(flow)) {
         logger.info({ ...about, code: found.cancelCode }, "a verification was cancelled");
+      }
       return [];
     }
     if (found.phase !== "started") return [];
