@@ -53,3 +53,31 @@ t.test("keys sort by their UTF-8 bytes, not by UTF-16 units", async (t) => {
     `sha256:${createHash("sha256").update(framed).digest("hex")}`,
   );
 });
+
+t.test("base64 counts as the bytes that Node decodes it to, canonical or not", async (t) => {
+  const texts = [
+    "",
+    "YQ==",
+    "YWI=",
+    "YWJj",
+    "YQ",
+    "YQ=",
+    "YR==",
+    "YW Jj",
+    "YWJj\nYWJj",
+    "YWI-_w==",
+    "A",
+    "AA=A",
+    "Y===",
+  ];
+  for (const text of [...texts, "é", "YWJj====", "_-_-", "x".repeat(10_000)]) {
+    t.equal(
+      checksumOfBase64({ key: text, b: "YQ==" }),
+      checksum([
+        ["b", bytes("a")],
+        ["key", Buffer.from(text, "base64")],
+      ]),
+      JSON.stringify(text.slice(0, 20)),
+    );
+  }
+});

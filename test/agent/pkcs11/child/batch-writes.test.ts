@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests a batch on a token that another program writes meanwhile: a path that is not its own alone is given up, and tried again.
+import t from "tap";
+import { writeBatch } from "../../../../server/agent/pkcs11/child/batch-writes.ts";
+import type { ReadObject } from "../../../../server/agent/pkcs11/child/module-calls.ts";
+import type { WriterView } from "../../../../server/agent/pkcs11/child/object-writes.ts";
+import type { Outcome } from "../../../../server/agent/pkcs11/child/write-target.ts";
+import type { ChangeOperation } from "../../../../server/agent/pkcs11/messages.ts";
+import { PACKED_APPLICATION } from "../../../../server/agent/storage/path.ts";
+
+const objectAt = (path: string, value: string, handle: number): ReadObject => ({
+  label: path,
+  application: PACKED_APPLICATION,
+  value: Buffer.from(value),
+  handle: Buffer.from([handle]),
+});
+
+/** A token of these objects, on which `shows` decides what is listed; created objects get handles from 10 on. */
+const tokenOf = (others: ReadObject[], shows: (object: ReadObject) => boolean = () => true) => {
+  const objects = [...others];
+  const calls: string[] = [];
+  let unlisted: Buffer[] = [];
+  const lib = {
+    C_CreateObject: (_: Buffer, template: { value: unknown }[]) => {
+      const path = String(template[5]?.value).replace(/\0$/, "");
+      const value = Buffer.isBuffer(template[6]?.value) ? template[6].value.toString() : "";
+      const made = objectAt(path, value, 10 + objects.length);
+      objects.push(made);
+      calls.push(`create ${path}`);
+      return made.handle;
+    },
+    C_FindObjectsInit: () => {
+      calls.push("list");
+      unlisted = objects.filter(shows).map(({ handle }) => handle);
+    },
+    C_FindObjects: () => unlisted.splice(0),
+    C_FindObjectsFinal: () => undefined,
+  };
+  const view = {
+    session: { lib, handle: Buffer.alloc(0) },
+    pace: async () => undefined,
+    made: () => undefined,
+    seen: async () => undefined,
+    objectsOf: (path: string) => ({
+      objects: objects.filter(({ label }) => label === path),
+      unread: [],
+      distrusted: [],
+    }),
+  } as unknown as WriterView;
+  return { view, objects, calls };
+};
+
+const operationOf = (path: string) => ({ type: "change", path }) as ChangeOperation;
+
+const written = (path: string): Outcome => ({
+  kind: "written",
+  outcome: "created",
+  before: null,
+  checksum: path,
+  version: 1,
+  keys: [],
+});
+
+const batchOn = ({ view, objects, calls }: ReturnType<typeof tokenOf>, paths: readonly string[]) =>
+  writeBatch(
+    view,
+    {
+      prepare: async ({ path }, upToDate, ahead) => {
+        if (!upToDate) calls.push("catch up");
+        calls.push(`prepare ${path} ${ahead}`);
+        const make = [{ label: path, application: PACKED_APPLICATION, value: Buffer.from(`new ${path}`) }];
+        const plan = { kind: "plan" as const, make, remove: [] };
+        return { kind: "planned", plan, distrusted: [], outcome: written(path), version: 1, used: 0 };
+      },
+      change: async ({ path }) => {
+        calls.push(`alone ${path}`);
+        return written(path);
+      },
+      takeBack: async ({ label }) => {
+        calls.push(`take back ${label}`);
+        return { kind: "refused", code: "WRITE_NOT_SHOWN", message: "" };
+      },
+      remove: async (object) => {
+        calls.push(`remove ${object.label}`);
+        const at = objects.findIndex(({ handle }) => handle.equals(object.handle));
+        objects.splice(at, 1);
+      },
+    },
+    paths.map(operationOf),
+  );
+
+t.test("all are made, and looked at once", async (t) => {
+  const token = tokenOf([]);
+  const { answers } = await batchOn(token, ["a", "b"]);
+  t.same(answers, [written("a"), written("b")]);
+  t.same(token.calls, ["catch up", "prepare a 0", "create a", "prepare b 1", "create b", "list"]);
+});
+
+t.test("one that another program has made too is removed, and is to be done again", async (t) => {
+  const token = tokenOf([objectAt("b", "another's", 1)]);
+  const { answers } = await batchOn(token, ["a", "b", "c"]);
+  t.same(answers, [written("a"), { kind: "stale" }, written("c")]);
+  t.same(token.calls.slice(-2), ["list", "remove b"]);
+});
+
+t.test("one that the token does not show is taken back", async (t) => {
+  const token = tokenOf([], ({ label }) => label !== "a");
+  const { answers } = await batchOn(token, ["a", "b"]);
+  t.match(answers, [{ kind: "refused" }, { kind: "written" }]);
+  t.same(token.calls.slice(-2), ["list", "take back a"]);
+});
+
+t.test("one whose value is another is removed", async (t) => {
+  const token = tokenOf([]);
+  const { objectsOf } = token.view;
+  token.view.objectsOf = (path) => {
+    const reading = objectsOf(path);
+    if (reading === "stale") return reading;
+    return { ...reading, objects: reading.objects.map((one) => ({ ...one, value: Buffer.from("x") })) };
+  };
+  t.same((await batchOn(token, ["a"])).answers, [{ kind: "stale" }]);
+  t.equal(token.calls.at(-1), "remove a");
+});
