@@ -3,7 +3,7 @@
 // the bodies itself: those of 10,000 objects are too much for a message.
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { encode, loadConnection, type Tally } from "../load-connection.ts";
+import { encode, loadConnection, type Tally, type Turn } from "../load-connection.ts";
 import { rounded, Timing, timingOf } from "../quantile.ts";
 import { foundReading, settledSyncs } from "../sync-bodies.ts";
 import { toggleSyncs } from "./toggle-bodies.ts";
@@ -59,7 +59,7 @@ process.on("message", async (message: unknown) => {
     left[port] = (left[port] ?? 0) - 1;
     return (left[port] ?? 0) < 0;
   };
-  const nextOf = (port: number) => () => {
+  const nextOf = (port: number) => (): Turn => {
     if (isOver(port)) return { request: undefined, waitMs: 0 };
     sent += 1;
     return { request: requests[(sent - 1) % objects], waitMs: 0 };
