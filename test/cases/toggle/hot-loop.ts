@@ -17,13 +17,16 @@ export const cases: readonly Case[] = [
       await runningWeb(scene, 2, { replicaPolicy: "Floor" });
       await scene.kubectl(["scale", "deployment", "web", "--replicas=4"]);
       await leaves(scene, 4);
-      for (const name of ["on", "off", "held"]) await scene.deploy(name, 2);
+      for (const name of ["on", "off", "held", "needed"]) await scene.deploy(name, 2);
+      await scene.deploy("waiting", 0);
       const specs: Readonly<Record<string, object>> = {
         on: { enabled: true, until: "2100-01-01T00:00:00Z" },
         off: { enabled: false },
         held: { enabled: true },
         made: { enabled: true, template },
         absent: { enabled: true },
+        needed: { enabled: true, dependsOn: ["on"] },
+        waiting: { enabled: true, dependsOn: ["off", "needed"] },
       };
       for (const [name, spec] of Object.entries(specs)) {
         await scene.apply("Toggle", name, { ...selecting(name), ...spec });
@@ -34,9 +37,14 @@ export const cases: readonly Case[] = [
       await scene.kubectl(["delete", "toggle", "held", "--wait=false"]);
       await says(scene, "held", "Blocked", /--cascade=orphan/);
       await says(scene, "made", "Blocked", /does not allow templates/);
+      await says(scene, "waiting", "Starting", /It waits for off \(not running\)\.$/);
+      await scene.becomes("needed", "Running", 2);
       await says(scene, "absent", "Missing", /There is no Deployment absent/);
       const toggles = ["web", ...Object.keys(specs)].map((name): [Kind, string] => ["Toggle", name]);
-      const deployments = ["web", "on", "off", "held"].map((name): [Kind, string] => ["Deployment", name]);
+      const deployments = ["web", "on", "off", "held", "needed", "waiting"].map((name): [Kind, string] => [
+        "Deployment",
+        name,
+      ]);
       await isQuiet(scene, [...toggles, ...deployments]);
     },
   },
