@@ -38,9 +38,9 @@ const WHAT_TO_DO: Readonly<Record<NotSetUp, string>> = {
   "wrong-recovery-key":
     "the key in MATRIX_RECOVERY_KEY_FILE does not open the account's secret storage: correct the file. If the right key is lost, --reset makes everything anew",
   "password-needed":
-    'the homeserver wants the account\'s password before it replaces an identity, and has not got the right one: run this again with AUTH_METHOD=password. At Synapse an administrator can also allow it without a password for ten minutes, with\n  curl -X POST -H "Authorization: Bearer $ADMIN_TOKEN" "$MATRIX_HOMESERVER/_synapse/admin/v1/users/$USER_ID/_allow_cross_signing_replacement_without_uia"\nGive the recovery key above in MATRIX_RECOVERY_KEY_FILE then, or run this with --reset again',
+    'the homeserver wants the account\'s password before it takes an identity, and has not got the right one: run this again with AUTH_METHOD=password. At Synapse an administrator can also allow a replacement without a password for ten minutes, with\n  curl -X POST -H "Authorization: Bearer $ADMIN_TOKEN" "$MATRIX_HOMESERVER/_synapse/admin/v1/users/$USER_ID/_allow_cross_signing_replacement_without_uia"\nWhere a recovery key was printed above, give it in the file that MATRIX_RECOVERY_KEY_FILE names',
   unavailable:
-    "the homeserver did not answer, or refused. Run this again; with the recovery key above, if there is one, in the file that MATRIX_RECOVERY_KEY_FILE names",
+    "the homeserver did not answer, or refused. Run this again, after --reset with --reset; otherwise with the recovery key above, if one was printed, in the file that MATRIX_RECOVERY_KEY_FILE names",
 };
 
 /** @param args what follows `setup` on the command line. Answers the exit code. */

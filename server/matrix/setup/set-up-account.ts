@@ -69,7 +69,7 @@ export const setUpAccount = async (options: SetUpOptions): Promise<SetUpOutcome>
   const { request, user, recoveryKey, reset } = options;
   const published = await publishedMaster(request, user);
   if (published === undefined) return failed("unavailable");
-  if (reset) return makeAnew(options);
+  if (reset) return replace(options);
   // Without a key any other shows whether there is a storage.
   const storage = await openSecretStorage(request, user, recoveryKey ?? randomBytes(32));
   if (storage.kind === "unavailable") return failed("unavailable");
@@ -84,9 +84,9 @@ export const setUpAccount = async (options: SetUpOptions): Promise<SetUpOutcome>
   return isKept ? { kind: "set-up", already: true } : { kind: "up-to-the-bot" };
 };
 
-/** The key that is given, or a new one, which is printed. A reset is for when the former is lost. */
-const keyFor = ({ recoveryKey, reset, print }: SetUpOptions): Uint8Array => {
-  if (recoveryKey !== undefined && !reset) return recoveryKey;
+/** The key that is given, or a new one, which is printed. */
+const keyFor = ({ recoveryKey, print }: SetUpOptions): Uint8Array => {
+  if (recoveryKey !== undefined) return recoveryKey;
   const made = randomBytes(32);
   print(made);
   return made;
@@ -95,6 +95,22 @@ const keyFor = ({ recoveryKey, reset, print }: SetUpOptions): Uint8Array => {
 const storedByTheBot = (options: SetUpOptions): SetUpOutcome => {
   keyFor(options);
   return { kind: "up-to-the-bot" };
+};
+
+/**
+ * Here the identity comes first: a homeserver that refuses it has then changed nothing, and what an interruption leaves is an
+ * identity without keys, which is what a reset is for.
+ */
+const replace = async (options: SetUpOptions): Promise<SetUpOutcome> => {
+  const { request, user, password, print } = options;
+  const keys = newCrossSigningKeys();
+  const result = await publishIdentity(request, user, password, identityUpload(user, keys));
+  if (result !== "published") return failed(result);
+  const recoveryKey = randomBytes(32);
+  print(recoveryKey);
+  const storage = await createSecretStorage(request, user, recoveryKey);
+  const isKept = storage !== undefined && (await storage.write(keys));
+  return isKept ? { kind: "set-up", already: false } : failed("unavailable");
 };
 
 const makeAnew = async (options: SetUpOptions): Promise<SetUpOutcome> => {

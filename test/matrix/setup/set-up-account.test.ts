@@ -74,7 +74,8 @@ t.test("a new account: the key is printed first, and the public keys are publish
     const recoveryKey = printed[0] ?? new Uint8Array();
     const refused = await setUp(account, { reset: true, recoveryKey });
     t.same(refused.outcome, { kind: "not-set-up", why: "password-needed" });
-    t.equal((await mastersOf(account, undefined)).shown, shown, "the identity stays");
+    t.same(refused.printed, []);
+    t.same(await mastersOf(account, recoveryKey), { shown, kept }, "what there was stays as it is");
     const made = await setUp(account, { reset: true, password: account.password });
     t.same(made.outcome, { kind: "set-up", already: false });
     const masters = await mastersOf(account, made.printed[0]);
@@ -126,4 +127,21 @@ t.test("a homeserver that does not answer changes nothing", async (t) => {
   const { outcome, printed } = await setUp(half);
   t.same(outcome, { kind: "not-set-up", why: "unavailable" });
   t.same(printed, []);
+});
+
+t.test("a reset that is interrupted at any write is made whole by another", async (t) => {
+  const password = randomBytes(8).toString("hex");
+  for (let failsFrom = 1; failsFrom <= 7; failsFrom += 1) {
+    const account = accountDouble();
+    await setUp(account);
+    account.password = password;
+    account.failsFrom = account.writes.length + failsFrom;
+    const { outcome } = await setUp(account, { reset: true, password });
+    t.same(outcome, { kind: "not-set-up", why: "unavailable" }, `write ${failsFrom}`);
+    account.failsFrom = undefined;
+    const again = await setUp(account, { reset: true, password });
+    const { shown, kept } = await mastersOf(account, again.printed[0]);
+    t.type(kept, "string");
+    t.equal(shown, kept);
+  }
 });
