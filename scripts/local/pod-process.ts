@@ -10,7 +10,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { StringMap } from "../../hooks/kubernetes.ts";
 import { writeFilesAtomically } from "./atomic-files.ts";
-import { imageEnv } from "./image-env.ts";
+import { imageEnv, imageOptions } from "./image-env.ts";
 import { inheritedEnv } from "./inherited-env.ts";
 
 const Items = Type.Optional(Type.Array(Type.Object({ key: Type.String(), path: Type.String() })));
@@ -157,7 +157,7 @@ export const startPodProcess = async (options: PodOptions): Promise<PodProcess> 
   for (const name of options.without ?? []) delete env[name];
   const child = fork(new URL("./pod-entry.mjs", import.meta.url), [entry.href, ...container.args], {
     env: { ...inheritedEnv(), ...imageEnv(), ...env, ...overrides },
-    execArgv: [],
+    execArgv: imageOptions(),
     stdio: ["ignore", "pipe", "pipe", "ipc"],
   });
   return { ...follow(child, options.onLine), refresh: mount };

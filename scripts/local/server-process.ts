@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Dispatcher, request } from "undici";
 import { freePort } from "./free-port.ts";
-import { imageEnv } from "./image-env.ts";
+import { imageEnv, imageOptions } from "./image-env.ts";
 import { inheritedEnv } from "./inherited-env.ts";
 import { profiled, writeProfiles } from "./profile/profiled.ts";
 
@@ -81,7 +81,7 @@ export const startServerProcess = async (
   const port = LISTEN_PORT === undefined ? await freePort() : Number(LISTEN_PORT);
   const url = `${dispatcher === undefined ? "http" : "https"}://${host}:${port}`;
   const begin = performance.now();
-  const child = spawn(process.execPath, [entry, role], {
+  const child = spawn(process.execPath, [...imageOptions(), entry, role], {
     env: profiled({ ...inheritedEnv(), ...imageEnv(), LISTEN_PORT: String(port), ...env }),
     stdio: "inherit",
   });

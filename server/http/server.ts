@@ -144,8 +144,9 @@ const admitCallers = (app: KeyswitchServer, allow: Authenticator, connections: C
       return void sendError(reply, decision.code);
     }
     // Metrics are served from what is kept free, as health is.
-    if (scope === "open" || connections.authenticate(request.raw.socket) || scope === "metrics")
+    if (scope === "open" || connections.authenticate(request.raw.socket) || scope === "metrics") {
       return done();
+    }
     sendError(reply.header("connection", "close"), "TOO_BUSY", { retryAfterSeconds: 1 });
   });
 };

@@ -43,6 +43,40 @@ t.test("the licences name every package whose code is in a bundle, with its text
   t.notMatch(licences, /^(esbuild|tap|typescript) /m);
 });
 
+/** The packages whose code is in a bundle or in one of its chunks, by the maps. */
+const packagesIn = (name: string): string[] => {
+  const maps = files.filter((file) =>
+    new RegExp(`^dist/server/(roles/${name}|chunks/${name}-[^/]+)\\.js\\.map$`).test(file),
+  );
+  const sources = maps.flatMap(
+    (file): string[] => JSON.parse(readFileSync(join(folder, file), "utf8")).sources,
+  );
+  const names = sources.map((source) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(source)?.[1] ?? "");
+  return [...new Set(names)].filter(Boolean).toSorted();
+};
+
+t.test(
+  "the PKCS#11 child process has the binding and its codecs, and no role has another's packages",
+  async (t) => {
+    t.same(packagesIn("pkcs11-child"), ["@sinclair/typebox", "cborg", "graphene-pk11", "tslib"]);
+    const ofOthers = {
+      webhook: ["matrix-bot-sdk", "graphene-pk11", "@grpc/grpc-js", "fake-indexeddb", "htmlparser2"],
+      agent: ["matrix-bot-sdk", "graphene-pk11", "@grpc/grpc-js", "croner", "yaml"],
+      bot: ["graphene-pk11", "@grpc/grpc-js", "express", "request", "cborg"],
+      discovery: ["matrix-bot-sdk", "graphene-pk11", "undici", "yaml"],
+    };
+    for (const [role, packages] of Object.entries(ofOthers)) {
+      const found = packagesIn(role);
+      t.ok(found.includes("fastify"), role);
+      t.same(
+        found.filter((name) => packages.includes(name)),
+        [],
+        role,
+      );
+    }
+  },
+);
+
 t.test("what server/ imports of matrix-bot-sdk is named for the bundle", async (t) => {
   const root = new URL("../../", import.meta.url);
   const used = globSync("server/matrix/**/*.ts", { cwd: root }).flatMap((file) =>

@@ -98,9 +98,6 @@ const mentioned = [...settings.matchAll(/\b([A-Z][A-Z_]+)=(\S*)/g)].map(([, name
   value,
 }));
 
-/** Read by Node and by the C library. */
-const OF_RUNTIME = ["NODE_OPTIONS", "MALLOC_TRIM_THRESHOLD_"];
-
 t.test("every variable is one that the bot knows, in bot.env's comments and the example too", async (t) => {
   const names = [
     ...environment(base).keys(),
@@ -109,7 +106,7 @@ t.test("every variable is one that the bot knows, in bot.env's comments and the 
   ];
   t.ok(names.length > 30);
   t.same(
-    names.filter((name) => !Object.hasOwn(BOT_VARIABLES, name) && !OF_RUNTIME.includes(name)),
+    names.filter((name) => !Object.hasOwn(BOT_VARIABLES, name)),
     [],
   );
 });

@@ -100,12 +100,12 @@ t.test("it runs as user 1200, as the manifests have it, under an init", async (t
   t.equal(lastStage.find(({ instruction }) => instruction === "USER")?.rest, "1200:1200");
   const [init, end, shell, option, script, ...name] = entrypoint();
   t.same([init, end, shell, option, ...name], ["/usr/bin/tini", "--", "/bin/sh", "-c", "keyswitch"]);
-  t.match(script, /exec node dist\/server\/main\.js/);
+  t.match(script, /exec node (--[a-z-]+(=\d+)? )*dist\/server\/main\.js/);
 });
 
 t.test("its processes dump no core, and have the arguments of the container", async (t) => {
   const [, , shell = "", option = "", script = "", ...name] = entrypoint();
-  const inside = script.replace("node dist/server/main.js", "/bin/sh -c 'ulimit -c; echo \"$@\"' node");
+  const inside = script.replace(/node .*dist\/server\/main\.js/, "/bin/sh -c 'ulimit -c; echo \"$@\"' node");
   const { stdout } = spawnSync(
     "/bin/sh",
     ["-c", 'ulimit -c 1024; exec "$@"', "-", shell, option, inside, ...name, "web hook"],
