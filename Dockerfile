@@ -45,7 +45,7 @@ COPY manifests/agent/pcscd.sh ./
 # SIGUSR1 would open a debugger, from the first moment on.
 # Little room for new objects, one arena for all threads and no freed memory kept for later: docs/performance.md has what it is worth.
 ENV NODE_ENV=production \
-    NODE_OPTIONS="--disable-warning=DEP0060 --disable-sigusr1 --max-semi-space-size=2" \
+    NODE_OPTIONS="--disable-warning=DEP0060 --disable-sigusr1 --max-semi-space-size=1" \
     MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 USER 1200:1200
 # A core dump of any of these processes would hold values. V8's options are those that NODE_OPTIONS does not take: its middle

@@ -18,10 +18,10 @@ const STARTS = 5;
 const REST_MS = 10_000;
 const SAMPLE_MS = 50;
 
-export type ProcessName = "webhook" | "agent" | "agent's PKCS#11 child";
+type ProcessName = "webhook" | "agent" | "agent's PKCS#11 child";
 
 /** MiB; `paced` is the most that was resident under the load. */
-export type ProcessMemory = { readonly idle: number; readonly paced: number };
+type ProcessMemory = { readonly idle: number; readonly paced: number };
 
 export type MemoryFigures = {
   readonly processes: Readonly<Record<ProcessName, ProcessMemory>>;
