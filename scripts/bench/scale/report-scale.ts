@@ -24,7 +24,7 @@ const endsOf = (scale: readonly ScaleFigures[]): { least: ScaleFigures; most: Sc
   return { least, most };
 };
 
-export const scaleGoals = ({ scale, replicas, waiting }: AllScaleFigures): Goal[] => {
+const scaleGoals = ({ scale, replicas, waiting }: AllScaleFigures): Goal[] => {
   const { least, most } = endsOf(scale);
   const objects = most.objects - least.objects;
   const grown = (name: "agent" | "child"): number => (most.memory[name] - least.memory[name]) / objects;

@@ -9,7 +9,7 @@ import { startByteRelay } from "../set/byte-relay.ts";
 import { makeScaleToken } from "./scale-token.ts";
 import type { SyncLoad, SyncLoaded } from "./sync-load.ts";
 
-export const CONNECTIONS = 32;
+const CONNECTIONS = 32;
 const SECONDS = 3;
 
 export type Load = MeasuringProcess<typeof SyncLoaded>;

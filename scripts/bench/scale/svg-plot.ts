@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Draws measured points as an SVG: a line for each series, numbers of objects along a logarithmic axis, labelled axes with units.
 
-export interface Series {
+interface Series {
   readonly name: string;
   /** Numbers of objects, above 0, and what was measured at each. */
   readonly points: readonly (readonly [objects: number, value: number])[];

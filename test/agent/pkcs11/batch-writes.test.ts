@@ -95,6 +95,25 @@ t.test("what the token does not show is taken back", async (t) => {
   t.match(await store.info(), { objects: 1 });
 });
 
+t.test("a module that caches has them one after another, each confirmed by another process", async (t) => {
+  const { openStore } = await tokenFixture(t);
+  const store = openStore({ pkcs11: { cache: "cached" } });
+  const secrets = manyAt("cached", 2);
+  const results = await changeAll(
+    store,
+    secrets.map(({ path, data }) => put(path, data)),
+  );
+  t.same(outcomes(results), ["created", "created"]);
+  t.same(store.starts, ["start", "refresh", "refresh"]);
+  for (const { path, data } of secrets) t.match(await store.read(path), { checksum: checksum(data) });
+});
+
+t.test("a store that is read-only refuses them all", async (t) => {
+  const { openStore } = await tokenFixture(t);
+  const changes = manyAt("refused", 2).map(({ path, data }) => put(path, data));
+  t.same(outcomes(await changeAll(openStore({ writes: false }), changes)), ["unavailable", "unavailable"]);
+});
+
 t.test("a kill leaves each secret whole or absent, and no leftovers", async (t) => {
   const { openStore, module } = await tokenFixture(t);
   const store = openStore();
