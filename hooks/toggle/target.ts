@@ -5,7 +5,6 @@ import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { enumeration } from "../enumeration.ts";
 import { DNS_SUBDOMAIN, MAX_NAME } from "../formats.ts";
 import type { AnyObject } from "../kubernetes.ts";
-import type { Toggle } from "./schema.ts";
 
 export const KINDS = ["Deployment", "StatefulSet"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -48,8 +47,18 @@ export const TARGET_RULES = [
   },
 ] as const;
 
+/** As much of a Toggle as says what it is for; its schema is made of the one above. */
+interface Aiming {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly targetRef?: TargetRef;
+    readonly deploymentName?: string;
+    readonly template?: object;
+  };
+}
+
 /** What `parent` is for. */
-export const targetOf = ({ metadata, spec }: Pick<Toggle, "metadata" | "spec">): TargetRef =>
+export const targetOf = ({ metadata, spec }: Aiming): TargetRef =>
   spec.targetRef ?? { kind: "Deployment", name: spec.deploymentName ?? metadata.name };
 
 /** A Deployment by its name, and a StatefulSet so that it can't be taken for one. */
@@ -73,7 +82,7 @@ export const kindsOf = (controller: AnyObject): readonly Kind[] => {
 };
 
 /** Why what `parent` is for can't be told or switched; nothing is switched then. */
-export const targetFault = ({ spec }: Toggle, kinds: readonly Kind[]): string | undefined => {
+export const targetFault = ({ spec }: Aiming, kinds: readonly Kind[]): string | undefined => {
   const { targetRef, deploymentName, template } = spec;
   if (targetRef === undefined) return undefined;
   if (deploymentName !== undefined && deploymentName !== targetRef.name) {
