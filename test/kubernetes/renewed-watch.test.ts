@@ -55,7 +55,10 @@ t.test("another API server takes the place of the first between a list and its w
       for (let index = 0; index < newer; index += 1) await api.make(`new-${index}`);
       return undefined;
     };
-    const { toggles, until, log } = watchToggles(t, configOf(proxy.url), { clock: hurriedClock, timeoutMs: 100_000 });
+    const { toggles, until, log } = watchToggles(t, configOf(proxy.url), {
+      clock: hurriedClock,
+      timeoutMs: 100_000,
+    });
     await until(() => toggles.state().ok && toggles.find("old") === undefined);
     t.same(toggles.list(), await freshList(api), `${newer} versions ahead of the first`);
     t.ok(
