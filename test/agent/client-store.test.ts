@@ -17,9 +17,8 @@ t.test("a store that can make many changes in one go", async (t) => {
     },
   });
   t.same(await store.changeAll?.([changeAt("a"), changeAt("b")]), [{ kind: "absent" }, { kind: "absent" }]);
-  await t.rejects(store.changeAll?.([changeAt("c"), changeAt("keyswitch/1/set")]) ?? Promise.resolve(), {
-    message: "keyswitch/1/set is no client's to write",
-  });
+  const refused = store.changeAll?.([changeAt("c"), changeAt("keyswitch/1/set")]).then(() => undefined);
+  await t.rejects(refused ?? Promise.resolve(), { message: "keyswitch/1/set is no client's to write" });
   t.same(asked, ["a", "b"], "nothing of it is done");
 });
 

@@ -8,6 +8,8 @@ import { makeScaleToken } from "./scale-token.ts";
 
 const OBJECTS = 2000;
 const ROUNDS = 5;
+/** To each webhook, so that one works alike whether there is another or not. */
+const CONNECTIONS = 16;
 
 export interface ReplicaFigures {
   /** Syncs a second of one, and of two that share this machine with the agent and the load. */
@@ -43,7 +45,9 @@ export const measureReplicas = async (
   const run = (webhooks: readonly ServerProcess[]) =>
     busiestOf(webhooks, () => {
       const ports = webhooks.map(({ port }) => port);
-      return loadWith(load, { kind: "hsmsecret", keys, objects: OBJECTS, made, ports, seconds: 0 });
+      const connections = CONNECTIONS * webhooks.length;
+      const what = { kind: "hsmsecret", keys, objects: OBJECTS, made } as const;
+      return loadWith(load, { ...what, ports, connections, seconds: 0 });
     });
   try {
     await run([first, second]);

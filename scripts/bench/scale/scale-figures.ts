@@ -13,11 +13,12 @@ const CONNECTIONS = 32;
 const SECONDS = 3;
 
 export type Load = MeasuringProcess<typeof SyncLoaded>;
-export type LoadOf = Omit<Static<typeof SyncLoad>, "connections">;
+export type LoadOf = Omit<Static<typeof SyncLoad>, "connections"> &
+  Partial<Pick<Static<typeof SyncLoad>, "connections">>;
 
 /** @throws Error where an answer was not 200 */
 export const loadWith = async (load: Load, what: LoadOf): Promise<Static<typeof SyncLoaded>> => {
-  const done = await load.ask({ ...what, connections: CONNECTIONS });
+  const done = await load.ask({ connections: CONNECTIONS, ...what });
   if (done.failed > 0) throw new Error(`${done.failed} of ${done.syncs} syncs were not answered with 200`);
   return done;
 };

@@ -10,7 +10,8 @@ const OBJECTS = 1000;
 const READERS = 1000;
 /** Fewer than the agent takes: the other readers wait in the client for one, as they do in a webhook. */
 const CONNECTIONS = 64;
-const SECONDS = 12;
+/** The heaps grow to what they need in the first ten. */
+const SECONDS = 30;
 const PROBE_MS = 100;
 
 export interface WaitingFigures {
