@@ -66,7 +66,10 @@ export const createChangeNews = ({ toggles, rooms, news, clock }: ChangeNewsOpti
   const tellChange = (toggle: Toggle, room: SwitchRoom, change: Change): void => {
     const { name } = toggle.metadata;
     const now = clock.now();
-    if (!isWatched(toggle) || now - (change.at ?? now) >= LATE_MS) return note(toggle, room);
+    if (!isWatched(toggle) || now - (change.at ?? now) >= LATE_MS) {
+      note(toggle, room);
+      return;
+    }
     const isNews = (newest: Toggle) =>
       switchOf(newest) === switchOf(toggle) && rooms.get(name)?.place.room === room.place.room;
     const text = () => {
@@ -88,7 +91,10 @@ export const createChangeNews = ({ toggles, rooms, news, clock }: ChangeNewsOpti
       rooms.update(name, uid, ({ before: left, ...room }) =>
         left === undefined || left.room === before.room ? room : { ...room, before: left },
       );
-    if (!isWatched(toggle)) return forget();
+    if (!isWatched(toggle)) {
+      forget();
+      return;
+    }
     const text = () => elsewhereText(toggle, place.user, clock.now());
     const key = `${uid} ${generation} ${before.room}`;
     news.tell({ toggle, place: before, key, part: "elsewhere", forMs: LATE_MS, text }, forget);

@@ -71,7 +71,7 @@ export type Thread = {
 export type Text = string | (() => string);
 
 /** A message that has people notified. */
-export type News = {
+type News = {
   /** Undefined where it is none any more, and nothing is to be sent. */
   text(): string | undefined;
   /** Full ids of those who are to be notified. */

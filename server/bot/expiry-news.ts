@@ -146,7 +146,10 @@ class Expiry implements ExpiryNews {
     const end = Date.parse(until);
     const now = clock.now();
     const ended = () => this.#note(name, uid, until, { ended: true });
-    if (now >= end + LATE_MS) return ended();
+    if (now >= end + LATE_MS) {
+      ended();
+      return;
+    }
     const isOff = isSettled(toggle, now) && !isOn(toggle, now);
     if (!isOff && now < end + OFF_WITHIN_MS) return;
     const text = () => {

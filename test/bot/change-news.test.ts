@@ -72,7 +72,9 @@ t.test(
   "without the annotation nothing is told, and what was changed before it is no news later",
   async (t) => {
     for (const annotations of [{}, { [NOTIFY_ANNOTATION]: "false" }]) {
-      const { world } = await switchedOn(annotations);
+      const { world, bot } = await switchedOn(annotations);
+      bot.runner.accept(world.message("start", { room: OTHER_ROOM }), now);
+      await world.pass(0);
       world.edit("web", { enabled: false });
       await world.pass(2000);
       const web = world.toggles.get("web");
@@ -115,6 +117,18 @@ t.test("another room: the one before is told who, and then the other is the one 
     { room: OTHER_ROOM, mentions: [BOB], text: /^web was switched on with kubectl-edit/ },
   ]);
   t.equal(news().length, 2);
+});
+
+t.test("a restart in another room is no switch: the room that switched goes on being told", async (t) => {
+  const { world, bot } = await switchedOn();
+  bot.runner.accept(world.message("restart", { sender: BOB, room: OTHER_ROOM }), now);
+  await world.pass(0);
+  world.becomes("web", "Running");
+  world.edit("web", { enabled: false });
+  await world.pass(2000);
+  const news = world.told.filter(({ transaction }) => !transaction.endsWith("-last"));
+  t.match(news, [{ ...to, text: /^web was switched off with kubectl-edit/ }]);
+  t.equal(news.length, 1);
 });
 
 t.test("its schedule: each edge is told once", async (t) => {

@@ -13,13 +13,14 @@ const HOUR = 60 * MINUTE;
 /** A bot that was told to start web for a time, with web on since. */
 const started = async (text: string, annotations?: Record<string, string>) => {
   const world = makeWorld([toggleNamed("web", {}, annotations)]);
-  const bot = world.live();
+  const sends: string[] = [];
+  const bot = world.live(() => true, { onSend: ({ part }) => sends.push(part) });
   bot.runner.start();
   bot.runner.accept(world.message(text, { thread: "$root" }), now);
   await world.pass(0);
   world.becomes("web", "Running");
   await world.pass(1000);
-  return { world, bot };
+  return { world, bot, sends };
 };
 const until = ({ toggles }: World) => toggles.get("web")?.spec.until;
 const warnings = ({ told }: World) => told.filter(({ text }) => /React with/.test(text));
@@ -38,19 +39,21 @@ for (const [text, at, says, length] of [
   ["start 1d12h", 36 * HOUR - 10 * MINUTE, "in 10 min, at 2026-11-23 20:00 UTC", "1 d 12 h"],
 ] as const) {
   t.test(`${text}: told before its end and at it, to who set it, in the thread`, async (t) => {
-    const { world } = await started(text);
+    const { world, sends } = await started(text);
     await world.pass(at - 2000);
     t.same(world.told, []);
     await world.pass(1000);
     const to = { room: ROOM, mentions: [ALICE], thread: "$root" };
     const offer = `React with 👍 to this to keep it on for another ${length}.`;
     t.match(world.told, [{ ...to, text: `web goes off ${says}. ${offer}` }]);
+    world.becomes("web", "Running");
     await world.pass(Date.parse(until(world) ?? "") - world.now());
     t.equal(world.told.length, 1, "not before it is off");
     await goesOff(world);
     await world.pass(HOUR);
     t.match(world.told.slice(1), [{ ...to, text: /^web is off: .* Its time was over at 2026-11-2/ }]);
     t.equal(world.told.length, 2, "once");
+    t.equal(sends.filter((part) => part === "news").length, 2, "and tried once");
   });
 }
 
