@@ -42,7 +42,8 @@ export const converse = ({ alice, account }: Scene, room: () => string): AliceTa
   const commands: Command[] = [];
   const ofBot = () =>
     alice.inRoom(room()).filter(({ sender, type }) => sender === account.userId && type !== "m.room.member");
-  const answers = () => ofBot().filter(({ edits, kind }) => edits === undefined && kind !== "m.text");
+  // What is not decrypted yet has no kind, and a last word is no notice.
+  const answers = () => ofBot().filter(({ edits, kind }) => edits === undefined && kind === "m.notice");
   const send = async (kind: CommandKind): Promise<Command> => {
     const marker = `marker-${commands.length + 1}`;
     // Others may be sent before this one is; it has its place and its number.
