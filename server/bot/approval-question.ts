@@ -112,12 +112,13 @@ const newCode = (taken: readonly string[]): string => {
   }
 };
 
-/** A time of day in the command would mean the next day's once it is past. */
+/** A time of day in the command would mean the next day's once it is past, and a time that is over is extended no more. */
 const endOf = (
   { clock, timeZone }: ApprovalQuestionOptions,
   command: SwitchCommand,
 ): ((now: number) => number) => {
   const time = "time" in command ? command.time : undefined;
-  const latest = time === undefined ? Number.POSITIVE_INFINITY : nextTimeOfDay(time, timeZone, clock.now());
+  const over = command.verb === "extend" ? Date.parse(command.from) : Number.POSITIVE_INFINITY;
+  const latest = time === undefined ? over : nextTimeOfDay(time, timeZone, clock.now());
   return (now) => Math.min(now + APPROVE_MS, latest);
 };

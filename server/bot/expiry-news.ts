@@ -4,7 +4,8 @@ import type { Toggle } from "../../hooks/toggle/schema.ts";
 import { lastSwitchOf } from "../kubernetes/last-switch.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock, Timers } from "../time.ts";
-import type { Access, CommandSource } from "./access.ts";
+import type { Access } from "./access.ts";
+import type { Reaction } from "./chat.ts";
 import type { Journal, Pending } from "./journal.ts";
 import { expiredText, expiringText } from "./news-text.ts";
 import type { RoomNews } from "./room-news.ts";
@@ -39,7 +40,7 @@ export type ExpiryNews = {
   /** Looks at all now, and then whenever a time comes. */
   start(): void;
   /** Somebody reacted with 👍 to the event `warning`. */
-  extend(warning: string, by: CommandSource): void;
+  extend(warning: string, by: Reaction): void;
 };
 
 type Timer = NonNullable<SwitchRoom["timer"]>;
@@ -78,7 +79,7 @@ class Expiry implements ExpiryNews {
     this.#wait();
   }
 
-  extend(warning: string, source: CommandSource): void {
+  extend(warning: string, source: Reaction): void {
     const { rooms, toggles, access, clock, journal } = this.#options;
     const name = rooms.names().find((one) => rooms.get(one)?.timer?.warning === warning);
     const { place, timer } = (name === undefined ? undefined : rooms.get(name)) ?? {};
@@ -89,8 +90,11 @@ class Expiry implements ExpiryNews {
     if (now >= Date.parse(timer.until)) return;
     const { until, seconds = DEFAULT_SECONDS } = timer;
     // Under the id of what was reacted to: a time is extended once, whoever reacts, and how often that is delivered.
+    const { room, sender, authorship } = source;
     const added = journal.add(warning, {
-      ...{ at: now, room: source.room, sender: source.sender, sentAt: now, verb: "extend" },
+      ...{ at: now, room, sender, sentAt: now, verb: "extend" },
+      ...((place.shared === true || sender !== place.user) && { shared: true }),
+      ...(authorship !== "plain" && { encrypted: true }),
       ...(place.thread !== undefined && { thread: place.thread }),
       step: { state: "accepted", command: { verb: "extend", toggle: name, from: until, seconds } },
     });

@@ -16,11 +16,12 @@ export const NOTIFY_ANNOTATION = "toggle.j5t.io/notify";
 export const isWatched = ({ metadata }: Toggle): boolean =>
   metadata.annotations?.[NOTIFY_ANNOTATION] === "true";
 
-/** Who switched a Toggle, and where: `thread` is the event that the command's thread began with. */
+/** Who switched a Toggle, and where: `thread` is the event that the command's thread began with; `shared`: others are there. */
 const Place = Type.Object({
   room: Type.String(),
   user: Type.String(),
   thread: Type.Optional(Type.String()),
+  shared: Type.Optional(Type.Boolean()),
 });
 export type Place = Static<typeof Place>;
 
@@ -72,7 +73,7 @@ export type SwitchRooms = {
   get(name: string): SwitchRoom | undefined;
   names(): string[];
   /** Notes that a command of `entry` has switched `toggle`. */
-  switched(entry: Pick<Entry, "verb" | "room" | "sender" | "thread">, toggle: Toggle): void;
+  switched(entry: Pick<Entry, "verb" | "room" | "sender" | "thread" | "shared">, toggle: Toggle): void;
   /** Changes what is remembered; nothing where that is of another Toggle by now. */
   update(name: string, uid: string, change: (before: SwitchRoom) => SwitchRoom): void;
   /** The Toggle is gone. */
@@ -110,7 +111,8 @@ class StoredRooms implements SwitchRooms {
     return [...this.#rooms.keys()];
   }
 
-  switched({ verb, room, sender, thread }: Parameters<SwitchRooms["switched"]>[0], toggle: Toggle): void {
+  switched(entry: Parameters<SwitchRooms["switched"]>[0], toggle: Toggle): void {
+    const { verb, room, sender, thread, shared } = entry;
     // A restart leaves who switched it, and for how long, as it was.
     if (verb === "restart") return;
     const { name, uid } = toggle.metadata;
@@ -122,7 +124,11 @@ class StoredRooms implements SwitchRooms {
     const timer = timerOf(verb, toggle, before?.timer, now);
     this.#put(name, {
       uid,
-      place: { room, user: sender, ...(thread !== undefined && { thread }) },
+      place: {
+        ...{ room, user: sender },
+        ...(thread !== undefined && { thread }),
+        ...(shared !== undefined && { shared }),
+      },
       ...(untold !== undefined && untold.room !== room && { before: untold }),
       known: knownOf(toggle, now),
       ...(timer !== undefined && { timer }),
