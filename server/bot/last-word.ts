@@ -26,17 +26,23 @@ export type LastWordTo = {
 
 /**
  * Sends it under the one transaction that it has for a message. `news` is asked for it when it is sent, and undefined where there
- * is none any more: then nothing is. False where the process stops, and it is to be sent after the next start.
+ * is none any more: `none`, and nothing is sent. `stopped`: the process stops, and it is to be sent after the next start.
  */
 export const sayLastWord = async (
   { chat, sending }: LastWordOptions,
   { id, room, user, thread }: LastWordTo,
   news: () => string | undefined,
-): Promise<boolean> => {
-  const settled = settledText(news);
+): Promise<"said" | "none" | "stopped"> => {
+  let isNone = false;
+  const settled = settledText(() => {
+    const newest = news();
+    isNone = newest === undefined;
+    return newest;
+  });
   const message = { text: () => settled.text(), mentions: [user] };
   await sending.attempt({ part: "news", room, forMs: LAST_WORD_FOR_MS }, () =>
     settled.attempt(() => chat.tell(room, message, transactionOf(id, PART), thread)),
   );
-  return !sending.stopped;
+  if (sending.stopped) return "stopped";
+  return isNone ? "none" : "said";
 };

@@ -105,11 +105,13 @@ class Editing {
     if (!(await this.#sayLastWord(follower))) return;
     if (follower.next?.text === follower.shown) follower.sent = follower.next;
     else if (!(await this.#send(follower))) return;
-    const { next, sent } = follower;
+    const { next, sent, said, edits } = follower;
     follower.busy = false;
-    // What has changed meanwhile is not said any more once the last word is.
-    if (sent?.last === true) return this.finish(follower);
-    if (next === sent) follower.next = undefined;
+    // What has changed meanwhile is not said any more once the last word is. Where it became the last one only while the edit
+    // waited for its turn, it is still to be said.
+    const isOver = sent?.last === true;
+    if (isOver && (said || edits === 0 || sent.news === undefined)) return this.finish(follower);
+    if (next === sent && !isOver) follower.next = undefined;
     this.pump(follower);
   }
 
@@ -122,7 +124,9 @@ class Editing {
     const isTold = edits === 0 && follower.next?.text === shown;
     if (said || isTold || news() === undefined) return true;
     const to = { id, room: answer.room, user, ...(thread !== undefined && { thread }) };
-    if (!(await sayLastWord(this.#options, to, news)) || this.#work.closed) return false;
+    const outcome = await sayLastWord(this.#options, to, news);
+    if (outcome === "stopped" || this.#work.closed) return false;
+    if (outcome === "none") return true;
     follower.said = true;
     if (this.#options.sending.isRefused(answer.room)) {
       this.finish(follower);

@@ -151,6 +151,55 @@ t.test("a homeserver that is away gets it afterwards, and it says how it is then
   t.equal(world.told.length, 1);
 });
 
+t.test(
+  "a last word that was none any more when it could be sent is said when it is true again",
+  async (t) => {
+    const world = makeWorld([toggleNamed("web", { enabled: false })]);
+    const { chat } = world.live();
+    const limit = Promise.withResolvers<void>();
+    const tell: typeof chat.tell = async (...news) => {
+      await limit.promise;
+      return chat.tell(...news);
+    };
+    const { runner } = world.live(undefined, { chat: { ...chat, tell } });
+    world.becomes("web", "Off");
+    runner.accept(world.message("start"), now);
+    await world.pass(0);
+    world.becomes("web", "Running");
+    await world.pass(2000);
+    world.becomes("web", "Starting");
+    limit.resolve();
+    await world.pass(5000);
+    t.same(world.told, [], "it starts again");
+    t.match(world.said[0]?.edits.at(-1), /^web is starting/);
+    world.becomes("web", "Running");
+    await world.pass(5000);
+    t.match(world.told, [{ text: /^web is running/, mentions: [ALICE] }]);
+    t.match(world.said[0]?.edits.at(-1), /^web is running/);
+  },
+);
+
+t.test("what has become the last word while an edit waited for its turn is said, too", async (t) => {
+  const world = makeWorld();
+  const { chat } = world.live();
+  const limit = Promise.withResolvers<void>();
+  const edit: typeof chat.edit = async (...change) => {
+    await limit.promise;
+    return chat.edit(...change);
+  };
+  const { runner } = world.live(undefined, { chat: { ...chat, edit } });
+  runner.accept(world.message("stop"), now);
+  await world.pass(0);
+  world.becomes("web", "Stopping", { replicas: 1 });
+  await world.pass(2000);
+  world.becomes("web", "Off");
+  await world.pass(2000);
+  limit.resolve();
+  await world.pass(5000);
+  t.same(world.said[0]?.edits, [OFF]);
+  t.match(world.told, [{ text: OFF, mentions: [ALICE] }]);
+});
+
 t.test("what came to its end hours ago, while the bot was away, is no news", async (t) => {
   for (const [away, count] of [
     [1_800_000, 1],
