@@ -77,10 +77,12 @@ export const createChangeNews = ({ toggles, rooms, news, clock }: ChangeNewsOpti
       return newest !== undefined && isNews(newest) ? change.text(newest) : undefined;
     };
     const { key, part } = change;
-    news.tell({ toggle, place: room.place, key, part, forMs: LATE_MS, text }, () => {
-      // What was changed again meanwhile is told by itself.
+    news.tell({ toggle, place: room.place, key, part, forMs: LATE_MS, text }, (event) => {
       const newest = toggles.find(name);
-      if (newest !== undefined && rooms.get(name)?.known.switch === room.known.switch) note(toggle, room);
+      if (newest === undefined || rooms.get(name)?.known.switch !== room.known.switch) return;
+      if (event !== undefined || isNews(newest)) note(toggle, room);
+      // What was changed again meanwhile may be as the room knew it until now: it was no news then, and is since this was told.
+      if (!isNews(newest)) look(name);
     });
   };
 
@@ -100,23 +102,29 @@ export const createChangeNews = ({ toggles, rooms, news, clock }: ChangeNewsOpti
     news.tell({ toggle, place: before, key, part: "elsewhere", forMs: LATE_MS, text }, forget);
   };
 
-  return {
-    look(name) {
-      const room = rooms.get(name);
-      const toggle = toggles.find(name);
-      if (room === undefined) return;
-      const isGone = toggle === undefined && toggles.state().ok;
-      if (isGone || (toggle !== undefined && toggle.metadata.uid !== room.uid)) return rooms.remove(name);
-      if (toggle === undefined) return;
-      tellBefore(toggle, room);
-      const now = clock.now();
-      const change = specChange(toggle, room, now) ?? scheduleChange(toggle, room, now);
-      if (change !== undefined) return tellChange(toggle, room, change);
-      // What the schedule leaves as the room knows it, or a time that is over, is told elsewhere or was told.
-      const isKnown = switchOf(toggle) === room.known.switch;
-      if (isKnown && isCurrent(toggle, previousStatus(toggle)) && knownOf(toggle, now).on !== room.known.on) {
-        note(toggle, room);
-      }
-    },
+  const look = (name: string): void => {
+    const room = rooms.get(name);
+    const toggle = toggles.find(name);
+    if (room === undefined) return;
+    const isGone = toggle === undefined && toggles.state().ok;
+    if (isGone || (toggle !== undefined && toggle.metadata.uid !== room.uid)) rooms.remove(name);
+    else if (toggle !== undefined) lookAt(toggle, room);
   };
+
+  const lookAt = (toggle: Toggle, room: SwitchRoom): void => {
+    tellBefore(toggle, room);
+    const now = clock.now();
+    const change = specChange(toggle, room, now) ?? scheduleChange(toggle, room, now);
+    if (change !== undefined) {
+      tellChange(toggle, room, change);
+      return;
+    }
+    // What the schedule leaves as the room knows it, or a time that is over, is told elsewhere or was told.
+    const isKnown = switchOf(toggle) === room.known.switch;
+    if (isKnown && isCurrent(toggle, previousStatus(toggle)) && knownOf(toggle, now).on !== room.known.on) {
+      note(toggle, room);
+    }
+  };
+
+  return { look };
 };

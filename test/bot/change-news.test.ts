@@ -186,6 +186,37 @@ t.test(
   },
 );
 
+t.test(
+  "what was changed and changed back while the news waited is told as far as the room heard of it",
+  async (t) => {
+    for (const isSent of [false, true]) {
+      const { world, bot } = await switchedOn();
+      await bot.runner.close();
+      const turn = Promise.withResolvers<void>();
+      const tell: typeof bot.chat.tell = async (room, { text, mentions }, ...rest) => {
+        if (!isSent) await turn.promise;
+        const settled = text();
+        if (isSent) await turn.promise;
+        return chat.tell(room, { text: () => settled, mentions }, ...rest);
+      };
+      const { chat } = world.live();
+      world.live(undefined, { chat: { ...chat, tell } }).runner.start();
+      await world.pass(0);
+      world.edit("web", { enabled: false });
+      await world.pass(2000);
+      world.edit("web", { enabled: true });
+      world.becomes("web", "Running");
+      await world.pass(2000);
+      turn.resolve();
+      await world.pass(2000);
+      if (!isSent) world.becomes("web", "Running");
+      await world.pass(2000);
+      const texts = world.told.map(({ text }) => text.replace(/ with .*/, ""));
+      t.same(texts, isSent ? ["web was switched off", "web was switched on"] : [], `sent: ${isSent}`);
+    }
+  },
+);
+
 t.test("a patch of the bot that the watch shows before it is answered is no news", async (t) => {
   const { world } = await switchedOn();
   world.edit("web", { enabled: false, requestedBy: BOB }, FIELD_MANAGER);
