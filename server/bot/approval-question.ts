@@ -9,8 +9,10 @@ import {
   CODE_LENGTH,
   CODE_LETTERS,
   DIRECT_TEXT,
+  isTooLongToAsk,
   lackText,
   questionText,
+  TOO_LONG_TEXT,
   TOO_MANY_TEXT,
   tooFewText,
 } from "./approval-text.ts";
@@ -59,6 +61,7 @@ export const askForApproval = async (
   const why = whyNotAsked(options, entry, lacking, toggles.length > 1);
   if (why !== undefined) return refused(why);
   const whole = withName(command, toggles);
+  if (isTooLongToAsk(whole)) return refused(TOO_LONG_TEXT);
   const need = Math.max(...toggles.map((toggle) => approvalsNeeded(toggle) ?? 0));
   const endsAt = endOf(options, command);
   const view = { command: whole, sender: entry.sender, encrypted: entry.encrypted === true, need };

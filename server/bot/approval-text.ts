@@ -47,6 +47,12 @@ const commandText = (command: SwitchCommand): string => {
   return `${command.verb} ${namesIn(command).join(", ")}${timeText(command)}${why}`;
 };
 
+/** What a message has room for, beside how to approve it and who has. */
+const MOST_COMMAND = 8_000;
+
+/** Whether a question could not show all that is approved with it. */
+export const isTooLongToAsk = (command: SwitchCommand): boolean => commandText(command).length > MOST_COMMAND;
+
 const others = (count: number): string => (count === 1 ? "1 other user" : `${count} other users`);
 
 const HOW = {
@@ -105,6 +111,9 @@ export const tooFewText = (name: string, need: number, there: number): string =>
 
 export const DIRECT_TEXT =
   "It needs the approval of others, and nobody else is in this room. Ask for it in a room where they are. Nothing was switched.";
+
+export const TOO_LONG_TEXT =
+  "It needs the approval of others, and is for more Toggles than a question can name. Send it for some of them at a time. Nothing was switched.";
 
 export const TOO_MANY_TEXT =
   "Too many commands wait here for approval. Send it again when some of them are done. Nothing was switched.";

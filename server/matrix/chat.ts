@@ -5,6 +5,7 @@ import { type Answer, type Chat, SendRefused, type Thread } from "../bot/chat.ts
 import { compileSchema } from "../http/validation.ts";
 import type { Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
+import { bounded, html } from "./bounded-text.ts";
 import type { MatrixAnswer, MatrixFault } from "./http.ts";
 import { isTransient, RequestFailed, retryAfterOf } from "./request-failed.ts";
 import type { RoomEncryption } from "./room-encryption.ts";
@@ -154,11 +155,7 @@ const limitOf = (fault: MatrixFault): number | undefined => {
  * It mentions nobody, and says so: without that, clients look for names and `@room` in the text, which may cite a message.
  * https://spec.matrix.org/latest/client-server-api/#user-and-room-mentions
  */
-const notice = (text: string) => ({ msgtype: "m.notice", body: text, "m.mentions": {} });
-
-const HTML: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-const html = (text: string): string =>
-  text.replaceAll(/[&<>"]/g, (character) => HTML[character] ?? "").replaceAll("\n", "<br>");
+const notice = (text: string) => ({ msgtype: "m.notice", body: bounded(text), "m.mentions": {} });
 
 const pill = (user: string): string =>
   `<a href="https://matrix.to/#/${encodeURIComponent(user)}">${html(user)}</a>`;
@@ -169,9 +166,9 @@ const pill = (user: string): string =>
  */
 const mention = (text: string, users: readonly string[]) => ({
   msgtype: "m.text",
-  body: `${users.join(", ")}: ${text}`,
+  body: `${users.join(", ")}: ${bounded(text)}`,
   format: "org.matrix.custom.html",
-  formatted_body: `${users.map(pill).join(", ")}: ${html(text)}`,
+  formatted_body: `${users.map(pill).join(", ")}: ${html(bounded(text))}`,
   "m.mentions": { user_ids: users },
 });
 
@@ -192,7 +189,7 @@ const annotation = (id: Answer["id"], key: string) => ({
 
 /** https://spec.matrix.org/latest/client-server-api/#event-replacements; clients that can't edit show the body. */
 const replacement = (id: Answer["id"], text: string) => ({
-  ...notice(`* ${text}`),
+  ...notice(`* ${bounded(text)}`),
   "m.new_content": notice(text),
   "m.relates_to": { rel_type: "m.replace", event_id: id },
 });

@@ -190,6 +190,16 @@ t.test("a confirmed command for all waits where a Toggle has come to need approv
   t.match(scene.world.said.at(-1)?.text, /asks for: stop api, web\n/);
 });
 
+t.test("a command for more Toggles than a question can name is not asked about", async (t) => {
+  const names = Array.from({ length: 200 }, (_, at) => `a-rather-long-name-of-a-shop-in-the-north-${at}`);
+  const scene = setUp({ web: "1", ...Object.fromEntries(names.map((name) => [name, ""])) });
+  t.match(
+    await scene.say("stop all", ALICE, { mentioned: true }),
+    /more Toggles than a question can name\. .* Nothing was switched\.$/,
+  );
+  t.same([scene.questions(), scene.world.effects], [[], []]);
+});
+
 t.test("what the annotations say when it is switched counts", async (t) => {
   const raised = setUp({ web: "1" });
   await raised.say("stop web");

@@ -66,6 +66,22 @@ t.test("the keys are on the disk before the message leaves", async (t) => {
   t.same(steps, ["encrypt", "flush", "PUT m.room.encrypted/t1"]);
 });
 
+t.test("a long text fits into an event, encrypted and as an edit, and says what it leaves out", async (t) => {
+  const line = `web "${"é&".repeat(60)}" is starting: 3 desired, 0 ready.`;
+  for (const text of [Array(500).fill(line).join("\n"), "é&".repeat(40_000)]) {
+    const { chat, contents } = setUp([sent("$1"), sent("$2"), sent("$3")], {
+      isEncrypted: async () => false,
+    });
+    await chat.send("!a", text, "t1");
+    await chat.tell("!a", { text: () => text, mentions: ["@alice:example.org"] }, "t2");
+    await chat.edit({ room: "!a", id: "$1" }, text, "t3");
+    for (const content of contents) t.ok((Buffer.byteLength(JSON.stringify(content)) * 4) / 3 < 60_000);
+    const left = text.includes("\n") ? /^web .*\n… and 4\d\d more lines$/s : /^é&.*…$/;
+    t.match(contents[0], { body: left });
+    t.match(contents[2], { "m.new_content": { body: left } });
+  }
+});
+
 t.test("nothing leaves when the disk can't be written", async (t) => {
   const { chat, steps } = setUp([sent("$1")], { flush: () => Promise.reject(new Error("the disk is full")) });
   await t.rejects(chat.send("!a", "text", "t1"));
