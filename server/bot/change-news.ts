@@ -5,6 +5,7 @@ import { previousStatus } from "../../hooks/toggle/status.ts";
 import { lastSwitchOf } from "../kubernetes/last-switch.ts";
 import type { Toggles } from "../kubernetes/toggles.ts";
 import type { Clock } from "../time.ts";
+import type { NewsPace } from "./news-pace.ts";
 import { changedText, elsewhereText, scheduledText } from "./news-text.ts";
 import type { RoomNews, RoomNewsItem } from "./room-news.ts";
 import { isCurrent } from "./state-text.ts";
@@ -17,6 +18,7 @@ export type ChangeNewsOptions = {
   readonly toggles: Pick<Toggles, "find" | "state">;
   readonly rooms: SwitchRooms;
   readonly news: RoomNews;
+  readonly pace: NewsPace;
   readonly clock: Pick<Clock, "now">;
 };
 
@@ -58,7 +60,7 @@ const scheduleChange = (toggle: Toggle, { uid, known }: SwitchRoom, now: number)
   };
 };
 
-export const createChangeNews = ({ toggles, rooms, news, clock }: ChangeNewsOptions): ChangeNews => {
+export const createChangeNews = ({ toggles, rooms, news, pace, clock }: ChangeNewsOptions): ChangeNews => {
   /** The room knows `toggle` as it is. */
   const note = (toggle: Toggle, { uid }: SwitchRoom): void =>
     rooms.update(toggle.metadata.name, uid, (room) => ({ ...room, known: knownOf(toggle, clock.now()) }));
@@ -70,6 +72,7 @@ export const createChangeNews = ({ toggles, rooms, news, clock }: ChangeNewsOpti
       note(toggle, room);
       return;
     }
+    if (!pace.allows(name)) return;
     const isNews = (newest: Toggle) =>
       switchOf(newest) === switchOf(toggle) && rooms.get(name)?.place.room === room.place.room;
     const text = () => {
@@ -78,6 +81,7 @@ export const createChangeNews = ({ toggles, rooms, news, clock }: ChangeNewsOpti
     };
     const { key, part } = change;
     news.tell({ toggle, place: room.place, key, part, forMs: LATE_MS, text }, (event) => {
+      if (event !== undefined) pace.told(name);
       const newest = toggles.find(name);
       if (newest === undefined || rooms.get(name)?.known.switch !== room.known.switch) return;
       if (event !== undefined || isNews(newest)) note(toggle, room);

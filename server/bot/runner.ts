@@ -13,6 +13,7 @@ import { createExpiryNews, type ExpiryNews } from "./expiry-news.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { openJournal, type Pending } from "./journal.ts";
 import type { BotMetrics } from "./metrics.ts";
+import { createNewsPace } from "./news-pace.ts";
 import { createMissedCommandNotices, createRateLimitedNotices, type RateLimitedNotices } from "./notices.ts";
 import { createOpenQuestions } from "./open-questions.ts";
 import { createSending, type Sending, type SendReport } from "./outbox.ts";
@@ -169,10 +170,11 @@ const atMost = async ({ timers }: Parts, ms: number, work: Promise<unknown>): Pr
 
 /** Looks at each Toggle that changes, or was switched, for what its room is to be told. Answers what ends that. */
 const followNews = (
-  { toggles, rooms, clock, news, track }: Parts,
+  { toggles, rooms, clock, timers, news, track }: Parts,
   expiry: ExpiryNews,
 ): { start(): void; close(): void } => {
-  const changes = createChangeNews({ toggles, rooms, news, clock });
+  const pace = createNewsPace(clock, (name, ms) => void timers.after(ms, () => look(name)));
+  const changes = createChangeNews({ toggles, rooms, news, pace, clock });
   const look = (name: string): void =>
     track(
       (async () => {

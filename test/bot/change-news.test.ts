@@ -217,6 +217,24 @@ t.test(
   },
 );
 
+t.test(
+  "two programs that fight over a Toggle call nobody more than once a minute; the last is told",
+  async (t) => {
+    const { world } = await switchedOn();
+    for (let count = 1; count <= 601; count += 1) {
+      world.edit("web", { enabled: count % 2 === 0 }, count % 2 === 0 ? "argocd" : "kubectl-patch");
+      await world.pass(1000);
+    }
+    t.ok(world.told.length >= 8 && world.told.length <= 15, `${world.told.length} in ten minutes`);
+    await world.pass(5 * 60_000);
+    t.equal(world.told.at(-1)?.text, "web was switched off with kubectl-patch.");
+    const count = world.told.length;
+    world.edit("web", { enabled: true }, "argocd");
+    await world.pass(0);
+    t.equal(world.told.length, count + 1, "and then at once again");
+  },
+);
+
 t.test("a patch of the bot that the watch shows before it is answered is no news", async (t) => {
   const { world } = await switchedOn();
   world.edit("web", { enabled: false, requestedBy: BOB }, FIELD_MANAGER);
