@@ -31,7 +31,7 @@ export type ExpiryNewsOptions = {
   readonly access: Pick<Access, "mayUse">;
   readonly clock: Pick<Clock, "now">;
   readonly timers: Pick<Timers, "after">;
-  readonly journal: Pick<Journal, "add">;
+  readonly journal: Pick<Journal, "add" | "get">;
 };
 
 export type ExpiryNews = {
@@ -89,16 +89,21 @@ class Expiry implements ExpiryNews {
     const now = clock.now();
     if (now >= Date.parse(timer.until)) return;
     const { until, seconds = DEFAULT_SECONDS } = timer;
-    // Under the id of what was reacted to: a time is extended once, whoever reacts, and how often that is delivered.
+    // Under the id of what was reacted to: a time is extended once, whoever reacts, and how often that is delivered. Where that
+    // came to nothing, since the time is the same still, another reaction tries again.
+    const id = journal.get(warning)?.step.state === "done" ? source.id : warning;
     const { room, sender, authorship } = source;
-    const added = journal.add(warning, {
-      ...{ at: now, room, sender, sentAt: now, verb: "extend" },
+    const entry = { at: now, room, sender, sentAt: now, verb: "extend" };
+    const added = journal.add(id, {
+      ...entry,
       ...((place.shared === true || sender !== place.user) && { shared: true }),
       ...(authorship !== "plain" && { encrypted: true }),
       ...(place.thread !== undefined && { thread: place.thread }),
       step: { state: "accepted", command: { verb: "extend", toggle: name, from: until, seconds } },
     });
-    if (added !== undefined) this.#run(added);
+    if (added === undefined) return;
+    if (id !== source.id) journal.add(source.id, { ...entry, step: { state: "done", edits: 0 } });
+    this.#run(added);
   }
 
   /** The timer of a Toggle as it is now, of which its room is to be told. */

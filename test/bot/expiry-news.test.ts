@@ -131,6 +131,30 @@ t.test(
   },
 );
 
+t.test(
+  "where an extension came to nothing, another reaction tries again, and the same one does not",
+  async (t) => {
+    const { world, bot } = await started("start 2h");
+    await world.pass(HOUR + 52 * MINUTE);
+    const warning = warnings(world)[0]?.id ?? "";
+    world.mood.api = "unavailable";
+    bot.runner.confirm(warning, reactionOf(ALICE, ROOM));
+    await world.pass(10_000);
+    t.match(world.said.at(-1)?.text, /^I can't reach the cluster right now/);
+    const again = { ...reactionOf(ALICE, ROOM), id: "$again" };
+    bot.runner.confirm(warning, again);
+    await world.pass(10_000);
+    world.mood.api = "up";
+    bot.runner.confirm(warning, again);
+    bot.runner.confirm(warning, reactionOf(ALICE, ROOM));
+    await world.pass(10_000);
+    t.equal(until(world), "2026-11-22T10:00:00Z", "it is not tried by itself");
+    bot.runner.confirm(warning, { ...reactionOf(ALICE, ROOM), id: "$third" });
+    await world.pass(0);
+    t.equal(until(world), "2026-11-22T12:00:00Z");
+  },
+);
+
 t.test("a reaction that comes too late, or after another change, extends nothing", async (t) => {
   for (const change of [
     (world: World) => world.pass(10 * MINUTE),
