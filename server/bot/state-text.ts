@@ -112,8 +112,10 @@ export const untilText = (toggle: Toggle, now: number): string => {
   if (toggle.spec.schedule !== undefined) {
     const status = previousStatus(toggle);
     const { nextChange } = isCurrent(toggle, status) ? status : {};
-    if (nextChange === undefined) return "";
-    return ` It goes ${nextChange.to.toLowerCase()} ${timeAhead(Date.parse(nextChange.time), now)}.`;
+    // Not by Date, which knows no leap second: whoever may write a status could have every answer fail.
+    const at = secondsSinceEpoch(nextChange?.time ?? "");
+    if (nextChange === undefined || at === undefined) return "";
+    return ` It goes ${nextChange.to.toLowerCase()} ${timeAhead(at * 1000, now)}.`;
   }
   const until = untilOf(toggle);
   if (until === undefined || toggle.spec.enabled === false) return "";

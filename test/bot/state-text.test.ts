@@ -75,6 +75,14 @@ for (const [toggle, text, settled] of [
     true,
   ],
   [
+    withStatus(
+      { phase: "Running", ...counts, nextChange: { ...toOff, time: "2026-11-22T17:59:60Z" } },
+      { schedule },
+    ),
+    "web is running: 3 desired, 2 ready, 1 available. It goes off in 10 h, at 2026-11-22 18:00 UTC.",
+    true,
+  ],
+  [
     withStatus({ observedGeneration: 0, phase: "Off", nextChange: toOff }, { schedule }),
     "web is switching on…",
     false,
