@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes changes of the token through the agent's child processes: one after another, each confirmed, and recovered where it was cut.
 import type { Layout, RepairResult } from "../../../agent-api/schema.ts";
-import { type BoundedQueue, createBoundedQueue } from "../../../queue.ts";
 import type { Clock } from "../../../time.ts";
 import type { Origin } from "../../storage/stamp.ts";
 import {
@@ -16,56 +15,11 @@ import {
 import type { Answer } from "../answers.ts";
 import type { ChangeOperation } from "../messages.ts";
 import { changeOperation } from "./change-operation.ts";
+import { ChangeTurns } from "./change-turns.ts";
 import { type CallAnswer, OUT_OF_TURN } from "./child-watch.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { CUT_OFF, uncertain, WriteConfirmation } from "./write-confirmation.ts";
 import { WriteLessons, type WriteLimits } from "./write-limits.ts";
-
-/** Changes that may wait; one more is refused at once. */
-const CAPACITY = 100;
-
-type ChangeTurnsOptions = {
-  clock: Clock;
-  /** How long a change may wait for its turn. */
-  waitMs: number;
-  /** Told whenever `length` may be another. */
-  changed: () => void;
-};
-
-/** Turns of changes: one at a time, up to a limit of length and of waiting time. */
-export class ChangeTurns {
-  readonly #options: ChangeTurnsOptions;
-  readonly #queue: BoundedQueue<() => Promise<unknown>, unknown>;
-
-  constructor(options: ChangeTurnsOptions) {
-    this.#options = options;
-    this.#queue = createBoundedQueue(CAPACITY, (work) => work(), options.changed);
-  }
-
-  /** Waiting or running. */
-  get length(): number {
-    return this.#queue.length;
-  }
-
-  /** Does `work` when all before it has ended. Work that is refused was not begun. */
-  async take<T>(work: () => Promise<T>): Promise<T | Unavailable> {
-    const late = new AbortController();
-    const { promise, resolve } = Promise.withResolvers<T | Unavailable>();
-    const stop = this.#options.clock.after(this.#options.waitMs, () => {
-      late.abort();
-      resolve(unavailable("TIMEOUT", "the token was busy with other writes; this one was not begun", 1));
-    });
-    const queued = this.#queue.submit(async () => {
-      stop();
-      resolve(await work());
-    }, late.signal);
-    if (queued === undefined) {
-      stop();
-      return unavailable("TIMEOUT", "too many writes are waiting for the token; this one was not begun", 1);
-    }
-    return promise;
-  }
-}
 
 /** Mends all but damaged names, or only names what is wrong; `since`: when it was asked for. */
 const repairThrough = async (
@@ -169,13 +123,23 @@ export class TokenChanges {
     const batch = await this.inTurn(() => this.#batch(operations.map(({ operation }) => operation)));
     if ("kind" in batch) return operations.map(() => batch);
     const results: ChangeResult[] = [];
+    let gone: Unavailable | undefined;
     for (const [at, { path, operation }] of operations.entries()) {
-      const result = batch[at] ?? "stale";
-      results.push(
-        result === "stale" ? await this.inTurn(() => this.#untilSettled(path, operation)) : result,
-      );
+      let result = batch[at] ?? "stale";
+      if (result === "stale") {
+        result = gone ?? (await this.inTurn(() => this.#untilSettled(path, operation)));
+        if (result.kind === "unavailable") gone ??= this.#goneFor(result);
+      }
+      results.push(result);
     }
     return results;
+  }
+
+  /** What changes are answered after one that ended so, where no child serves: each could take as long as a start of one. */
+  #goneFor({ code, message, retryAfterSeconds }: Unavailable): Unavailable | undefined {
+    return this.#options.supervisor.serving() === undefined
+      ? unavailable(code, `not tried: ${message}`, retryAfterSeconds)
+      : undefined;
   }
 
   /** Mends what is wrong on the token, or only names it. */

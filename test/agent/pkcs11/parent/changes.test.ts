@@ -2,7 +2,8 @@
 // Changes through children that a test answers for: their turns, their confirmation, their tries, and a repair.
 import t from "tap";
 import type { Operation } from "../../../../server/agent/pkcs11/messages.ts";
-import { ChangeTurns, rewriteDamaged, TokenChanges } from "../../../../server/agent/pkcs11/parent/changes.ts";
+import { ChangeTurns } from "../../../../server/agent/pkcs11/parent/change-turns.ts";
+import { rewriteDamaged, TokenChanges } from "../../../../server/agent/pkcs11/parent/changes.ts";
 import type { CallAnswer } from "../../../../server/agent/pkcs11/parent/child-watch.ts";
 import { type Begun, WriteConfirmation } from "../../../../server/agent/pkcs11/parent/write-confirmation.ts";
 import { WriteLessons, WriteLimits } from "../../../../server/agent/pkcs11/parent/write-limits.ts";
@@ -178,14 +179,17 @@ t.test("lessons", async (t) => {
   t.match(lessons.forNext(PATH, undefined), { versionFloor: 0 });
 });
 
-/** Changes through one child; `refreshed` counts the views that were asked for. */
-const changing = (child: FakeChild) => {
+/** Changes through one child, until `isGone`; `refreshed` counts the views that were asked for, `acquired` children. */
+const changing = (child: FakeChild, isGone = () => false) => {
   const clock = fakeClock();
-  const counts = { refreshed: 0, recovered: [] as string[] };
+  const counts = { refreshed: 0, acquired: 0, recovered: [] as string[] };
   const changes = new TokenChanges({
     supervisor: {
-      acquire: async () => child,
-      serving: () => child,
+      acquire: async () => {
+        counts.acquired += 1;
+        return isGone() ? GONE : child;
+      },
+      serving: () => (isGone() ? undefined : child),
       refreshedSince: async () => {
         counts.refreshed += 1;
         return undefined;
@@ -213,6 +217,20 @@ t.test("a change starts over where the view was out of date, three times", async
   t.same(child.operations, ["change", "change", "change"]);
   t.equal(counts.refreshed, 3);
   t.equal(child.held, 0, "nothing keeps the child from being replaced");
+});
+
+t.test("of many changes those are not tried that come after the token has gone", async (t) => {
+  const child = childWith({ change: { kind: "absent" } });
+  const { changes, counts } = changing(child, () => child.operations.length === 2);
+  const asked = ["a", "b", "c", "d", "e"].map((path) => ({ path, change: put, precondition: {} }));
+  t.match(await changes.changeAll(asked), [
+    { kind: "absent" },
+    { kind: "absent" },
+    GONE,
+    { ...GONE, message: `not tried: ${GONE.message}` },
+    { ...GONE, message: `not tried: ${GONE.message}` },
+  ]);
+  t.equal(counts.acquired, 4, "one for the batch, and one for each that was tried, the last in vain");
 });
 
 t.test("each answer of a child is a result", async (t) => {
