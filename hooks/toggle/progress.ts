@@ -61,16 +61,22 @@ const bestOf = (before: Counts, now: Counts): Counts => {
 const isSame = (a: Counts, b: Counts): boolean =>
   a.updated === b.updated && a.outdated === b.outdated && a.ready === b.ready && a.available === b.available;
 
+/**
+ * Whether the last status was of what the spec is for now. Before that is the Toggle's own, its name is not remembered yet: the same
+ * spec is for the same.
+ */
+const isOfTarget = ({ parent, before, spec }: Assessment): boolean =>
+  before.observedGeneration === parent.metadata.generation ||
+  (before.deploymentName ?? spec.target) === spec.target;
+
 /** The progress that the last status tells of the same start. */
-const progressBefore = (
-  { before, spec }: Assessment,
-  { deployment, desired }: Target,
-): Progress | undefined =>
-  before.desiredReplicas === desired &&
-  (before.deploymentName ?? spec.target) === spec.target &&
-  before.progress?.generation === (deployment?.metadata.generation ?? 0)
-    ? before.progress
-    : undefined;
+const progressBefore = (assessment: Assessment, { deployment, desired }: Target): Progress | undefined => {
+  const { before } = assessment;
+  const isSameStart =
+    before.desiredReplicas === desired &&
+    before.progress?.generation === (deployment?.metadata.generation ?? 0);
+  return isSameStart && isOfTarget(assessment) ? before.progress : undefined;
+};
 
 /** How far the start has come; its time moves only when it gets further than it ever was. */
 const progressOf = (assessment: Assessment, target: Target): Progress => {

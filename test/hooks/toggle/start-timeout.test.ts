@@ -121,6 +121,12 @@ t.test("a Deployment whose count can't be set, and one that can't be made, are a
     { owned: [deployment(3, { generation: 2 }, 0)] },
     { spec: { template } },
     { related: [deployment(3, { ownerReferences: [] })] },
+    { spec: { template, deploymentName: "other" }, metadata: { generation: 2 } },
+    {
+      spec: { deploymentName: "other" },
+      metadata: { generation: 2 },
+      related: [deployment(3, { name: "other", ownerReferences: [] })],
+    },
   ]) {
     const toggle = new SyncedToggle(stopped);
     t.match(toggle.sync(0, given).status, { phase: "Starting" });
