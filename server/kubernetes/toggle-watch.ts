@@ -126,6 +126,9 @@ class Pauses {
   }
 }
 
+/** Why a watch is given up beside which a list shows what can't follow from the first. */
+const OTHER_STATE = "has another state than it had listed";
+
 const uidsOf = ({ items }: List): string[] =>
   items.flatMap((item) => (Value.Check(Identified, item) ? [item.metadata.uid] : []));
 
@@ -192,9 +195,12 @@ class ListAndWatch implements ToggleWatch {
       const end = await this.#round();
       if (closing.aborted) return;
       const wasSteady = this.#openedAt !== undefined && clock.now() - this.#openedAt >= STEADY_MS;
-      const down = downAfter(end, wasSteady, this.#renewing.signal);
+      const renewing = this.#renewing.signal;
+      const down = downAfter(end, wasSteady, renewing);
       if (down !== undefined) this.#health.goDown(down);
-      const ms = this.#pauses.after(end, wasSteady, this.#renewing.signal.aborted);
+      // Two servers behind one address may go on answering in turn: that is a failure, with its pause.
+      const isRenewed = renewing.aborted && renewing.reason !== OTHER_STATE;
+      const ms = this.#pauses.after(end, wasSteady, isRenewed);
       this.#renewing = new AbortController();
       if (ms > 0) await sleep(clock, ms, closing);
     }
@@ -225,7 +231,7 @@ class ListAndWatch implements ToggleWatch {
     const answer = await client.request({ verb: "list", path, signal });
     if (!answer.ok || !Value.Check(List, answer.body)) return;
     const known = new Set(memory.list().map(({ metadata }) => metadata.uid));
-    if (!isContinued(first, answer.body, known)) renewing.abort("has another state than it had listed");
+    if (!isContinued(first, answer.body, known)) renewing.abort(OTHER_STATE);
   }
 
   #replace(items: readonly unknown[]): void {
