@@ -17,6 +17,7 @@ export const Deployment = Type.Object({
   spec: Type.Object({
     replicas: Type.Optional(Type.Integer({ minimum: 0 })),
     paused: Type.Optional(Type.Boolean()),
+    minReadySeconds: Count,
     selector: Type.Optional(Type.Object({ matchLabels: Type.Optional(StringMap) })),
     template: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
     /** Of a StatefulSet alone. */

@@ -108,16 +108,17 @@ const onTrial = ({ before, context }: Assessment, found: PhaseFound, pods: Pods)
 
 type Pods = () => ReturnType<typeof podsOf>;
 
-/** Says of a start that makes no progress that it is Degraded. */
+/** Says of a start that makes no progress that it is Degraded. A pod that is ready is available so many seconds later, as it should be. */
 const inTime = (
   assessment: Assessment,
   found: PhaseFound,
   progress: Progress | undefined,
+  minReadySeconds = 0,
 ): Pick<Followed, "phase" | "after"> & { readonly overdue?: string } => {
   const { now, startTimeoutSeconds: allowed } = assessment.context;
   const { phase, stuck } = found;
   if (progress === undefined || stuck || allowed === 0) return { phase };
-  const left = Math.ceil(allowed - secondsSince(progress.time, now));
+  const left = Math.ceil(allowed + minReadySeconds - secondsSince(progress.time, now));
   if (left > 0) return { phase, after: left };
   return { phase: "Degraded", overdue: `No progress since ${minuteOf(progress.time)}.` };
 };
@@ -144,7 +145,7 @@ export const follow = (assessment: Assessment, target: Target, seen: PhaseFound)
   const found = onTrial(assessment, seen, pods);
   if (desired === 0 || (found.phase !== "Starting" && found.phase !== "Degraded")) return found;
   const progress = isStart(assessment, found, target) ? progressOf(assessment, target) : undefined;
-  const { phase, after, overdue } = inTime(assessment, found, progress);
+  const { phase, after, overdue } = inTime(assessment, found, progress, deployment?.spec.minReadySeconds);
   const looking = { now: assessment.context.now, closely: phase === "Degraded" };
   const problem: Problem | undefined = problemOf(pods(), looking);
   return {

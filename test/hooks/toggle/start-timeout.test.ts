@@ -72,6 +72,21 @@ t.test("only what was never reached before is progress", async (t) => {
   t.equal(toggle.sync(1000, web(1)).status.phase, "Degraded");
 });
 
+t.test("pods that have to be ready for longer than it are given that time as well", async (t) => {
+  const slow = (ready: number, available: number) => {
+    const one = deployment(3, {}, { ...rolling(3, available, [], 3), readyReplicas: ready });
+    return { owned: [{ ...one, spec: { ...one.spec, minReadySeconds: 900 } }] };
+  };
+  const toggle = new SyncedToggle(stopped);
+  toggle.sync(0, slow(0, 0));
+  t.match(toggle.sync(100, slow(3, 0)), {
+    status: { phase: "Starting", progress: { time: at(100) } },
+    resync: 1500,
+  });
+  t.equal(toggle.sync(1000, slow(3, 0)).status.phase, "Starting");
+  t.equal(toggle.sync(1001, slow(3, 3)).status.phase, "Running");
+});
+
 t.test("the fewest pods of older templates are progress of a rollout", async (t) => {
   const rollout = (updated: number, replicas: number) => ({
     owned: [
