@@ -28,7 +28,7 @@ const listed = (words: readonly string[]): string => {
 
 const WORDS: Readonly<Record<Dependency["state"], string>> = {
   running: "running",
-  unseen: "not there, or without a Deployment",
+  unseen: "not there, or without a Deployment or StatefulSet",
   stopping: "to stop",
   down: "not running",
 };

@@ -94,7 +94,7 @@ export const dependencyRows: readonly Row[] = [
     status: {
       phase: "Starting",
       waitingFor: ["queue"],
-      message: /queue \(not there, or without a Deployment\)/,
+      message: /queue \(not there, or without a Deployment or StatefulSet\)/,
     },
   },
   {
