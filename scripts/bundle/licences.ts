@@ -18,13 +18,23 @@ const packagesOf = (inputs: Iterable<string>): string[] => {
   return [...folders].toSorted();
 };
 
+/** From the heading of the licence on: some packages say it in their README alone. */
+const ofReadme = (folder: string): string[] => {
+  const [readme] = globSync("{README,Readme,readme}.md", { cwd: folder });
+  if (readme === undefined) return [];
+  const text = readFileSync(join(folder, readme), "utf8");
+  const at = text.search(/^#+ *licen[cs]e\b/im);
+  return at < 0 ? [] : [text.slice(at).trim()];
+};
+
 const licenceOf = (root: string, folder: string): string => {
   const path = join(root, folder);
   const manifest: unknown = JSON.parse(readFileSync(join(path, "package.json"), "utf8"));
   if (!Value.Check(Manifest, manifest)) throw new Error(`${folder} does not say under which licence it is`);
   const files = existsSync(path) ? globSync(TEXTS, { cwd: path }).toSorted() : [];
   const texts = files.map((file) => readFileSync(join(path, file), "utf8").trim());
-  return [`${manifest.name} ${manifest.version} (${manifest.license})`, ...texts].join("\n\n");
+  const told = texts.length > 0 ? texts : ofReadme(path);
+  return [`${manifest.name} ${manifest.version} (${manifest.license})`, ...told].join("\n\n");
 };
 
 /** The text of the file, for source files of `root` that are in the bundles. @throws Error for a package without a licence */

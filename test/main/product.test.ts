@@ -40,6 +40,8 @@ t.test("the licences name every package whose code is in a bundle, with its text
   for (const name of ["fastify", "undici", "matrix-bot-sdk", "@grpc/grpc-js", "age-encryption", "yaml"]) {
     t.match(licences, new RegExp(`^${name} [0-9.]+ \\([-A-Z0-9.a-z]+\\)\n\n\\S`, "m"), name);
   }
+  const without = licences.split(`\n${"-".repeat(80)}\n`).filter((part) => !/\n\n\S/.test(part.trim()));
+  t.same(without, [], "some have it in their README alone");
   t.notMatch(licences, /^(esbuild|tap|typescript) /m);
 });
 
