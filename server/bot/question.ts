@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asks a room a question about a command, edits it, and gives the command up when it was not answered in time.
+import { shorten } from "../display-text.ts";
 import type { Clock, Timers } from "../time.ts";
 import type { Chat } from "./chat.ts";
+import { citedCommand } from "./command.ts";
 import type { Entry, Journal, Step } from "./journal.ts";
+import type { MissedCommandNotices } from "./notices.ts";
 import { type Sending, transactionOf } from "./outbox.ts";
 import { threadOf } from "./replies.ts";
 
 const ASK_FOR_MS = 30_000;
 const EDIT_FOR_MS = 60_000;
+/** What is kept of a command that could not be asked about. */
+const MAX_CITED = 100;
 
 export type Asking = Extract<Step, { state: "asking" }>;
 /** What is asked for, and of whom. */
@@ -40,6 +45,7 @@ export type QuestionsOptions = {
   readonly timers: Pick<Timers, "after">;
   readonly sending: Sending;
   readonly journal: Pick<Journal, "step" | "get">;
+  readonly missed: Pick<MissedCommandNotices, "gather">;
   track(work: Promise<void>): void;
 };
 
@@ -48,7 +54,7 @@ export const createQuestions = (
   options: QuestionsOptions,
   lastWord: (asking: Asking, entry: Entry) => string,
 ): Questions => {
-  const { chat, clock, timers, sending, journal, track } = options;
+  const { chat, clock, timers, sending, journal, missed, track } = options;
 
   const change = async (
     id: string,
@@ -77,6 +83,16 @@ export const createQuestions = (
     timers.after(Math.max(0, asking.endsAt - clock.now()), () => track(giveUp(id, entry)));
   };
 
+  /** The room is told when it takes messages again, unless it takes none from the bot at all. */
+  const notAsked = (id: string, { room }: Entry, { command }: AskedFor): void => {
+    if (sending.isRefused(room)) {
+      journal.step(id, { state: "done", edits: 0 });
+      return;
+    }
+    journal.step(id, { state: "missed", command: shorten(citedCommand(command), MAX_CITED) });
+    missed.gather();
+  };
+
   return {
     wait,
     edit: (id, question, edits, text) => track(change(id, question, edits, text)),
@@ -89,7 +105,7 @@ export const createQuestions = (
       );
       // What was not asked is asked again after a restart.
       if (sent === undefined && sending.stopped) return;
-      if (sent === undefined) return journal.step(id, { state: "done", edits: 0 });
+      if (sent === undefined) return notAsked(id, entry, asked);
       const asking: Asking = { state: "asking", ...asked, answer: sent.id, endsAt: endsAt(clock.now()) };
       journal.step(id, asking);
       wait(id, entry, asking);

@@ -141,18 +141,18 @@ const createParts = (options: RunnerOptions, isClosed: () => boolean) => {
     return toggle !== undefined && access.mayUse(toggle, source);
   });
   const timers = createTimers(clock);
+  const missed = createMissedCommandNotices({ chat, clock, sending, journal, track });
   const questions = createQuestions(
-    { chat, clock, timers, sending, journal, track },
+    { chat, clock, timers, sending, journal, missed, track },
     (asking, entry) => lastWordOn({ toggles, access }, asking, entry) ?? unconfirmedText(asking.command),
   );
   return {
     ...{ maxAgeMs, toggles, own, chat, clock, journal, sending, track, idle, progress, timers, questions },
-    ...{ openQuestions, rooms },
+    ...{ openQuestions, rooms, missed },
     /** By room. */
     queue: createKeyedQueue(),
     answering: createAnswering({ chat, access, clock, journal, sending, progress, rooms, metrics, logger }),
     news: createRoomNews({ chat, access, sending, track }),
-    missed: createMissedCommandNotices({ chat, clock, sending, journal, track }),
     notes: createRateLimitedNotices({ chat, clock, access, sending, maxAgeMs, track }),
     refresh: createRefresh({ toggles, access, clock, chat, sending, journal, defaultName }),
     context: { toggles, access, clock, defaultName, timeZone: options.timeZone },

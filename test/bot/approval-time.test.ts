@@ -65,6 +65,20 @@ t.test("a time of day that passes while it waits ends the waiting", async (t) =>
   t.same(scene.world.effects, []);
 });
 
+t.test("a command that could not be asked about is told when the homeserver is back", async (t) => {
+  const scene = setUp({ web: "1" });
+  scene.world.mood.chat = "away";
+  await scene.say("stop web");
+  await scene.world.pass(120_000);
+  scene.world.mood.chat = "up";
+  await scene.world.pass(60_000);
+  t.match(
+    scene.answers().map(({ text }) => text),
+    [/^1 command was not run: “stop web” of @alice:example\.org\. .* Send it again if you still want it\.$/],
+  );
+  t.same([scene.questions(), scene.world.effects], [[], []]);
+});
+
 t.test("an approval that comes too late over a restart does not count", async (t) => {
   const scene = setUp({ web: "1" });
   await scene.say("stop web");
