@@ -146,6 +146,8 @@ export const createIntake = (options: IntakeOptions, run: (pending: Pending) => 
       if (!access.mayTalk(message.sender)) return metrics.refused("not-allowed");
       const said = saidTo(options, message);
       const answer = said === undefined ? undefined : approvals.take(message, said);
+      // The next line ends a question, whatever it is.
+      if (answer !== undefined) openQuestions.answer(undefined, message);
       if (answer === "taken") return;
       const command = answer ?? commandIn(options, message, said);
       if (command !== undefined) take(message, command, resumed);

@@ -19,6 +19,7 @@ for (const [what, lines, expected] of [
   ["the name", [["api"]], ["api"]],
   ["the name as phones write it", [["Api."]], ["api"]],
   ["another line, then the name", [["status"], ["api"]], []],
+  ["an approval of something, then the name", [["approve 23456"], ["api"]], []],
   ["a Toggle that this user may not switch", [["db"]], []],
   ["no name", [["the first"]], []],
   ["somebody else, then the user", [["web", { sender: BOB }], ["api"]], ["api"]],
