@@ -23,6 +23,8 @@ export interface RoleOptions {
 
 /** It takes two seconds, and many on a machine that does much else. */
 const START_SECONDS = 60;
+/** Of the log of a role that does not start. */
+const LAST_LINES = 5;
 
 /** Those that run; each role once at most. */
 export class RoleProcesses {
@@ -54,7 +56,8 @@ export class RoleProcesses {
         ({ status }) => status === 200,
         () => false,
       );
-    await eventually(`the start of the ${role}`, answers, { seconds: START_SECONDS });
+    const seen = () => process.output.slice(-LAST_LINES).join("\n");
+    await eventually(`the start of the ${role}`, answers, { seconds: START_SECONDS, seen });
   }
 
   /** Ends the role and answers when it has gone. @throws Error where it does not run */

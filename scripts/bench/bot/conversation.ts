@@ -57,6 +57,9 @@ const nextDecrypted = (
 
 const isEcho = (text: string) => text.startsWith("🦞");
 
+/** The last word on a switch mentions who asked; the one before may come with the next command. */
+const isLastWord = (text: string, { userId }: User) => text.startsWith(`${userId}: `);
+
 /** Switches the Toggle to the other side, and waits until the answer has become what stays. */
 const command = async (scene: BenchScene, room: string): Promise<Command> => {
   const { user, toggles, deployments } = scene;
@@ -65,7 +68,7 @@ const command = async (scene: BenchScene, room: string): Promise<Command> => {
   const scaled = deployments.when(
     ({ spec }) => Value.Check(DeploymentPart, spec) && spec.replicas > 0 === wanted,
   );
-  const answered = nextDecrypted(user, room, (text) => !isEcho(text));
+  const answered = nextDecrypted(user, room, (text) => !isEcho(text) && !isLastWord(text, user));
   const begin = performance.now();
   await user.sendText(room, wanted ? "start" : "stop");
   const answer = await answered;
