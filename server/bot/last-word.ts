@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends the last word on a switch as a message of its own, which mentions who asked, once.
 import type { Chat, Thread } from "./chat.ts";
-import { type Sending, settledText, transactionOf } from "./outbox.ts";
+import { type Sending, transactionOf } from "./outbox.ts";
+import { sendNews } from "./send-news.ts";
 
 const LAST_WORD_FOR_MS = 3_600_000;
 
@@ -29,20 +30,17 @@ export type LastWordTo = {
  * is none any more: `none`, and nothing is sent. `stopped`: the process stops, and it is to be sent after the next start.
  */
 export const sayLastWord = async (
-  { chat, sending }: LastWordOptions,
-  { id, room, user, thread }: LastWordTo,
+  options: LastWordOptions,
+  { id, ...to }: LastWordTo,
   news: () => string | undefined,
 ): Promise<"said" | "none" | "stopped"> => {
   let isNone = false;
-  const settled = settledText(() => {
+  const how = { ...to, transaction: transactionOf(id, PART), forMs: LAST_WORD_FOR_MS };
+  await sendNews(options, how, () => {
     const newest = news();
     isNone = newest === undefined;
     return newest;
   });
-  const message = { text: () => settled.text(), mentions: [user] };
-  await sending.attempt({ part: "news", room, forMs: LAST_WORD_FOR_MS }, () =>
-    settled.attempt(() => chat.tell(room, message, transactionOf(id, PART), thread)),
-  );
-  if (sending.stopped) return "stopped";
+  if (options.sending.stopped) return "stopped";
   return isNone ? "none" : "said";
 };

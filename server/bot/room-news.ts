@@ -3,7 +3,8 @@
 import type { Toggle } from "../../hooks/toggle/schema.ts";
 import type { Access } from "./access.ts";
 import type { Chat } from "./chat.ts";
-import { type Sending, settledText, transactionOf } from "./outbox.ts";
+import { type Sending, transactionOf } from "./outbox.ts";
+import { sendNews } from "./send-news.ts";
 import type { Place } from "./switch-rooms.ts";
 
 export type RoomNewsOptions = {
@@ -36,14 +37,10 @@ export type RoomNews = {
 
 export const createRoomNews = ({ chat, access, sending, track }: RoomNewsOptions): RoomNews => {
   const underWay = new Set<string>();
-  const send = async ({ place, text, forMs }: RoomNewsItem, transaction: string) => {
+  const send = ({ place, text, forMs }: RoomNewsItem, transaction: string) => {
     const { room, user, thread } = place;
-    const settled = settledText(text);
-    const news = { text: () => settled.text(), mentions: [user] };
-    const where = thread === undefined ? undefined : { root: thread, after: thread };
-    return sending.attempt({ part: "news", room, forMs }, () =>
-      settled.attempt(() => chat.tell(room, news, transaction, where)),
-    );
+    const where = thread !== undefined && { thread: { root: thread, after: thread } };
+    return sendNews({ chat, sending }, { room, user, transaction, forMs, ...where }, text);
   };
   return {
     tell(item, then) {
