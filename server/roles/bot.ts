@@ -3,6 +3,7 @@
 import { parseBotConfig } from "../bot/config.ts";
 import type { Environment } from "../config/variables.ts";
 import { listeningRole } from "../listening-role.ts";
+import { standardStreams } from "./standard-streams.ts";
 
 const run = listeningRole("bot", {
   parse: async (env) => parseBotConfig(env),
@@ -17,8 +18,5 @@ const run = listeningRole("bot", {
 export const start = async (env: Environment, args: readonly string[]): Promise<void> => {
   if (args[0] !== "setup") return run(env);
   const { runSetup } = await import("../matrix/setup/main.ts");
-  process.exitCode = await runSetup(args.slice(1), env, {
-    stdout: (text) => process.stdout.write(text),
-    stderr: (text) => process.stderr.write(text),
-  });
+  process.exitCode = await runSetup(args.slice(1), env, standardStreams);
 };
