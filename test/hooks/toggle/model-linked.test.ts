@@ -8,31 +8,14 @@ import { depthOf } from "../deep-models.ts";
 import { explore } from "../exploring.ts";
 import { dependsOn, faultOfSide, type Linked, linkedKeyOf, on, stepOf } from "./model-linked.ts";
 import { askRestart, faultOfRestart } from "./model-restarts.ts";
-import type { World } from "./model-state.ts";
+import { freshWorld, type World } from "./model-state.ts";
 import { edit, passEdge, switchBy } from "./model-switches.ts";
 import { create, put, rollOut, scaleByOthers } from "./model-world.ts";
 
 const DEPTH = depthOf(3, 4);
 
 const start = (spec: Partial<ToggleSpec>, replicas: number): World =>
-  create(
-    {
-      spec,
-      templates: "always",
-      until: "none",
-      deployments: {},
-      applied: {},
-      status: undefined,
-      deletion: "none",
-      generation: 1,
-      quiet: 0,
-      edges: 0,
-      raises: 0,
-      had: {},
-    },
-    "web",
-    { replicas },
-  );
+  create(freshWorld(spec), "web", { replicas });
 
 const link = (world: World): World => edit(world, { dependsOn: dependsOn(world, "db") ? [] : ["db"] });
 const killPod = (world: World): World =>

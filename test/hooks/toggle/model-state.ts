@@ -58,7 +58,7 @@ export interface World {
     readonly on: boolean;
     readonly by: "Command" | "Spec";
     readonly edges: number;
-    /** Whether a status was written since: a switch to and fro before that is none (ADR 7). */
+    /** Whether a status was written since: a switch to and fro before that is none (ADR 8). */
     readonly seen: boolean;
   };
   /** How often somebody else scaled the named Deployment, or made it anew, since the last quiet time; as far as three. */
@@ -67,6 +67,22 @@ export interface World {
   readonly had: Readonly<Partial<Record<Name, number>>>;
   readonly around?: Around;
 }
+
+/** A Toggle of `spec` that nothing has happened to yet, with no Deployment. */
+export const freshWorld = (spec: Partial<ToggleSpec>, templates: World["templates"] = "always"): World => ({
+  spec,
+  templates,
+  until: "none",
+  deployments: {},
+  applied: {},
+  status: undefined,
+  deletion: "none",
+  generation: 1,
+  quiet: 0,
+  edges: 0,
+  raises: 0,
+  had: {},
+});
 
 /** A child of an answer. */
 export interface Child {

@@ -10,6 +10,7 @@ import { explore } from "../exploring.ts";
 import { isHeld } from "./model-invariants.ts";
 import { askRestart, faultOfRestart, forgetRestart, restartByOthers } from "./model-restarts.ts";
 import {
+  freshWorld,
   isContended,
   isForbidden,
   isOn,
@@ -200,20 +201,8 @@ const CASES: Record<string, Partial<ToggleSpec>> = {
   "deletionPolicy Delete": { enabled: true, deletionPolicy: "Delete" },
 };
 
-const startOf = (name: string): World => ({
-  spec: CASES[name] ?? {},
-  templates: name === FORBIDDABLE ? "allowed" : "always",
-  until: "none",
-  deployments: {},
-  applied: {},
-  status: undefined,
-  deletion: "none",
-  generation: 1,
-  quiet: 0,
-  edges: 0,
-  raises: 0,
-  had: {},
-});
+const startOf = (name: string): World =>
+  freshWorld(CASES[name] ?? {}, name === FORBIDDABLE ? "allowed" : "always");
 
 let states = 0;
 for (const name of Object.keys(CASES)) {
