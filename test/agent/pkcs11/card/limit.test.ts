@@ -9,7 +9,7 @@ import t, { type Test } from "tap";
 import { keyFiles } from "../../../doubles/sc-hsm/certificates.ts";
 import { someKeys } from "../kill-points.ts";
 import type { WatchedStore } from "../token-fixture.ts";
-import { cardFixture, cardTest, ready } from "./card-fixture.ts";
+import { cardFixture, cardTest, ready, reloaded } from "./card-fixture.ts";
 
 t.setTimeout(590_000);
 
@@ -66,8 +66,7 @@ for (const layout of ["packed", "per-key"] as const) {
     t.ok(acknowledged.size > 2, "there was room for some");
     card.unplug();
     card.plug();
-    await ready(store);
-    await store.refresh();
+    await reloaded(store);
     t.same(
       await pathsOf(store),
       acknowledged,
