@@ -126,9 +126,6 @@ class Pauses {
   }
 }
 
-/** Why a watch is given up beside which a list shows what can't follow from the first. */
-const OTHER_STATE = "has another state than it had listed";
-
 const uidsOf = ({ items }: List): string[] =>
   items.flatMap((item) => (Value.Check(Identified, item) ? [item.metadata.uid] : []));
 
@@ -198,9 +195,7 @@ class ListAndWatch implements ToggleWatch {
       const renewing = this.#renewing.signal;
       const down = downAfter(end, wasSteady, renewing);
       if (down !== undefined) this.#health.goDown(down);
-      // Two servers behind one address may go on answering in turn: that is a failure, with its pause.
-      const isRenewed = renewing.aborted && renewing.reason !== OTHER_STATE;
-      const ms = this.#pauses.after(end, wasSteady, isRenewed);
+      const ms = this.#pauses.after(end, wasSteady, renewing.aborted);
       this.#renewing = new AbortController();
       if (ms > 0) await sleep(clock, ms, closing);
     }
@@ -218,20 +213,22 @@ class ListAndWatch implements ToggleWatch {
     if (!Value.Check(List, answer.body)) return unavailable("answered something that is not a list");
     if (closing.aborted) return { ok: true, end: "aborted" };
     this.#replace(answer.body.items);
-    return this.#watch(answer.body, this.#renewing);
+    const differing = new AbortController();
+    const end = await this.#watch(answer.body, differing);
+    // Two servers behind one address may go on answering in turn: that is a failure, with its pause.
+    return differing.signal.aborted ? unavailable("has another state than it had listed") : end;
   }
 
   /**
    * A server that is replaced between a list and its watch has the watch open, and tells nothing of what it lacks: only a list
-   * beside the open watch shows it. Costs one list for each watch of minutes.
+   * beside the open watch shows it, and has that watch given up (`differing`). Costs one list for each watch of minutes.
    */
-  async #compare(first: List, renewing: AbortController): Promise<void> {
+  async #compare(first: List, differing: AbortController, signal: AbortSignal): Promise<void> {
     const { client, path, memory } = this.#options;
-    const signal = AbortSignal.any([this.#closing.signal, renewing.signal]);
     const answer = await client.request({ verb: "list", path, signal });
     if (!answer.ok || !Value.Check(List, answer.body)) return;
     const known = new Set(memory.list().map(({ metadata }) => metadata.uid));
-    if (!isContinued(first, answer.body, known)) renewing.abort(OTHER_STATE);
+    if (!isContinued(first, answer.body, known)) differing.abort();
   }
 
   #replace(items: readonly unknown[]): void {
@@ -242,8 +239,9 @@ class ListAndWatch implements ToggleWatch {
     this.#first.resolve();
   }
 
-  #watch(listed: List, renewing: AbortController): Promise<WatchEnd> {
+  #watch(listed: List, differing: AbortController): Promise<WatchEnd> {
     const { client, path, memory, clock, random, silentMs } = this.#options;
+    const signal = AbortSignal.any([this.#closing.signal, this.#renewing.signal, differing.signal]);
     const query = new URLSearchParams({
       watch: "true",
       allowWatchBookmarks: "true",
@@ -252,12 +250,12 @@ class ListAndWatch implements ToggleWatch {
     });
     return client.watch({
       path: `${path}?${query}`,
-      signal: AbortSignal.any([this.#closing.signal, renewing.signal]),
+      signal,
       silentMs,
       onOpen: () => {
         this.#openedAt = clock.now();
         this.#health.goUp();
-        void this.#compare(listed, renewing);
+        void this.#compare(listed, differing, signal);
       },
       onEvent({ type, object }) {
         if (type === "DELETED") memory.remove(object);
