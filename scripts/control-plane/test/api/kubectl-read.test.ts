@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the reads of real kubectl: tables, formats, selectors, describe, explain, discovery, watches.
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import t from "tap";
 import { deployment, deployments, gadget, gadgets } from "./gadget-definition.ts";
 import { runServer } from "./running-server.ts";
@@ -199,18 +201,11 @@ t.test("get -w prints what happens", async (t) => {
     },
   });
   t.teardown(() => child.kill());
-  const lines: string[] = [];
-  let waiting = () => {};
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    lines.push(...text.split("\n").filter((line) => line !== ""));
-    waiting();
-  });
+  const lines = createInterface(child.stdout);
+  const printed: string[] = [];
+  lines.on("line", (line) => printed.push(line));
   const seen = async (pattern: RegExp) => {
-    while (!lines.some((line) => pattern.test(line))) {
-      await new Promise<void>((resolve) => {
-        waiting = resolve;
-      });
-    }
+    while (!printed.some((line) => pattern.test(line))) await once(lines, "line");
     t.pass(`saw ${pattern}`);
   };
   await seen(/^two +5/);
