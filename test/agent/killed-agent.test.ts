@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { checksum } from "../../hooks/checksum.ts";
+import { eventually } from "../../scripts/local/eventually.ts";
 import { type Keys, someKeys } from "./pkcs11/kill-points.ts";
 import { type AgentProcess, type Fixture, startAgent, tokenFixture } from "./pkcs11/token-fixture.ts";
 
@@ -23,6 +24,12 @@ type Layout = { name: "packed" | "per-key"; objects: number };
 
 const startWith = (t: Test, fixture: Fixture, layout: string, tokenFile: string): Promise<AgentProcess> =>
   startAgent(t, fixture, { WRITE_TOKEN_FILE: tokenFile, STORAGE_LAYOUT: layout });
+
+/** Resolves at the moment of the kill: of the first round in the middle of the write, so that one is cut, and then at any time. */
+const momentOf = async (round: number, { module }: Fixture, wholeMs: number): Promise<void> => {
+  if (round > 0) return sleep(randomInt(Math.ceil(wholeMs * SPAN)));
+  await eventually("the write begins", async () => module.calls("C_CreateObject") > 0, { paceMs: 5 });
+};
 
 const killAll = async ({ process: agent }: AgentProcess): Promise<void> => {
   const children = readFileSync(`/proc/${agent.pid}/task/${agent.pid}/children`, "utf8").trim().split(" ");
@@ -103,12 +110,13 @@ for (const { name, objects } of [
       const made = await ask(agent, "PUT", before);
       if (!made.ok) faults.push(`round ${round}: ${made.status} before the kill`);
       const after = round % 3 === 2 ? undefined : someKeys(["a", "b"]);
-      fixture.module.control(...delays);
+      fixture.module.forgetCalls();
+      fixture.module.control(...(round === 0 ? ["hold C_CreateObject 1"] : delays));
       const answered = ask(agent, after === undefined ? "DELETE" : "PUT", after).then(
         ({ status }) => status,
         () => undefined,
       );
-      await sleep(randomInt(Math.ceil(wholeMs * SPAN)));
+      await momentOf(round, fixture, wholeMs);
       await killAll(agent);
       const status = await answered;
       if (status === undefined) cut += 1;

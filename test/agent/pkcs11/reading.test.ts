@@ -176,11 +176,10 @@ t.test("a write that replaces objects while they are read is never seen by half"
   await token.putPerKey("secrets/a/db", { user: "1" }, version(1));
   const store = openStore();
   await store.read("secrets/a/db");
-  // Holds each look at the token up, so that a whole write falls between two of them.
-  module.control("delay C_GetAttributeValue 300");
+  // The binding calls twice for each object: the metadata has been read, and the key's value has not. A whole write falls between.
+  module.control("hold C_GetAttributeValue 3");
   module.forgetCalls();
   const reading = store.read("secrets/a/db");
-  // The binding calls twice for each object: the metadata has been read, and the key's value has not.
   const calls = () => module.calls("C_GetAttributeValue");
   await eventually("the third call of C_GetAttributeValue", async () => calls() >= 3, {
     paceMs: 5,

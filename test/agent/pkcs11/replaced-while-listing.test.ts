@@ -11,12 +11,12 @@ const PATH = "secrets/a/db";
 const said = (result: ReadResult): string => (result.kind === "unavailable" ? result.code : result.kind);
 
 const rows: [what: string, fresh: boolean, hold: string, heldCall: string][] = [
-  ["between the handles and the names", true, "delay C_GetAttributeValue 1000 1", "C_GetAttributeValue"],
-  ["before the search ends", true, "delay C_FindObjectsFinal 1000 1", "C_FindObjectsFinal"],
+  ["between the handles and the names", true, "hold C_GetAttributeValue 1", "C_GetAttributeValue"],
+  ["before the search ends", true, "hold C_FindObjectsFinal 1", "C_FindObjectsFinal"],
   [
     "before a search that a stale handle caused ends",
     false,
-    "delay C_FindObjectsFinal 1000 1",
+    "hold C_FindObjectsFinal 1",
     "C_FindObjectsFinal",
   ],
 ];
@@ -37,6 +37,7 @@ for (const [what, fresh, hold, heldCall] of rows) {
       { label: `${PATH}/_metadata`, value: Buffer.from(JSON.stringify(metadata)) },
     ]);
     await token.removeLabels(PATH); // the packed object
+    module.control();
     t.match(await reading, { kind: "found", version: 3 });
   });
 }

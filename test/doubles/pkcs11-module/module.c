@@ -7,6 +7,7 @@
 // Control lines; <times> counts over all processes, in files beside the control file, and 0 or nothing is "always":
 //   delay <function> <milliseconds> [<times>]     the call is made after a while
 //   hang <function> [<times>]                     the call never returns
+//   hold <function> <n>                           the n-th call from now on is made once the control file has no such line
 //   fail <function> <return value in hex> [<times>]
 //   crash <function> abort|segv [<times>]
 //   flags <hex>                                   bits added to the flags of C_GetTokenInfo
@@ -114,6 +115,26 @@ static void sleep_ms(ul ms) {
   struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
   while (nanosleep(&time, &time) != 0) {
   }
+}
+
+// Whether the control file still has the line.
+static int still_says(const char *wanted) {
+  char line[256];
+  int found = 0;
+  FILE *control = fopen(setting("KEYSWITCH_TEST_CONTROL"), "re");
+  while (control != NULL && fgets(line, sizeof line, control) != NULL) found |= strcmp(line, wanted) == 0;
+  if (control != NULL) fclose(control);
+  return found;
+}
+
+// Counts a call, and keeps the n-th back for as long as the control file has `line`.
+static void hold(const char *name, ul n, const char *line) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s.used.hold.%s", setting("KEYSWITCH_TEST_CONTROL"), name);
+  append(path, "x");
+  struct stat used;
+  if (stat(path, &used) != 0 || (ul)used.st_size != n) return;
+  while (still_says(line)) sleep_ms(5);
 }
 
 struct attribute {
@@ -224,6 +245,7 @@ static ul obey(enum function function, struct orders *orders) {
       if (!is_left(what, name, atoi(how))) continue;
       for (;;) pause();
     }
+    if (strcmp(what, "hold") == 0) hold(name, strtoul(how, NULL, 10), line);
     if (strcmp(what, "delay") == 0 && is_left(what, name, times)) sleep_ms(strtoul(how, NULL, 10));
     if (strcmp(what, "fail") == 0 && is_left(what, name, times)) result = strtoul(how, NULL, 16);
     if (strcmp(what, "crash") == 0 && is_left(what, name, times)) {
