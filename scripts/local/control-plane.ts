@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { startApiServer } from "../control-plane/api/server.ts";
 import { startDeploymentController } from "../control-plane/engine/deployment-controller.ts";
 import { type Engine, type SyncRecord, startEngine } from "../control-plane/engine/engine.ts";
+import { freePort } from "./free-port.ts";
 
 /** Metacontroller's --apply-strategy. */
 export type ApplyStrategy = "server-side-apply" | "dynamic-apply";
@@ -40,7 +41,7 @@ export type OpenControlPlane = (options: ControlPlaneOptions) => Promise<Control
 /** The API server and the engine of scripts/control-plane, in this process. */
 export const openLocalControlPlane: OpenControlPlane = async (options) => {
   const { folder, log, onSync } = options;
-  const api = await startApiServer({ log });
+  const api = await startApiServer({ log, port: await freePort() });
   const closers: (() => Promise<void>)[] = [() => api.close()];
   const kubeconfig = join(folder, "kubeconfig");
   await api.kubeconfig(kubeconfig);

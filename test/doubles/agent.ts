@@ -2,10 +2,10 @@
 // Implements a double of the agent: a real HTTP(S) server on loopback whose every response the test decides.
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
-import type { AddressInfo } from "node:net";
 import type { Test } from "tap";
 import { checksumOfBase64 } from "../../hooks/checksum.ts";
 import { toBase64Map } from "../../hooks/formats.ts";
+import { freePort } from "../../scripts/local/free-port.ts";
 import { checksums } from "../hooks/hsmsecret/request.ts";
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -27,8 +27,10 @@ export const startAgent = async (
   t: Test,
   answer: Answer,
   tls?: ServerOptions,
-  { host = "127.0.0.1", port = 0 } = {},
+  { host = "127.0.0.1", port: wanted = 0 } = {},
 ): Promise<AgentDouble> => {
+  // Once it has stopped nobody else may be given its port.
+  const port = wanted === 0 ? await freePort() : wanted;
   const listener: RequestListener = (request, response) => {
     const { method = "", url = "", headers } = request;
     const seen = { method, url, headers, body: "" };
@@ -54,7 +56,7 @@ export const startAgent = async (
     double.connections += 1;
   });
   await new Promise<void>((resolve) => server.listen(port, host, resolve));
-  double.origin = `${tls ? "https" : "http"}://${host}:${(server.address() as AddressInfo).port}`;
+  double.origin = `${tls ? "https" : "http"}://${host}:${port}`;
   t.teardown(() => double.stop());
   return double;
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a TCP proxy in front of a server whose network a test can cut, or make hang as half-open connections do.
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import type { Test } from "tap";
+import { freePort } from "../../scripts/local/free-port.ts";
 
 export type TcpProxy = {
   url: string;
@@ -32,11 +33,11 @@ export const startTcpProxy = async (t: Test, target: string): Promise<TcpProxy> 
     };
     for (const socket of pair) socket.on("error", end).on("close", end);
   });
-  let port = 0;
+  // Nobody else may be given it while the proxy is shut.
+  const port = await freePort();
   const open = async () => {
     server.listen(port, "127.0.0.1");
     await once(server, "listening");
-    port = (server.address() as AddressInfo).port;
   };
   const shut = async () => {
     const closed = once(server, "close");

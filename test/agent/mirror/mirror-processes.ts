@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Test } from "tap";
+import { freePort } from "../../../scripts/local/free-port.ts";
 import { RoleBody, type RoleOrder } from "../../../server/agent-api/role-schema.ts";
 import { compileSchema } from "../../../server/http/validation.ts";
 import { startTcpProxy, type TcpProxy } from "../../doubles/tcp-proxy.ts";
@@ -38,6 +39,7 @@ class Member {
   readonly #t: Test;
   readonly #settings: NodeJS.ProcessEnv;
   readonly #tokens: Record<As, string>;
+  #port: number | undefined;
   process: AgentProcess | undefined;
   relay: TcpProxy | undefined;
 
@@ -51,12 +53,12 @@ class Member {
 
   /** Starts the process; a relay to it where there is none. The port stays the same over a restart. */
   async start(more: NodeJS.ProcessEnv = {}): Promise<void> {
-    const port = this.process === undefined ? "0" : new URL(this.process.url).port;
+    this.#port ??= await freePort();
     this.process = await startAgent(this.#t, this.fixture, {
       ...this.#settings,
       DEVICE_NAME: this.id,
       NODE_NAME: `node-${this.id}`,
-      LISTEN_PORT: port,
+      LISTEN_PORT: String(this.#port),
       ...more,
     });
     this.relay ??= await startTcpProxy(this.#t, this.process.url);

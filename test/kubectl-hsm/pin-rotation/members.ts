@@ -12,6 +12,7 @@ import { promisify } from "node:util";
 import type { Test } from "tap";
 import { agentName } from "../../../hooks/hsmdevice/names.ts";
 import { eventually } from "../../../scripts/local/eventually.ts";
+import { freePort } from "../../../scripts/local/free-port.ts";
 import { makeToken, type TestToken } from "../../../scripts/local/softhsm-token.ts";
 import { type AgentProcess, startAgentOn } from "../../agent/pkcs11/token-fixture.ts";
 import { makeTestModule, type TestModule } from "../../doubles/pkcs11-module/build.ts";
@@ -100,17 +101,18 @@ const startMember = async (t: Test, cluster: Cluster, place: Place): Promise<Mem
   await syncFiles();
   const env = { ...token.env, ...module.env };
   const way = { module: module.module, label: token.label, pinFile: token.pinFile, env };
-  const start = (port: string): Promise<AgentProcess> =>
+  const port = await freePort();
+  const start = (): Promise<AgentProcess> =>
     startAgentOn(t, way, {
       DEVICE_NAME: agent,
-      LISTEN_PORT: port,
+      LISTEN_PORT: String(port),
       PKCS11_OWN_PIN_FILE: own,
       READ_TOKEN_FILE: read,
       WRITE_TOKEN_FILE: write,
       TLS_CERT_FILE: tls.certFile,
       TLS_KEY_FILE: tls.keyFile,
     });
-  let process = await start("0");
+  let process = await start();
   await cluster.addPod(`${agent}-1`, agent, process, LABELS);
   return {
     agent,
@@ -119,7 +121,7 @@ const startMember = async (t: Test, cluster: Cluster, place: Place): Promise<Mem
     stop: async () => void (await process.stop()),
     restart: async () => {
       await process.stop();
-      process = await start(new URL(process.url).port);
+      process = await start();
     },
     takes: async (pin) => {
       const args = [

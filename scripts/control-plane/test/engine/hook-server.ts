@@ -8,7 +8,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { freePort } from "../../../local/free-port.ts";
 import { isObject, type JsonObject, toJson } from "../../api/json.ts";
 
 export type Recorded = { path: string; headers: IncomingHttpHeaders; body: JsonObject };
@@ -61,8 +61,9 @@ export const startHookServer = async (
   server.on("connection", () => {
     connections += 1;
   });
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+  // Once it is closed nobody else may be given its port.
+  const port = options.port ?? (await freePort());
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   return {
     port,
     url: (path) => `http://127.0.0.1:${port}${path}`,
