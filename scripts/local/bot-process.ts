@@ -38,6 +38,8 @@ export type BotProcess = {
   readonly exited: Promise<number | null>;
 };
 
+/** It takes a few, and many on a machine that does much else. */
+const START_SECONDS = 60;
 /** A bot that has not ended by then is killed. */
 const END_LIMIT_MS = 60_000;
 
@@ -67,7 +69,7 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
     hasEnded = true;
     notifier.notify();
   });
-  const printed = async (text: string, seconds = 30): Promise<void> => {
+  const printed = async (text: string, seconds = START_SECONDS): Promise<void> => {
     const seen = () => lines.slice(-9).join("\n");
     const isPrinted = () => {
       if (lines.some((line) => line.includes(text))) return true;
@@ -87,7 +89,7 @@ export const startBotProcess = async (options: BotProcessOptions): Promise<BotPr
     printed,
     exited,
     probe: get,
-    ready: async (seconds = 30) => {
+    ready: async (seconds = START_SECONDS) => {
       await eventually(
         "the bot is ready",
         async () => {

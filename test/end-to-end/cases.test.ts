@@ -19,7 +19,7 @@ for (const { applyStrategy, token, cases } of ENGINES) {
     t.teardown(() => stack.close());
     t.equal(stack.token.kind, token);
     const meant = cases.filter(({ needs }) => needs === undefined);
-    const waits = { seconds: 30, quietSeconds: 8 };
+    const waits = { seconds: 60, quietSeconds: 8 };
     const results = await runCases(meant, { stack, applyStrategy, ...waits, say: () => {} });
     for (const { title, ok, detail } of results) t.ok(ok, `${title}: ${detail}`);
     // The last is the search for printed values.

@@ -65,7 +65,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     };
     await kubectl(["apply", "-f", "-"], JSON.stringify(manifest));
     t.match(
-      await kubectl(["wait", "hsmsecret/a", "--for=condition=Ready", "--timeout=20s"]),
+      await kubectl(["wait", "hsmsecret/a", "--for=condition=Ready", "--timeout=60s"]),
       /condition met/,
     );
     const children = childrenOf(child);

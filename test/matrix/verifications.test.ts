@@ -17,7 +17,7 @@ import { requestsOf } from "../../server/matrix/crypto/homeserver-requests.ts";
 import { startBotConnection } from "./bot-connection.ts";
 import { synapseFor } from "./synapse.ts";
 
-const SECONDS = 20;
+const SECONDS = 60;
 
 /** Resolves when a request is in `phase`, and rejects when it is cancelled instead. */
 const reaches = (request: VerificationRequest, phase: VerificationPhase): Promise<void> =>

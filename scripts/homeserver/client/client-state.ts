@@ -2,7 +2,7 @@
 // Waits for states of a user's client that are not events in a room: its first sync, and changes of its rooms.
 import { ClientEvent, type MatrixClient, RoomEvent, RoomStateEvent, SyncState } from "matrix-js-sdk";
 
-const LIMIT_SECONDS = 30;
+const LIMIT_SECONDS = 60;
 
 /** Answers when the client's first sync is done. @throws Error when it fails, or takes too long */
 export const firstSync = (client: MatrixClient): Promise<void> =>

@@ -50,7 +50,7 @@ export type SeenEvents = {
 };
 
 /** Long enough for a homeserver under load; a test that waits in vain ends with what was seen. */
-const LIMIT_SECONDS = 30;
+const LIMIT_SECONDS = 60;
 
 const asText = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 

@@ -43,7 +43,7 @@ export type User = SeenEvents &
   };
 
 /** How long the homeserver may take to answer; a sync may take longer. */
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 60_000;
 
 const quiet = () => {};
 const silent = {

@@ -93,7 +93,7 @@ export const healthOf = async (
       const is = said();
       return wanted === "ready" ? is === undefined : is !== undefined && wanted.test(is);
     },
-    { seconds: 30, seen: () => said() ?? "ready" },
+    { seconds: 60, seen: () => said() ?? "ready" },
   );
   return said();
 };

@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
+import { eventually } from "../../../scripts/local/eventually.ts";
 import { type BlankFixture, blankFixture, healthOf } from "./blank-fixture.ts";
 import { someKeys } from "./kill-points.ts";
 import { startAgentOn } from "./token-fixture.ts";
@@ -216,12 +217,10 @@ t.test("an agent says that it was done, and the SO PIN is nowhere but in its fil
     PKCS11_SO_PIN_OUTPUT: blank.soPinFile,
     REFRESH_INTERVAL_MS: "100",
   });
-  let ready = false;
-  for (let n = 0; n < 300 && !ready; n += 1) {
-    ready = (await fetch(`${agent.url}/readyz`)).ok;
-    if (!ready) await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  t.ok(ready, agent.log.join("\n"));
+  await eventually("the agent is ready", async () => (await fetch(`${agent.url}/readyz`)).ok, {
+    seconds: 60,
+    seen: () => agent.log.join("\n"),
+  });
   const metrics = await (await fetch(`${agent.url}/metrics`)).text();
   t.match(metrics, /^keyswitch_agent_tokens_provisioned_total 1$/m);
   t.equal(agent.log.filter((line) => line.includes("a blank token was set up")).length, 1);

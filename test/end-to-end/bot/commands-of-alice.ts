@@ -69,7 +69,7 @@ export const converse = ({ alice, account }: Scene, room: () => string): AliceTa
     async lastAnswer(kind) {
       const before = new Set(answers().map(({ id }) => id));
       await send(kind);
-      await allAnswered(30);
+      await allAnswered(60);
       return answers().find(({ id }) => !before.has(id))?.id ?? "";
     },
   };

@@ -64,7 +64,7 @@ t.test("a bot that is killed again and again", async (t) => {
   };
   const killAt = async (bot: BotProcess, cut: CutPoint): Promise<KilledStore> => {
     const relay = cut.method === "PATCH" ? api : matrix;
-    const late = sleep(30_000, "late", { ref: false });
+    const late = sleep(60_000, "late", { ref: false });
     if ((await Promise.race([relay.cut(cut), late])) === "late") {
       throw new Error(`the bot did not come to “${cut.what}”:\n${bot.lines.slice(-9).join("\n")}`);
     }
@@ -142,7 +142,7 @@ t.test("a bot that is killed again and again", async (t) => {
   const answer = await talk.lastAnswer("start");
   const shown = await alice.textBecomes(answer, "web is running: 3 desired, 3 ready, 3 available.");
   // Behind the last edit.
-  await talk.probe(30);
+  await talk.probe(60);
   const undecryptable = await bot.metric("keyswitch_bot_undecryptable_total");
   const exitCode = await bot.end();
   const counts = `${talk.commands.length} commands, ${talk.answers().length} answers, ${changes.all.length} changes`;

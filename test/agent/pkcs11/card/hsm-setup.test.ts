@@ -10,7 +10,7 @@ import { startAgent, valueAt } from "../../../kubectl-hsm/fixture.ts";
 import { onTerminal } from "../../../kubectl-hsm/input/pty-session.ts";
 import { someKeys } from "../kill-points.ts";
 import type { WatchedStore } from "../token-fixture.ts";
-import { type CardFixture, cardFixture, cardTest, ready } from "./card-fixture.ts";
+import { type CardFixture, cardFixture, cardTest, ready, reloaded } from "./card-fixture.ts";
 import { openShell, type Shell, shellBlocks } from "./document-shell.ts";
 
 t.setTimeout(300_000);
@@ -41,7 +41,7 @@ const plugIn = async (shell: Shell): Promise<void> => {
     ({ out } = await shell.run(readers));
     return /Yes +Virtual PCD/.test(out);
   };
-  await eventually("the reader has a card", isSeen, { seconds: 20, seen: () => out });
+  await eventually("the reader has a card", isSeen, { seconds: 60, seen: () => out });
 };
 
 type Page = CardFixture & { shell: Shell; answers: Map<string, string> };
@@ -177,7 +177,7 @@ const unreadable = async (t: Test, scene: Scene): Promise<void> => {
   card.unplug(); // an empty file does not outlive that
   t.ok(card.memory.files.delete(0xcd01), "a removal that was cut between its steps");
   card.plug();
-  await eventually("the card is loaded anew", async () => (await store.refresh()).kind === "refreshed");
+  await reloaded(store);
   t.match(await store.read(DATABASE), { code: "STORAGE_INVALID" });
   t.match(await store.read(OTHER), { kind: "found" }, "no other is concerned");
   t.match(await store.change(OTHER, { type: "put", data: someKeys(["b"]) }), { kind: "written" });
