@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets up a primary and its mirrors over tokens in memory, with a relay in front of each that a test can cut.
 import type { Test } from "tap";
+import { eventually } from "../../../scripts/local/eventually.ts";
 import { HoldingBody } from "../../../server/agent-api/mirror-schema.ts";
 import type { RoleOrder } from "../../../server/agent-api/role-schema.ts";
 import { compileSchema } from "../../../server/http/validation.ts";
@@ -84,8 +85,5 @@ export const mirrorScene = async (t: Test, ids: readonly string[] = ["a", "b"]) 
 
 /** Waits until `isSo`, for what comes by itself. */
 export const until = async (isSo: () => Promise<boolean>, what: string): Promise<void> => {
-  for (const end = performance.now() + 10_000; !(await isSo()); ) {
-    if (performance.now() > end) throw new Error(`${what} did not come`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await eventually(what, isSo, { seconds: 60, paceMs: 10 });
 };

@@ -22,6 +22,7 @@ t.test("a blank token joins and has 200 secrets; one changes, and one is sent", 
   await orderAll("a");
   t.match(await pull("b", "a"), { mirror: { diverged: 0, holds: { member: "a" } }, report: { member: "b" } });
   t.match(await b.told(), { secrets: 200, lease: { role: "mirror" }, set: { set: SET, epoch: 1 } });
+  await until(async () => a.audits("mirror").length >= 200, "the log of the primary");
   t.equal(a.audits("mirror").length, 200);
   t.same(await content("b"), await content("a"));
   const read = async (of: typeof a) => (await of.ask("GET", "/v1/secrets/secrets/n/17")).json;
@@ -29,6 +30,7 @@ t.test("a blank token joins and has 200 secrets; one changes, and one is sent", 
   t.match(await read(b), { ...there, device: "b" }, "byte for byte, with its metadata");
   await a.put("secrets/n/3", "changed");
   await pull("b", "a");
+  await until(async () => a.audits("mirror").length >= 201, "the log of the primary");
   t.equal(a.audits("mirror").length, 201);
   t.equal(await b.read("secrets/n/3"), "changed");
   t.match(await b.put("secrets/n/3", "no"), { status: 409, json: { code: "NOT_PRIMARY" } });
@@ -90,9 +92,12 @@ t.test("a mirror that is killed while it pulls goes on where it was", async (t) 
   await order("a", "a");
   const secrets = Array.from({ length: 40 }, (_, at) => ({ path: `n/${at}`, data: { key: "MQ==" } }));
   await a.ask("POST", "/v1/import", { secrets });
+  // So long that it is killed before the last one.
+  b.fixture.module.control("delay C_CreateObject 100");
   await orderAll("a");
   await until(async () => a.audits("mirror").length > 5, "the first secrets");
   await b.kill();
+  b.fixture.module.control();
   await b.start();
   const { secrets: before = 0 } = await b.told();
   t.ok(before < 40, `${before} were there`);
@@ -120,7 +125,7 @@ t.test("Active hands writes on, and acknowledge waits for the mirror", async (t)
 t.test("a lease that ends by the agent's own clock ends its writes", async (t) => {
   const { find, order } = await setProcesses(t, ["a"]);
   const a = find("a");
-  await order("a", "a", { ttlSeconds: 2 });
+  await order("a", "a", { ttlSeconds: 5 });
   t.match(await a.put("x", "1"), { status: 201 });
   await until(async () => (await a.told()).lease === null, "the end of the lease");
   t.match(await a.put("x", "2"), { status: 503, json: { code: "NO_LEASE" } });

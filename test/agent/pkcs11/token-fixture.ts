@@ -168,9 +168,10 @@ export const startAgentOn = async (
   });
   const stop = async (): Promise<number | null> => {
     if (agent.exitCode !== null || agent.signalCode !== null) return agent.exitCode;
-    const exited = once(agent, "exit");
+    // Not "exit": what it said last comes after that.
+    const closed = once(agent, "close");
     agent.kill("SIGTERM");
-    const [code] = await exited;
+    const [code] = await closed;
     return typeof code === "number" ? code : null;
   };
   t.teardown(stop);
