@@ -85,7 +85,7 @@ t.test("a caller that hangs up gives its place back", async (t) => {
 });
 
 t.test("a body that never ends is given up, and its place with it", async (t) => {
-  const { port, hook, enters, release } = await listen(t, { hooksInFlight: 1, requestTimeoutMs: 200 });
+  const { port, hook, enters, release } = await listen(t, { hooksInFlight: 1, requestTimeoutMs: 1000 });
   const socket = connect(port, "127.0.0.1");
   socket.write(
     'POST /hook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"a":',

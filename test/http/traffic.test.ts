@@ -136,7 +136,7 @@ t.test("of known callers the one that has asked for nothing for longest goes", a
 
 t.test("who sends no request is shown out, in the midst of a handshake too", async (t) => {
   for (const tls of [false, true]) {
-    const { port, open } = await listen(t, { firstRequestMs: 50 }, tls);
+    const { port, open } = await listen(t, { firstRequestMs: 1000 }, tls);
     const silent = await open();
     await closed(silent.resume());
     if (!tls) continue;
@@ -159,7 +159,7 @@ t.test("more unanswered requests than a connection may have end it, and no more 
 });
 
 t.test("an answer that is not read ends its connection, and lets the next one in", async (t) => {
-  const { open, handledIs } = await listen(t, { answerMs: 500, answerBytes: 1000 });
+  const { open, handledIs } = await listen(t, { answerMs: 2500, answerBytes: 1000 });
   const [first, second] = [await open(), await open()];
   for (const socket of [first, second]) {
     socket.pause().write("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -139,7 +139,7 @@ t.test("an agent that hangs leaves time for the next, and all end within the bud
     response.write('{"path":');
   };
   const agents = await start(t, [hanging, slowBody, held]);
-  const client = clientOf(t, agents, { budgetMs: 900 });
+  const client = clientOf(t, agents, { budgetMs: 4500 });
   t.match(await client.read(read), { outcome: "found", device: "c" });
   t.match(client.states(), [
     { ok: false, message: "agent a did not answer in time." },

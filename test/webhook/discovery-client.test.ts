@@ -17,6 +17,9 @@ const stranger = createAuthority(folder, "other").issue("stranger");
 
 const bodyOf = (node: string): DiscoveryBody => ({ node, plugin: true, devices: [], paths: [] });
 
+/** For answers that are to come however busy the machine is, beside those that never do. */
+const LIMIT_MS = 2500;
+
 type Answer = { status?: number; body?: unknown; hangs?: true; shows?: Issued };
 
 /** Servers on 127.0.0.1 and so on, all on one port; gives the port and the tokens that they were sent. */
@@ -39,7 +42,7 @@ const serve = async (t: Test, answers: readonly Answer[]) => {
   return { port, tokens };
 };
 
-const clientOf = (t: Test, port: number, budgetMs = 500) => {
+const clientOf = (t: Test, port: number, budgetMs = LIMIT_MS) => {
   const { logger, lines } = recordedLog();
   const access = { tokenFile: join(folder, "token"), caFile: authority.caFile, serverName: "localhost" };
   const client = createDiscoveryClient({ ...access, port, logger, budgetMs });
@@ -67,12 +70,12 @@ t.test("each node that answers is in the reading, whatever the others do", async
       ["e", bodyOf("e")],
     ],
   );
-  t.ok(performance.now() - startedAt < 2000, "not one after the other");
+  t.ok(performance.now() - startedAt < 2 * LIMIT_MS, "not one after the other");
 });
 
 t.test("the token goes to a server that the CA vouches for, and to no other", async (t) => {
   const { port, tokens } = await serve(t, [{ body: bodyOf("a") }, { body: bodyOf("b"), shows: stranger }]);
-  const { client } = clientOf(t, port, 2000);
+  const { client } = clientOf(t, port);
   t.strictSame([...(await client.ask(nodes("a", "b"), "r-1")).keys()], ["a"]);
   t.strictSame(tokens, [`Bearer ${"t".repeat(64)}`]);
 });

@@ -57,6 +57,9 @@ const answering =
     return answer.status === 200 ? answer : { status: 409, body: { code: answer.code, message: "no" } };
   };
 
+/** For answers that are to come however busy the machine is, beside those that never do. */
+const LIMIT_MS = 2500;
+
 const clientOf = (t: Test, options: { askMs?: number; orderMs?: number; serverName?: string } = {}) => {
   const { logger, lines } = recordedLog();
   const access = { tokenFile: join(folder, "token"), caFile: authority.caFile, serverName: "localhost" };
@@ -103,12 +106,12 @@ t.test("each agent that answers is in the reading, whatever the others do", asyn
   const questions = await Promise.all(
     answers.map(async ([id, answer, issued]) => ({ id, address: (await serve(t, answer, issued)).address })),
   );
-  const { client, lines } = clientOf(t, { askMs: 500 });
+  const { client, lines } = clientOf(t, { askMs: LIMIT_MS });
   const startedAt = performance.now();
   const reading = await client.ask([...questions, { id: "nobody", address: "127.0.0.1:1" }], "r-1");
   t.strictSame([...reading.keys()], ["a", "b"]);
   t.match(reading.get("b"), { device: "hsm-b", secrets: 2, set: null });
-  t.ok(performance.now() - startedAt < 2000, "not one after the other");
+  t.ok(performance.now() - startedAt < 2 * LIMIT_MS, "not one after the other");
   t.equal(lines.filter(({ msg }) => String(msg).includes("/v1/role")).length, 6);
 });
 
@@ -140,7 +143,7 @@ t.test("after a refusal what the agent said before stays; without an answer it s
     unready: (await quiet(503)).address,
     closed: (await quiet(401)).address,
   };
-  const { client } = clientOf(t, { orderMs: 500 });
+  const { client } = clientOf(t, { orderMs: LIMIT_MS });
   const told = agent.told();
   const before = new Map(Object.keys(addresses).map((id) => [id, told]));
   const stale = { instance: "an earlier process", clockMs: 0 };
@@ -151,7 +154,7 @@ t.test("after a refusal what the agent said before stays; without an answer it s
     "r-1",
   );
   t.strictSame([...after], [["refusing", told]]);
-  t.ok(performance.now() - startedAt < 1500);
+  t.ok(performance.now() - startedAt < 2 * LIMIT_MS);
 });
 
 t.test("an agent whose certificate has another name is not believed", async (t) => {

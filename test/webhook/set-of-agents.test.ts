@@ -130,7 +130,10 @@ t.test(
     await ended;
     const startedAt = performance.now();
     const mirrored = await client.read(read);
-    t.ok(performance.now() - startedAt < 1000, "the next reading after its death is there within a second");
+    t.ok(
+      performance.now() - startedAt < 5000,
+      "the next reading after its death is there long before its time is over",
+    );
     t.match(mirrored, {
       outcome: "found",
       version: 1,

@@ -29,9 +29,9 @@ for (const call of ["C_GetAttributeValue", "C_FindObjectsInit"]) {
     const hung = await read(agent, path);
     const health = await stopWatch();
     t.equal(hung.said, "503 TIMEOUT", "the caller is told");
-    t.ok(hung.ms < TIMEOUT_MS * 2, "within its deadline and not after 30 s");
+    t.ok(hung.ms < 25_000, "within its deadline and not after 30 s");
     t.ok(hung.retryAfter >= 1, "and told when to come back");
-    t.ok(health.longestMs < 1_000, "healthz went on answering");
+    t.ok(health.count > 0 && health.longestMs < TIMEOUT_MS / 2, "healthz went on answering");
     t.comment(`healthz: ${health.count} answers, the longest took ${health.longestMs.toFixed(1)} ms`);
     // The next child is stuck in the same call by now, when the token comes back.
     await eventually(`the next child is stuck in ${call}`, async () => module.calls(call) >= 2, {

@@ -25,7 +25,7 @@ for (const how of ["segv", "abort"]) {
     t.equal((await read(agent, PATH)).said, "503 TOKEN_UNAVAILABLE", "the caller is told");
     t.equal((await read(agent, PATH)).said, "503 TOKEN_UNAVAILABLE", "as long as it crashes");
     const health = await stopWatch();
-    t.ok(health.longestMs < 1_000, "healthz went on answering");
+    t.ok(health.count > 0 && health.longestMs < TIMEOUT_MS / 2, "healthz went on answering");
     t.comment(`healthz: ${health.count} answers, the longest took ${health.longestMs.toFixed(1)} ms`);
     module.control();
     t.equal((await read(agent, PATH)).said, "200", "the next call after the recovery succeeds");
