@@ -29,8 +29,10 @@ export const startProcess = (
   });
   const stderr = text(child.stderr);
   const read = once(output, "close");
+  let hasEnded = false;
   const ended = once(child, "close").then(async ([code, signal]) => {
     await read;
+    hasEnded = true;
     for (const one of waiting) one();
     return { code, signal, stderr: await stderr };
   });
@@ -45,7 +47,7 @@ export const startProcess = (
       for (;;) {
         const found = lines.find(fits);
         if (found) return found;
-        if (child.exitCode !== null || child.signalCode !== null) {
+        if (hasEnded) {
           throw new Error(`the process ended without logging ${msg}: ${await stderr}`);
         }
         await new Promise<void>((resolve) => waiting.add(resolve));
