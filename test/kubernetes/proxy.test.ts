@@ -110,7 +110,9 @@ t.test("a proxy that opens no way, and one that is not there, are told apart fro
 t.test("a proxy that takes a connection and does not answer keeps nobody waiting", async (t) => {
   const { proxy, cluster } = await scene(t);
   proxy.hang();
-  const { toggles, log } = watchToggles(t, read(cluster, { HTTPS_PROXY: proxy.address }));
+  const { toggles, log } = watchToggles(t, read(cluster, { HTTPS_PROXY: proxy.address }), {
+    timeoutMs: 3000,
+  });
   await log.waitFor(({ msg }) => msg === "Toggles are not watched");
   t.match(toggles.state(), { ok: false, message: /or the proxy to it did not answer in time/ });
   t.same(await toggles.get("web"), { ok: false, why: "unavailable" });

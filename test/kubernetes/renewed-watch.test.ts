@@ -14,7 +14,6 @@ t.test(
     proxy.answer = ({ query }) => (query.has("watch") && watches().length === 1 ? "silent" : undefined);
     const { toggles, until, log } = watchToggles(t, configOf(proxy.url), {
       clock: hurriedClock,
-      timeoutMs: 100_000,
     });
     await until(() => toggles.state().ok);
     t.match(await toggles.patch("web", patchOf(false)), { ok: true });
@@ -30,6 +29,7 @@ t.test("an API server that hangs: a request without an answer takes the watch do
   const { toggles, until } = watchToggles(t, configOf(proxy.url), {
     clock: hurriedClock,
     silentMs: 6_000_000,
+    timeoutMs: 20_000,
   });
   await until(() => toggles.state().ok);
   const hanging = Promise.withResolvers<undefined>();
@@ -57,7 +57,6 @@ t.test("another API server takes the place of the first between a list and its w
     };
     const { toggles, until, log } = watchToggles(t, configOf(proxy.url), {
       clock: hurriedClock,
-      timeoutMs: 100_000,
     });
     await until(() => toggles.state().ok && toggles.find("old") === undefined);
     t.same(toggles.list(), await freshList(api), `${newer} versions ahead of the first`);

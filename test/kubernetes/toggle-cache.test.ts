@@ -25,7 +25,11 @@ const step = fc.oneof(
 const startScene = async (t: Test) => {
   const api = await startApi(t, { bookmarkIntervalMs: 40, historyLimit: 10 });
   const proxy = await startTcpProxy(t, api.url);
-  const seen = watchToggles(t, configOf(proxy.url), { clock: hurriedClock, silentMs: 3000 });
+  const seen = watchToggles(t, configOf(proxy.url), {
+    clock: hurriedClock,
+    silentMs: 3000,
+    timeoutMs: 10_000,
+  });
   const told = new Map<string, unknown>();
   seen.toggles.subscribe(({ name, toggle }) => (toggle ? told.set(name, toggle) : told.delete(name)));
   let isOpen = true;

@@ -12,6 +12,7 @@ import {
   type ApiServerOptions,
   startApiServer,
 } from "../../scripts/control-plane/api/server.ts";
+import { freePort } from "../../scripts/local/free-port.ts";
 import type { KubernetesConfig, KubernetesCredentials } from "../../server/kubernetes/config.ts";
 import { switchRecordsOf } from "../../server/kubernetes/last-switch.ts";
 import {
@@ -56,7 +57,9 @@ export type TestApi = {
 
 /** The local API server with the Toggle's CRD and the namespaces demo and other. */
 export const startApi = async (t: Test, options: ApiServerOptions = {}): Promise<TestApi> => {
-  let server: ApiServer = await startApiServer(options);
+  // Nobody else may be given it while it is replaced.
+  const port = await freePort();
+  let server: ApiServer = await startApiServer({ ...options, port });
   t.teardown(() => server.close());
   const { url } = server;
   const kubeconfig = join(t.testdir({}), "kubeconfig");
@@ -93,17 +96,19 @@ export const startApi = async (t: Test, options: ApiServerOptions = {}): Promise
     remove: (name) => call("DELETE", `${COLLECTION}/${name}`),
     replace: async () => {
       await server.close();
-      server = await startApiServer({ ...options, port: Number(new URL(url).port) });
+      server = await startApiServer({ ...options, port });
       await furnish();
     },
   };
 };
 
+const HURRY = 10;
+
 /** A clock on which ten seconds pass in one. */
 export const hurriedClock: Clock = {
-  now: () => performance.now() * 10,
+  now: () => performance.now() * HURRY,
   after: (ms, action) => {
-    const timer = setTimeout(action, ms / 10);
+    const timer = setTimeout(action, ms / HURRY);
     return () => clearTimeout(timer);
   },
 };
@@ -124,6 +129,9 @@ export type Watched = {
   until(condition: () => boolean): Promise<void>;
 };
 
+/** For answers that are to come however busy the machine is. */
+const PATIENT_MS = 20_000;
+
 /** Toggles opened on `config`, and what they told. */
 export const watchToggles = (
   t: Test,
@@ -142,6 +150,7 @@ export const watchToggles = (
     config,
     namespace: "demo",
     logger: log.logger,
+    timeoutMs: options.clock === hurriedClock ? PATIENT_MS * HURRY : PATIENT_MS,
     onWatch: (event) => {
       watch.push(event);
       look();

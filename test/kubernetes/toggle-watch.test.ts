@@ -16,8 +16,8 @@ import {
 } from "./toggle-scene.ts";
 
 const hurried = { clock: hurriedClock };
-/** For answers that are to come however busy the machine is. */
-const patient = { clock: hurriedClock, timeoutMs: 100_000 };
+/** Of a watch with a bookmark each 20 ms: no busy machine is silent for so long. */
+const SILENT_MS = 15_000;
 
 t.test("what is there is listed by name, of one namespace alone", async (t) => {
   const api = await startApi(t);
@@ -139,7 +139,11 @@ t.test("a connection that is half-open is renewed when it has been silent for to
   const api = await startApi(t, { bookmarkIntervalMs: 50 });
   const proxy = await startTcpProxy(t, api.url);
   await api.make("web");
-  const { toggles, until, log } = watchToggles(t, configOf(proxy.url), { ...hurried, silentMs: 5000 });
+  const { toggles, until, log } = watchToggles(t, configOf(proxy.url), {
+    ...hurried,
+    silentMs: 5000,
+    timeoutMs: 20_000,
+  });
   await until(() => toggles.state().ok);
   proxy.hang();
   await api.change("web", { enabled: false });
@@ -150,14 +154,14 @@ t.test("a connection that is half-open is renewed when it has been silent for to
 t.test("bookmarks are signs of life: a watch without changes is left alone", async (t) => {
   const api = await startApi(t, { bookmarkIntervalMs: 20 });
   const proxy = await startHttpProxy(t, api.url);
-  const { toggles, until, watch } = watchToggles(t, configOf(proxy.url), { ...hurried, silentMs: 5000 });
+  const { toggles, until, watch } = watchToggles(t, configOf(proxy.url), { ...hurried, silentMs: SILENT_MS });
   await until(() => toggles.state().ok);
   const watches = () => proxy.seen.filter(({ query }) => query.has("watch"));
   t.equal(watches()[0]?.query.get("allowWatchBookmarks"), "true");
   t.equal(watches()[0]?.query.has("resourceVersion"), true);
   t.match(watches()[0]?.query.get("timeoutSeconds"), /^\d{3}$/);
   // Three times as long as it may be silent, counted in bookmarks.
-  await new Promise<void>((resolve) => hurriedClock.after(15_000, resolve));
+  await new Promise<void>((resolve) => hurriedClock.after(3 * SILENT_MS, resolve));
   t.equal(watches().length, 1);
   t.same(watch, ["up"]);
 });
@@ -175,7 +179,7 @@ t.test("410 Gone, as an answer and as an event, leads to a new list", async (t) 
     },
   ];
   proxy.answer = ({ query }) => (query.has("watch") ? ways.shift() : undefined);
-  const { toggles, until, exchanges, log } = watchToggles(t, configOf(proxy.url), patient);
+  const { toggles, until, exchanges, log } = watchToggles(t, configOf(proxy.url), hurried);
   await until(() => toggles.state().ok && exchanges.filter((line) => line === "list ok").length >= 4);
   t.equal(toggles.list().length, 1);
   t.notMatch(log.text(), /inner detail/, "no text of the server's");
@@ -223,7 +227,7 @@ t.test("a version that does not fit the schema is left out, told once, and count
   );
   proxy.answer = ({ query }) =>
     query.has("watch") ? { status: 200, body: `${events.join("\n")}\n` } : { status: 200, body: list };
-  const { toggles, until, watch, log } = watchToggles(t, configOf(proxy.url), patient);
+  const { toggles, until, watch, log } = watchToggles(t, configOf(proxy.url), hurried);
   await until(() => watch.filter((event) => event === "relist").length === 2);
   t.same(
     toggles.list().map(({ metadata }) => metadata.name),
@@ -251,7 +255,7 @@ for (const [what, answer, message, why] of [
     const proxy = await startHttpProxy(t, api.url);
     let failures = 2;
     proxy.answer = ({ query }) => (!query.has("watch") && failures-- > 0 ? answer : undefined);
-    const { toggles, log } = watchToggles(t, configOf(proxy.url), patient);
+    const { toggles, log } = watchToggles(t, configOf(proxy.url), hurried);
     await log.waitFor(({ msg }) => msg === "Toggles are not watched");
     t.match(toggles.state(), { ok: false, message, why });
     await log.waitFor(({ msg }) => msg === "Toggles are watched");
