@@ -137,12 +137,12 @@ t.test("a token that expires is renewed by itself, for the same device", async (
   // A round takes no longer than the waits within it, and the token lives for a few of them at most.
   for (let round = 1; renewals() < 2; round += 1) {
     if (round > MOST_ROUNDS) throw new Error(`after ${MOST_ROUNDS} rounds: ${renewals()} renewals`);
-    // Hers expires as well.
-    const alice = await plainUser(shortLived, aliceAccount);
-    await alice.say(room, `round ${round}`);
+    // Hers expires as well, and is a new one each time that she needs it.
+    const alice = () => plainUser(shortLived, aliceAccount);
+    await (await alice()).say(room, `round ${round}`);
     await bot.until(`message round ${round}`);
     const { id } = await bot.chat.send(room, `answer ${round}`, `s-${round}`);
-    t.ok((await alice.events(room)).some(({ event_id }) => event_id === id));
+    t.ok((await (await alice()).events(room)).some(({ event_id }) => event_id === id));
   }
   t.match(await bot.sdk.doRequest("GET", "/_matrix/client/v3/account/whoami"), { device_id: bot.deviceId });
   t.notOk(bot.told.some(({ what }) => what.startsWith("end")));
