@@ -14,7 +14,7 @@ export const SET_STEPS = 2;
 const NAME = "shared";
 const PATH = `secrets/${NAMESPACE}/${NAME}`;
 /** A set is founded by two syncs of ten seconds. */
-const FOUNDING_SECONDS = 40;
+const FOUNDING_SECONDS = 120;
 
 /** The steps, on the set of a stack. */
 export const setSteps = (kubectl: Kubectl, set: HsmSet, seconds: number, values: ValuesSeen): Step[] => {

@@ -16,7 +16,7 @@ export interface StepResult {
 }
 
 /** Runs the tour, waiting `seconds` at most for each thing to come about. */
-export const runTour = (stack: Stack, say: (line: string) => void, seconds = 20): Promise<StepResult[]> =>
+export const runTour = (stack: Stack, say: (line: string) => void, seconds = 60): Promise<StepResult[]> =>
   runSteps(stepsOf(stack, seconds), say);
 
 /** Runs `steps`; one after another that failed still runs, so that the table is whole. */

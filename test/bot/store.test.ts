@@ -77,7 +77,7 @@ t.test("refuses a second process, and is free again once the first is killed", a
     execArgv: [],
   });
   t.teardown(() => holder.kill("SIGKILL"));
-  await once(holder, "message", { signal: AbortSignal.timeout(30_000) });
+  await once(holder, "message", { signal: AbortSignal.timeout(60_000) });
   try {
     openBotStore(folder).close();
     t.fail("a second process must not get it");

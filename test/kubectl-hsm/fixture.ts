@@ -29,8 +29,8 @@ export type RunOptions = {
   onSpawn?: (child: { pid?: number | undefined; kill(signal: NodeJS.Signals): boolean }) => void;
 };
 
-/** A secret of this run. */
-export const madeUp = (): string => randomBytes(18).toString("base64url");
+/** A secret of this run, of 24 characters. As an argument it would be an option if it began with a dash. */
+export const madeUp = (): string => randomBytes(18).toString("base64url").replace(/^-/, "_");
 
 export const temporaryFolder = (t: Teardown): string => {
   const folder = mkdtempSync(join(tmpdir(), "kubectl-hsm-"));

@@ -54,4 +54,4 @@ export const credentialsOf = (t: Test, scene: Scene, options?: ExecCredentialsOp
   return source;
 };
 
-export const soon = () => AbortSignal.timeout(20_000);
+export const soon = () => AbortSignal.timeout(60_000);

@@ -101,7 +101,7 @@ t.test("of two Toggles on one Deployment one wins, and the other follows when it
   await apply(toggle("second", { deploymentName: "web", enabled: false }));
   t.match(await status("second"), { phase: "Conflict", message: /belongs to Toggle web/ });
   t.equal(await replicas("web"), 3);
-  await kubectl("delete", "toggle", "web", "--cascade=orphan", "--timeout=20s");
+  await kubectl("delete", "toggle", "web", "--cascade=orphan", "--timeout=60s");
   await settle();
   t.match(await status("second"), { phase: "Off", lastReplicas: 3 });
   t.equal(await replicas("web"), 0);
@@ -128,7 +128,7 @@ t.test(
     const calls = hook.requests.length;
     await settle();
     t.equal(hook.requests.length, calls, "and the blocked Toggle makes no hot loop");
-    await kubectl("delete", "toggle", "web", "--cascade=orphan", "--timeout=20s");
+    await kubectl("delete", "toggle", "web", "--cascade=orphan", "--timeout=60s");
     await settle();
     t.same([await replicas("web"), await replicas("second")], [3, 4]);
   },
@@ -153,7 +153,7 @@ t.test("a Deployment that the Toggle made follows its template, comes back and g
   await kubectl("delete", "deployment", "job");
   await settle();
   t.match(await status("job"), { phase: "Off" });
-  await kubectl("delete", "toggle", "job", "--timeout=20s");
+  await kubectl("delete", "toggle", "job", "--timeout=60s");
   await settle();
   t.equal(await kubectl("get", "deployments", "-o", "name"), "deployment.apps/web\n");
 });
@@ -175,7 +175,7 @@ t.test("one that the Toggle made stays as it is once templates are not allowed a
   t.equal(await kubectl("get", "deployment", "another", "--ignore-not-found", "-o", "name"), "");
   await set("job", { template: null });
   t.match(await status("job"), { phase: "Off" }, "without a template it is switched");
-  await kubectl("delete", "toggle", "job", "--timeout=20s");
+  await kubectl("delete", "toggle", "job", "--timeout=60s");
   await settle();
   t.equal(await kubectl("get", "deployments", "-o", "name"), "deployment.apps/web\n", "and goes with it");
 });
@@ -185,7 +185,7 @@ t.test("one that was orphaned is the next Toggle's to switch, and is not deleted
   const template = { spec: { containers: [{ name: "x", image: "a" }] } };
   const job = toggle("job", { selector: { matchLabels: { app: "job" } }, replicas: 2, template });
   await apply(job);
-  await kubectl("delete", "toggle", "job", "--cascade=orphan", "--timeout=20s");
+  await kubectl("delete", "toggle", "job", "--cascade=orphan", "--timeout=60s");
   await settle();
   await apply(job);
   await set("job", { template: null, enabled: false });

@@ -59,7 +59,7 @@ t.test(
 
     await set("db", on);
     await set("web", on);
-    await kubectl("delete", "toggle", "web", "--cascade=orphan", "--timeout=20s");
+    await kubectl("delete", "toggle", "web", "--cascade=orphan", "--timeout=60s");
     await settle();
     await set("db", off);
     t.match(await status("db"), { phase: "Off" }, "labels on an orphaned Deployment hold nothing up");

@@ -69,7 +69,7 @@ t.test("a StatefulSet is switched and waited for as a Deployment is", async (t) 
   const calls = hook.requests.length;
   await settle();
   t.equal(hook.requests.length, calls, "and rests");
-  await kubectl("delete", "toggle", "db", "--cascade=orphan", "--timeout=20s");
+  await kubectl("delete", "toggle", "db", "--cascade=orphan", "--timeout=60s");
   await settle();
   t.notMatch((await read()).metadata, { ownerReferences: [{}] });
 });

@@ -229,17 +229,17 @@ t.test("edit, patch, replace, label, annotate, set, scale", async (t) => {
 t.test("wait for a condition, a value and a deletion", async (t) => {
   const { kubectl, call } = await runServer(t);
   ok(t, await kubectl("create -f -", { input: asYaml(gadget("one")) }));
-  t.match(await kubectl("wait --for=condition=Established crd/gadgets.example.org --timeout=20s"), {
+  t.match(await kubectl("wait --for=condition=Established crd/gadgets.example.org --timeout=60s"), {
     code: 0,
   });
   const waits = [
-    kubectl("wait --for=condition=Ready gadget/one -n demo --timeout=20s"),
-    kubectl("wait --for=jsonpath={.status.count}=3 gadget/one -n demo --timeout=20s"),
+    kubectl("wait --for=condition=Ready gadget/one -n demo --timeout=60s"),
+    kubectl("wait --for=jsonpath={.status.count}=3 gadget/one -n demo --timeout=60s"),
   ];
   const status = { count: 3, conditions: [{ type: "Ready", status: "True" }] };
   await call("PATCH", `${gadgets}/one/status`, { status }, "application/merge-patch+json");
   for (const wait of waits) t.match(await wait, { code: 0, stdout: /condition met/ });
-  const gone = kubectl("wait --for=delete gadget/one -n demo --timeout=20s");
+  const gone = kubectl("wait --for=delete gadget/one -n demo --timeout=60s");
   ok(t, await kubectl("delete gadget one -n demo"));
   t.match(await gone, { code: 0 });
 });

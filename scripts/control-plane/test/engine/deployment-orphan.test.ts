@@ -64,7 +64,7 @@ t.test("a Deployment that matches the selector is adopted, scaled and becomes re
   ]);
   t.match(deployment.status, { replicas: 3, readyReplicas: 3, availableReplicas: 3, observedGeneration: 2 });
   t.equal(valueAt(deployment, ["metadata", "annotations", "deployment.kubernetes.io/revision"]), "1");
-  await cluster.kubectl(["rollout", "status", "deployment/web", "-n", "demo", "--timeout=10s"]);
+  await cluster.kubectl(["rollout", "status", "deployment/web", "-n", "demo", "--timeout=60s"]);
 });
 
 t.test("a Deployment has a generation, so what was scaled by hand is put back", async (t) => {
@@ -158,7 +158,7 @@ t.test(
 
     // While the garbage collector works, an answer's children are not applied: that would take the child back.
     hook.answer((request) => scaling({ ...request, body: withReplicas(request.body, 9) }));
-    await cluster.kubectl(["delete", "toggle", "web", "-n", "demo", "--cascade=orphan", "--timeout=20s"]);
+    await cluster.kubectl(["delete", "toggle", "web", "-n", "demo", "--cascade=orphan", "--timeout=60s"]);
     await settle();
     const left = await web();
     t.equal(valueAt(left, ["metadata", "uid"]), uid);
@@ -170,7 +170,7 @@ t.test(
 
 t.test("--cascade=orphan at once leaves the Deployment as well", async (t) => {
   const { cluster, settle, web } = await scene(t);
-  await cluster.kubectl(["delete", "toggle", "web", "-n", "demo", "--cascade=orphan", "--timeout=20s"]);
+  await cluster.kubectl(["delete", "toggle", "web", "-n", "demo", "--cascade=orphan", "--timeout=60s"]);
   await settle();
   t.equal(valueAt(await web(), ["metadata", "ownerReferences"]), undefined);
 });

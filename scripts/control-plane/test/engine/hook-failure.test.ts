@@ -77,7 +77,7 @@ const faults: Fault[] = [
     what: "takes longer than its timeout",
     answer: () => new Promise((resolve) => setTimeout(() => resolve({}), 5_000).unref()),
     message: /http error: Post "http:.*\/hsm\/sync": context deadline exceeded/,
-    spec: { timeout: "80ms" },
+    spec: { timeout: "500ms" },
   },
 ];
 
@@ -131,20 +131,21 @@ t.test("a hook that answers 429 is asked again after Retry-After, without an eve
   const engine = await cluster.engine();
   await cluster.apply(hsmSecret("app"));
   await engine.idle();
-  let refusals = 0;
+  /** When it was asked. */
+  const asked: number[] = [];
   const from = cluster.syncs.length;
   hook.answer(
     bad((request) => {
-      refusals += 1;
-      return refusals === 1 ? { status: 429, headers: { "retry-after": "1" } } : good(request);
+      asked.push(performance.now());
+      return asked.length === 1 ? { status: 429, headers: { "retry-after": "1" } } : good(request);
     }),
   );
   await cluster.kubectl(["annotate", "hsmsecret", "app", "-n", "demo", "again=1"]);
   const limited = await cluster.synced(({ outcome }) => outcome === "too-many-requests", from);
-  const begun = performance.now();
   t.match(limited.message, /Too many request, it will be resync after: 1$/);
   await cluster.synced(({ outcome }) => outcome === "synced", from);
-  t.ok(performance.now() - begun >= 990, "not before a second has passed");
+  const [refused = Number.NaN, again = Number.NaN] = asked;
+  t.ok(again - refused >= 990, "not before a second has passed");
   await engine.idle();
   t.strictSame(await eventsOf(cluster, "app", "SyncError"), []);
 });
@@ -171,7 +172,7 @@ t.test("a parent that is deleted while the hook is down waits for it, and loses 
 
   const again = await startHookServer(good, { port: hook.port });
   t.teardown(again.close);
-  await cluster.kubectl(["wait", "--for=delete", "hsmsecret/app", "-n", "demo", "--timeout=30s"]);
+  await cluster.kubectl(["wait", "--for=delete", "hsmsecret/app", "-n", "demo", "--timeout=60s"]);
   t.equal(again.requests.filter(({ path }) => path === "/hsm/finalize").length, 1);
   t.notOk(again.requests.some(isSync), "sync is not called for a parent that is going away");
 });
