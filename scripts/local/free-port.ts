@@ -35,10 +35,8 @@ const takeBlock = async (): Promise<number> => {
 let block: Promise<number> | undefined;
 let given = 0;
 
-/** A port of 127.0.0.1 that is free now and is given to no other caller soon, in whatever process. @throws Error where none is */
-export const freePort = async (): Promise<number> => {
-  block ??= takeBlock();
-  const first = await block;
+/** The next free port of the block that begins at `first`, or undefined where all are taken. */
+const portOf = async (first: number): Promise<number | undefined> => {
   for (let tries = 1; tries < BLOCK; tries += 1) {
     const port = first + 1 + (given % (BLOCK - 1));
     given += 1;
@@ -47,5 +45,14 @@ export const freePort = async (): Promise<number> => {
     await new Promise((resolve) => server.close(resolve));
     return port;
   }
-  throw new Error(`all ports of 127.0.0.1 from ${first} to ${first + BLOCK - 1} are taken`);
+  return undefined;
+};
+
+/** A port of 127.0.0.1 that is free now and is given to no other caller soon, in whatever process. @throws Error where none is */
+export const freePort = async (): Promise<number> => {
+  block ??= takeBlock();
+  const port = await portOf(await block);
+  if (port !== undefined) return port;
+  block = takeBlock();
+  return freePort();
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests that no two of those that choose ports at the same time choose the same one, before anything listens there.
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { Worker } from "node:worker_threads";
 import t from "tap";
 import { freePort } from "../../scripts/local/free-port.ts";
@@ -43,4 +43,17 @@ t.test("a port that something listens on is not given", async (t) => {
   for (let count = 0; count < 2 * EACH; count += 1) later.push(await freePort());
   t.notOk(later.includes(first + 1));
   t.ok(later.includes(first), "one that is free again is");
+});
+
+t.test("more are given than a block has, where all of them are in use", async (t) => {
+  const servers: Server[] = [];
+  t.teardown(() => {
+    for (const server of servers) server.close();
+  });
+  for (let count = 0; count < 3 * EACH; count += 1) {
+    const server = createServer().listen(await freePort(), "127.0.0.1");
+    await once(server, "listening");
+    servers.push(server);
+  }
+  t.equal(servers.length, 3 * EACH);
 });
