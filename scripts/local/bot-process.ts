@@ -39,7 +39,7 @@ export type BotProcess = {
 };
 
 /** It takes a few, and many on a machine that does much else. */
-const START_SECONDS = 60;
+const START_SECONDS = 120;
 /** A bot that has not ended by then is killed. */
 const END_LIMIT_MS = 60_000;
 

@@ -107,6 +107,8 @@ const sourceFiles = async (
 export interface PodProcess {
   /** The lines that the process has printed so far. */
   readonly output: readonly string[];
+  /** Whether it has ended, and all that it printed is there. */
+  hasEnded(): boolean;
   /** Brings the mounted files up to date, as the kubelet does after a minute or two, and answers with those that differ. */
   refresh(): Promise<string[]>;
   /** Sends a message to a process that listens for some; one that has ended gets none. */
@@ -175,9 +177,14 @@ const follow = (
       onLine?.(line);
     });
   }
-  const ended = once(child, "exit");
+  let isOver = false;
+  // Not "exit": what it said last comes after that.
+  const ended = once(child, "close").then(() => {
+    isOver = true;
+  });
   return {
     output,
+    hasEnded: () => isOver,
     send: (message) => {
       if (child.connected) child.send(message);
     },

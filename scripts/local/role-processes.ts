@@ -22,9 +22,9 @@ export interface RoleOptions {
 }
 
 /** It takes two seconds, and many on a machine that does much else. */
-const START_SECONDS = 60;
+const START_SECONDS = 180;
 /** Of the log of a role that does not start. */
-const LAST_LINES = 5;
+const LAST_LINES = 12;
 
 /** Those that run; each role once at most. */
 export class RoleProcesses {
@@ -35,7 +35,7 @@ export class RoleProcesses {
     this.#options = options;
   }
 
-  /** Answers when the role serves. @throws Error where it runs already, or does not serve in time */
+  /** Answers when the role serves. @throws Error where it runs already, ends at once, or does not serve in time */
   async start(role: Role): Promise<void> {
     const { workloads, overrides, read, folder, token, product, services, onLine } = this.#options;
     if (this.#running.has(role)) throw new Error(`the ${role} runs already`);
@@ -50,13 +50,15 @@ export class RoleProcesses {
     });
     this.#running.set(role, process);
     if (role === "agent") token.attach((message) => process.send(message));
-    // Before it listens, the call fails.
-    const answers = () =>
-      services.call(role, "/readyz").then(
+    const seen = () => process.output.slice(-LAST_LINES).join("\n");
+    const answers = async () => {
+      if (process.hasEnded()) throw new Error(`the ${role} has ended: ${seen()}`);
+      // Before it listens, the call fails.
+      return services.call(role, "/readyz").then(
         ({ status }) => status === 200,
         () => false,
       );
-    const seen = () => process.output.slice(-LAST_LINES).join("\n");
+    };
     await eventually(`the start of the ${role}`, answers, { seconds: START_SECONDS, seen });
   }
 

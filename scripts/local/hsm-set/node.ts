@@ -29,7 +29,7 @@ export type Assigned = { readonly name: string; readonly workload: Workload };
 /** The label of the tokens, which are told apart by their folders. */
 export const TOKEN_LABEL = "keyswitch-pair";
 const PORT = "1-1";
-const START_SECONDS = 60;
+const START_SECONDS = 180;
 
 export class SetNode {
   readonly place: Place;
@@ -184,12 +184,13 @@ export class SetNode {
       without,
       onLine,
     });
-    const listens = async () => process.output.some((line) => line.includes("Server listening at"));
+    const seen = () => process.output.slice(-3).join("\n");
+    const listens = async () => {
+      if (process.hasEnded()) throw new Error(`${name} has ended: ${seen()}`);
+      return process.output.some((line) => line.includes("Server listening at"));
+    };
     try {
-      await eventually(`the start of ${name}`, listens, {
-        seconds: START_SECONDS,
-        seen: () => process.output.slice(-3).join("\n"),
-      });
+      await eventually(`the start of ${name}`, listens, { seconds: START_SECONDS, seen });
     } catch (error) {
       await process.stop("SIGKILL");
       throw error;
