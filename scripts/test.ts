@@ -93,7 +93,8 @@ const run = async (): Promise<number> => {
     say(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
     return code;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    // A process that a test has ended may write what it compiled as it goes.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 };
 

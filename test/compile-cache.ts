@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 const makeOwn = (): string => {
   const own = mkdtempSync(join(tmpdir(), "keyswitch-cache-"));
-  process.once("exit", () => rmSync(own, { recursive: true, force: true }));
+  process.once("exit", () => rmSync(own, { recursive: true, force: true, maxRetries: 5 }));
   return own;
 };
 

@@ -2,6 +2,9 @@
 // Removes a folder when the process that created it is gone, however that ended.
 import { spawn } from "node:child_process";
 
+/** Who writes there may end a moment later than the process, and make a file where the folder was just emptied. */
+const REMOVE = 'read -r _ || for pause in 0.1 1 10; do rm -rf -- "$1" && break; sleep "$pause"; done';
+
 export type FolderGuard = {
   /** Lets go of the folder without removing it. */
   release(): void;
@@ -12,7 +15,7 @@ export type FolderGuard = {
  * of its own, so that a Ctrl-C in the terminal does not end it first.
  */
 export const removeWhenAbandoned = (folder: string): FolderGuard => {
-  const guard = spawn("sh", ["-c", 'read -r _ || rm -rf -- "$1"', "sh", folder], {
+  const guard = spawn("sh", ["-c", REMOVE, "sh", folder], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,
   });

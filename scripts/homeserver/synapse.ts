@@ -198,7 +198,7 @@ export const startSynapse = async (options: HomeserverOptions): Promise<Homeserv
   const admin = new SynapseAdmin(baseUrl, sharedSecret);
   const remove = async () => {
     await synapse.stop("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     guard.release();
   };
   try {

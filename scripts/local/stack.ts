@@ -103,7 +103,7 @@ export const startStack = async (options: StackOptions = {}): Promise<Stack> => 
   const say = options.say ?? (() => {});
   const folder = mkdtempSync(join(tmpdir(), "keyswitch-"));
   // It holds keys and a PIN, so it goes even where this process is ended in the middle.
-  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   process.once("exit", remove);
   const closers: Closers = [
     () => {

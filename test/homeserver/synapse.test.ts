@@ -67,7 +67,7 @@ t.test("on a real homeserver", async (t) => {
       stdio: "inherit",
     });
     t.teardown(() => holder.kill("SIGKILL"));
-    const [started]: unknown[] = await once(holder, "message", { signal: AbortSignal.timeout(90_000) });
+    const [started]: unknown[] = await once(holder, "message", { signal: AbortSignal.timeout(180_000) });
     const Started = Type.Object({ pid: Type.Integer(), logFile: Type.String() });
     if (!Value.Check(Started, started)) throw new Error("the holder said something else");
     t.ok(isRunning(started.pid));

@@ -34,7 +34,7 @@ export const madeUp = (): string => randomBytes(18).toString("base64url").replac
 
 export const temporaryFolder = (t: Teardown): string => {
   const folder = mkdtempSync(join(tmpdir(), "kubectl-hsm-"));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   return folder;
 };
 

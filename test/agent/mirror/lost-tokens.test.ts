@@ -28,7 +28,7 @@ t.test("a primary's token that comes back from before loses nothing that a mirro
   await a.ask("DELETE", "/v1/secrets/gone");
   await pull("b", "a");
   await a.kill();
-  rmSync(filesOf(a.fixture), { recursive: true });
+  rmSync(filesOf(a.fixture), { recursive: true, maxRetries: 5 });
   cpSync(kept, filesOf(a.fixture), { recursive: true });
   await a.start();
   t.equal(await a.read("x"), "1", "the token is the one of before");
@@ -53,7 +53,7 @@ t.test(
     await a.put("x", "1");
     await pull("b", "a");
     await a.kill();
-    rmSync(filesOf(a.fixture), { recursive: true });
+    rmSync(filesOf(a.fixture), { recursive: true, maxRetries: 5 });
     cpSync(blank, filesOf(a.fixture), { recursive: true });
     await a.start();
     t.match(await a.told(), { set: null, secrets: 0, lease: null });

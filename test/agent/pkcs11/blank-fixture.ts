@@ -42,7 +42,7 @@ export const blankFixture = (t: Test): BlankFixture => {
   const target = softhsmModule();
   if (target === undefined) throw new Error("SoftHSM2 is not installed (package softhsm2)");
   const dir = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "keyswitch-blank-"));
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   const tokens = join(dir, "tokens");
   mkdirSync(tokens);
   const configuration = join(dir, "softhsm2.conf");

@@ -57,7 +57,7 @@ const MEMORY = "/dev/shm";
 /** A token and the module around it in a directory of their own. Everything ends with the test. */
 export const tokenFixture = async (t: Test): Promise<Fixture> => {
   const dir = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "keyswitch-token-"));
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   mkdirSync(join(dir, "hsm"));
   const token = await makeToken(join(dir, "hsm"));
   t.teardown(() => token.close());

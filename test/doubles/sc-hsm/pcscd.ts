@@ -67,7 +67,7 @@ export const startPcscd = async (): Promise<Pcscd> => {
   };
 
   const start = async (): Promise<void> => {
-    rmSync(join(dir, "run"), { recursive: true, force: true });
+    rmSync(join(dir, "run"), { recursive: true, force: true, maxRetries: 5 });
     rmSync(reader, { force: true });
     mkdirSync(join(dir, "run", "pcscd"), { recursive: true });
     daemon = spawn("unshare", ["--mount", "--net", "sh", "-e", "-c", SCRIPT, "sh", dir], {
@@ -91,7 +91,7 @@ export const startPcscd = async (): Promise<Pcscd> => {
     close: async () => {
       await kill();
       process.off("exit", onExit);
-      rmSync(dir, { recursive: true, force: true });
+      rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 };

@@ -59,7 +59,7 @@ export const setScene = async (
   }
   const apiGate = await startTcpProxy(t, stack.urls.api);
   const folder = mkdtempSync(join(tmpdir(), "keyswitch-bot-"));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const storePath = join(folder, "store");
   const kubeconfig = join(folder, "kubeconfig");
   await writeFile(

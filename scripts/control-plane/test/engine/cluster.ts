@@ -52,7 +52,7 @@ export const startCluster = async (t: Test): Promise<Cluster> => {
     for (const engine of engines) await engine.close();
     await client.close();
     await api.close();
-    rmSync(dir, { recursive: true, force: true });
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   });
 
   const kubectl: Cluster["kubectl"] = async (args, input) => {

@@ -32,7 +32,7 @@ export type CardFixture = {
 /** A new card in a reader of its own, with a PIN that nobody knew before. Everything ends with the test. */
 export const cardFixture = async (t: Test, options: Partial<CardOptions> = {}): Promise<CardFixture> => {
   const dir = mkdtempSync(join(tmpdir(), "keyswitch-card-"));
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   const pin = String(randomInt(100_000, 999_999));
   const soPin = randomBytes(8).toString("hex");
   const pinFile = join(dir, "pin");
