@@ -6,12 +6,16 @@ import t from "tap";
 import { eventually } from "../../../scripts/local/eventually.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 const PATH = "secrets/a/db";
 const codeOf = async (store: WatchedStore): Promise<string> => {
   const result = await store.read(PATH);
   return result.kind === "unavailable" ? result.code : result.kind;
 };
+
+/** Reads until that is the answer: a child that starts on a busy machine may take longer than a read has. */
+const becomes = (store: WatchedStore, code: string): Promise<unknown> =>
+  eventually(`a read is ${code}`, async () => (await codeOf(store)) === code);
 
 t.test(
   "a login that never answered is not repeated when the token says that a wrong PIN came last",
@@ -21,7 +25,7 @@ t.test(
     await token.putPerKey(PATH, { user: "1" });
     const store = openStore({ operationTimeoutMs: 3_000 });
     await store.healthIs(false);
-    t.equal(await codeOf(store), "PIN_INCORRECT");
+    await becomes(store, "PIN_INCORRECT");
     t.equal(module.calls("C_Login"), 1);
   },
 );
@@ -34,7 +38,7 @@ t.test(
     await token.putPerKey(PATH, { user: "1" });
     const store = openStore({ operationTimeoutMs: 3_000 });
     await store.healthIs(false);
-    t.equal(await codeOf(store), "found");
+    await becomes(store, "found");
     t.equal(module.calls("C_Login"), 2);
   },
 );
