@@ -9,7 +9,7 @@ import type { Layout } from "../../server/agent-api/schema.ts";
 import { someKeys } from "../agent/pkcs11/kill-points.ts";
 import { type Fixture, tokenFixture, type WatchedStore } from "../agent/pkcs11/token-fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 
 /** pkcs11-tool as a user calls it, but for the PIN, which it takes from the environment. */
 const pkcs11Tool = ({ token }: Fixture, ...args: string[]): string =>

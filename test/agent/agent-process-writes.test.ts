@@ -8,7 +8,7 @@ import { checksum } from "../../hooks/checksum.ts";
 import { startAgent, tokenFixture } from "./pkcs11/token-fixture.ts";
 import { b64 } from "./writable-agent.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 const setUp = async (t: Test) => {
   const fixture = await tokenFixture(t);

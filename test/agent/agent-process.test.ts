@@ -7,7 +7,7 @@ import { eventually } from "../../scripts/local/eventually.ts";
 import { read } from "../agent-api/agent-over-http.ts";
 import { startAgent, tokenFixture } from "./pkcs11/token-fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 const PATH = "secrets/a/db";
 
 t.test("values and PINs are in no log line, error or metric", async (t) => {

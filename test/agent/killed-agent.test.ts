@@ -12,7 +12,7 @@ import { eventually } from "../../scripts/local/eventually.ts";
 import { type Keys, someKeys } from "./pkcs11/kill-points.ts";
 import { type AgentProcess, type Fixture, startAgent, tokenFixture } from "./pkcs11/token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 const PATH = "secrets/power/loss";
 /** Of the time that the whole operation takes, in which the kill may fall: a little later than its end as well. */

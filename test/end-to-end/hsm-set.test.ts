@@ -3,7 +3,7 @@
 import t from "tap";
 import { SetScene } from "./hsm-set-scene.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 t.test("two tokens are one store, whichever of the agents is there", async (t) => {
   const scene = await new SetScene(t, { policy: "ReadOnly", primaryNode: "a" }).start();

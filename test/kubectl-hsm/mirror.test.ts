@@ -6,7 +6,7 @@ import { mirrorScene } from "../agent/mirror/mirror-scene.ts";
 import { SET, type SetAgent } from "../agent/role/set-agent.ts";
 import { run, startAgent } from "./fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 const runAt = (agent: SetAgent, args: readonly string[], file = "write") =>
   run(["mirror", ...args], {

@@ -6,7 +6,7 @@ import t from "tap";
 import { tokenFixture } from "../agent/pkcs11/token-fixture.ts";
 import { madeUp, startAgent, temporaryFolder, valueAt } from "./fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 
 t.test("create, update, rename, move, export, delete, import, change the PIN", async (t) => {
   const fixture = await tokenFixture(t);

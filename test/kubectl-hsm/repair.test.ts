@@ -5,7 +5,7 @@ import { cardFixture, cardTest, ready } from "../agent/pkcs11/card/card-fixture.
 import { someKeys } from "../agent/pkcs11/kill-points.ts";
 import { startAgent } from "./fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 t.test("a token that is well", async (t) => {
   const { run } = await startAgent(t);

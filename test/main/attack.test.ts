@@ -18,7 +18,7 @@ import { recordedBody } from "../webhook/recorded-request.ts";
 import { type Attack, Attacked } from "./attackers.ts";
 import { startProcess } from "./process-under-test.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 /** How much of what it held before an attack a process may hold at its worst moment. */
 const BY_STRANGERS_AT_MOST = 1.5;

@@ -12,7 +12,7 @@ import { createAgentWriter } from "../../server/webhook/agent-writer.ts";
 import { type AgentProcess, startAgent, tokenFixture } from "../agent/pkcs11/token-fixture.ts";
 import { recordedLog } from "../http/recorded-log.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 const path = "secrets/team-a/db";
 const read = { path, fresh: false, requestId: "id-1" };
 const how = { requestId: "id-1", timeoutMs: 8000 };
@@ -63,7 +63,7 @@ const order = async (t: Test, agent: AgentProcess, { role }: Credentials, fields
   const told = (await (await fetch(`${agent.url}/v1/role`, { headers })).json()) as RoleBody;
   const body = {
     ...{ set: "demo/hsm", epoch: 1, role: "mirror", primary: "hsm-a", member: told.device },
-    ...{ ttlSeconds: 30, instance: told.instance, clockMs: told.clockMs, policy: "ReadOnly", members: [] },
+    ...{ ttlSeconds: 300, instance: told.instance, clockMs: told.clockMs, policy: "ReadOnly", members: [] },
     ...{ syncIntervalSeconds: 60, ...fields },
   };
   const answer = await fetch(`${agent.url}/v1/role`, { method: "PUT", headers, body: JSON.stringify(body) });

@@ -4,7 +4,7 @@ import t from "tap";
 import { toldBy } from "../role/set-agent.ts";
 import { mirrorScene, until } from "./mirror-scene.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 t.test("with acks a write is answered when the mirrors named hold it, and not before", async (t) => {
   const { orderAll, pull, put, read, find, cut, mend } = await mirrorScene(t, ["a", "b", "c"]);

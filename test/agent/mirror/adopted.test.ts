@@ -4,7 +4,7 @@ import t from "tap";
 import { SET } from "../role/set-agent.ts";
 import { mirrorScene } from "./mirror-scene.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 /** Two tokens that were a store each, the second of which joins the set of the first. */
 const adoptedScene = async (t: Parameters<typeof mirrorScene>[0]) => {

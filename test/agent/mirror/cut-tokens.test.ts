@@ -3,7 +3,7 @@
 import t from "tap";
 import { SET, setProcesses } from "./mirror-processes.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 t.test("what both sides wrote during a cut stands on both tokens, until somebody decides", async (t) => {
   const { find, order, orderAll, pull } = await setProcesses(t);

@@ -7,7 +7,7 @@ import type { SecretStore } from "../../../server/agent/store.ts";
 import { someKeys } from "../pkcs11/kill-points.ts";
 import { tokenFixture } from "../pkcs11/token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 /** No deletion has so many. */
 const MOST_CALLS = 20;

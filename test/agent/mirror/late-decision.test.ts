@@ -3,7 +3,7 @@
 import t from "tap";
 import { mirrorScene } from "./mirror-scene.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 t.test("a decision for a primary that is none by then changes nothing", async (t) => {
   const { order, orderAll, pull, put, read, find, cut, mend } = await mirrorScene(t);

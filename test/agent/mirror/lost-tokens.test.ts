@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import t from "tap";
 import { SET, setProcesses } from "./mirror-processes.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 /** Where SoftHSM2 keeps the objects of a token. */
 const filesOf = ({ token }: { token: { env: NodeJS.ProcessEnv; pinFile: string } }): string =>

@@ -9,7 +9,7 @@ import type { Change, SecretStore } from "../../../server/agent/store.ts";
 import { someKeys } from "../pkcs11/kill-points.ts";
 import { tokenFixture } from "../pkcs11/token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 const SET = "hsm/vault";
 const PATH = "secrets/shop/db";

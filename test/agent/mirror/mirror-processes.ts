@@ -133,7 +133,8 @@ export const setProcesses = async (
       role: id === primary ? "primary" : "mirror",
       primary,
       member: id,
-      ttlSeconds: 30,
+      // The longest that there is: a busy machine takes its time.
+      ttlSeconds: 300,
       instance,
       clockMs,
       policy: "ReadOnly",

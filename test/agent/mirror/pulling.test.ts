@@ -5,7 +5,7 @@ import type { RoleOrder } from "../../../server/agent-api/role-schema.ts";
 import { SET, type SetAgent } from "../role/set-agent.ts";
 import { mirrorScene, until } from "./mirror-scene.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 t.test(
   "a blank token joins, and then holds all that the primary has; what is known is not sent again",

@@ -6,7 +6,7 @@ import type { ChangeResult, PathChange } from "../../../server/agent/store.ts";
 import { type Keys, someKeys } from "./kill-points.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 const put = (path: string, data: Keys): PathChange => ({
   path,

@@ -8,7 +8,7 @@ import type { ReadResult } from "../../../server/agent/store.ts";
 import type { TestModule } from "../../doubles/pkcs11-module/build.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 const PATH = "secrets/a/db";
 const userOf = (result: ReadResult): string => {
   if (result.kind !== "found") return result.kind === "unavailable" ? result.code : result.kind;

@@ -4,7 +4,7 @@ import t from "tap";
 import { killAtEachCall, type Scenario, someKeys } from "./kill-points.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 const deleting = (names: readonly string[], bytes: number, objects: number): Scenario => ({
   before: async (store, path) => {

@@ -5,7 +5,7 @@ import t from "tap";
 import { killAtEachCall, someKeys } from "./kill-points.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 t.test("per-key: one key changes, one goes, one comes", async (t) => {
   const fixture = await tokenFixture(t);

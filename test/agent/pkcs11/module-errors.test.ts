@@ -3,7 +3,7 @@
 import t from "tap";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 const PATH = "secrets/a/db";
 
 /** Return values of the module, each once, at a read of PATH or of an absent path, which searches the token; none may ever look like an absent secret. */

@@ -14,7 +14,7 @@ import { freePort } from "../../../scripts/local/free-port.ts";
 import { someKeys } from "./kill-points.ts";
 import { type StoreOptions, type WatchedStore, watchedStore } from "./token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 const PATH = "secrets/shop/db";
 

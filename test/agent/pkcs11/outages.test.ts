@@ -5,8 +5,8 @@ import t, { type Test } from "tap";
 import { read, watchHealth } from "../../agent-api/agent-over-http.ts";
 import { startAgent, tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(180_000);
-const TIMEOUT_MS = 5_000;
+t.setTimeout(590_000);
+const TIMEOUT_MS = 20_000;
 const PATH = "secrets/a/db";
 
 const start = async (t: Test) => {

@@ -7,7 +7,7 @@ import { PinBody } from "../../../server/agent-api/schema.ts";
 import { parsePin } from "../../../server/config/pin-line.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 const rows = (pin: string): [what: string, contents: Buffer, message: RegExp][] => [
   ["nothing", Buffer.from(""), /is empty/],

@@ -8,7 +8,7 @@ import type { LoginFlags } from "../../../server/agent/pkcs11/messages.ts";
 import { PinGuard, type PinOfToken } from "../../../server/agent/pkcs11/pin-guard.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 const PATH = "secrets/a/db";
 const codeOf = async (store: WatchedStore): Promise<string> => {
   const result = await store.read(PATH);

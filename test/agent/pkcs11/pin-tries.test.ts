@@ -22,7 +22,7 @@ import {
 } from "../../../server/agent/pkcs11/pin-guard.ts";
 import { tokenFixture, type WatchedStore } from "./token-fixture.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 const OUTCOMES: LoginOutcome[] = ["accepted", "incorrect", "locked", "unclear", "not-compared"];
 const FLAGS: LoginFlags[] = [true, false].flatMap((locked) =>

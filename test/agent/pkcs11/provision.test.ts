@@ -9,7 +9,7 @@ import { type BlankFixture, blankFixture, healthOf } from "./blank-fixture.ts";
 import { someKeys } from "./kill-points.ts";
 import { startAgentOn } from "./token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 const PATH = "secrets/demo/database";
 

@@ -7,7 +7,7 @@ import { eventually } from "../../../scripts/local/eventually.ts";
 import type { ReadResult } from "../../../server/agent/store.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 const text = (result: ReadResult): Record<string, string> | string =>
   result.kind === "found"
     ? Object.fromEntries([...result.data].map(([key, value]) => [key, Buffer.from(value).toString()]))

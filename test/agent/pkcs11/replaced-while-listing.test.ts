@@ -6,7 +6,7 @@ import { eventually } from "../../../scripts/local/eventually.ts";
 import type { ReadResult } from "../../../server/agent/store.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 const PATH = "secrets/a/db";
 const said = (result: ReadResult): string => (result.kind === "unavailable" ? result.code : result.kind);
 
@@ -47,7 +47,7 @@ t.test("a secret that is replaced all the time, on a token that takes long to li
   const value = randomBytes(8);
   await token.putObjects(Array.from({ length: 300 }, (_, n) => ({ label: `secrets/z/s-${n}/key`, value })));
   await token.putObjects([{ label: `${PATH}/old`, value }]);
-  const store = openStore({ direct: true, operationTimeoutMs: 2_000 });
+  const store = openStore({ direct: true, operationTimeoutMs: 8_000 });
   await store.read(PATH);
   const answers: string[] = [];
   let writing = true;

@@ -6,7 +6,7 @@ import t from "tap";
 import { softhsmModule } from "../../../scripts/system-packages.ts";
 import { tokenFixture, watchedStore } from "./token-fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 /** Bits that make a slot id larger than a number of JavaScript can hold exactly. */
 const HIGH = 0x2000000000000000n;

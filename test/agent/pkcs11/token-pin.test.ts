@@ -7,7 +7,7 @@ import { healthOf } from "./blank-fixture.ts";
 import { someKeys } from "./kill-points.ts";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 const newPin = (): string => String(randomInt(10_000_000, 99_999_999));
 
@@ -115,7 +115,7 @@ t.test("a change of the PIN that the token refuses leaves the child as it is", a
 
 t.test("a change of the PIN in which the module fails is the end of the child", async (t) => {
   const { token, module, openStore } = await tokenFixture(t);
-  const store = openStore({ operationTimeoutMs: 5_000 });
+  const store = openStore({ operationTimeoutMs: 8_000 });
   await store.read("secrets/a/b");
   const failures = [
     ["fail C_SetPIN 0x05 1", "the token failed while its PIN was changed; try both PINs with care"],

@@ -7,7 +7,7 @@ import t from "tap";
 import { startWritableAgent } from "../writable-process.ts";
 import { type Fixture, tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 const PATH = "/v1/secrets/secrets/shop/db";
 

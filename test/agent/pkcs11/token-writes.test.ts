@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import t from "tap";
 import { tokenFixture } from "./token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 

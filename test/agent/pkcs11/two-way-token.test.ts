@@ -10,7 +10,7 @@ const STEPS = 32;
 
 t.test(
   `${RUNS} random runs on a token lose no update unseen, and end with equal sides`,
-  { timeout: 280_000 },
+  { timeout: 580_000 },
   async (t) => {
     const fixture = await tokenFixture(t);
     const store = fixture.openStore({ direct: true });

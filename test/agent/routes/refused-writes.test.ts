@@ -5,7 +5,7 @@ import t, { type Test } from "tap";
 import { someKeys } from "../pkcs11/kill-points.ts";
 import { tokenFixture, type WatchedStore } from "../pkcs11/token-fixture.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(590_000);
 
 const PATH = "secrets/shop/db";
 

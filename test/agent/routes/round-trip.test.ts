@@ -11,7 +11,7 @@ import { SecretListBody } from "../../../server/agent-api/schema.ts";
 import { tokenFixture } from "../pkcs11/token-fixture.ts";
 import { startWritableAgent, type WritableProcess } from "../writable-process.ts";
 
-t.setTimeout(180_000);
+t.setTimeout(590_000);
 
 const SECRETS = 200;
 

@@ -7,7 +7,7 @@ import { decodeSecret } from "../../../server/agent/storage/secret.ts";
 import { someKeys } from "../pkcs11/kill-points.ts";
 import { tokenFixture } from "../pkcs11/token-fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 const OWN = "hsm-secrets-operator";
 const PATH = "secrets/a/db";
 const value = Buffer.from("1");

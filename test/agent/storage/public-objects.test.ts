@@ -11,7 +11,7 @@ import { decodeTrusted, trustedOf } from "../../../server/agent/storage/trust.ts
 import { someKeys } from "../pkcs11/kill-points.ts";
 import { tokenFixture, type WatchedStore } from "../pkcs11/token-fixture.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 const PATH = "secrets/a/db";
 const REAL = new Map([["user", Buffer.from("real")]]);
 const FALSE = new Map([["user", Buffer.from("false")]]);

@@ -5,7 +5,7 @@ import t from "tap";
 import { someKeys } from "../pkcs11/kill-points.ts";
 import { tokenFixture, type WatchedStore } from "../pkcs11/token-fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 const PATH = "secrets/a/db";
 const THEN = "2024-01-01T00:00:00Z";

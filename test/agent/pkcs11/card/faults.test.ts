@@ -8,7 +8,7 @@ import { someKeys } from "../kill-points.ts";
 import type { WatchedStore } from "../token-fixture.ts";
 import { type CardFixture, cardFixture, cardTest, ready } from "./card-fixture.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 const PATH = "secrets/shop/db";
 const UPDATE = 0xd7;
@@ -125,7 +125,7 @@ cardTest("pcscd ends in the middle of a write, and comes back", async (t) => {
 
 cardTest("a card that stops answering is given up, and well when it was plugged in again", async (t) => {
   const { card, openStore } = await cardFixture(t);
-  const store = openStore({ operationTimeoutMs: 2_000 });
+  const store = openStore({ operationTimeoutMs: 6_000 });
   await ready(store);
   const first = await store.change(PATH, put());
   card.failAt(2, "stall", ({ ins }) => ins === UPDATE);
@@ -145,7 +145,7 @@ cardTest("the card's own count of wrong PINs is never used up", async (t) => {
   const { writeFileSync } = await import("node:fs");
   const tries = (): number => card.count(VERIFY, true);
   writeFileSync(way.pinFile, `${Number(pin) === 999_999 ? 100_000 : Number(pin) + 1}\n`);
-  const store = openStore({ operationTimeoutMs: 5_000 });
+  const store = openStore({ operationTimeoutMs: 20_000 });
   await store.healthIs(false);
   for (let times = 0; times < 4; times += 1) t.match(await store.read(PATH), { code: "PIN_INCORRECT" });
   t.equal(tries(), 1, "one wrong PIN is one VERIFY");

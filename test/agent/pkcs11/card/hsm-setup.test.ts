@@ -13,7 +13,7 @@ import type { WatchedStore } from "../token-fixture.ts";
 import { type CardFixture, cardFixture, cardTest, ready, reloaded } from "./card-fixture.ts";
 import { openShell, type Shell, shellBlocks } from "./document-shell.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 const PAGE = shellBlocks(new URL("../../../../docs/hsm-setup.md", import.meta.url));
 const README = readFileSync(new URL("../../../../README.md", import.meta.url), "utf8");

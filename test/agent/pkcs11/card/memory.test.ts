@@ -5,7 +5,7 @@ import { checksum } from "../../../../hooks/checksum.ts";
 import { someKeys } from "../kill-points.ts";
 import { cardFixture, cardTest, ready } from "./card-fixture.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 const SECRETS = 10;
 const REFRESHES = 4;

@@ -12,7 +12,7 @@ import { someKeys } from "../kill-points.ts";
 import type { WatchedStore } from "../token-fixture.ts";
 import { type CardFixture, cardFixture, cardTest, ready } from "./card-fixture.ts";
 
-t.setTimeout(300_000);
+t.setTimeout(590_000);
 
 const DELETE = 0xe4;
 const READ = 0xb1;

@@ -15,7 +15,7 @@ import { type Attached, attachToken } from "../../../../server/agent/pkcs11/chil
 import { TokenCache, View } from "../../../../server/agent/pkcs11/child/token-cache.ts";
 import { tokenFixture } from "../token-fixture.ts";
 
-t.setTimeout(120_000);
+t.setTimeout(590_000);
 
 const gate: PinGate = { ask: async () => undefined, ended: () => undefined };
 const ignore = (): undefined => undefined;
