@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wraps the crypto machine of either engine for matrix-bot-sdk: intercepts what the SDK handles wrongly, and notifies an
 // observer.
+import { monotonicClock } from "../../time.ts";
 import type { CurrentDeviceTrust } from "./message-origins.ts";
 import { type CryptoRequest, type DecryptedRoomEvent, type OlmMachine, RequestType } from "./olm-machine.ts";
+import { createSyncNews } from "./sync-news.ts";
 import { type ToDeviceGuard, withoutVerifications } from "./verification-port.ts";
 
 /** What a machine tells. */
@@ -38,8 +40,13 @@ const deviceNow = async (
   return device.isCrossSignedByOwner() ? "signed" : "unsigned";
 };
 
-/** The methods that are not mentioned are the machine's own. */
-export const guardMachine = (machine: OlmMachine, observer: MachineObserver): OlmMachine => {
+/** The methods that are not mentioned are the machine's own. `now`: milliseconds, monotonic. */
+export const guardMachine = (
+  machine: OlmMachine,
+  observer: MachineObserver,
+  now: () => number = monotonicClock.now,
+): OlmMachine => {
+  const news = createSyncNews(now);
   const guarded: Partial<OlmMachine> = {
     async outgoingRequests() {
       const requests = await machine.outgoingRequests();
@@ -53,8 +60,11 @@ export const guardMachine = (machine: OlmMachine, observer: MachineObserver): Ol
         .map(withToDeviceBody);
     },
     async receiveSyncChanges(events, ...rest) {
+      const taken = news.look(events, ...rest);
+      if (taken === undefined) return "[]";
       const verifications = observer.verifications ?? withoutVerifications;
       const decrypted = await machine.receiveSyncChanges(await verifications.before(events), ...rest);
+      taken();
       verifications.after(events, decrypted);
       return decrypted;
     },
@@ -67,6 +77,7 @@ export const guardMachine = (machine: OlmMachine, observer: MachineObserver): Ol
       return machine.getMissingSessions(users);
     },
     async markRequestAsSent(id, type, response) {
+      news.forget();
       const isMarked = await machine.markRequestAsSent(id, type, response);
       if (type === RequestType.keysQuery) await observer.identitiesUpdated();
       return isMarked;
