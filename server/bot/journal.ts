@@ -7,7 +7,7 @@ import { jsonOf } from "../json.ts";
 import { Approval, Approved } from "./approval-record.ts";
 import { Command } from "./command.ts";
 import { transactionOf } from "./outbox.ts";
-import type { BotStore } from "./store.ts";
+import type { BotStore, When } from "./store.ts";
 
 /** The patch of a switch, exactly as it is sent. */
 const Patch = Type.Union([
@@ -166,9 +166,9 @@ export type JournalOptions = {
 /** A message that is not done. */
 export type Pending = { readonly id: string; readonly entry: Entry };
 
-/** Every call is synchronous, and has reached the disk when it returns unless it is part of a larger transaction. */
+/** Every call is synchronous. A switch that is begun is on the disk then; all else is there before the chat sends anything. */
 export type Journal = {
-  /** Writes a new message down; undefined where it is known already. It reaches the disk with the next write. */
+  /** Writes a new message down; undefined where it is known already. */
   add(id: string, entry: Omit<Entry, "sequence">): Pending | undefined;
   /**
    * The next step of a known message.
@@ -207,14 +207,14 @@ class StoredJournal implements Journal {
     if (this.#options.store.get(AREA, MESSAGE + id) !== undefined) return undefined;
     this.#sequence += 1;
     const added = { ...entry, sequence: this.#sequence };
-    // Whatever is done about it writes a step first, and so does the sync position: without either it comes again.
+    // Without the sync position, which is written after it, it comes again.
     this.#write(id, added, "soon");
     return { id, entry: added };
   }
 
   step(id: string, step: Step): void {
     const entry = this.get(id);
-    if (entry !== undefined) this.#write(id, { ...entry, step });
+    if (entry !== undefined) this.#write(id, { ...entry, step }, step.state === "begun" ? "now" : "soon");
   }
 
   get(id: string): Entry | undefined {
@@ -289,7 +289,7 @@ class StoredJournal implements Journal {
     });
   }
 
-  #write(id: string, entry: Entry, when: "now" | "soon" = "now"): void {
+  #write(id: string, entry: Entry, when: When): void {
     const { store, isClosed } = this.#options;
     if (isClosed?.()) throw new Error("the journal is closed");
     store.put(AREA, MESSAGE + id, JSON.stringify(entry), when);

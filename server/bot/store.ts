@@ -18,23 +18,29 @@ export type Area =
   | "indexeddb";
 
 /**
- * Small values by area and key. Every call is synchronous; a write outside `transaction` is one of its own. What a
- * transaction wrote has reached the disk when it returns, and is there as a whole or not at all, whatever ends the process.
+ * `now`: it has reached the disk when the call returns. `soon`: it reaches the disk with the next write that is not, or with
+ * `settle`, and never after either; that saves a wait for the disk. A kill of the process loses nothing of it. Only where a power
+ * failure may take it back.
+ */
+export type When = "now" | "soon";
+
+/**
+ * Small values by area and key. Every call is synchronous; a write outside `transaction` is one of its own, and is `now` unless
+ * it says else. What a transaction wrote is there as a whole or not at all, whatever ends the process.
  */
 export type BotStore = {
   get(area: Area, key: string): Uint8Array | undefined;
-  /**
-   * `soon`: it reaches the disk with the next write that is not, and never after it; that saves a wait for the disk. A kill
-   * of the process loses nothing of it. Only where a power failure may take it back. Within a transaction it is like any other.
-   */
-  put(area: Area, key: string, value: Uint8Array | string, when?: "now" | "soon"): void;
+  /** Within a transaction `when` is the transaction's. */
+  put(area: Area, key: string, value: Uint8Array | string, when?: When): void;
   delete(area: Area, key: string): void;
   /** In the order of the keys. */
   entries(area: Area): IterableIterator<readonly [key: string, value: Uint8Array]>;
   /** Removes all of the area. */
   clear(area: Area): void;
   /** One transaction; an exception takes all of it back. They may be nested: the outermost one counts. */
-  transaction<T>(work: () => T): T;
+  transaction<T>(work: () => T, when?: When): T;
+  /** All that was written `soon` has reached the disk when it returns. Costs nothing where there is none. */
+  settle(): void;
   close(): void;
 };
 
@@ -66,6 +72,7 @@ export const openBotStore = (folder: string): BotStore => {
   );
   const remove = database.prepare("DELETE FROM entry WHERE area = ? AND key = ?");
   const removeAll = database.prepare("DELETE FROM entry WHERE area = ?");
+  const commits = new Commits(database, (count) => upsert.run(...SETTLED, Buffer.from(String(count))));
   const bytesOf = (value: unknown): Uint8Array => {
     if (value instanceof Uint8Array) return value;
     throw new Error(`${path} holds a value that is not bytes`);
@@ -76,9 +83,8 @@ export const openBotStore = (folder: string): BotStore => {
       return row && bytesOf(row.value);
     },
     put(area, key, value, when = "now") {
-      const write = () => upsert.run(area, key, typeof value === "string" ? Buffer.from(value) : value);
-      if (when === "now" || database.isTransaction) write();
-      else withoutWaiting(database, write);
+      const bytes = typeof value === "string" ? Buffer.from(value) : value;
+      commits.write(when, () => upsert.run(area, key, bytes));
     },
     delete(area, key) {
       remove.run(area, key);
@@ -89,12 +95,57 @@ export const openBotStore = (folder: string): BotStore => {
     clear(area) {
       removeAll.run(area);
     },
-    transaction: (work) => (database.isTransaction ? work() : inTransaction(database, work)),
+    transaction: (work, when = "now") => commits.transaction(when, work),
+    settle: () => commits.settle(),
     close() {
       database.close();
     },
   };
 };
+
+/** Where a transaction that has to reach the disk writes something new. */
+const SETTLED = ["sync", "settled"] as const;
+
+/** Knows whether something was written that may not have reached the disk yet. */
+class Commits {
+  readonly #database: DatabaseSync;
+  readonly #change: (count: number) => void;
+  #isUnsettled = false;
+  #changes = 0;
+
+  /** `change` writes something that depends on its number. */
+  constructor(database: DatabaseSync, change: (count: number) => void) {
+    this.#database = database;
+    this.#change = change;
+  }
+
+  /** Of what is written within a transaction, that one decides. */
+  write<T>(when: When, write: () => T): T {
+    if (when === "now" || this.#database.isTransaction) return write();
+    this.#isUnsettled = true;
+    return withoutWaiting(this.#database, write);
+  }
+
+  transaction<T>(when: When, work: () => T): T {
+    if (this.#database.isTransaction) return work();
+    if (when === "soon") return this.write(when, () => inTransaction(this.#database, work));
+    const result = inTransaction(this.#database, () => {
+      const done = work();
+      // SQLite waits for the disk only where a page changes, and one that is given what it has does not.
+      if (this.#isUnsettled) {
+        this.#changes += 1;
+        this.#change(this.#changes);
+      }
+      return done;
+    });
+    this.#isUnsettled = false;
+    return result;
+  }
+
+  settle(): void {
+    if (this.#isUnsettled) this.transaction("now", () => {});
+  }
+}
 
 /** @throws StoreInUse */
 const openDatabase = (path: string): DatabaseSync => {
@@ -121,10 +172,10 @@ const openDatabase = (path: string): DatabaseSync => {
 };
 
 /** Commits go to the write-ahead log without a sync of it; the next one that has a sync syncs them too. */
-const withoutWaiting = (database: DatabaseSync, write: () => void): void => {
+const withoutWaiting = <T>(database: DatabaseSync, write: () => T): T => {
   database.exec("PRAGMA synchronous = NORMAL");
   try {
-    write();
+    return write();
   } finally {
     database.exec("PRAGMA synchronous = FULL");
   }

@@ -58,12 +58,12 @@ export const createChat = (options: ChatOptions): Chat => {
   };
 
   const message = async (room: string, content: object, transaction: string): Promise<Sent<string>> => {
+    const isEncrypted = await rooms.isEncrypted(room);
     const type = "m.room.message";
-    if (!(await rooms.isEncrypted(room))) return put(room, type, content, transaction);
-    const encrypted = await crypto.encrypt(room, type, content);
-    // The keys have to be on the disk before what depends on them is out.
+    const body = isEncrypted ? await crypto.encrypt(room, type, content) : content;
+    // The keys have to be on the disk before what depends on them is out, and so has what is written down of the message.
     await crypto.flush();
-    return put(room, "m.room.encrypted", encrypted, transaction);
+    return put(room, isEncrypted ? "m.room.encrypted" : type, body, transaction);
   };
 
   /** Undefined where it is optional, and left out. */

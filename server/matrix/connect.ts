@@ -18,7 +18,7 @@ import { createMessageReplays } from "./message-replays.ts";
 import { createRoomUpgrades } from "./room-upgrades.ts";
 import { createRooms, type Rooms } from "./rooms.ts";
 import type { OpenedSession } from "./session.ts";
-import { createSyncLoop, type SyncOutcome } from "./sync-loop.ts";
+import { createSyncLoop, type SyncLoopOptions, type SyncOutcome } from "./sync-loop.ts";
 import { readTimelineGap } from "./timeline-gap.ts";
 import { createVerifications } from "./verifications.ts";
 
@@ -184,11 +184,11 @@ const createReceiver = (
     mayTalk,
     handlers,
   });
-  const flush = (also: () => void) =>
+  const flush: SyncLoopOptions["flush"] = (also, when) =>
     client.flush(() => {
       also();
       lateKeys.save();
-    });
+    }, when);
   const connection = createSyncLoop({
     requests,
     store,

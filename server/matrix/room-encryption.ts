@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines what the connection needs of encryption in rooms: receiving keys, decrypting events, encrypting answers.
 import type { RefusalReason } from "../bot/chat.ts";
+import type { When } from "../bot/store.ts";
 import type { StateEvent, SyncResponse, TimelineEvent } from "./sync-response.ts";
 
 /** Settings of an encrypted room: the content of m.room.encryption, and the room's history visibility. */
@@ -22,5 +23,5 @@ export type RoomEncryption = {
   settings(room: string): Promise<EncryptionSettings | undefined>;
   keepSettings(room: string, settings: EncryptionSettings): Promise<void>;
   /** See Encryption.flush. */
-  flush(also?: () => void): Promise<void>;
+  flush(also?: () => void, when?: When): Promise<void>;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the sync loop: processes and stores each sync before the next request acknowledges it to the homeserver.
 import type { Logger } from "pino";
-import type { BotStore } from "../bot/store.ts";
+import type { BotStore, When } from "../bot/store.ts";
 import { createBackoff, type Sleep } from "../time.ts";
 import type { AuthorizedRequests } from "./authorized-requests.ts";
 import { describeFault, type MatrixFault } from "./http.ts";
@@ -20,7 +20,7 @@ export type SyncLoopOptions = {
   /** Takes in one sync. When it throws, the same sync comes again. `since`: the position that it goes on from. */
   process(sync: SyncResponse, syncToken: string | undefined): Promise<void>;
   /** Writes all that the sync changed, and what `also` writes, in one transaction. */
-  flush(also: () => void): Promise<void>;
+  flush(also: () => void, when: When): Promise<void>;
   /** No longer than this may the next sync wait for news; undefined: as long as usual. Milliseconds. */
   waitAtMost?: () => number | undefined;
   /** Milliseconds, monotonic. */
@@ -66,6 +66,13 @@ const failed = (fault: MatrixFault): Outcome => ({
   retryAfterMs: retryAfterOf(fault),
 });
 
+/**
+ * The next request has the homeserver forget the to-device messages, which hold keys, and nothing else: all other things come again
+ * from a position that a power failure took back.
+ */
+const whenToWrite = ({ to_device: messages }: SyncResponse): When =>
+  (messages?.events?.length ?? 0) > 0 ? "now" : "soon";
+
 /** Syncs from the position that the store has: asks once, and takes in what comes, which moves the position on. */
 const createSync = (
   options: SyncLoopOptions,
@@ -78,7 +85,7 @@ const createSync = (
   const takeIn = async (sync: SyncResponse): Promise<Outcome> => {
     try {
       await options.process(sync, syncToken);
-      await options.flush(() => store.put("sync", SYNC_TOKEN, sync.next_batch));
+      await options.flush(() => store.put("sync", SYNC_TOKEN, sync.next_batch), whenToWrite(sync));
       syncToken = sync.next_batch;
       return { outcome: "ok" };
     } catch (error) {

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { chmodSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
-import { openBotStore, StoreInUse } from "../../server/bot/store.ts";
+import { type BotStore, openBotStore, StoreInUse } from "../../server/bot/store.ts";
 
 const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString();
 
@@ -68,6 +68,29 @@ t.test("takes a transaction back as a whole when it throws", async (t) => {
   );
   store.close();
 });
+
+/** Nobody can look at what has reached the disk; SQLite waits for it in a transaction that adds to its log. */
+const settled: [sentence: string, act: (store: BotStore) => void][] = [
+  ["settling", (store) => store.settle()],
+  ["a transaction", (store) => store.transaction(() => store.put("session", "a", "1"))],
+  ["a transaction that changes nothing", (store) => store.transaction(() => {})],
+];
+for (const [sentence, act] of settled) {
+  t.test(`what is written soon is on the disk after ${sentence}, once`, async (t) => {
+    const folder = t.testdir();
+    const store = openBotStore(folder);
+    const log = () => statSync(join(folder, "keyswitch.db-wal")).size;
+    store.put("session", "a", "1");
+    store.transaction(() => store.put("sync", "a", "soon"), "soon");
+    const before = log();
+    act(store);
+    t.ok(log() > before, "something changed, for which SQLite waits for the disk");
+    const after = log();
+    store.settle();
+    t.equal(log(), after);
+    store.close();
+  });
+}
 
 t.test("refuses a second process, and is free again once the first is killed", async (t) => {
   const folder = t.testdir();

@@ -190,6 +190,7 @@ export const storeOf = ({ disk }: WorldState, outside: Outside): BotStore => {
           inTransaction = false;
         }
       }),
+    settle: () => {},
     close: () => {},
   };
 };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { RustSdkCryptoStorageProvider } from "matrix-bot-sdk";
 import type { Logger } from "pino";
 import type { IdentityChange } from "../../bot/chat.ts";
-import type { BotStore } from "../../bot/store.ts";
+import type { BotStore, When } from "../../bot/store.ts";
 import { type CrossSigningOutcome, crossSign, queryKeys } from "./cross-signing/cross-sign.ts";
 import { createCryptoStorage } from "./crypto-storage.ts";
 import type { CryptoEngine } from "./engine.ts";
@@ -46,11 +46,12 @@ export type Encryption = {
   /** For the constructor of matrix-bot-sdk's client, which then opens the machine in crypto.prepare(). */
   readonly storage: RustSdkCryptoStorageProvider;
   /**
-   * Has to be awaited before anything is sent that depends on the crypto state (events, to-device messages, keys), and after
-   * each sync with `also` writing the new sync token: both reach the disk in one transaction, or neither does. It rejects
-   * when the disk can't be written; then nothing may be sent.
+   * Has to be awaited before anything is sent that depends on the crypto state (events, to-device messages, keys) or on the
+   * store, and after each sync with `also` writing the new sync token: both reach the disk in one transaction, or neither does.
+   * Unless `when` is `soon`, all that the store has is on the disk then. It rejects when the disk can't be written; then nothing
+   * may be sent.
    */
-  flush(also?: () => void): Promise<void>;
+  flush(also?: () => void, when?: When): Promise<void>;
   /**
    * To be called once the client is prepared: asks for the identities of the allowed users and of the bot, checks the pins,
    * and has the bot's device signed. It can be repeated when the homeserver did not answer.
@@ -190,10 +191,11 @@ const createWriting = (
 ): Pick<Encryption, "flush" | "abandon"> => {
   let abandoned = false;
   return {
-    async flush(also) {
+    async flush(also, when = "now") {
       if (abandoned) return;
-      if (durable) await durable.flush(also);
-      else if (also) store.transaction(also);
+      if (durable) await durable.flush(also, when);
+      else if (also) store.transaction(also, when);
+      if (when === "now" && !abandoned) store.settle();
     },
     abandon() {
       abandoned = true;

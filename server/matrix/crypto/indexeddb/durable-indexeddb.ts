@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements an in-memory IndexedDB that persists in the bot's store: restored at the start, written at each flush.
 import { deserialize, serialize } from "node:v8";
-import type { BotStore } from "../../../bot/store.ts";
+import type { BotStore, When } from "../../../bot/store.ts";
 import { type ChangeTracker, type DatabaseChanges, trackChanges } from "./change-tracking.ts";
 import { schemaOf } from "./database-schema.ts";
 import { restoreDatabases } from "./restore.ts";
@@ -20,13 +20,16 @@ export type DurableIndexedDb = {
   readonly factory: IdbFactory;
   /**
    * Writes what has changed since the last flush, in one transaction of the bot's store, and `also` in the same one. When
-   * it resolves, all that was committed before the call is on the disk. Calls at the same time share a transaction.
+   * it resolves, all that was committed before the call is written as `when` says. Calls at the same time share a transaction.
    * Costs nothing when nothing has changed. When it rejects, nothing was written, and the next flush tries it again.
    */
-  flush(also?: () => void): Promise<void>;
+  flush(also?: () => void, when?: When): Promise<void>;
   /** From now on nothing is written any more, nor by a flush that is under way: what the store holds is another's. */
   abandon(): void;
 };
+
+/** What a flush writes besides, and how soon. */
+type Demand = { readonly also: (() => void)[]; when: When };
 
 /** Rows to write, or to remove where there is no value. */
 type Rows = Map<string, Uint8Array | undefined>;
@@ -47,7 +50,7 @@ export const openDurableIndexedDb = async (store: BotStore): Promise<DurableInde
     return captureChanges(reader, tracker);
   };
 
-  const flushOnce = async (also: readonly (() => void)[]): Promise<void> => {
+  const flushOnce = async ({ also, when }: Demand): Promise<void> => {
     const captures: Capture[] = [];
     try {
       for (const database of tracker.changed()) captures.push(await capture(database));
@@ -55,7 +58,7 @@ export const openDurableIndexedDb = async (store: BotStore): Promise<DurableInde
       store.transaction(() => {
         for (const each of captures) write(store, each);
         for (const work of also) work();
-      });
+      }, when);
     } catch (error) {
       for (const { database, changes } of captures) tracker.giveBack(database, changes);
       throw error;
@@ -73,32 +76,34 @@ export const openDurableIndexedDb = async (store: BotStore): Promise<DurableInde
 
 /** `flushOnce` for callers at the same time: they share one, and those who come while one runs share the next. */
 const shareFlushes = (
-  flushOnce: (also: readonly (() => void)[]) => Promise<void>,
+  flushOnce: (demand: Demand) => Promise<void>,
   hasChanges: () => boolean,
 ): DurableIndexedDb["flush"] => {
   let running: Promise<void> | undefined;
-  let next: { readonly also: (() => void)[]; readonly done: Promise<void> } | undefined;
-  const start = (also: readonly (() => void)[]): Promise<void> => {
-    if (also.length === 0 && !hasChanges()) return Promise.resolve();
-    running = flushOnce(also).finally(() => {
+  let next: (Demand & { readonly done: Promise<void> }) | undefined;
+  const start = (demand: Demand): Promise<void> => {
+    if (demand.also.length === 0 && !hasChanges()) return Promise.resolve();
+    running = flushOnce(demand).finally(() => {
       running = undefined;
     });
     return running;
   };
-  return (also) => {
+  return (also, when = "now") => {
     const work = also ? [also] : [];
     if (next) {
       next.also.push(...work);
+      // Whoever must not wait for less than the disk decides for all.
+      if (when === "now") next.when = when;
       return next.done;
     }
-    if (running === undefined) return start(work);
+    if (running === undefined) return start({ also: work, when });
     // The one that runs may have read before the caller's changes; all who come from now on share the one after.
     const afterwards = async (): Promise<void> => {
-      const together = next?.also ?? [];
+      const together = next ?? { also: [], when };
       next = undefined;
       await start(together);
     };
-    next = { also: work, done: running.then(afterwards, afterwards) };
+    next = { also: work, when, done: running.then(afterwards, afterwards) };
     return next.done;
   };
 };
