@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Provides a real logger whose lines a test can read and wait for.
-import { EventEmitter, once } from "node:events";
 import type { Logger } from "pino";
+import { createNotifier } from "../../scripts/local/notifier.ts";
 import type { LogLevel } from "../../server/config/listener.ts";
 import { createLogger } from "../../server/log.ts";
 
@@ -12,21 +12,21 @@ export type RecordedLog = {
   lines: LogLine[];
   /** Everything that was written. */
   text(): string;
-  /** The first line that fits, now or later. */
+  /** The first line that fits, now or later. @throws Error with the last lines where none comes */
   waitFor(fits: (line: LogLine) => boolean): Promise<LogLine>;
 };
 
 export const recordedLog = (level: LogLevel = "debug"): RecordedLog => {
   const lines: LogLine[] = [];
   const raw: string[] = [];
-  const written = new EventEmitter();
+  const notifier = createNotifier();
   const logger = createLogger(
     { level, role: "test" },
     {
       write(text: string) {
         raw.push(text);
         lines.push(JSON.parse(text));
-        written.emit("line");
+        notifier.notify();
       },
     },
   );
@@ -34,13 +34,9 @@ export const recordedLog = (level: LogLevel = "debug"): RecordedLog => {
     logger,
     lines,
     text: () => raw.join(""),
-    async waitFor(fits) {
-      for (;;) {
-        // All of them each time: several may come before this goes on.
-        const found = lines.find(fits);
-        if (found) return found;
-        await once(written, "line");
-      }
-    },
+    waitFor: (fits) =>
+      notifier.until("a line of the log that fits", () => lines.find(fits), {
+        seen: () => raw.slice(-9).join(""),
+      }),
   };
 };

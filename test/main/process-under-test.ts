@@ -6,8 +6,12 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
+import { createNotifier } from "../../scripts/local/notifier.ts";
 
 const main = fileURLToPath(new URL("../../server/main.ts", import.meta.url));
+
+/** It takes a second or two, and many on a machine that does much else. */
+const START_SECONDS = 180;
 
 /** A process with exactly this environment. */
 export const startProcess = (
@@ -22,10 +26,10 @@ export const startProcess = (
   });
   t.teardown(() => child.kill("SIGKILL"));
   const lines: Record<string, unknown>[] = [];
-  const waiting = new Set<() => void>();
+  const notifier = createNotifier();
   const output = createInterface({ input: child.stdout }).on("line", (line) => {
     lines.push(JSON.parse(line));
-    for (const one of waiting) one();
+    notifier.notify();
   });
   const stderr = text(child.stderr);
   const read = once(output, "close");
@@ -33,7 +37,7 @@ export const startProcess = (
   const ended = once(child, "close").then(async ([code, signal]) => {
     await read;
     hasEnded = true;
-    for (const one of waiting) one();
+    notifier.notify();
     return { code, signal, stderr: await stderr };
   });
   return {
@@ -44,14 +48,18 @@ export const startProcess = (
     async logged(msg: string | RegExp): Promise<Record<string, unknown>> {
       const fits = (line: Record<string, unknown>) =>
         typeof msg === "string" ? line.msg === msg : msg.test(String(line.msg));
-      for (;;) {
-        const found = lines.find(fits);
-        if (found) return found;
-        if (hasEnded) {
-          throw new Error(`the process ended without logging ${msg}: ${await stderr}`);
-        }
-        await new Promise<void>((resolve) => waiting.add(resolve));
-      }
+      const seen = () =>
+        lines
+          .slice(-5)
+          .map((line) => JSON.stringify(line))
+          .join("\n");
+      const found = () => lines.find(fits) ?? (hasEnded && { ended: true });
+      const line = await notifier.until(`a line of the log with ${msg}`, found, {
+        seconds: START_SECONDS,
+        seen,
+      });
+      if (lines.includes(line)) return line;
+      throw new Error(`the process ended without logging ${msg}: ${await stderr}`);
     },
     /** Where the process listens. */
     async address(): Promise<string> {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests the reads of real kubectl: tables, formats, selectors, describe, explain, discovery, watches.
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import t from "tap";
+import { createNotifier } from "../../../local/notifier.ts";
 import { deployment, deployments, gadget, gadgets } from "./gadget-definition.ts";
 import { runServer } from "./running-server.ts";
 
@@ -201,11 +201,16 @@ t.test("get -w prints what happens", async (t) => {
     },
   });
   t.teardown(() => child.kill());
-  const lines = createInterface(child.stdout);
-  const printed: string[] = [];
-  lines.on("line", (line) => printed.push(line));
+  const lines: string[] = [];
+  const notifier = createNotifier();
+  // kubectl writes a line in several pieces.
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    lines.push(line);
+    notifier.notify();
+  });
   const seen = async (pattern: RegExp) => {
-    while (!printed.some((line) => pattern.test(line))) await once(lines, "line");
+    const isShown = () => lines.some((line) => pattern.test(line));
+    await notifier.until(`a line with ${pattern}`, isShown, { seen: () => lines.join("\n") });
     t.pass(`saw ${pattern}`);
   };
   await seen(/^two +5/);
