@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { endWithThis } from "../local/ends-with-this.ts";
 import { profiled, writeProfiles } from "../local/profile/profiled.ts";
 
 export interface MeasuringProcess<Reply extends TSchema> {
@@ -26,6 +27,7 @@ export const startMeasuringProcess = <Reply extends TSchema>(
   const child = fork(fileURLToPath(new URL(entry, import.meta.url)), [], {
     env: profiled({ PATH: process.env.PATH, ...env }),
   });
+  endWithThis(child);
   const ended = once(child, "exit");
   return {
     pid: child.pid ?? 0,

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Dispatcher, request } from "undici";
+import { endWithThis } from "./ends-with-this.ts";
 import { freePort } from "./free-port.ts";
 import { imageEnv, imageOptions } from "./image-env.ts";
 import { inheritedEnv } from "./inherited-env.ts";
@@ -17,6 +18,8 @@ export interface ServerProcess {
   readonly url: string;
   /** From its start to its first answer of readiness. */
   readonly startMs: number;
+  /** The ids of the process and of the processes that it started, in this order. */
+  pids(): number[];
   /** Resident memory of the process and of the processes that it started, in this order. */
   memory(): { own: Memory; children: Memory[] };
   /** Seconds of processor that the process itself has taken. */
@@ -85,6 +88,7 @@ export const startServerProcess = async (
     env: profiled({ ...inheritedEnv(), ...imageEnv(), LISTEN_PORT: String(port), ...env }),
     stdio: "inherit",
   });
+  endWithThis(child);
   const pid = child.pid ?? 0;
   const ended = once(child, "exit");
   while (!(await isReady(url, dispatcher))) {
@@ -98,6 +102,7 @@ export const startServerProcess = async (
     port,
     url,
     startMs: Math.round(performance.now() - begin),
+    pids: () => [pid, ...childrenOf(pid)],
     cpuSeconds: () => cpuSecondsOf(pid),
     memory: () => ({ own: memoryOf(pid), children: childrenOf(pid).map(memoryOf) }),
     signal: (name) => void child.kill(name),
