@@ -1,69 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench:scale`: measures many objects, replicas and waiting readers, and writes figures and plots to bench/results/, or to a
-// folder that is given. `npm run bench:scale -- soak [minutes]` lets agents be killed under a steady load instead.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { startMeasuringProcess } from "./bench/measuring-process.ts";
-import { say, sayGoals } from "./bench/print-table.ts";
-import { measureReplicas } from "./bench/scale/replicas.ts";
-import { type AllScaleFigures, reportScale } from "./bench/scale/report-scale.ts";
+// `npm run bench:scale`: measures many objects, replicas and waiting readers, each a part that can be named, beside their goals, and draws
+// them. The part `soak` lets agents be killed under a steady load instead.
+import { type MeasuringProcess, startMeasuringProcess } from "./bench/measuring-process.ts";
+import type { Part } from "./bench/part.ts";
+import { say } from "./bench/print-table.ts";
+import { runBench } from "./bench/run-bench.ts";
+import { measureReplicas, replicaGoals, reportReplicas } from "./bench/scale/replicas.ts";
+import { reportScale, reportToggles, scaleGoals } from "./bench/scale/report-scale.ts";
+import { reportSoak, soakGoals } from "./bench/scale/report-soak.ts";
 import { measureScale, measureToggles, type ScaleFigures } from "./bench/scale/scale-figures.ts";
-import { measureSoak, reportSoak } from "./bench/scale/soak.ts";
+import { measureSoak } from "./bench/scale/soak.ts";
 import { SyncLoaded } from "./bench/scale/sync-load.ts";
-import { measureWaiting } from "./bench/scale/waiting-readers.ts";
-import { provide, SOFTHSM } from "./system-packages.ts";
+import { measureWaiting, reportWaiting, waitingGoals } from "./bench/scale/waiting-readers.ts";
 
 const SIZES = [100, 1000, 10_000];
 const TOGGLES = 1000;
 const KEYS = { username: "app", password: "x".repeat(32) };
-const RESULTS = fileURLToPath(new URL("../bench/results/", import.meta.url));
-const SOAK_MINUTES = 10;
+const SOAK_MINUTES = "10";
 
-const measure = async (folder: string): Promise<AllScaleFigures> => {
+const withLoad = async <T>(
+  measure: (load: MeasuringProcess<typeof SyncLoaded>) => Promise<T>,
+): Promise<T> => {
   const load = startMeasuringProcess("scale/sync-load.ts", SyncLoaded);
-  const made = Math.max(...SIZES);
   try {
-    const scale: ScaleFigures[] = [];
-    for (const objects of SIZES) {
-      say(`${objects} HSMSecrets...`);
-      scale.push(await measureScale(folder, load, KEYS, { objects, made }));
-    }
-    say("Toggles, replicas, readers...\n");
-    return {
-      scale,
-      toggles: await measureToggles(load, TOGGLES),
-      replicas: await measureReplicas(folder, load, KEYS, made),
-      waiting: await measureWaiting(folder, KEYS),
-    };
+    return await measure(load);
   } finally {
     await load.stop();
   }
 };
 
-const [missing] = provide([SOFTHSM], say);
-if (missing !== undefined) throw new Error(`${missing.name} is missing: apt-get install ${missing.debian}`);
-const folder = mkdtempSync(join(tmpdir(), "keyswitch-scale-"));
-const [first, second] = process.argv.slice(2);
-const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version };
-const write = (into: string, name: string, figures: object): void => {
-  mkdirSync(into, { recursive: true });
-  writeFileSync(join(into, name), `${JSON.stringify({ machine, ...figures }, null, 2)}\n`);
+const secrets: Part = {
+  name: "secrets",
+  about: "unchanged resyncs of 100, 1,000 and 10,000 HSMSecrets, with plots",
+  heading: "Scale",
+  async measure({ folder, results }) {
+    const scale = await withLoad(async (load) => {
+      const measured: ScaleFigures[] = [];
+      for (const objects of SIZES) {
+        say(`${objects} HSMSecrets...`);
+        measured.push(await measureScale(folder, load, KEYS, { objects, made: Math.max(...SIZES) }));
+      }
+      return measured;
+    });
+    reportScale(scale, results);
+    return { kind: "measured", figures: { scale }, goals: scaleGoals(scale) };
+  },
 };
-try {
-  if (first === "soak") {
-    const figures = await measureSoak(folder, KEYS, Number(second ?? SOAK_MINUTES), say);
-    const goals = reportSoak(figures);
-    sayGoals(goals);
-    write(RESULTS, "soak.json", { ...figures, goals });
-  } else {
-    const figures = await measure(folder);
-    const into = first ?? RESULTS;
-    const goals = reportScale(figures, into);
-    sayGoals(goals);
-    write(into, "scale.json", { ...figures, goals });
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+
+const toggles: Part = {
+  name: "toggles",
+  about: "syncs of 1,000 Toggles",
+  heading: "Scale",
+  async measure() {
+    const figures = await withLoad((load) => measureToggles(load, TOGGLES));
+    reportToggles(figures);
+    return { kind: "measured", figures, goals: [] };
+  },
+};
+
+const replicas: Part = {
+  name: "replicas",
+  about: "one webhook and two, each limited to a part of a processor where this machine can do that",
+  heading: "Scale",
+  async measure({ folder }) {
+    const figures = await withLoad((load) => measureReplicas(folder, load, KEYS));
+    reportReplicas(figures);
+    return { kind: "measured", figures, goals: replicaGoals(figures) };
+  },
+};
+
+const readers: Part = {
+  name: "readers",
+  about: "an agent that a thousand readers wait for",
+  heading: "Scale",
+  async measure({ folder }) {
+    const figures = await measureWaiting(folder, KEYS);
+    reportWaiting(figures);
+    return { kind: "measured", figures, goals: waitingGoals(figures) };
+  },
+};
+
+const soak: Part = {
+  name: "soak",
+  about: "200 syncs/s while the agent is killed each minute, with a plot of memory",
+  heading: "Soak",
+  onDemand: true,
+  async measure({ folder, results, option }) {
+    const minutes = Number(option("minutes") ?? SOAK_MINUTES);
+    const figures = await measureSoak(folder, KEYS, minutes, say);
+    reportSoak(figures, results);
+    return { kind: "measured", figures, goals: soakGoals(figures) };
+  },
+};
+
+await runBench({
+  command: "npm run bench:scale",
+  parts: [secrets, toggles, replicas, readers, soak],
+  options: { minutes: { value: "N", about: `how long a soak takes, ${SOAK_MINUTES} unless given` } },
+});

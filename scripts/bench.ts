@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// `npm run bench`: measures syncs, reads on SoftHSM2, sets of HSMs, a card, discovery, the bot on Synapse, and memory, prints the figures of this run beside
-// their goals, and writes them to bench/results/latest.json.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+// `npm run bench`: measures syncs, reads on SoftHSM2, sets of HSMs, a card, discovery, the bot on Synapse, and memory, each a part that
+// can be named, beside their goals.
 import { type BenchToken, startBenchToken } from "./bench/bench-token.ts";
-import { type BotResult, measureBot } from "./bench/bot/bot-figures.ts";
+import { measureBot } from "./bench/bot/bot-figures.ts";
 import { reportBot } from "./bench/bot/report-bot.ts";
 import { measureCard } from "./bench/card/card-figures.ts";
 import { reportCard } from "./bench/card/report-card.ts";
 import { type DiscoveryFigures, measureDiscovery } from "./bench/discovery-figures.ts";
 import { measureEndToEnd } from "./bench/end-to-end.ts";
 import {
+  botGoals,
+  cardGoals,
   discoveryGoal,
-  type Figures,
-  goalsOf,
   type HookFigures,
   hookGoals,
   memoryGoals,
@@ -23,21 +19,19 @@ import {
 } from "./bench/goals.ts";
 import { measureMemory } from "./bench/memory/memory-figures.ts";
 import { reportMemory } from "./bench/memory/report-memory.ts";
-import { say, sayGoals, sayTable } from "./bench/print-table.ts";
+import type { Part } from "./bench/part.ts";
+import { say, sayTable } from "./bench/print-table.ts";
+import { runBench } from "./bench/run-bench.ts";
 import { reportSets } from "./bench/set/report-sets.ts";
 import { measureSets } from "./bench/set/set-figures.ts";
 import { measureTokenReads } from "./bench/token-reads.ts";
 import { measureTokenWrites } from "./bench/token-writes.ts";
 import { CONNECTIONS, measureWebhookRate } from "./bench/webhook-rate.ts";
-import { PROFILE_FOLDER } from "./local/profile/profiled.ts";
-import { provide, SMART_CARD, SOFTHSM } from "./system-packages.ts";
+import { provide, SMART_CARD } from "./system-packages.ts";
 
 const SIZES = [20, 200, 2000];
 /** The keys of every secret. */
 const KEYS = { username: "app", password: "x".repeat(32) };
-/** Has each process write a profile of its time and of its memory beside the figures. */
-const PROFILE = "--profile";
-const RESULTS = new URL("../bench/results/", import.meta.url);
 
 const reportDiscovery = ({ memory, peak, startMs, cpuPercent }: DiscoveryFigures): void => {
   sayTable([
@@ -90,16 +84,6 @@ const reportHooks = ({ webhookRate, endToEnd, reads, writes }: HookFigures): voi
   );
 };
 
-const report = ({ memory, discovery, sets, card, bot, ...hooks }: Figures): void => {
-  reportHooks(hooks);
-  reportMemory(memory);
-  reportDiscovery(discovery);
-  reportSets(sets);
-  reportCard(card);
-  if (bot.ok) reportBot(bot.figures);
-  else say(`The bot was not measured: ${bot.why}\n`);
-};
-
 const measureHooks = async (folder: string): Promise<HookFigures> => {
   const webhookRate = await measureWebhookRate(KEYS);
   const tokens: BenchToken[] = [];
@@ -119,56 +103,73 @@ const measureHooks = async (folder: string): Promise<HookFigures> => {
   }
 };
 
-const run = async (folder: string): Promise<void> => {
-  const hooks = await measureHooks(folder);
-  const memory = await measureMemory(folder, KEYS);
-  const discovery = await measureDiscovery(folder);
-  const sets = await measureSets(folder);
-  const card = await measureCard(folder);
-  const bot: BotResult = await measureBot(folder, say);
-  const figures: Figures = { ...hooks, memory, discovery, sets, card, bot };
-  const goals = goalsOf(figures);
-  report(figures);
-  sayGoals(goals);
-  mkdirSync(RESULTS, { recursive: true });
-  const machine = { processors: cpus().length, model: cpus()[0]?.model, node: process.version };
-  const written = { machine, ...figures, goals };
-  writeFileSync(new URL("latest.json", RESULTS), `${JSON.stringify(written, null, 2)}\n`);
-};
-
-provide(SMART_CARD, say); // without it the card's figures say so
-const [missing] = provide([SOFTHSM], say);
-if (missing !== undefined) throw new Error(`${missing.name} is missing: apt-get install ${missing.debian}`);
-const folder = mkdtempSync(join(tmpdir(), "keyswitch-bench-"));
-const words = process.argv.slice(2).filter((word) => word !== PROFILE);
-if (process.argv.includes(PROFILE)) {
-  const profiles = fileURLToPath(new URL("profiles/", RESULTS));
-  rmSync(profiles, { recursive: true, force: true });
-  mkdirSync(profiles, { recursive: true });
-  process.env[PROFILE_FOLDER] = profiles;
-  say(`Profiles go to ${profiles}; figures of processes that are profiled are not those of others.\n`);
-}
-try {
-  // `npm run bench -- card` measures the card alone, and so on.
-  const [part] = words;
-  if (part === "card") reportCard(await measureCard(folder));
-  else if (part === "discovery") {
-    const figures = await measureDiscovery(folder);
-    reportDiscovery(figures);
-    sayGoals([discoveryGoal(figures)]);
-  } else if (part === "memory") {
+const memory: Part = {
+  name: "memory",
+  about: "webhook and agent at rest and at the pace of the engine, and their starts",
+  heading: "Memory and start",
+  async measure({ folder }) {
     const figures = await measureMemory(folder, KEYS);
     reportMemory(figures);
-    sayGoals(memoryGoals(figures));
-  } else if (part === "sets") {
-    const figures = await measureSets(folder);
-    reportSets(figures);
-    sayGoals(setGoals(figures));
-  } else if (part === "hooks") {
+    return { kind: "measured", figures, goals: memoryGoals(figures) };
+  },
+};
+
+const hooks: Part = {
+  name: "hooks",
+  about: "syncs, reads and writes of webhook and agents on SoftHSM2",
+  heading: "Processor time",
+  async measure({ folder }) {
     const figures = await measureHooks(folder);
     reportHooks(figures);
-    sayGoals(hookGoals(figures));
-  } else await run(folder);
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+    return { kind: "measured", figures, goals: hookGoals(figures) };
+  },
+};
+
+const discovery: Part = {
+  name: "discovery",
+  about: "discovery at rest",
+  heading: "Memory and start",
+  async measure({ folder }) {
+    const figures = await measureDiscovery(folder);
+    reportDiscovery(figures);
+    return { kind: "measured", figures, goals: [discoveryGoal(figures)] };
+  },
+};
+
+const sets: Part = {
+  name: "sets",
+  about: "sets of HSMs: mirroring, and failover of reads and writes",
+  heading: "Sets of HSMs",
+  async measure({ folder }) {
+    const figures = await measureSets(folder);
+    reportSets(figures);
+    return { kind: "measured", figures, goals: setGoals(figures) };
+  },
+};
+
+const card: Part = {
+  name: "card",
+  about: "a card behind OpenSC, beside pkcs11-tool",
+  heading: "Cards",
+  async measure({ folder }) {
+    provide(SMART_CARD, say); // without it the card's figures say so
+    const result = await measureCard(folder);
+    if (!result.ok) return { kind: "not measured", why: result.why };
+    reportCard(result);
+    return { kind: "measured", figures: result, goals: cardGoals(result) };
+  },
+};
+
+const bot: Part = {
+  name: "bot",
+  about: "commands in encrypted rooms of a Synapse, beside messages without a bot",
+  heading: "Chat",
+  async measure({ folder }) {
+    const result = await measureBot(folder, say);
+    if (!result.ok) return { kind: "not measured", why: result.why };
+    reportBot(result.figures);
+    return { kind: "measured", figures: result.figures, goals: botGoals(result.figures) };
+  },
+};
+
+await runBench({ command: "npm run bench", parts: [hooks, memory, discovery, sets, card, bot] });

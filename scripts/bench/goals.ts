@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the goals of the figures, and checks whether a run met them.
-import type { BotFigures, BotResult } from "./bot/bot-figures.ts";
+import type { BotFigures } from "./bot/bot-figures.ts";
 import type { CardResult } from "./card/card-figures.ts";
 import type { DiscoveryFigures } from "./discovery-figures.ts";
 import type { EndToEnd } from "./end-to-end.ts";
@@ -10,18 +10,6 @@ import type { SetFigures } from "./set/set-figures.ts";
 import type { TokenReads } from "./token-reads.ts";
 import type { TokenWrites } from "./token-writes.ts";
 import type { WebhookRate } from "./webhook-rate.ts";
-
-export interface Figures {
-  readonly webhookRate: WebhookRate;
-  readonly endToEnd: EndToEnd;
-  readonly reads: readonly TokenReads[];
-  readonly writes: TokenWrites;
-  readonly memory: MemoryFigures;
-  readonly discovery: DiscoveryFigures;
-  readonly sets: SetFigures;
-  readonly card: CardResult;
-  readonly bot: BotResult;
-}
 
 export interface Goal {
   readonly goal: string;
@@ -42,7 +30,7 @@ export const atMost = (goal: string, value: number, limit: number, unit: string)
 });
 
 /** The bot that this one replaces took 71 to 99 ms to answer, 220 ms in a new room, and 114 MiB. */
-const botGoals = ({ conversation, newRooms, memory }: BotFigures): Goal[] => [
+export const botGoals = ({ conversation, newRooms, memory }: BotFigures): Goal[] => [
   atMost("message sent to Toggle patched, p50", conversation.bot.patched.p50, 50, " ms"),
   atMost("message sent to answer decrypted, p50", conversation.bot.answered.p50, 80, " ms"),
   atMost("the same for the first command in a new room", newRooms.bot.answered.p50, 250, " ms"),
@@ -59,7 +47,7 @@ const writeGoals = ({ layouts, importMs, importCallsMs }: TokenWrites): Goal[] =
 ];
 
 /** Reads come from memory, whatever the card is doing. */
-const cardGoals = ({ busy }: Extract<CardResult, { ok: true }>): Goal[] => [
+export const cardGoals = ({ busy }: Extract<CardResult, { ok: true }>): Goal[] => [
   atMost("reads that fail while a card is loaded and written", busy.failed, 0, ""),
   atMost("their p95", busy.timing.p95, 20, " ms"),
 ];
@@ -91,7 +79,12 @@ export const setGoals = ({ mirroring, reads, writes }: SetFigures): Goal[] => [
 ];
 
 /** Of the webhook and of agents on SoftHSM2. */
-export type HookFigures = Pick<Figures, "webhookRate" | "endToEnd" | "reads" | "writes">;
+export interface HookFigures {
+  readonly webhookRate: WebhookRate;
+  readonly endToEnd: EndToEnd;
+  readonly reads: readonly TokenReads[];
+  readonly writes: TokenWrites;
+}
 
 const readGoals = (reads: readonly TokenReads[]): Goal[] => {
   const at = (secrets: number): TokenReads => {
@@ -122,24 +115,8 @@ const roleMemoryGoals = ({ endToEnd }: HookFigures): Goal[] =>
     atMost(`resident memory of the ${process}`, now, 120, " MiB"),
   );
 
-/** The goals of these alone. */
 export const hookGoals = (figures: HookFigures): Goal[] => [
   ...syncGoals(figures),
   ...roleMemoryGoals(figures),
   ...writeGoals(figures.writes),
 ];
-
-/** The goals, in the order in which they are printed. */
-export const goalsOf = (figures: Figures): Goal[] => {
-  const { writes, memory, discovery, sets, card, bot } = figures;
-  return [
-    ...syncGoals(figures),
-    ...roleMemoryGoals(figures),
-    ...memoryGoals(memory),
-    discoveryGoal(discovery),
-    ...writeGoals(writes),
-    ...setGoals(sets),
-    ...(card.ok ? cardGoals(card) : []),
-    ...(bot.ok ? botGoals(bot.figures) : []),
-  ];
-};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints figures in columns, and goals beside them.
-import type { Goal } from "./goals.ts";
+// Prints figures in columns.
 
 export const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -13,7 +12,3 @@ export const sayTable = (rows: readonly (readonly (string | number)[])[]): void 
   for (const row of rows) say(row.map(pad).join(""));
   say("");
 };
-
-/** Says each goal with its figure. */
-export const sayGoals = (goals: readonly Goal[]): void =>
-  sayTable(goals.map(({ goal, figure, met }) => [goal, figure, met ? "met" : "MISSED"]));

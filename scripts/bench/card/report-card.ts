@@ -4,12 +4,7 @@ import { say, sayTable } from "../print-table.ts";
 import { rounded } from "../quantile.ts";
 import type { CardResult } from "./card-figures.ts";
 
-/** The tables, or why there are none. */
-export const reportCard = (result: CardResult): void => {
-  if (!result.ok) {
-    say(`The card was not measured: ${result.why}\n`);
-    return;
-  }
+export const reportCard = (result: Extract<CardResult, { ok: true }>): void => {
   sayTable([
     ["a card behind OpenSC, ms", ...result.figures.map(({ delayMs }) => `${delayMs} ms an APDU`)],
     ...(

@@ -25,6 +25,9 @@ export const makeScaleToken = async (
   keys: Readonly<Record<string, string>>,
 ): Promise<ScaleToken> => {
   const own = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : folder, "keyswitch-scale-"));
+  // It is not below the folder that the bench removes, and goes even where this process is ended in the middle.
+  const remove = (): void => rmSync(own, { recursive: true, force: true, maxRetries: 5 });
+  process.once("exit", remove);
   const at = join(own, "hsm");
   mkdirSync(at);
   const token = await makeToken(at);
@@ -41,6 +44,9 @@ export const makeScaleToken = async (
   return {
     token,
     startAgent: (port) => startBenchAgent(token, port === undefined ? {} : { LISTEN_PORT: String(port) }),
-    remove: () => rmSync(own, { recursive: true, force: true }),
+    remove: () => {
+      process.off("exit", remove);
+      remove();
+    },
   };
 };

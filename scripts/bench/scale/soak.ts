@@ -7,9 +7,8 @@ import { Pool } from "undici";
 import { toBase64Map } from "../../../hooks/formats.ts";
 import { freePort } from "../../local/free-port.ts";
 import { type ServerProcess, startServerProcess } from "../../local/server-process.ts";
-import { atMost, type Goal } from "../goals.ts";
-import { say, sayTable } from "../print-table.ts";
 import { foundReading, settledSyncs } from "../sync-bodies.ts";
+import { type OpenFiles, openFilesOf } from "./open-files.ts";
 import { makeScaleToken, type ScaleToken } from "./scale-token.ts";
 
 const OBJECTS = 500;
@@ -19,6 +18,14 @@ const MINUTE_MS = 60_000;
 /** How long the agent stays away. */
 const AWAY_MS = 3000;
 
+/** At the end of a minute; the agent, with its child, is then half a minute old. */
+export interface SoakMinute {
+  /** MiB resident. */
+  readonly memory: Readonly<Record<"webhook" | "agent" | "child", number>>;
+  readonly webhook: OpenFiles;
+  readonly agent: OpenFiles;
+}
+
 export interface SoakFigures {
   readonly minutes: number;
   readonly syncs: number;
@@ -26,8 +33,7 @@ export interface SoakFigures {
   /** Answers that said that the agent can't be read, and left everything as it was. */
   readonly unavailable: number;
   readonly kills: number;
-  /** MiB of the webhook, at the end of each minute. */
-  readonly memory: readonly number[];
+  readonly each: readonly SoakMinute[];
 }
 
 const Answer = Type.Object({
@@ -83,37 +89,49 @@ const sendSteadily = async (
   await pool.close();
 };
 
-/** Kills the agent in the middle of each minute but the last, and starts the next on its port. */
+/** The agent that runs; another one after each kill. */
+type Running = { agent: ServerProcess };
+
+/** Kills the agent in the middle of each minute, and starts the next on its port. */
 const killEachMinute = async (
   token: ScaleToken,
   port: number,
   minutes: number,
-  first: ServerProcess,
-): Promise<{ agent: ServerProcess; kills: number }> => {
-  let agent = first;
+  running: Running,
+): Promise<void> => {
   const begin = performance.now();
   for (let minute = 0; minute < minutes; minute += 1) {
     await sleep(Math.max(0, begin + (minute + 0.5) * MINUTE_MS - performance.now()));
-    await agent.stop("SIGKILL");
+    await running.agent.stop("SIGKILL");
     await sleep(AWAY_MS);
-    agent = await token.startAgent(port);
+    running.agent = await token.startAgent(port);
   }
-  return { agent, kills: minutes };
 };
 
-const watchMemory = async (
+const lookAt = (webhook: ServerProcess, agent: ServerProcess): SoakMinute => {
+  const { own, children } = agent.memory();
+  const child = Math.max(0, ...children.map(({ now }) => now));
+  return {
+    memory: { webhook: webhook.memory().own.now, agent: own.now, child },
+    webhook: openFilesOf(webhook.pids()),
+    agent: openFilesOf(agent.pids()),
+  };
+};
+
+const watchEachMinute = async (
   webhook: ServerProcess,
+  running: Running,
   minutes: number,
   tell: (line: string) => void,
-): Promise<number[]> => {
-  const memory: number[] = [];
+): Promise<SoakMinute[]> => {
+  const each: SoakMinute[] = [];
   const begin = performance.now();
   for (let minute = 1; minute <= minutes; minute += 1) {
     await sleep(Math.max(0, begin + minute * MINUTE_MS - performance.now()));
-    memory.push(webhook.memory().own.now);
-    tell(`minute ${minute}: ${memory.at(-1)} MiB`);
+    each.push(lookAt(webhook, running.agent));
+    tell(`minute ${minute}: ${each.at(-1)?.memory.webhook} MiB`);
   }
-  return memory;
+  return each;
 };
 
 export const measureSoak = async (
@@ -125,38 +143,23 @@ export const measureSoak = async (
   if (!Number.isInteger(minutes) || minutes < 1) throw new Error("a soak takes whole minutes, 1 or more");
   const token = await makeScaleToken(folder, OBJECTS, keys);
   const port = await freePort();
-  const first = await token.startAgent(port);
-  const webhook = await startServerProcess("webhook", { AGENTS: `bench=${first.url}`, LOG_LEVEL: "error" });
+  const running: Running = { agent: await token.startAgent(port) };
+  const env = { AGENTS: `bench=${running.agent.url}`, LOG_LEVEL: "error" };
+  const webhook = await startServerProcess("webhook", env);
   const { bodies } = settledSyncs(OBJECTS, foundReading(keys));
   const data = JSON.stringify(toBase64Map(Object.entries(keys).sort()));
   const tally: Tally = { syncs: 0, wrong: 0, unavailable: 0 };
   const until = performance.now() + minutes * MINUTE_MS;
   try {
-    const [, { agent, kills }, memory] = await Promise.all([
+    const [, , each] = await Promise.all([
       sendSteadily(webhook, bodies, data, tally, until),
-      killEachMinute(token, port, minutes, first),
-      watchMemory(webhook, minutes, tell),
+      killEachMinute(token, port, minutes, running),
+      watchEachMinute(webhook, running, minutes, tell),
     ]);
-    await agent.stop();
-    return { minutes, ...tally, kills, memory };
+    return { minutes, ...tally, kills: minutes, each };
   } finally {
     await webhook.stop();
+    await running.agent.stop();
     token.remove();
   }
-};
-
-/** Prints the figures; answers their goals. */
-export const reportSoak = ({ minutes, syncs, wrong, unavailable, kills, memory }: SoakFigures): Goal[] => {
-  say(`${minutes} minutes: ${syncs} syncs, ${unavailable} of them without an agent, ${kills} kills.`);
-  sayTable([
-    ["webhook", ...memory.map((_, minute) => `minute ${minute + 1}`)],
-    ["MiB", ...memory],
-  ]);
-  const settled = memory.slice(1);
-  const [second = 0] = settled;
-  const drift = settled.map((one) => (100 * Math.abs(one - second)) / second);
-  return [
-    atMost("wrong answers of a soak", wrong, 0, ""),
-    ...(drift.length > 1 ? [atMost("memory off that of minute 2", Math.max(...drift), 10, " %")] : []),
-  ];
 };

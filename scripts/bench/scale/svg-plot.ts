@@ -1,23 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// Draws measured points as an SVG: a line for each series, numbers of objects along a logarithmic axis, labelled axes with units.
+// Draws measured points as an SVG: a line for each series, labelled axes with units, the horizontal one logarithmic where that is wanted,
+// and goals as dashed lines.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { say } from "../print-table.ts";
 
 interface Series {
   readonly name: string;
-  /** Numbers of objects, above 0, and what was measured at each. */
-  readonly points: readonly (readonly [objects: number, value: number])[];
+  /** Where on the horizontal axis, and what was measured there. */
+  readonly points: readonly (readonly [at: number, value: number])[];
 }
 
 export interface Plot {
   readonly title: string;
+  /** The horizontal axis: logarithmic with what was measured above 0, linear from 0. */
+  readonly across: { readonly label: string; readonly scale: "logarithmic" | "linear" };
   /** What the vertical axis has, with its unit. */
   readonly measure: string;
   readonly series: readonly Series[];
+  /** Goals of the vertical axis. */
+  readonly limits?: readonly { readonly name: string; readonly value: number }[];
 }
 
-const WIDTH = 640;
+const WIDTH = 680;
 const HEIGHT = 400;
 const LEFT = 80;
-const RIGHT = 150;
+const RIGHT = 180;
 const TOP = 48;
 const BOTTOM = 56;
 /** Told apart also by who sees no red or no green. */
@@ -58,42 +66,92 @@ const axes = (numbers: readonly number[], ticks: readonly number[], x: Scale, y:
   ]),
 ];
 
+/** A line of the legend; `mark` is drawn with its middle at the height that it is given. */
+const legend = (row: number, name: string, mark: (y: number) => string): string[] => {
+  const y = TOP + 8 + row * 20;
+  return [mark(y), `<text x="${WIDTH - RIGHT + 36}" y="${y + 4}" ${FONT}>${escaped(name)}</text>`];
+};
+
 const drawn = ({ name, points }: Series, index: number, x: Scale, y: Scale): string[] => {
   const colour = COLOURS[index % COLOURS.length] ?? "#000";
-  const places = points.map(([number, value]) => [x(number).toFixed(1), y(value).toFixed(1)] as const);
-  const at = TOP + 12 + index * 20;
+  const places = points.map(([at, value]) => [x(at).toFixed(1), y(value).toFixed(1)] as const);
   return [
     `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${places.map((place) => place.join(",")).join(" ")}"/>`,
     ...places.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="3.5" fill="${colour}"/>`),
-    `<rect x="${WIDTH - RIGHT + 12}" y="${at - 9}" width="10" height="10" fill="${colour}"/>`,
-    `<text x="${WIDTH - RIGHT + 28}" y="${at}" ${FONT}>${escaped(name)}</text>`,
+    ...legend(
+      index,
+      name,
+      (at) => `<rect x="${WIDTH - RIGHT + 17}" y="${at - 5}" width="10" height="10" fill="${colour}"/>`,
+    ),
   ];
 };
 
-/** @throws Error where there is no point, or a number of objects that has no logarithm */
-export const svgOf = ({ title, measure, series }: Plot): string => {
-  const points = series.flatMap((one) => one.points);
-  const numbers = [...new Set(points.map(([number]) => number))].sort((a, b) => a - b);
-  const [least] = numbers;
-  const most = numbers.at(-1);
-  if (least === undefined || most === undefined || least <= 0) throw new Error(`${title}: no points to draw`);
-  const ticks = ticksUpTo(Math.max(...points.map(([, value]) => value)));
-  const highest = ticks.at(-1) ?? 1;
-  const [from, to] = [Math.log10(least), Math.log10(most)];
+const dashed = (x1: number, x2: number, y: string | number): string =>
+  `<line class="limit" x1="${x1}" y1="${y}" x2="${x2}" y2="${y}" stroke="#555" stroke-width="1.5" stroke-dasharray="6 4"/>`;
+
+const limitLines = (limits: NonNullable<Plot["limits"]>, rows: number, y: Scale): string[] =>
+  limits.flatMap(({ name, value }, index) => [
+    dashed(LEFT, WIDTH - RIGHT, y(value).toFixed(1)),
+    ...legend(rows + index, `${name} (${shown(value)})`, (at) =>
+      dashed(WIDTH - RIGHT + 10, WIDTH - RIGHT + 30, at),
+    ),
+  ]);
+
+/** Where a value is on the horizontal axis, and the values that are labelled there. */
+const acrossOf = ({ title, across, series }: Plot): { x: Scale; labelled: readonly number[] } => {
+  const measured = [...new Set(series.flatMap(({ points }) => points.map(([at]) => at)))].sort(
+    (a, b) => a - b,
+  );
+  const [least] = measured;
+  const most = measured.at(-1);
+  const isLogarithmic = across.scale === "logarithmic";
+  if (least === undefined || most === undefined || least < 0 || (isLogarithmic && least === 0)) {
+    throw new Error(`${title}: no points to draw`);
+  }
+  const labelled = isLogarithmic ? measured : ticksUpTo(most);
+  const place: Scale = isLogarithmic ? Math.log10 : (value) => value;
+  const [from, to] = [place(labelled[0] ?? 0), place(labelled.at(-1) ?? 1)];
   const inner = WIDTH - LEFT - RIGHT - 40;
-  const x: Scale = (number) =>
-    LEFT + 20 + (to === from ? inner / 2 : (inner * (Math.log10(number) - from)) / (to - from));
+  const x: Scale = (value) =>
+    LEFT + 20 + (to === from ? inner / 2 : (inner * (place(value) - from)) / (to - from));
+  return { x, labelled };
+};
+
+/** Above the highest value, so that a line there is not that of the edge. */
+const HEADROOM = 1.05;
+
+/** @throws Error where there is no point, or one that has no logarithm where that is needed */
+export const svgOf = (plot: Plot): string => {
+  const { title, across, measure, series, limits = [] } = plot;
+  const { x, labelled } = acrossOf(plot);
+  const values = [
+    ...series.flatMap(({ points }) => points.map(([, value]) => value)),
+    ...limits.map(({ value }) => value),
+  ];
+  const ticks = ticksUpTo(Math.max(...values) * HEADROOM);
+  const highest = ticks.at(-1) ?? 1;
   const y: Scale = (value) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * value) / highest;
   const middle = (TOP + HEIGHT - BOTTOM) / 2;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}">`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
     `<text x="${LEFT}" y="26" font-family="sans-serif" font-size="15" font-weight="bold">${escaped(title)}</text>`,
-    ...axes(numbers, ticks, x, y),
-    `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 14}" text-anchor="middle" ${FONT}>number of objects (logarithmic)</text>`,
+    ...axes(labelled, ticks, x, y),
+    `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 14}" text-anchor="middle" ${FONT}>${escaped(across.label)}</text>`,
     `<text x="18" y="${middle}" text-anchor="middle" transform="rotate(-90 18 ${middle})" ${FONT}>${escaped(measure)}</text>`,
+    ...limitLines(limits, series.length, y),
     ...series.flatMap((one, index) => drawn(one, index, x, y)),
     "</svg>",
     "",
   ].join("\n");
+};
+
+/** Writes each plot to `folder`, named by its key, and says where. */
+export const writePlots = (plots: Readonly<Record<string, Plot>>, folder: string): void => {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, plot] of Object.entries(plots)) {
+    writeFileSync(join(folder, `${name}.svg`), svgOf(plot));
+    say(join(folder, `${name}.svg`));
+  }
+  say("");
 };

@@ -3,6 +3,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool, request } from "undici";
 import { pathOf } from "../bench-token.ts";
+import { atMost, type Goal } from "../goals.ts";
+import { sayTable } from "../print-table.ts";
 import { quantile, rounded } from "../quantile.ts";
 import { makeScaleToken } from "./scale-token.ts";
 
@@ -77,3 +79,17 @@ export const measureWaiting = async (
     token.remove();
   }
 };
+
+export const reportWaiting = (figures: WaitingFigures): void => {
+  const { readers, perSecond, failed, memoryEarly, memoryLate, healthP95 } = figures;
+  sayTable([
+    ["an agent and", "reads/s", "failed", "MiB early", "MiB late", "/healthz p95 ms"],
+    [`${readers} readers`, perSecond, failed, memoryEarly, memoryLate, healthP95],
+  ]);
+};
+
+export const waitingGoals = ({ failed, memoryEarly, memoryLate, healthP95 }: WaitingFigures): Goal[] => [
+  atMost("reads that fail with a thousand readers", failed, 0, ""),
+  atMost("the agent's memory late, times early", memoryLate / memoryEarly, 1.1, ""),
+  atMost("its /healthz meanwhile, p95", healthP95, 50, " ms"),
+];
