@@ -24,6 +24,8 @@ export interface ServerProcess {
   memory(): { own: Memory; children: Memory[] };
   /** Seconds of processor that the process itself has taken. */
   cpuSeconds(): number;
+  /** The same with those that it started. */
+  allCpuSeconds(): number;
   /** Stops the process as a signal does, or lets it go on; not those that it started. */
   signal(name: "SIGSTOP" | "SIGCONT"): void;
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
@@ -104,6 +106,7 @@ export const startServerProcess = async (
     startMs: Math.round(performance.now() - begin),
     pids: () => [pid, ...childrenOf(pid)],
     cpuSeconds: () => cpuSecondsOf(pid),
+    allCpuSeconds: () => [pid, ...childrenOf(pid)].reduce((sum, one) => sum + cpuSecondsOf(one), 0),
     memory: () => ({ own: memoryOf(pid), children: childrenOf(pid).map(memoryOf) }),
     signal: (name) => void child.kill(name),
     stop: async (signal = "SIGTERM") => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures the syncs of one webhook and of two, each under a limit of processor time of its own as in a cluster: what they share would
 // show, and not how many processors this machine has.
-import { cpuSecondsOf, type ServerProcess } from "../../local/server-process.ts";
+import type { ServerProcess } from "../../local/server-process.ts";
 import { type CpuLimit, limitCpu } from "../cpu-limit.ts";
 import { median, rounded } from "../quantile.ts";
 
@@ -30,7 +30,7 @@ export type Saturate = (webhooks: readonly ServerProcess[], seconds: number) => 
 type Round = { perSecond: number; webhookPercent: number; agentPercent: number };
 
 const processorOf = (processes: readonly ServerProcess[]): number =>
-  processes.flatMap((one) => one.pids()).reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+  processes.reduce((sum, one) => sum + one.allCpuSeconds(), 0);
 
 const measureRound = async (
   webhooks: readonly ServerProcess[],

@@ -22,10 +22,10 @@ export interface Plot {
   readonly limits?: readonly { readonly name: string; readonly value: number }[];
 }
 
-const WIDTH = 680;
+const WIDTH = 720;
 const HEIGHT = 400;
 const LEFT = 80;
-const RIGHT = 180;
+const RIGHT = 220;
 const TOP = 48;
 const BOTTOM = 56;
 /** Told apart also by who sees no red or no green. */
