@@ -80,6 +80,7 @@ export const startPcscd = async (): Promise<Pcscd> => {
   const onExit = (): void => {
     const isRunning = daemon?.exitCode === null && daemon.signalCode === null;
     if (isRunning && daemon?.pid !== undefined) process.kill(-daemon.pid, "SIGKILL");
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   };
   process.once("exit", onExit);
   await start();
