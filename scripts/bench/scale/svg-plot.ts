@@ -72,12 +72,13 @@ const legend = (row: number, name: string, mark: (y: number) => string): string[
   return [mark(y), `<text x="${WIDTH - RIGHT + 36}" y="${y + 4}" ${FONT}>${escaped(name)}</text>`];
 };
 
-const drawn = ({ name, points }: Series, index: number, x: Scale, y: Scale): string[] => {
+/** `radius`: larger for those that are drawn over, so that equal points of two series both show. */
+const drawn = ({ name, points }: Series, index: number, radius: number, x: Scale, y: Scale): string[] => {
   const colour = COLOURS[index % COLOURS.length] ?? "#000";
   const places = points.map(([at, value]) => [x(at).toFixed(1), y(value).toFixed(1)] as const);
   return [
     `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${places.map((place) => place.join(",")).join(" ")}"/>`,
-    ...places.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="3.5" fill="${colour}"/>`),
+    ...places.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="${radius}" fill="${colour}"/>`),
     ...legend(
       index,
       name,
@@ -140,7 +141,7 @@ export const svgOf = (plot: Plot): string => {
     `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 14}" text-anchor="middle" ${FONT}>${escaped(across.label)}</text>`,
     `<text x="18" y="${middle}" text-anchor="middle" transform="rotate(-90 18 ${middle})" ${FONT}>${escaped(measure)}</text>`,
     ...limitLines(limits, series.length, y),
-    ...series.flatMap((one, index) => drawn(one, index, x, y)),
+    ...series.flatMap((one, index) => drawn(one, index, 2.5 + series.length - index, x, y)),
     "</svg>",
     "",
   ].join("\n");
