@@ -48,17 +48,22 @@ const measureRound = async (
   };
 };
 
-const summed = (one: readonly Round[], two: readonly Round[]): LimitedReplicas => {
+/** A round: each alone, both between them, so that what else the machine does is alike for all. */
+type Turn = { first: Round; both: Round; second: Round };
+
+/** The ratio is the middle of the rounds' own. */
+export const summed = (turns: readonly Turn[]): LimitedReplicas => {
   const both = (of: (round: Round) => number) => ({
-    one: rounded(median(one.map(of))),
-    two: rounded(median(two.map(of))),
+    one: rounded(median(turns.flatMap(({ first, second }) => [of(first), of(second)]))),
+    two: rounded(median(turns.map((turn) => of(turn.both)))),
   });
-  const rate = both(({ perSecond }) => perSecond);
   return {
     kind: "limited",
     percent: 100 * SHARE,
-    ...rate,
-    times: rounded(rate.two / rate.one),
+    ...both(({ perSecond }) => perSecond),
+    times: rounded(
+      median(turns.map((turn) => (2 * turn.both.perSecond) / (turn.first.perSecond + turn.second.perSecond))),
+    ),
     webhookPercent: both(({ webhookPercent }) => webhookPercent),
     agentPercent: both(({ agentPercent }) => agentPercent),
   };
@@ -77,14 +82,15 @@ export const measureLimitedReplicas = async (
       if (!limit.ok) return { kind: "not limited", why: limit.why };
       limits.push(limit);
     }
-    const one: Round[] = [];
-    const two: Round[] = [];
+    const turns: Turn[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
-      one.push(await measureRound([first], agent, saturate));
-      two.push(await measureRound([first, second], agent, saturate));
-      one.push(await measureRound([second], agent, saturate));
+      turns.push({
+        first: await measureRound([first], agent, saturate),
+        both: await measureRound([first, second], agent, saturate),
+        second: await measureRound([second], agent, saturate),
+      });
     }
-    return summed(one, two);
+    return summed(turns);
   } finally {
     for (const limit of limits) if (limit.ok) limit.release();
   }
