@@ -33,7 +33,7 @@ export const lastLines = (outcomes: readonly Outcome[]): string[] => {
   const missed = outcomes.reduce((sum, outcome) => sum + missedIn(outcome), 0);
   const where = whereOf(outcomes);
   return [
-    `${all.length} goals: ${all.length - missed} met, ${missed} missed.`,
+    `${all.length} goal${all.length === 1 ? "" : "s"}: ${all.length - missed} met, ${missed} missed.`,
     ...(where.length > 0 ? ["Where the time and memory of those go:", ...where] : []),
   ];
 };

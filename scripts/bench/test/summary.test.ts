@@ -29,7 +29,7 @@ t.test("each goal stands below its part with what came of it", async (t) => {
 });
 
 t.test("goals are counted, and a heading that explains what was missed is named once", async (t) => {
-  t.same(lastLines([outcome("hooks", "Scale", 9)]), ["1 goals: 1 met, 0 missed."]);
+  t.same(lastLines([outcome("hooks", "Scale", 9)]), ["1 goal: 1 met, 0 missed."]);
   const outcomes = [
     outcome("hooks", "Processor time", 11),
     outcome("memory", "Memory and start", 9),
