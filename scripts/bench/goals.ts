@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Defines the goals of the figures, and checks whether a run met them.
 import type { BotFigures } from "./bot/bot-figures.ts";
+import { timesOfDelivery } from "./bot/report-bot.ts";
 import type { CardResult } from "./card/card-figures.ts";
 import type { DiscoveryFigures } from "./discovery-figures.ts";
 import type { EndToEnd } from "./end-to-end.ts";
@@ -30,7 +31,15 @@ export const atMost = (goal: string, value: number, limit: number, unit: string)
 });
 
 /** The bot that this one replaces took 71 to 99 ms to answer, 220 ms in a new room, and 114 MiB. */
-export const botGoals = ({ conversation, newRooms, memory }: BotFigures): Goal[] => [
+export const botGoals = ({ conversation, withEcho, newRooms, memory, cpuMs }: BotFigures): Goal[] => [
+  atMost(
+    "command to answer, p50, times two messages between clients",
+    timesOfDelivery(conversation),
+    1.15,
+    "",
+  ),
+  atMost("the same with ECHO_MODE", timesOfDelivery(withEcho), 1.4, ""),
+  atMost("processor time of a command", cpuMs, 35, " ms"),
   atMost("message sent to Toggle patched, p50", conversation.bot.patched.p50, 50, " ms"),
   atMost("message sent to answer decrypted, p50", conversation.bot.answered.p50, 80, " ms"),
   atMost("the same for the first command in a new room", newRooms.bot.answered.p50, 250, " ms"),

@@ -8,7 +8,7 @@ import type { Compared } from "./conversation.ts";
 const cells = ({ p50, p95 }: Timing): number[] => [p50, p95];
 
 /** A command and its answer are two messages: more than 1 is what the bot adds to their delivery. */
-const timesOfDelivery = ({ bot, delivery }: Compared): number =>
+export const timesOfDelivery = ({ bot, delivery }: Compared): number =>
   rounded(bot.answered.p50 / (2 * delivery.decrypted.p50));
 
 export const reportBot = (figures: BotFigures): void => {
