@@ -3,6 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { bundledSdk } from "./bundled-sdk.ts";
+import { nodeModulesByRequire } from "./node-modules-by-require.ts";
 import { RUNTIME_PACKAGES } from "./runtime-packages.ts";
 import { undiciParts } from "./undici-parts.ts";
 
@@ -24,9 +25,8 @@ export const BUNDLES: Readonly<Record<string, string>> = {
   "server/kubectl-complete-hsm": "server/kubectl-complete-hsm.ts",
 };
 
-/** For packages that are CommonJS and require Node's own modules. */
-const REQUIRE =
-  'import { createRequire as createBundleRequire } from "node:module"; const require = createBundleRequire(import.meta.url);';
+/** For packages that are CommonJS, and for Node's own modules. */
+const REQUIRE = 'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);';
 
 /** main.ts chooses among files that are beside it. */
 const rolesBesideMain = {
@@ -61,7 +61,7 @@ const bundleOne = async (folder: string, out: string, source: string): Promise<s
     metafile: true,
     external: [...RUNTIME_PACKAGES],
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
-    plugins: [rolesBesideMain, bundledSdk(root), undiciParts(root)],
+    plugins: [rolesBesideMain, bundledSdk(root), undiciParts(root), nodeModulesByRequire],
     logLevel: "warning",
   });
   return Object.values(metafile.outputs).flatMap(({ inputs }) =>

@@ -3,6 +3,7 @@
 // from them.
 import { spawnSync } from "node:child_process";
 import { globSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import t from "tap";
 import { BUNDLES } from "../../scripts/bundle/bundle-roles.ts";
@@ -78,6 +79,16 @@ t.test(
     }
   },
 );
+
+t.test("no bundle imports Node's own modules, which reads all that they export", async (t) => {
+  const scripts = files.filter((file) => /^dist\/server\/.*\.js$/.test(file));
+  const importing = scripts.filter((file) =>
+    [...readFileSync(join(folder, file), "utf8").matchAll(/(?:\bfrom|\bimport\(|\bimport) ?"([^"]+)"/g)].some(
+      ([, name = ""]) => isBuiltin(name),
+    ),
+  );
+  t.same(importing, []);
+});
 
 t.test("what server/ imports of matrix-bot-sdk is named for the bundle", async (t) => {
   const root = new URL("../../", import.meta.url);
