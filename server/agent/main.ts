@@ -3,12 +3,11 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { authOf } from "../http/auth.ts";
-import { bearerTokenFiles, buildAgentApp } from "./app.ts";
 import type { AgentConfig } from "./config.ts";
 import { type AgentMetrics, createAgentMetrics } from "./metrics.ts";
+import type { StartedProcess } from "./pkcs11/parent/child-process.ts";
 import { createPkcs11Store } from "./pkcs11/parent/store.ts";
 import type { TokenEvents } from "./pkcs11/parent/supervisor.ts";
-import { openSet } from "./role/open-set.ts";
 import type { Health, SecretStore } from "./store.ts";
 
 /** An agent that listens. `close` waits for the requests under way, then lets go of the token. */
@@ -30,6 +29,7 @@ const openStore = (
   config: AgentConfig,
   { events, provisioned }: AgentMetrics,
   logger: Logger,
+  firstProcess: StartedProcess | undefined,
 ): SecretStore => {
   const tellHealth = logHealth(logger);
   const soPinFile = config.pkcs11.provision?.soPinFile;
@@ -42,6 +42,7 @@ const openStore = (
       provisioned();
       logger.warn({ soPinFile }, "a blank token was set up; move its SO PIN out of the file to a safe place");
     },
+    ...(firstProcess !== undefined && { firstProcess }),
     operationTimeoutMs: config.operationTimeoutMs,
     refreshIntervalMs: config.refreshIntervalMs,
     events: {
@@ -58,17 +59,31 @@ const openStore = (
   });
 };
 
+/** What only a member of a set of HSMs needs is loaded for one. */
+const openSet = async (config: AgentConfig, store: SecretStore, logger: Logger) => {
+  const { openSet: open } = await import("./role/open-set.ts");
+  return open({ config, store, logger });
+};
+
 /**
- * Starts the agent. A token that can't be read is no reason not to start: it may be plugged in later.
+ * Starts the agent. A token that can't be read is no reason not to start: it may be plugged in later. `firstProcess`: one that
+ * was started for the store's first child.
  * @throws UnusableFile or Node's listen error when the start fails.
  */
-export const runAgent = async (config: AgentConfig, logger: Logger): Promise<RunningAgent> => {
+export const runAgent = async (
+  config: AgentConfig,
+  logger: Logger,
+  firstProcess?: StartedProcess,
+): Promise<RunningAgent> => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const metrics = createAgentMetrics(registry);
-  const store = openStore(config, metrics, logger);
+  const store = openStore(config, metrics, logger, firstProcess);
   const { tls } = config;
   try {
+    // After the store is open: its child loads the token while this process loads the server.
+    const { bearerTokenFiles, buildAgentApp } = await import("./app.ts");
+    const set = config.roleTokenFile === undefined ? undefined : await openSet(config, store, logger);
     const app = buildAgentApp({
       store,
       logger,
@@ -78,7 +93,7 @@ export const runAgent = async (config: AgentConfig, logger: Logger): Promise<Run
       device: config.deviceName,
       node: config.nodeName,
       sysfsRoot: config.sysfsRoot,
-      ...(config.roleTokenFile !== undefined && { set: openSet({ config, store, logger }) }),
+      ...(set !== undefined && { set }),
       ...(config.writes.reservedObjects !== undefined && { reservedObjects: config.writes.reservedObjects }),
       ...(tls !== undefined && { tls }),
     });

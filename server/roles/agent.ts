@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts the agent: its configuration is read before the rest of its code.
-import { parseAgentConfig } from "../agent/config.ts";
-import { listeningRole } from "../listening-role.ts";
+// Starts the agent: its PKCS#11 child's process first, which takes as long to start as the rest of its code to load.
+import { StartedProcess } from "../agent/pkcs11/parent/child-process.ts";
+import type { Environment } from "../config/variables.ts";
 
-export const start = listeningRole("agent", {
-  parse: async (env) => parseAgentConfig(env),
-  run: async (config, logger) => (await import("../agent/main.ts")).runAgent(config, logger),
-});
+export const start = async (env: Environment): Promise<void> => {
+  const firstProcess = new StartedProcess(env);
+  const { startAgent } = await import("../agent/start.ts");
+  await startAgent(env, firstProcess);
+};

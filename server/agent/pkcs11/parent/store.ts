@@ -25,6 +25,7 @@ import type { TokenView } from "../answers.ts";
 import type { Configure, ReplacedPin } from "../messages.ts";
 import { PinGuard } from "../pin-guard.ts";
 import { TokenChanges } from "./changes.ts";
+import { StartedProcess } from "./child-process.ts";
 import { createStallLimits, OUT_OF_TURN } from "./child-watch.ts";
 import { changePinThrough } from "./pin-change.ts";
 import { SecretLists } from "./secret-lists.ts";
@@ -71,6 +72,8 @@ export type Pkcs11StoreOptions = {
   events: TokenEvents & { queueLength(length: number): void };
   /** The environment of the child process. */
   env?: NodeJS.ProcessEnv;
+  /** Runs the first child; one that was started before there was a store, with the same environment. */
+  firstProcess?: StartedProcess;
   clock?: Clock;
   /** Told of paths whose cut writes a start has completed or undone. */
   recovered?: (paths: readonly string[]) => void;
@@ -103,15 +106,16 @@ const startSupervisor = (
     pinKey: randomBytes(32),
   };
   const limits = createStallLimits(operationTimeoutMs);
+  const waiting = [options.firstProcess].filter((process) => process !== undefined);
   return new Supervisor({
     startChild: () =>
       startTokenChild({
+        process: waiting.pop() ?? new StartedProcess(env),
         config: { ...config, ...present({ replacedPin: replacedPin() }) },
         operationTimeoutMs,
         clock,
         guard,
         limits,
-        env,
         ...(provisioned !== undefined && { provisioned }),
       }),
     clock,

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wraps one PKCS#11 child process for its parent: start, calls, watchdog, end.
-import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import type { Clock } from "../../../time.ts";
 import { type Unavailable, unavailable } from "../../store.ts";
 import type { TokenView } from "../answers.ts";
@@ -13,6 +11,7 @@ import {
   type ParentMessage,
 } from "../messages.ts";
 import { LoginTry, type PinGuard } from "../pin-guard.ts";
+import type { StartedProcess } from "./child-process.ts";
 import { type CallAnswer, childFaultOf, PendingCalls, type StallLimits, StartWatch } from "./child-watch.ts";
 import { createSecretCache, type SecretCache } from "./secret-cache.ts";
 
@@ -22,8 +21,8 @@ export type TokenChildOptions = {
   clock: Clock;
   guard: PinGuard;
   limits: StallLimits;
-  /** The environment of the child; PKCS#11 modules are configured by it. */
-  env: NodeJS.ProcessEnv;
+  /** Runs the child, which has not been told its configuration. */
+  process: StartedProcess;
   /** A blank token was set up. */
   provisioned?: () => void;
 };
@@ -63,11 +62,6 @@ export type TokenChild = {
 
 const RETIRED = unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process was replaced", 1);
 
-/** The child's entry: its source under type stripping, or its bundle, as seen from one of the agent's. */
-const entry = fileURLToPath(
-  new URL(import.meta.url.endsWith(".ts") ? "../child/main.ts" : "../roles/pkcs11-child.js", import.meta.url),
-);
-
 type Received<Type extends ChildMessage["type"]> = Extract<ChildMessage, { type: Type }>;
 
 const died = (code: number | null, signal: string | null): Unavailable =>
@@ -77,10 +71,10 @@ const died = (code: number | null, signal: string | null): Unavailable =>
     1,
   );
 
-class ForkedChild implements TokenChild {
+class ProcessChild implements TokenChild {
   readonly secrets = createSecretCache();
   readonly #options: TokenChildOptions;
-  readonly #process: ChildProcess;
+  readonly #process: StartedProcess;
   readonly #started = Promise.withResolvers<{ kind: "ready" } | StartFailed>();
   readonly #ended = Promise.withResolvers<Unavailable>();
   readonly #login: LoginTry;
@@ -97,12 +91,7 @@ class ForkedChild implements TokenChild {
   constructor(options: TokenChildOptions) {
     const { clock, limits } = options;
     this.#options = options;
-    this.#process = fork(entry, [], {
-      serialization: "advanced",
-      stdio: ["ignore", "ignore", "ignore", "ipc"],
-      execArgv: [],
-      env: options.env,
-    });
+    this.#process = options.process;
     this.#loadedSince = clock.now();
     this.#login = new LoginTry(options.guard);
     this.#startWatch = new StartWatch({
@@ -118,11 +107,12 @@ class ForkedChild implements TokenChild {
       timeoutMs: options.operationTimeoutMs,
       late: ({ type }) => this.kill(unavailable("TIMEOUT", `the token did not answer a ${type} in time`)),
     });
-    this.#process.on("message", (message: unknown) => this.#received(message));
-    this.#process.on("error", () =>
-      this.#finish(unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process could not be started")),
-    );
-    this.#process.on("exit", (code, signal) => this.#finish(this.#killedFor ?? died(code, signal)));
+    this.#process.listen({
+      message: (message) => this.#received(message),
+      notStarted: () =>
+        this.#finish(unavailable("TOKEN_UNAVAILABLE", "the PKCS#11 child process could not be started")),
+      exited: (code, signal) => this.#finish(this.#killedFor ?? died(code, signal)),
+    });
   }
 
   get pid(): number | undefined {
@@ -166,7 +156,7 @@ class ForkedChild implements TokenChild {
 
   kill(reason: Unavailable): void {
     this.#killedFor ??= reason;
-    this.#process.kill("SIGKILL");
+    this.#process.kill();
     this.#finish(reason);
   }
 
@@ -191,7 +181,7 @@ class ForkedChild implements TokenChild {
   }
 
   #send(message: ParentMessage): void {
-    if (this.#process.connected) this.#process.send(message, () => undefined);
+    this.#process.send(message);
   }
 
   #seen(answer: CallAnswer): SeenAnswer {
@@ -284,5 +274,5 @@ class ForkedChild implements TokenChild {
   }
 }
 
-/** Starts a child at once. */
-export const startTokenChild = (options: TokenChildOptions): TokenChild => new ForkedChild(options);
+/** Starts a child in its process. */
+export const startTokenChild = (options: TokenChildOptions): TokenChild => new ProcessChild(options);
