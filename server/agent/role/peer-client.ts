@@ -8,9 +8,7 @@ import { connectionFault } from "../../http/connection-fault.ts";
 import type { ErrorOptions } from "../../http/errors.ts";
 import { type HttpPool, openHttpPool } from "../../http/http-pool.ts";
 import { timeLimit } from "../../time.ts";
-
-/** The header of a request that a mirror has handed on; it is not handed on again. */
-export const HANDED_ON_BY = "keyswitch-handed-on-by";
+import { HANDED_ON_BY, type HandedOn } from "./handed-on.ts";
 
 /** The longest that a write that was handed on is waited for: shorter than the webhook waits. */
 const HAND_ON_MS = 8000;
@@ -27,12 +25,6 @@ export type PeerClientOptions = {
   readonly tls: boolean;
   readonly logger: Logger;
 };
-
-/** What the primary answered, or why there is no answer. */
-export type HandedOn = Pick<WireAnswer, "status" | "headers" | "body">;
-
-/** Whether it is an answer. */
-export const isHandedOn = (end: HandedOn | ErrorOptions): end is HandedOn => "status" in end;
 
 type Failed = { readonly failure: ErrorOptions & { readonly code: "NO_LEASE" | "WRITE_UNCERTAIN" } };
 

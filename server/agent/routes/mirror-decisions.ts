@@ -18,7 +18,7 @@ import type { KeyswitchServer } from "../../http/instance.ts";
 import { isDone } from "../mirror/change-results.ts";
 import { MirrorSource } from "../mirror/mirror-source.ts";
 import type { Divergence } from "../mirror/plan-pull.ts";
-import { type HandedOn, isHandedOn } from "../role/peer-client.ts";
+import { type HandedOn, isHandedOn } from "../role/handed-on.ts";
 import type { Unavailable } from "../store.ts";
 import { startWriteAudit } from "./audit.ts";
 import type { MirrorRouteOptions } from "./mirror-routes.ts";
