@@ -67,6 +67,11 @@ export class LabelIndex {
     return this.#byHandle.has(handleKey(handle));
   }
 
+  /** The object behind a handle. */
+  get(handle: Buffer): IndexedObject | undefined {
+    return this.#byHandle.get(handleKey(handle));
+  }
+
   add(object: IndexedObject): void {
     this.remove(object.handle);
     this.#byHandle.set(handleKey(object.handle), object);

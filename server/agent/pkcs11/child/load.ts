@@ -61,7 +61,8 @@ const LISTINGS = 2;
 
 /**
  * One listing after another. A module collects the handles while others write: a listing can miss a new object as
- * well as the one that it replaced. A write does that to at most one of two listings.
+ * well as the one that it replaced. A write does that to at most one of two listings. Names are read once: a handle stays its
+ * object's, and whoever reads a value looks whether the name is still the one that was listed.
  */
 export const loadToken = async (attached: Attached, progress: () => void): Promise<Loaded | "stale"> => {
   const { session, quirks } = attached;
@@ -69,7 +70,8 @@ export const loadToken = async (attached: Attached, progress: () => void): Promi
   let nameless: Buffer[] = [];
   // What a caching module shows does not change as long as the process lives.
   for (let listing = 0; listing < (quirks.cache === "live" ? LISTINGS : 1); listing += 1) {
-    const listed = await listObjects(session, progress);
+    const before = indexes.at(-1);
+    const listed = await listObjects(session, progress, (handle) => before?.get(handle));
     if (listed === "stale") return "stale";
     indexes.push(new LabelIndex(listed.objects));
     nameless = listed.nameless;

@@ -208,10 +208,15 @@ export const inSlices = async <T>(
 type Listing = { objects: IndexedObject[]; nameless: Buffer[] };
 
 /**
- * Names and handles of every data object on the token, read in slices. Starts over when an object went away meanwhile,
- * as what replaced it is not among the handles; `stale` when that does not stop.
+ * Names and handles of every data object on the token, read in slices; those that are `known`, from a listing just before this one,
+ * are not read again. Starts over when an object went away meanwhile, as what replaced it is not among the handles; `stale` when
+ * that does not stop.
  */
-export const listObjects = async (session: Session, progress: () => void): Promise<Listing | "stale"> => {
+export const listObjects = async (
+  session: Session,
+  progress: () => void,
+  known: (handle: Buffer) => IndexedObject | undefined = () => undefined,
+): Promise<Listing | "stale"> => {
   for (let tries = 0; tries < LISTING_TRIES; tries += 1) {
     const handles = findDataObjects(session);
     progress();
@@ -219,7 +224,7 @@ export const listObjects = async (session: Session, progress: () => void): Promi
     const nameless: Buffer[] = [];
     let whole = true;
     await inSlices(handles, progress, (handle) => {
-      const object = whole ? objectName(session, handle) : "stale";
+      const object = whole ? (known(handle) ?? objectName(session, handle)) : "stale";
       if (object === "stale") whole = false;
       else if (object === "nameless") nameless.push(handle);
       else objects.push(object);
