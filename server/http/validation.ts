@@ -3,10 +3,11 @@
 // the field, never its value.
 import { Readable } from "node:stream";
 import { PatternStringExact, type TSchema } from "@sinclair/typebox";
-import { type TypeCheck, TypeCompiler, type ValueError } from "@sinclair/typebox/compiler";
+import type { ValueError } from "@sinclair/typebox/compiler";
 import { Value } from "@sinclair/typebox/value";
 import type { FastifyRequest, FastifySchemaCompiler } from "fastify";
 import type { FastifySerializerCompiler } from "fastify/types/schema.js";
+import { type SchemaCheck, schemaCheck } from "../schema-check.ts";
 import { ApiError, type ErrorDetail } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";
 
@@ -16,11 +17,11 @@ export const MAX_DETAILS = 20;
 const MAX_FIELD = 200;
 
 /**
- * Compiles a schema. Type.Record's pattern for "any key" is a dot's, so a key with a line break would escape it, and its
+ * Compiles a schema when it is first used. Type.Record's pattern for "any key" is a dot's, so a key with a line break would escape it, and its
  * value with it; here it is held to the schema as well.
  */
-export const compileSchema = <T extends TSchema>(schema: T): TypeCheck<T> =>
-  TypeCompiler.Compile(withEveryKey(schema));
+export const compileSchema = <T extends TSchema>(schema: T): SchemaCheck<T> =>
+  schemaCheck(() => withEveryKey(schema));
 
 const withEveryKey = <T>(schema: T): T => {
   if (typeof schema !== "object" || schema === null) return schema;
@@ -126,7 +127,7 @@ const isHighSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xd800;
 
 /** fastify's serializer compiler. */
 export const compileSerializer: FastifySerializerCompiler<TSchema> = ({ schema }) => {
-  const check = TypeCompiler.Compile(schema);
+  const check = schemaCheck(() => schema);
   return (data: unknown) => {
     if (!check.Check(data)) throw new TypeError("an answer does not fit its schema");
     return JSON.stringify(data);

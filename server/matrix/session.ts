@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Persists the bot's session over restarts: renews an expired access token, and logs in anew only when the session is gone.
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
-import type { TypeCheck } from "@sinclair/typebox/compiler";
 import type { BotStore } from "../bot/store.ts";
 import { localpartOf, type MatrixAuth, type MatrixConfig } from "../config/matrix.ts";
 import { compileSchema } from "../http/validation.ts";
 import { jsonOf } from "../json.ts";
+import type { SchemaCheck } from "../schema-check.ts";
 import { logIn, logOut } from "./login/log-in.ts";
 import type { LogInDeps, LogInFailure, Session } from "./login/outcome.ts";
 import { ownerRefusal, whoAmI } from "./login/token.ts";
@@ -185,7 +185,7 @@ const keep = (
 const load = <T extends TSchema>(
   store: BotStore,
   key: "current" | "pending",
-  schema: TypeCheck<T>,
+  schema: SchemaCheck<T>,
 ): Static<T> | undefined => {
   const bytes = store.get("session", key);
   if (bytes === undefined) return undefined;

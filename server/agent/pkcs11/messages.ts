@@ -2,10 +2,10 @@
 // Defines the schemas of the messages between the agent and its PKCS#11 child process. They are sent with structured clone, so
 // bytes stay bytes.
 import { type Static, Type } from "@sinclair/typebox";
-import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { enumeration } from "../../../hooks/enumeration.ts";
 import { codesOf } from "../../../hooks/error-codes.ts";
 import { Layout, MetadataPatch, SecretMetadata, StoredMetadata } from "../../agent-api/schema.ts";
+import { schemaCheck } from "../../schema-check.ts";
 import { Answer, Before, BegunWrite, Entry, TokenView } from "./answers.ts";
 
 const Id = Type.Integer({ minimum: 1 });
@@ -217,6 +217,6 @@ export const ChildMessage = Type.Union([
 ]);
 export type ChildMessage = Static<typeof ChildMessage>;
 
-/** Both schemas compiled: a list of thousands of secrets is checked in one piece. */
-export const parentMessage = TypeCompiler.Compile(ParentMessage);
-export const childMessage = TypeCompiler.Compile(ChildMessage);
+/** Both schemas compiled, each in the process that receives such messages: a list of thousands of secrets is checked in one piece. */
+export const parentMessage = schemaCheck(() => ParentMessage);
+export const childMessage = schemaCheck(() => ChildMessage);

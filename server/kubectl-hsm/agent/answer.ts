@@ -2,10 +2,10 @@
 // Defines the requests to the agent and parses its responses: a checked body, or a tagged error. Of the agent's error only the
 // message is shown.
 import type { Static, TSchema } from "@sinclair/typebox";
-import type { TypeCheck } from "@sinclair/typebox/compiler";
 import type { AgentRequest } from "../../agent-api/client.ts";
 import { ErrorBody } from "../../http/error-body.ts";
 import { compileSchema } from "../../http/validation.ts";
+import type { SchemaCheck } from "../../schema-check.ts";
 import { CommandFailed, type ExitName, exitNameOf } from "../exit-codes.ts";
 import { oneLine } from "../io.ts";
 
@@ -23,7 +23,7 @@ export type Answer<T> = { ok: true; status: number; body: T } | Refused;
 type Request = AgentRequest & { timeoutMs?: number };
 
 export type AgentClient = {
-  send<T extends TSchema>(request: Request, schema: TypeCheck<T>): Promise<Answer<Static<T>>>;
+  send<T extends TSchema>(request: Request, schema: SchemaCheck<T>): Promise<Answer<Static<T>>>;
   /** The same for an answer without a body (204). */
   sendForNothing(request: Request): Promise<Answer<undefined>>;
   /** The status and text of an answer of any kind. @throws CommandFailed where there is none. */
