@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes many changes in one go: secrets that are new and take one object each share the listings that a write needs, one before and
-// one after. Runs in the child.
+// Makes many changes in one go: secrets that are new share the listings that a write needs. Runs in the child.
 import type { Answer, BatchAnswer } from "../answers.ts";
 import type { ChangeOperation } from "../messages.ts";
 import { handleKey } from "./label-index.ts";
@@ -14,29 +13,41 @@ type Writing = {
   prepare(operation: ChangeOperation, upToDate: boolean, ahead: number): Promise<Planned | BatchAnswer>;
   /** One change, on its own. */
   change(operation: ChangeOperation): Promise<BatchAnswer>;
-  /** Takes back an object that the token does not show, and says so. */
-  takeBack(object: ReadObject, version: number): Promise<BatchAnswer>;
-  remove(object: ReadObject): Promise<void>;
+  /** Takes back objects of a secret, in the order in which they were made, that the token does not show, and says so. */
+  takeBack(made: readonly ReadObject[], version: number): Promise<BatchAnswer>;
+  remove(objects: readonly ReadObject[]): Promise<void>;
 };
 
-/** An object that is on the token, and that nobody has looked at yet. */
-type Unseen = { at: number; object: ReadObject; planned: Planned };
+/**
+ * A secret of which the first object is on the token, which nobody has looked at yet: all of it, or its journal. `made` is in the
+ * order of making.
+ */
+type Begun = { at: number; operation: ChangeOperation; planned: Planned; made: ReadObject[] };
 
-/** Whether a cut can leave nothing but the whole secret or none: one object, which replaces nothing. */
-const isSingleCreation = ({ plan, distrusted, outcome }: Planned): boolean =>
-  plan.journal === undefined &&
-  plan.make.length === 1 &&
+/**
+ * Whether a cut can leave nothing but the whole secret or none: it replaces nothing, and is one object, or has a journal of its
+ * own, as it has when it is written by itself.
+ */
+const isCreation = ({ plan, distrusted, isEmpty, outcome }: Planned): boolean =>
   plan.remove.length === 0 &&
   distrusted.length === 0 &&
+  (plan.journal === undefined ? plan.make.length === 1 : isEmpty) &&
   outcome.kind === "written" &&
   outcome.outcome === "created";
 
-/** One batch, of different paths. */
+const isJournaled = ({ planned: { plan } }: Begun): boolean => plan.journal !== undefined;
+
+/**
+ * One batch, of different paths. What has a journal is made in steps that all of them take together: the journals, a look, the
+ * objects, a look, the journals' end. So each path goes through what a write of its own goes through.
+ */
 class Batch {
   readonly #view: WriterView;
   readonly #writing: Writing;
   readonly answers: BatchAnswer[] = [];
-  #unseen: Unseen[] = [];
+  #begun: Begun[] = [];
+  /** Objects that what was begun has, or will have, beside those that the view counts. */
+  #ahead = 0;
   #isUpToDate = false;
 
   constructor(view: WriterView, writing: Writing) {
@@ -45,34 +56,30 @@ class Batch {
   }
 
   async add(operation: ChangeOperation, at: number): Promise<void> {
-    const planned = await this.#writing.prepare(operation, this.#isUpToDate, this.#unseen.length);
+    const planned = await this.#writing.prepare(operation, this.#isUpToDate, this.#ahead);
     this.#isUpToDate = true;
-    if (planned.kind !== "planned") this.answers[at] = planned;
-    else if (!isSingleCreation(planned)) await this.#alone(operation, at);
-    else if (!(await this.#create(planned, at))) await this.#alone(operation, at);
+    // The journals of the others are in the way for a while only.
+    if (planned.kind === "refused" && this.#begun.some(isJournaled)) await this.#alone(operation, at);
+    else if (planned.kind !== "planned") this.answers[at] = planned;
+    else if (!isCreation(planned)) await this.#alone(operation, at);
+    else if (!(await this.#begin(operation, planned, at))) await this.#alone(operation, at);
   }
 
-  /** Looks at all that was made since the last look. What the token does not show, or shows beside another's, did not take place. */
+  /** Completes all that was begun since the last time. What the token does not show, or shows beside another's, did not take place. */
   async settle(): Promise<void> {
-    const unseen = this.#unseen;
-    this.#unseen = [];
-    if (unseen.length === 0) return;
-    const view = this.#view;
-    const handles = findDataObjects(view.session);
-    const keys = new Set(handles.map(handleKey));
-    const isListed = ({ object }: Unseen): boolean => keys.has(handleKey(object.handle));
-    for (const one of unseen) if (isListed(one)) view.made(one.object);
-    await view.seen(handles);
-    for (const { at, object, planned } of unseen) {
-      if (!keys.has(handleKey(object.handle))) {
-        this.answers[at] = await this.#writing.takeBack(object, planned.version);
-      } else if (this.#holdsAlone(object)) this.answers[at] = planned.outcome;
-      else {
-        await this.#writing.remove(object);
-        this.answers[at] = { kind: "stale" };
-      }
-      await view.pace();
+    const begun = this.#begun;
+    this.#begun = [];
+    this.#ahead = 0;
+    if (begun.length === 0) return;
+    const single = begun.filter((one) => !isJournaled(one));
+    const journaled = begun.filter(isJournaled);
+    const { whole, failed } = await this.#makeRest(journaled);
+    for (const one of await this.#held([...single, ...whole])) {
+      const { at, planned, made } = one;
+      if (isJournaled(one)) await this.#writing.remove(made.slice(0, 1));
+      this.answers[at] = planned.outcome;
     }
+    for (const { at, operation } of failed) this.answers[at] = await this.#writing.change(operation);
   }
 
   async #alone(operation: ChangeOperation, at: number): Promise<void> {
@@ -81,12 +88,14 @@ class Batch {
   }
 
   /** False: the token did not take it, and nothing of it is there. */
-  async #create(planned: Planned, at: number): Promise<boolean> {
-    const [wanted] = planned.plan.make;
-    if (wanted === undefined) return false;
+  async #begin(operation: ChangeOperation, planned: Planned, at: number): Promise<boolean> {
+    const { journal, make: objects } = planned.plan;
+    const [first = journal] = journal === undefined ? objects : [journal];
+    if (first === undefined) return false;
     try {
-      const object = await make(this.#view, wanted, this.#unseen.length === 0);
-      this.#unseen.push({ at, object, planned });
+      const object = await make(this.#view, first, this.#begun.length === 0);
+      this.#begun.push({ at, operation, planned, made: [object] });
+      this.#ahead += objects.length + (journal === undefined ? 0 : 1);
       return true;
     } catch (error) {
       if (!(error instanceof CkrError)) throw error;
@@ -94,12 +103,67 @@ class Batch {
     }
   }
 
-  /** Whether the path has this object, with its value as the token gives it, and no other. */
-  #holdsAlone({ label, value }: ReadObject): boolean {
-    const reading = this.#view.objectsOf(label);
+  /**
+   * Makes the objects that the journals explain, once the token shows the journals. `failed`: those that the token did not take,
+   * of which nothing is left.
+   */
+  async #makeRest(journaled: readonly Begun[]): Promise<{ whole: Begun[]; failed: Begun[] }> {
+    const whole: Begun[] = [];
+    const failed: Begun[] = [];
+    for (const one of journaled.length === 0 ? [] : await this.#held(journaled)) {
+      if (await this.#makeObjects(one)) whole.push(one);
+      else {
+        await this.#writing.remove(one.made.toReversed());
+        failed.push(one);
+      }
+    }
+    return { whole, failed };
+  }
+
+  /** False: the token did not take all of them. */
+  async #makeObjects({ planned, made }: Begun): Promise<boolean> {
+    try {
+      for (const object of planned.plan.make) made.push(await make(this.#view, object, false));
+      return true;
+    } catch (error) {
+      if (!(error instanceof CkrError)) throw error;
+      return false;
+    }
+  }
+
+  /** Those that the token shows with their values, and beside nothing else at their paths. The others are taken back, and answered. */
+  async #held(begun: readonly Begun[]): Promise<Begun[]> {
+    if (begun.length === 0) return [];
+    const view = this.#view;
+    const handles = findDataObjects(view.session);
+    const keys = new Set(handles.map(handleKey));
+    const isListed = ({ handle }: ReadObject): boolean => keys.has(handleKey(handle));
+    for (const object of begun.flatMap(({ made }) => made)) if (isListed(object)) view.made(object);
+    await view.seen(handles);
+    const held: Begun[] = [];
+    for (const one of begun) {
+      const { at, planned, made } = one;
+      if (!made.every(isListed)) this.answers[at] = await this.#writing.takeBack(made, planned.version);
+      else if (this.#holdsAlone(one)) held.push(one);
+      else {
+        await this.#writing.remove(made.toReversed());
+        this.answers[at] = { kind: "stale" };
+      }
+      await view.pace();
+    }
+    return held;
+  }
+
+  /** Whether the path has what was made, with the values as the token gives them, and nothing else. */
+  #holdsAlone(one: Begun): boolean {
+    const { operation, made } = one;
+    const reading = this.#view.objectsOf(operation.path);
     if (reading === "stale" || reading.unread.length > 0) return false;
-    const [only, ...others] = reading.objects.filter((object) => object.label === label);
-    return only !== undefined && others.length === 0 && Buffer.compare(only.value, value) === 0;
+    // A packed secret may stand beside objects of the other layout.
+    const there = reading.objects.filter(({ label }) => isJournaled(one) || label === operation.path);
+    const isThere = ({ handle, value }: ReadObject): boolean =>
+      there.some((other) => other.handle.equals(handle) && Buffer.compare(other.value, value) === 0);
+    return there.length === made.length && made.every(isThere);
   }
 }
 

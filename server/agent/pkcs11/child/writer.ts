@@ -83,6 +83,8 @@ export type Planned = {
   kind: "planned";
   plan: WritePlan<ReadObject>;
   distrusted: readonly ReadObject[];
+  /** Nothing is at the path, whether it counts or not. */
+  isEmpty: boolean;
   outcome: Outcome;
   version: number;
   /** How many data objects the token held before. */
@@ -122,7 +124,9 @@ const prepare = async (
   };
   const plan = planOf({ ...request, ...content });
   if (plan.kind === "refused") return plan;
-  return { kind: "planned", plan, distrusted, outcome: outcomeOf(current, target, operation), version, used };
+  const isEmpty = [objects, standing, unread, distrusted].every((some) => some.length === 0);
+  const outcome = outcomeOf(current, target, operation);
+  return { kind: "planned", plan, distrusted, isEmpty, outcome, version, used };
 };
 
 /** The answer to a change that waits for another process to look. */
@@ -178,13 +182,13 @@ export class TokenWriter {
       if (!upToDate) await view.catchUp(operation.path);
       return prepare(view, operation, ahead);
     };
-    const takeBackOne = (object: ReadObject, version: number) =>
-      takeBack(view, { kind: "made", made: [object], notShown: true }, version, view.count());
+    const takeBackAll = (made: readonly ReadObject[], version: number) =>
+      takeBack(view, { kind: "made", made: [...made], notShown: true }, version, view.count());
     const writing = {
       prepare: prepared,
       change: (operation: ChangeOperation) => this.change(operation, false),
-      takeBack: takeBackOne,
-      remove: (object: ReadObject) => remove(view, [object]),
+      takeBack: takeBackAll,
+      remove: (objects: readonly ReadObject[]) => remove(view, objects),
     };
     return writeBatch(view, writing, operations);
   }

@@ -6,7 +6,7 @@ import type { ReadObject } from "../../../../server/agent/pkcs11/child/module-ca
 import type { WriterView } from "../../../../server/agent/pkcs11/child/object-writes.ts";
 import type { Outcome } from "../../../../server/agent/pkcs11/child/write-target.ts";
 import type { ChangeOperation } from "../../../../server/agent/pkcs11/messages.ts";
-import { PACKED_APPLICATION } from "../../../../server/agent/storage/path.ts";
+import { JOURNAL_APPLICATION, PACKED_APPLICATION } from "../../../../server/agent/storage/path.ts";
 
 const objectAt = (path: string, value: string, handle: number): ReadObject => ({
   label: path,
@@ -18,13 +18,15 @@ const objectAt = (path: string, value: string, handle: number): ReadObject => ({
 /** A token of these objects, on which `shows` decides what is listed; created objects get handles from 10 on. */
 const tokenOf = (others: ReadObject[], shows: (object: ReadObject) => boolean = () => true) => {
   const objects = [...others];
+  let handles = 10;
   const calls: string[] = [];
   let unlisted: Buffer[] = [];
   const lib = {
     C_CreateObject: (_: Buffer, template: { value: unknown }[]) => {
       const path = String(template[5]?.value).replace(/\0$/, "");
       const value = Buffer.isBuffer(template[6]?.value) ? template[6].value.toString() : "";
-      const made = objectAt(path, value, 10 + objects.length);
+      const made = objectAt(path, value, handles);
+      handles += 1;
       objects.push(made);
       calls.push(`create ${path}`);
       return made.handle;
@@ -61,29 +63,56 @@ const written = (path: string): Outcome => ({
   keys: [],
 });
 
-const batchOn = ({ view, objects, calls }: ReturnType<typeof tokenOf>, paths: readonly string[]) =>
+const textOf = ({ label, value }: ReadObject): string => `${label}: ${Buffer.from(value).toString()}`;
+
+/** One object for a secret, or, `journaled`, two and a journal. */
+const batchOn = (
+  { view, objects, calls }: ReturnType<typeof tokenOf>,
+  paths: readonly string[],
+  { journaled = false } = {},
+) =>
   writeBatch(
     view,
     {
       prepare: async ({ path }, upToDate, ahead) => {
         if (!upToDate) calls.push("catch up");
         calls.push(`prepare ${path} ${ahead}`);
-        const make = [{ label: path, application: PACKED_APPLICATION, value: Buffer.from(`new ${path}`) }];
-        const plan = { kind: "plan" as const, make, remove: [] };
-        return { kind: "planned", plan, distrusted: [], outcome: written(path), version: 1, used: 0 };
+        const object = (value: string, application = PACKED_APPLICATION) => ({
+          label: path,
+          application,
+          value: Buffer.from(value),
+        });
+        const plan = {
+          kind: "plan" as const,
+          ...(journaled && { journal: object("journal", JOURNAL_APPLICATION) }),
+          make: journaled ? [object("one"), object("two")] : [object("new")],
+          remove: [],
+        };
+        const isEmpty = true;
+        return {
+          kind: "planned",
+          plan,
+          distrusted: [],
+          isEmpty,
+          outcome: written(path),
+          version: 1,
+          used: 0,
+        };
       },
       change: async ({ path }) => {
         calls.push(`alone ${path}`);
         return written(path);
       },
-      takeBack: async ({ label }) => {
-        calls.push(`take back ${label}`);
+      takeBack: async (made) => {
+        calls.push(`take back ${made.map(textOf).join(", ")}`);
         return { kind: "refused", code: "WRITE_NOT_SHOWN", message: "" };
       },
-      remove: async (object) => {
-        calls.push(`remove ${object.label}`);
-        const at = objects.findIndex(({ handle }) => handle.equals(object.handle));
-        objects.splice(at, 1);
+      remove: async (made) => {
+        for (const object of made) {
+          calls.push(`remove ${textOf(object)}`);
+          const at = objects.findIndex(({ handle }) => handle.equals(object.handle));
+          objects.splice(at, 1);
+        }
       },
     },
     paths.map(operationOf),
@@ -100,14 +129,14 @@ t.test("one that another program has made too is removed, and is to be done agai
   const token = tokenOf([objectAt("b", "another's", 1)]);
   const { answers } = await batchOn(token, ["a", "b", "c"]);
   t.same(answers, [written("a"), { kind: "stale" }, written("c")]);
-  t.same(token.calls.slice(-2), ["list", "remove b"]);
+  t.same(token.calls.slice(-2), ["list", "remove b: new"]);
 });
 
 t.test("one that the token does not show is taken back", async (t) => {
   const token = tokenOf([], ({ label }) => label !== "a");
   const { answers } = await batchOn(token, ["a", "b"]);
   t.match(answers, [{ kind: "refused" }, { kind: "written" }]);
-  t.same(token.calls.slice(-2), ["list", "take back a"]);
+  t.same(token.calls.slice(-2), ["list", "take back a: new"]);
 });
 
 t.test("one whose value is another is removed", async (t) => {
@@ -119,5 +148,45 @@ t.test("one whose value is another is removed", async (t) => {
     return { ...reading, objects: reading.objects.map((one) => ({ ...one, value: Buffer.from("x") })) };
   };
   t.same((await batchOn(token, ["a"])).answers, [{ kind: "stale" }]);
-  t.equal(token.calls.at(-1), "remove a");
+  t.equal(token.calls.at(-1), "remove a: new");
 });
+
+t.test("those with journals take each step together, and each journal goes last", async (t) => {
+  const token = tokenOf([]);
+  const { answers } = await batchOn(token, ["a", "b"], { journaled: true });
+  t.same(answers, [written("a"), written("b")]);
+  const journals = ["catch up", "prepare a 0", "create a", "prepare b 3", "create b", "list"];
+  const objects = ["create a", "create a", "create b", "create b", "list"];
+  t.same(token.calls, [...journals, ...objects, "remove a: journal", "remove b: journal"]);
+  t.same(token.objects.map(textOf), ["a: one", "a: two", "b: one", "b: two"]);
+});
+
+t.test("a journal that the token does not show has nothing made behind it", async (t) => {
+  const token = tokenOf([], ({ label }) => label !== "a");
+  const { answers } = await batchOn(token, ["a", "b"], { journaled: true });
+  t.match(answers, [{ kind: "refused" }, { kind: "written" }]);
+  t.equal(token.calls.filter((call) => call === "create a").length, 1);
+  t.ok(token.calls.includes("take back a: journal"));
+});
+
+for (const [look, removed] of [
+  [1, ["b: journal"]],
+  [2, ["b: two", "b: one", "b: journal"]],
+] as const) {
+  t.test(`what another program makes before look ${look} gives up the path, its journal last`, async (t) => {
+    const token = tokenOf([]);
+    let looks = 0;
+    token.view.seen = async () => {
+      looks += 1;
+      if (looks === look) token.objects.push(objectAt("b", "another's", 1));
+    };
+    const { answers } = await batchOn(token, ["a", "b"], { journaled: true });
+    t.same(answers, [written("a"), { kind: "stale" }]);
+    const removals = token.calls.filter((call) => call.startsWith("remove b"));
+    t.same(
+      removals,
+      removed.map((one) => `remove ${one}`),
+    );
+    t.same(token.objects.map(textOf).toSorted(), ["a: one", "a: two", "b: another's"]);
+  });
+}
