@@ -3,6 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { bundledSdk } from "./bundled-sdk.ts";
+import { grapheneImports } from "./graphene-imports.ts";
 import { nodeModulesByRequire } from "./node-modules-by-require.ts";
 import { RUNTIME_PACKAGES } from "./runtime-packages.ts";
 import { undiciParts } from "./undici-parts.ts";
@@ -61,7 +62,7 @@ const bundleOne = async (folder: string, out: string, source: string): Promise<s
     metafile: true,
     external: [...RUNTIME_PACKAGES],
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
-    plugins: [rolesBesideMain, bundledSdk(root), undiciParts(root), nodeModulesByRequire],
+    plugins: [rolesBesideMain, bundledSdk(root), undiciParts(root), grapheneImports, nodeModulesByRequire],
     logLevel: "warning",
   });
   return Object.values(metafile.outputs).flatMap(({ inputs }) =>
