@@ -20,23 +20,28 @@ const PACKED_BYTES = 250;
 const ROUNDS = 5;
 const WRITES = 12;
 const IMPORTED = 500;
-const LAYOUTS = ["packed", "per-key"] as const;
+const IMPORT = "secrets/imported/s";
 
 /** Milliseconds of one write: of both keys of a secret, or of one. `…Calls` are the bare calls for the same objects. */
 interface LayoutWrites {
-  readonly layout: (typeof LAYOUTS)[number];
+  readonly layout: "packed" | "per-key";
   readonly secret: Timing;
   readonly secretCalls: Timing;
   readonly key: Timing;
   readonly keyCalls: Timing;
 }
 
-export interface TokenWrites {
-  readonly secrets: number;
-  readonly layouts: readonly LayoutWrites[];
-  /** Milliseconds for IMPORTED secrets in one request, and for making as many packed objects with bare calls. */
+/** Milliseconds for IMPORTED secrets in one request, and for making the same objects with bare calls. */
+interface Import {
   readonly importMs: number;
   readonly importCallsMs: number;
+}
+
+export interface TokenWrites extends Import {
+  readonly secrets: number;
+  readonly layouts: readonly LayoutWrites[];
+  /** In the per-key layout; the others are of the packed one. */
+  readonly perKeyImport: Import;
 }
 
 const value = (): string => randomBytes(VALUE_BYTES).toString("base64");
@@ -100,16 +105,20 @@ const importInto = async ({ send }: Open, prefix: string, count: number): Promis
   }
 };
 
+/** Of one object. */
+const bytesOf = (layout: LayoutWrites["layout"]): number =>
+  layout === "packed" ? PACKED_BYTES : VALUE_BYTES;
+
+const labelsOf = (layout: LayoutWrites["layout"], path: string, keys: readonly string[]): string[] =>
+  layout === "packed" ? [path] : [...keys, "_metadata"].map((key) => `${path}/${key}`);
+
 const measureLayout = async (open: Open, layout: LayoutWrites["layout"]): Promise<LayoutWrites> => {
-  const packed = layout === "packed";
-  const bytes = packed ? PACKED_BYTES : VALUE_BYTES;
-  const labelsOf = (path: string, keys: readonly string[]): string[] =>
-    packed ? [path] : [...keys, "_metadata"].map((key) => `${path}/${key}`);
+  const bytes = bytesOf(layout);
   await importInto(open, "secrets/bench/s", SECRETS);
   const all = Array.from({ length: SECRETS }, (_, index) => pathOf(index));
   await open.bare(
     "create",
-    all.map((path) => labelsOf(path, KEYS)),
+    all.map((path) => labelsOf(layout, path, KEYS)),
     bytes,
   );
   const samples = {
@@ -130,12 +139,12 @@ const measureLayout = async (open: Open, layout: LayoutWrites["layout"]): Promis
       key: [] as number[],
       secretCalls: await open.bare(
         "replace",
-        paths.map((path) => labelsOf(path, KEYS)),
+        paths.map((path) => labelsOf(layout, path, KEYS)),
         bytes,
       ),
       keyCalls: await open.bare(
         "replace",
-        paths.map((path) => labelsOf(path, [first])),
+        paths.map((path) => labelsOf(layout, path, [first])),
         bytes,
       ),
     };
@@ -159,23 +168,33 @@ const measureLayout = async (open: Open, layout: LayoutWrites["layout"]): Promis
   };
 };
 
-/** Writes to tokens of SECRETS secrets in each layout, and an import. */
-export const measureTokenWrites = async (folder: string): Promise<TokenWrites> => {
-  const layouts: LayoutWrites[] = [];
-  let importMs = 0;
-  let importCallsMs = 0;
-  for (const layout of LAYOUTS) {
-    const open = await openLayout(folder, layout);
-    try {
-      layouts.push(await measureLayout(open, layout));
-      if (layout !== "packed") continue;
-      const labels = Array.from({ length: IMPORTED }, (_, index) => [`secrets/imported/s${index}`]);
-      const samples = await open.bare("create", labels, PACKED_BYTES);
-      importCallsMs = rounded(samples.reduce((sum, ms) => sum + ms, 0));
-      importMs = rounded(await timed(() => importInto(open, "secrets/imported/s", IMPORTED)));
-    } finally {
-      await open.close();
-    }
+const measureImport = async (open: Open, layout: LayoutWrites["layout"]): Promise<Import> => {
+  const labels = Array.from({ length: IMPORTED }, (_, index) => labelsOf(layout, `${IMPORT}${index}`, KEYS));
+  const samples = await open.bare("create", labels, bytesOf(layout));
+  return {
+    importCallsMs: rounded(samples.reduce((sum, ms) => sum + ms, 0)),
+    importMs: rounded(await timed(() => importInto(open, IMPORT, IMPORTED))),
+  };
+};
+
+/** Writes to a token of SECRETS secrets, and an import. */
+const measureOne = async (folder: string, layout: LayoutWrites["layout"]) => {
+  const open = await openLayout(folder, layout);
+  try {
+    return { writes: await measureLayout(open, layout), imported: await measureImport(open, layout) };
+  } finally {
+    await open.close();
   }
-  return { secrets: SECRETS, layouts, importMs, importCallsMs };
+};
+
+/** Writes and an import in each layout. */
+export const measureTokenWrites = async (folder: string): Promise<TokenWrites> => {
+  const packed = await measureOne(folder, "packed");
+  const perKey = await measureOne(folder, "per-key");
+  return {
+    secrets: SECRETS,
+    layouts: [packed.writes, perKey.writes],
+    ...packed.imported,
+    perKeyImport: perKey.imported,
+  };
 };
