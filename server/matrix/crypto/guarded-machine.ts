@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wraps the crypto machine of either engine for matrix-bot-sdk: intercepts what the SDK handles wrongly, and notifies an
 // observer.
-import { monotonicClock } from "../../time.ts";
+import { monotonicClock, wallClock } from "../../time.ts";
 import type { CurrentDeviceTrust } from "./message-origins.ts";
 import { type CryptoRequest, type DecryptedRoomEvent, type OlmMachine, RequestType } from "./olm-machine.ts";
+import { quietMachine } from "./quiet-machine.ts";
+import { createRoomKeyReuse, type RoomKeyReuse, sharingOf, usersText } from "./room-key-reuse.ts";
 import { createSyncNews } from "./sync-news.ts";
 import { type ToDeviceGuard, withoutVerifications } from "./verification-port.ts";
 
@@ -40,21 +42,37 @@ const deviceNow = async (
   return device.isCrossSignedByOwner() ? "signed" : "unsigned";
 };
 
-/** The methods that are not mentioned are the machine's own. `now`: milliseconds, monotonic. */
+type Clocks = {
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+  /** Milliseconds since the epoch. */
+  readonly wall: () => number;
+};
+
+/** The methods that are not mentioned are the machine's own. */
 export const guardMachine = (
-  machine: OlmMachine,
+  inner: OlmMachine,
   observer: MachineObserver,
-  now: () => number = monotonicClock.now,
+  { now, wall }: Clocks = { now: monotonicClock.now, wall: wallClock.now },
 ): OlmMachine => {
+  const machine = quietMachine(inner, now);
   const news = createSyncNews(now);
+  const reuse = createRoomKeyReuse(wall);
   const guarded: Partial<OlmMachine> = {
+    ...sharing(machine, reuse),
+    async updateTrackedUsers(users) {
+      const text = usersText(users);
+      if (reuse.isTracked(text)) return;
+      await machine.updateTrackedUsers(users);
+      reuse.tracked(text);
+    },
     async outgoingRequests() {
       const requests = await machine.outgoingRequests();
       for (const request of requests) {
         if (request.type === RequestType.signatureUpload) observer.signatures(request);
       }
       const isSentHere = (request: CryptoRequest) =>
-        machine.verification?.isVerificationRequest(request) === true;
+        inner.verification?.isVerificationRequest(request) === true;
       return requests
         .filter((request) => SENT_BY_BOT_SDK.includes(request.type) && !isSentHere(request))
         .map(withToDeviceBody);
@@ -63,22 +81,19 @@ export const guardMachine = (
       const taken = news.look(events, ...rest);
       if (taken === undefined) return "[]";
       const verifications = observer.verifications ?? withoutVerifications;
-      const decrypted = await machine.receiveSyncChanges(await verifications.before(events), ...rest);
+      const decrypted = await machine
+        .receiveSyncChanges(await verifications.before(events), ...rest)
+        .finally(reuse.changed.bind(reuse));
       taken();
       verifications.after(events, decrypted);
       return decrypted;
     },
-    // While a key query has yet to be sent, the machine would wait five seconds for its answer. matrix-bot-sdk asks under
-    // the lock under which that query would be sent, and incoming keys too wait for that lock. It asks again before it sends
-    // a message, when the query has been answered.
-    async getMissingSessions(users) {
-      const requests = await machine.outgoingRequests();
-      if (requests.some(({ type }) => type === RequestType.keysQuery)) return null;
-      return machine.getMissingSessions(users);
-    },
     async markRequestAsSent(id, type, response) {
       news.forget();
-      const isMarked = await machine.markRequestAsSent(id, type, response);
+      const isMarked = await machine.markRequestAsSent(id, type, response).finally(() => {
+        // To-device messages that were sent change nothing about who has a key: they hold it.
+        if (type !== RequestType.toDevice) reuse.changed();
+      });
       if (type === RequestType.keysQuery) await observer.identitiesUpdated();
       return isMarked;
     },
@@ -86,12 +101,6 @@ export const guardMachine = (
       const result = await machine.decryptRoomEvent(event, room);
       observer.decrypted(event, result, await deviceNow(machine, result));
       return result;
-    },
-    // matrix-bot-sdk gives milliseconds, as the room's settings do. Unchanged, a weekly rotation would come every ten minutes.
-    shareRoomKey(room, users, settings) {
-      settings.rotationPeriod *= 1000n;
-      settings.sharingStrategy = 0;
-      return machine.shareRoomKey(room, users, settings);
     },
   };
   return new Proxy(machine, {
@@ -103,6 +112,42 @@ export const guardMachine = (
     },
   });
 };
+
+/** What matrix-bot-sdk does before each message and with it: it looks who lacks the room's key. */
+const sharing = (
+  machine: OlmMachine,
+  reuse: RoomKeyReuse,
+): Pick<OlmMachine, "getMissingSessions" | "shareRoomKey" | "encryptRoomEvent"> => ({
+  // While a key query has yet to be sent, the machine would wait five seconds for its answer. matrix-bot-sdk asks under
+  // the lock under which that query would be sent, and incoming keys too wait for that lock. It asks again before it sends
+  // a message, when the query has been answered.
+  async getMissingSessions(users) {
+    const text = usersText(users ?? []);
+    if (reuse.hasSessions(text)) return null;
+    const requests = await machine.outgoingRequests();
+    if (requests.some(({ type }) => type === RequestType.keysQuery)) return null;
+    const asked = reuse.look();
+    const missing = await machine.getMissingSessions(users);
+    if (missing === null) reuse.foundSessions(text, asked);
+    return missing;
+  },
+  // matrix-bot-sdk gives milliseconds, as the room's settings do. Unchanged, a weekly rotation would come every ten minutes.
+  async shareRoomKey(room, users, settings) {
+    const terms = sharingOf(usersText(users), settings);
+    if (reuse.allows(room.toString(), terms)) return [];
+    settings.rotationPeriod *= 1000n;
+    settings.sharingStrategy = 0;
+    const asked = reuse.look();
+    const requests = await machine.shareRoomKey(room, users, settings);
+    reuse.shared(room.toString(), terms, asked, requests.length);
+    return requests;
+  },
+  async encryptRoomEvent(room, type, content) {
+    const encrypted = await machine.encryptRoomEvent(room, type, content);
+    reuse.used(room.toString(), encrypted);
+    return encrypted;
+  },
+});
 
 /** matrix-bot-sdk takes the type and the transaction of these from the body, where the packages have no longer put them. */
 const withToDeviceBody = (request: CryptoRequest): CryptoRequest => {
