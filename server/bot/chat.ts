@@ -97,8 +97,11 @@ type Edit =
 export type Chat = {
   /** Sends text (plain, may have several lines) to a room. */
   send(room: string, text: Text, transaction: string, thread?: Thread): Promise<Answer>;
-  /** The same for what is left out where the homeserver limits what the bot sends. */
-  echo(room: string, text: string, transaction: string): Promise<void>;
+  /**
+   * The same for what is left out where the homeserver limits what the bot sends, or where `text` is undefined by its turn. What
+   * comes after it in the room does not wait until it is sent.
+   */
+  echo(room: string, text: () => string | undefined, transaction: string): Promise<void>;
   /** Sends news to a room, after answers and before edits. Undefined where it was none any more. */
   tell(room: string, news: News, transaction: string, thread?: Thread): Promise<Answer | undefined>;
   /** Reacts to an event with an emoji; it is left out in the same way. */

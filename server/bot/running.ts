@@ -103,13 +103,14 @@ class Running {
     if (sending.stopped || (step.state !== "accepted" && step.state !== "begun")) return;
     // The list of users may be another since the restart.
     if (!access.mayTalk(sender)) return journal.step(id, { state: "done", edits: 0 });
-    const echoed = this.#startEcho(id, entry, step);
+    const echo = this.#startEcho(id, entry, step);
     const lines = await (step.state === "accepted"
       ? this.#runAccepted(id, entry, step)
       : this.#finish(id, entry, step));
     if (lines === undefined) return;
+    echo.isLate = true;
     const decided = answering.decide(id, lines);
-    const answered = echoed.then(() => answering.answer(id, entry, decided));
+    const answered = answering.answer(id, entry, decided);
     track(answered);
     await atMost(ORDER_MS, answered);
   }
@@ -120,15 +121,21 @@ class Running {
     return clock.now() - confirmedAt > maxAgeMs;
   }
 
-  #startEcho(id: string, entry: Entry, step: Accepted | Begun): Promise<unknown> {
+  /** It is under way when this returns. One that has yet to be sent is left out when it `isLate`, as its answer is to go out. */
+  #startEcho(id: string, entry: Entry, step: Accepted | Begun): { isLate: boolean } {
+    const echo = { isLate: false };
     const text = step.state === "accepted" && !this.#isLate(entry) ? step.echo : undefined;
-    if (text === undefined) return Promise.resolve();
-    const { chat, sending } = this.#options;
+    if (text === undefined) return echo;
+    const { chat, sending, track } = this.#options;
     const { room, shared } = entry;
     const transaction = transactionOf(id, "echo");
-    return sending.attempt({ part: "echo", room, forMs: ECHO_FOR_MS }, () =>
-      shared === true ? chat.react({ room, id }, ECHO, transaction) : chat.echo(room, text, transaction),
-    );
+    const send = async (): Promise<void> => {
+      if (echo.isLate) return;
+      if (shared === true) return chat.react({ room, id }, ECHO, transaction);
+      return chat.echo(room, () => (echo.isLate ? undefined : text), transaction);
+    };
+    track(sending.attempt({ part: "echo", room, forMs: ECHO_FOR_MS }, send).then(() => {}));
+    return echo;
   }
 
   /** Undefined where it is not decided yet. */

@@ -103,7 +103,10 @@ export const createChat = (options: ChatOptions): Chat => {
       await run(
         room,
         () => URGENCY.optional,
-        () => message(room, notice(text), transaction),
+        async () => {
+          const newest = text();
+          return newest === undefined ? { value: "" } : message(room, notice(newest), transaction);
+        },
       );
     },
     // Reactions are not encrypted: homeservers count them.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Orders what the bot's account sends: one at a time in each room, the most urgent first, and nothing before a limit of the
-// homeserver is over, which counts for the account and not for a room.
+// homeserver is over, which counts for the account and not for a room. What is optional waits, and nothing waits for it.
 import type { Sleep } from "../time.ts";
 import { RequestFailed } from "./request-failed.ts";
 
@@ -122,9 +122,10 @@ class Order implements SendOrder {
 
   async #start(one: Waiting): Promise<void> {
     this.#waiting.delete(one);
-    this.#busy.add(one.room);
+    const isWaitedFor = one.urgency() !== URGENCY.optional;
+    if (isWaitedFor) this.#busy.add(one.room);
     const limit = await one.send();
-    this.#busy.delete(one.room);
+    if (isWaitedFor) this.#busy.delete(one.room);
     if (limit !== undefined) this.#limited(one, limit);
     this.#pump();
   }

@@ -257,6 +257,21 @@ t.test("a status right after a switch does not tell what the watch remembers of 
   t.match(world.said[1]?.text, "web is switching off…");
 });
 
+t.test("an echo that could not be sent before the answer is left out", async (t) => {
+  const world = makeWorld();
+  const { runner } = world.live(() => true, { echo: true });
+  runner.start();
+  world.mood.chat = "away";
+  runner.accept(world.message("stop"), now);
+  await world.pass(0);
+  world.mood.chat = "up";
+  await world.pass(2_000);
+  t.same(
+    world.said.map(({ text }) => text),
+    ["web is switching off…"],
+  );
+});
+
 t.test("no text of a message reaches the log", async (t) => {
   const world = makeWorld();
   const { runner } = world.live(() => true, { echo: true });

@@ -152,7 +152,10 @@ export const chatOf = (state: WorldState, outside: Outside): Chat => {
   return {
     send,
     tell,
-    echo: async (...message) => void (await send(...message)),
+    echo: async (room, text, transaction) => {
+      const shown = text();
+      if (shown !== undefined) await send(room, shown, transaction);
+    },
     react: ({ id }, emoji) => homeserver(() => void state.reactions.set(id, emoji)),
     edit: (answer, edit, transaction) => {
       const text = typeof edit === "string" ? edit : edit.text();

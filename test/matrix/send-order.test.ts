@@ -64,6 +64,17 @@ t.test("one at a time in a room, rooms side by side; under a limit one at a time
   t.equal(Math.max(...most), 1);
 });
 
+t.test("nothing in its room waits for an echo, which waits for all else", async (t) => {
+  const { clock, send, running, taken } = setUp({ burst: 10 });
+  void send("echo", "optional");
+  void send("answer");
+  t.same(running, ["echo", "answer"]);
+  void send("late echo", "optional");
+  t.same(running, ["echo", "answer"]);
+  await clock.pass(0);
+  t.same(taken, ["0 echo", "0 answer", "0 late echo"]);
+});
+
 t.test("after a limit: answers first, then the newest last edit; what is optional is left out", async (t) => {
   const { clock, send, taken } = setUp({ burst: 1 });
   void send("one");
