@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies the packages that can't be bundled, native code and WebAssembly, beside the bundles: of each only the files that run.
-import { cpSync, existsSync, globSync } from "node:fs";
+import { cpSync, existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { namelessWasm } from "./nameless-wasm.ts";
 
 /** Of each package the files that a process reads; those of an optional one are there where its library was installed. */
 const FILES: Readonly<Record<string, { readonly files: readonly string[]; readonly optional?: string }>> = {
@@ -34,7 +35,9 @@ export const copyRuntimePackages = (root: string, folder: string): void => {
       if (!existsSync(join(from, file))) {
         throw new Error(`${name} has no ${file}: was its install script run? (npm rebuild ${name})`);
       }
-      cpSync(join(from, file), join(folder, "node_modules", name, file));
+      const to = join(folder, "node_modules", name, file);
+      cpSync(join(from, file), to);
+      if (file.endsWith(".wasm")) writeFileSync(to, namelessWasm(readFileSync(to)));
     }
   }
 };
