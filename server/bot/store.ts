@@ -103,8 +103,8 @@ export const openBotStore = (folder: string): BotStore => {
   };
 };
 
-/** Where a transaction that has to reach the disk writes something new. */
-const SETTLED = ["sync", "settled"] as const;
+/** Where a transaction that has to reach the disk writes something new; no area of a caller. */
+const SETTLED = ["store", "settled"] as const;
 
 /** Knows whether something was written that may not have reached the disk yet. */
 class Commits {
