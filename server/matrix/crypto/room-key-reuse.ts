@@ -129,8 +129,8 @@ class KnownKeys implements RoomKeyReuse {
 
   allows(room: string, { terms, period, messages }: Sharing): boolean {
     const key = this.#rooms.get(room);
-    if (key?.bornAt === undefined || key.sharing?.terms !== terms || !this.#isValid(key.complete))
-      return false;
+    if (key?.bornAt === undefined || key.sharing?.terms !== terms) return false;
+    if (!this.#isValid(key.complete)) return false;
     const age = this.#now() - key.bornAt;
     return age < period - MARGIN_MS && key.count < Math.min(messages, MOST_MESSAGES);
   }
