@@ -8,11 +8,11 @@ export type SchemaCheck<T extends TSchema> = Pick<TypeCheck<T>, "Errors"> & {
   Check(value: unknown): value is Static<T>;
 };
 
-/** The check of the schema that `schemaOf` answers, which is called once, at the first use. */
-export const schemaCheck = <T extends TSchema>(schemaOf: () => T): SchemaCheck<T> => {
+/** The check that `compile` answers, which is called once, at the first use. */
+export const checkWhenUsed = <T extends TSchema>(compile: () => TypeCheck<T>): SchemaCheck<T> => {
   let compiled: TypeCheck<T> | undefined;
   const check = (): TypeCheck<T> => {
-    compiled ??= TypeCompiler.Compile(schemaOf());
+    compiled ??= compile();
     return compiled;
   };
   return {
@@ -20,3 +20,7 @@ export const schemaCheck = <T extends TSchema>(schemaOf: () => T): SchemaCheck<T
     Errors: (value) => check().Errors(value),
   };
 };
+
+/** The check of the schema that `schemaOf` answers, which is called once, at the first use. */
+export const schemaCheck = <T extends TSchema>(schemaOf: () => T): SchemaCheck<T> =>
+  checkWhenUsed(() => TypeCompiler.Compile(schemaOf()));

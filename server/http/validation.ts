@@ -3,13 +3,14 @@
 // the field, never its value.
 import { Readable } from "node:stream";
 import { PatternStringExact, type TSchema } from "@sinclair/typebox";
-import type { ValueError } from "@sinclair/typebox/compiler";
+import { TypeCheck, TypeCompiler, type ValueError } from "@sinclair/typebox/compiler";
 import { Value } from "@sinclair/typebox/value";
 import type { FastifyRequest, FastifySchemaCompiler } from "fastify";
 import type { FastifySerializerCompiler } from "fastify/types/schema.js";
-import { type SchemaCheck, schemaCheck } from "../schema-check.ts";
+import { checkWhenUsed, type SchemaCheck } from "../schema-check.ts";
 import { ApiError, type ErrorDetail } from "./errors.ts";
 import type { KeyswitchServer } from "./instance.ts";
+import { EVERY_KEY, withFastMaps } from "./map-checks.ts";
 
 /** More faults than these are of no use to a caller. */
 export const MAX_DETAILS = 20;
@@ -17,11 +18,16 @@ export const MAX_DETAILS = 20;
 const MAX_FIELD = 200;
 
 /**
- * Compiles a schema when it is first used. Type.Record's pattern for "any key" is a dot's, so a key with a line break would escape it, and its
- * value with it; here it is held to the schema as well.
+ * Compiles a schema when it is first used. Type.Record's pattern for "any key" is a dot's, so a key with a line break would
+ * escape it, and its value with it; here it is held to the schema as well. Errors are those of the schema; the check itself takes
+ * short cuts.
  */
 export const compileSchema = <T extends TSchema>(schema: T): SchemaCheck<T> =>
-  schemaCheck(() => withEveryKey(schema));
+  checkWhenUsed(() => {
+    const whole = withEveryKey(schema);
+    const fast = TypeCompiler.Compile(withFastMaps(whole));
+    return new TypeCheck(whole, [], (value) => fast.Check(value), fast.Code());
+  });
 
 const withEveryKey = <T>(schema: T): T => {
   if (typeof schema !== "object" || schema === null) return schema;
@@ -29,7 +35,7 @@ const withEveryKey = <T>(schema: T): T => {
   const copied = Reflect.ownKeys(schema).map((key) => {
     const value: unknown = Reflect.get(schema, key);
     return [
-      key === PatternStringExact ? "^[^]*$" : key,
+      key === PatternStringExact ? EVERY_KEY : key,
       typeof key === "symbol" ? value : withEveryKey(value),
     ];
   });
@@ -127,7 +133,7 @@ const isHighSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xd800;
 
 /** fastify's serializer compiler. */
 export const compileSerializer: FastifySerializerCompiler<TSchema> = ({ schema }) => {
-  const check = schemaCheck(() => schema);
+  const check = compileSchema(schema);
   return (data: unknown) => {
     if (!check.Check(data)) throw new TypeError("an answer does not fit its schema");
     return JSON.stringify(data);
