@@ -19,8 +19,13 @@ export const LoadRequest = Type.Object({
 });
 export type LoadRequest = Static<typeof LoadRequest>;
 
-/** `failed` counts the answers that were not 200; `timing` is in milliseconds. */
-export const LoadReply = Type.Object({ perSecond: Type.Number(), failed: Type.Integer(), timing: Timing });
+/** `failed` counts, of those `answered`, the answers that were not 200; `timing` is in milliseconds. */
+export const LoadReply = Type.Object({
+  answered: Type.Integer(),
+  perSecond: Type.Number(),
+  failed: Type.Integer(),
+  timing: Timing,
+});
 
 const load = async ({ port, method, targets, connections, seconds, perSecond }: LoadRequest) => {
   const requests = targets.map((target) => encode(method, target));
@@ -40,7 +45,8 @@ const load = async ({ port, method, targets, connections, seconds, perSecond }: 
   await Promise.all(Array.from({ length: connections }, () => loadConnection(port, next, tally)));
   const elapsed = (performance.now() - begin) / 1000;
   const { failed, samples } = tally;
-  return { perSecond: rounded(samples.length / elapsed), failed, timing: timingOf(samples) };
+  const answered = samples.length;
+  return { answered, perSecond: rounded(answered / elapsed), failed, timing: timingOf(samples) };
 };
 
 process.on("message", async (message: unknown) => {

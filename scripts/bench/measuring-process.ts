@@ -16,15 +16,17 @@ export interface MeasuringProcess<Reply extends TSchema> {
 }
 
 /**
- * Starts scripts/bench/`entry` with `env`. Its answers must be of the schema `reply`.
+ * Starts scripts/bench/`entry` with `env` and with `options` of Node, or those of this process. Its answers must be of the schema `reply`.
  * @throws Error when it ends before it has answered, or answers something else
  */
 export const startMeasuringProcess = <Reply extends TSchema>(
   entry: string,
   reply: Reply,
   env: Readonly<Record<string, string>> = {},
+  options: readonly string[] = process.execArgv,
 ): MeasuringProcess<Reply> => {
   const child = fork(fileURLToPath(new URL(entry, import.meta.url)), [], {
+    execArgv: [...options],
     env: profiled({ PATH: process.env.PATH, ...env }),
   });
   endWithThis(child);

@@ -11,6 +11,7 @@ import { endWithThis } from "./ends-with-this.ts";
 import { freePort } from "./free-port.ts";
 import { imageEnv, imageOptions } from "./image-env.ts";
 import { inheritedEnv } from "./inherited-env.ts";
+import { cpuSecondsOf } from "./processor-time.ts";
 import { profiled, writeProfiles } from "./profile/profiled.ts";
 
 export interface ServerProcess {
@@ -47,12 +48,6 @@ const memoryOf = (pid: number): Memory => {
   const mib = (field: string) =>
     Math.round(Number(status.match(new RegExp(`${field}:\\s+(\\d+)`))?.[1] ?? 0) / 1024);
   return { now: mib("VmRSS"), peak: mib("VmHWM") };
-};
-
-/** Linux: proc_pid_stat(5), in ticks of 10 ms. */
-export const cpuSecondsOf = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 };
 
 /** Linux: proc_tid_children(5). */
