@@ -42,6 +42,22 @@ export const sleep = (clock: Clock, ms: number, signal?: AbortSignal): Promise<v
 /** Aborted after `ms` of real time, a part of one counted as a whole, and at least one. */
 export const timeLimit = (ms: number): AbortSignal => AbortSignal.timeout(Math.max(1, Math.ceil(ms)));
 
+/**
+ * What `work` comes to, with a signal that is aborted after `ms` of real time, as that of timeLimit. It goes when the work is over,
+ * where that of timeLimit stays until its time is: for what is done hundreds of times a second.
+ */
+export const withinTime = async <T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+  const limit = new AbortController();
+  const late = (): void =>
+    limit.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError"));
+  const timer = setTimeout(late, Math.max(1, Math.ceil(ms))).unref();
+  try {
+    return await work(limit.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 /** Timers that end together. */
 export type Timers = {
   after: Clock["after"];

@@ -11,7 +11,7 @@ import {
   type WireAnswer,
 } from "../agent-api/client.ts";
 import { openHttpPool } from "../http/http-pool.ts";
-import { timeLimit } from "../time.ts";
+import { withinTime } from "../time.ts";
 import { readingOf } from "./agent-answers.ts";
 import { type AgentSet, type AgentSets, CONNECTIONS, MAX_ANSWER_BYTES } from "./agent-set.ts";
 import type { AgentEndpoint } from "./config.ts";
@@ -225,14 +225,16 @@ const readFromAgent = async (
 ): Promise<Reading> => {
   const who = answererName({ device, ...(standing && { standing }) });
   const asked = { path, ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
-  const answer = await call(
-    { ...asked, method: "GET", path: secretRoute(path), fresh, requestId },
-    {
-      signal: timeLimit(timeoutMs),
-      isPatient: isOnly,
-      // Without a length it may be all that is read of an answer.
-      ...(roomFor && { roomFor: (bytes = MAX_ANSWER_BYTES, signal) => roomFor(bytes, signal) }),
-    },
+  const answer = await withinTime(timeoutMs, (signal) =>
+    call(
+      { ...asked, method: "GET", path: secretRoute(path), fresh, requestId },
+      {
+        signal,
+        isPatient: isOnly,
+        // Without a length it may be all that is read of an answer.
+        ...(roomFor && { roomFor: (bytes = MAX_ANSWER_BYTES, late) => roomFor(bytes, late) }),
+      },
+    ),
   );
   if ("status" in answer) {
     const reading = readingOf({ agent: device, ...asked, who }, answer);
