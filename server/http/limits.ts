@@ -110,9 +110,10 @@ const fitting = <T>(
 };
 
 /** What the caller says that it will send; without a length that is one it may be all that the route takes. */
-const bodyBytes = ({ headers, routeOptions }: FastifyRequest): number => {
-  const { "content-length": length = "0", "transfer-encoding": encoding } = headers;
-  return encoding === undefined && /^\d{1,15}$/.test(length) ? Number(length) : routeOptions.bodyLimit;
+const bodyBytes = (request: FastifyRequest): number => {
+  const { "content-length": length = "0", "transfer-encoding": encoding } = request.headers;
+  const isSaid = encoding === undefined && /^\d{1,15}$/.test(length);
+  return isSaid ? Number(length) : request.routeOptions.bodyLimit;
 };
 
 /** `/hooks/toggle` of `/hooks/toggle/sync`: those that wait for a token must not take the places of the others. */
@@ -129,8 +130,9 @@ export const limitInFlight = (
 ): void => {
   const inFlight = new Map<string, number>();
   app.addHook("onRequest", (request, reply, done) => {
-    if (request.routeOptions.config.scope !== "hook") return done();
-    const resource = resourceOf(request.routeOptions.url ?? "");
+    const { config, url = "" } = request.routeOptions;
+    if (config.scope !== "hook") return done();
+    const resource = resourceOf(url);
     const others = inFlight.get(resource) ?? 0;
     if (others >= maximum) {
       return void sendError(reply, "TOO_BUSY", { retryAfterSeconds: RETRY_AFTER_SECONDS });

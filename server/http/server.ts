@@ -92,6 +92,8 @@ export const buildServer = (options: ServerOptions): KeyswitchServer => {
   app.addHook("onResponse", (request, reply, done) => {
     metrics.observe(request, reply.statusCode, reply.elapsedTime);
     logRequest(request, reply);
+    // It is most of what a request holds, and V8 may keep a request for long that has once come into its old generation.
+    if (reply.raw.writableFinished) request.body = undefined;
     done();
   });
   app.addHook("preClose", async () => drain.begin());
@@ -154,7 +156,7 @@ const admitCallers = (app: KeyswitchServer, allow: Authenticator, connections: C
 /** The level of a request's line: quiet for what went well, since the routes log what matters about it. */
 const levelOf = (request: FastifyRequest, status: number): "debug" | "info" | "warn" => {
   // A probe that fails is repeated every few seconds; what it reports is logged where it happens.
-  if (request.routeOptions.config.scope === "open" || status < 400) return "debug";
+  if (status < 400 || request.routeOptions.config.scope === "open") return "debug";
   return status >= 500 ? "warn" : "info";
 };
 
