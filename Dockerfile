@@ -49,5 +49,6 @@ ENV NODE_ENV=production \
     MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 USER 1200:1200
 # A core dump of any of these processes would hold values. V8's options are those that NODE_OPTIONS does not take: its middle
-# compiler alone keeps 20 to 35 MiB, and the old generation would first be collected at some 100 MiB.
-ENTRYPOINT ["/usr/bin/tini", "--", "/bin/sh", "-c", "ulimit -c 0 && exec node --no-maglev --optimize-for-size --initial-old-space-size=24 dist/server/main.js \"$@\"", "keyswitch"]
+# compiler alone keeps 20 to 35 MiB, the old generation would first be collected at some 100 MiB, and four threads would be woken for
+# each collection of a young one that is so small.
+ENTRYPOINT ["/usr/bin/tini", "--", "/bin/sh", "-c", "ulimit -c 0 && exec node --no-maglev --no-parallel-scavenge --optimize-for-size --initial-old-space-size=24 dist/server/main.js \"$@\"", "keyswitch"]
