@@ -44,27 +44,29 @@ const BASE64: Encoding<string> = {
 /** Written into one buffer: a sync makes several of them, and maps of small buffers cost more than the hash. */
 const framedChecksum = <V>(entries: readonly (readonly [string, V])[], encoding: Encoding<V>): string => {
   let room = 0;
-  for (const [key, value] of entries) room += 16 + Buffer.byteLength(key) + encoding.roomFor(value);
+  // A UTF-16 code unit is three bytes of UTF-8 at most.
+  for (const [key, value] of entries) room += 16 + 3 * key.length + encoding.roomFor(value);
   const framed = Buffer.allocUnsafe(room);
   let at = 0;
   for (const [key, value] of inByteOrder(entries)) {
-    at = writeLength(framed, at, Buffer.byteLength(key));
-    at += framed.write(key, at);
+    const keyLength = framed.write(key, at + 8);
+    at = writeLength(framed, at, keyLength) + keyLength;
     const length = encoding.write(framed, at + 8, value);
     at = writeLength(framed, at, length) + length;
   }
   return `sha256:${hash("sha256", framed.subarray(0, at))}`;
 };
 
-/** By the bytes of the keys, which is by their code points. */
+/** By the bytes of the keys, which is by their code points. What Kubernetes and the agent send is in that order already. */
 const inByteOrder = <V>(entries: readonly (readonly [string, V])[]): readonly (readonly [string, V])[] =>
-  entries.length < 2 ? entries : entries.toSorted(([a], [b]) => compareBytes(a, b));
+  entries.every(([key], at) => at === 0 || isInOrder(entries[at - 1]?.[0] ?? "", key))
+    ? entries
+    : entries.toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 
-/** Texts of ASCII alone have the order of their bytes. */
-const compareBytes = (a: string, b: string): number =>
-  isAscii(a) && isAscii(b) && a !== b ? (a < b ? -1 : 1) : Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** Code units have the order of code points where there are no surrogates; of others it answers no, whatever their order. */
+const isInOrder = (a: string, b: string): boolean => a < b && !SURROGATE.test(a) && !SURROGATE.test(b);
 
-const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length;
+const SURROGATE = /[\ud800-\udfff]/;
 
 /**
  * `sha256:` and the hex of SHA-256 over the keys in byte order, each key and value preceded by its length as an

@@ -21,7 +21,15 @@ export const monotonicClock: Clock = { now: () => performance.now(), after };
 export const wallClock: Clock = { now: () => Date.now(), after };
 
 /** RFC 3339 in whole seconds, as metav1.Time has it; what is left of a second is cut off. */
-export const rfc3339 = (date: Date): string => `${date.toISOString().slice(0, -".000Z".length)}Z`;
+export const rfc3339 = (date: Date): string => {
+  const second = Math.floor(date.getTime() / 1000);
+  if (second !== lastWritten.second) {
+    lastWritten = { second, text: `${date.toISOString().slice(0, -".000Z".length)}Z` };
+  }
+  return lastWritten.text;
+};
+/** Each hook call asks for the time, and hundreds do in one second. */
+let lastWritten = { second: Number.NaN, text: "" };
 
 /** Ends early, without an error, when the signal is aborted. */
 export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
