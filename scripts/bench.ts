@@ -63,6 +63,7 @@ const reportHooks = ({ webhookRate, endToEnd, reads, writes }: HookFigures): voi
       [`${layout}: one key`, key.p50, key.p95, keyCalls.p50, keyCalls.p95],
     ]),
     ["import of 500 secrets", writes.importMs, "", writes.importCallsMs, ""],
+    ["per-key: import of 500", writes.perKeyImport.importMs, "", writes.perKeyImport.importCallsMs, ""],
   ]);
   const started = new Map<string, number>(Object.entries(endToEnd.startMs));
   sayTable([
