@@ -143,9 +143,14 @@ const sharing = (
     return requests;
   },
   async encryptRoomEvent(room, type, content) {
-    const encrypted = await machine.encryptRoomEvent(room, type, content);
-    reuse.used(room.toString(), encrypted);
-    return encrypted;
+    try {
+      const encrypted = await machine.encryptRoomEvent(room, type, content);
+      reuse.used(room.toString(), encrypted);
+      return encrypted;
+    } catch (error) {
+      reuse.failed(room.toString());
+      throw error;
+    }
   },
 });
 

@@ -32,6 +32,8 @@ export type RoomKeyReuse = {
   shared(room: string, sharing: Sharing, asked: Look, requests: number): void;
   /** A message was encrypted: `content` is what goes to the room, JSON. */
   used(room: string, content: string): void;
+  /** A message could not be encrypted, and may have used the key nevertheless. */
+  failed(room: string): void;
 };
 
 type Look = { readonly epoch: number; readonly at: number };
@@ -57,6 +59,12 @@ const MARGIN_MS = 60_000;
 /** The crate's own bound. */
 const MOST_MESSAGES = 10_000;
 
+/** When a key was made of which only that is known: it is too old for all rooms. */
+const LONG_AGO = Number.NEGATIVE_INFINITY;
+
+const hasLimitsOf = (one: Sharing, other: Sharing): boolean =>
+  one.period === other.period && one.messages === other.messages;
+
 /** Rooms, mostly, each a list of its members. */
 const MOST_TRACKED = 1_000;
 
@@ -78,7 +86,9 @@ export const messageIndex = (ciphertext: string): number | undefined => {
 export const sharingOf = (users: string, settings: EncryptionSettings): Sharing => {
   const { algorithm, rotationPeriod, rotationPeriodMessages, historyVisibility } = settings;
   const terms = [users, algorithm, rotationPeriod, rotationPeriodMessages, historyVisibility].join(" ");
-  return { terms, period: Number(rotationPeriod), messages: Number(rotationPeriodMessages) };
+  // The room says both. The machine takes microseconds, and of both what 64 bits hold.
+  const period = Number(BigInt.asUintN(64, rotationPeriod * 1000n)) / 1000;
+  return { terms, period, messages: Number(BigInt.asUintN(64, rotationPeriodMessages)) };
 };
 
 /** A text for the same users in whatever order. */
@@ -137,6 +147,11 @@ class KnownKeys implements RoomKeyReuse {
 
   shared(room: string, sharing: Sharing, asked: Look, requests: number): void {
     const key = this.#keyOf(room);
+    // The machine goes by the limits that a key was made with, whatever the room says later.
+    if (key.sharing !== undefined && !hasLimitsOf(key.sharing, sharing)) {
+      delete key.bornAt;
+      if (key.first !== undefined) key.first = LONG_AGO;
+    }
     key.sharing = sharing;
     key.first ??= asked.at;
     key.hasSent ||= requests > 0;
@@ -150,7 +165,7 @@ class KnownKeys implements RoomKeyReuse {
     const encrypted = jsonOf(Buffer.from(content));
     const index = Value.Check(Encrypted, encrypted) ? messageIndex(encrypted.ciphertext) : undefined;
     if (!Value.Check(Encrypted, encrypted) || index === undefined) {
-      this.#rooms.delete(room);
+      this.failed(room);
       return;
     }
     if (key.session !== encrypted.session_id) {
@@ -162,6 +177,10 @@ class KnownKeys implements RoomKeyReuse {
     key.count = index + 1;
     key.hasSent = false;
     delete key.first;
+  }
+
+  failed(room: string): void {
+    this.#rooms.set(room, { hasSent: false, count: 0, first: LONG_AGO });
   }
 
   #isValid(look: Look | undefined): boolean {

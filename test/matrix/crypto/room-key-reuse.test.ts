@@ -9,7 +9,7 @@ const DAY = 24 * 3_600_000;
 
 /** A machine of one room that has one key, and makes another where somebody `lacks` it. */
 const start = ({ messages = 100n, lacks = 1, index = 0, period = DAY } = {}) => {
-  const state = { lacks, index, session: "first" };
+  const state = { lacks, index, session: "first", messages, period, isBroken: false };
   const calls: string[] = [];
   const machine = {
     outgoingRequests: async () => {
@@ -28,6 +28,7 @@ const start = ({ messages = 100n, lacks = 1, index = 0, period = DAY } = {}) => 
     encryptRoomEvent: async () => {
       const ciphertext = Buffer.from([3, 8, state.index, 18, 5]).toString("base64");
       state.index += 1;
+      if (state.isBroken) throw new Error("the store can't be written");
       return JSON.stringify({ session_id: state.session, ciphertext });
     },
     markRequestAsSent: async () => true,
@@ -48,7 +49,7 @@ const start = ({ messages = 100n, lacks = 1, index = 0, period = DAY } = {}) => 
     await guarded.getMissingSessions(users);
     const requests = await guarded.shareRoomKey("!r", users, {
       ...{ algorithm: 1, historyVisibility: 1, sharingStrategy: 0 },
-      ...{ rotationPeriod: BigInt(period), rotationPeriodMessages: messages },
+      ...{ rotationPeriod: BigInt(state.period), rotationPeriodMessages: state.messages },
     });
     if (!arrives && requests.length > 0) return `${calls} failed`;
     if (requests.length > 0) {
@@ -111,6 +112,49 @@ t.test("no more messages are encrypted with a key than the room allows", async (
   t.equal(await send(), "", "the fourth");
   t.match(await send(), /share/);
 });
+
+const others = [
+  ["messages", { messages: 1000n }],
+  ["time", { period: 7 * DAY }],
+] as const;
+for (const [sentence, limits] of others) {
+  t.test(`a key keeps its limits where its room allows more ${sentence} than when it was made`, async (t) => {
+    const { send, state } = start();
+    for (let count = 0; count < 3; count += 1) await send();
+    Object.assign(state, limits);
+    for (let count = 0; count < 3; count += 1) t.match(await send(), /share/);
+    Object.assign(state, { session: "second", index: 0, lacks: 1 });
+    for (let count = 0; count < 2; count += 1) t.match(await send(), /share/);
+    t.equal(await send(), "", "the next key has the new ones");
+  });
+
+  t.test(`nor is it taken for a new one where more ${sentence} are allowed before it arrives`, async (t) => {
+    const { send, state } = start();
+    t.match(await send(["@a:b"], false), /failed/);
+    Object.assign(state, limits);
+    for (let count = 0; count < 4; count += 1) t.match(await send(), /share/);
+  });
+}
+
+t.test("limits beyond 64 bits are what the machine makes of them", async (t) => {
+  const few = start({ messages: 2n ** 64n + 3n });
+  for (let count = 0; count < 3; count += 1) await few.send();
+  t.match(await few.send(), /share/, "three messages");
+  const short = start({ period: Number(2n ** 64n / 1000n) + 1 });
+  for (let count = 0; count < 3; count += 1) t.match(await short.send(), /share/, "no time");
+});
+
+t.test(
+  "after a message that could not be encrypted the machine looks until there is another key",
+  async (t) => {
+    const { send, state } = start();
+    for (let count = 0; count < 3; count += 1) await send();
+    state.isBroken = true;
+    await t.rejects(send(), /can't be written/);
+    state.isBroken = false;
+    for (let count = 0; count < 3; count += 1) t.match(await send(), /share/);
+  },
+);
 
 t.test("a key of which it is not known how old it is has the machine look each time", async (t) => {
   const { send } = start({ index: 7, lacks: 0 });
