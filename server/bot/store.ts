@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens the bot's one SQLite file, which holds session, sync token, encryption keys and journal, with an exclusive lock.
+import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -72,7 +73,7 @@ export const openBotStore = (folder: string): BotStore => {
   );
   const remove = database.prepare("DELETE FROM entry WHERE area = ? AND key = ?");
   const removeAll = database.prepare("DELETE FROM entry WHERE area = ?");
-  const commits = new Commits(database, (count) => upsert.run(...SETTLED, Buffer.from(String(count))));
+  const commits = new Commits(database, () => upsert.run(...SETTLED, randomBytes(16)));
   const bytesOf = (value: unknown): Uint8Array => {
     if (value instanceof Uint8Array) return value;
     throw new Error(`${path} holds a value that is not bytes`);
@@ -109,12 +110,12 @@ const SETTLED = ["store", "settled"] as const;
 /** Knows whether something was written that may not have reached the disk yet. */
 class Commits {
   readonly #database: DatabaseSync;
-  readonly #change: (count: number) => void;
-  #isUnsettled = false;
-  #changes = 0;
+  readonly #change: () => void;
+  /** A process that was killed may have left some of it. */
+  #isUnsettled = true;
 
-  /** `change` writes something that depends on its number. */
-  constructor(database: DatabaseSync, change: (count: number) => void) {
+  /** `change` writes what no process has written before. */
+  constructor(database: DatabaseSync, change: () => void) {
     this.#database = database;
     this.#change = change;
   }
@@ -132,10 +133,7 @@ class Commits {
     const result = inTransaction(this.#database, () => {
       const done = work();
       // SQLite waits for the disk only where a page changes, and one that is given what it has does not.
-      if (this.#isUnsettled) {
-        this.#changes += 1;
-        this.#change(this.#changes);
-      }
+      if (this.#isUnsettled) this.#change();
       return done;
     });
     this.#isUnsettled = false;

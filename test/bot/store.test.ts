@@ -92,6 +92,19 @@ for (const [sentence, act] of settled) {
   });
 }
 
+t.test("each process that opens it settles what it wrote", async (t) => {
+  const folder = t.testdir();
+  for (const value of ["first", "second", "third"]) {
+    const store = openBotStore(folder);
+    store.put("session", "a", value);
+    store.put("sync", "a", value, "soon");
+    const { size } = statSync(join(folder, "keyswitch.db-wal"));
+    store.settle();
+    t.ok(statSync(join(folder, "keyswitch.db-wal")).size > size, value);
+    store.close();
+  }
+});
+
 t.test("refuses a second process, and is free again once the first is killed", async (t) => {
   const folder = t.testdir();
   const holder = fork(new URL("./store-holder.ts", import.meta.url), [folder], {
@@ -114,5 +127,9 @@ t.test("refuses a second process, and is free again once the first is killed", a
   t.equal(text(store.get("sync", "committed")), "yes", "what was committed outlives the kill");
   t.equal(text(store.get("sync", "soon")), "yes", "so does what was put without waiting for the disk");
   t.equal(store.get("sync", "open"), undefined, "a transaction that was cut leaves nothing");
+  const log = () => statSync(join(folder, "keyswitch.db-wal")).size;
+  const before = log();
+  store.settle();
+  t.ok(log() > before, "what a killed process did not wait for can be settled");
   store.close();
 });
