@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies the packages that can't be bundled, native code and WebAssembly, beside the bundles: of each only the files that run.
-import { cpSync, existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { namelessWasm } from "./nameless-wasm.ts";
 
 /** Of each package the files that a process reads; those of an optional one are there where its library was installed. */
@@ -36,8 +36,15 @@ export const copyRuntimePackages = (root: string, folder: string): void => {
         throw new Error(`${name} has no ${file}: was its install script run? (npm rebuild ${name})`);
       }
       const to = join(folder, "node_modules", name, file);
-      cpSync(join(from, file), to);
-      if (file.endsWith(".wasm")) writeFileSync(to, namelessWasm(readFileSync(to)));
+      if (file.endsWith(".wasm")) writeNameless(join(from, file), to);
+      else cpSync(join(from, file), to);
     }
   }
+};
+
+/** A new file, whatever is there: what is copied may be a link to the package's own, or read-only as that is. */
+const writeNameless = (from: string, to: string): void => {
+  mkdirSync(dirname(to), { recursive: true });
+  rmSync(to, { force: true });
+  writeFileSync(to, namelessWasm(readFileSync(from)));
 };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests that a WebAssembly module without its names is the same module.
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { namelessWasm } from "../../scripts/bundle/nameless-wasm.ts";
+import { copyRuntimePackages } from "../../scripts/bundle/runtime-packages.ts";
 
 /** Node has it; its types do not. */
 const { WebAssembly: wasm } = globalThis as unknown as {
@@ -40,4 +42,36 @@ t.test("the crypto package has names, which are a third of it", async (t) => {
   const nameless = namelessWasm(bytes);
   t.ok(nameless.length < 0.7 * bytes.length);
   t.ok(wasm.validate(nameless));
+});
+
+t.test("a package that is installed as links keeps its names", async (t) => {
+  const named = Buffer.from(module(...custom("name", 1, 4, 1, 0, 1, 97)));
+  const folder = t.testdir({
+    kept: { "module.wasm": named },
+    root: {
+      node_modules: {
+        pkcs11js: {
+          "package.json": "{}",
+          LICENSE: "",
+          "index.js": "",
+          build: { Release: { "pkcs11.node": "" } },
+        },
+        "@matrix-org": {
+          "matrix-sdk-crypto-wasm": {
+            ...{ "package.json": "{}", LICENSE: "", "node.mjs": "" },
+            pkg: {
+              "matrix_sdk_crypto_wasm_bg.js": "",
+              "matrix_sdk_crypto_wasm_bg.wasm": t.fixture("symlink", "../../../../../kept/module.wasm"),
+            },
+          },
+        },
+      },
+    },
+  });
+  const copy = "built/node_modules/@matrix-org/matrix-sdk-crypto-wasm/pkg/matrix_sdk_crypto_wasm_bg.wasm";
+  for (const time of ["first", "second"]) {
+    copyRuntimePackages(join(folder, "root"), join(folder, "built"));
+    t.same([...readFileSync(join(folder, copy))], [...module()], time);
+    t.same(readFileSync(join(folder, "kept/module.wasm")), named);
+  }
 });
