@@ -7,6 +7,7 @@ import { type CryptoRequest, type DecryptedRoomEvent, type OlmMachine, RequestTy
 import { quietMachine } from "./quiet-machine.ts";
 import { createRoomKeyReuse, type RoomKeyReuse, sharingOf, usersText } from "./room-key-reuse.ts";
 import { createSyncNews } from "./sync-news.ts";
+import { notKept, type UnusedKeys } from "./unused-keys.ts";
 import { type ToDeviceGuard, withoutVerifications } from "./verification-port.ts";
 
 /** What a machine tells. */
@@ -19,6 +20,8 @@ export type MachineObserver = {
   signatures(request: CryptoRequest): void;
   /** Decides which events of verifications the machine gets. Unless given, none. */
   readonly verifications?: ToDeviceGuard;
+  /** Unless given, they are not known after a restart. */
+  readonly unusedKeys?: UnusedKeys;
 };
 
 /** matrix-bot-sdk throws on any other, and with it gives up the ones behind it. */
@@ -57,7 +60,7 @@ export const guardMachine = (
 ): OlmMachine => {
   const machine = quietMachine(inner, now);
   const news = createSyncNews(now);
-  const reuse = createRoomKeyReuse(wall);
+  const reuse = createRoomKeyReuse(wall, observer.unusedKeys ?? notKept);
   const guarded: Partial<OlmMachine> = {
     ...sharing(machine, reuse),
     async updateTrackedUsers(users) {

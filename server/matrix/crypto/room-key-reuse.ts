@@ -4,6 +4,7 @@ import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { jsonOf } from "../../json.ts";
 import type { EncryptionSettings, Id } from "./olm-machine.ts";
+import type { UnusedKeys } from "./unused-keys.ts";
 
 /** Who may read a room's messages, and for how long one key is used. */
 export type Sharing = {
@@ -95,10 +96,12 @@ export const sharingOf = (users: string, settings: EncryptionSettings): Sharing 
 export const usersText = (users: readonly Id[]): string => users.map(String).toSorted().join(" ");
 
 /** `now`: milliseconds since the epoch, by the clock that the machine has as well. */
-export const createRoomKeyReuse = (now: () => number): RoomKeyReuse => new KnownKeys(now);
+export const createRoomKeyReuse = (now: () => number, unused: UnusedKeys): RoomKeyReuse =>
+  new KnownKeys(now, unused);
 
 class KnownKeys implements RoomKeyReuse {
   readonly #now: () => number;
+  readonly #unused: UnusedKeys;
   readonly #rooms = new Map<string, RoomKey>();
   #epoch = 0;
   /** By users: the last look that found nothing missing. */
@@ -106,8 +109,9 @@ class KnownKeys implements RoomKeyReuse {
 
   readonly #tracked = new Set<string>();
 
-  constructor(now: () => number) {
+  constructor(now: () => number, unused: UnusedKeys) {
     this.#now = now;
+    this.#unused = unused;
   }
 
   changed(): void {
@@ -154,7 +158,11 @@ class KnownKeys implements RoomKeyReuse {
     }
     key.sharing = sharing;
     key.first ??= asked.at;
-    key.hasSent ||= requests > 0;
+    if (requests > 0 && !key.hasSent) {
+      key.hasSent = true;
+      const { period, messages } = sharing;
+      this.#unused.put(room, { since: Number.isFinite(key.first) ? key.first : null, period, messages });
+    }
     // What is to be sent may not arrive: it is looked at again.
     if (requests > 0) delete key.complete;
     else key.complete = asked;
@@ -175,6 +183,7 @@ class KnownKeys implements RoomKeyReuse {
       if (index === 0 && key.hasSent && key.first !== undefined) key.bornAt = key.first;
     }
     key.count = index + 1;
+    if (key.hasSent) this.#unused.put(room, undefined);
     key.hasSent = false;
     delete key.first;
   }
@@ -190,8 +199,15 @@ class KnownKeys implements RoomKeyReuse {
   }
 
   #keyOf(room: string): RoomKey {
-    const known = this.#rooms.get(room) ?? { hasSent: false, count: 0 };
+    const known = this.#rooms.get(room) ?? this.#keyFromBefore(room);
     this.#rooms.set(room, known);
     return known;
+  }
+
+  #keyFromBefore(room: string): RoomKey {
+    const unused = this.#unused.get(room);
+    if (unused === undefined) return { hasSent: false, count: 0 };
+    const { since, ...limits } = unused;
+    return { hasSent: false, count: 0, first: since ?? LONG_AGO, sharing: { terms: "", ...limits } };
   }
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tests when a message is encrypted without a look at who has the room's key, and that nobody is left out by it.
 import t from "tap";
+import { openBotStore } from "../../../server/bot/store.ts";
 import { guardMachine } from "../../../server/matrix/crypto/guarded-machine.ts";
 import type { DeviceLists, OlmMachine } from "../../../server/matrix/crypto/olm-machine.ts";
 import { messageIndex } from "../../../server/matrix/crypto/room-key-reuse.ts";
+import { createUnusedKeys, notKept } from "../../../server/matrix/crypto/unused-keys.ts";
 
 const DAY = 24 * 3_600_000;
 
 /** A machine of one room that has one key, and makes another where somebody `lacks` it. */
-const start = ({ messages = 100n, lacks = 1, index = 0, period = DAY } = {}) => {
+const start = ({ messages = 100n, lacks = 1, index = 0, period = DAY, unusedKeys = notKept } = {}) => {
   const state = { lacks, index, session: "first", messages, period, isBroken: false };
   const calls: string[] = [];
   const machine = {
@@ -38,7 +40,7 @@ const start = ({ messages = 100n, lacks = 1, index = 0, period = DAY } = {}) => 
   const now = () => clock.now;
   const guarded = guardMachine(
     machine as unknown as OlmMachine,
-    { decrypted: () => {}, identitiesUpdated: async () => {}, signatures: () => {} },
+    { decrypted: () => {}, identitiesUpdated: async () => {}, signatures: () => {}, unusedKeys },
     { now, wall: now },
   );
   /** As matrix-bot-sdk sends one. `arrives`: whether what is to be sent first does. */
@@ -135,6 +137,25 @@ for (const [sentence, limits] of others) {
     for (let count = 0; count < 4; count += 1) t.match(await send(), /share/);
   });
 }
+
+t.test("a key that a process before has made, and could not send, is no younger for that", async (t) => {
+  const store = openBotStore(t.testdir());
+  t.teardown(() => store.close());
+  const unusedKeys = createUnusedKeys(store);
+  const begin = () => start({ unusedKeys });
+  t.match(await begin().send(["@a:b"], false), /failed/);
+  const late = begin();
+  late.clock.now = DAY - 60_000;
+  for (let count = 0; count < 4; count += 1) t.match(await late.send(), /share/, "near its end");
+  t.match(await begin().send(["@a:b"], false), /failed/);
+  const other = begin();
+  other.state.messages = 1000n;
+  for (let count = 0; count < 4; count += 1) t.match(await other.send(), /share/, "other limits");
+  const next = begin();
+  next.clock.now = 5 * DAY;
+  for (let count = 0; count < 2; count += 1) await next.send();
+  t.equal(await next.send(), "", "one that was used is not remembered");
+});
 
 t.test("limits beyond 64 bits are what the machine makes of them", async (t) => {
   const few = start({ messages: 2n ** 64n + 3n });
