@@ -49,6 +49,8 @@ class Batch {
   /** Objects that what was begun has, or will have, beside those that the view counts. */
   #ahead = 0;
   #isUpToDate = false;
+  /** Those that the token did not take, or does not show, beside the journals of the others. Nothing of them is left. */
+  #crowdedOut: Begun[] = [];
 
   constructor(view: WriterView, writing: Writing) {
     this.#view = view;
@@ -73,13 +75,15 @@ class Batch {
     if (begun.length === 0) return;
     const single = begun.filter((one) => !isJournaled(one));
     const journaled = begun.filter(isJournaled);
-    const { whole, failed } = await this.#makeRest(journaled);
-    for (const one of await this.#held([...single, ...whole])) {
+    const whole = await this.#makeRest(journaled);
+    for (const one of await this.#held([...single, ...whole], journaled.length > 0)) {
       const { at, planned, made } = one;
       if (isJournaled(one)) await this.#writing.remove(made.slice(0, 1));
       this.answers[at] = planned.outcome;
     }
-    for (const { at, operation } of failed) this.answers[at] = await this.#writing.change(operation);
+    for (const { at, operation } of this.#crowdedOut.splice(0)) {
+      this.answers[at] = await this.#writing.change(operation);
+    }
   }
 
   async #alone(operation: ChangeOperation, at: number): Promise<void> {
@@ -103,21 +107,19 @@ class Batch {
     }
   }
 
-  /**
-   * Makes the objects that the journals explain, once the token shows the journals. `failed`: those that the token did not take,
-   * of which nothing is left.
-   */
-  async #makeRest(journaled: readonly Begun[]): Promise<{ whole: Begun[]; failed: Begun[] }> {
+  /** Makes the objects that the journals explain, once the token shows the journals. Answers those of which all are made. */
+  async #makeRest(journaled: readonly Begun[]): Promise<Begun[]> {
     const whole: Begun[] = [];
-    const failed: Begun[] = [];
-    for (const one of journaled.length === 0 ? [] : await this.#held(journaled)) {
+    for (const one of await this.#held(journaled, true)) {
       if (await this.#makeObjects(one)) whole.push(one);
-      else {
-        await this.#writing.remove(one.made.toReversed());
-        failed.push(one);
-      }
+      else await this.#crowd(one);
     }
-    return { whole, failed };
+    return whole;
+  }
+
+  async #crowd(one: Begun): Promise<void> {
+    await this.#writing.remove(one.made.toReversed());
+    this.#crowdedOut.push(one);
   }
 
   /** False: the token did not take all of them. */
@@ -131,8 +133,11 @@ class Batch {
     }
   }
 
-  /** Those that the token shows with their values, and beside nothing else at their paths. The others are taken back, and answered. */
-  async #held(begun: readonly Begun[]): Promise<Begun[]> {
+  /**
+   * Those that the token shows with their values, and beside nothing else at their paths. The others are taken back, and answered, or,
+   * where it is `crowded` by journals, to be written by themselves.
+   */
+  async #held(begun: readonly Begun[], crowded: boolean): Promise<Begun[]> {
     if (begun.length === 0) return [];
     const view = this.#view;
     const handles = findDataObjects(view.session);
@@ -143,7 +148,9 @@ class Batch {
     const held: Begun[] = [];
     for (const one of begun) {
       const { at, planned, made } = one;
-      if (!made.every(isListed)) this.answers[at] = await this.#writing.takeBack(made, planned.version);
+      const isShown = made.every(isListed);
+      if (!isShown && crowded) await this.#crowd(one);
+      else if (!isShown) this.answers[at] = await this.#writing.takeBack(made, planned.version);
       else if (this.#holdsAlone(one)) held.push(one);
       else {
         await this.#writing.remove(made.toReversed());

@@ -163,11 +163,20 @@ t.test("those with journals take each step together, and each journal goes last"
 
 t.test("a journal that the token does not show has nothing made behind it", async (t) => {
   const token = tokenOf([], ({ label }) => label !== "a");
-  const { answers } = await batchOn(token, ["a", "b"], { journaled: true });
-  t.match(answers, [{ kind: "refused" }, { kind: "written" }]);
+  await batchOn(token, ["a", "b"], { journaled: true });
   t.equal(token.calls.filter((call) => call === "create a").length, 1);
-  t.ok(token.calls.includes("take back a: journal"));
+  t.ok(token.calls.includes("remove a: journal"));
 });
+
+for (const hides of ["journal", "two"]) {
+  t.test(`what is not shown beside the journals of others is written by itself: ${hides}`, async (t) => {
+    const token = tokenOf([], (object) => textOf(object) !== `a: ${hides}`);
+    const { answers } = await batchOn(token, ["a", "b"], { journaled: true });
+    t.same(answers, [written("a"), written("b")]);
+    t.same(token.calls.slice(-2), ["remove b: journal", "alone a"], "once their journals are gone");
+    t.same(token.objects.map(textOf), ["b: one", "b: two"]);
+  });
+}
 
 for (const [look, removed] of [
   [1, ["b: journal"]],
