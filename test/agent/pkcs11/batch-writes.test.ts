@@ -101,6 +101,23 @@ t.test(
   },
 );
 
+t.test(
+  "a secret below another's path, of which a key has its label, is refused before anything of it is made",
+  async (t) => {
+    const { openStore, module } = await tokenFixture(t);
+    const store = openStore({ writes: { layout: "per-key" } });
+    await store.refresh();
+    module.forgetCalls();
+    const write = (path: string, key: string): PathChange => ({
+      ...put(path, someKeys([key])),
+      precondition: {},
+    });
+    const results = await changeAll(store, [write("secrets/met/app", "b"), write("secrets/met/app/b", "c")]);
+    t.match(results, [{ outcome: "created" }, { kind: "refused", code: "PATH_AMBIGUOUS" }]);
+    t.equal(module.calls("C_CreateObject"), 3, "of the first alone: journal, metadata and key");
+  },
+);
+
 t.test("those that replace or remove something go on their own between the others", async (t) => {
   const { openStore } = await tokenFixture(t);
   for (const layout of ["packed", "per-key"] as const) {

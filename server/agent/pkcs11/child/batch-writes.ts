@@ -37,6 +37,10 @@ const isCreation = ({ plan, distrusted, isEmpty, outcome }: Planned): boolean =>
 
 const isJournaled = ({ planned: { plan } }: Begun): boolean => plan.journal !== undefined;
 
+/** Whether an object of one path can have a label that a read of the other takes for its own. */
+const isBeside = (path: string, other: string): boolean =>
+  path === other || path.startsWith(`${other}/`) || other.startsWith(`${path}/`);
+
 /**
  * One batch, of different paths. What has a journal is made in steps that all of them take together: the journals, a look, the
  * objects, a look, the journals' end. So each path goes through what a write of its own goes through.
@@ -58,6 +62,9 @@ class Batch {
   }
 
   async add(operation: ChangeOperation, at: number): Promise<void> {
+    // It has to see what such a one makes: a cut could leave both, and a mixture where they meet.
+    const isMet = (one: Begun): boolean => isJournaled(one) && isBeside(one.operation.path, operation.path);
+    if (this.#begun.some(isMet)) await this.settle();
     const planned = await this.#writing.prepare(operation, this.#isUpToDate, this.#ahead);
     this.#isUpToDate = true;
     // The journals of the others are in the way for a while only.

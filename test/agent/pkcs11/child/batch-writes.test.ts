@@ -178,6 +178,20 @@ for (const hides of ["journal", "two"]) {
   });
 }
 
+for (const paths of [
+  ["a", "a/b"],
+  ["a/b", "a"],
+] as const) {
+  t.test(`${paths.join(" and ")} are made one after the other, as they can meet in a label`, async (t) => {
+    const token = tokenOf([]);
+    const { answers } = await batchOn(token, ["x", ...paths, "ab"], { journaled: true });
+    t.same(answers, ["x", ...paths, "ab"].map(written));
+    const ended = token.calls.indexOf(`remove ${paths[0]}: journal`);
+    t.ok(ended > 0 && ended < token.calls.indexOf(`prepare ${paths[1]} 0`));
+    t.ok(token.calls.includes("prepare ab 3"), "what only begins like it is no neighbour");
+  });
+}
+
 for (const [look, removed] of [
   [1, ["b: journal"]],
   [2, ["b: two", "b: one", "b: journal"]],
