@@ -90,6 +90,16 @@ t.test("no bundle imports Node's own modules, which reads all that they export",
   t.same(importing, []);
 });
 
+t.test(
+  "the PKCS#11 child process uses the binding as it is, and no copy for each module of graphene",
+  async (t) => {
+    const scripts = files.filter((file) => /^dist\/server\/(roles\/|chunks\/)pkcs11-child.*\.js$/.test(file));
+    const code = scripts.map((file) => readFileSync(join(folder, file), "utf8")).join("\n");
+    t.match(code, /= ?require\("pkcs11js"\)/);
+    t.notMatch(code, /import(Star|Default)\)?\(require\("pkcs11js"\)\)/);
+  },
+);
+
 t.test("what server/ imports of matrix-bot-sdk is named for the bundle", async (t) => {
   const root = new URL("../../", import.meta.url);
   const used = globSync("server/matrix/**/*.ts", { cwd: root }).flatMap((file) =>
