@@ -38,7 +38,8 @@ export class RoleProcesses {
   /** Answers when the role serves. @throws Error where it runs already, ends at once, or does not serve in time */
   async start(role: Role): Promise<void> {
     const { workloads, overrides, read, folder, token, product, services, onLine } = this.#options;
-    if (this.#running.has(role)) throw new Error(`the ${role} runs already`);
+    // One that has ended by itself may be started again, as by a kubelet.
+    if (this.#running.get(role)?.hasEnded() === false) throw new Error(`the ${role} runs already`);
     const process = await startPodProcess({
       workload: workloads[role],
       read,
