@@ -38,8 +38,8 @@ export const usageOf = ({ command, parts, options = {} }: Bench): string => {
   return [
     `usage: ${command} [-- part... ${["--profile", ...valued.map(([name]) => name)].map((word) => `[${word}]`).join(" ")}]`,
     ...lines.map(([name, about]) => `  ${name.padEnd(width)}  ${about}`),
-    "Without a part all are run. Exits with 0 when all could be measured, whether goals are met or not, with 1",
-    "when a part failed, with 2 when the command line is wrong.",
+    "Without a part all are run. Exits with 0 when none failed, whether goals are met or not and whether this machine",
+    "has what a part needs or not, with 1 when a part failed, with 2 when the command line is wrong.",
   ].join("\n");
 };
 
