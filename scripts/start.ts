@@ -2,6 +2,7 @@
 // `npm start`: runs all of Keyswitch on this machine, without a cluster, and takes commands at a prompt.
 // `npm start -- --once` runs the tour instead and exits with 0 if every step passed, else with 1.
 import { parseArgs } from "node:util";
+import { exitOnSignals } from "./local/exit-on-signals.ts";
 import { runPrompt } from "./local/prompt.ts";
 import { type Role, startStack } from "./local/stack.ts";
 import { provideForStack } from "./system-packages.ts";
@@ -24,12 +25,7 @@ const options = () => {
 
 /** Runs the tour; answers with the exit code. */
 const once = async (): Promise<number> => {
-  for (const [signal, code] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-  ] as const) {
-    process.once(signal, () => process.exit(code));
-  }
+  exitOnSignals();
   const stack = await startStack({ say, onLine, hsmSet: true, bundled: true });
   try {
     const results = await runTour(stack, say);
@@ -53,9 +49,11 @@ if (missing.length > 0) {
 } else if (tour) {
   process.exitCode = await once();
 } else {
+  // The start takes a while, and its folder holds keys and a PIN. The prompt has its own way to end.
+  const release = exitOnSignals();
   const stack = await startStack({ say, onLine, hsmSet: true, bundled: true });
   try {
-    await runPrompt(stack, say);
+    await runPrompt(stack, say, undefined, release);
   } finally {
     await stack.close();
   }

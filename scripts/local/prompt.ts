@@ -95,11 +95,15 @@ const obey = async (stack: Obeyed, line: string): Promise<string> => {
 
 type Terminal = { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream };
 
-/** Reads commands until the input ends, `quit`, or a signal; those that were read before are still obeyed. */
+/**
+ * Reads commands until the input ends, `quit`, or a signal; those that were read before are still obeyed. `ready` is called when it
+ * begins to, and takes the signals.
+ */
 export const runPrompt = async (
   stack: Obeyed & Pick<Stack, "kubectl" | "kubeconfig">,
   say: (line: string) => void,
   { input, output }: Terminal = { input: process.stdin, output: process.stdout },
+  ready: () => void = () => {},
 ): Promise<void> => {
   await stack.token.put("secrets/default/database", { username: "app", password: "change-me" });
   await stack.kubectl(["create", "namespace", "demo"]);
@@ -127,8 +131,8 @@ ${HELP}`);
     if (isOpen) reader.prompt(keepCursor);
   };
   const quit = () => reader.close();
-  process.once("SIGTERM", quit);
-  process.once("SIGINT", quit);
+  ready();
+  for (const signal of ["SIGHUP", "SIGTERM", "SIGINT"]) process.once(signal, quit);
   // On a terminal it is the reader that gets Ctrl-C.
   reader.once("SIGINT", quit);
   const closed = once(reader, "close");

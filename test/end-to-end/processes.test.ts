@@ -12,9 +12,10 @@ import { kubectlWith } from "../../scripts/local/kubectl.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** `npm start` without npm, and what it has printed so far. */
-const start = () => {
+const start = (env: NodeJS.ProcessEnv = process.env) => {
   const child = spawn(process.execPath, ["scripts/start.ts"], {
     cwd: root,
+    env,
     stdio: ["pipe", "pipe", "inherit"],
   });
   let screen = "";
@@ -115,6 +116,22 @@ t.test("npm start: two HSMs are a store that survives a killed agent and an unpl
   await shows(/no HSM is plugged into node-a/);
   child.stdin.write("device plug a\n");
   await shows(/pair: HSM-A is back on node-a/);
+});
+
+t.test("npm start: Ctrl-C while it starts leaves no process and no file", async (t) => {
+  const folder = t.testdir({});
+  const { child, shows } = start({ ...process.env, TMPDIR: folder });
+  t.teardown(() => child.kill("SIGKILL"));
+  const ended = once(child, "exit");
+  // From here on its folder holds a PIN.
+  await shows(/token: /);
+  t.match(readdirSync(folder).join(), /keyswitch-/);
+  const children = childrenOf(child);
+  child.kill("SIGINT");
+  t.same(await ended, [130, null]);
+  // What scripts/credentials.sh has there goes as that ends.
+  await eventually("its files are gone", async () => readdirSync(folder).length === 0);
+  await eventually("its processes are gone", async () => children.every(isGone));
 });
 
 t.test("npm start: its processes end with it even if it is killed", async (t) => {
