@@ -14,7 +14,6 @@ import { createIdentityPins, type IdentityPins, type TrustPolicy, type Verdict }
 import { type DurableIndexedDb, openDurableIndexedDb } from "./indexeddb/durable-indexeddb.ts";
 import { createMessageOrigins, type MessageOrigin } from "./message-origins.ts";
 import type { CryptoRequest, OlmMachine } from "./olm-machine.ts";
-import { createUnusedKeys } from "./unused-keys.ts";
 import { createVerificationPort, signsOnly, type VerificationPort } from "./verification-port.ts";
 
 export type EncryptionOptions = {
@@ -131,7 +130,6 @@ export const openEncryption = async (options: EncryptionOptions): Promise<Encryp
     decrypted: (event, result, device) => origins.note(event, result, device),
     identitiesUpdated: () => pins.check(),
     ...(verification && { verifications: verification.guard }),
-    unusedKeys: createUnusedKeys(store),
     signatures: (made) => {
       uploadSignatures(made).catch((err: unknown) =>
         logger.warn({ err }, "signatures could not be uploaded"),

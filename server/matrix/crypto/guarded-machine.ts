@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wraps the crypto machine of either engine for matrix-bot-sdk: intercepts what the SDK handles wrongly, and notifies an
 // observer.
-import { monotonicClock, wallClock } from "../../time.ts";
+import { monotonicClock } from "../../time.ts";
+import { KnownSessions } from "./known-sessions.ts";
 import type { CurrentDeviceTrust } from "./message-origins.ts";
 import { type CryptoRequest, type DecryptedRoomEvent, type OlmMachine, RequestType } from "./olm-machine.ts";
 import { quietMachine } from "./quiet-machine.ts";
-import { createRoomKeyReuse, type RoomKeyReuse, sharingOf, usersText } from "./room-key-reuse.ts";
 import { createSyncNews } from "./sync-news.ts";
-import { notKept, type UnusedKeys } from "./unused-keys.ts";
 import { type ToDeviceGuard, withoutVerifications } from "./verification-port.ts";
 
 /** What a machine tells. */
@@ -20,8 +19,6 @@ export type MachineObserver = {
   signatures(request: CryptoRequest): void;
   /** Decides which events of verifications the machine gets. Unless given, none. */
   readonly verifications?: ToDeviceGuard;
-  /** Unless given, they are not known after a restart. */
-  readonly unusedKeys?: UnusedKeys;
 };
 
 /** matrix-bot-sdk throws on any other, and with it gives up the ones behind it. */
@@ -45,30 +42,17 @@ const deviceNow = async (
   return device.isCrossSignedByOwner() ? "signed" : "unsigned";
 };
 
-type Clocks = {
-  /** Milliseconds, monotonic. */
-  readonly now: () => number;
-  /** Milliseconds since the epoch. */
-  readonly wall: () => number;
-};
-
-/** The methods that are not mentioned are the machine's own. */
+/** The methods that are not mentioned are the machine's own. `now`: milliseconds, monotonic. */
 export const guardMachine = (
   inner: OlmMachine,
   observer: MachineObserver,
-  { now, wall }: Clocks = { now: monotonicClock.now, wall: wallClock.now },
+  now: () => number = monotonicClock.now,
 ): OlmMachine => {
   const machine = quietMachine(inner, now);
   const news = createSyncNews(now);
-  const reuse = createRoomKeyReuse(wall, observer.unusedKeys ?? notKept);
+  const sessions = new KnownSessions(now);
   const guarded: Partial<OlmMachine> = {
-    ...sharing(machine, reuse),
-    async updateTrackedUsers(users) {
-      const text = usersText(users);
-      if (reuse.isTracked(text)) return;
-      await machine.updateTrackedUsers(users);
-      reuse.tracked(text);
-    },
+    ...sharing(machine, sessions),
     async outgoingRequests() {
       const requests = await machine.outgoingRequests();
       for (const request of requests) {
@@ -86,7 +70,7 @@ export const guardMachine = (
       const verifications = observer.verifications ?? withoutVerifications;
       const decrypted = await machine
         .receiveSyncChanges(await verifications.before(events), ...rest)
-        .finally(reuse.changed.bind(reuse));
+        .finally(() => sessions.changed());
       taken();
       verifications.after(events, decrypted);
       return decrypted;
@@ -94,8 +78,8 @@ export const guardMachine = (
     async markRequestAsSent(id, type, response) {
       news.forget();
       const isMarked = await machine.markRequestAsSent(id, type, response).finally(() => {
-        // To-device messages that were sent change nothing about who has a key: they hold it.
-        if (type !== RequestType.toDevice) reuse.changed();
+        // To-device messages that were sent change no session.
+        if (type !== RequestType.toDevice) sessions.changed();
       });
       if (type === RequestType.keysQuery) await observer.identitiesUpdated();
       return isMarked;
@@ -116,44 +100,25 @@ export const guardMachine = (
   });
 };
 
-/** What matrix-bot-sdk does before each message and with it: it looks who lacks the room's key. */
+/** What matrix-bot-sdk does before each message: it looks who lacks the room's key. */
 const sharing = (
   machine: OlmMachine,
-  reuse: RoomKeyReuse,
-): Pick<OlmMachine, "getMissingSessions" | "shareRoomKey" | "encryptRoomEvent"> => ({
+  sessions: KnownSessions,
+): Pick<OlmMachine, "updateTrackedUsers" | "getMissingSessions" | "shareRoomKey"> => ({
+  updateTrackedUsers: (users) => sessions.following(users, () => machine.updateTrackedUsers(users)),
   // While a key query has yet to be sent, the machine would wait five seconds for its answer. matrix-bot-sdk asks under
   // the lock under which that query would be sent, and incoming keys too wait for that lock. It asks again before it sends
   // a message, when the query has been answered.
   async getMissingSessions(users) {
-    const text = usersText(users ?? []);
-    if (reuse.hasSessions(text)) return null;
     const requests = await machine.outgoingRequests();
     if (requests.some(({ type }) => type === RequestType.keysQuery)) return null;
-    const asked = reuse.look();
-    const missing = await machine.getMissingSessions(users);
-    if (missing === null) reuse.foundSessions(text, asked);
-    return missing;
+    return sessions.missing(users ?? [], () => machine.getMissingSessions(users));
   },
   // matrix-bot-sdk gives milliseconds, as the room's settings do. Unchanged, a weekly rotation would come every ten minutes.
-  async shareRoomKey(room, users, settings) {
-    const terms = sharingOf(usersText(users), settings);
-    if (reuse.allows(room.toString(), terms)) return [];
+  shareRoomKey(room, users, settings) {
     settings.rotationPeriod *= 1000n;
     settings.sharingStrategy = 0;
-    const asked = reuse.look();
-    const requests = await machine.shareRoomKey(room, users, settings);
-    reuse.shared(room.toString(), terms, asked, requests.length);
-    return requests;
-  },
-  async encryptRoomEvent(room, type, content) {
-    try {
-      const encrypted = await machine.encryptRoomEvent(room, type, content);
-      reuse.used(room.toString(), encrypted);
-      return encrypted;
-    } catch (error) {
-      reuse.failed(room.toString());
-      throw error;
-    }
+    return machine.shareRoomKey(room, users, settings);
   },
 });
 
