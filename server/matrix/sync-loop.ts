@@ -68,10 +68,10 @@ const failed = (fault: MatrixFault): Outcome => ({
 
 /**
  * The next request has the homeserver forget the to-device messages, which hold keys, and nothing else: all other things come again
- * from a position that a power failure took back.
+ * from a position that a power failure took back. The first position may not be lost: without one, what was missed is history.
  */
-const whenToWrite = ({ to_device: messages }: SyncResponse): When =>
-  (messages?.events?.length ?? 0) > 0 ? "now" : "soon";
+const whenToWrite = ({ to_device: messages }: SyncResponse, syncToken: string | undefined): When =>
+  syncToken === undefined || (messages?.events?.length ?? 0) > 0 ? "now" : "soon";
 
 /** Syncs from the position that the store has: asks once, and takes in what comes, which moves the position on. */
 const createSync = (
@@ -85,7 +85,7 @@ const createSync = (
   const takeIn = async (sync: SyncResponse): Promise<Outcome> => {
     try {
       await options.process(sync, syncToken);
-      await options.flush(() => store.put("sync", SYNC_TOKEN, sync.next_batch), whenToWrite(sync));
+      await options.flush(() => store.put("sync", SYNC_TOKEN, sync.next_batch), whenToWrite(sync, syncToken));
       syncToken = sync.next_batch;
       return { outcome: "ok" };
     } catch (error) {

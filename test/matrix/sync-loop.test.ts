@@ -27,6 +27,7 @@ const connect = (
   const asked: MatrixRequest["query"][] = [];
   const delays: number[] = [];
   const outcomes: string[] = [];
+  const written: string[] = [];
   const resumed: boolean[] = [];
   const reconnects: number[] = [];
   const ending = new AbortController();
@@ -59,7 +60,10 @@ const connect = (
       resumed.push(since !== undefined);
       await options.process?.();
     },
-    flush: async (also) => also(),
+    flush: async (also, when) => {
+      also();
+      written.push(when);
+    },
     ...(options.waitAtMost && { waitAtMost: options.waitAtMost }),
     now: () => clock,
     sleep: async (ms) => void delays.push(ms),
@@ -80,6 +84,7 @@ const connect = (
     asked,
     delays,
     outcomes,
+    written,
     resumed,
     reconnects,
     token: syncToken,
@@ -169,6 +174,18 @@ t.test("only a sync without a position is not resumed", async (t) => {
   t.same(second.resumed, [true]);
   await second.connection.close();
 });
+
+t.test(
+  "the disk is waited for with the first position, and where the homeserver forgets what it sent",
+  async (t) => {
+    const withKeys = { next_batch: "3", to_device: { events: [{ type: "m.room.encrypted" }] } };
+    const answers = [good("1"), good("2"), { ...good("3"), body: withKeys }, good("4")];
+    const { connection, untilSilent, written } = connect(answers);
+    await untilSilent;
+    t.same(written, ["now", "soon", "now", "soon"]);
+    await connection.close();
+  },
+);
 
 t.test("it waits for news only while all is well", async (t) => {
   const { connection, untilSilent, asked } = connect([away, good("1"), good("2"), away, good("3")]);
