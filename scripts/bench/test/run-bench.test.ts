@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";
 import { eventually } from "../../local/eventually.ts";
+import { inheritedEnv } from "../../local/inherited-env.ts";
 import { softhsmModule } from "../../system-packages.ts";
 
 const RUN = new URL("../run-bench.ts", import.meta.url).href;
@@ -14,7 +15,7 @@ const ENDS = new URL("../../local/ends-with-this.ts", import.meta.url).href;
 /** A benchmark of two parts that are measured at once, and one that has a process and waits, where it is named. */
 const BENCH = `
   import { spawn } from "node:child_process";
-  import { writeSync } from "node:fs";
+  import { existsSync, writeSync } from "node:fs";
   import { runBench } from ${JSON.stringify(RUN)};
   import { endWithThis } from ${JSON.stringify(ENDS)};
   const part = (name, measure, more = {}) => ({ name, about: name, heading: "Scale", measure, ...more });
@@ -24,8 +25,9 @@ const BENCH = `
     endWithThis(child);
     process.prependOnceListener("exit", () => {
       writeSync(1, "exits\\n");
-      // Until the next signal has come, which must not cut what is left of the exit.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      // Until the next signal has been sent, which must not cut what is left of the exit.
+      const turn = new Int32Array(new SharedArrayBuffer(4));
+      for (let left = 600; left > 0 && !existsSync(process.env.SIGNALLED); left -= 1) Atomics.wait(turn, 0, 0, 10);
     });
     console.log("sleeper " + child.pid);
     await new Promise(() => setInterval(() => {}, 1000));
@@ -41,7 +43,8 @@ const start = (folder: string, ...args: string[]): { child: ChildProcess; printe
   const temporary = join(folder, "tmp");
   mkdirSync(temporary, { recursive: true });
   const child = spawn(process.execPath, [script, ...args], {
-    env: { ...process.env, TMPDIR: temporary },
+    // Without NODE_OPTIONS: tap's would have the child take signals.
+    env: { ...inheritedEnv(), TMPDIR: temporary, SIGNALLED: join(folder, "signalled") },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let text = "";
@@ -79,6 +82,7 @@ t.test("Ctrl-C that is pressed twice leaves no process and no file", { skip }, a
   child.kill("SIGINT");
   await eventually("the exit has begun", async () => printed().includes("exits"));
   child.kill("SIGINT");
+  writeFileSync(join(folder, "signalled"), "");
   t.same(await closed, [130, null]);
   t.same(readdirSync(join(folder, "tmp")), []);
   await eventually("the part's process is gone", async () => !readdirSync("/proc").includes(`${sleeper}`));
