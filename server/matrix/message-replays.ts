@@ -47,7 +47,7 @@ export const createMessageReplays = (store: BotStore): MessageReplays => ({
     const key = `${content.session_id} ${index}`;
     const event = createHash("sha256").update(`${sentAt} ${id}`).digest().subarray(0, 16);
     const known = store.get("received", key);
-    // It reaches the disk with the journal's next step, before the command has any effect.
+    // It reaches the disk with the next write that waits for it: before the command switches anything or is answered.
     if (known === undefined) store.put("received", key, event, "soon");
     return known !== undefined && !event.equals(known);
   },
