@@ -2,7 +2,7 @@
 // `npm run bench:scale`: measures many objects, replicas and waiting readers, each a part that can be named, beside their goals, and draws
 // them. The part `soak` lets agents be killed under a steady load instead.
 import { type MeasuringProcess, startMeasuringProcess } from "./bench/measuring-process.ts";
-import type { Part } from "./bench/part.ts";
+import { measured, type Part } from "./bench/part.ts";
 import { say } from "./bench/print-table.ts";
 import { runBench } from "./bench/run-bench.ts";
 import { measureReplicas, replicaGoals, reportReplicas } from "./bench/scale/replicas.ts";
@@ -35,12 +35,12 @@ const secrets: Part = {
   heading: "Scale",
   async measure({ folder, results }) {
     const scale = await withLoad(async (load) => {
-      const measured: ScaleFigures[] = [];
+      const sizes: ScaleFigures[] = [];
       for (const objects of SIZES) {
         say(`${objects} HSMSecrets...`);
-        measured.push(await measureScale(folder, load, KEYS, { objects, made: Math.max(...SIZES) }));
+        sizes.push(await measureScale(folder, load, KEYS, { objects, made: Math.max(...SIZES) }));
       }
-      return measured;
+      return sizes;
     });
     reportScale(scale, results);
     return { kind: "measured", figures: { scale }, goals: scaleGoals(scale) };
@@ -52,9 +52,7 @@ const toggles: Part = {
   about: "syncs of 1,000 Toggles",
   heading: "Scale",
   async measure() {
-    const figures = await withLoad((load) => measureToggles(load, TOGGLES));
-    reportToggles(figures);
-    return { kind: "measured", figures, goals: [] };
+    return measured(await withLoad((load) => measureToggles(load, TOGGLES)), reportToggles, () => []);
   },
 };
 
@@ -63,9 +61,11 @@ const replicas: Part = {
   about: "one webhook and two, each limited to a part of a processor where this machine can do that",
   heading: "Scale",
   async measure({ folder }) {
-    const figures = await withLoad((load) => measureReplicas(folder, load, KEYS));
-    reportReplicas(figures);
-    return { kind: "measured", figures, goals: replicaGoals(figures) };
+    return measured(
+      await withLoad((load) => measureReplicas(folder, load, KEYS)),
+      reportReplicas,
+      replicaGoals,
+    );
   },
 };
 
@@ -74,9 +74,7 @@ const readers: Part = {
   about: "an agent that a thousand readers wait for",
   heading: "Scale",
   async measure({ folder }) {
-    const figures = await measureWaiting(folder, KEYS);
-    reportWaiting(figures);
-    return { kind: "measured", figures, goals: waitingGoals(figures) };
+    return measured(await measureWaiting(folder, KEYS), reportWaiting, waitingGoals);
   },
 };
 
@@ -88,8 +86,7 @@ const soak: Part = {
   async measure({ folder, results, option }) {
     const minutes = Number(option("minutes") ?? SOAK_MINUTES);
     const figures = await measureSoak(folder, KEYS, minutes, say);
-    reportSoak(figures, results);
-    return { kind: "measured", figures, goals: soakGoals(figures) };
+    return measured(figures, () => reportSoak(figures, results), soakGoals);
   },
 };
 

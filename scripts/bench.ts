@@ -20,7 +20,7 @@ import {
 } from "./bench/goals.ts";
 import { measureMemory } from "./bench/memory/memory-figures.ts";
 import { reportMemory } from "./bench/memory/report-memory.ts";
-import type { Part } from "./bench/part.ts";
+import { measured, type Part } from "./bench/part.ts";
 import { say, sayTable } from "./bench/print-table.ts";
 import { reportWebhookRate } from "./bench/report-webhook-rate.ts";
 import { runBench } from "./bench/run-bench.ts";
@@ -104,9 +104,7 @@ const memory: Part = {
   about: "webhook and agent at rest and at the pace of the engine, and their starts",
   heading: "Memory and start",
   async measure({ folder }) {
-    const figures = await measureMemory(folder, KEYS);
-    reportMemory(figures);
-    return { kind: "measured", figures, goals: memoryGoals(figures) };
+    return measured(await measureMemory(folder, KEYS), reportMemory, memoryGoals);
   },
 };
 
@@ -116,9 +114,7 @@ const syncs: Part = {
   heading: "Processor time",
   onDemand: true,
   async measure() {
-    const figures = await measureWebhookRate(KEYS);
-    reportWebhookRate(figures);
-    return { kind: "measured", figures, goals: webhookRateGoals(figures) };
+    return measured(await measureWebhookRate(KEYS), reportWebhookRate, webhookRateGoals);
   },
 };
 
@@ -127,9 +123,7 @@ const hooks: Part = {
   about: "syncs, reads and writes of webhook and agents on SoftHSM2",
   heading: "Processor time",
   async measure({ folder }) {
-    const figures = await measureHooks(folder);
-    reportHooks(figures);
-    return { kind: "measured", figures, goals: hookGoals(figures) };
+    return measured(await measureHooks(folder), reportHooks, hookGoals);
   },
 };
 
@@ -138,9 +132,7 @@ const discovery: Part = {
   about: "discovery at rest",
   heading: "Memory and start",
   async measure({ folder }) {
-    const figures = await measureDiscovery(folder);
-    reportDiscovery(figures);
-    return { kind: "measured", figures, goals: [discoveryGoal(figures)] };
+    return measured(await measureDiscovery(folder), reportDiscovery, (figures) => [discoveryGoal(figures)]);
   },
 };
 
@@ -149,9 +141,7 @@ const sets: Part = {
   about: "sets of HSMs: mirroring, and failover of reads and writes",
   heading: "Sets of HSMs",
   async measure({ folder }) {
-    const figures = await measureSets(folder);
-    reportSets(figures);
-    return { kind: "measured", figures, goals: setGoals(figures) };
+    return measured(await measureSets(folder), reportSets, setGoals);
   },
 };
 
@@ -163,8 +153,7 @@ const card: Part = {
     provide(SMART_CARD, say); // without it the card's figures say so
     const result = await measureCard(folder);
     if (!result.ok) return { kind: "not measured", why: result.why };
-    reportCard(result);
-    return { kind: "measured", figures: result, goals: cardGoals(result) };
+    return measured(result, reportCard, cardGoals);
   },
 };
 
@@ -175,8 +164,7 @@ const bot: Part = {
   async measure({ folder }) {
     const result = await measureBot(folder, say);
     if (!result.ok) return { kind: "not measured", why: result.why };
-    reportBot(result.figures);
-    return { kind: "measured", figures: result.figures, goals: botGoals(result.figures) };
+    return measured(result.figures, reportBot, botGoals);
   },
 };
 

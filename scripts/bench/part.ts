@@ -17,6 +17,16 @@ type Measured =
   | { readonly kind: "measured"; readonly figures: object; readonly goals: readonly Goal[] }
   | { readonly kind: "not measured"; readonly why: string };
 
+/** Prints `figures`, and hands them over with their goals. */
+export const measured = <Figures extends object>(
+  figures: Figures,
+  report: (figures: Figures) => void,
+  goals: (figures: Figures) => readonly Goal[],
+): Measured => {
+  report(figures);
+  return { kind: "measured", figures, goals: goals(figures) };
+};
+
 export interface Part {
   readonly name: string;
   readonly about: string;
